@@ -1,0 +1,1 @@
+"""The lab: asks what containers and virtual machines cost, and measures it."""

@@ -1,0 +1,205 @@
+"""The run folder: what was measured, raw data first.
+
+results/<date>-<host>/
+    host.json             what the host is and can measure
+    run.json              the run's settings: profile, targets, seed, accelerator, page cache
+    measurements.csv      one line a sample (tidy), appended and synced round by round
+    <experiment>.json     the same samples as a pyperf suite, one pyperf run a round
+    table.md report.ipynb report.html   written by the report
+
+A folder is written once: a run refuses a folder that holds anything. Rounds are written as they
+finish, so that a killed run keeps every finished round.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import datetime
+import json
+import os
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Literal, Self
+
+import pyperf
+
+from lab.errors import LabError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pandas as pd
+
+Unit = Literal["second", "byte", "integer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One measured value, or the reason why there is none.
+
+    `value` is in `unit`; None means censored, and `censored` then says why (a start that hung, a
+    workload that failed). `position` counts within a round: the instance number in a density run.
+    """
+
+    experiment: str
+    target: str
+    metric: str
+    unit: Unit
+    round: int
+    value: float | None
+    position: int = 0
+    censored: str = ""
+
+
+COLUMNS = tuple(field.name for field in fields(Sample))
+
+
+class RunFolder:
+    """A run folder being written; a context manager that closes its files.
+
+    Raises LabError if the folder is not empty or can't be written.
+    """
+
+    def __init__(self, path: Path, host: dict[str, Any], settings: dict[str, Any]) -> None:
+        self.path = path
+        self._suites: dict[str, dict[str, pyperf.Benchmark]] = {}
+        self._metadata = {
+            key: settings[key] for key in ("accelerator", "page_cache", "seed") if key in settings
+        }
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            if any(path.iterdir()):
+                raise LabError(f"{path} is not empty: a run folder is written once; name another.")
+            _write_json(path / "host.json", host)
+            _write_json(path / "run.json", settings)
+            self._csv: IO[str] = (path / "measurements.csv").open("x", newline="", encoding="utf-8")
+        except OSError as error:
+            raise LabError(f"Can't write the run folder {path}: {error.strerror}.") from error
+        self._writer = csv.writer(self._csv)
+        self._writer.writerow(COLUMNS)
+
+    def append(self, samples: Iterable[Sample]) -> None:
+        """Keep the samples of a finished round; they are on disk when this returns."""
+        touched = set()
+        try:
+            for sample in samples:
+                self._writer.writerow(astuple(sample))
+                if sample.value is not None and sample.value > 0:
+                    self._add_to_suite(sample)
+                    touched.add(sample.experiment)
+            self._csv.flush()
+            os.fsync(self._csv.fileno())
+            for experiment in sorted(touched):
+                self._write_suite(experiment)
+        except OSError as error:
+            raise LabError(
+                f"Can't write to {self.path}: {error.strerror}. The rounds before this one are kept."
+            ) from error
+
+    def update_settings(self, settings: dict[str, Any]) -> None:
+        """Replace run.json: how the run ended, and what was found along the way."""
+        _write_json(self.path / "run.json", settings)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._csv.close()
+
+    def _add_to_suite(self, sample: Sample) -> None:
+        # pyperf wants a number above zero, and one name a benchmark; zeros stay in the CSV alone.
+        benchmarks = self._suites.setdefault(sample.experiment, {})
+        name = f"{sample.target}/{sample.metric}"
+        metadata = {
+            "name": name,
+            "unit": sample.unit,
+            "target": sample.target,
+            "metric": sample.metric,
+            "round": sample.round,
+            **self._metadata,
+        }
+        value = sample.value if sample.unit == "second" else round(sample.value or 0)
+        if not value:
+            return
+        run = pyperf.Run([value], metadata=metadata, collect_metadata=False)
+        if name in benchmarks:
+            benchmarks[name].add_run(run)
+        else:
+            benchmarks[name] = pyperf.Benchmark([run])
+
+    def _write_suite(self, experiment: str) -> None:
+        suite = pyperf.BenchmarkSuite(list(self._suites[experiment].values()))
+        final = self.path / f"{experiment}.json"
+        aside = self.path / f".{experiment}.json.new"
+        suite.dump(str(aside), replace=True)
+        aside.rename(final)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder that was read: host and settings as written, samples as a frame of COLUMNS."""
+
+    path: Path
+    host: dict[str, Any]
+    settings: dict[str, Any]
+    samples: pd.DataFrame
+
+
+def load(path: Path) -> Run:
+    """Read a run folder.
+
+    Raises LabError if it is none, or is corrupt: which file, and what is wrong with it.
+    """
+    import pandas as pd  # noqa: PLC0415 - 0.2 s, and the measuring side never reads
+
+    if not path.is_dir():
+        raise LabError(f"{path} is not a run folder: no such directory.")
+    host, settings = _read_json(path / "host.json"), _read_json(path / "run.json")
+    table = path / "measurements.csv"
+    try:
+        samples = pd.read_csv(table, keep_default_na=False, na_values={"value": [""]})
+    except (OSError, ValueError) as error:
+        raise LabError(f"{table} can't be read: {error}.") from error
+    missing = [column for column in COLUMNS if column not in samples.columns]
+    if missing:
+        raise LabError(f"{table} is corrupt: no column {', '.join(missing)}.")
+    for column in ("value", "round", "position"):
+        numbers = pd.to_numeric(samples[column], errors="coerce")
+        if (numbers.isna() & samples[column].notna()).any():
+            raise LabError(f"{table} is corrupt: a {column} is not a number.")
+        samples[column] = numbers
+    return Run(path, host, settings, samples)
+
+
+def new_folder(parent: Path, hostname: str) -> Path:
+    """The path of a run folder that does not exist yet: parent/<date>-<host>[-N]."""
+    stem = f"{datetime.date.today().isoformat()}-{hostname}"
+    path, n = parent / stem, 1
+    while path.exists():
+        n += 1
+        path = parent / f"{stem}-{n}"
+    return path
+
+
+def _write_json(path: Path, document: dict[str, Any]) -> None:
+    aside = path.with_name(f".{path.name}.new")
+    try:
+        aside.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        aside.rename(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            aside.unlink()
+        raise
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise LabError(f"{path.parent} is not a run folder: it has no {path.name}.") from error
+    except (OSError, ValueError) as error:
+        raise LabError(f"{path} is corrupt: {error}.") from error
+    if not isinstance(document, dict):
+        raise LabError(f"{path} is corrupt: it holds no JSON object.")
+    return document

@@ -1,0 +1,122 @@
+"""What every target has in common: it starts instances of the payload and tells when they came up.
+
+A target lives in a worker process of its own (lab.worker). Times are nanoseconds of the host's
+CLOCK_MONOTONIC, in which t0 is when the start was asked for.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Self
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lab.userland import Userland
+
+Kind = Literal["native", "container", "machine"]
+Milestone = Literal["first-instruction", "userspace", "ready"]
+PORT = 7000
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a target needs to know of the run: plain data that crosses to the worker."""
+
+    userland: Userland
+    scratch: Path
+    accelerator: Literal["kvm", "tcg"]
+    start_deadline_seconds: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """How a command inside an instance ended; `elapsed_ns` by the instance's own clock."""
+
+    exit_code: int
+    stdout: bytes
+    stderr: bytes
+    elapsed_ns: int
+
+
+class Instance(ABC):
+    """One running container, machine or process, with the payload in it.
+
+    `t0_ns` is when its start was asked for. Leaving the context stops it.
+    """
+
+    t0_ns: int
+
+    @abstractmethod
+    def reached(self, milestone: Milestone) -> int | None:
+        """When the milestone was reached; None if this kind of instance has no such milestone.
+
+        Blocks until then. Raises StartFailed past the start deadline, or if the instance ended.
+        """
+
+    @abstractmethod
+    def ask(self) -> int:
+        """When a request to the payload's server, on the instance's own address, was answered."""
+
+    @abstractmethod
+    def run(self, argv: list[str], timeout_seconds: float) -> Completed:
+        """Run a command inside, on the instance's root file system."""
+
+    @abstractmethod
+    def pids(self) -> list[int]:
+        """Every process on the host that exists for this instance alone, the VMM or shim included."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Stop it and return when it is gone: no process, mount, cgroup or disk is left."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+class Target(ABC):
+    """One way to run the payload; a context manager that holds what all its instances share."""
+
+    name: str
+    kind: Kind
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.resources = ExitStack()
+
+    @classmethod
+    @abstractmethod
+    def absent(cls) -> str:
+        """Why this host can't run the target, in a sentence; empty if it can."""
+
+    @abstractmethod
+    def start(self) -> Instance:
+        """Ask for one more instance and return as soon as the request is under way.
+
+        Raises StartFailed.
+        """
+
+    @abstractmethod
+    def image_bytes(self) -> dict[str, int]:
+        """Size of what is shipped (`image-compressed`) and of what lies on disk (`image-on-disk`)."""
+
+    def prepare(self) -> None:
+        """Make what all instances share (import an image, start a daemon); undone by close."""
+
+    def instance_disk_bytes(self, instance: Instance) -> int:
+        """Allocated bytes on disk that exist for this instance alone."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        with self.resources:
+            self.prepare()
+            self.resources = self.resources.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.resources.close()

@@ -1,0 +1,551 @@
+/*
+ * payload: the one program that every target runs.
+ *
+ * Static, so that it is the same file in a process, a container and a machine. It says when its
+ * first own instruction ran, answers requests on its own address, and runs commands, timing them
+ * by the clock of the place where it is.
+ *
+ *   payload hello                      say "first-instruction NANOSECONDS" and exit
+ *   payload serve NAME [--chroot DIR]  in a process or container: events on stdout, agent on 0 and 1
+ *   payload agent                      in a machine, started by its init: events and agent by virtio
+ *   payload tell LINE                  hand LINE to the agent, which reports it as an event
+ *   payload syscalls COUNT             make COUNT system calls (getppid)
+ *   payload copy MIB COUNT             copy a block of MIB mebibytes COUNT times (memory bandwidth)
+ *   payload switches COUNT             bounce a byte COUNT times between two processes
+ *   payload spawn COUNT                fork, exec /bin/true and wait, COUNT times
+ *   payload sleep                      wait for a signal and touch nothing
+ *
+ * As process 1 of a machine (/init of an initramfs) it loads the modules named in /modules.load,
+ * mounts $TONNAGE_ROOT if that is set, and becomes $TONNAGE_INIT or, without one, the agent.
+ * (The kernel hands unknown NAME=VALUE words of its command line to init as environment.)
+ *
+ * Agent protocol, big-endian:  request  u32 length, argv separated by NULs
+ *                              reply    u32 exit code, u64 nanoseconds, u32+stdout, u32+stderr
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <endian.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <net/route.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include <dirent.h>
+
+#define PORT 7000
+#define GUEST_ADDRESS "10.0.2.15"
+#define GUEST_GATEWAY "10.0.2.2"
+#define EVENT_FIFO "/run/tonnage-events"
+#define OUTPUT_LIMIT (4u << 20)
+#define REQUEST_LIMIT (1u << 20)
+#define ARGUMENT_LIMIT 256
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static void fail(const char *what)
+{
+	dprintf(2, "payload: %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+static int write_all(int fd, const void *data, size_t length)
+{
+	const char *p = data;
+	while (length > 0) {
+		ssize_t n = write(fd, p, length);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return -1;
+		p += n;
+		length -= (size_t)n;
+	}
+	return 0;
+}
+
+static int read_all(int fd, void *data, size_t length)
+{
+	char *p = data;
+	while (length > 0) {
+		ssize_t n = read(fd, p, length);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return -1;
+		p += n;
+		length -= (size_t)n;
+	}
+	return 0;
+}
+
+/* ---- events ---- */
+
+static void event_at(int fd, const char *name, uint64_t ns)
+{
+	char line[64];
+	int n = snprintf(line, sizeof line, "%s %llu\n", name, (unsigned long long)ns);
+	write_all(fd, line, (size_t)n);
+}
+
+/* ---- the network ---- */
+
+static void set_address(int sock, const char *interface, const char *address, const char *mask)
+{
+	struct ifreq request = {0};
+	struct sockaddr_in *in = (struct sockaddr_in *)&request.ifr_addr;
+
+	strncpy(request.ifr_name, interface, IFNAMSIZ - 1);
+	in->sin_family = AF_INET;
+	inet_pton(AF_INET, address, &in->sin_addr);
+	if (ioctl(sock, SIOCSIFADDR, &request) < 0)
+		return; /* no such interface: a machine without a network */
+	inet_pton(AF_INET, mask, &in->sin_addr);
+	ioctl(sock, SIOCSIFNETMASK, &request);
+	ioctl(sock, SIOCGIFFLAGS, &request);
+	request.ifr_flags |= IFF_UP | IFF_RUNNING;
+	ioctl(sock, SIOCSIFFLAGS, &request);
+}
+
+static void configure_guest_network(void)
+{
+	int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct rtentry route = {0};
+	struct sockaddr_in *gateway = (struct sockaddr_in *)&route.rt_gateway;
+
+	if (sock < 0)
+		return;
+	set_address(sock, "lo", "127.0.0.1", "255.0.0.0");
+	set_address(sock, "eth0", GUEST_ADDRESS, "255.255.255.0");
+	gateway->sin_family = AF_INET;
+	inet_pton(AF_INET, GUEST_GATEWAY, &gateway->sin_addr);
+	route.rt_dst.sa_family = AF_INET;
+	route.rt_genmask.sa_family = AF_INET;
+	route.rt_flags = RTF_UP | RTF_GATEWAY;
+	ioctl(sock, SIOCADDRT, &route);
+	close(sock);
+}
+
+static int listen_on(uint16_t port)
+{
+	int one = 1;
+	int sock = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+
+	if (sock < 0)
+		return -1;
+	setsockopt(sock, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+	if (bind(sock, (struct sockaddr *)&address, sizeof address) < 0 || listen(sock, 16) < 0) {
+		close(sock);
+		return -1;
+	}
+	return sock;
+}
+
+static void answer(int sock)
+{
+	int peer = accept4(sock, NULL, NULL, SOCK_CLOEXEC);
+	if (peer < 0)
+		return;
+	write_all(peer, "pong\n", 5);
+	close(peer);
+}
+
+/* ---- the agent ---- */
+
+struct buffer {
+	char *data;
+	uint32_t length;
+};
+
+static int drain(int fd, struct buffer *buffer)
+{
+	char spill[4096];
+	uint32_t room = OUTPUT_LIMIT - buffer->length;
+	ssize_t n = room ? read(fd, buffer->data + buffer->length, room)
+	                 : read(fd, spill, sizeof spill); /* past the limit: read, so it ends, and drop */
+	if (n > 0 && room)
+		buffer->length += (uint32_t)n;
+	return n > 0 || (n < 0 && errno == EINTR);
+}
+
+static int exit_code(int status)
+{
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static uint32_t run(char **argv, struct buffer *out, struct buffer *err, uint64_t *elapsed_ns)
+{
+	int out_pipe[2], err_pipe[2], status = 0;
+	uint64_t begin;
+	pid_t child;
+
+	if (pipe2(out_pipe, O_CLOEXEC) < 0 || pipe2(err_pipe, O_CLOEXEC) < 0)
+		fail("pipe");
+	begin = now_ns();
+	child = fork();
+	if (child == 0) {
+		int null = open("/dev/null", O_RDONLY);
+		signal(SIGPIPE, SIG_DFL);
+		dup2(null, 0);
+		dup2(out_pipe[1], 1);
+		dup2(err_pipe[1], 2);
+		execvp(argv[0], argv);
+		dprintf(2, "%s: %s\n", argv[0], strerror(errno));
+		_exit(127);
+	}
+	close(out_pipe[1]);
+	close(err_pipe[1]);
+	struct pollfd ends[2] = {{.fd = out_pipe[0], .events = POLLIN}, {.fd = err_pipe[0], .events = POLLIN}};
+	while (ends[0].fd >= 0 || ends[1].fd >= 0) {
+		if (poll(ends, 2, -1) < 0 && errno != EINTR)
+			break;
+		if (ends[0].fd >= 0 && ends[0].revents && !drain(out_pipe[0], out))
+			ends[0].fd = -1;
+		if (ends[1].fd >= 0 && ends[1].revents && !drain(err_pipe[0], err))
+			ends[1].fd = -1;
+	}
+	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+		;
+	*elapsed_ns = now_ns() - begin;
+	close(out_pipe[0]);
+	close(err_pipe[0]);
+	return (uint32_t)exit_code(status);
+}
+
+/* Serves one request; 0 when the other side has gone. */
+static int serve_agent(int in, int out)
+{
+	static char request[REQUEST_LIMIT + 1];
+	static struct buffer stdout_buffer, stderr_buffer;
+	char *argv[ARGUMENT_LIMIT + 1];
+	uint32_t length, code, n = 0;
+	uint64_t elapsed_ns = 0;
+
+	if (read_all(in, &length, sizeof length) < 0)
+		return 0;
+	length = be32toh(length);
+	if (length == 0 || length > REQUEST_LIMIT || read_all(in, request, length) < 0)
+		return 0;
+	request[length] = 0;
+	for (char *p = request; p < request + length && n < ARGUMENT_LIMIT; p += strlen(p) + 1)
+		argv[n++] = p;
+	argv[n] = NULL;
+
+	if (!stdout_buffer.data) {
+		stdout_buffer.data = malloc(OUTPUT_LIMIT);
+		stderr_buffer.data = malloc(OUTPUT_LIMIT);
+		if (!stdout_buffer.data || !stderr_buffer.data)
+			fail("malloc");
+	}
+	stdout_buffer.length = stderr_buffer.length = 0;
+	code = run(argv, &stdout_buffer, &stderr_buffer, &elapsed_ns);
+
+	uint32_t head = htobe32(code);
+	uint64_t elapsed = htobe64(elapsed_ns);
+	uint32_t out_length = htobe32(stdout_buffer.length), err_length = htobe32(stderr_buffer.length);
+	return write_all(out, &head, sizeof head) == 0 && write_all(out, &elapsed, sizeof elapsed) == 0 &&
+	       write_all(out, &out_length, sizeof out_length) == 0 &&
+	       write_all(out, stdout_buffer.data, stdout_buffer.length) == 0 &&
+	       write_all(out, &err_length, sizeof err_length) == 0 &&
+	       write_all(out, stderr_buffer.data, stderr_buffer.length) == 0;
+}
+
+static void forward_line(int fifo, int events)
+{
+	char line[256];
+	ssize_t n = read(fifo, line, sizeof line);
+	if (n > 0)
+		write_all(events, line, (size_t)n);
+}
+
+static void terminate(int signal_number)
+{
+	_exit(128 + signal_number);
+}
+
+/* Answers requests and runs commands until it is told to end. */
+static void serve(int events, int agent_in, int agent_out, int fifo)
+{
+	int sock = listen_on(PORT);
+	struct pollfd ends[3] = {
+		{.fd = sock, .events = POLLIN},
+		{.fd = agent_in, .events = POLLIN},
+		{.fd = fifo, .events = POLLIN},
+	};
+
+	event_at(events, sock < 0 ? "not-listening" : "listening", now_ns());
+	for (;;) {
+		if (poll(ends, 3, -1) < 0 && errno != EINTR)
+			fail("poll");
+		if (ends[0].revents & POLLIN)
+			answer(sock);
+		if (ends[2].revents & POLLIN)
+			forward_line(fifo, events);
+		if (ends[1].revents & POLLIN) {
+			if (!serve_agent(agent_in, agent_out))
+				ends[1].fd = -1;
+		} else if (ends[1].revents) {
+			ends[1].fd = -1;
+		}
+		for (int i = 0; i < 3; i++)
+			ends[i].revents = 0;
+	}
+}
+
+static void serve_here(const char *root)
+{
+	signal(SIGTERM, terminate);
+	signal(SIGINT, terminate);
+	signal(SIGPIPE, SIG_IGN);
+	if (root && (chroot(root) < 0 || chdir("/") < 0))
+		fail(root);
+	serve(1, 0, 1, -1);
+}
+
+/* ---- a machine ---- */
+
+static int open_virtio_port(const char *wanted)
+{
+	const char *class = "/sys/class/virtio-ports";
+	char path[320], name[64];
+	struct dirent *entry;
+	DIR *directory = opendir(class);
+	int port = -1;
+
+	while (directory && port < 0 && (entry = readdir(directory))) {
+		snprintf(path, sizeof path, "%s/%s/name", class, entry->d_name);
+		int fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			continue;
+		ssize_t n = read(fd, name, sizeof name - 1);
+		close(fd);
+		if (n <= 0)
+			continue;
+		name[n] = 0;
+		name[strcspn(name, "\n")] = 0;
+		if (strcmp(name, wanted) == 0) {
+			snprintf(path, sizeof path, "/dev/%s", entry->d_name);
+			port = open(path, O_RDWR | O_CLOEXEC);
+		}
+	}
+	if (directory)
+		closedir(directory);
+	return port;
+}
+
+static void serve_machine(void)
+{
+	int events, agent, fifo = -1;
+
+	signal(SIGPIPE, SIG_IGN);
+	configure_guest_network();
+	events = open_virtio_port("tonnage.events");
+	agent = open_virtio_port("tonnage.agent");
+	if (mkfifo(EVENT_FIFO, 0600) == 0 || errno == EEXIST)
+		fifo = open(EVENT_FIFO, O_RDWR | O_CLOEXEC);
+	serve(events < 0 ? 1 : events, agent, agent, fifo);
+}
+
+static void announce_on_console(void)
+{
+	uint64_t ns = now_ns();
+	int console = open("/dev/ttyS0", O_WRONLY | O_NOCTTY | O_CLOEXEC);
+	if (console < 0)
+		console = open("/dev/console", O_WRONLY | O_NOCTTY | O_CLOEXEC);
+	event_at(console < 0 ? 1 : console, "first-instruction", ns);
+	if (console >= 0)
+		close(console);
+}
+
+static int tell(const char *line)
+{
+	int fifo = open(EVENT_FIFO, O_WRONLY | O_CLOEXEC);
+	if (fifo < 0)
+		fail(EVENT_FIFO);
+	event_at(fifo, line, now_ns());
+	return 0;
+}
+
+static void load_modules(void)
+{
+	char path[512];
+	FILE *list = fopen("/modules.load", "re");
+
+	while (list && fgets(path, sizeof path, list)) {
+		path[strcspn(path, "\n")] = 0;
+		int module = open(path, O_RDONLY | O_CLOEXEC);
+		if (module < 0 || (syscall(SYS_finit_module, module, "", 0) < 0 && errno != EEXIST))
+			dprintf(2, "payload: %s: %s\n", path, strerror(errno));
+		if (module >= 0)
+			close(module);
+	}
+	if (list)
+		fclose(list);
+}
+
+/* virtio-blk registers its disk asynchronously: wait for the node, within a bound. */
+static void await_node(const char *path)
+{
+	struct timespec pause = {.tv_nsec = 2000000};
+	for (int i = 0; i < 5000 && access(path, F_OK) < 0; i++)
+		nanosleep(&pause, NULL);
+}
+
+static void enter_root(const char *device)
+{
+	mkdir("/newroot", 0755);
+	await_node(device);
+	if (mount(device, "/newroot", "ext4", 0, "") < 0)
+		fail(device);
+	mount("/dev", "/newroot/dev", NULL, MS_MOVE, NULL);
+	mount("/proc", "/newroot/proc", NULL, MS_MOVE, NULL);
+	mount("/sys", "/newroot/sys", NULL, MS_MOVE, NULL);
+	if (chdir("/newroot") < 0 || mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 || chdir("/") < 0)
+		fail("/newroot");
+}
+
+static void mount_kernel_file_systems(void)
+{
+	mkdir("/proc", 0755);
+	mkdir("/sys", 0755);
+	mkdir("/dev", 0755);
+	mkdir("/run", 0755);
+	mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, "");
+	mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "");
+	mount("devtmpfs", "/dev", "devtmpfs", MS_NOSUID, "mode=0755");
+}
+
+static void be_init(void)
+{
+	const char *root = getenv("TONNAGE_ROOT"), *next = getenv("TONNAGE_INIT");
+
+	if (!next)
+		announce_on_console();
+	mount_kernel_file_systems();
+	load_modules();
+	if (root)
+		enter_root(root);
+	if (next) {
+		execl(next, next, (char *)NULL);
+		fail(next);
+	}
+	mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755");
+	setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 1);
+	serve_machine();
+}
+
+/* ---- small workloads ---- */
+
+static int make_system_calls(long count)
+{
+	for (long i = 0; i < count; i++)
+		syscall(SYS_getppid);
+	return 0;
+}
+
+static int copy_memory(size_t mebibytes, long count)
+{
+	size_t size = mebibytes << 20;
+	char *from = malloc(size), *to = malloc(size);
+
+	if (!from || !to)
+		fail("malloc");
+	memset(from, 1, size);
+	for (long i = 0; i < count; i++) {
+		memcpy(to, from, size);
+		__asm__ volatile("" : : "r"(to) : "memory"); /* else the copies are folded into one */
+	}
+	return 0;
+}
+
+static int bounce(long count)
+{
+	int there[2], back[2];
+	char byte = 0;
+
+	if (pipe(there) < 0 || pipe(back) < 0)
+		fail("pipe");
+	pid_t child = fork();
+	if (child == 0) {
+		for (long i = 0; i < count && read(there[0], &byte, 1) == 1; i++)
+			write_all(back[1], &byte, 1);
+		_exit(0);
+	}
+	for (long i = 0; i < count; i++)
+		if (write(there[1], &byte, 1) != 1 || read(back[0], &byte, 1) != 1)
+			fail("bounce");
+	waitpid(child, NULL, 0);
+	return 0;
+}
+
+static int spawn(long count)
+{
+	for (long i = 0; i < count; i++) {
+		int status;
+		pid_t child = fork();
+		if (child == 0) {
+			execl("/bin/true", "true", (char *)NULL);
+			_exit(127);
+		}
+		if (child < 0 || waitpid(child, &status, 0) < 0 || status != 0)
+			fail("/bin/true");
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t begin = now_ns();
+	const char *role = argc > 1 ? argv[1] : "";
+
+	if (getpid() == 1 && argc > 0 && strcmp(argv[0], "/init") == 0)
+		be_init();
+	if (strcmp(role, "hello") == 0) {
+		event_at(1, "first-instruction", begin);
+		return 0;
+	}
+	if (strcmp(role, "serve") == 0 && argc > 2) {
+		event_at(1, "first-instruction", begin);
+		serve_here(argc > 4 && strcmp(argv[3], "--chroot") == 0 ? argv[4] : NULL);
+	}
+	if (strcmp(role, "agent") == 0) {
+		announce_on_console();
+		serve_machine();
+	}
+	if (strcmp(role, "tell") == 0 && argc > 2)
+		return tell(argv[2]);
+	if (strcmp(role, "syscalls") == 0 && argc > 2)
+		return make_system_calls(atol(argv[2]));
+	if (strcmp(role, "copy") == 0 && argc > 3)
+		return copy_memory((size_t)atol(argv[2]), atol(argv[3]));
+	if (strcmp(role, "switches") == 0 && argc > 2)
+		return bounce(atol(argv[2]));
+	if (strcmp(role, "spawn") == 0 && argc > 2)
+		return spawn(atol(argv[2]));
+	if (strcmp(role, "sleep") == 0) {
+		signal(SIGTERM, terminate);
+		pause();
+		return 0;
+	}
+	dprintf(2, "payload: no such role: %s\n", role);
+	return 2;
+}
