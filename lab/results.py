@@ -94,7 +94,7 @@ class RunFolder:
                 self._write_suite(experiment)
         except OSError as error:
             raise LabError(
-                f"Can't write to {self.path}: {error.strerror}. The rounds before this one are kept."
+                f"Can't write to {self.path}: {error.strerror}. Earlier rounds are kept."
             ) from error
 
     def update_settings(self, settings: dict[str, Any]) -> None:

@@ -29,6 +29,7 @@ class Settings:
     scratch: Path
     accelerator: Literal["kvm", "tcg"]
     start_deadline_seconds: float = 120.0
+    prepare_deadline_seconds: float = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ class Instance(ABC):
 
     @abstractmethod
     def pids(self) -> list[int]:
-        """Every process on the host that exists for this instance alone, the VMM or shim included."""
+        """Every process on the host that is there for this instance alone, VMM or shim included."""
 
     @abstractmethod
     def stop(self) -> None:
@@ -103,7 +104,7 @@ class Target(ABC):
 
     @abstractmethod
     def image_bytes(self) -> dict[str, int]:
-        """Size of what is shipped (`image-compressed`) and of what lies on disk (`image-on-disk`)."""
+        """Bytes as shipped (`image-compressed`) and as they lie on disk (`image-on-disk`)."""
 
     def prepare(self) -> None:
         """Make what all instances share (import an image, start a daemon); undone by close."""

@@ -1,0 +1,260 @@
+"""One user land, three ways: the container's image, the machine's disk, the native tree.
+
+A Debian minbase root file system is built once and wrapped three times, so that a comparison is of
+the wrapping and not of the contents. Everything lies in one cache folder; each part's directory
+carries the digest of its inputs in its name, is built aside and renamed into place.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lab.errors import LabError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+WORKLOADS = Path(__file__).parent / "workloads"
+PAYLOAD_IN_TREE = "/usr/lib/tonnage/payload"
+DISK_BYTES = 2 << 30
+
+# What the performance experiment runs, besides the payload's own workloads.
+_TOOLS = ("fio", "openssl", "xz-utils")
+_MACHINE_PACKAGES = ("systemd", "systemd-sysv", "udev", "dbus")
+# The machine's disk and network, and what its console events and agent go through.
+_MODULES = (
+    "virtio_pci",
+    "virtio_mmio",
+    "virtio_blk",
+    "virtio_console",
+    "virtio_net",
+    "ext4",
+)
+_COMPILE = ("gcc", "-std=gnu17", "-O2", "-static", "-Wall", "-Wextra", "-Werror")
+
+
+
+@dataclass(frozen=True, slots=True)
+class Userland:
+    """Where the parts lie; all are read-only to their users."""
+
+    payload: Path
+    tree: Path
+    image: Path
+    disk: Path
+    kernel: Path
+    initramfs: Path
+
+
+def cache_directory() -> Path:
+    """Where built things are kept: $TONNAGE_CACHE, else /var/cache/tonnage or the user's cache."""
+    if override := os.environ.get("TONNAGE_CACHE"):
+        return Path(override)
+    if os.geteuid() == 0:
+        return Path("/var/cache/tonnage")
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tonnage"
+
+
+def build(progress: Callable[[str], None]) -> Userland:
+    """Build what is missing and return where everything lies.
+
+    `progress` is told what is being waited for. Raises LabError with what could not be built.
+    """
+    payload = _payload(progress)
+    tree = _tree(payload, progress)
+    kernel, initramfs = _machine(payload, progress)
+    return Userland(
+        payload=payload,
+        tree=tree,
+        image=_image(tree, progress),
+        disk=_disk(tree, progress),
+        kernel=kernel,
+        initramfs=initramfs,
+    )
+
+
+def probe_machine(progress: Callable[[str], None]) -> tuple[Path, Path]:
+    """Kernel and initramfs of the smallest machine, whose init is the payload.
+
+    Raises LabError.
+    """
+    return _machine(_payload(progress), progress)
+
+
+def _payload(progress: Callable[[str], None]) -> Path:
+    source = WORKLOADS / "payload.c"
+    key = _digest(source.read_bytes(), *_COMPILE, platform.machine())
+    with _part("payload", key) as (directory, aside):
+        if aside:
+            progress("compiling the payload")
+            _command([*_COMPILE, "-o", str(aside / "payload"), str(source)], "gcc")
+    return directory / "payload"
+
+
+def _tree(payload: Path, progress: Callable[[str], None]) -> Path:
+    suite = debian_suite()
+    packages = ",".join((*_MACHINE_PACKAGES, *_TOOLS))
+    guest = sorted((WORKLOADS / "guest").iterdir())
+    key = _digest(
+        suite, packages, payload.parent.name, *(path.read_bytes() for path in guest), _CUSTOMIZE
+    )
+    with _part("tree", key) as (directory, aside):
+        if aside:
+            _require_root("build a root file system")
+            progress(f"building a Debian {suite} root file system")
+            _command(
+                [
+                    "mmdebstrap",
+                    "--quiet",
+                    "--variant=minbase",
+                    f"--include={packages}",
+                    "--dpkgopt=path-exclude=/usr/share/man/*",
+                    "--dpkgopt=path-exclude=/usr/share/doc/*",
+                    "--dpkgopt=path-exclude=/usr/share/locale/*",
+                    suite,
+                    str(aside / "root"),
+                ],
+                "mmdebstrap",
+            )
+            _customize(aside / "root", payload)
+    return directory / "root"
+
+
+_CUSTOMIZE = "1"  # counts changes to _customize
+
+
+def _customize(root: Path, payload: Path) -> None:
+    """Put the payload in, and what a machine of it needs to come up unattended."""
+    inside = root / PAYLOAD_IN_TREE.lstrip("/")
+    inside.parent.mkdir(parents=True)
+    shutil.copy2(payload, inside)
+    units = root / "etc/systemd/system"
+    wants = units / "multi-user.target.wants"
+    wants.mkdir(parents=True, exist_ok=True)
+    for unit in sorted((WORKLOADS / "guest").iterdir()):
+        shutil.copy(unit, units / unit.name)
+        (wants / unit.name).symlink_to(f"/etc/systemd/system/{unit.name}")
+    (units / "default.target").symlink_to("/lib/systemd/system/multi-user.target")
+    # A login prompt on ttyS0 would hang up the line on which the payload announces itself.
+    (units / "serial-getty@ttyS0.service").symlink_to("/dev/null")
+    (root / "etc/fstab").write_text("/dev/vda / ext4 defaults 0 1\n")
+    (root / "etc/hostname").write_text("tonnage\n")
+    # Not a first boot: systemd would ask for a locale on the console.
+    (root / "etc/machine-id").write_text(hashlib.md5(b"tonnage").hexdigest() + "\n")
+    (root / "etc/resolv.conf").unlink(missing_ok=True)
+    (root / "etc/resolv.conf").write_text("")
+
+
+def _image(tree: Path, progress: Callable[[str], None]) -> Path:
+    """The tree as an image layer, compressed as registries ship it: tar and gzip."""
+    with _part("image", _digest(tree.parent.name)) as (directory, aside):
+        if aside:
+            progress("compressing the container image")
+            target = aside / "layer.tar.gz"
+            # --sort and --mtime are left alone: the tree is built once and its digest is recorded.
+            _command(
+                ["tar", "--numeric-owner", "--xattrs", "-C", str(tree), "-czf", str(target), "."],
+                "tar",
+            )
+    return directory / "layer.tar.gz"
+
+
+def _disk(tree: Path, progress: Callable[[str], None]) -> Path:
+    from vms import disks  # noqa: PLC0415 - only the machines need it
+
+    with _part("disk", _digest(tree.parent.name, str(DISK_BYTES))) as (directory, aside):
+        if aside:
+            progress("making the machine's disk")
+            disks.build_disk(tree, aside / "base.qcow2", DISK_BYTES)
+    return directory / "base.qcow2"
+
+
+def _machine(payload: Path, progress: Callable[[str], None]) -> tuple[Path, Path]:
+    from vms import kernel  # noqa: PLC0415 - only the machines need it
+
+    progress("fetching the guest kernel")
+    found = kernel.fetch(cache_directory() / "kernel")
+    key = _digest(payload.parent.name, found.release, *_MODULES)
+    with _part("initramfs", key) as (directory, aside):
+        if aside:
+            progress("making the initramfs")
+            kernel.build_initramfs(aside / "initramfs.cpio", payload, found, _MODULES)
+    return found.vmlinuz, directory / "initramfs.cpio"
+
+
+def debian_suite() -> str:
+    """The host's own Debian suite, whose mirror is known to be configured; else bookworm."""
+    release = platform.freedesktop_os_release()
+    if release.get("ID") == "debian" and "VERSION_CODENAME" in release:
+        return release["VERSION_CODENAME"]
+    return "bookworm"
+
+
+def allocated_bytes(path: Path) -> int:
+    """What a file or a directory tree takes on disk: allocated blocks, each inode once."""
+    seen: set[tuple[int, int]] = set()
+    total = 0
+    stack = [path]
+    while stack:
+        current = stack.pop()
+        status = current.lstat()
+        inode = (status.st_dev, status.st_ino)
+        if inode in seen:
+            continue
+        seen.add(inode)
+        total += status.st_blocks * 512
+        if current.is_dir() and not current.is_symlink():
+            stack.extend(current.iterdir())
+    return total
+
+
+@contextmanager
+def _part(name: str, key: str) -> Iterator[tuple[Path, Path | None]]:
+    """Yield where a part belongs and, if it has yet to be built, the folder to build it in.
+
+    The folder is renamed into place when the block ends well, and removed when it does not.
+    """
+    directory = cache_directory() / f"{name}-{key}"
+    if directory.is_dir():
+        yield directory, None
+        return
+    aside = directory.with_name(f".{directory.name}.{os.getpid()}")
+    try:
+        aside.mkdir(parents=True)
+        yield directory, aside
+        aside.rename(directory)
+    except OSError as error:
+        raise LabError(f"Can't build {name} in {directory.parent}: {error.strerror}.") from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _digest(*inputs: str | bytes) -> str:
+    digest = hashlib.sha256()
+    for part in inputs:
+        raw = part.encode() if isinstance(part, str) else part
+        digest.update(len(raw).to_bytes(8, "big") + raw)
+    return digest.hexdigest()[:16]
+
+
+def _command(argv: Sequence[str], package: str) -> None:
+    try:
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    except FileNotFoundError as error:
+        raise LabError(f"{argv[0]} is missing: apt-get install {package}.") from error
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        raise LabError(f"{argv[0]} failed: {said[-1] if said else f'exit {done.returncode}'}.")
+
+
+def _require_root(what: str) -> None:
+    if os.geteuid() != 0:
+        raise LabError(f"Only root can {what}: run this with sudo.")

@@ -1,0 +1,147 @@
+"""A process for each target: lean, single-threaded, and killable.
+
+The process that asks for a start is part of what is measured: forking copies its page tables, and
+a thread may hold a lock at the moment of the fork. So every target runs in a worker of its own,
+which imports only what that target needs, and the lab sends it functions to call. All workers are
+alike, so that a ratio between two targets is not one between two parents.
+
+Parent and worker speak over a socket pair: a pickled (function, arguments) in, ("ok", result) or
+("error", exception) back. A worker whose parent is gone sees the end of the socket and cleans up.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, Self, TypeVar
+
+from lab.errors import LabError, StartFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lab.targets.base import Settings, Target
+
+P = ParamSpec("P")
+T = TypeVar("T")
+CLOSE_SECONDS = 60.0
+
+
+class Worker:
+    """A target in a process of its own; a context manager that ends it and what it started."""
+
+    def __init__(self, target: str, settings: Settings) -> None:
+        self.target = target
+        self._settings = settings
+
+    def __enter__(self) -> Self:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "lab.worker", self.target, str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=sys.stderr,
+            )
+        self._connection = Connection(ours.detach())
+        try:
+            self._connection.send(self._settings)
+            self._receive(self._settings.prepare_deadline_seconds)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def call(
+        self,
+        deadline_seconds: float,
+        function: Callable[Concatenate[Target, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """What `function(target, *args)` returns when the worker calls it.
+
+        Raises what it raised if that was a LabError, and StartFailed if the worker does not answer
+        within the deadline: it is then killed, and further calls fail as well.
+        """
+        try:
+            self._connection.send((function, args, kwargs))
+        except OSError as error:
+            raise LabError(f"The worker of {self.target} has ended.") from error
+        result: T = self._receive(deadline_seconds)
+        return result
+
+    def _receive(self, deadline_seconds: float) -> T:  # type: ignore[type-var]
+        try:
+            if not self._connection.poll(deadline_seconds):
+                self._process.kill()
+                raise StartFailed(
+                    f"{self.target} did not answer within {deadline_seconds:.0f} s; it was killed."
+                )
+            verdict, value = self._connection.recv()
+        except (EOFError, ConnectionError) as error:
+            raise LabError(
+                f"The worker of {self.target} ended with exit code {self._process.wait()}."
+            ) from error
+        if verdict == "error":
+            raise value
+        return value  # type: ignore[no-any-return]
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+        try:
+            self._process.wait(CLOSE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def _serve(name: str, connection: Connection) -> None:
+    from lab.targets import find  # noqa: PLC0415 - the parent does not need it
+
+    settings: Settings = connection.recv()
+    try:
+        with contextlib.ExitStack() as stack:
+            target = stack.enter_context(find(name)(settings))
+            connection.send(("ok", None))
+            while True:
+                try:
+                    function, args, kwargs = connection.recv()
+                except EOFError:
+                    return
+                connection.send(_attempt(target, function, args, kwargs))
+    except LabError as error:
+        connection.send(("error", error))
+
+
+def _attempt(
+    target: Target, function: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, object]
+) -> tuple[str, object]:
+    try:
+        return "ok", function(target, *args, **kwargs)
+    except LabError as error:
+        return "error", error
+    except Exception as error:
+        if os.environ.get("TONNAGE_DEBUG"):
+            raise
+        return "error", LabError(f"{target.name}: {type(error).__name__}: {error}")
+
+
+def main() -> None:
+    """Serve one target over the socket whose descriptor is the second argument."""
+    # Ctrl-C reaches the whole foreground group: the parent decides when a worker ends.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    name, descriptor = sys.argv[1:]
+    os.set_inheritable(int(descriptor), False)
+    with contextlib.suppress(ConnectionError), Connection(int(descriptor)) as connection:
+        _serve(name, connection)
+
+
+if __name__ == "__main__":
+    main()
