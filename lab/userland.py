@@ -41,7 +41,6 @@ _MODULES = (
 _COMPILE = ("gcc", "-std=gnu17", "-O2", "-static", "-Wall", "-Wextra", "-Werror")
 
 
-
 @dataclass(frozen=True, slots=True)
 class Userland:
     """Where the parts lie; all are read-only to their users."""

@@ -120,7 +120,10 @@ def _serve(name: str, connection: Connection) -> None:
 
 
 def _attempt(
-    target: Target, function: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, object]
+    target: Target,
+    function: Callable[..., object],
+    args: tuple[object, ...],
+    kwargs: dict[str, object],
 ) -> tuple[str, object]:
     try:
         return "ok", function(target, *args, **kwargs)

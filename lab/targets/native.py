@@ -1,0 +1,89 @@
+"""The program itself, with no isolation: the yardstick.
+
+Its commands run in a chroot of the common user land, so that they are the same binaries with the
+same libraries; the tree is bound read-only in the worker's own mount namespace, with the host's
+/proc, /sys and /dev, and a scratch directory on the host's disk at /tmp.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+from lab.targets import namespaces
+from lab.targets.base import Kind, Target
+from lab.targets.piped import PayloadPipes, PipedInstance
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lab.targets.base import Settings
+
+_STOP_SECONDS = 10.0
+
+
+class NativeInstance(PipedInstance):
+    """The payload as a child of the worker."""
+
+    process: subprocess.Popen[bytes]
+
+    def payload_pid(self) -> int:
+        """Its own pid: nothing stands between."""
+        return self.process.pid
+
+    def pids(self) -> list[int]:
+        """The payload alone."""
+        return [self.process.pid]
+
+    def stop(self) -> None:
+        """Kill it and reap it."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(_STOP_SECONDS)
+        self.pipes.close()
+
+
+class Native(Target):
+    """A plain child process."""
+
+    name = "native"
+    kind: Kind = "native"
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self._root: Path = settings.scratch / "native" / "root"
+
+    @classmethod
+    def absent(cls) -> str:
+        """Nothing is missing for it."""
+        return ""
+
+    def prepare(self) -> None:
+        """Bind the user land's tree where the worker alone sees it."""
+        scratch = self.settings.scratch / "native" / "tmp"
+        scratch.mkdir(parents=True, exist_ok=True)
+        self._root.mkdir(exist_ok=True)
+        namespaces.enter_private_mount_namespace()
+        namespaces.bind(self.settings.userland.tree, self._root, read_only=True)
+        namespaces.bind(scratch, self._root / "tmp")
+        for shared in ("proc", "sys", "dev"):
+            namespaces.bind(f"/{shared}", self._root / shared)
+
+    def start(self) -> NativeInstance:
+        """Spawn the payload."""
+        pipes = PayloadPipes()
+        t0_ns = time.monotonic_ns()
+        process = subprocess.Popen(
+            [self.settings.userland.payload, "serve", "native", "--chroot", self._root],
+            stdin=pipes.stdin,
+            stdout=pipes.stdout,
+        )
+        pipes.hand_over()
+        instance = NativeInstance(self.name, t0_ns, pipes, self.settings.start_deadline_seconds)
+        instance.process = process
+        return instance
+
+    def image_bytes(self) -> dict[str, int]:
+        """A program that is installed has no image of its own."""
+        return {}

@@ -1,0 +1,180 @@
+"""An instance whose payload speaks on pipes: a process or a container on this host's kernel."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import select
+import socket
+import struct
+import time
+from abc import abstractmethod
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lab.errors import LabError, StartFailed
+from lab.targets.base import PORT, Completed, Instance, Milestone
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_REPLY_HEAD = struct.Struct(">IQ")
+_LENGTH = struct.Struct(">I")
+_ASK_SECONDS = 10.0
+_CLONE_NEWNET = 0x40000000
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+class PayloadPipes:
+    """The payload's stdin and stdout: events as lines, then the agent's frames.
+
+    `stdin` and `stdout` are the ends to hand to the payload; `hand_over` closes them here.
+    """
+
+    def __init__(self) -> None:
+        self.stdin, self._requests = os.pipe2(os.O_CLOEXEC)
+        self._replies, self.stdout = os.pipe2(os.O_CLOEXEC)
+        self._poll = select.poll()
+        self._poll.register(self._replies, select.POLLIN)
+        self._pending = b""
+
+    def hand_over(self) -> None:
+        """Close the payload's ends here, so that its end is seen as the end of the stream."""
+        os.close(self.stdin)
+        os.close(self.stdout)
+
+    def close(self) -> None:
+        """Close our ends; the payload sees the end of its stdin."""
+        os.close(self._requests)
+        os.close(self._replies)
+
+    def line(self, deadline_ns: int) -> str:
+        """The next line, without its end. Raises TimeoutError, or EOFError if the payload ended."""
+        while b"\n" not in self._pending:
+            self._pending += self._some(deadline_ns)
+        line, _, self._pending = self._pending.partition(b"\n")
+        return line.decode(errors="replace")
+
+    def request(self, argv: list[str], deadline_ns: int) -> Completed:
+        """Run a command by the agent. Raises TimeoutError, or EOFError if the payload ended."""
+        body = b"\0".join(word.encode() for word in argv)
+        os.write(self._requests, _LENGTH.pack(len(body)) + body)
+        exit_code, elapsed_ns = _REPLY_HEAD.unpack(self._exactly(_REPLY_HEAD.size, deadline_ns))
+        stdout = self._block(deadline_ns)
+        return Completed(exit_code, stdout, self._block(deadline_ns), elapsed_ns)
+
+    def _block(self, deadline_ns: int) -> bytes:
+        (length,) = _LENGTH.unpack(self._exactly(_LENGTH.size, deadline_ns))
+        return self._exactly(length, deadline_ns)
+
+    def _exactly(self, length: int, deadline_ns: int) -> bytes:
+        while len(self._pending) < length:
+            self._pending += self._some(deadline_ns)
+        data, self._pending = self._pending[:length], self._pending[length:]
+        return data
+
+    def _some(self, deadline_ns: int) -> bytes:
+        left_ms = max(0, deadline_ns - time.monotonic_ns()) // 1_000_000
+        if not self._poll.poll(left_ms):
+            raise TimeoutError
+        data = os.read(self._replies, 65536)
+        if not data:
+            raise EOFError
+        return data
+
+
+class PipedInstance(Instance):
+    """A payload on pipes, on the host's clock. Subclasses say how it is stopped and where it is."""
+
+    def __init__(self, name: str, t0_ns: int, pipes: PayloadPipes, deadline_seconds: float) -> None:
+        self.name = name
+        self.t0_ns = t0_ns
+        self.pipes = pipes
+        self._deadline_seconds = deadline_seconds
+        self._listening = False
+
+    @abstractmethod
+    def payload_pid(self) -> int:
+        """The payload's process on the host."""
+
+    def reached(self, milestone: Milestone) -> int | None:
+        """When the payload ran (by its own clock, which is the host's), or answered.
+
+        A process or a container has no init of its own, hence no `userspace`.
+        """
+        if milestone == "userspace":
+            return None
+        if milestone == "first-instruction":
+            return self._event("first-instruction")
+        if not self._listening:
+            self._event("listening")
+            self._listening = True
+        return self.ask()
+
+    def ask(self) -> int:
+        """When the payload answered on the loopback address of its own network namespace."""
+        with (
+            inside_network_of(self.payload_pid()),
+            socket.create_connection(("127.0.0.1", PORT), timeout=_ASK_SECONDS) as connection,
+        ):
+            answer = connection.recv(16)
+            answered_ns = time.monotonic_ns()
+        if answer != b"pong\n":
+            raise LabError(f"{self.name} answered {answer!r}, not what the payload answers.")
+        return answered_ns
+
+    def run(self, argv: list[str], timeout_seconds: float) -> Completed:
+        """Run a command inside, timed by the payload."""
+        if not self._listening:
+            self._event("listening")
+            self._listening = True
+        deadline_ns = time.monotonic_ns() + int(timeout_seconds * 1e9)
+        try:
+            return self.pipes.request(argv, deadline_ns)
+        except TimeoutError as error:
+            raise LabError(
+                f"{argv[0]} in {self.name} did not end within {timeout_seconds:.0f} s."
+            ) from error
+        except (EOFError, BrokenPipeError) as error:
+            raise LabError(f"{self.name} ended while {argv[0]} ran in it.") from error
+
+    def _event(self, wanted: str) -> int:
+        deadline_ns = self.t0_ns + int(self._deadline_seconds * 1e9)
+        try:
+            name, _, ns = self.pipes.line(deadline_ns).partition(" ")
+        except TimeoutError as error:
+            raise StartFailed(
+                f"{self.name} was not at {wanted} within {self._deadline_seconds:.0f} s."
+            ) from error
+        except EOFError as error:
+            raise StartFailed(f"{self.name} ended before {wanted}.") from error
+        if name != wanted:
+            raise StartFailed(f"{self.name} said {name!r} where {wanted!r} was due.")
+        return int(ns)
+
+
+@contextmanager
+def inside_network_of(pid: int) -> Iterator[None]:
+    """Enter the network namespace of a process, and come back.
+
+    A socket made inside stays there. (setns(2))
+    """
+    with (
+        Path("/proc/self/ns/net").open("rb") as own,
+        Path(f"/proc/{pid}/ns/net").open("rb") as other,
+    ):
+        if os.path.sameopenfile(own.fileno(), other.fileno()):
+            yield
+            return
+        _setns(other.fileno())
+        try:
+            yield
+        finally:
+            _setns(own.fileno())
+
+
+def _setns(descriptor: int) -> None:
+    if _LIBC.setns(descriptor, _CLONE_NEWNET) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))

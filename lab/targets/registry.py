@@ -1,0 +1,37 @@
+"""The targets by name. Nothing is imported until it is asked for: a worker loads only its own."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from lab.errors import LabError
+
+if TYPE_CHECKING:
+    from lab.targets.base import Target
+
+_CLASSES = {
+    "native": "lab.targets.native:Native",
+    "container": "lab.targets.container:OurContainer",
+    "vm": "lab.targets.machine:FullMachine",
+    "microvm": "lab.targets.machine:MicroMachine",
+    "crun": "lab.targets.oci:Crun",
+    "runc": "lab.targets.oci:Runc",
+    "podman": "lab.targets.podman:Podman",
+    "docker": "lab.targets.docker:Docker",
+}
+NAMES = tuple(_CLASSES)
+DEFAULT = ("native", "container", "vm", "microvm")
+PEERS = ("crun", "runc", "podman", "docker")
+
+
+def find(name: str) -> type[Target]:
+    """The target's class.
+
+    Raises LabError for a name that is no target's.
+    """
+    if name not in _CLASSES:
+        raise LabError(f"There is no target {name!r}; there are {', '.join(NAMES)}.")
+    module, _, cls = _CLASSES[name].partition(":")
+    target: type[Target] = getattr(import_module(module), cls)
+    return target
