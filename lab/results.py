@@ -40,6 +40,7 @@ class Sample:
 
     `value` is in `unit`; None means censored, and `censored` then says why (a start that hung, a
     workload that failed). `position` counts within a round: the instance number in a density run.
+    `note` says what else must be known of the value, such as the limit that ended a density run.
     """
 
     experiment: str
@@ -50,6 +51,7 @@ class Sample:
     value: float | None
     position: int = 0
     censored: str = ""
+    note: str = ""
 
 
 COLUMNS = tuple(field.name for field in fields(Sample))
@@ -64,7 +66,7 @@ class RunFolder:
     def __init__(self, path: Path, host: dict[str, Any], settings: dict[str, Any]) -> None:
         self.path = path
         self._suites: dict[str, dict[str, pyperf.Benchmark]] = {}
-        self._metadata = {
+        self._metadata: dict[str, Any] = {
             key: settings[key] for key in ("accelerator", "page_cache", "seed") if key in settings
         }
         try:

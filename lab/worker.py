@@ -40,6 +40,16 @@ class Worker:
         self._settings = settings
 
     def __enter__(self) -> Self:
+        self._spawn()
+        return self
+
+    def revive(self) -> None:
+        """Replace a worker that was killed or has ended, so that the next round finds one."""
+        if self._process.poll() is not None:
+            self._connection.close()
+            self._spawn()
+
+    def _spawn(self) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
@@ -55,7 +65,6 @@ class Worker:
         except BaseException:
             self.__exit__()
             raise
-        return self
 
     def call(
         self,

@@ -89,6 +89,7 @@ class Target(ABC):
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.resources = ExitStack()
+        self.running: list[Instance] = []  # those that outlive the call that started them
 
     @classmethod
     @abstractmethod
@@ -120,4 +121,6 @@ class Target(ABC):
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.resources.close()
+        with self.resources:
+            while self.running:
+                self.running.pop().stop()

@@ -1,0 +1,169 @@
+"""The `tonnage` command: each verb is a few lines that call one function.
+
+Exit codes: 0 done, 1 a measurement failed (the rest are kept), 2 bad usage or a host that can't.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lab.errors import LabError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+DONE, MEASUREMENT_FAILED, BAD_USAGE, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb; its exit code."""
+    options = _parser().parse_args(arguments)
+    if options.debug:
+        os.environ["TONNAGE_DEBUG"] = "1"
+    verb: Callable[[argparse.Namespace], int] = options.verb
+    try:
+        return verb(options)
+    except LabError as error:
+        if options.debug:
+            raise
+        print(f"tonnage: {error}", file=sys.stderr)
+        return BAD_USAGE
+    except KeyboardInterrupt:
+        print("tonnage: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from lab import host  # noqa: PLC0415 - each verb loads what it needs
+
+    found = host.inspect(options.accel)
+    if options.format == "json":
+        print(json.dumps(found.document(), indent=2))
+    else:
+        host.show(found)
+    return DONE
+
+
+def _table(options: argparse.Namespace) -> int:
+    from lab import claims, report, results, run  # noqa: PLC0415
+
+    outcome = run.measure(
+        run.Request(
+            profile=options.profile,
+            targets=options.targets,
+            accelerator=options.accel,
+            out=options.out,
+            seed=options.seed,
+        )
+    )
+    report.write(outcome.path)
+    claims.show(results.load(outcome.path))
+    print(f"\n{outcome.path}/report.html", file=sys.stderr)
+    return outcome.exit_code()
+
+
+def _run(options: argparse.Namespace) -> int:
+    from lab import results, run, summary  # noqa: PLC0415
+
+    outcome = run.measure(
+        run.Request(
+            profile=options.profile,
+            experiments=(options.experiment,),
+            targets=options.targets,
+            rounds=options.rounds,
+            accelerator=options.accel,
+            out=options.out,
+            seed=options.seed,
+        )
+    )
+    measured = results.load(outcome.path)
+    if options.format == "json":
+        print(json.dumps(summary.document(measured), ensure_ascii=False))
+    else:
+        summary.show(measured)
+    return outcome.exit_code()
+
+
+def _report(options: argparse.Namespace) -> int:
+    from lab import report  # noqa: PLC0415
+
+    for path in report.write(options.run):
+        print(path)
+    return DONE
+
+
+def _clean(options: argparse.Namespace) -> int:
+    from lab import clean  # noqa: PLC0415
+
+    for line in clean.everything(images=options.images) or ["nothing of ours was left"]:
+        print(line)
+    return DONE
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tonnage", description="What containers and virtual machines cost, measured."
+    )
+    parser.add_argument("--debug", action="store_true", help="show tracebacks")
+    verbs = parser.add_subparsers(metavar="VERB", required=True)
+
+    accelerator = argparse.ArgumentParser(add_help=False)
+    accelerator.add_argument(
+        "--accel",
+        choices=("auto", "kvm", "tcg"),
+        default="auto",
+        help="the machines' accelerator; auto: kvm where it is proved to work, else tcg (emulated)",
+    )
+    measuring = argparse.ArgumentParser(add_help=False, parents=[accelerator])
+    measuring.add_argument("--profile", default="quick", help="quick (5 minutes) or full")
+    measuring.add_argument(
+        "--targets", type=_names, metavar="A,B", help="default: all that are there"
+    )
+    measuring.add_argument(
+        "--out", type=Path, metavar="DIR", help="the run folder; default: a new one in results/"
+    )
+    measuring.add_argument("--seed", type=int, help="of the order within rounds; default: random")
+    formats = argparse.ArgumentParser(add_help=False)
+    formats.add_argument("--format", choices=("text", "json"), default="text")
+
+    verb = verbs.add_parser(
+        "doctor", parents=[accelerator, formats], help="what this host can measure, and why not"
+    )
+    verb.set_defaults(verb=_doctor)
+    verb = verbs.add_parser(
+        "table", parents=[measuring], help="measure everything; print the containers-vs-VMs table"
+    )
+    verb.set_defaults(verb=_table)
+    verb = verbs.add_parser("run", parents=[measuring, formats], help="one experiment")
+    verb.add_argument(
+        "experiment", metavar="EXPERIMENT", help="startup, footprint, density or performance"
+    )
+    verb.add_argument("--rounds", type=_count, metavar="N")
+    verb.set_defaults(verb=_run)
+    verb = verbs.add_parser("report", help="table, notebook and page of a run that was measured")
+    verb.add_argument("run", type=Path, metavar="RUN", help="the run folder")
+    verb.set_defaults(verb=_report)
+    verb = verbs.add_parser("clean", help="remove everything of ours that is left on the host")
+    verb.add_argument("--images", action="store_true", help="the cache of built images too")
+    verb.set_defaults(verb=_clean)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

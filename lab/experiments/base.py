@@ -1,0 +1,32 @@
+"""What an experiment is: a question put to one target, once a round."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from lab.profiles import Profile
+    from lab.results import Sample, Unit
+    from lab.targets.base import Kind
+    from lab.worker import Worker
+
+Tell = Callable[[str], None]
+
+
+class Experiment(Protocol):
+    """A module of this package: its functions are the experiment.
+
+    `HEADLINE` is the metric and its unit under which a round that failed is recorded.
+    """
+
+    HEADLINE: tuple[str, Unit]
+
+    def joins(self, target: str, kind: Kind, number: int, profile: Profile) -> bool:
+        """Whether the target takes part in the round of this number."""
+
+    def measure(self, worker: Worker, number: int, profile: Profile, tell: Tell) -> list[Sample]:
+        """The samples of one target in round `number`; `tell` is told how far it is.
+
+        Raises LabError if the target failed: the round then holds a censored sample for it.
+        """

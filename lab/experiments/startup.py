@@ -1,0 +1,48 @@
+"""How long from the request until the workload runs, answers, has its user space up, is gone."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from lab.results import Sample
+
+if TYPE_CHECKING:
+    from lab.experiments.base import Tell
+    from lab.profiles import Profile
+    from lab.results import Unit
+    from lab.targets.base import Kind, Target
+    from lab.worker import Worker
+
+HEADLINE: tuple[str, Unit] = ("first-instruction", "second")
+_DEADLINE_SECONDS = 300.0
+
+
+def joins(target: str, kind: Kind, number: int, profile: Profile) -> bool:
+    """Every target does; machines, being slow, only in every n-th round."""
+    return kind != "machine" or number % profile.machines_every == 0
+
+
+def measure(worker: Worker, number: int, profile: Profile, tell: Tell) -> list[Sample]:
+    """One start and stop."""
+    return [
+        Sample("startup", worker.target, metric, "second", number, nanoseconds / 1e9)
+        for metric, nanoseconds in worker.call(_DEADLINE_SECONDS, start_and_stop).items()
+    ]
+
+
+def start_and_stop(target: Target) -> dict[str, int]:
+    """Nanoseconds from the request to each milestone, and from the request to stop until gone.
+
+    `ready` is asked for before `userspace`, since a machine answers before its last unit is up.
+    """
+    with target.start() as instance:
+        reached = {
+            milestone: instance.reached(milestone)
+            for milestone in ("first-instruction", "ready", "userspace")
+        }
+        stop_ns = time.monotonic_ns()
+        instance.stop()
+        gone_ns = time.monotonic_ns() - stop_ns
+    spans = {name: at - instance.t0_ns for name, at in reached.items() if at is not None}
+    return {**spans, "gone": gone_ns}

@@ -1,0 +1,91 @@
+"""What a run says while it works: on standard error, where the results are not."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
+
+
+class Stage:
+    """One experiment under way."""
+
+    def __init__(self, progress: Progress, name: str, rounds: int) -> None:
+        self._progress = progress
+        self._name = name
+        self._rounds = rounds
+        self._done = 0
+        self._begin = time.monotonic()
+
+    def advance(self) -> None:
+        """One round is done: say so, and how long the rest will take at this pace."""
+        self._done += 1
+        self._progress.advanced(self._name, self._done, self._rounds, self.left_seconds())
+
+    def left_seconds(self) -> float:
+        """What the rest takes if it goes on as it has."""
+        spent = time.monotonic() - self._begin
+        return spent / self._done * (self._rounds - self._done) if self._done else 0.0
+
+
+class Progress:
+    """A bar on a terminal, lines elsewhere; a context manager."""
+
+    def __init__(self) -> None:
+        self._bars: Bars | None = None
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> Progress:
+        if sys.stderr.isatty():
+            from rich.console import Console  # noqa: PLC0415 - not for a log
+            from rich.progress import BarColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+            from rich.progress import Progress as Bars  # noqa: PLC0415
+
+            self._bars = Bars(
+                TextColumn("[bold]{task.description:<12}"),
+                BarColumn(),
+                TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+                TimeElapsedColumn(),
+                TextColumn("{task.fields[left]:>8}"),
+                TextColumn("[dim]{task.fields[doing]}"),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bars:
+            self._bars.stop()
+
+    def tell(self, doing: str) -> None:
+        """Say what is being waited for."""
+        if self._bars and self._task is not None:
+            self._bars.update(self._task, doing=doing)
+        else:
+            print(doing, file=sys.stderr, flush=True)
+
+    def advanced(self, name: str, done: int, rounds: int, left_seconds: float) -> None:
+        """Say that `done` of `rounds` are done."""
+        left = f"{left_seconds:.0f} s left"
+        if self._bars and self._task is not None:
+            self._bars.update(self._task, completed=done, left=left)
+        else:
+            print(f"{name}: round {done} of {rounds} done, {left}", file=sys.stderr, flush=True)
+
+    @contextmanager
+    def stage(self, name: str, rounds: int) -> Iterator[Stage]:
+        """One experiment of so many rounds."""
+        if self._bars:
+            self._task = self._bars.add_task(name, total=rounds, left="", doing="")
+        try:
+            yield Stage(self, name, rounds)
+        finally:
+            self._task = None

@@ -1,0 +1,111 @@
+"""One run, from what was asked for to a folder of what was measured.
+
+Everything is checked before anything is started: names, the folder, the host.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from lab import experiments, harness, host, profiles, results, targets, userland
+from lab.errors import LabError
+from lab.progress import Progress
+from lab.targets.base import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for; None is "as the profile and the host have it"."""
+
+    profile: str = "quick"
+    experiments: tuple[str, ...] = tuple(experiments.EXPERIMENTS)
+    targets: tuple[str, ...] | None = None
+    rounds: int | None = None
+    accelerator: Literal["auto", "kvm", "tcg"] = "auto"
+    out: Path | None = None
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Where the run lies and the sentences of what failed in it."""
+
+    path: Path
+    failures: list[str] = field(default_factory=list)
+
+    def exit_code(self) -> int:
+        """0, or 1 if a measurement failed."""
+        return 1 if self.failures else 0
+
+
+def measure(request: Request) -> Outcome:
+    """Measure what is asked for.
+
+    Raises LabError for what can't be measured here, before anything is started.
+    """
+    profile = profiles.find(request.profile)
+    for name in request.experiments:
+        experiments.find(name)
+    present, absent = _choose(request.targets)
+    if os.geteuid() != 0:
+        raise LabError("Measuring needs root (namespaces, cgroups, mounts): run it with sudo.")
+
+    with Progress() as progress, harness.measurement_lock():
+        progress.tell("building the user land (kept for the next run)")
+        land = userland.build(progress.tell)
+        progress.tell("looking at the host")
+        found = host.inspect(request.accelerator)
+        plan = harness.Plan(
+            profile=profile,
+            experiments=request.experiments,
+            targets=present,
+            rounds=request.rounds,
+            seed=secrets.randbelow(1 << 31) if request.seed is None else request.seed,
+            accelerator=found.accelerator,
+        )
+        document = found.document()
+        path = request.out or results.new_folder(Path("results"), document["hostname"])
+        settings = {**plan.settings(), "absent": absent, "started": _now()}
+        with (
+            results.RunFolder(path, document, settings) as folder,
+            harness.scratch_directory() as scratch,
+        ):
+            try:
+                failures = harness.execute(
+                    plan, Settings(land, scratch, found.accelerator), folder, progress
+                )
+            except BaseException:
+                folder.update_settings({**settings, "finished": _now(), "interrupted": True})
+                raise
+            folder.update_settings({**settings, "finished": _now(), "failures": failures})
+    for sentence in failures:
+        progress.tell(f"failed: {sentence}")
+    return Outcome(path, failures)
+
+
+def _choose(asked: Iterable[str] | None) -> tuple[tuple[str, ...], dict[str, str]]:
+    """The targets to measure, and the absent ones with their reasons.
+
+    Raises LabError for an unknown name, for one asked for by name that is absent, and for none.
+    """
+    names = targets.NAMES if asked is None else tuple(asked)
+    absent = {name: why for name in names if (why := targets.find(name).absent())}
+    if asked is not None and absent:
+        name, why = next(iter(absent.items()))
+        raise LabError(f"{name} can't be measured here: {why}.")
+    present = tuple(name for name in names if name not in absent)
+    if not present:
+        raise LabError("No target was named: --targets takes names, comma-separated.")
+    return present, absent
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

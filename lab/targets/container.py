@@ -1,0 +1,93 @@
+"""Our own runtime, in process."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import runtime
+from lab.errors import StartFailed
+from lab.targets.base import Instance, Kind, Target
+from lab.targets.piped import PayloadPipes, PipedInstance
+from lab.userland import PAYLOAD_IN_TREE, allocated_bytes
+
+if TYPE_CHECKING:
+    from lab.targets.base import Settings
+
+_STOP_SECONDS = 10.0
+
+
+class ContainerInstance(PipedInstance):
+    """The payload as process 1 of a container."""
+
+    container: runtime.Container
+
+    def payload_pid(self) -> int:
+        """The container's process 1, by its pid on the host."""
+        return self.container.pid
+
+    def pids(self) -> list[int]:
+        """The payload alone: no process of ours stays with a container."""
+        return [self.container.pid]
+
+    def stop(self) -> None:
+        """Kill it, wait, and delete what it had: cgroups, mounts, its layer."""
+        self.container.kill(signal.SIGKILL)
+        self.container.wait(_STOP_SECONDS)
+        self.container.delete()
+        self.pipes.close()
+
+
+class OurContainer(Target):
+    """Containers by `runtime`, over the common user land."""
+
+    name = "container"
+    kind: Kind = "container"
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self._numbers = itertools.count()
+        self._spec = runtime.default_spec(args=[PAYLOAD_IN_TREE, "serve", "container"])
+
+    @classmethod
+    def absent(cls) -> str:
+        """Root is all it needs."""
+        return "" if os.geteuid() == 0 else "it needs root"
+
+    def start(self) -> ContainerInstance:
+        """Clone, set up and exec, all in this process."""
+        pipes = PayloadPipes()
+        identity = f"tonnage-{os.getpid()}-{next(self._numbers)}"
+        t0_ns = time.monotonic_ns()
+        try:
+            container = runtime.Container.run(
+                identity,
+                self._spec,
+                layers=[self.settings.userland.tree],
+                stdin=pipes.stdin,
+                stdout=pipes.stdout,
+                root=self.settings.scratch / "containers",
+            )
+        except runtime.ContainerError as error:
+            pipes.hand_over()
+            pipes.close()
+            raise StartFailed(f"A container did not start: {error}") from error
+        pipes.hand_over()
+        instance = ContainerInstance(self.name, t0_ns, pipes, self.settings.start_deadline_seconds)
+        instance.container = container
+        return instance
+
+    def image_bytes(self) -> dict[str, int]:
+        """The layer as shipped, and unpacked."""
+        return {
+            "image-compressed": allocated_bytes(self.settings.userland.image),
+            "image-on-disk": allocated_bytes(self.settings.userland.tree),
+        }
+
+    def instance_disk_bytes(self, instance: Instance) -> int:
+        """What its upper layer takes."""
+        assert isinstance(instance, ContainerInstance)
+        return allocated_bytes(instance.container.upper)

@@ -1,0 +1,193 @@
+"""Virtual machines by `vms`: the traditional one and the smallest one."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import socket
+import time
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Literal
+
+import vms
+from lab.errors import LabError, StartFailed
+from lab.targets.base import PORT, Completed, Instance, Kind, Milestone, Target
+from lab.userland import allocated_bytes
+from vms import disks
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_ASK_SECONDS = 30.0
+_KERNEL_WORDS = "console=ttyS0 quiet loglevel=1 net.ifnames=0 panic=-1"
+
+
+class MachineInstance(Instance):
+    """The payload in a machine of its own, reached by virtio-serial and a forwarded port."""
+
+    def __init__(
+        self, target: Machine, machine: vms.Machine, t0_ns: int, disk: Path, port: int
+    ) -> None:
+        self.t0_ns = t0_ns
+        self.disk = disk
+        self._has_userspace = target.has_userspace
+        self._port = port
+        self._deadline_seconds = target.settings.start_deadline_seconds
+        self._listening = False
+        try:
+            self._domain = target.connection.start(machine)
+        except vms.MachineError as error:
+            disk.unlink(missing_ok=True)
+            raise StartFailed(f"{machine.name} did not start: {error}") from error
+
+    def reached(self, milestone: Milestone) -> int | None:
+        """When the milestone's line arrived here; `ready` when a request was answered."""
+        if milestone == "first-instruction":
+            return self._line(self._domain.console, "first-instruction")
+        if not self._listening:
+            self._line(self._domain.events, "listening")
+            self._listening = True
+        if milestone == "ready":
+            return self.ask()
+        return self._line(self._domain.events, "userspace") if self._has_userspace else None
+
+    def ask(self) -> int:
+        """When the payload answered on the machine's address, through the forwarded port."""
+        try:
+            with socket.create_connection(("127.0.0.1", self._port), _ASK_SECONDS) as connection:
+                answer = connection.recv(16)
+                answered_ns = time.monotonic_ns()
+        except OSError as error:
+            raise LabError(f"{self._domain.name} did not answer a request: {error}.") from error
+        if answer != b"pong\n":
+            raise LabError(
+                f"{self._domain.name} answered {answer!r}, not what the payload answers."
+            )
+        return answered_ns
+
+    def run(self, argv: list[str], timeout_seconds: float) -> Completed:
+        """Run a command by the machine's agent, timed by the machine's clock."""
+        try:
+            done = self._domain.agent.run(argv, timeout_seconds=timeout_seconds)
+        except vms.MachineError as error:
+            raise LabError(str(error)) from error
+        return Completed(done.exit_code, done.stdout, done.stderr, done.elapsed_ns)
+
+    def pids(self) -> list[int]:
+        """QEMU: with the embedded driver nothing else stays with a machine."""
+        return [self._domain.qemu_pid]
+
+    def stop(self) -> None:
+        """Destroy it and remove its disk."""
+        self._domain.destroy()
+        self.disk.unlink(missing_ok=True)
+
+    def _line(self, reader: vms.LineReader, wanted: str) -> int:
+        deadline_ns = self.t0_ns + int(self._deadline_seconds * 1e9)
+        try:
+            return reader.wait_for(wanted, deadline_ns)
+        except vms.MachineError as error:
+            raise StartFailed(
+                f"{self._domain.name} was not at {wanted} within"
+                f" {self._deadline_seconds:.0f} s: {error}"
+            ) from error
+
+
+class Machine(Target):
+    """What both machines share: the connection, the clones, the ports."""
+
+    kind: Kind = "machine"
+    chipset: Literal["q35", "microvm"]
+    memory_mib: int
+    has_userspace: bool
+    kernel_words: str
+    connection: vms.Connection
+
+    @classmethod
+    def absent(cls) -> str:
+        """What keeps machines from running here: no QEMU, no libvirt, not root."""
+        if os.geteuid() != 0:
+            return "it needs root"
+        if not shutil.which("qemu-system-x86_64"):
+            return "qemu-system-x86_64 is not installed: apt-get install qemu-system-x86"
+        if not find_spec("libvirt"):
+            return "libvirt-python is not installed: make setup"
+        return ""
+
+    def prepare(self) -> None:
+        """Open libvirt's embedded driver, with a root of this worker's own."""
+        self._numbers = itertools.count()
+        self._disks = self.settings.scratch / self.name
+        self._disks.mkdir(parents=True, exist_ok=True)
+        self.connection = self.resources.enter_context(
+            vms.Connection.open(root=self.settings.scratch / f"l-{self.name}")
+        )
+
+    def start(self) -> MachineInstance:
+        """Clone the disk and start a transient domain."""
+        name = f"tonnage-{self.name}-{os.getpid()}-{next(self._numbers)}"
+        userland = self.settings.userland
+        disk = self._disks / f"{name}.qcow2"
+        t0_ns = time.monotonic_ns()
+        disks.clone(userland.disk, disk)
+        port = _free_port()
+        machine = vms.Machine(
+            name=name,
+            vcpus=1,
+            memory_mib=self.memory_mib,
+            accelerator=vms.Accelerator(self.settings.accelerator),
+            chipset=self.chipset,
+            boot=vms.DirectKernel(userland.kernel, userland.initramfs, self.kernel_words),
+            disks=(vms.Disk(disk),),
+            channels=("tonnage.events", "tonnage.agent"),
+            network=vms.UserNetwork(forwards={port: PORT}),
+        )
+        return MachineInstance(self, machine, t0_ns, disk, port)
+
+    def image_bytes(self) -> dict[str, int]:
+        """Disk, kernel and initramfs: as shipped, the disk compressed inside its qcow2 file."""
+        userland = self.settings.userland
+        boot = allocated_bytes(userland.kernel) + allocated_bytes(userland.initramfs)
+        shipped = self.settings.scratch / f"{self.name}-shipped.qcow2"
+        disks.compress(userland.disk, shipped)
+        compressed = allocated_bytes(shipped)
+        shipped.unlink()
+        return {
+            "image-compressed": compressed + boot,
+            "image-on-disk": allocated_bytes(userland.disk) + boot,
+        }
+
+    def instance_disk_bytes(self, instance: Instance) -> int:
+        """What its thin clone takes."""
+        assert isinstance(instance, MachineInstance)
+        return allocated_bytes(instance.disk)
+
+
+class FullMachine(Machine):
+    """The traditional one: q35, a disk, systemd to its default target."""
+
+    name = "vm"
+    chipset = "q35"
+    memory_mib = 256
+    has_userspace = True
+    kernel_words = (
+        f"{_KERNEL_WORDS} systemd.show_status=0 TONNAGE_ROOT=/dev/vda TONNAGE_INIT=/sbin/init"
+    )
+
+
+class MicroMachine(Machine):
+    """The smallest one: QEMU's microvm, no firmware, one static init on the same user land."""
+
+    name = "microvm"
+    chipset = "microvm"
+    memory_mib = 256
+    has_userspace = False
+    kernel_words = f"{_KERNEL_WORDS} TONNAGE_ROOT=/dev/vda"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
