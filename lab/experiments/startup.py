@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from lab.results import Sample
@@ -11,11 +12,12 @@ if TYPE_CHECKING:
     from lab.experiments.base import Tell
     from lab.profiles import Profile
     from lab.results import Unit
-    from lab.targets.base import Kind, Target
+    from lab.targets.base import Kind, Milestone, Target
     from lab.worker import Worker
 
 HEADLINE: tuple[str, Unit] = ("first-instruction", "second")
 _DEADLINE_SECONDS = 300.0
+_MILESTONES: tuple[Milestone, ...] = ("first-instruction", "ready", "userspace")
 
 
 def joins(target: str, kind: Kind, number: int, profile: Profile) -> bool:
@@ -36,13 +38,11 @@ def start_and_stop(target: Target) -> dict[str, int]:
 
     `ready` is asked for before `userspace`, since a machine answers before its last unit is up.
     """
-    with target.start() as instance:
-        reached = {
-            milestone: instance.reached(milestone)
-            for milestone in ("first-instruction", "ready", "userspace")
-        }
+    with ExitStack() as stack:
+        instance = stack.enter_context(target.start())
+        reached = {milestone: instance.reached(milestone) for milestone in _MILESTONES}
         stop_ns = time.monotonic_ns()
-        instance.stop()
+        stack.close()
         gone_ns = time.monotonic_ns() - stop_ns
     spans = {name: at - instance.t0_ns for name, at in reached.items() if at is not None}
     return {**spans, "gone": gone_ns}

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from lab.targets.base import Settings
 
-_STOP_SECONDS = 10.0
-
 
 class NativeInstance(PipedInstance):
     """The payload as a child of the worker."""
@@ -40,7 +38,7 @@ class NativeInstance(PipedInstance):
     def stop(self) -> None:
         """Kill it and reap it."""
         self.process.send_signal(signal.SIGKILL)
-        self.process.wait(_STOP_SECONDS)
+        self.process.wait()
         self.pipes.close()
 
 

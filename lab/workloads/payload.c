@@ -30,6 +30,7 @@
 #include <net/if.h>
 #include <net/route.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -376,8 +377,17 @@ static void announce_on_console(void)
 		close(console);
 }
 
+/* A disk is registered asynchronously, a service started beside ours: wait, within 10 s. */
+static void await_node(const char *path)
+{
+	struct timespec pause = {.tv_nsec = 2000000};
+	for (int i = 0; i < 5000 && access(path, F_OK) < 0; i++)
+		nanosleep(&pause, NULL);
+}
+
 static int tell(const char *line)
 {
+	await_node(EVENT_FIFO);
 	int fifo = open(EVENT_FIFO, O_WRONLY | O_CLOEXEC);
 	if (fifo < 0)
 		fail(EVENT_FIFO);
@@ -400,14 +410,6 @@ static void load_modules(void)
 	}
 	if (list)
 		fclose(list);
-}
-
-/* virtio-blk registers its disk asynchronously: wait for the node, within a bound. */
-static void await_node(const char *path)
-{
-	struct timespec pause = {.tv_nsec = 2000000};
-	for (int i = 0; i < 5000 && access(path, F_OK) < 0; i++)
-		nanosleep(&pause, NULL);
 }
 
 static void enter_root(const char *device)
@@ -477,8 +479,18 @@ static int copy_memory(size_t mebibytes, long count)
 	return 0;
 }
 
+static void stay_on_this_cpu(void)
+{
+	cpu_set_t here;
+	CPU_ZERO(&here);
+	CPU_SET(sched_getcpu(), &here);
+	sched_setaffinity(0, sizeof here, &here);
+}
+
+/* On one CPU, as in a machine with one: else it is wake-ups between CPUs that are measured. */
 static int bounce(long count)
 {
+	stay_on_this_cpu();
 	int there[2], back[2];
 	char byte = 0;
 
