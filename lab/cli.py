@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    from lab import host  # noqa: PLC0415 - each verb loads what it needs
+    from lab import host
 
     found = host.inspect(options.accel)
     if options.format == "json":
@@ -50,7 +50,7 @@ def _doctor(options: argparse.Namespace) -> int:
 
 
 def _table(options: argparse.Namespace) -> int:
-    from lab import claims, report, results, run  # noqa: PLC0415
+    from lab import claims, report, results, run
 
     outcome = run.measure(
         run.Request(
@@ -59,6 +59,7 @@ def _table(options: argparse.Namespace) -> int:
             accelerator=options.accel,
             out=options.out,
             seed=options.seed,
+            start_deadline_seconds=options.start_deadline,
         )
     )
     report.write(outcome.path)
@@ -68,7 +69,7 @@ def _table(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from lab import results, run, summary  # noqa: PLC0415
+    from lab import results, run, summary
 
     outcome = run.measure(
         run.Request(
@@ -79,6 +80,7 @@ def _run(options: argparse.Namespace) -> int:
             accelerator=options.accel,
             out=options.out,
             seed=options.seed,
+            start_deadline_seconds=options.start_deadline,
         )
     )
     measured = results.load(outcome.path)
@@ -90,7 +92,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    from lab import report  # noqa: PLC0415
+    from lab import report
 
     for path in report.write(options.run):
         print(path)
@@ -98,7 +100,7 @@ def _report(options: argparse.Namespace) -> int:
 
 
 def _clean(options: argparse.Namespace) -> int:
-    from lab import clean  # noqa: PLC0415
+    from lab import clean
 
     for line in clean.everything(images=options.images) or ["nothing of ours was left"]:
         print(line)
@@ -139,6 +141,13 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=Path, metavar="DIR", help="the run folder; default: a new one in results/"
     )
     measuring.add_argument("--seed", type=int, help="of the order within rounds; default: random")
+    measuring.add_argument(
+        "--start-deadline",
+        type=float,
+        default=120.0,
+        metavar="SECONDS",
+        help="a start that takes longer is given up, and counted as one that failed",
+    )
     formats = argparse.ArgumentParser(add_help=False)
     formats.add_argument("--format", choices=("text", "json"), default="text")
 

@@ -44,9 +44,9 @@ class Progress:
 
     def __enter__(self) -> Progress:
         if sys.stderr.isatty():
-            from rich.console import Console  # noqa: PLC0415 - not for a log
-            from rich.progress import BarColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
-            from rich.progress import Progress as Bars  # noqa: PLC0415
+            from rich.console import Console
+            from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+            from rich.progress import Progress as Bars
 
             self._bars = Bars(
                 TextColumn("[bold]{task.description:<12}"),

@@ -153,7 +153,7 @@ def load(path: Path) -> Run:
 
     Raises LabError if it is none, or is corrupt: which file, and what is wrong with it.
     """
-    import pandas as pd  # noqa: PLC0415 - 0.2 s, and the measuring side never reads
+    import pandas as pd
 
     if not path.is_dir():
         raise LabError(f"{path} is not a run folder: no such directory.")

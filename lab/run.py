@@ -32,6 +32,7 @@ class Request:
     accelerator: Literal["auto", "kvm", "tcg"] = "auto"
     out: Path | None = None
     seed: int | None = None
+    start_deadline_seconds: float = 120.0
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,10 @@ def measure(request: Request) -> Outcome:
         ):
             try:
                 failures = harness.execute(
-                    plan, Settings(land, scratch, found.accelerator), folder, progress
+                    plan,
+                    Settings(land, scratch, found.accelerator, request.start_deadline_seconds),
+                    folder,
+                    progress,
                 )
             except BaseException:
                 folder.update_settings({**settings, "finished": _now(), "interrupted": True})

@@ -167,7 +167,7 @@ def _image(tree: Path, progress: Callable[[str], None]) -> Path:
 
 
 def _disk(tree: Path, progress: Callable[[str], None]) -> Path:
-    from vms import disks  # noqa: PLC0415 - only the machines need it
+    from vms import disks
 
     with _part("disk", _digest(tree.parent.name, str(DISK_BYTES))) as (directory, aside):
         if aside:
@@ -177,7 +177,7 @@ def _disk(tree: Path, progress: Callable[[str], None]) -> Path:
 
 
 def _machine(payload: Path, progress: Callable[[str], None]) -> tuple[Path, Path]:
-    from vms import kernel  # noqa: PLC0415 - only the machines need it
+    from vms import kernel
 
     progress("fetching the guest kernel")
     found = kernel.fetch(cache_directory() / "kernel")

@@ -111,7 +111,7 @@ class Worker:
 
 
 def _serve(name: str, connection: Connection) -> None:
-    from lab.targets import find  # noqa: PLC0415 - the parent does not need it
+    from lab.targets import find
 
     settings: Settings = connection.recv()
     try:
