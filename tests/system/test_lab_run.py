@@ -42,8 +42,7 @@ def tonnage(
 
 
 def cache_folders() -> set[Path]:
-
-    return set(cache_directory().glob("s[0-9]*"))
+    return set(userland.cache_directory().glob("s[0-9]*"))
 
 
 @pytest.fixture(autouse=True)
