@@ -1,0 +1,94 @@
+"""What workers that died left on the host: found by its names, ended, removed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lab.targets import processes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_CGROUPS = Path("/sys/fs/cgroup")
+_END_SECONDS = 5.0
+_NAME = re.compile(r"tonnage-[a-z]+-(\d+)")
+
+# What may be left behind, in the order in which it is ended: the payload, then what started it or
+# watches over it, which then cleans up and ends by itself, then the daemons.
+_WATCH = ("crun", "runc", "conmon", "podman", "docker")
+_DAEMONS = ("dockerd", "containerd", "containerd-shim-runc-v2")
+_ORDER = ("payload", *_WATCH, *_DAEMONS)
+
+
+def remove_cgroups(family: str) -> list[str]:
+    """Remove the cgroups named for a family of instances, in all hierarchies, and say which.
+
+    Those that still hold a process are left alone.
+    """
+    removed = []
+    for top in _cgroups(family):
+        for group, _, _ in os.walk(top, topdown=False):
+            with contextlib.suppress(OSError):
+                Path(group).rmdir()
+                removed.append(f"removed cgroup {group}")
+    return removed
+
+
+def clean(name: str, scratch: Path) -> list[str]:
+    """End and remove what dead workers of the target left: processes, cgroups, folders.
+
+    Returns what was done, a line each.
+    """
+    done = []
+    for pid, program in sorted(_left(name), key=lambda found: _ORDER.index(found[1])):
+        _end_process(pid, told=program not in _WATCH)
+        done.append(f"ended {program} (process {pid})")
+    folders = list(scratch.glob(f"tonnage-{name}-*"))
+    for family in sorted({path.name for path in (*folders, *_cgroups(f"tonnage-{name}-*"))}):
+        if is_left_by_dead(family):
+            done += remove_cgroups(family)
+    for folder in folders:
+        if is_left_by_dead(folder.name):
+            shutil.rmtree(folder, ignore_errors=True)
+            done.append(f"removed {folder}")
+    return done
+
+
+def is_left_by_dead(name: str) -> bool:
+    """Whether a name is one of ours, and carries the pid of a worker that runs no more."""
+    owner = _NAME.match(name)
+    return owner is not None and b"lab.worker" not in processes.command_line(int(owner[1]))
+
+
+def _cgroups(family: str) -> Iterator[Path]:
+    """The cgroups of that name, or whose name goes on with a number; v1 has many hierarchies."""
+    for hierarchy in (_CGROUPS, *(path for path in _CGROUPS.iterdir() if path.is_dir())):
+        yield from hierarchy.glob(family)
+        yield from hierarchy.glob(f"{family}-*")
+
+
+def _left(name: str) -> Iterator[tuple[int, str]]:
+    """Processes whose command line names a dead worker of the target, with their program's name."""
+    for pid in processes.all_pids():
+        command_line = processes.command_line(pid)
+        program = Path(os.fsdecode(command_line.partition(b"\0")[0])).name
+        family = re.search(rf"tonnage-{name}-\d+".encode(), command_line)
+        if program in _ORDER and family and is_left_by_dead(family[0].decode()):
+            yield pid, program
+
+
+def _end_process(pid: int, *, told: bool) -> None:
+    """End a process: one that only watches over a payload ends by itself, others are told to."""
+    with contextlib.suppress(ProcessLookupError), processes.handle_of(pid) as handle:
+        if told:
+            signal.pidfd_send_signal(handle, signal.SIGTERM)
+        if not processes.ended(handle, time.monotonic_ns() + int(_END_SECONDS * 1e9)):
+            signal.pidfd_send_signal(handle, signal.SIGKILL)
+            processes.ended(handle, time.monotonic_ns() + int(_END_SECONDS * 1e9))

@@ -1,0 +1,94 @@
+"""podman, by `podman run`, with storage of its own.
+
+Nothing is shared with containers that the user has: images, containers and state lie under the
+scratch folder, locks in a private /dev/shm. The OCI runtime is crun where it is installed, else
+runc; all podman commands run in the worker's own mount namespace, since crun refuses a hybrid
+cgroup layout. Everything else is podman's default, seccomp profile included.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lab.targets import command, leftovers, namespaces
+from lab.targets.oci import hide_unified_hierarchy
+from lab.userland import PAYLOAD_IN_TREE, allocated_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+# Locks, a cache of image layers and the runtime's state, which stay there whatever the options.
+_FIXED = ("/dev/shm", "/var/lib/containers", "/run/crun", "/run/runc")
+_SYSTEMD = Path("/run/systemd/system")  # sd_booted(3)
+
+
+class Podman(command.CommandTarget):
+    """podman with the overlay driver."""
+
+    name = "podman"
+
+    @classmethod
+    def absent(cls) -> str:
+        """What keeps podman from running here."""
+        return command.absent_program("podman", "podman")
+
+    def prepare(self) -> None:
+        """Import the image into a store of the worker's own."""
+        super().prepare()
+        namespaces.enter_private_mount_namespace()
+        for directory in _FIXED:
+            self.resources.enter_context(command.covered(Path(directory)))
+        hide_unified_hierarchy()
+        self._root = self.directory / "root"
+        self._systemd = _SYSTEMD.is_dir()
+        self.command = (
+            "podman",
+            f"--root={self._root}",
+            f"--runroot={self.directory}/run",
+            f"--tmpdir={self.directory}/tmp",
+            f"--runtime={'crun' if shutil.which('crun') else 'runc'}",
+            "--storage-driver=overlay",
+            *(() if self._systemd else ("--cgroup-manager=cgroupfs", "--events-backend=file")),
+        )
+        self._image = f"localhost/{self.family}:latest"
+        self.tool("import", "--quiet", str(self.settings.userland.image), self._image)
+        self._unpacked_bytes = allocated_bytes(self._root)
+
+    def run_words(self, identity: str) -> Sequence[str]:
+        """`run --rm` with a network namespace that holds a loopback and nothing else."""
+        return (
+            "run",
+            "--rm",
+            "--interactive",
+            "--network=none",
+            "--pull=never",
+            # podman's own rlimits can't be set without CAP_SYS_RESOURCE; these can be anywhere.
+            "--ulimit=nofile=1024:1024",
+            "--ulimit=nproc=1024:1024",
+            f"--memory={command.MEMORY_LIMIT_BYTES}",
+            f"--cpus={command.CPUS_LIMIT}",
+            f"--pids-limit={command.PIDS_LIMIT}",
+            *(() if self._systemd else (f"--cgroup-parent=/{self.family}",)),
+            f"--name={identity}",
+            self._image,
+            PAYLOAD_IN_TREE,
+            "serve",
+            identity,
+        )
+
+    def unpacked_bytes(self) -> int:
+        """What the store took when the image had been imported."""
+        return self._unpacked_bytes
+
+    def instance_paths(self, instance: command.CommandInstance) -> Iterable[Path]:
+        """Its layer and its folder among the containers."""
+        template = "{{.GraphDriver.Data.UpperDir}} {{.StaticDir}}"
+        words = self.tool("container", "inspect", f"--format={template}", instance.identity).split()
+        return (path for word in words for path in command.on_disk(Path(word).parent))
+
+
+def clean(scratch: Path) -> list[str]:
+    """Remove what dead workers of podman left, and say what."""
+    return leftovers.clean(Podman.name, scratch)
