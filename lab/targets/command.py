@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import itertools
 import os
 import re
@@ -64,11 +65,14 @@ class CommandInstance(PipedInstance):
     def reached(self, milestone: Milestone) -> int | None:
         """As every payload on pipes; a failure says what the tool said."""
         try:
-            return super().reached(milestone)
+            reached_ns = super().reached(milestone)
         except StartFailed as failure:
             if said := self._last_words():
                 raise StartFailed(f"{self.name} did not start: {said}") from failure
             raise
+        if milestone == "ready":
+            self.target.settle(self.directory)
+        return reached_ns
 
     def payload_pid(self) -> int:
         """The payload's pid on the host, found among the processes that came after t0.
@@ -109,7 +113,7 @@ class CommandInstance(PipedInstance):
             deadline_ns = time.monotonic_ns() + int(STOP_SECONDS * 1e9)
             if not all(processes.ended(handle, deadline_ns) for handle in watched):
                 raise LabError(f"{self.identity} was killed, but a process of it is still there.")
-        self.target.forget(self)
+        self.target.discard(self.directory)
 
     def _end(self) -> None:
         if self.process.poll() is None:
@@ -143,7 +147,6 @@ class CommandTarget(Target):
         self.family = f"tonnage-{self.name}-{os.getpid()}"
         self.directory = settings.scratch / self.family
         self.instances = self.directory / "i"
-        self._running: dict[str, CommandInstance] = {}
 
     @abstractmethod
     def run_words(self, identity: str) -> Sequence[str]:
@@ -157,10 +160,8 @@ class CommandTarget(Target):
         """The words that remove it whatever its state."""
         return "rm", "--force", identity
 
-    def forget(self, instance: CommandInstance) -> None:
-        """Remove what was made for an instance, now that it is stopped."""
-        del self._running[instance.identity]
-        self.discard(instance.directory)
+    def settle(self, directory: Path) -> None:
+        """Undo what an instance needed only to start."""
 
     def discard(self, directory: Path) -> None:
         """Remove an instance's folder."""
@@ -171,7 +172,6 @@ class CommandTarget(Target):
         self.instances.mkdir(parents=True)
         self.resources.callback(leftovers.remove_cgroups, self.family)
         self.resources.callback(shutil.rmtree, self.directory, ignore_errors=True)
-        self.resources.callback(self._stop_all)
 
     def start(self) -> CommandInstance:
         """Spawn the tool's `run`."""
@@ -199,12 +199,7 @@ class CommandTarget(Target):
                 pipes.hand_over()
         instance = CommandInstance(self, identity, t0_ns, pipes, last_pid)
         instance.process = process
-        self._running[identity] = instance
         return instance
-
-    def _stop_all(self) -> None:
-        for instance in [*self._running.values()]:
-            instance.stop()
 
     def tool(self, *words: str, check: bool = True) -> str:
         """What the tool prints for these words.
@@ -274,16 +269,22 @@ def covered(directory: Path) -> Iterator[None]:
     The host sees nothing of them; only in the worker's own mount namespace.
     """
     with contextlib.ExitStack() as stack:
-        if not directory.exists():
-            directory.mkdir(parents=True)
-            stack.callback(_remove_empty, directory)
+        made = not directory.exists()
+        directory.mkdir(parents=True, exist_ok=True)
+        held = os.open(directory, os.O_DIRECTORY | os.O_CLOEXEC)
+        stack.callback(os.close, held)
+        fcntl.flock(held, fcntl.LOCK_SH)
+        if made:
+            stack.callback(_remove_unshared, directory, held)
         mount("tmpfs", directory, f"mode={directory.stat().st_mode & 0o7777:o}")
         stack.callback(namespaces.unmount, directory)
         yield
 
 
-def _remove_empty(directory: Path) -> None:
-    with contextlib.suppress(OSError):  # another of its users has come to keep things in it
+def _remove_unshared(directory: Path, held: int) -> None:
+    """Remove a directory, unless another worker has it covered: that mount would go with it."""
+    with contextlib.suppress(OSError):
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         directory.rmdir()
 
 

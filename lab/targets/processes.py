@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _FIRST_FREE_PID = 300  # below it the kernel gives no pid again once it has wrapped (kernel/pid.c)
+_ARGUMENTS_BYTES = 8192
 
 
 def all_pids() -> list[int]:
@@ -36,12 +37,21 @@ def last_pid() -> int:
 
 
 def command_line(pid: int) -> bytes:
-    """Its arguments, each ended by a NUL; empty if it has ended. (proc_pid_cmdline(5))"""
+    """Its arguments, each ended by a NUL, up to 8 KiB of them; empty if it has ended.
+
+    (proc_pid_cmdline(5))
+    """
     try:
-        with Path(f"/proc/{pid}/cmdline").open("rb") as file:
-            return file.read()
-    except (FileNotFoundError, ProcessLookupError):
+        # Not pathlib: `ready` waits for a search among dozens of these.
+        descriptor = os.open(f"/proc/{pid}/cmdline", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
         return b""
+    try:
+        return os.read(descriptor, _ARGUMENTS_BYTES)
+    except ProcessLookupError:
+        return b""
+    finally:
+        os.close(descriptor)
 
 
 def parent(pid: int) -> int:
