@@ -1,0 +1,136 @@
+"""Intervals that hold what they promise, and none where nothing can be promised."""
+
+from __future__ import annotations
+
+import math
+import random
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lab.statistics import (
+    Estimate,
+    estimate_median,
+    estimate_slope,
+    geometric_mean,
+    paired_ratio,
+    slope,
+)
+
+durations = st.floats(min_value=1e-6, max_value=1e4)
+
+
+def test_one_value_has_no_interval() -> None:
+    assert estimate_median([0.002]) == Estimate(0.002, None, None, 1)
+
+
+def test_no_value_has_no_centre() -> None:
+    assert estimate_median([]) == Estimate(None, None, None, 0)
+
+
+def test_two_values_promise_little() -> None:
+    two = estimate_median([1.0, 1.1])
+    assert two.low is not None
+    assert two.high is not None
+    assert two.low < 0.7
+    assert two.high > 1.5
+
+
+def test_values_that_do_not_vary_have_an_interval_without_width() -> None:
+    assert estimate_median([4096.0] * 3) == Estimate(4096.0, 4096.0, 4096.0, 3)
+
+
+def test_the_seed_decides() -> None:
+    values = [random.Random(1).lognormvariate(0, 0.3) for _ in range(30)]
+    assert estimate_median(values, seed=7) == estimate_median(values, seed=7)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(durations, min_size=2, max_size=12))
+def test_the_interval_holds_its_centre(values: list[float]) -> None:
+    found = estimate_median(values)
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low <= found.centre * (1 + 1e-9)  # type: ignore[operator]
+    assert found.high >= found.centre * (1 - 1e-9)  # type: ignore[operator]
+    assert found.low > 0
+
+
+@pytest.mark.parametrize("n", [3, 5, 8])
+def test_the_interval_holds_the_truth_as_often_as_it_says(n: int) -> None:
+    chance = random.Random(n)
+    truth, repetitions = 1.0, 200
+    held = 0
+    for _ in range(repetitions):
+        values = [truth * chance.lognormvariate(0, 0.2) for _ in range(n)]
+        found = estimate_median(values)
+        assert found.low is not None
+        assert found.high is not None
+        held += found.low <= truth <= found.high
+    # 95 % less three standard errors of 200 repetitions; a plain bootstrap of three holds 75 %.
+    assert held / repetitions >= 0.90
+
+
+def test_a_lone_disturbance_does_not_move_the_centre() -> None:
+    assert estimate_median([1.0, 1.01, 0.99, 1.0, 1.02, 0.98, 50.0]).centre == 1.0
+
+
+def test_zero_among_few_values_is_no_error() -> None:
+    found = estimate_median([0.0, 4096.0, 4096.0])
+    assert found.centre == 4096.0
+    assert found.low is not None
+    assert math.isfinite(found.low)
+
+
+def test_pairing_takes_out_what_a_round_does_to_both() -> None:
+    weather = {0: 1.0, 1: 9.0, 2: 2.0, 3: 30.0, 4: 1.5, 5: 4.0}
+    ratio = paired_ratio({k: 3 * w for k, w in weather.items()}, weather)
+    assert ratio == Estimate(3.0, 3.0, 3.0, 6)
+
+
+def test_rounds_that_only_one_side_has_are_no_pairs() -> None:
+    ratio = paired_ratio({0: 2.0, 5: 2.0, 7: 9.0}, {0: 1.0, 1: 1.0, 5: 1.0, 7: 0.0})
+    assert (ratio.centre, ratio.n) == (2.0, 2)
+    assert paired_ratio({0: 2.0}, {1: 1.0}).centre is None
+
+
+def test_slope_is_the_line_and_not_the_disturbance() -> None:
+    running = [0, 25, 50, 75, 100, 125, 150]
+    memory = [1000.0 + 3 * x for x in running]
+    assert slope(running, memory) == pytest.approx(3.0)
+    memory[4] += 10_000
+    assert slope(running, memory) == pytest.approx(3.0, rel=0.05)
+
+
+@pytest.mark.parametrize(("x", "y"), [([], []), ([0], [5.0]), ([3, 3], [1.0, 2.0])])
+def test_a_slope_that_no_points_give_is_not_a_number(x: list[float], y: list[float]) -> None:
+    assert math.isnan(slope(x, y))
+    assert estimate_slope(x, y).centre is None
+
+
+def test_a_slope_has_an_interval_when_points_allow() -> None:
+    running = list(range(12))
+    memory = [2.0 * x + (0.3 if x % 2 else -0.3) for x in running]
+    found = estimate_slope(running, memory)
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low <= 2.0 <= found.high
+    assert found.high - found.low < 1.0
+    assert estimate_slope([0, 1, 2], [0.0, 2.0, 4.0]) == Estimate(2.0, None, None, 3)
+
+
+def test_the_geometric_mean_takes_no_side() -> None:
+    ratios = [0.5, 2.0, 4.0]
+    assert geometric_mean([1 / r for r in ratios]) == pytest.approx(1 / geometric_mean(ratios))
+
+
+def test_the_measuring_side_loads_no_scipy() -> None:
+    loaded = subprocess.run(
+        [sys.executable, "-c", "import sys, lab.statistics; print(sorted(sys.modules))"],
+        capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    for heavy in ("scipy", "numpy", "pandas", "matplotlib"):
+        assert f"'{heavy}'" not in loaded
