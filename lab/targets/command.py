@@ -295,9 +295,9 @@ def on_disk(directory: Path) -> list[Path]:
 
 
 def last_words(stderr: bytes) -> str:
-    """The last line of a tool's complaint, without pointers to its help and log decoration."""
-    lines = stderr.decode(errors="replace").splitlines()
-    said = [line.strip() for line in lines if line.strip() and "--help" not in line]
+    """The last line of a tool's complaint, without hints at its usage and log decoration."""
+    lines = [line.strip() for line in stderr.decode(errors="replace").splitlines()]
+    said = [line for line in lines if line and "--help" not in line and line[:6] != "Usage:"]
     if not said:
         return ""
     if logged := _LOGRUS.search(said[-1]):

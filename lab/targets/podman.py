@@ -1,9 +1,9 @@
 """podman, by `podman run`, with storage of its own.
 
-Nothing is shared with containers that the user has: images, containers and state lie under the
-scratch folder, locks in a private /dev/shm. The OCI runtime is crun where it is installed, else
-runc; all podman commands run in the worker's own mount namespace, since crun refuses a hybrid
-cgroup layout. Everything else is podman's default, seccomp profile included.
+Nothing is shared with containers that the user has: images and layers lie under the scratch
+folder, and the places of podman's state are covered in the worker's own mount namespace. The OCI
+runtime is crun where it is installed, else runc. Everything else is podman's default: capabilities
+(fewer than docker's), seccomp profile, log.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from lab.userland import PAYLOAD_IN_TREE, allocated_bytes
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-# Locks, a cache of image layers and the runtime's state, which stay there whatever the options.
+# Locks, a cache of image layers and the runtime's state stay there whatever the options.
 _FIXED = ("/dev/shm", "/var/lib/containers", "/run/crun", "/run/runc")
+_RUN_ROOT = Path("/run/containers")  # podman refuses a path of more than 50 characters
+_TEMPORARY = Path("/run/libpod")
 _SYSTEMD = Path("/run/systemd/system")  # sd_booted(3)
 
 
@@ -38,7 +40,7 @@ class Podman(command.CommandTarget):
         """Import the image into a store of the worker's own."""
         super().prepare()
         namespaces.enter_private_mount_namespace()
-        for directory in _FIXED:
+        for directory in (*_FIXED, _RUN_ROOT, _TEMPORARY):
             self.resources.enter_context(command.covered(Path(directory)))
         hide_unified_hierarchy()
         self._root = self.directory / "root"
@@ -46,8 +48,8 @@ class Podman(command.CommandTarget):
         self.command = (
             "podman",
             f"--root={self._root}",
-            f"--runroot={self.directory}/run",
-            f"--tmpdir={self.directory}/tmp",
+            f"--runroot={_RUN_ROOT}/storage",
+            f"--tmpdir={_TEMPORARY}",
             f"--runtime={'crun' if shutil.which('crun') else 'runc'}",
             "--storage-driver=overlay",
             *(() if self._systemd else ("--cgroup-manager=cgroupfs", "--events-backend=file")),

@@ -1,0 +1,310 @@
+"""crun, runc, podman and docker as targets: started, asked, used, and gone without a trace."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lab import targets, userland
+from lab.errors import LabError, StartFailed
+from lab.targets import docker, oci, podman, processes
+from lab.targets.base import Completed, Settings, Target
+from lab.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.root
+
+DEADLINE_SECONDS = 120.0
+# CapEff: docker's default capabilities; podman's are without AUDIT_WRITE, MKNOD and NET_RAW.
+CAPABILITIES = {"podman": "00000000800405fb"}
+DOCKER_CAPABILITIES = "00000000a80425fb"
+CGROUPS = Path("/sys/fs/cgroup")
+# Where the tools keep things whatever their options.
+FIXED = [
+    Path(name)
+    for name in ("/etc/docker", "/opt/containerd", "/var/lib/docker", "/var/lib/containers",
+                 "/run/docker", "/run/containerd", "/run/crun", "/run/runc", "/run/libpod",
+                 "/run/containers", "/dev/shm")
+]  # fmt: skip
+
+
+# What the workers are sent to do.
+
+
+def live(target: Target) -> dict[str, object]:
+    """One instance's life, as plain data."""
+    with target.start() as instance:
+        first = instance.reached("first-instruction")
+        ready = instance.reached("ready")
+        assert first is not None
+        assert ready is not None
+        seen = {
+            "milestones": [instance.t0_ns, first, ready, instance.ask()],
+            "userspace": instance.reached("userspace"),
+            "pids": instance.pids(),
+            "programs": [
+                Path(os.fsdecode(processes.command_line(pid).split(b"\0")[0])).name
+                for pid in instance.pids()
+            ],
+            "namespaces": namespaces_of(instance.payload_pid()),  # type: ignore[attr-defined]
+            "disk": target.instance_disk_bytes(instance),
+            "cgroups": cgroups_of(instance.payload_pid()),  # type: ignore[attr-defined]
+        }
+        instance.run(["sh", "-c", "head -c 4000000 /dev/zero >/written; sync"], 60)
+        seen["disk-after"] = target.instance_disk_bytes(instance)
+        stop_ns = time.monotonic_ns()
+        instance.stop()
+        seen["gone"] = time.monotonic_ns() - stop_ns
+        seen["left"] = [pid for pid in instance.pids() if processes.command_line(pid)]
+    return seen
+
+
+def run(target: Target, *argv: str) -> Completed:
+    """A command in a fresh instance."""
+    with target.start() as instance:
+        return instance.run(list(argv), 30)
+
+
+def start_two(target: Target) -> list[int]:
+    """Two instances that outlive the call; every process of theirs."""
+    for _ in range(2):
+        instance = target.start()
+        target.running.append(instance)
+        instance.reached("ready")
+    return [pid for instance in target.running for pid in instance.pids()]
+
+
+def start_badly(target: Target) -> None:
+    """A start that the tool refuses."""
+    words = target.run_words  # type: ignore[attr-defined]
+
+    def refused(identity: str) -> list[str]:
+        verb, *rest = words(identity)
+        return [verb, "--no-such-option", *rest]
+
+    target.run_words = refused  # type: ignore[attr-defined]
+    try:
+        with target.start() as instance:
+            instance.reached("ready")
+    finally:
+        target.run_words = words  # type: ignore[attr-defined]
+
+
+def image_sizes(target: Target) -> dict[str, int]:
+    return target.image_bytes()
+
+
+def ask_payload_that_was_killed(target: Target) -> None:
+    with target.start() as instance:
+        instance.reached("ready")
+        os.kill(instance.payload_pid(), 9)  # type: ignore[attr-defined]
+        instance.run(["true"], 30)
+
+
+# What the host shows.
+
+
+def namespaces_of(pid: int) -> set[str]:
+    """The namespaces that every container has of its own. (docker shares the cgroup one on v1.)"""
+    kinds = ("mnt", "pid", "net", "ipc", "uts")
+    return {str(Path(f"/proc/{pid}/ns/{kind}").readlink()) for kind in kinds}
+
+
+def cgroups_of(pid: int) -> list[str]:
+    """Directories of the process's cgroups below the root ones."""
+    paths = [line.split(":", 2)[2] for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines()]
+    return sorted({path for path in paths if path != "/"})
+
+
+def traces() -> dict[str, set[str]]:
+    """What the peers could leave on this host, by kind."""
+    hierarchies = [CGROUPS, *(path for path in CGROUPS.iterdir() if path.is_dir())]
+    mounts = Path("/proc/self/mounts").read_text().splitlines()
+    return {
+        "cgroups": {str(path) for top in hierarchies for path in top.glob("*tonnage*")}
+        | {str(path) for top in hierarchies for path in top.glob("*libpod*")},
+        "mounts": {line for line in mounts if "tonnage" in line},
+        "files": {str(path) for fixed in FIXED for path in (fixed, *fixed.glob("*"))
+                  if path.exists()},
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def land() -> userland.Userland:
+    """The parts that containers need, as `make table` keeps them."""
+    payload = userland._payload(print)
+    tree = userland._tree(payload, print)
+    nothing = Path("/nonexistent")
+    return userland.Userland(payload, tree, userland._image(tree, print), nothing, nothing, nothing)
+
+
+@pytest.fixture(scope="module")
+def scratch() -> Iterator[Path]:
+    """On the disk that holds the user land: an overlay's layer can't lie on every file system."""
+    path = userland.cache_directory() / f"test-peers-{os.getpid()}"
+    path.mkdir()
+    yield path
+    path.rmdir()  # fails if a worker left something in it
+
+
+@pytest.fixture(scope="module")
+def settings(land: userland.Userland, scratch: Path) -> Iterator[Settings]:
+    with pytest.MonkeyPatch.context() as patch:
+        # Workers are sent the functions of this module.
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent))
+        yield Settings(land, scratch, "tcg", start_deadline_seconds=60.0)
+
+
+@pytest.fixture
+def apart(settings: Settings, scratch: Path) -> Iterator[Settings]:
+    """Settings for a worker of the test's own, which leaves nothing in its scratch directory."""
+    path = scratch / "apart"
+    path.mkdir()
+    yield replace(settings, scratch=path)
+    path.rmdir()
+
+
+@pytest.fixture(scope="module", params=targets.PEERS)
+def name(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    if why := targets.find(name).absent():
+        pytest.skip(why)
+    return name
+
+
+@pytest.fixture(scope="module")
+def worker(name: str, settings: Settings) -> Iterator[Worker]:
+    """One worker for all tests of a peer; at its end nothing is left on the host."""
+    before = traces()
+    with Worker(name, settings) as worker:
+        yield worker
+    ours = {kind: found - before[kind] for kind, found in traces().items()}
+    assert not {kind: found for kind, found in ours.items() if found}
+    assert list(settings.scratch.iterdir()) == []
+
+
+def test_an_instance_lives_and_is_gone(worker: Worker) -> None:
+    seen = worker.call(DEADLINE_SECONDS, live)
+    t0_ns, first, ready, asked = seen["milestones"]  # type: ignore[misc]
+    assert t0_ns < first < ready < asked
+    assert first - t0_ns < 10e9
+    assert seen["userspace"] is None
+    assert seen["left"] == []
+
+    assert not namespaces_of(os.getpid()) & seen["namespaces"]  # type: ignore[operator]
+    # Ours is one of those that the host shows; it went with the instance.
+    assert seen["cgroups"]
+    for cgroup in seen["cgroups"]:  # type: ignore[attr-defined]
+        assert not list(CGROUPS.glob(f"*{cgroup}"))
+
+
+def test_all_of_its_processes_are_counted(worker: Worker) -> None:
+    programs = worker.call(DEADLINE_SECONDS, live)["programs"]
+    expected = {
+        "crun": ["crun", "payload"],
+        "runc": ["runc", "payload"],
+        "podman": ["podman", "payload", "conmon"],
+        "docker": ["docker", "payload", "containerd-shim-runc-v2"],
+    }
+    assert programs == expected[worker.target]
+
+
+def test_what_is_written_inside_counts_as_the_instances_disk(worker: Worker) -> None:
+    seen = worker.call(DEADLINE_SECONDS, live)
+    grown = seen["disk-after"] - seen["disk"]  # type: ignore[operator]
+    assert 4_000_000 <= grown < 4_200_000
+    assert seen["disk"] < 1_000_000  # type: ignore[operator]
+
+
+def test_a_command_inside_gives_its_output_and_exit_code(worker: Worker) -> None:
+    done = worker.call(
+        DEADLINE_SECONDS, run, "sh", "-c", "cat /etc/hostname; echo wrong >&2; sleep 0.02; exit 3"
+    )
+    assert (done.exit_code, done.stderr) == (3, b"wrong\n")
+    assert done.stdout
+    assert 20e6 < done.elapsed_ns < 10e9
+
+
+def test_the_container_is_confined_and_limited(worker: Worker) -> None:
+    status = worker.call(DEADLINE_SECONDS, run, "grep", "^CapEff", "/proc/self/status")
+    expected = CAPABILITIES.get(worker.target, DOCKER_CAPABILITIES)
+    assert status.stdout.split()[1].decode() == expected
+    masked = worker.call(DEADLINE_SECONDS, run, "sh", "-c", "head -c 1 /proc/kcore | wc -c")
+    assert masked.stdout.strip() == b"0"
+    readonly = worker.call(DEADLINE_SECONDS, run, "sh", "-c", "echo 1 >/proc/sys/vm/swappiness")
+    assert readonly.exit_code != 0
+    links = worker.call(DEADLINE_SECONDS, run, "sh", "-c", "ls /sys/class/net")
+    assert links.stdout.split() == [b"lo"] or b"lo" in links.stdout.split()
+    memory = worker.call(
+        DEADLINE_SECONDS, run, "sh", "-c",
+        "cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2>/dev/null",
+    )  # fmt: skip
+    assert memory.stdout.split() == [b"1073741824"]
+
+
+def test_the_image_has_a_size_as_shipped_and_on_disk(worker: Worker) -> None:
+    sizes = worker.call(DEADLINE_SECONDS, image_sizes)
+    assert 20e6 < sizes["image-compressed"] < sizes["image-on-disk"] < 2e9
+
+
+def test_a_refused_start_says_what_the_tool_said(worker: Worker) -> None:
+    with pytest.raises(StartFailed, match=f"{worker.target} did not start: .*no-such-option"):
+        worker.call(DEADLINE_SECONDS, start_badly)
+    assert worker.call(DEADLINE_SECONDS, run, "true").exit_code == 0
+
+
+def test_a_payload_that_dies_is_noticed(worker: Worker) -> None:
+    with pytest.raises(LabError, match="ended while true ran in it"):
+        worker.call(DEADLINE_SECONDS, ask_payload_that_was_killed)
+
+
+def test_instances_that_still_run_end_with_their_worker(name: str, apart: Settings) -> None:
+    before = traces()
+    with Worker(name, apart) as worker:
+        pids = worker.call(DEADLINE_SECONDS, start_two)
+        assert all(processes.command_line(pid) for pid in pids)
+    assert not any(processes.command_line(pid) for pid in pids)
+    assert traces() == before
+
+
+def test_clean_ends_what_a_killed_worker_left(name: str, apart: Settings) -> None:
+    clean = {"podman": podman.clean, "docker": docker.clean}.get(name, oci.clean)
+    before = traces()
+    with Worker(name, apart) as worker:
+        pids = worker.call(DEADLINE_SECONDS, start_two)
+        (family,) = apart.scratch.iterdir()
+        assert clean(apart.scratch) == []  # its worker lives
+        os.kill(int(family.name.rpartition("-")[2]), 9)
+    assert any(processes.command_line(pid) for pid in pids)
+    done = clean(apart.scratch)
+    assert any("ended payload" in line for line in done)
+    assert f"removed {family}" in done
+    assert not any(processes.command_line(pid) for pid in pids)
+    left = {kind: found - before[kind] for kind, found in traces().items()}
+    left["files"] = {path for path in left["files"] if not empty(Path(path))}
+    assert not any(left.values())
+    assert clean(apart.scratch) == []
+    for path in {Path(path) for path in traces()["files"] - before["files"]}:
+        path.rmdir()
+
+
+def test_a_start_past_its_deadline_leaves_nothing(name: str, apart: Settings) -> None:
+    before = traces()
+    hurried = replace(apart, start_deadline_seconds=0.001)
+    with (
+        Worker(name, hurried) as worker,
+        pytest.raises(StartFailed, match="was not at first-instruction within"),
+    ):
+        worker.call(DEADLINE_SECONDS, live)
+    assert traces() == before
+
+
+def empty(path: Path) -> bool:
+    return path.is_dir() and not list(path.iterdir())
