@@ -88,8 +88,10 @@ def slope(x: Sequence[float], y: Sequence[float]) -> float:
     return median(slopes) if slopes else math.nan
 
 
-def estimate_slope(x: Sequence[float], y: Sequence[float]) -> Estimate:
-    """The Theil-Sen slope with Sen's interval; `n` counts the points.
+def estimate_slope(
+    x: Sequence[float], y: Sequence[float], confidence: float = CONFIDENCE
+) -> Estimate:
+    """The Theil-Sen slope with Sen's interval at that confidence; `n` counts the points.
 
     The interval is about these points alone: it says nothing of how another round would differ.
     """
@@ -100,7 +102,7 @@ def estimate_slope(x: Sequence[float], y: Sequence[float]) -> Estimate:
         return Estimate(slope(x, y), None, None, n)
     from scipy.stats import theilslopes
 
-    result = theilslopes(y, x, alpha=CONFIDENCE)
+    result = theilslopes(y, x, alpha=confidence)
     return Estimate(float(result.slope), float(result.low_slope), float(result.high_slope), n)
 
 
@@ -140,13 +142,5 @@ def _student(values: Sequence[float]) -> tuple[float, float]:
     scale = np.log(values) if multiplies else np.asarray(values, dtype=float)
     centre = float(scale.mean())
     reach = float(t.ppf((1 + CONFIDENCE) / 2, n - 1) * scale.std(ddof=1) / math.sqrt(n))
-    if multiplies:
-        return math.exp(centre - reach), _exp(centre + reach)
-    return centre - reach, centre + reach
-
-
-def _exp(exponent: float) -> float:
-    try:
-        return math.exp(exponent)
-    except OverflowError:
-        return math.inf
+    low, high = centre - reach, centre + reach
+    return (math.exp(low), math.exp(high)) if multiplies else (low, high)

@@ -1,0 +1,240 @@
+"""A run as figures: a median for each thing measured, a ratio for each thing compared."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from lab import units
+from lab.statistics import Estimate, estimate_median, paired_ratio
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import Console
+    from rich.table import Table
+
+    from lab.results import Run
+
+MACHINES = frozenset({"vm", "microvm"})
+# What a target is compared with, in the same round.
+BASELINES = {
+    "startup": ("native", "container"),
+    "footprint": ("container",),
+    "density": ("container",),
+    "performance": ("native",),
+}
+# Against the number running these are curves; a median of them would mean nothing.
+SERIES = frozenset({"memory-available", "memory-pss"})
+# Counted, not sampled: the same every time, so that one count is exact.
+COUNTED = frozenset({"image-compressed", "image-on-disk", "running", "answering"})
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One metric of one target: the median over rounds and its interval, in `unit`.
+
+    `median` is None if every sample was censored; `low` and `high` are None where they are
+    unknown. `samples` holds what was measured, by round and position; `censored` counts what could
+    not be.
+    """
+
+    experiment: str
+    target: str
+    metric: str
+    unit: str
+    n: int
+    median: float | None
+    low: float | None
+    high: float | None
+    samples: list[float]
+    censored: int
+    censored_reasons: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """Target / baseline of one metric: the median of the `n` ratios taken within rounds."""
+
+    experiment: str
+    metric: str
+    target: str
+    baseline: str
+    ratio: float
+    low: float | None
+    high: float | None
+    n: int
+
+
+def label(target: str, run: Run) -> str:
+    """The target's name as it is shown; a machine that was emulated is called so."""
+    emulated = target in MACHINES and run.settings.get("accelerator") == "tcg"
+    return f"{target} (emulated)" if emulated else target
+
+
+def measurements(run: Run) -> list[Measurement]:
+    """Every metric of every target, in the order in which they were first measured."""
+    return [
+        _measurement(str(experiment), str(target), str(metric), samples, run)
+        for (experiment, target, metric), samples in run.samples.groupby(
+            ["experiment", "target", "metric"], sort=False
+        )
+        if metric not in SERIES
+    ]
+
+
+def ratios(run: Run) -> list[Ratio]:
+    """Every metric of every target against its baselines, from the rounds that have both."""
+    rounds = {
+        (str(experiment), str(metric), str(target)): by_round(samples)
+        for (experiment, metric, target), samples in run.samples.groupby(
+            ["experiment", "metric", "target"], sort=False
+        )
+        if metric not in SERIES
+    }
+    found = []
+    for (experiment, metric, target), values in rounds.items():
+        for baseline in BASELINES.get(experiment, ()):
+            if target == baseline:
+                continue
+            pairs = rounds.get((experiment, metric, baseline), {})
+            made = paired_ratio(values, pairs, _seed(run))
+            if made.centre is not None:
+                found.append(
+                    Ratio(
+                        experiment=experiment,
+                        metric=metric,
+                        target=target,
+                        baseline=baseline,
+                        ratio=made.centre,
+                        low=made.low,
+                        high=made.high,
+                        n=made.n,
+                    )
+                )
+    return found
+
+
+def by_round(samples: pd.DataFrame) -> dict[int, float]:
+    """One value a round, the median where the round has several; rounds without one are left out.
+
+    `samples` are of one metric of one target.
+    """
+    medians = samples.dropna(subset=["value"]).groupby("round")["value"].median()
+    return {int(number): float(value) for number, value in medians.items()}  # type: ignore[call-overload]
+
+
+def estimate(samples: pd.DataFrame, seed: int) -> Estimate:
+    """The median over rounds, whose interval comes from how rounds differ."""
+    return estimate_median(list(by_round(samples).values()), seed)
+
+
+def document(run: Run) -> dict[str, Any]:
+    """The run as one JSON document; what is unknown is null."""
+    return {
+        "run": {"folder": run.path.name, **run.settings},
+        "host": run.host,
+        "measurements": [asdict(measurement) for measurement in measurements(run)],
+        "ratios": [asdict(ratio) for ratio in ratios(run)],
+    }
+
+
+def show(run: Run, console: Console | None = None) -> None:
+    """Print the run's figures as tables, on standard output unless told otherwise."""
+    from rich.console import Console
+
+    console = console or Console()
+    console.print(provenance(run), style="dim", highlight=False)
+    measured = measurements(run)
+    for experiment in dict.fromkeys(found.experiment for found in measured):
+        table = _table(experiment, ("target", "metric"), ("median", "95 % interval", "n", "failed"))
+        for found in measured:
+            if found.experiment == experiment:
+                table.add_row(
+                    label(found.target, run),
+                    found.metric,
+                    units.quantity(found.median, found.unit),
+                    shown_interval(found),
+                    str(found.n),
+                    str(found.censored or ""),
+                )
+        console.print(table)
+    for found in measured:
+        for reason in dict.fromkeys(found.censored_reasons):
+            console.print(f"failed: {found.experiment}: {reason}", style="yellow", markup=False)
+    compared = ratios(run)
+    if compared:
+        table = _table("ratios within rounds", ("compared", "metric"), ("ratio", "95 %", "rounds"))
+        for ratio in compared:
+            table.add_row(
+                f"{label(ratio.target, run)} / {label(ratio.baseline, run)}",
+                ratio.metric,
+                units.quantity(ratio.ratio, "ratio"),
+                units.interval(ratio.low, ratio.high, "ratio"),
+                str(ratio.n),
+            )
+        console.print(table)
+
+
+def _table(title: str, words: tuple[str, ...], numbers: tuple[str, ...]) -> Table:
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for heading in words:
+        table.add_column(heading, overflow="fold")
+    for heading in numbers:
+        table.add_column(heading, justify="right", no_wrap=True)
+    return table
+
+
+def shown_interval(measurement: Measurement) -> str:
+    """The interval as text; `exact` for what is counted and came out the same each time."""
+    if measurement.metric in COUNTED and len(set(measurement.samples)) == 1:
+        return "exact"
+    return units.interval(measurement.low, measurement.high, measurement.unit)
+
+
+def provenance(run: Run) -> str:
+    """Where and how the run was measured, in a line: no figure goes without it."""
+    host, settings = run.host, run.settings
+    accelerator = settings.get("accelerator")
+    parts = [
+        f"host {host.get('hostname', 'unknown')}",
+        f"{host.get('cpus', '?')} CPUs {host.get('cpu_model', '')}".rstrip(),
+        units.quantity(host.get("memory_bytes"), "byte"),
+        f"Linux {host.get('kernel', 'unknown')}",
+        {"tcg": "machines emulated (TCG)", "kvm": "machines under KVM"}.get(
+            str(accelerator), "accelerator unknown"
+        ),
+        f"page cache {settings.get('page_cache', 'unknown')}",
+        f"profile {settings.get('profile', 'unknown')}",
+        str(settings.get("started", "date unknown"))[:10],
+    ]
+    if settings.get("interrupted") or "finished" not in settings:
+        parts.append("interrupted: finished rounds only")
+    return " · ".join(parts)
+
+
+def _measurement(
+    experiment: str, target: str, metric: str, samples: pd.DataFrame, run: Run
+) -> Measurement:
+    values = samples.dropna(subset=["value"])
+    reasons = [str(reason) for reason in samples.loc[samples["value"].isna(), "censored"]]
+    found = estimate(samples, _seed(run))
+    return Measurement(
+        experiment=experiment,
+        target=target,
+        metric=metric,
+        unit=str(samples["unit"].iloc[0]),
+        n=len(values),
+        median=found.centre,
+        low=found.low,
+        high=found.high,
+        samples=[float(value) for value in values["value"]],
+        censored=len(reasons),
+        censored_reasons=reasons,
+    )
+
+
+def _seed(run: Run) -> int:
+    seed = run.settings.get("seed", 0)
+    return seed if isinstance(seed, int) else 0

@@ -1,0 +1,147 @@
+"""A run folder with plausible values, for what reads one. Not measured: nothing here is a result."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Any
+
+from lab.results import RunFolder, Sample
+from lab.statistics import slope
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+MIB = float(1 << 20)
+HOST: dict[str, Any] = {
+    "hostname": "plausible",
+    "kernel": "6.1.0-18-amd64",
+    "cpus": 2,
+    "cpu_model": "AMD EPYC",
+    "memory_bytes": 24 << 30,
+    "kvm": {"works": False, "reason": "a Linux guest did not reach its first instruction in 5 s"},
+}
+SETTINGS: dict[str, Any] = {
+    "profile": "quick",
+    "targets": ["native", "container", "vm", "microvm", "crun", "podman"],
+    "absent": {"docker": "docker is not installed"},
+    "experiments": ["startup", "footprint", "density", "performance"],
+    "rounds": {"startup": 15, "footprint": 3, "density": 1, "performance": 3},
+    "seed": 20,
+    "accelerator": "tcg",
+    "page_cache": "warm",
+    "started": "2026-11-24T11:00:00+00:00",
+    "finished": "2026-11-24T11:04:40+00:00",
+    "failures": [],
+}
+STARTS = {  # seconds to first instruction, until ready, until userspace, until gone
+    "native": (0.0006, 0.0011, None, 0.0008),
+    "container": (0.0026, 0.0033, None, 0.006),
+    "crun": (0.0056, 0.0066, None, 0.011),
+    "podman": (0.065, 0.070, None, 0.21),
+    "vm": (1.5, 6.2, 8.4, 0.12),
+    "microvm": (1.2, 1.4, None, 0.09),
+}
+MACHINES = ("vm", "microvm")
+SLOWNESS = {"native": 1.0, "container": 1.01, "crun": 1.01, "podman": 1.02, "vm": 9, "microvm": 10}
+WORKLOADS = {
+    "cpu-compress": 0.5, "cpu-hash": 0.4, "memory-copy": 0.2, "system-calls": 0.3,
+    "context-switches": 0.2, "process-spawn": 0.15, "disk-write": 0.25, "disk-read": 0.8,
+}  # fmt: skip
+IMAGES = {"container": (105, 320), "crun": (105, 320), "podman": (105, 330), "vm": (150, 420),
+          "microvm": (150, 420)}  # fmt: skip
+
+
+def write(
+    path: Path,
+    *,
+    accelerator: str = "tcg",
+    host: dict[str, Any] | None = None,
+    slowness: dict[str, float] | None = None,
+    running: dict[str, int] | None = None,
+    stop: str = "count",
+    experiments: tuple[str, ...] = ("startup", "footprint", "density", "performance"),
+    noise: float = 1.0,
+) -> Path:
+    """Write a run folder and return its path."""
+    chance = random.Random(3)
+    settings = {**SETTINGS, "accelerator": accelerator, "experiments": list(experiments)}
+    with RunFolder(path, host or HOST, settings) as folder:
+        if "startup" in experiments:
+            for number in range(15):
+                folder.append(_startup(number, chance, noise))
+        if "footprint" in experiments:
+            for number in range(3):
+                folder.append(_footprint(number))
+        if "density" in experiments:
+            for target, most in (running or {"container": 500, "microvm": 8}).items():
+                folder.append(_density(target, most, stop, chance))
+        if "performance" in experiments:
+            for number in range(3):
+                folder.append(_performance(number, {**SLOWNESS, **(slowness or {})}, chance, noise))
+    return path
+
+
+def _startup(number: int, chance: random.Random, noise: float) -> Iterator[Sample]:
+    weather = chance.lognormvariate(0, 0.08 * noise)
+    for target, spans in STARTS.items():
+        if target in MACHINES and number % 5:
+            continue
+        if target == "microvm" and number == 10:
+            reason = "microvm was not at first-instruction within 60 s"
+            yield Sample("startup", target, "first-instruction", "second", number, None, 0, reason)
+            continue
+        own = weather * chance.lognormvariate(0, 0.05 * noise) * (4 if number == 7 else 1)
+        for metric, span in zip(
+            ("first-instruction", "ready", "userspace", "gone"), spans, strict=True
+        ):
+            if span is not None:
+                yield Sample("startup", target, metric, "second", number, span * own)
+
+
+def _footprint(number: int) -> Iterator[Sample]:
+    for target, (compressed, on_disk) in IMAGES.items():
+        if number == 0:
+            yield Sample("footprint", target, "image-compressed", "byte", 0, compressed * MIB)
+            yield Sample("footprint", target, "image-on-disk", "byte", 0, on_disk * MIB)
+        own = 12288.0 if target not in MACHINES else 6.3 * MIB + 4096 * number
+        yield Sample("footprint", target, "instance-disk", "byte", number, own)
+
+
+def _density(target: str, most: int, stop: str, chance: random.Random) -> list[Sample]:
+    machine = target in MACHINES
+    each, latency = (92 * MIB, 1.3) if machine else (0.42 * MIB, 0.0028)
+    counts = list(range(0, most + 1, max(1, most // 20)))
+    available = [
+        (22 << 30) - each * 1.1 * count + chance.gauss(0, (4 if machine else 0.6) * MIB)
+        for count in counts
+    ]
+    pss = [each * count for count in counts]
+
+    def sample(metric: str, unit: Any, value: float, position: int = 0, note: str = "") -> Sample:
+        return Sample("density", target, metric, unit, 0, value, position, note=note)
+
+    return [
+        *(
+            sample("start-latency", "second",
+                   latency * (1 + 0.4 * at / most) * chance.lognormvariate(0, 0.12), at)
+            for at in range(most)
+        ),
+        *(sample("memory-available", "byte", v, n) for n, v in zip(counts, available, strict=True)),
+        *(sample("memory-pss", "byte", v, n) for n, v in zip(counts, pss, strict=True)),
+        sample("memory-per-instance-available", "byte", -slope(counts, available)),
+        sample("memory-per-instance-pss", "byte", slope(counts, pss)),
+        sample("running", "integer", most, note=f"stopped by {stop} of {most}"),
+        sample("answering", "integer", most),
+        sample("teardown", "second", 0.0014 * most),
+    ]  # fmt: skip
+
+
+def _performance(
+    number: int, slowness: dict[str, float], chance: random.Random, noise: float
+) -> Iterator[Sample]:
+    for metric, seconds in WORKLOADS.items():
+        weather = chance.lognormvariate(0, 0.06 * noise)
+        for target, factor in slowness.items():
+            value = seconds * factor * weather * chance.lognormvariate(0, 0.012 * noise)
+            yield Sample("performance", target, metric, "second", number, value)
