@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import fcntl
 import itertools
 import os
 import re
@@ -31,7 +30,7 @@ from lab.targets.piped import PayloadPipes, PipedInstance
 from lab.userland import PAYLOAD_IN_TREE, allocated_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from lab.targets.base import Instance, Settings
 
@@ -173,6 +172,20 @@ class CommandTarget(Target):
         self.resources.callback(leftovers.remove_cgroups, self.family)
         self.resources.callback(shutil.rmtree, self.directory, ignore_errors=True)
 
+    def cover(self, *directories: str) -> None:
+        """Lay empty file systems over directories in which a tool keeps things come what may.
+
+        Only in the worker's own mount namespace, and until close: the host sees nothing of them.
+        """
+        for path in map(Path, directories):
+            if not path.exists():
+                path.mkdir(parents=True)
+                self.resources.callback(leftovers.remove_empty, path)
+                leftovers.note(self.directory, path)
+            self.resources.enter_context(leftovers.in_use(path))
+            mount("tmpfs", path, f"mode={path.stat().st_mode & 0o7777:o}")
+            self.resources.callback(namespaces.unmount, path)
+
     def start(self) -> CommandInstance:
         """Spawn the tool's `run`."""
         identity = f"{self.family}-{next(self._numbers)}"
@@ -260,32 +273,6 @@ def mount(kind: str, target: Path, options: str) -> None:
     if _LIBC.mount(name, os.fsencode(target), name, 0, os.fsencode(options)) != 0:
         reason = os.strerror(ctypes.get_errno())
         raise LabError(f"Can't mount {kind} on {target}: {reason}.")
-
-
-@contextlib.contextmanager
-def covered(directory: Path) -> Iterator[None]:
-    """Lay an empty file system over a directory in which a tool keeps things at a fixed path.
-
-    The host sees nothing of them; only in the worker's own mount namespace.
-    """
-    with contextlib.ExitStack() as stack:
-        made = not directory.exists()
-        directory.mkdir(parents=True, exist_ok=True)
-        held = os.open(directory, os.O_DIRECTORY | os.O_CLOEXEC)
-        stack.callback(os.close, held)
-        fcntl.flock(held, fcntl.LOCK_SH)
-        if made:
-            stack.callback(_remove_unshared, directory, held)
-        mount("tmpfs", directory, f"mode={directory.stat().st_mode & 0o7777:o}")
-        stack.callback(namespaces.unmount, directory)
-        yield
-
-
-def _remove_unshared(directory: Path, held: int) -> None:
-    """Remove a directory, unless another worker has it covered: that mount would go with it."""
-    with contextlib.suppress(OSError):
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        directory.rmdir()
 
 
 def on_disk(directory: Path) -> list[Path]:

@@ -44,18 +44,17 @@ class Docker(command.CommandTarget):
         """What keeps docker from running here; no daemon is started to find out."""
         if missing := command.absent_program("docker", "docker.io"):
             return missing
-        if os.environ.get("DOCKER_HOST"):
-            return _unusable(os.environ["DOCKER_HOST"])
-        if not _unusable(_DEFAULT_HOST) or shutil.which("dockerd"):
+        unusable = _unusable(_host())
+        if not unusable or os.environ.get("DOCKER_HOST"):
+            return unusable
+        if shutil.which("dockerd"):
             return ""
         return "no docker daemon answers and dockerd is not installed: apt-get install docker.io"
 
     def prepare(self) -> None:
         """Find or start the daemon, and import the image."""
         super().prepare()
-        host = os.environ.get("DOCKER_HOST", _DEFAULT_HOST)
-        if _unusable(host):
-            host = self._start_daemon()
+        host = self._start_daemon() if _unusable(_host()) else _host()
         self.command = ("docker", f"--host={host}")
         self._image = f"{self.family}:latest"
         self.tool("import", str(self.settings.userland.image), self._image)
@@ -67,8 +66,7 @@ class Docker(command.CommandTarget):
         Raises LabError with its last words if it does not.
         """
         namespaces.enter_private_mount_namespace()
-        for directory in _FIXED:
-            self.resources.enter_context(command.covered(Path(directory)))
+        self.cover(*_FIXED)
         state = Path("/run/docker") / self.family  # short: the paths of sockets have a limit
         host = f"unix://{state}/docker.sock"
         log = self.directory / "dockerd.log"
@@ -138,6 +136,11 @@ class Docker(command.CommandTarget):
             yield layer.with_name(f"{layer.name}-init")
 
 
+def _host() -> str:
+    """The address of the daemon that the user's docker commands speak to."""
+    return os.environ.get("DOCKER_HOST") or _DEFAULT_HOST
+
+
 def _unusable(host: str) -> str:
     """Why the daemon at that address can't be measured, in a sentence; empty if it can."""
     scheme, _, path = host.partition("://")
@@ -148,7 +151,7 @@ def _unusable(host: str) -> str:
         try:
             connection.connect(path)
         except OSError as error:
-            return f"no docker daemon answers at {host}: {error.strerror}"
+            return f"no docker daemon answers at {host}: {error.strerror or error}"
         credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
     pid, _, _ = struct.unpack("3i", credentials)
     # A process of another PID namespace has no number here. (unix(7), pid_namespaces(7))
@@ -167,17 +170,16 @@ def _end_daemon(daemon: subprocess.Popen[bytes]) -> None:
 
 def clean(scratch: Path) -> list[str]:
     """Remove what dead workers of docker left, their daemons included, and say what."""
-    told = leftovers.clean(Docker.name, scratch)
-    host = os.environ.get("DOCKER_HOST", _DEFAULT_HOST)
-    if command.absent_program("docker", "docker.io") or _unusable(host):
-        return told
-    told += _removed(host, "container", "--all", "--format={{.Names}}")
-    return told + _removed(host, "image", "--format={{.Repository}}")
+    done = leftovers.clean(Docker.name, scratch)
+    if command.absent_program("docker", "docker.io") or _unusable(_host()):
+        return done
+    done += _removed("container", "--all", "--format={{.Names}}")
+    return done + _removed("image", "--format={{.Repository}}")
 
 
-def _removed(host: str, kind: str, *listing: str) -> list[str]:
+def _removed(kind: str, *listing: str) -> list[str]:
     """Remove what dead workers left of a kind of object with a daemon that lives on."""
-    docker = ("docker", f"--host={host}", kind)
+    docker = ("docker", f"--host={_host()}", kind)
     names = [
         name for name in _said(*docker, "ls", *listing).split() if leftovers.is_left_by_dead(name)
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
 import shutil
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _CGROUPS = Path("/sys/fs/cgroup")
 _END_SECONDS = 5.0
+_NOTES = "made"
 _NAME = re.compile(r"tonnage-[a-z]+-(\d+)")
 
 # What may be left behind, in the order in which it is ended: the payload, then what started it or
@@ -56,9 +58,38 @@ def clean(name: str, scratch: Path) -> list[str]:
             done += remove_cgroups(family)
     for folder in folders:
         if is_left_by_dead(folder.name):
+            for made in folder.glob(f"{_NOTES}/*"):
+                remove_empty(made.readlink())
             shutil.rmtree(folder, ignore_errors=True)
             done.append(f"removed {folder}")
     return done
+
+
+def note(folder: Path, made: Path) -> None:
+    """Note in a worker's folder that it made a directory outside of it, for `clean` to find."""
+    notes = folder / _NOTES
+    notes.mkdir(exist_ok=True)
+    (notes / str(made).replace("/", "-")).symlink_to(made)
+
+
+@contextlib.contextmanager
+def in_use(directory: Path) -> Iterator[None]:
+    """Keep other workers from removing a directory. (flock(2))"""
+    held = os.open(directory, os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(held, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(held)
+
+
+def remove_empty(directory: Path) -> None:
+    """Remove a directory if it is empty and not in use: what is mounted on it would go with it."""
+    with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
+        held = os.open(directory, os.O_DIRECTORY | os.O_CLOEXEC)
+        stack.callback(os.close, held)
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        directory.rmdir()
 
 
 def is_left_by_dead(name: str) -> bool:

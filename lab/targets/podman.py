@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 # Locks, a cache of image layers and the runtime's state stay there whatever the options.
 _FIXED = ("/dev/shm", "/var/lib/containers", "/run/crun", "/run/runc")
-_RUN_ROOT = Path("/run/containers")  # podman refuses a path of more than 50 characters
-_TEMPORARY = Path("/run/libpod")
+_RUN_ROOT = "/run/containers"  # podman refuses a path of more than 50 characters
+_TEMPORARY = "/run/libpod"
 _SYSTEMD = Path("/run/systemd/system")  # sd_booted(3)
 
 
@@ -40,8 +40,7 @@ class Podman(command.CommandTarget):
         """Import the image into a store of the worker's own."""
         super().prepare()
         namespaces.enter_private_mount_namespace()
-        for directory in (*_FIXED, _RUN_ROOT, _TEMPORARY):
-            self.resources.enter_context(command.covered(Path(directory)))
+        self.cover(*_FIXED, _RUN_ROOT, _TEMPORARY)
         hide_unified_hierarchy()
         self._root = self.directory / "root"
         self._systemd = _SYSTEMD.is_dir()
