@@ -97,7 +97,7 @@ def ratios(run: Run) -> list[Ratio]:
             if target == baseline:
                 continue
             pairs = rounds.get((experiment, metric, baseline), {})
-            made = paired_ratio(values, pairs, _seed(run))
+            made = paired_ratio(values, pairs, seed(run))
             if made.centre is not None:
                 found.append(
                     Ratio(
@@ -123,9 +123,9 @@ def by_round(samples: pd.DataFrame) -> dict[int, float]:
     return {int(number): float(value) for number, value in medians.items()}  # type: ignore[call-overload]
 
 
-def estimate(samples: pd.DataFrame, seed: int) -> Estimate:
+def _estimate(samples: pd.DataFrame, run: Run) -> Estimate:
     """The median over rounds, whose interval comes from how rounds differ."""
-    return estimate_median(list(by_round(samples).values()), seed)
+    return estimate_median(list(by_round(samples).values()), seed(run))
 
 
 def document(run: Run) -> dict[str, Any]:
@@ -219,7 +219,7 @@ def _measurement(
 ) -> Measurement:
     values = samples.dropna(subset=["value"])
     reasons = [str(reason) for reason in samples.loc[samples["value"].isna(), "censored"]]
-    found = estimate(samples, _seed(run))
+    found = _estimate(samples, run)
     return Measurement(
         experiment=experiment,
         target=target,
@@ -235,6 +235,7 @@ def _measurement(
     )
 
 
-def _seed(run: Run) -> int:
-    seed = run.settings.get("seed", 0)
-    return seed if isinstance(seed, int) else 0
+def seed(run: Run) -> int:
+    """The run's own seed, for the intervals too: a run gives the same figures every time."""
+    value = run.settings.get("seed", 0)
+    return value if isinstance(value, int) else 0

@@ -1,0 +1,307 @@
+"""The containers-vs-VMs table that people are taught, each claim against what was measured.
+
+The claims are those of an introductory text on containers of 2022: the four rows of its table, and
+the numbered statements around it. Each is bound to a measure and to a judge of lab.verdicts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lab import summary, verdicts
+from lab.evidence import Evidence
+from lab.units import UNKNOWN
+from lab.verdicts import NEAR, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rich.console import Console
+
+    from lab.results import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What is said, where in the text (`source`: row or number), how it is measured, who judges."""
+
+    source: str
+    text: str
+    measure: str
+    judge: verdicts.Judge
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A claim beside what was measured. `measured`, `interval` and `n` have a line a figure."""
+
+    source: str
+    claim: str
+    measure: str
+    measured: tuple[str, ...]
+    interval: tuple[str, ...]
+    n: tuple[str, ...]
+    verdict: Verdict
+    reason: str
+
+
+_NONE = "none in this run"
+TABLE = (
+    Claim(
+        "startup",
+        "container: seconds",
+        "request → ready, each engine that is here; 1 s to 60 s",
+        verdicts.container_starts(1, 60),
+    ),
+    Claim(
+        "startup",
+        "virtual machine: minutes",
+        "request → default target of `vm`; 60 s to 1 h",
+        verdicts.machine_boots(60, 3600),
+    ),
+    Claim(
+        "disk",
+        "container: usually MB",
+        "allocated bytes of the image of `container`; 1 MB to 1 GB",
+        verdicts.image_takes("container", 1e6, 1e9),
+    ),
+    Claim(
+        "disk",
+        "virtual machine: usually GB",
+        "allocated bytes of disk, kernel and initramfs of `vm`; 1 GB to 1 TB",
+        verdicts.image_takes("vm", 1e9, 1e12),
+    ),
+    Claim(
+        "performance",
+        "container: close to native",
+        f"time of fixed work, `container` / `native`; within {NEAR:.2f} × in the geometric mean,"
+        " and no workload for certain beyond",
+        verdicts.container_near_native,
+    ),
+    Claim(
+        "performance",
+        "virtual machine: weak",
+        f"time of fixed work, `vm` / `native`; beyond {NEAR:.2f} × in the geometric mean",
+        verdicts.machine_is_slower("native", NEAR),
+    ),
+    Claim(
+        "instances",
+        "container: thousands on one host",
+        "instances that ran at once and answered; 1,000 or more",
+        verdicts.thousands_of_containers,
+    ),
+    Claim(
+        "instances",
+        "virtual machine: tens on one host",
+        "instances that ran at once and answered when a limit of the host was met; 10 to 99",
+        verdicts.tens_of_machines,
+    ),
+)
+STATEMENTS = (
+    Claim(
+        "1",
+        "a KVM machine boots in perhaps 20 s",
+        "request → default target of `vm`; 10 s to 40 s",
+        verdicts.machine_boots(10, 40),
+    ),
+    Claim(
+        "1",
+        "a container starts in 1 s",
+        "request → ready, each engine that is here; 0.5 s to 2 s",
+        verdicts.container_starts(0.5, 2),
+    ),
+    Claim(
+        "2",
+        "where at most 10 VMs start, over 100 containers do",
+        "memory of one more idle instance, machine / `container`; 10 × or more",
+        verdicts.machine_takes_memory(10),
+    ),
+    Claim(
+        "3, 8",
+        "a KVM guest runs programs more slowly than a container",
+        "time of fixed work, `vm` / `container`; beyond 1 × in the geometric mean",
+        verdicts.machine_is_slower("container", 1),
+    ),
+    Claim(
+        "3",
+        "a KVM guest with little CPU, memory and disk is slow",
+        _NONE,
+        verdicts.not_measured("the size of the machines was not varied"),
+    ),
+    Claim(
+        "4",
+        "past some number of VMs, the guests' systems alone use up the host",
+        "memory of one more idle machine beyond that of one more idle container",
+        verdicts.guests_fill_the_host,
+    ),
+    Claim(
+        "5",
+        "containers need no virtualization support of the CPU",
+        "startup of `container` on a host whose KVM runs no Linux guest",
+        verdicts.containers_without_kvm,
+    ),
+    Claim(
+        "5",
+        "KVM needs virtualization support of the CPU",
+        _NONE,
+        verdicts.not_measured("it takes two hosts that differ in nothing else"),
+    ),
+    Claim(
+        "6",
+        "a container runs on the host's kernel, a VM has its own and a complete system",
+        _NONE,
+        verdicts.not_measured("the kernel seen from inside is not recorded"),
+    ),
+    Claim(
+        "7",
+        "containers are isolated from each other, and each can be given limits",
+        _NONE,
+        verdicts.not_measured("no noisy neighbour and no limit was put to the test"),
+    ),
+    Claim(
+        "8",
+        "containers use file storage better",
+        "image on disk, as shipped, and one more instance, `vm` / `container`; all beyond 1 ×",
+        verdicts.machine_takes_more_disk,
+    ),
+    Claim(
+        "8",
+        "containers use memory better",
+        "memory of one more idle instance, machine / `container`; beyond 1 ×",
+        verdicts.machine_takes_memory(1),
+    ),
+    Claim(
+        "9",
+        "an image makes development, test and production the same",
+        _NONE,
+        verdicts.not_measured("it takes one image on several hosts"),
+    ),
+    Claim(
+        "10",
+        "images are built from a Dockerfile and shared through a registry",
+        _NONE,
+        verdicts.not_measured("neither a build nor a registry was measured"),
+    ),
+    Claim(
+        "11",
+        "moving to another platform is easier with containers",
+        _NONE,
+        verdicts.not_measured("it takes a second platform, and a measure of ease"),
+    ),
+    Claim(
+        "12",
+        "container clusters carry a company's peak load",
+        _NONE,
+        verdicts.not_measured("it takes more than one host"),
+    ),
+)
+
+
+def examine(run: Run, claims: Iterable[Claim] = (*TABLE, *STATEMENTS)) -> list[Row]:
+    """What the run says to each claim."""
+    evidence = Evidence(run)
+    return [_row(claim, claim.judge(evidence)) for claim in claims]
+
+
+def markdown(run: Run) -> str:
+    """The table, the statements, what they were measured by, where and how."""
+    statements = examine(run, STATEMENTS)
+    lines = [
+        *_markdown_table("the table says", examine(run, TABLE)),
+        "",
+        *_markdown_table("the text says", [row for row in statements if row.measured]),
+        "",
+        *(f"*{line}*\n" for line in conditions(run)),
+    ]
+    silent = [row for row in statements if not row.measured]
+    if silent:
+        lines.append("Statements on which this run has no figure:\n")
+        lines += [f"- {row.source}: {row.claim}: {row.reason}." for row in silent]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def rules(run: Run) -> str:
+    """How each claim was measured and judged, as a Markdown table."""
+    return "\n".join(
+        [
+            "| | claim | measure, and where it has to lie |",
+            "|---|---|---|",
+            *(
+                f"| {row.source} | {row.claim} | {row.measure} |"
+                for row in examine(run)
+                if row.measure != _NONE
+            ),
+        ]
+    )
+
+
+def conditions(run: Run) -> list[str]:
+    """What no figure goes without: where and how it was measured, and why not under KVM."""
+    lines = [f"Measured on {summary.provenance(run)}."]
+    if run.settings.get("accelerator") == "tcg":
+        kvm = run.host.get("kvm", {})
+        reason = str(kvm.get("reason") or "no reason was recorded").rstrip(".")
+        why = "as was asked for" if kvm.get("works") else f"since KVM does not work here: {reason}"
+        lines.append(f"The machines were emulated (TCG), {why}.")
+    lines.append(
+        "Figures are medians; n counts rounds, in which every target had its turn in random order,"
+        " or the points of one filling of the host."
+    )
+    return lines
+
+
+def show(run: Run, console: Console | None = None) -> None:
+    """Print the findings, on standard output unless told otherwise."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    colours = {Verdict.HOLDS: "green", Verdict.FAILS: "red", Verdict.UNTESTED: "yellow"}
+    console = console or Console()
+    table = Table("", "claim", "measured (95 % interval; n)", "verdict")
+    for claims in (TABLE, STATEMENTS):
+        for row in examine(run, claims):
+            table.add_row(
+                row.source,
+                row.claim,
+                "\n".join(
+                    f"{measured} ({interval}; {n})"
+                    for measured, interval, n in zip(row.measured, row.interval, row.n, strict=True)
+                )
+                or UNKNOWN,
+                Text.assemble((row.verdict, f"bold {colours[row.verdict]}"), f": {row.reason}"),
+                end_section=True,
+            )
+    console.print(table)
+    for line in conditions(run):
+        console.print(line, style="dim", highlight=False, markup=False)
+
+
+def _row(claim: Claim, finding: verdicts.Finding) -> Row:
+    return Row(
+        source=claim.source,
+        claim=claim.text,
+        measure=claim.measure,
+        measured=tuple(figure.value for figure in finding.figures),
+        interval=tuple(figure.interval for figure in finding.figures),
+        n=tuple(figure.n for figure in finding.figures),
+        verdict=finding.verdict,
+        reason=finding.reason,
+    )
+
+
+def _markdown_table(heading: str, rows: list[Row]) -> list[str]:
+    return [
+        f"| | {heading} | measured | 95 % interval | n | verdict |",
+        "|---|---|---|---|---|---|",
+        *(
+            f"| {row.source} | {row.claim} | {_cell(row.measured)} | {_cell(row.interval)} |"
+            f" {_cell(row.n)} | **{row.verdict}**: {row.reason} |"
+            for row in rows
+        ),
+    ]
+
+
+def _cell(lines: tuple[str, ...]) -> str:
+    return "<br>".join(line.replace("|", "\\|") for line in lines) or UNKNOWN

@@ -1,0 +1,228 @@
+"""What a run has to say to a claim: figures with their intervals, or why there is none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from lab import summary, units
+from lab.statistics import (
+    CONFIDENCE,
+    Estimate,
+    estimate_median,
+    estimate_slope,
+    geometric_mean,
+    paired_ratio,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from lab.results import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One figure as it is shown, in `unit`; `low` and `high` are None where unknown.
+
+    `n` says what was counted, as in "15 rounds". `exact` is for what was counted, not sampled.
+    """
+
+    name: str
+    centre: float
+    low: float | None
+    high: float | None
+    unit: str
+    n: str
+    exact: bool = False
+
+    @property
+    def value(self) -> str:
+        """Name, value and unit."""
+        return f"{self.name} {units.quantity(self.centre, self.unit)}"
+
+    @property
+    def interval(self) -> str:
+        """The interval in its unit; `exact` for a count."""
+        return "exact" if self.exact else units.interval(self.low, self.high, self.unit)
+
+
+class Evidence:
+    """A run, asked for figures by name. What the run does not have is None."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.emulated = run.settings.get("accelerator") == "tcg"
+
+    @cached_property
+    def _measurements(self) -> dict[tuple[str, str, str], summary.Measurement]:
+        return {(m.experiment, m.target, m.metric): m for m in summary.measurements(self.run)}
+
+    def label(self, target: str) -> str:
+        """The target's name as it is shown."""
+        return summary.label(target, self.run)
+
+    def measured(self, experiment: str, target: str, metric: str) -> Figure | None:
+        """The median of a metric over its rounds."""
+        found = self._measurements.get((experiment, target, metric))
+        if found is None or found.median is None:
+            return None
+        exact = summary.shown_interval(found) == "exact"
+        return Figure(
+            f"{self.label(target)} {metric}",
+            found.median,
+            found.median if exact else found.low,
+            found.median if exact else found.high,
+            found.unit,
+            "counted" if exact else _count(found.n, "round"),
+            exact,
+        )
+
+    def compared(self, experiment: str, metric: str, target: str, baseline: str) -> Figure | None:
+        """Target / baseline of a metric, paired by round; exact where both are."""
+        ours = self.measured(experiment, target, metric)
+        theirs = self.measured(experiment, baseline, metric)
+        if not ours or not theirs:
+            return None
+        made = paired_ratio(
+            summary.by_round(self._samples(experiment, target, metric)),
+            summary.by_round(self._samples(experiment, baseline, metric)),
+            summary.seed(self.run),
+        )
+        name = f"{metric}, {self.label(target)} / {self.label(baseline)}"
+        figure = _figure(name, made, "ratio")
+        if figure and ours.exact and theirs.exact:
+            return replace(figure, low=made.centre, high=made.centre, n="counted", exact=True)
+        return figure
+
+    def failures(self, experiment: str, target: str) -> tuple[int, list[str]]:
+        """How many samples of the target were censored, and their reasons, each once."""
+        found = [
+            measurement
+            for (of, name, _), measurement in self._measurements.items()
+            if (of, name) == (experiment, target)
+        ]
+        reasons = [reason for measurement in found for reason in measurement.censored_reasons]
+        return len(reasons), list(dict.fromkeys(reasons))
+
+    def missing(self, experiment: str, target: str) -> str:
+        """Why the run has no figure of the target, in a sentence without its end."""
+        if experiment not in self.run.settings.get("experiments", ()):
+            return f"{experiment} was not measured in this run"
+        if why := self.run.settings.get("absent", {}).get(target):
+            return f"{target} is absent here: {why}"
+        count, reasons = self.failures(experiment, target)
+        if count:
+            return f"all {count} attempts of {target} failed: {reasons[0]}"
+        return f"{target} has no finished round of {experiment} in this run"
+
+    def nearness(self, target: str, baseline: str) -> Figure | None:
+        """Target / baseline over all workloads: the geometric mean within a round, over rounds."""
+        by_workload = self._workloads(target, baseline)
+        if not by_workload:
+            return None
+        rounds = set.intersection(*(set(ratios) for ratios in by_workload.values()))
+        means = [
+            geometric_mean([ratios[number] for ratios in by_workload.values()])
+            for number in sorted(rounds)
+        ]
+        name = (
+            f"{self.label(target)} / {self.label(baseline)}, mean of {len(by_workload)} workloads"
+        )
+        return _figure(name, estimate_median(means, summary.seed(self.run)), "ratio")
+
+    def workloads(self, target: str, baseline: str) -> list[Figure]:
+        """Target / baseline of each workload, the one that lost most first."""
+        pair = f"{self.label(target)} / {self.label(baseline)}"
+        seed = summary.seed(self.run)
+        found = [
+            _figure(f"{pair}, {metric}", estimate_median(list(ratios.values()), seed), "ratio")
+            for metric, ratios in self._workloads(target, baseline).items()
+        ]
+        return sorted(filter(None, found), key=lambda figure: -figure.centre)
+
+    def _workloads(self, target: str, baseline: str) -> dict[str, dict[int, float]]:
+        """Ratios by workload and round, of the workloads and rounds that both have."""
+        samples = self.run.samples[self.run.samples["experiment"] == "performance"]
+        found = {}
+        for metric, of_metric in samples.groupby("metric", sort=False):
+            ours = summary.by_round(of_metric[of_metric["target"] == target])
+            theirs = summary.by_round(of_metric[of_metric["target"] == baseline])
+            both = sorted(ours.keys() & theirs.keys())
+            if both:
+                found[str(metric)] = {number: ours[number] / theirs[number] for number in both}
+        return found
+
+    def memory_each(self, target: str, confidence: float = CONFIDENCE) -> Figure | None:
+        """What one more instance takes of the host's MemAvailable.
+
+        With several rounds from how they differ, with one from how its points scatter.
+        """
+        samples = self._samples("density", target, "memory-available")
+        rounds = [points for _, points in samples.groupby("round")]
+        name = f"{self.label(target)} memory each"
+        if len(rounds) > 1:
+            found = self.measured("density", target, "memory-per-instance-available")
+            return found and replace(found, name=name)
+        if not rounds:
+            return None
+        made = estimate_slope(list(samples["position"]), list(-samples["value"]), confidence)
+        return _figure(name, made, "byte", "point")
+
+    def memory_ratio(self, target: str, baseline: str) -> Figure | None:
+        """Memory of one more instance, target / baseline.
+
+        Paired by round if there are several. Within one round the two slopes come from different
+        times: the interval then takes the least favourable ends of two intervals that hold together
+        in 95 % of cases (Bonferroni).
+        """
+        paired = self.compared("density", "memory-per-instance-available", target, baseline)
+        if paired and paired.low is not None:
+            return replace(paired, name=f"memory each, {paired.name.partition(', ')[2]}")
+        alone = 1 - (1 - CONFIDENCE) / 2
+        ours, theirs = self.memory_each(target, alone), self.memory_each(baseline, alone)
+        if not ours or not theirs or theirs.centre <= 0:
+            return None
+        low = high = None
+        if ours.low is not None and ours.high is not None and theirs.low and theirs.high:
+            # A slope that may be zero or less bounds no ratio.
+            low = ours.low / theirs.high if theirs.low > 0 else None
+            high = ours.high / theirs.low if theirs.low > 0 else None
+        name = f"memory each, {self.label(target)} / {self.label(baseline)}"
+        n = f"{ours.n} / {theirs.n}"
+        return Figure(name, ours.centre / theirs.centre, low, high, "ratio", n)
+
+    def free_memory_bytes(self, target: str) -> float | None:
+        """MemAvailable before the first instance was there."""
+        empty = self._samples("density", target, "memory-available")
+        empty = empty[empty["position"] == 0]
+        return float(empty["value"].median()) if len(empty) else None
+
+    def stopped_by(self, target: str) -> str:
+        """Which limit ended the filling of the host, as the run noted it."""
+        notes = list(self._samples("density", target, "running")["note"])
+        density = self.run.settings.get("density", {})
+        stop = str(density.get(target, {}).get("stop", "")) or (str(notes[-1]) if notes else "")
+        return stop.removeprefix("stopped by ")
+
+    def _samples(self, experiment: str, target: str, metric: str) -> pd.DataFrame:
+        """What was measured, without what was censored."""
+        samples = self.run.samples
+        chosen: pd.DataFrame = samples[
+            (samples["experiment"] == experiment)
+            & (samples["target"] == target)
+            & (samples["metric"] == metric)
+            & samples["value"].notna()
+        ]
+        return chosen
+
+
+def _figure(name: str, made: Estimate, unit: str, counted: str = "round") -> Figure | None:
+    if made.centre is None:
+        return None
+    return Figure(name, made.centre, made.low, made.high, unit, _count(made.n, counted))
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}{'' if n == 1 else 's'}"
