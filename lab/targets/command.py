@@ -30,7 +30,7 @@ from lab.targets.piped import PayloadPipes, PipedInstance
 from lab.userland import PAYLOAD_IN_TREE, allocated_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from lab.targets.base import Instance, Settings
 
@@ -116,14 +116,19 @@ class CommandInstance(PipedInstance):
 
     def _end(self) -> None:
         if self.process.poll() is None:
-            self.target.tool(*self.target.kill_words(self.identity), check=False)
+            self._tell(self.target.kill_words)
         try:
             exit_code = self.process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self.process.kill()
             exit_code = self.process.wait()
         if exit_code != _KILLED:  # it ended in another way, so the tool may not have cleaned up
-            self.target.tool(*self.target.remove_words(self.identity), check=False)
+            self._tell(self.target.remove_words)
+
+    def _tell(self, words: Callable[[str], Sequence[str]]) -> None:
+        """Say it to the tool, and leave it at that if it does not listen."""
+        with contextlib.suppress(LabError):
+            self.target.tool(*words(self.identity), check=False, deadline_seconds=STOP_SECONDS)
 
     def _last_words(self) -> str:
         """What the tool said last, if it has ended."""
@@ -214,7 +219,7 @@ class CommandTarget(Target):
         instance.process = process
         return instance
 
-    def tool(self, *words: str, check: bool = True) -> str:
+    def tool(self, *words: str, check: bool = True, deadline_seconds: float | None = None) -> str:
         """What the tool prints for these words.
 
         Raises LabError with the tool's last words if it fails and `check` is set, or hangs.
@@ -224,7 +229,7 @@ class CommandTarget(Target):
                 [*self.command, *words],
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
-                timeout=self.settings.prepare_deadline_seconds,
+                timeout=deadline_seconds or self.settings.prepare_deadline_seconds,
                 check=False,
             )
         except subprocess.TimeoutExpired as error:
