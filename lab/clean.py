@@ -6,9 +6,8 @@ import shutil
 from typing import TYPE_CHECKING
 
 import runtime
-import vms
-from lab.harness import measurement_lock
-from lab.targets import docker, oci, podman
+from lab import targets
+from lab.exclusive import measurement_lock
 from lab.userland import cache_directory
 
 if TYPE_CHECKING:
@@ -23,20 +22,12 @@ def everything(*, images: bool = False) -> list[str]:
     with measurement_lock():
         removed = runtime.clean(runtime.DEFAULT_ROOT)
         for scratch in sorted(cache_directory().glob("s[0-9]*")):
-            removed += _run(scratch)
+            for name in targets.NAMES:
+                removed += targets.find(name).clean(scratch)
+            removed.append(_remove(scratch))
         if images:
             removed += [_remove(path) for path in sorted(cache_directory().glob("*-*"))]
         return removed
-
-
-def _run(scratch: Path) -> list[str]:
-    """What one run left: containers, peers' containers, machines, then the directory itself."""
-    removed = runtime.clean(scratch / "containers")
-    for peer in (oci, podman, docker):
-        removed += peer.clean(scratch)
-    for libvirt_root in sorted(scratch.glob("l-*")):
-        removed += vms.clean(libvirt_root)
-    return [*removed, _remove(scratch)]
 
 
 def _remove(path: Path) -> str:

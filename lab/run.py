@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from lab import experiments, harness, host, profiles, results, targets, userland
+from lab import exclusive, experiments, harness, host, profiles, results, targets, userland
 from lab.errors import LabError
 from lab.progress import Progress
 from lab.targets.base import Settings
@@ -59,7 +59,7 @@ def measure(request: Request) -> Outcome:
     if os.geteuid() != 0:
         raise LabError("Measuring needs root (namespaces, cgroups, mounts): run it with sudo.")
 
-    with Progress() as progress, harness.measurement_lock():
+    with Progress() as progress, exclusive.measurement_lock():
         progress.tell("building the user land (kept for the next run)")
         land = userland.build(progress.tell)
         progress.tell("looking at the host")
@@ -77,7 +77,7 @@ def measure(request: Request) -> Outcome:
         settings = {**plan.settings(), "absent": absent, "started": _now()}
         with (
             results.RunFolder(path, document, settings) as folder,
-            harness.scratch_directory() as scratch,
+            exclusive.scratch_directory() as scratch,
         ):
             try:
                 failures = harness.execute(

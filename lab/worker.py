@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -20,6 +21,7 @@ import sys
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, Self, TypeVar
 
+from lab import targets
 from lab.errors import LabError, StartFailed
 
 if TYPE_CHECKING:
@@ -43,11 +45,17 @@ class Worker:
         self._spawn()
         return self
 
-    def revive(self) -> None:
-        """Replace a worker that was killed or has ended, so that the next round finds one."""
-        if self._process.poll() is not None:
-            self._connection.close()
-            self._spawn()
+    def revive(self) -> list[str]:
+        """Replace a worker that was killed or has ended, so that the next round finds one.
+
+        Returns what the dead one had left, a line each, and is now removed.
+        """
+        if self._process.poll() is None:
+            return []
+        self._connection.close()
+        removed = targets.find(self.target).clean(self._settings.scratch)
+        self._spawn()
+        return removed
 
     def _spawn(self) -> None:
         ours, theirs = socket.socketpair()
@@ -111,12 +119,10 @@ class Worker:
 
 
 def _serve(name: str, connection: Connection) -> None:
-    from lab.targets import find
-
     settings: Settings = connection.recv()
     try:
         with contextlib.ExitStack() as stack:
-            target = stack.enter_context(find(name)(settings))
+            target = stack.enter_context(targets.find(name)(settings))
             connection.send(("ok", None))
             while True:
                 try:
@@ -149,6 +155,8 @@ def main() -> None:
     # Ctrl-C reaches the whole foreground group: the parent decides when a worker ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a dense host wants descriptors
     name, descriptor = sys.argv[1:]
     os.set_inheritable(int(descriptor), False)
     with contextlib.suppress(ConnectionError), Connection(int(descriptor)) as connection:

@@ -96,6 +96,14 @@ class Target(ABC):
     def absent(cls) -> str:
         """Why this host can't run the target, in a sentence; empty if it can."""
 
+    @classmethod
+    @abstractmethod
+    def clean(cls, scratch: Path) -> list[str]:
+        """Remove what dead workers of this target left below `scratch` or on the host.
+
+        Returns what was removed, a line each.
+        """
+
     @abstractmethod
     def start(self) -> Instance:
         """Ask for one more instance and return as soon as the request is under way.
@@ -121,6 +129,6 @@ class Target(ABC):
         return self
 
     def __exit__(self, *_: object) -> None:
-        with self.resources:
+        with self.resources, ExitStack() as instances:
             while self.running:
-                self.running.pop().stop()
+                instances.callback(self.running.pop().stop)

@@ -152,6 +152,11 @@ class CommandTarget(Target):
         self.directory = settings.scratch / self.family
         self.instances = self.directory / "i"
 
+    @classmethod
+    def clean(cls, scratch: Path) -> list[str]:
+        """End and remove what dead workers of the tool left."""
+        return leftovers.clean(cls.name, scratch)
+
     @abstractmethod
     def run_words(self, identity: str) -> Sequence[str]:
         """The words after `command` that run the payload; makes what they name."""

@@ -15,6 +15,8 @@ from lab.targets.piped import PayloadPipes, PipedInstance
 from lab.userland import PAYLOAD_IN_TREE, allocated_bytes
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from lab.targets.base import Settings
 
 _STOP_SECONDS = 10.0
@@ -56,6 +58,11 @@ class OurContainer(Target):
     def absent(cls) -> str:
         """Root is all it needs."""
         return "" if os.geteuid() == 0 else "it needs root"
+
+    @classmethod
+    def clean(cls, scratch: Path) -> list[str]:
+        """Remove the containers that are left."""
+        return runtime.clean(scratch / "containers")
 
     def start(self) -> ContainerInstance:
         """Clone, set up and exec, all in this process."""

@@ -135,6 +135,15 @@ class Docker(command.CommandTarget):
             yield from command.on_disk(layer)
             yield layer.with_name(f"{layer.name}-init")
 
+    @classmethod
+    def clean(cls, scratch: Path) -> list[str]:
+        """End and remove what dead workers left, their daemons included."""
+        done = super().clean(scratch)
+        if command.absent_program("docker", "docker.io") or _unusable(_host()):
+            return done
+        done += _removed("container", "--all", "--format={{.Names}}")
+        return done + _removed("image", "--format={{.Repository}}")
+
 
 def _host() -> str:
     """The address of the daemon that the user's docker commands speak to."""
@@ -166,15 +175,6 @@ def _end_daemon(daemon: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         daemon.kill()
         daemon.wait()
-
-
-def clean(scratch: Path) -> list[str]:
-    """Remove what dead workers of docker left, their daemons included, and say what."""
-    done = leftovers.clean(Docker.name, scratch)
-    if command.absent_program("docker", "docker.io") or _unusable(_host()):
-        return done
-    done += _removed("container", "--all", "--format={{.Names}}")
-    return done + _removed("image", "--format={{.Repository}}")
 
 
 def _removed(kind: str, *listing: str) -> list[str]:

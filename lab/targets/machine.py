@@ -115,6 +115,11 @@ class Machine(Target):
             return "libvirt-python is not installed: make setup"
         return ""
 
+    @classmethod
+    def clean(cls, scratch: Path) -> list[str]:
+        """Destroy the machines that are left, with their libvirt."""
+        return vms.clean(scratch / f"l-{cls.name}")
+
     def prepare(self) -> None:
         """Open libvirt's embedded driver, with a root of this worker's own."""
         self._numbers = itertools.count()

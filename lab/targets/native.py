@@ -57,6 +57,11 @@ class Native(Target):
         """Nothing is missing for it."""
         return ""
 
+    @classmethod
+    def clean(cls, scratch: Path) -> list[str]:
+        """Its mounts die with the worker, and its process with the pipe that it reads."""
+        return []
+
     def prepare(self) -> None:
         """Bind the user land's tree where the worker alone sees it."""
         scratch = self.settings.scratch / "native" / "tmp"

@@ -15,7 +15,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab.targets import command, leftovers, namespaces
+from lab.targets import command, namespaces
 from lab.userland import PAYLOAD_IN_TREE
 
 if TYPE_CHECKING:
@@ -190,8 +190,3 @@ def hide_unified_hierarchy() -> None:
     """Unmount a hybrid host's cgroup v2, which crun refuses, in the worker's mount namespace."""
     if _UNIFIED.is_mount():
         namespaces.unmount(_UNIFIED)
-
-
-def clean(scratch: Path) -> list[str]:
-    """Remove what dead workers of crun and runc left, and say what."""
-    return [told for cls in (Crun, Runc) for told in leftovers.clean(cls.name, scratch)]

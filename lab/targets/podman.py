@@ -12,7 +12,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.targets import command, leftovers, namespaces
+from lab.targets import command, namespaces
 from lab.targets.oci import hide_unified_hierarchy
 from lab.userland import PAYLOAD_IN_TREE, allocated_bytes
 
@@ -88,8 +88,3 @@ class Podman(command.CommandTarget):
         template = "{{.GraphDriver.Data.UpperDir}} {{.StaticDir}}"
         words = self.tool("container", "inspect", f"--format={template}", instance.identity).split()
         return (path for word in words for path in command.on_disk(Path(word).parent))
-
-
-def clean(scratch: Path) -> list[str]:
-    """Remove what dead workers of podman left, and say what."""
-    return leftovers.clean(Podman.name, scratch)

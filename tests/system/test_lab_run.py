@@ -16,8 +16,8 @@ import pytest
 
 from lab import profiles, userland
 from lab.errors import LabError
+from lab.exclusive import scratch_directory
 from lab.experiments import density, performance
-from lab.harness import scratch_directory
 from lab.targets.base import Settings
 from lab.worker import Worker
 

@@ -12,7 +12,7 @@ import pytest
 
 from lab import targets, userland
 from lab.errors import LabError, StartFailed
-from lab.targets import docker, oci, podman, processes
+from lab.targets import processes
 from lab.targets.base import Completed, Settings, Target
 from lab.worker import Worker
 
@@ -275,7 +275,7 @@ def test_instances_that_still_run_end_with_their_worker(name: str, apart: Settin
 
 
 def test_clean_ends_what_a_killed_worker_left(name: str, apart: Settings) -> None:
-    clean = {"podman": podman.clean, "docker": docker.clean}.get(name, oci.clean)
+    clean = targets.find(name).clean
     before = traces()
     with Worker(name, apart) as worker:
         pids = worker.call(DEADLINE_SECONDS, start_two)
