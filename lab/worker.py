@@ -97,6 +97,7 @@ class Worker:
         try:
             if not self._connection.poll(deadline_seconds):
                 self._process.kill()
+                self._process.wait()
                 raise StartFailed(
                     f"{self.target} did not answer within {deadline_seconds:.0f} s; it was killed."
                 )
