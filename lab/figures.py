@@ -54,7 +54,6 @@ _STYLE: dict[Any, Any] = {
     "ytick.color": INK,
     "ytick.major.size": 0,
     "legend.frameon": False,
-    "svg.hashsalt": "tonnage",
 }
 _MILESTONES = {"first-instruction": "o", "ready": "s", "userspace": "D"}
 
@@ -215,12 +214,10 @@ def _memory(axis: Axes, run: Run) -> None:
             if empty.empty or some.empty:
                 continue
             taken = float(empty.iloc[0]) - some["value"]
-            each = evidence.memory_each(target)
             name = summary.label(target, run)
-            if each:
-                name += (
-                    f": {units.quantity(each.centre, 'byte')} each\n[{each.interval}], n={each.n}"
-                )
+            if each := evidence.memory_each(target):
+                size = units.quantity(each.centre, each.unit)
+                name += f": {size} each [{each.interval}], {each.n}"
             above = taken > 0  # what MemAvailable's own noise swallows has no logarithm
             axis.plot(
                 some.loc[above, "position"], taken[above],

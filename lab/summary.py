@@ -28,6 +28,8 @@ SERIES = frozenset({"memory-available", "memory-pss"})
 # Counted, not sampled: the same every time, so that one count is exact.
 COUNTED = frozenset({"image-compressed", "image-on-disk", "running", "answering"})
 
+_COLUMNS = ("target", "metric", "median", "95 % interval", "n", "failed")
+
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
@@ -146,17 +148,10 @@ def show(run: Run, console: Console | None = None) -> None:
     console.print(provenance(run), style="dim", highlight=False)
     measured = measurements(run)
     for experiment in dict.fromkeys(found.experiment for found in measured):
-        table = _table(experiment, ("target", "metric"), ("median", "95 % interval", "n", "failed"))
+        table = _table(experiment, _COLUMNS[:2], _COLUMNS[2:])
         for found in measured:
             if found.experiment == experiment:
-                table.add_row(
-                    label(found.target, run),
-                    found.metric,
-                    units.quantity(found.median, found.unit),
-                    shown_interval(found),
-                    str(found.n),
-                    str(found.censored or ""),
-                )
+                table.add_row(*_shown(found, run))
         console.print(table)
     for found in measured:
         for reason in dict.fromkeys(found.censored_reasons):
@@ -173,6 +168,26 @@ def show(run: Run, console: Console | None = None) -> None:
                 str(ratio.n),
             )
         console.print(table)
+
+
+def frame(run: Run) -> pd.DataFrame:
+    """Every measurement as text, one line each, for a notebook."""
+    import pandas as pd
+
+    measured = measurements(run)
+    experiments = pd.Index([found.experiment for found in measured], name="experiment")
+    return pd.DataFrame([_shown(found, run) for found in measured], experiments, list(_COLUMNS))
+
+
+def _shown(found: Measurement, run: Run) -> tuple[str, ...]:
+    return (
+        label(found.target, run),
+        found.metric,
+        units.quantity(found.median, found.unit),
+        shown_interval(found),
+        str(found.n),
+        str(found.censored or ""),
+    )
 
 
 def _table(title: str, words: tuple[str, ...], numbers: tuple[str, ...]) -> Table:

@@ -1,0 +1,162 @@
+"""A run folder as something to read: table, picture, executed notebook, page.
+
+The notebook is the page's source. It runs in a kernel of this very interpreter, which is registered
+nowhere and talks on UNIX sockets. All files are built aside and renamed into place together: what
+was measured is only read, and a report that fails changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import string
+import sys
+import tempfile
+from contextlib import contextmanager
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lab import claims, results
+from lab.errors import LabError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NOTEBOOK = Path(__file__).parent.parent / "notebooks" / "containers-vs-vms.ipynb"
+PAGE = Path(__file__).parent / "page.html"
+DEADLINE_SECONDS = 300.0
+PICTURE_DPI = 144
+
+
+def write(path: Path) -> list[Path]:
+    """Write table.md, overview.png, report.ipynb and report.html into the run folder.
+
+    What an earlier report left there is replaced. Raises LabError for a folder that is no run or
+    holds no measurement, and if the notebook fails or takes longer than DEADLINE_SECONDS.
+    """
+    run = results.load(path)
+    _require_measurements(run)
+    with _aside(path) as aside:
+        (aside / "table.md").write_text(claims.markdown(run), encoding="utf-8")
+        _draw(run, aside / "overview.png")
+        notebook = _execute(path)
+        _write_notebook(notebook, aside / "report.ipynb")
+        _write_page(notebook, f"tonnage: {path.name}", aside / "report.html")
+    return [path / name for name in ("table.md", "overview.png", "report.ipynb", "report.html")]
+
+
+def _require_measurements(run: results.Run) -> None:
+    if run.samples["value"].notna().any():
+        return
+    if run.samples.empty:
+        raise LabError(f"{run.path} holds no measurements: no round was finished; measure again.")
+    reason = run.samples["censored"].iloc[0]
+    raise LabError(
+        f"{run.path} holds no measurements: all {len(run.samples)} failed, the first because:"
+        f" {reason}"
+    )
+
+
+@contextmanager
+def _aside(path: Path) -> Iterator[Path]:
+    """A directory inside the run folder, whose files move up when the block ends well."""
+    aside = path / f".report.{os.getpid()}"
+    try:
+        aside.mkdir()
+        yield aside
+        for file in sorted(aside.iterdir()):
+            file.rename(path / file.name)
+    except OSError as error:
+        raise LabError(f"Can't write the report into {path}: {error.strerror}.") from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _draw(run: results.Run, path: Path) -> None:
+    from lab import figures
+
+    figures.overview(run).savefig(path, dpi=PICTURE_DPI)
+
+
+def _execute(path: Path) -> Any:
+    """The notebook with the outputs that it has for this run. Raises LabError."""
+    import nbformat
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+    try:
+        notebook = nbformat.read(NOTEBOOK, as_version=4)  # type: ignore[no-untyped-call]
+    except OSError as error:
+        raise LabError(f"The notebook {NOTEBOOK} can't be read: {error.strerror}.") from error
+    try:
+        with tempfile.TemporaryDirectory(prefix="tonnage-") as scratch:
+            asyncio.run(
+                asyncio.wait_for(_run_cells(notebook, path, Path(scratch)), DEADLINE_SECONDS)
+            )
+    except (TimeoutError, CellTimeoutError) as error:
+        raise LabError(f"The notebook was not done within {DEADLINE_SECONDS:.0f} s.") from error
+    except CellExecutionError as error:
+        raise LabError(f"The notebook failed: {error.ename}: {error.evalue}") from error
+    except (DeadKernelError, RuntimeError) as error:
+        raise LabError(f"The notebook's kernel ended: {error}") from error
+    return notebook
+
+
+async def _run_cells(notebook: Any, path: Path, scratch: Path) -> None:
+    from jupyter_client.kernelspec import KernelSpecManager
+    from jupyter_client.manager import AsyncKernelManager
+    from nbclient import NotebookClient
+
+    kernels = scratch / "kernels"
+    (kernels / "tonnage").mkdir(parents=True)
+    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    (kernels / "tonnage" / "kernel.json").write_text(
+        json.dumps({"argv": argv, "display_name": "Python 3", "language": "python"})
+    )
+    manager = AsyncKernelManager(
+        kernel_name="tonnage",
+        kernel_spec_manager=KernelSpecManager(
+            kernel_dirs=[str(kernels)], ensure_native_kernel=False
+        ),
+        transport="ipc",
+        connection_file=str(scratch / "kernel"),
+    )
+    client = NotebookClient(
+        notebook,
+        km=manager,
+        timeout=int(DEADLINE_SECONDS),
+        record_timing=False,
+        resources={"metadata": {"path": str(scratch)}},
+    )
+    source = str(Path(__file__).parent.parent)
+    environment = {
+        **os.environ,
+        "TONNAGE_RUN": str(path.resolve()),
+        "IPYTHONDIR": str(scratch / "ipython"),
+        "PYTHONPATH": os.pathsep.join(filter(None, [source, os.environ.get("PYTHONPATH")])),
+    }
+    await client.async_execute(cleanup_kc=True, env=environment)
+
+
+def _write_notebook(notebook: Any, path: Path) -> None:
+    import nbformat
+
+    nbformat.write(notebook, path)  # type: ignore[no-untyped-call]
+
+
+def _write_page(notebook: Any, title: str, path: Path) -> None:
+    """The notebook's prose and outputs as one file that loads nothing from anywhere."""
+    from nbconvert import HTMLExporter
+
+    exporter = HTMLExporter(  # type: ignore[no-untyped-call]
+        template_name="basic",
+        exclude_input=True,
+        exclude_input_prompt=True,
+        exclude_output_prompt=True,
+        exclude_anchor_links=True,
+    )
+    body, _ = exporter.from_notebook_node(notebook)
+    page = string.Template(PAGE.read_text(encoding="utf-8"))
+    path.write_text(page.substitute(title=escape(title), body=body), encoding="utf-8")
