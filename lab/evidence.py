@@ -132,12 +132,16 @@ class Evidence:
         )
         return _figure(name, estimate_median(means, summary.seed(self.run)), "ratio")
 
-    def workloads(self, target: str, baseline: str) -> list[Figure]:
+    def workloads(self, target: str, baseline: str, confidence: float = CONFIDENCE) -> list[Figure]:
         """Target / baseline of each workload, the one that lost most first."""
         pair = f"{self.label(target)} / {self.label(baseline)}"
         seed = summary.seed(self.run)
         found = [
-            _figure(f"{pair}, {metric}", estimate_median(list(ratios.values()), seed), "ratio")
+            _figure(
+                f"{pair}, {metric}",
+                estimate_median(list(ratios.values()), seed, confidence),
+                "ratio",
+            )
             for metric, ratios in self._workloads(target, baseline).items()
         ]
         return sorted(filter(None, found), key=lambda figure: -figure.centre)

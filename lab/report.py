@@ -84,7 +84,7 @@ def _draw(run: results.Run, path: Path) -> None:
 def _execute(path: Path) -> Any:
     """The notebook with the outputs that it has for this run. Raises LabError."""
     import nbformat
-    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+    from nbclient.exceptions import CellExecutionError, DeadKernelError
 
     try:
         notebook = nbformat.read(NOTEBOOK, as_version=4)  # type: ignore[no-untyped-call]
@@ -92,15 +92,13 @@ def _execute(path: Path) -> Any:
         raise LabError(f"The notebook {NOTEBOOK} can't be read: {error.strerror}.") from error
     try:
         with tempfile.TemporaryDirectory(prefix="tonnage-") as scratch:
-            asyncio.run(
-                asyncio.wait_for(_run_cells(notebook, path, Path(scratch)), DEADLINE_SECONDS)
-            )
-    except (TimeoutError, CellTimeoutError) as error:
+            asyncio.run(_run_cells(notebook, path, Path(scratch)))
+    except TimeoutError as error:
         raise LabError(f"The notebook was not done within {DEADLINE_SECONDS:.0f} s.") from error
     except CellExecutionError as error:
         raise LabError(f"The notebook failed: {error.ename}: {error.evalue}") from error
     except (DeadKernelError, RuntimeError) as error:
-        raise LabError(f"The notebook's kernel ended: {error}") from error
+        raise LabError(f"The notebook's kernel did not live: {error}") from error
     return notebook
 
 
@@ -108,6 +106,7 @@ async def _run_cells(notebook: Any, path: Path, scratch: Path) -> None:
     from jupyter_client.kernelspec import KernelSpecManager
     from jupyter_client.manager import AsyncKernelManager
     from nbclient import NotebookClient
+    from nbclient.exceptions import DeadKernelError
 
     kernels = scratch / "kernels"
     (kernels / "tonnage").mkdir(parents=True)
@@ -126,7 +125,7 @@ async def _run_cells(notebook: Any, path: Path, scratch: Path) -> None:
     client = NotebookClient(
         notebook,
         km=manager,
-        timeout=int(DEADLINE_SECONDS),
+        timeout=None,  # of one cell; the deadline is for all of them
         record_timing=False,
         resources={"metadata": {"path": str(scratch)}},
     )
@@ -137,7 +136,16 @@ async def _run_cells(notebook: Any, path: Path, scratch: Path) -> None:
         "IPYTHONDIR": str(scratch / "ipython"),
         "PYTHONPATH": os.pathsep.join(filter(None, [source, os.environ.get("PYTHONPATH")])),
     }
-    await client.async_execute(cleanup_kc=True, env=environment)
+    with (scratch / "kernel.log").open("w+b") as log:
+        try:
+            async with asyncio.timeout(DEADLINE_SECONDS) as deadline:
+                await client.async_execute(cleanup_kc=True, env=environment, stdout=log, stderr=log)
+        except (DeadKernelError, RuntimeError) as error:
+            if deadline.expired():  # it was we who ended the kernel
+                raise TimeoutError from error
+            log.seek(0)
+            said = log.read().decode(errors="replace").strip().splitlines()
+            raise DeadKernelError(said[-1] if said else str(error)) from error
 
 
 def _write_notebook(notebook: Any, path: Path) -> None:

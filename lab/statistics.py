@@ -19,15 +19,16 @@ if TYPE_CHECKING:
 
 CONFIDENCE = 0.95
 RESAMPLES = 9999
-# The range of n values holds the median with probability 1 - 2^(1-n): 95 % takes six.
-FEWEST_FOR_BOOTSTRAP = 6
+# Fewer points can't all be in order by chance in less than 5 % of cases. (Kendall's S, two-sided)
+FEWEST_POINTS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A centre and its 95 % interval, in the unit of the values; `n` values went in.
+    """A centre and its interval, 95 % unless asked otherwise; `n` values went in.
 
-    `centre` is None without values, `low` and `high` are None where the interval is unknown.
+    All are in the unit of the values. `centre` is None without values, `low` and `high` are None
+    where the interval is unknown.
     """
 
     centre: float | None
@@ -36,14 +37,16 @@ class Estimate:
     n: int
 
 
-def estimate_median(values: Sequence[float], seed: int = 0) -> Estimate:
+def estimate_median(
+    values: Sequence[float], seed: int = 0, confidence: float = CONFIDENCE
+) -> Estimate:
     """The median and its interval, the same for the same values and seed.
 
-    From six values on: percentile bootstrap (Efron and Tibshirani 1993, chapter 13), with its
-    percentiles set further apart for small n (Hesterberg, "What teachers should know about the
-    bootstrap", The American Statistician 2015, section 5.3). Below six, resampling can't leave the
-    range of the values, and that range is no 95 % interval; there it is Student's t on the
-    logarithms, which supposes that noise multiplies.
+    Percentile bootstrap (Efron and Tibshirani 1993, chapter 13), with its percentiles set further
+    apart for small n (Hesterberg, "What teachers should know about the bootstrap", The American
+    Statistician 2015, section 5.3). Resampling can't leave the range of the values, which of fewer
+    than six holds the median in less than 95 % of cases; there it is Student's t on the logarithms,
+    which supposes that noise multiplies.
     """
     n = len(values)
     if n == 0:
@@ -53,8 +56,10 @@ def estimate_median(values: Sequence[float], seed: int = 0) -> Estimate:
         return Estimate(centre, None, None, 1)
     if min(values) == max(values):
         return Estimate(centre, centre, centre, n)
-    bounds = _student(values) if n < FEWEST_FOR_BOOTSTRAP else _bootstrap(values, seed)
-    return Estimate(centre, *bounds, n)
+    range_holds_median = 1 - 2.0 ** (1 - n)
+    if range_holds_median < confidence:
+        return Estimate(centre, *_student(values, confidence), n)
+    return Estimate(centre, *_bootstrap(values, seed, confidence), n)
 
 
 def paired_ratio(
@@ -98,7 +103,7 @@ def estimate_slope(
     n = len(x)
     if len(set(x)) < 2:
         return Estimate(None, None, None, n)
-    if n < FEWEST_FOR_BOOTSTRAP:
+    if n < FEWEST_POINTS:
         return Estimate(slope(x, y), None, None, n)
     from scipy.stats import theilslopes
 
@@ -114,12 +119,12 @@ def geometric_mean(values: Sequence[float]) -> float:
     return math.exp(math.fsum(math.log(value) for value in values) / len(values))
 
 
-def _bootstrap(values: Sequence[float], seed: int) -> tuple[float, float]:
+def _bootstrap(values: Sequence[float], seed: int, confidence: float) -> tuple[float, float]:
     import numpy as np
     from scipy.stats import bootstrap, norm, t
 
     n = len(values)
-    outside = 2 * norm.cdf(-math.sqrt(n / (n - 1)) * t.ppf((1 + CONFIDENCE) / 2, n - 1))
+    outside = 2 * norm.cdf(-math.sqrt(n / (n - 1)) * t.ppf((1 + confidence) / 2, n - 1))
     interval = bootstrap(
         (np.asarray(values, dtype=float),),
         np.median,
@@ -132,7 +137,7 @@ def _bootstrap(values: Sequence[float], seed: int) -> tuple[float, float]:
     return float(interval.low), float(interval.high)
 
 
-def _student(values: Sequence[float]) -> tuple[float, float]:
+def _student(values: Sequence[float], confidence: float) -> tuple[float, float]:
     """Bounds on the logarithms, or on the values themselves where one is not above zero."""
     import numpy as np
     from scipy.stats import t
@@ -141,6 +146,6 @@ def _student(values: Sequence[float]) -> tuple[float, float]:
     multiplies = min(values) > 0
     scale = np.log(values) if multiplies else np.asarray(values, dtype=float)
     centre = float(scale.mean())
-    reach = float(t.ppf((1 + CONFIDENCE) / 2, n - 1) * scale.std(ddof=1) / math.sqrt(n))
+    reach = float(t.ppf((1 + confidence) / 2, n - 1) * scale.std(ddof=1) / math.sqrt(n))
     low, high = centre - reach, centre + reach
     return (math.exp(low), math.exp(high)) if multiplies else (low, high)

@@ -1,4 +1,4 @@
-"""A run folder with plausible values, for what reads one. Not measured: nothing here is a result."""
+"""A run folder with plausible values, for what reads one. Nothing here was measured."""
 
 from __future__ import annotations
 

@@ -1,0 +1,221 @@
+"""Verdicts: each claim holds, does not hold, or can't be tested, and says why."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from plausible import HOST, SETTINGS, write
+from rich.console import Console
+
+from lab import claims, results
+from lab.results import Run, RunFolder, Sample
+from lab.verdicts import Verdict
+
+WITH_KVM = {**HOST, "kvm": {"works": True, "reason": ""}}
+HOLDS, FAILS, UNTESTED = Verdict.HOLDS, Verdict.FAILS, Verdict.UNTESTED
+
+
+def on(path: Path, **changes: Any) -> Run:
+    return results.load(write(path / "run", **changes))
+
+
+def row(run: Run, words: str) -> claims.Row:
+    (found,) = [row for row in claims.examine(run) if words in row.claim]
+    return found
+
+
+def startups(path: Path, seconds: dict[str, list[float]], metric: str, **settings: Any) -> Run:
+    with RunFolder(path / "run", WITH_KVM, {**SETTINGS, "accelerator": "kvm", **settings}) as made:
+        made.append(
+            Sample("startup", target, metric, "second", number, value)
+            for target, values in seconds.items()
+            for number, value in enumerate(values)
+        )
+    return results.load(path / "run")
+
+
+def test_every_claim_of_the_text_is_judged(tmp_path: Path) -> None:
+    rows = claims.examine(on(tmp_path))
+    assert {row.source for row in rows[:8]} == {"startup", "disk", "performance", "instances"}
+    numbers = {number for row in rows[8:] for number in row.source.split(", ")}
+    assert numbers == {str(number) for number in range(1, 13)}
+    assert all(row.reason for row in rows)
+    assert all(row.n for row in rows if row.measured)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "verdict", "reason"),
+    [
+        ([0.003, 0.0031, 0.0032] * 4, FAILS, "less than 1 s: better than claimed"),
+        ([3.0, 3.1, 3.2] * 4, HOLDS, "1 to 60 s"),
+        ([70.0, 71.0, 72.0] * 4, FAILS, "more than 60 s"),
+        ([0.9, 0.95, 1.05, 1.1] * 3, UNTESTED, "reaches across"),
+        ([3.0], UNTESTED, "1 round can't give an interval"),
+    ],
+)
+def test_seconds_are_seconds(
+    tmp_path: Path, seconds: list[float], verdict: Verdict, reason: str
+) -> None:
+    found = row(startups(tmp_path, {"container": seconds}, "ready"), "container: seconds")
+    assert found.verdict == verdict
+    assert reason in found.reason
+
+
+def test_an_engine_that_takes_seconds_is_named(tmp_path: Path) -> None:
+    run = startups(tmp_path, {"container": [0.003] * 6, "docker": [2.0] * 6}, "ready")
+    found = row(run, "container: seconds")
+    assert found.verdict == FAILS
+    assert found.reason == "not for container"
+    assert len(found.measured) == len(found.interval) == len(found.n) == 2
+
+
+@pytest.mark.parametrize(
+    ("seconds", "minutes", "twenty"),
+    [(90.0, HOLDS, FAILS), (18.0, FAILS, HOLDS), (5.0, FAILS, FAILS)],
+)
+def test_a_boot_under_kvm_is_judged(
+    tmp_path: Path, seconds: float, minutes: Verdict, twenty: Verdict
+) -> None:
+    run = startups(tmp_path, {"vm": [seconds, seconds * 1.01, seconds * 0.99]}, "userspace")
+    assert row(run, "virtual machine: minutes").verdict == minutes
+    assert row(run, "boots in perhaps 20 s").verdict == twenty
+
+
+def test_emulation_tells_nothing_of_kvm(tmp_path: Path) -> None:
+    run = on(tmp_path)
+    for words in ("virtual machine: minutes", "virtual machine: weak", "boots in perhaps 20 s",
+                  "runs programs more slowly"):  # fmt: skip
+        found = row(run, words)
+        assert found.verdict == UNTESTED
+        assert "emulated" in found.reason
+        assert all("(emulated)" in measured for measured in found.measured)
+    assert "even emulated it takes less than 60 s" in row(run, "virtual machine: minutes").reason
+
+
+def test_a_machine_under_kvm_that_is_slow_is_weak(tmp_path: Path) -> None:
+    weak = on(tmp_path / "a", accelerator="kvm", host=WITH_KVM, slowness={"vm": 1.4})
+    near = on(tmp_path / "b", accelerator="kvm", host=WITH_KVM, slowness={"vm": 1.03}, noise=0.2)
+    assert row(weak, "virtual machine: weak").verdict == HOLDS
+    assert row(near, "virtual machine: weak").verdict == FAILS
+    assert row(near, "runs programs more slowly").verdict == HOLDS
+
+
+def test_near_native_is_near(tmp_path: Path) -> None:
+    assert row(on(tmp_path / "a"), "close to native").verdict == HOLDS
+    far = row(on(tmp_path / "b", slowness={"container": 1.5}), "close to native")
+    assert far.verdict == FAILS
+    unclear = row(on(tmp_path / "c", slowness={"container": 1.09}, noise=6), "close to native")
+    assert unclear.verdict == UNTESTED
+    assert "more rounds would tell" in unclear.reason
+
+
+def test_one_slow_workload_is_not_hidden_by_the_mean(tmp_path: Path) -> None:
+    with RunFolder(tmp_path / "run", HOST, SETTINGS) as made:
+        for number in range(6):
+            for metric in ("cpu-compress", "cpu-hash", "memory-copy", "disk-write"):
+                slow = 1.3 if metric == "disk-write" else 1.0
+                for target, factor in (("native", 1.0), ("container", slow)):
+                    value = factor * (1 + number / 100)
+                    made.append([Sample("performance", target, metric, "second", number, value)])
+    found = row(results.load(tmp_path / "run"), "close to native")
+    assert found.verdict == FAILS
+    assert found.reason.startswith("disk-write: beyond 1.10 ×")
+
+
+def test_disk_is_judged_under_emulation_too(tmp_path: Path) -> None:
+    run = on(tmp_path)
+    assert row(run, "container: usually MB").verdict == HOLDS
+    big = row(run, "virtual machine: usually GB")
+    assert big.verdict == FAILS
+    assert big.interval[0] == "exact"
+    assert row(run, "use file storage better").verdict == HOLDS
+
+
+def test_a_count_that_the_plan_ended_is_no_limit_of_the_host(tmp_path: Path) -> None:
+    run = on(tmp_path)
+    for words in ("thousands on one host", "tens on one host"):
+        found = row(run, words)
+        assert found.verdict == UNTESTED
+        assert "no limit of the host was met" in found.reason
+        assert "a projection" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("running", "stop", "thousands", "tens"),
+    [
+        ({"container": 2000, "microvm": 40}, "memory floor", HOLDS, HOLDS),
+        ({"container": 600, "microvm": 4}, "memory floor", FAILS, FAILS),
+        ({"container": 1000, "microvm": 120}, "count", HOLDS, FAILS),
+    ],
+)
+def test_a_limit_that_was_met_decides(
+    tmp_path: Path, running: dict[str, int], stop: str, thousands: Verdict, tens: Verdict
+) -> None:
+    run = on(tmp_path, accelerator="kvm", host=WITH_KVM, running=running, stop=stop)
+    assert row(run, "thousands on one host").verdict == thousands
+    assert row(run, "tens on one host").verdict == tens
+
+
+def test_those_that_do_not_answer_do_not_count(tmp_path: Path) -> None:
+    with RunFolder(tmp_path / "run", HOST, SETTINGS) as made:
+        note = "stopped by count of 1200"
+        made.append([Sample("density", "container", "running", "integer", 0, 1200, note=note)])
+        made.append([Sample("density", "container", "answering", "integer", 0, 900)])
+    found = row(results.load(tmp_path / "run"), "thousands on one host")
+    assert found.verdict == UNTESTED
+    assert found.measured == ("container running 1,200", "container answering 900")
+
+
+def test_memory_of_one_more_is_compared(tmp_path: Path) -> None:
+    run = on(tmp_path)
+    assert row(run, "at most 10 VMs start").verdict == HOLDS
+    assert row(run, "use memory better").verdict == HOLDS
+    found = row(run, "alone use up the host")
+    assert found.verdict == HOLDS
+    assert found.n == ("9 points", "21 points")
+
+
+def test_virtualization_support_needs_a_host_without_it(tmp_path: Path) -> None:
+    without = row(on(tmp_path / "a"), "containers need no virtualization")
+    assert without.verdict == HOLDS
+    with_it = row(on(tmp_path / "b", host=WITH_KVM), "containers need no virtualization")
+    assert with_it.verdict == UNTESTED
+    unknown = {key: value for key, value in HOST.items() if key != "kvm"}
+    assert row(on(tmp_path / "c", host=unknown), "containers need no").verdict == UNTESTED
+
+
+def test_what_was_not_measured_is_said(tmp_path: Path) -> None:
+    run = on(tmp_path, experiments=("startup",))
+    found = row(run, "container: usually MB")
+    assert found.verdict == UNTESTED
+    assert found.reason == "footprint was not measured in this run"
+
+
+def test_a_target_that_always_failed_says_why(tmp_path: Path) -> None:
+    with RunFolder(tmp_path / "run", HOST, SETTINGS) as made:
+        made.append(
+            Sample("startup", "vm", "first-instruction", "second", n, None, censored="it hung")
+            for n in range(2)
+        )
+    found = row(results.load(tmp_path / "run"), "virtual machine: minutes")
+    assert found.reason == "all 2 attempts of vm failed: it hung"
+
+
+def test_the_markdown_names_host_accelerator_and_why(tmp_path: Path) -> None:
+    text = claims.markdown(on(tmp_path))
+    for words in ("host plausible", "page cache warm", "machines emulated (TCG)",
+                  "since KVM does not work here: a Linux guest did not reach",
+                  "**can't be tested here**"):  # fmt: skip
+        assert words in text
+    widths = {line.count("|") for line in text.splitlines() if line.startswith("|")}
+    assert widths == {7}
+
+
+def test_it_is_printed_with_every_interval(tmp_path: Path) -> None:
+    text = io.StringIO()
+    claims.show(on(tmp_path), Console(file=text, width=200))
+    assert "container ready 3.36 ms (3.12 – 3.55 ms; 15 rounds)" in text.getvalue()
+    assert "does not hold" in text.getvalue()

@@ -1,0 +1,60 @@
+"""Pictures say what was measured, how often, where, and whether it was emulated."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from plausible import write
+
+from lab import figures, results
+from lab.results import Run
+
+DRAWN = ("startup", "footprint", "density", "near_native", "overview")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return results.load(write(tmp_path_factory.mktemp("figures") / "run"))
+
+
+def words(figure: Figure) -> str:
+    figure.draw_without_rendering()
+    return "\n".join(text.get_text() for text in figure.findobj(Text) if text.get_visible())  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_a_picture_says_where_it_comes_from(name: str, run: Run) -> None:
+    said = words(getattr(figures, name)(run))
+    for fact in ("host plausible", "machines emulated (TCG)", "page cache warm", "95 % interval"):
+        assert fact in said
+    assert "microvm (emulated)" in said
+    assert "KVM" not in said
+    assert "n=" in said or "points" in said
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_under_kvm_nothing_is_called_emulated(name: str, tmp_path: Path) -> None:
+    run = results.load(write(tmp_path / "run", accelerator="kvm"))
+    assert "emulated" not in words(getattr(figures, name)(run))
+
+
+def test_starts_that_failed_are_shown(run: Run) -> None:
+    assert "n=2, 1 failed" in words(figures.startup(run))
+
+
+@pytest.mark.parametrize(
+    ("name", "experiment"),
+    [("footprint", "footprint"), ("density", "density"), ("near_native", "performance")],
+)
+def test_what_was_not_measured_is_said(name: str, experiment: str, tmp_path: Path) -> None:
+    run = results.load(write(tmp_path / "run", experiments=("startup",)))
+    assert f"{experiment} was not measured" in words(getattr(figures, name)(run))
+    assert "startup was not measured" not in words(figures.overview(run))
+
+
+def test_starting_was_not_measured(tmp_path: Path) -> None:
+    run = results.load(write(tmp_path / "run", experiments=("footprint",)))
+    assert "startup was not measured" in words(figures.startup(run))

@@ -1,0 +1,156 @@
+"""The report: everything that there is to read, or one sentence and nothing changed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from plausible import HOST, SETTINGS, write
+
+from lab import report
+from lab.errors import LabError
+from lab.results import RunFolder, Sample
+
+WRITTEN = ["table.md", "overview.png", "report.ipynb", "report.html"]
+
+
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = write(tmp_path_factory.mktemp("report") / "run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(path.parent)
+        assert report.write(Path("run")) == [Path("run") / name for name in WRITTEN]
+    return path
+
+
+def outputs(notebook: Any) -> str:
+    return "".join(
+        str(output.get("data", output))
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+        for output in cell.outputs
+    )
+
+
+def test_the_notebook_was_executed_for_this_run(reported: Path) -> None:
+    notebook = nbformat.read(reported / "report.ipynb", as_version=4)
+    nbformat.validate(notebook)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert all(cell.execution_count for cell in code)
+    pictures = [o for c in code for o in c.outputs if "image/svg+xml" in o.get("data", {})]
+    assert len(pictures) == 4
+    said = outputs(notebook)
+    assert "host plausible" in said
+    assert "container: thousands on one host" in said
+
+
+def test_the_page_stands_alone(reported: Path) -> None:
+    page = (reported / "report.html").read_text()
+    assert page.count('src="data:image/svg+xml') == 4
+    assert "virtual machine: minutes" in page
+    assert not re.findall(r"""(?:src|href)\s*=\s*["'](?!data:|#)[^"']+""", page)
+    assert "<script" not in page
+
+
+def test_nothing_in_the_report_tells_where_it_was_written(reported: Path) -> None:
+    for name in WRITTEN[:1] + WRITTEN[2:]:
+        text = (reported / name).read_text()
+        assert str(reported.parent) not in text
+        assert str(report.NOTEBOOK.parent.parent) not in text
+
+
+def test_the_table_and_the_picture_are_there(reported: Path) -> None:
+    assert "| startup | container: seconds |" in (reported / "table.md").read_text()
+    assert (reported / "overview.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_was_measured_is_left_as_it_was(reported: Path, tmp_path: Path) -> None:
+    fresh = write(tmp_path / "run")
+    raw = sorted(file.name for file in fresh.iterdir())
+    assert sorted(file.name for file in reported.iterdir()) == sorted([*raw, *WRITTEN])
+    for name in ("host.json", "run.json", "measurements.csv"):
+        assert (reported / name).read_bytes() == (fresh / name).read_bytes()
+
+
+def test_a_run_that_was_killed_still_reports(tmp_path: Path) -> None:
+    settings = {key: value for key, value in SETTINGS.items() if key != "finished"}
+    folder = RunFolder(tmp_path / "run", {"hostname": "bare"}, settings)
+    folder.append([Sample("startup", "container", "first-instruction", "second", 0, 0.002)])
+    # Killed here: the folder is never closed.
+    report.write(tmp_path / "run")
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "interrupted: finished rounds only" in page
+
+
+def folder_with(path: Path, samples: list[Sample]) -> Path:
+    with RunFolder(path, HOST, SETTINGS) as made:
+        made.append(samples)
+    return path
+
+
+def test_a_run_without_measurements_is_refused(tmp_path: Path) -> None:
+    path = folder_with(tmp_path / "run", [])
+    before = sorted(path.iterdir())
+    with pytest.raises(LabError, match="holds no measurements: no round was finished"):
+        report.write(path)
+    assert sorted(path.iterdir()) == before
+
+
+def test_a_run_in_which_all_failed_says_why(tmp_path: Path) -> None:
+    hung = Sample("startup", "vm", "ready", "second", 0, None, censored="it hung")
+    with pytest.raises(LabError, match="all 1 failed, the first because: it hung"):
+        report.write(folder_with(tmp_path / "run", [hung]))
+
+
+def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(LabError, match="is not a run folder"):
+        report.write(tmp_path)
+
+
+def notebook_of(path: Path, source: str) -> Path:
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
+    nbformat.write(notebook, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        ("1 / 0", "The notebook failed: ZeroDivisionError: division by zero"),
+        ("import os; os._exit(3)", "The notebook's kernel did not live"),
+        ("import time; time.sleep(60)", "was not done within 4 s"),
+    ],
+)
+def test_a_notebook_that_fails_changes_nothing(
+    source: str, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "run", experiments=("footprint",))
+    before = sorted(path.iterdir())
+    monkeypatch.setattr(report, "NOTEBOOK", notebook_of(tmp_path / "broken.ipynb", source))
+    if "sleep" in source:
+        monkeypatch.setattr(report, "DEADLINE_SECONDS", 4.0)
+    with pytest.raises(LabError, match=re.escape(sentence)):
+        report.write(path)
+    assert sorted(path.iterdir()) == before
+
+
+def test_a_folder_that_cannot_be_written_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "run", experiments=("footprint",))
+    (path / f".report.{os.getpid()}").touch()  # in the way, as a full or read-only disk would be
+    with pytest.raises(LabError, match="Can't write the report into"):
+        report.write(path)
+
+
+def test_the_notebook_is_stored_without_outputs() -> None:
+    notebook = json.loads(report.NOTEBOOK.read_text())
+    nbformat.validate(nbformat.from_dict(notebook))
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert code
+    assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in code)

@@ -1,0 +1,151 @@
+"""A run as one JSON document: what is measured, what is compared, what is unknown."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from plausible import HOST, SETTINGS, write
+from rich.console import Console
+
+from lab import results, summary, units
+from lab.results import Run, RunFolder, Sample
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return results.load(write(tmp_path_factory.mktemp("summary") / "run"))
+
+
+def folder(path: Path, samples: list[Sample], **settings: object) -> Run:
+    with RunFolder(path, HOST, {**SETTINGS, **settings}) as written:
+        written.append(samples)
+    return results.load(path)
+
+
+def start(target: str, number: int, value: float | None, why: str = "") -> Sample:
+    return Sample("startup", target, "first-instruction", "second", number, value, censored=why)
+
+
+def test_the_document_is_strict_json_with_the_promised_keys(run: Run) -> None:
+    document = json.loads(json.dumps(summary.document(run), allow_nan=False))
+    assert set(document) == {"run", "host", "measurements", "ratios"}
+    assert document["host"] == HOST
+    assert document["run"]["accelerator"] == "tcg"
+    wanted = {"experiment", "target", "metric", "unit", "n", "median", "low", "high", "samples"}
+    assert all(wanted <= set(found) for found in document["measurements"])
+    wanted = {"experiment", "metric", "target", "baseline", "ratio", "low", "high"}
+    assert all(wanted <= set(found) for found in document["ratios"])
+    assert all(len(found["samples"]) == found["n"] for found in document["measurements"])
+
+
+def test_each_experiment_has_its_baselines(run: Run) -> None:
+    pairs = {(ratio.experiment, ratio.baseline) for ratio in summary.ratios(run)}
+    assert pairs == {
+        ("startup", "native"),
+        ("startup", "container"),
+        ("footprint", "container"),
+        ("density", "container"),
+        ("performance", "native"),
+    }
+    assert not any(ratio.target == ratio.baseline for ratio in summary.ratios(run))
+
+
+def test_a_ratio_is_target_over_baseline_paired_by_round(tmp_path: Path) -> None:
+    weather = [1.0, 7.0, 2.0]
+    run = folder(
+        tmp_path / "run",
+        [start("container", n, w) for n, w in enumerate(weather)]
+        + [start("vm", n, 4 * w) for n, w in enumerate(weather) if n != 1],
+    )
+    (ratio,) = [r for r in summary.ratios(run) if r.target == "vm"]
+    assert (ratio.baseline, ratio.ratio, ratio.n) == ("container", 4.0, 2)
+
+
+def test_censored_samples_are_counted_with_their_reasons(run: Run) -> None:
+    (found,) = [
+        m
+        for m in summary.measurements(run)
+        if (m.target, m.metric) == ("microvm", "first-instruction")
+    ]
+    assert (found.n, found.censored) == (2, 1)
+    assert found.censored_reasons == ["microvm was not at first-instruction within 60 s"]
+
+
+def test_what_never_started_has_no_median(tmp_path: Path) -> None:
+    run = folder(tmp_path / "run", [start("vm", 0, None, "hung")])
+    (found,) = json.loads(json.dumps(summary.document(run)))["measurements"]
+    assert (found["n"], found["median"], found["low"], found["censored"]) == (0, None, None, 1)
+
+
+def test_one_round_has_no_interval_however_many_instances_it_started(run: Run) -> None:
+    (found,) = [
+        m
+        for m in summary.measurements(run)
+        if (m.target, m.metric) == ("container", "start-latency")
+    ]
+    assert found.n == 500
+    assert found.low is None
+
+
+def test_a_curve_has_no_median(run: Run) -> None:
+    metrics = {m.metric for m in summary.measurements(run)}
+    assert "memory-per-instance-available" in metrics
+    assert not metrics & {"memory-available", "memory-pss"}
+
+
+def test_the_same_run_gives_the_same_figures(run: Run) -> None:
+    assert summary.document(run) == summary.document(results.load(run.path))
+
+
+def shown(run: Run) -> str:
+    text = io.StringIO()
+    summary.show(run, Console(file=text, width=120))
+    return text.getvalue()
+
+
+def test_an_emulated_machine_is_called_so_wherever_it_is_named(run: Run) -> None:
+    text = shown(run)
+    assert "machines emulated (TCG)" in text
+    machines = [line for line in text.splitlines() if line.startswith(("vm ", "microvm "))]
+    assert machines
+    assert all("(emulated)" in line for line in machines)
+    assert "KVM" not in text
+
+
+def test_under_kvm_nothing_is_called_emulated(tmp_path: Path) -> None:
+    text = shown(results.load(write(tmp_path / "run", accelerator="kvm")))
+    assert "emulated" not in text
+    assert "machines under KVM" in text
+
+
+def test_the_text_has_units_and_names_what_failed(run: Run) -> None:
+    text = shown(run)
+    assert "3.36 ms" in text
+    assert "320 MiB" in text
+    assert "failed: startup: microvm was not at first-instruction within 60 s" in text
+
+
+def test_an_interrupted_run_says_so(tmp_path: Path) -> None:
+    run = folder(tmp_path / "run", [start("native", 0, 0.1)], interrupted=True)
+    assert "interrupted" in summary.provenance(run)
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (0.0024, "second", "2.40 ms"), (3e-7, "second", "0.30 µs"), (119.0, "second", "119 s"),
+        (150.0, "second", "2.50 min"), (0.0, "byte", "0 B"), (513_000.0, "byte", "501 KiB"),
+        (4096.0, "byte", "4 KiB"), (1.034, "ratio", "1.03 ×"), (3812.4, "ratio", "3,812 ×"),
+        (500.0, "integer", "500"), (None, "second", "—"), (2.0, "parsec", "2 parsec"),
+    ],
+)  # fmt: skip
+def test_quantities_are_readable(value: float | None, unit: str, text: str) -> None:
+    assert units.quantity(value, unit) == text
+
+
+def test_an_interval_has_one_unit() -> None:
+    assert units.interval(0.0009, 0.0103, "second") == "0.90 – 10.3 ms"
+    assert units.interval(None, None, "second") == "—"
