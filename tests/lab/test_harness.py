@@ -1,0 +1,89 @@
+"""Plans, profiles and rounds, without starting anything."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from lab import experiments, harness, profiles
+from lab.errors import LabError, StartFailed
+from lab.experiments import startup
+from lab.progress import Progress
+from lab.results import Sample
+
+if TYPE_CHECKING:
+    from lab.worker import Worker
+
+
+def plan(**changes: object) -> harness.Plan:
+    asked: dict[str, object] = {
+        "profile": profiles.PROFILES["quick"],
+        "experiments": ("startup",),
+        "targets": ("native", "vm"),
+        "seed": 5,
+        "accelerator": "tcg",
+        **changes,
+    }
+    return harness.Plan(**asked)  # type: ignore[arg-type]
+
+
+def test_rounds_come_from_the_profile_unless_given() -> None:
+    assert plan().rounds_of("startup") == profiles.PROFILES["quick"].rounds["startup"]
+    assert plan(rounds=3).rounds_of("startup") == 3
+    assert plan(rounds=3).settings()["rounds"] == {"startup": 3}
+
+
+@pytest.mark.parametrize("profile", profiles.PROFILES.values(), ids=profiles.PROFILES)
+def test_machines_join_the_first_round_and_then_evenly(profile: profiles.Profile) -> None:
+    joined = [n for n in range(30) if startup.joins("vm", "machine", n, profile)]
+    assert joined[0] == 0
+    assert {b - a for a, b in itertools.pairwise(joined)} == {profile.machines_every}
+    assert all(startup.joins("crun", "container", n, profile) for n in range(30))
+
+
+@pytest.mark.parametrize("profile", profiles.PROFILES.values(), ids=profiles.PROFILES)
+def test_every_profile_covers_every_experiment(profile: profiles.Profile) -> None:
+    assert set(profile.rounds) == set(experiments.EXPERIMENTS)
+
+
+class FlakyWorker:
+    """Stands for a worker whose target fails in every second round."""
+
+    target = "native"
+
+    def __init__(self) -> None:
+        self.revived = 0
+
+    def revive(self) -> list[str]:
+        self.revived += 1
+        return []
+
+
+def test_a_failure_is_one_censored_sample_and_the_round_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def measure(worker: object, number: int, profile: object, tell: object) -> list[Sample]:
+        if number % 2:
+            raise StartFailed("native was not at ready within 2 s.")
+        return [Sample("startup", "native", "ready", "second", number, 0.5)]
+
+    monkeypatch.setattr(startup, "measure", measure)
+    worker = FlakyWorker()
+    workers = cast("list[Worker]", [worker, worker])
+    profile = profiles.PROFILES["quick"]
+    good = harness._round("startup", 0, workers, profile, Progress())
+    bad = harness._round("startup", 1, workers, profile, Progress())
+    assert [sample.value for sample in good] == [0.5, 0.5]
+    assert [sample.value for sample in bad] == [None, None]
+    assert bad[0].censored == "native was not at ready within 2 s."
+    assert worker.revived == 2
+    assert "round 1: native" in capsys.readouterr().err
+
+
+def test_unknown_names_are_refused() -> None:
+    with pytest.raises(LabError, match="no experiment 'colour'"):
+        experiments.find("colour")
+    with pytest.raises(LabError, match="no profile"):
+        profiles.find("heroic")
