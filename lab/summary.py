@@ -9,6 +9,8 @@ from lab import units
 from lab.statistics import Estimate, estimate_median, paired_ratio
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import pandas as pd
     from rich.console import Console
     from rich.table import Table
@@ -227,6 +229,35 @@ def provenance(run: Run) -> str:
     if settings.get("interrupted") or "finished" not in settings:
         parts.append("interrupted: finished rounds only")
     return " · ".join(parts)
+
+
+def facts(run: Run) -> str:
+    """The host as the doctor found it, and the run's settings, as Markdown tables."""
+    found = [
+        (str(fact.get("name", "")), str(fact.get("value", "")), str(fact.get("meaning", "")))
+        for fact in run.host.get("facts", ())
+    ] or [(key, _plain(value), "") for key, value in run.host.items()]
+    settings = [(key.replace("_", " "), _plain(value)) for key, value in run.settings.items()]
+    return "\n".join(
+        [
+            *_markdown(("the host", "found", "what it means"), found),
+            "",
+            *_markdown(("the run", ""), settings),
+        ]
+    )
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, dict):
+        return "; ".join(f"{key}: {_plain(item)}" for key, item in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(_plain, value)) or "none"
+    return str(value)
+
+
+def _markdown(headings: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
+    lines = [headings, ("---",) * len(headings), *rows]
+    return [f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines]
 
 
 def _measurement(

@@ -259,8 +259,8 @@ def containers_without_kvm(evidence: Evidence) -> Finding:
     figure = evidence.measured("startup", "container", "ready")
     if not figure:
         return untold(evidence.missing("startup", "container"))
-    if evidence.run.host.get("kvm", {}).get("works", True):
-        return untold("KVM works on this host, or was not probed; one without it would tell")
+    if evidence.kvm_works() is not False:
+        return untold("KVM works on this host, or was not tried; one on which it fails would tell")
     return Finding(Verdict.HOLDS, "they ran on a host on which KVM does not", [figure])
 
 

@@ -20,6 +20,10 @@ HOST: dict[str, Any] = {
     "cpu_model": "AMD EPYC",
     "memory_bytes": 24 << 30,
     "kvm": {"works": False, "reason": "a Linux guest did not reach its first instruction in 5 s"},
+    "facts": [
+        {"name": "clock", "value": "tsc", "state": "ok", "meaning": ""},
+        {"name": "KVM", "value": "no", "state": "limited", "meaning": "machines are emulated"},
+    ],
 }
 SETTINGS: dict[str, Any] = {
     "profile": "quick",

@@ -183,8 +183,10 @@ def test_virtualization_support_needs_a_host_without_it(tmp_path: Path) -> None:
     assert without.verdict == HOLDS
     with_it = row(on(tmp_path / "b", host=WITH_KVM), "containers need no virtualization")
     assert with_it.verdict == UNTESTED
+    untried = {**HOST, "kvm": {"works": False, "reason": "not asked for"}}
+    assert row(on(tmp_path / "c", host=untried), "containers need no").verdict == UNTESTED
     unknown = {key: value for key, value in HOST.items() if key != "kvm"}
-    assert row(on(tmp_path / "c", host=unknown), "containers need no").verdict == UNTESTED
+    assert row(on(tmp_path / "d", host=unknown), "containers need no").verdict == UNTESTED
 
 
 def test_what_was_not_measured_is_said(tmp_path: Path) -> None:
@@ -207,7 +209,7 @@ def test_a_target_that_always_failed_says_why(tmp_path: Path) -> None:
 def test_the_markdown_names_host_accelerator_and_why(tmp_path: Path) -> None:
     text = claims.markdown(on(tmp_path))
     for words in ("host plausible", "page cache warm", "machines emulated (TCG)",
-                  "since KVM does not work here: a Linux guest did not reach",
+                  "KVM on this host: a Linux guest did not reach",
                   "**can't be tested here**"):  # fmt: skip
         assert words in text
     widths = {line.count("|") for line in text.splitlines() if line.startswith("|")}

@@ -47,6 +47,8 @@ def test_the_notebook_was_executed_for_this_run(reported: Path) -> None:
     said = outputs(notebook)
     assert "host plausible" in said
     assert "container: thousands on one host" in said
+    assert "| clock | tsc |" in said
+    assert "docker: docker is not installed" in said
 
 
 def test_the_page_stands_alone(reported: Path) -> None:

@@ -128,6 +128,14 @@ def test_the_text_has_units_and_names_what_failed(run: Run) -> None:
     assert "failed: startup: microvm was not at first-instruction within 60 s" in text
 
 
+def test_a_host_without_facts_is_shown_as_it_is_recorded(tmp_path: Path) -> None:
+    with RunFolder(tmp_path / "run", {"hostname": "bare", "cpus": 4}, {"seed": 1}) as made:
+        made.append([start("native", 0, 0.1)])
+    text = summary.facts(results.load(tmp_path / "run"))
+    assert "| hostname | bare |" in text
+    assert "| seed | 1 |" in text
+
+
 def test_an_interrupted_run_says_so(tmp_path: Path) -> None:
     run = folder(tmp_path / "run", [start("native", 0, 0.1)], interrupted=True)
     assert "interrupted" in summary.provenance(run)
