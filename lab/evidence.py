@@ -209,12 +209,16 @@ class Evidence:
         empty = empty[empty["position"] == 0]
         return float(empty["value"].median()) if len(empty) else None
 
-    def stopped_by(self, target: str) -> str:
-        """Which limit ended the filling of the host, as the run noted it."""
+    def host_limit(self, target: str) -> str:
+        """Which limit of the host ended its filling; empty if the plan's own count did.
+
+        A run that does not say what ended it is taken to have met no limit.
+        """
         notes = list(self._samples("density", target, "running")["note"])
         density = self.run.settings.get("density", {})
         stop = str(density.get(target, {}).get("stop", "")) or (str(notes[-1]) if notes else "")
-        return stop.removeprefix("stopped by ")
+        stop = stop.removeprefix("stopped by ")
+        return "" if stop.startswith("count") else stop
 
     def _samples(self, experiment: str, target: str, metric: str) -> pd.DataFrame:
         """What was measured, without what was censored."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from lab import summary, units
 from lab.evidence import Evidence
@@ -32,7 +32,7 @@ _COLOURS = {
     "vm": "#b91c1c",
     "microvm": "#ea8a0c",
 }
-_LEGEND_ROW_POINTS = 14
+_LEGEND_ROW_POINTS = 13
 _FOOT_INCHES = 0.42
 _STYLE: dict[Any, Any] = {
     "figure.facecolor": "white",
@@ -84,7 +84,8 @@ def footprint(run: Run) -> Figure:
 def density(run: Run) -> Figure:
     """Start latency, and the host's memory taken, against how many instances were running."""
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(8.6, 4.3))
+        rows = len(list(_density(run, "start-latency")))
+        figure = Figure(figsize=(8.6, 3.9 + rows * _LEGEND_ROW_POINTS / 72))
         left, right = figure.subplots(1, 2)
         _latencies(left, run)
         _memory(right, run)
@@ -103,8 +104,10 @@ def near_native(run: Run) -> Figure:
 def overview(run: Run) -> Figure:
     """All of it on one picture: startup, memory, near-native."""
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(11.5, 7.6))
-        grid = figure.add_gridspec(2, 2, height_ratios=(1, 1), width_ratios=(1.12, 1))
+        starts = 1.4 + 0.4 * max(2, len(_targets(run, "startup")))
+        memory = 3.2 + len(list(_density(run, "memory-available"))) * _LEGEND_ROW_POINTS / 72
+        figure = Figure(figsize=(11.5, starts + memory + _FOOT_INCHES))
+        grid = figure.add_gridspec(2, 2, height_ratios=(starts, memory), width_ratios=(1.12, 1))
         _startup(figure.add_subplot(grid[0, 0]), run)
         _memory(figure.add_subplot(grid[1, 0]), run)
         _near_native(figure.add_subplot(grid[:, 1]), run)
@@ -268,7 +271,9 @@ def _near_native(axis: Axes, run: Run) -> None:
     axis.axvline(1.0, color=FAINT, linewidth=1.2, zorder=0)
     _rows(axis, workloads)
     _empty(axis, bool(ratios), run, "performance")
-    axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    low, high = axis.get_xlim()
+    narrow = MaxNLocator(nbins=6, steps=[1, 2, 5, 10])
+    axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)) if high / low > 4 else narrow)
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} ×"))
     axis.xaxis.set_minor_formatter(NullFormatter())
     axis.set_xlabel("time / time natively in the same round (log scale), right is slower")

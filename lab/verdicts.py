@@ -193,10 +193,10 @@ def thousands_of_containers(evidence: Evidence) -> Finding:
     figures, count = carried
     if count >= 1000:
         return Finding(Verdict.HOLDS, "1,000 or more ran at once and answered", figures)
-    stop = evidence.stopped_by("container")
-    if stop.startswith("count"):
-        return _stopped_by_plan(evidence, "container", figures, stop)
-    return Finding(Verdict.FAILS, f"the host's limit was met: {stop or 'unnamed'}", figures)
+    limit = evidence.host_limit("container")
+    if not limit:
+        return _no_limit_met(evidence, "container", figures)
+    return Finding(Verdict.FAILS, f"the host's limit was met: {limit}", figures)
 
 
 def tens_of_machines(evidence: Evidence) -> Finding:
@@ -208,13 +208,13 @@ def tens_of_machines(evidence: Evidence) -> Finding:
     figures, count = found[target]
     if count >= 100:
         return Finding(Verdict.FAILS, "it carries hundreds: better than claimed", figures)
-    stop = evidence.stopped_by(target)
-    if stop.startswith("count"):
-        return _stopped_by_plan(evidence, target, figures, stop)
+    limit = evidence.host_limit(target)
+    if not limit:
+        return _no_limit_met(evidence, target, figures)
     if evidence.emulated:
-        return _emulated(figures, f"; the limit met was {stop or 'unnamed'}")
+        return _emulated(figures, f"; the limit met was: {limit}")
     verdict = Verdict.HOLDS if count >= 10 else Verdict.FAILS
-    return Finding(verdict, f"the host's limit was met: {stop or 'unnamed'}", figures)
+    return Finding(verdict, f"the host's limit was met: {limit}", figures)
 
 
 def machine_takes_memory(times: float) -> Judge:
@@ -311,8 +311,8 @@ def _carried(evidence: Evidence, target: str) -> tuple[list[Figure], float] | No
     return [running, answering], min(running.centre, answering.centre)
 
 
-def _stopped_by_plan(evidence: Evidence, target: str, figures: list[Figure], stop: str) -> Finding:
-    reason = f"the profile ended it at a {stop}; no limit of the host was met"
+def _no_limit_met(evidence: Evidence, target: str, figures: list[Figure]) -> Finding:
+    reason = "the profile asked for no more, and no limit of the host was met"
     return Finding(Verdict.UNTESTED, reason + _projection(evidence, target), figures)
 
 

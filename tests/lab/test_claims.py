@@ -221,3 +221,35 @@ def test_it_is_printed_with_every_interval(tmp_path: Path) -> None:
     claims.show(on(tmp_path), Console(file=text, width=200))
     assert "container ready 3.36 ms (3.12 – 3.55 ms; 15 rounds)" in text.getvalue()
     assert "does not hold" in text.getvalue()
+
+
+def test_a_fill_that_does_not_say_what_ended_it_met_no_limit(tmp_path: Path) -> None:
+    with RunFolder(tmp_path / "run", HOST, SETTINGS) as made:
+        made.append([Sample("density", "container", "running", "integer", 0, 700)])
+        made.append([Sample("density", "container", "answering", "integer", 0, 700)])
+    assert row(results.load(tmp_path / "run"), "thousands on one host").verdict == UNTESTED
+
+
+def test_several_rounds_of_density_are_paired(tmp_path: Path) -> None:
+    with RunFolder(tmp_path / "run", HOST, SETTINGS) as made:
+        for number, weather in enumerate((1.0, 1.2, 0.9)):
+            for target, each in (("container", 5e5), ("microvm", 1e8)):
+                for running in (0, 10, 20):
+                    left = 2e10 - running * each * weather
+                    made.append(
+                        [
+                            Sample(
+                                "density", target, "memory-available", "byte", number, left, running
+                            )
+                        ]
+                    )
+                made.append(
+                    [
+                        Sample("density", target, "memory-per-instance-available", "byte",
+                               number, each * weather)
+                    ]
+                )  # fmt: skip
+    found = row(results.load(tmp_path / "run"), "at most 10 VMs start")
+    assert found.verdict == HOLDS
+    assert found.n == ("3 rounds", "3 rounds", "3 rounds")
+    assert found.measured[-1] == "memory each, microvm (emulated) / container 200 ×"
