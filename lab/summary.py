@@ -31,6 +31,7 @@ SERIES = frozenset({"memory-available", "memory-pss"})
 COUNTED = frozenset({"image-compressed", "image-on-disk", "running", "answering"})
 
 _COLUMNS = ("target", "metric", "median", "95 % interval", "n", "failed")
+_RATIO_COLUMNS = ("compared", "metric", "ratio", "95 % interval", "rounds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,25 +161,23 @@ def show(run: Run, console: Console | None = None) -> None:
             console.print(f"failed: {found.experiment}: {reason}", style="yellow", markup=False)
     compared = ratios(run)
     if compared:
-        table = _table("ratios within rounds", ("compared", "metric"), ("ratio", "95 %", "rounds"))
+        table = _table("ratios within rounds", _RATIO_COLUMNS[:2], _RATIO_COLUMNS[2:])
         for ratio in compared:
-            table.add_row(
-                f"{label(ratio.target, run)} / {label(ratio.baseline, run)}",
-                ratio.metric,
-                units.quantity(ratio.ratio, "ratio"),
-                units.interval(ratio.low, ratio.high, "ratio"),
-                str(ratio.n),
-            )
+            table.add_row(*_compared(ratio, run))
         console.print(table)
 
 
-def frame(run: Run) -> pd.DataFrame:
-    """Every measurement as text, one line each, for a notebook."""
-    import pandas as pd
-
-    measured = measurements(run)
-    experiments = pd.Index([found.experiment for found in measured], name="experiment")
-    return pd.DataFrame([_shown(found, run) for found in measured], experiments, list(_COLUMNS))
+def markdown(run: Run) -> str:
+    """Every measurement and every ratio as Markdown tables."""
+    measured = [(found.experiment, *_shown(found, run)) for found in measurements(run)]
+    compared = [(ratio.experiment, *_compared(ratio, run)) for ratio in ratios(run)]
+    return "\n".join(
+        [
+            *_markdown(("experiment", *_COLUMNS), measured),
+            "",
+            *_markdown(("experiment", *_RATIO_COLUMNS), compared),
+        ]
+    )
 
 
 def _shown(found: Measurement, run: Run) -> tuple[str, ...]:
@@ -189,6 +188,16 @@ def _shown(found: Measurement, run: Run) -> tuple[str, ...]:
         shown_interval(found),
         str(found.n),
         str(found.censored or ""),
+    )
+
+
+def _compared(ratio: Ratio, run: Run) -> tuple[str, ...]:
+    return (
+        f"{label(ratio.target, run)} / {label(ratio.baseline, run)}",
+        ratio.metric,
+        units.quantity(ratio.ratio, "ratio"),
+        units.interval(ratio.low, ratio.high, "ratio"),
+        str(ratio.n),
     )
 
 

@@ -48,6 +48,7 @@ def test_the_notebook_was_executed_for_this_run(reported: Path) -> None:
     assert "host plausible" in said
     assert "container: thousands on one host" in said
     assert "| clock | tsc |" in said
+    assert "| startup | vm (emulated) / container | ready |" in said
     assert "docker: docker is not installed" in said
 
 
