@@ -14,7 +14,7 @@ import vms
 from lab.errors import LabError, StartFailed
 from lab.targets.base import PORT, Completed, Instance, Kind, Milestone, Target
 from lab.userland import allocated_bytes
-from vms import disks
+from vms import accelerators, disks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -125,6 +125,8 @@ class Machine(Target):
         self._numbers = itertools.count()
         self._disks = self.settings.scratch / self.name
         self._disks.mkdir(parents=True, exist_ok=True)
+        emulated = self.settings.accelerator == "tcg"
+        self._tsc_khz = accelerators.tsc_khz() if emulated else 0
         self.connection = self.resources.enter_context(
             vms.Connection.open(root=self.settings.scratch / f"l-{self.name}")
         )
@@ -137,13 +139,16 @@ class Machine(Target):
         t0_ns = time.monotonic_ns()
         disks.clone(userland.disk, disk)
         port = _free_port()
+        words = self.kernel_words
+        if self._tsc_khz:
+            words += f" tsc_early_khz={self._tsc_khz}"
         machine = vms.Machine(
             name=name,
             vcpus=1,
             memory_mib=self.memory_mib,
             accelerator=vms.Accelerator(self.settings.accelerator),
             chipset=self.chipset,
-            boot=vms.DirectKernel(userland.kernel, userland.initramfs, self.kernel_words),
+            boot=vms.DirectKernel(userland.kernel, userland.initramfs, words),
             disks=(vms.Disk(disk),),
             channels=("tonnage.events", "tonnage.agent"),
             network=vms.UserNetwork(forwards={port: PORT}),
