@@ -4,52 +4,55 @@
 PYTHON ?= python3
 PROFILE ?= quick
 ARGS ?=
-VENV := .venv
-BIN := $(VENV)/bin
-STAMP := $(VENV)/.set-up
-SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+BIN := .venv/bin
+STAMP := .venv/.set-up
+# Without sudo the command itself says that it needs root.
+SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages table test lint types unit system peers doctor clean-host
+.PHONY: help setup packages peers table doctor test lint types unit system clean-host
 
 help: ## what can be made
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
-
-setup: packages $(STAMP) ## install what is missing
-
-packages:
-	@setup/packages setup/packages.txt
-
-peers: ## install the peers: crun, runc, podman, docker
-	@setup/packages setup/peers.txt
-
-$(STAMP): pyproject.toml
-	@echo "setting up $(VENV) with $$($(PYTHON) --version)"
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "$(PYTHON) is older than 3.11: make PYTHON=python3.11 …" >&2; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test]'
-	@touch $@
+	@sed -nE 's/^([a-z-]+):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+	@echo '  PROFILE=quick|full, ARGS="…" for the command, PYTHON=… for the virtual environment'
 
 table: setup ## measure containers and machines, print the table
 	@$(SUDO) $(BIN)/tonnage table --profile $(PROFILE) $(ARGS)
 
-doctor: setup ## what this host can measure
-	@$(SUDO) $(BIN)/tonnage doctor $(ARGS)
-
 test: lint types unit system ## lint, types and every test
 
-lint: setup
+doctor: setup ## what this host can measure, what it can't and why
+	@$(SUDO) $(BIN)/tonnage doctor $(ARGS)
+
+setup: $(STAMP) ## install what is missing
+
+packages:
+	@setup/packages setup/packages.txt
+
+peers: packages ## install the peers to measure beside: crun, runc, podman, docker
+	@setup/packages setup/peers.txt
+
+# The packages come first, since they hold Python's own venv; they alone never make the stamp old.
+$(STAMP): pyproject.toml setup/packages.txt | packages
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 …" >&2; exit 1; }
+	@echo "setting up .venv with $$($(PYTHON) --version)"
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --root-user-action=ignore --editable '.[test]'
+	@touch $@
+
+lint: setup ## ruff
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 
-types: setup
+types: setup ## mypy --strict
 	@$(BIN)/mypy
 
-unit: setup
-	@$(BIN)/pytest tests --ignore tests/system $(ARGS)
+unit: setup ## the tests that need neither root nor network
+	@$(BIN)/pytest --ignore=tests/system $(ARGS)
 
-system: setup
+system: setup ## the tests on real containers and machines; need root
 	@if [ "$$(id -u)" = 0 ]; then $(BIN)/pytest tests/system $(ARGS); \
 	else echo "tests/system is skipped: it needs root (sudo make test)"; fi
 

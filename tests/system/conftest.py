@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
+import time
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,57 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 OURS = "tonnage"
-CGROUPS = Path("/sys/fs/cgroup")
-
-
-def left_on_host() -> set[str]:
-    """What of ours is on the host: processes, mounts, cgroups, links, rules, scratch folders."""
-    return {
-        *processes(),
-        *(
-            f"mount {line.split()[1]}"
-            for line in Path("/proc/self/mounts").read_text().splitlines()
-            if OURS in line
-        ),
-        *(f"cgroup {path}" for path in cgroups()),
-        *(f"link {path.name}" for path in Path("/sys/class/net").iterdir() if OURS in path.name),
-        *(f"rule {line}" for line in rules()),
-        *(f"folder {path}" for path in cache_directory().glob("s[0-9]*")),
-        *(f"folder {path}" for path in Path("/run").glob("tonnage/*")),
-    }
-
-
-def processes() -> Iterator[str]:
-    mine = {os.getpid(), os.getppid()}
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit() or int(entry.name) in mine:
-            continue
-        try:
-            words = (entry / "cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        line = b" ".join(words)
-        program = words[0].rpartition(b"/")[2]
-        if (
-            program == b"payload"
-            or b"lab.worker" in line
-            or (b"qemu" in program and b"tonnage" in line)
-        ):
-            yield f"process {entry.name} {line.decode(errors='replace')[:80]}"
-
-
-def cgroups() -> Iterator[Path]:
-    for directory, names, _ in os.walk(CGROUPS):
-        for name in names:
-            if OURS in name:
-                yield Path(directory) / name
-
-
-def rules() -> list[str]:
-    if not shutil.which("nft"):
-        return []
-    said = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=False)
-    return [line for line in said.stdout.splitlines() if OURS in line]
+# What these tests start inherits it; a payload and a QEMU that libvirt started are known by name.
+MARK = "TONNAGE_TEST_SESSION"
+PROGRAMS = re.compile(rb"qemu-system\S*\0.*tonnage|tonnage/payload\0|\0lab\.worker\0", re.DOTALL)
+SETTLE_SECONDS = 5.0  # for what other runs on this host have just now, and for dying processes
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -74,7 +30,62 @@ def _nothing_is_left() -> Iterator[None]:
     if os.geteuid() != 0:
         yield
         return
-    before = left_on_host()
+    os.environ[MARK] = mark = f"{os.getpid()}-{time.time_ns()}"
+    before = left_on_host(mark)
     yield
-    left = sorted(left_on_host() - before)
-    assert not left, "left on the host:\n" + "\n".join(left)
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while (left := left_on_host(mark) - before) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not left, "left on the host:\n" + "\n".join(sorted(left))
+
+
+def left_on_host(mark: str) -> set[str]:
+    """What of ours is on the host, a line each."""
+    return set(chain(processes(mark), mounts(), cgroups(), links(), rules(), folders()))
+
+
+def processes(mark: str) -> Iterator[str]:
+    """Those started by this session, in a cgroup of ours, or running a program of ours."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        if int(entry.name) == os.getpid():
+            continue
+        try:
+            line = (entry / "cmdline").read_bytes()
+            group = (entry / "cgroup").read_text()
+            environment = (entry / "environ").read_bytes().split(b"\0")
+        except OSError:
+            continue  # it ended meanwhile
+        if f"{MARK}={mark}".encode() in environment or OURS in group or PROGRAMS.search(line):
+            words = line.replace(b"\0", b" ").decode(errors="replace").strip()
+            yield f"process {entry.name}: {words[:100] or 'a zombie'}"
+
+
+def mounts() -> Iterator[str]:
+    for line in Path("/proc/self/mounts").read_text().splitlines():
+        if OURS in line:
+            yield f"mount {line.split()[1]}"
+
+
+def cgroups() -> Iterator[str]:
+    """Directories of ours in every hierarchy of version 1, and in version 2's."""
+    for directory, names, _ in os.walk("/sys/fs/cgroup"):
+        yield from (f"cgroup {directory}/{name}" for name in names if OURS in name)
+
+
+def links() -> Iterator[str]:
+    for directory in (Path("/sys/class/net"), Path("/run/netns")):
+        yield from (f"network {path}" for path in directory.glob(f"*{OURS}*"))
+
+
+def rules() -> Iterator[str]:
+    if shutil.which("nft"):
+        said = subprocess.run(
+            ["nft", "list", "ruleset"], capture_output=True, text=True, check=False
+        )
+        yield from (f"rule {line.strip()}" for line in said.stdout.splitlines() if OURS in line)
+
+
+def folders() -> Iterator[str]:
+    """Scratch of runs, and containers' state."""
+    yield from (f"folder {path}" for path in cache_directory().glob("s[0-9]*"))
+    yield from (f"folder {path}" for path in Path("/run").glob(f"{OURS}/*"))
