@@ -71,7 +71,7 @@ def inspect(
     progress: Callable[[str], None] = lambda _: None,
 ) -> Host:
     """Look at the host. KVM is proved by booting a guest unless the accelerator is given."""
-    proved = kvm.prove(progress) if accelerator != "tcg" else kvm.Verdict(False, "not asked for")
+    proved = kvm.prove(progress) if accelerator != "tcg" else kvm.Verdict(None, "not tried")
     chosen: Accelerator = "kvm" if accelerator == "kvm" or proved.works else "tcg"
     cgroup = {"version": _cgroup_version(), "controllers": _controllers()}
     found = {name: targets.find(name).absent() for name in targets.NAMES}

@@ -26,9 +26,9 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether KVM works, and the sentence that says how that was found."""
+    """Whether KVM works, None if that was not tried; and how that was found."""
 
-    works: bool
+    works: bool | None
     reason: str
 
 
@@ -45,7 +45,7 @@ def prove(progress: Callable[[str], None]) -> Verdict:
         pass
     verdict = _boot(progress)
     if verdict is None:
-        return Verdict(False, "not proved: the guest to prove it with could not be built")
+        return Verdict(None, "not proved: the guest to prove it with could not be built")
     aside = cache.with_name(f".{cache.name}.{os.getpid()}")
     try:
         aside.write_text(json.dumps(asdict(verdict)))

@@ -6,6 +6,7 @@ event loop runs in a thread, one a process. (libvirt, "Embedded QEMU driver", dr
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import os
 import pwd
@@ -15,6 +16,9 @@ import threading
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+# What matters comes as an exception. Read once, when the library is loaded.
+os.environ.setdefault("LIBVIRT_LOG_OUTPUTS", "4:file:/dev/null")
 
 import libvirt
 
@@ -37,6 +41,7 @@ remember_owner = 0
 """
 _LONGEST_ROOT = 60  # what is left of a UNIX socket's 107 bytes goes to names below it. (unix(7))
 _KILL_SECONDS = 10.0
+_PR_SET_CHILD_SUBREAPER = 36
 
 
 class Connection:
@@ -163,7 +168,7 @@ def _prepare_embedded(root: Path) -> None:
     for path in (root / "etc/qemu.conf", root / "etc/qemu/qemu.conf"):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(_CONFIGURATION)
-    os.environ["LIBVIRT_LOG_OUTPUTS"] = f"3:file:{root}/libvirt.log"
+    _adopt_orphans()
 
 
 @functools.cache
@@ -177,3 +182,13 @@ def _run_event_loop() -> None:
 def _event_loop() -> None:
     while True:
         libvirt.virEventRunDefaultImpl()
+
+
+@functools.cache
+def _adopt_orphans() -> None:
+    """Become the parent of the QEMU processes, which libvirt starts as daemons.
+
+    libvirt waits until a process that it killed is gone, and a zombie is not gone until its parent
+    has reaped it: process 1 of some hosts takes seconds. (prctl(2), PR_SET_CHILD_SUBREAPER)
+    """
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)

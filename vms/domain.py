@@ -107,7 +107,9 @@ class Domain:
             pidfd = os.pidfd_open(self._pid)
             try:
                 signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-                ended_within(pidfd, _KILL_SECONDS)
+                if ended_within(pidfd, _KILL_SECONDS):
+                    with suppress(ChildProcessError):  # reaped elsewhere
+                        os.waitpid(self._pid, 0)
             finally:
                 os.close(pidfd)
 

@@ -56,6 +56,13 @@ def measure(worker: Worker, number: int, profile: Profile, tell: Tell) -> list[S
     def sample(metric: str, unit: Unit, value: float, position: int = 0) -> Sample:
         return Sample("density", name, metric, unit, number, value, position)
 
+    def per_instance(source: str, values: list[int]) -> Sample:
+        metric = f"memory-per-instance-{source}"
+        if len(set(running)) < 2:
+            why = f"{name} was stopped by {stop}: no second count to draw a line through"
+            return Sample("density", name, metric, "byte", number, None, censored=why)
+        return sample(metric, "byte", slope(running, values))
+
     running = [step.running for step in steps]
     available = [step.available_bytes for step in steps]
     pss = [step.pss_bytes for step in steps]
@@ -67,8 +74,8 @@ def measure(worker: Worker, number: int, profile: Profile, tell: Tell) -> list[S
             for at, v in zip(running, available, strict=True)
         ),
         *(sample("memory-pss", "byte", v, at) for at, v in zip(running, pss, strict=True)),
-        sample("memory-per-instance-available", "byte", -slope(running, available)),
-        sample("memory-per-instance-pss", "byte", slope(running, pss)),
+        per_instance("available", [-value for value in available]),
+        per_instance("pss", pss),
         Sample(
             "density", name, "running", "integer", number, running[-1], note=f"stopped by {stop}"
         ),
