@@ -77,6 +77,8 @@ class Connection:
         connection = cls(handle, root, embedded=embedded)
         try:
             connection.probe()
+            if embedded:
+                _adopt_orphans()
             yield connection
         finally:
             connection.destroy_all()
@@ -168,7 +170,6 @@ def _prepare_embedded(root: Path) -> None:
     for path in (root / "etc/qemu.conf", root / "etc/qemu/qemu.conf"):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(_CONFIGURATION)
-    _adopt_orphans()
 
 
 @functools.cache
@@ -189,6 +190,7 @@ def _adopt_orphans() -> None:
     """Become the parent of the QEMU processes, which libvirt starts as daemons.
 
     libvirt waits until a process that it killed is gone, and a zombie is not gone until its parent
-    has reaped it: process 1 of some hosts takes seconds. (prctl(2), PR_SET_CHILD_SUBREAPER)
+    has reaped it: process 1 of some hosts takes seconds. Those that libvirt's own look at QEMU
+    starts are left to process 1. (prctl(2), PR_SET_CHILD_SUBREAPER)
     """
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)

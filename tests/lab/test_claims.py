@@ -183,7 +183,7 @@ def test_virtualization_support_needs_a_host_without_it(tmp_path: Path) -> None:
     assert without.verdict == HOLDS
     with_it = row(on(tmp_path / "b", host=WITH_KVM), "containers need no virtualization")
     assert with_it.verdict == UNTESTED
-    untried = {**HOST, "kvm": {"works": False, "reason": "not asked for"}}
+    untried = {**HOST, "kvm": {"works": None, "reason": "not tried"}}
     assert row(on(tmp_path / "c", host=untried), "containers need no").verdict == UNTESTED
     unknown = {key: value for key, value in HOST.items() if key != "kvm"}
     assert row(on(tmp_path / "d", host=unknown), "containers need no").verdict == UNTESTED

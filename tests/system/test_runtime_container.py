@@ -1,0 +1,323 @@
+"""Real containers: what is inside, what limits them, and that nothing is left of them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+import runtime
+from lab import userland
+from runtime.cgroups import host
+from runtime.spec import Cpu, Memory, Mount, Pids, Resources, Spec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.root
+SECONDS = 20.0
+
+
+@pytest.fixture(scope="module")
+def tree() -> Path:
+    return userland.build(lambda _: None).tree
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Iterator[Path]:
+    """The directory of a test's containers; whatever it made must be gone in the end."""
+    mounts = Path("/proc/self/mounts").read_text()
+    descriptors = set(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    yield tmp_path / "c"
+    assert not list((tmp_path / "c").glob("*"))
+    assert host_cgroups() == []
+    assert Path("/proc/self/mounts").read_text() == mounts
+    assert set(os.listdir("/proc/self/fd")) == descriptors  # noqa: PTH208
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+def host_cgroups() -> list[Path]:
+    return [path for path in Path("/sys/fs/cgroup").rglob("tonnage-box*") if path.is_dir()]
+
+
+@dataclass(frozen=True)
+class Said:
+    exit_code: int
+    text: str
+
+    def __contains__(self, line: str) -> bool:
+        return line in self.text.splitlines()
+
+
+def run(
+    tree: Path, root: Path, script: str, resources: Resources | None = None, **changes: object
+) -> Said:
+    """Run a shell script in a container to its end; its exit code and output."""
+    spec = runtime.default_spec(["sh", "-c", script], resources=resources)
+    spec = msgspec.structs.replace(spec, **changes)
+    reading, writing = os.pipe2(os.O_CLOEXEC)
+    try:
+        with runtime.Container.run(
+            "box", spec, [tree], stdout=writing, stderr=writing, root=root
+        ) as container:
+            os.close(writing)
+            writing = -1
+            text = b""
+            while data := os.read(reading, 65536):
+                text += data
+            code = container.wait(SECONDS)
+    finally:
+        os.close(reading)
+        if writing >= 0:
+            os.close(writing)
+    return Said(code, text.decode())
+
+
+def test_it_is_alone_in_six_namespaces(tree: Path, root: Path) -> None:
+    kinds = ("pid", "net", "ipc", "uts", "mnt", "cgroup")
+    said = run(tree, root, "; ".join(f"readlink /proc/self/ns/{kind}" for kind in kinds))
+    inside = said.text.split()
+    outside = [str(Path(f"/proc/self/ns/{kind}").readlink()) for kind in kinds]
+    assert len(inside) == len(kinds)
+    assert not set(inside) & set(outside)
+    processes = run(tree, root, "echo $$; ls -d /proc/[0-9]*")
+    assert processes.text.splitlines()[0] == "1"
+    assert "/proc/1" in processes
+    assert f"/proc/{os.getpid()}" not in processes or os.getpid() < 5
+
+
+def test_the_host_is_out_of_reach(tree: Path, root: Path) -> None:
+    marker = Path("/run/tonnage-test-marker")
+    marker.touch()
+    try:
+        said = run(
+            tree,
+            root,
+            f"test -e {marker} || echo unseen; grep -c ext4 /proc/self/mounts;"
+            " touch /proc/sys/kernel/hostname 2>&1; echo x >/proc/sys/kernel/hostname;"
+            " test -d /proc/acpi && ls /proc/acpi | wc -l; hostname; cd /; ls .. | head -1;"
+            " mkdir /sys/fs/cgroup/x; mount -t tmpfs t /mnt;"
+            " mknod /dev/sda b 8 0 && head -c1 /dev/sda",
+        )
+    finally:
+        marker.unlink()
+    assert "unseen" in said
+    assert "Read-only file system" in said.text
+    assert "tonnage" in said
+    assert "mount: /mnt: permission denied." in said.text or "must be superuser" in said.text
+    assert said.exit_code != 0
+
+
+def test_nothing_is_inherited(tree: Path, root: Path) -> None:
+    secret = os.open("/etc/shadow", os.O_RDONLY)
+    os.set_inheritable(secret, True)
+    try:
+        said = run(tree, root, "ls /proc/$$/fd; pwd; env")
+    finally:
+        os.close(secret)
+    assert said.text.split()[:4] == ["0", "1", "2", "/"]
+    assert "HOME=" not in said.text
+
+
+def test_privileges_are_dockers_defaults(tree: Path, root: Path) -> None:
+    said = run(tree, root, "grep -E '^(Cap|NoNewPrivs)' /proc/self/status")
+    sets = dict(line.split(":\t") for line in said.text.splitlines())
+    assert sets["CapEff"] == sets["CapPrm"] == sets["CapBnd"]
+    assert sets["CapInh"] == sets["CapAmb"] == "0" * 16
+    assert not int(sets["CapEff"], 16) & 1 << 21  # CAP_SYS_ADMIN
+    assert sets["NoNewPrivs"] == "1"
+
+
+def test_a_user_without_privileges_has_none(tree: Path, root: Path) -> None:
+    spec = runtime.default_spec(["sh", "-c", ""])
+    process = msgspec.structs.replace(
+        spec.process,
+        args=["sh", "-c", "id -u; id -G; grep CapEff /proc/self/status; umask"],
+        user=runtime.spec.User(uid=1000, gid=1000, additional_gids=[7], umask=0o77),
+    )
+    said = run(tree, root, "", process=process)
+    assert said.text.split() == ["1000", "1000", "7", "CapEff:", "0" * 16, "0077"] or (
+        "0077" in said and "1000" in said
+    )
+
+
+def test_the_loopback_interface_is_up(tree: Path, root: Path) -> None:
+    said = run(tree, root, "cat /sys/class/net/lo/flags; ls /sys/class/net")
+    assert int(said.text.split()[0], 16) & 1
+    assert said.text.split()[1:] == ["lo"]
+
+
+def test_writes_stay_in_its_own_layer(tree: Path, root: Path) -> None:
+    before = sorted(path.name for path in tree.iterdir())
+    spec = runtime.default_spec(["sh", "-c", "echo mine >/new; rm /etc/hostname; sleep 60"])
+    with runtime.Container.run("box", spec, [tree], root=root) as box:
+        deadline = time.monotonic() + SECONDS
+        while not (box.upper / "new").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert (box.upper / "new").read_text() == "mine\n"
+    assert sorted(path.name for path in tree.iterdir()) == before
+    assert (tree / "etc/hostname").exists()
+
+
+def test_exit_codes_and_signals_are_told(tree: Path, root: Path) -> None:
+    assert run(tree, root, "exit 7").exit_code == 7
+    spec = runtime.default_spec(["sleep", "60"])
+    with runtime.Container.run("box", spec, [tree], root=root) as box:
+        with pytest.raises(TimeoutError):
+            box.wait(0.05)
+        with pytest.raises(runtime.ContainerError, match="box runs: stop it first"):
+            box.delete()
+        box.kill(signal.SIGKILL)
+        assert box.wait(SECONDS) == 128 + signal.SIGKILL
+        assert box.wait() == 128 + signal.SIGKILL
+
+
+def test_ending_it_ends_its_children(tree: Path, root: Path) -> None:
+    spec = runtime.default_spec(["sh", "-c", "sleep 61 & sleep 61 & wait"])
+    with runtime.Container.run("box", spec, [tree], root=root) as box:
+        deadline = time.monotonic() + SECONDS
+        while len(pids := box.cgroup.processes()) < 3:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+
+
+def test_limits_hold(tree: Path, root: Path) -> None:
+    memory = Resources(memory=Memory(limit=32 << 20))
+    hungry = "head -c 200m /dev/zero | tail -c 150m >/dev/null; echo $?"
+    assert (
+        "137" in run(tree, root, hungry, memory) or "Killed" in run(tree, root, hungry, memory).text
+    )
+    forks = run(
+        tree,
+        root,
+        "for i in 1 2 3 4 5 6 7 8; do sleep 1 & done; wait",
+        Resources(pids=Pids(limit=4)),
+    )
+    assert "fork" in forks.text
+    half = Resources(cpu=Cpu(quota=50_000, period=100_000))
+    said = run(
+        tree,
+        root,
+        "timeout 1 sh -c 'while :; do :; done'; cat /proc/uptime >/dev/null;"
+        " awk '{print $16 + $14}' /proc/self/stat; times | tail -1",
+        half,
+    )
+    minutes, seconds = said.text.split()[-2].rstrip("s").split("m")
+    assert int(minutes) * 60 + float(seconds) < 0.75
+
+
+BAD = {
+    "no such program": (
+        lambda spec: replace_args(spec, ["/no/such"]),
+        "Can't run /no/such: No such file or directory",
+    ),
+    "not executable": (
+        lambda spec: replace_args(spec, ["/etc/passwd"]),
+        "Can't run /etc/passwd: Permission denied",
+    ),
+    "no such directory": (
+        lambda spec: msgspec.structs.replace(
+            spec, process=msgspec.structs.replace(spec.process, cwd="/no/such")
+        ),
+        "Can't enter /no/such: No such file or directory",
+    ),
+    "unmountable": (
+        lambda spec: msgspec.structs.replace(
+            spec, mounts=[*spec.mounts, Mount(destination="/mnt", type="nosuchfs", source="x")]
+        ),
+        "Can't mount /mnt: No such device",
+    ),
+    "bad limit": (
+        lambda spec: msgspec.structs.replace(
+            spec,
+            linux=msgspec.structs.replace(
+                spec.linux, resources=Resources(cpu=Cpu(quota=1, period=100_000))
+            ),
+        ),
+        "Can't write '1' to",
+    ),
+    "no such name": (
+        lambda spec: msgspec.structs.replace(spec, hostname="x" * 100),
+        "Can't set the host name: Invalid argument",
+    ),
+}
+
+
+def replace_args(spec: Spec, args: list[str]) -> Spec:
+    return msgspec.structs.replace(spec, process=msgspec.structs.replace(spec.process, args=args))
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_start_that_fails_leaves_nothing(case: str, tree: Path, root: Path) -> None:
+    change, sentence = BAD[case]
+    spec = change(runtime.default_spec(["true"]))
+    with pytest.raises(runtime.ContainerError) as failed:
+        runtime.Container.run("box", spec, [tree], root=root)
+    assert sentence in str(failed.value)
+
+
+def test_a_bad_layer_or_name_is_refused(tree: Path, root: Path, tmp_path: Path) -> None:
+    spec = runtime.default_spec(["true"])
+    with pytest.raises(runtime.ContainerError, match="is no directory"):
+        runtime.Container.run("box", spec, [tmp_path / "nowhere"], root=root)
+    with pytest.raises(runtime.ContainerError, match="no container id"):
+        runtime.Container.run("../box", spec, [tree], root=root)
+    with pytest.raises(runtime.ContainerError, match="There is no layer"):
+        runtime.Container.run("box", spec, [], root=root)
+
+
+def test_an_id_is_taken_once(tree: Path, root: Path) -> None:
+    spec = runtime.default_spec(["sleep", "60"])
+    with (
+        runtime.Container.run("box", spec, [tree], root=root),
+        pytest.raises(runtime.ContainerError, match="There is a container box already"),
+    ):
+        runtime.Container.run("box", spec, [tree], root=root)
+
+
+def test_an_image_cannot_lead_a_mount_out(tree: Path, root: Path, tmp_path: Path) -> None:
+    evil = tmp_path / "layer"
+    evil.mkdir()
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (evil / "proc").symlink_to(victim)
+    with pytest.raises(runtime.ContainerError, match="/proc is a symbolic link"):
+        runtime.Container.run("box", runtime.default_spec(["true"]), [evil, tree], root=root)
+    assert list(victim.iterdir()) == []
+
+
+def test_what_a_killed_process_left_is_cleaned(tree: Path, root: Path) -> None:
+    code = (
+        "import os, sys, pathlib, runtime\n"
+        "runtime.Container.run('box', runtime.default_spec(['sleep', '60']),"
+        " [pathlib.Path(sys.argv[1])], root=pathlib.Path(sys.argv[2]))\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    subprocess.run([sys.executable, "-c", code, tree, root], check=False, timeout=SECONDS)
+    pids = {
+        int(pid) for path in host_cgroups() for pid in (path / "cgroup.procs").read_text().split()
+    }
+    assert len(pids) == 1
+    done = runtime.clean(root)
+    assert f"killed process {pids.pop()} of container box" in done
+    assert runtime.clean(root) == []
+
+
+def test_the_childs_cgroup_is_its_own_on_every_hierarchy(tree: Path, root: Path) -> None:
+    spec = runtime.default_spec(["sleep", "60"])
+    with runtime.Container.run("box", spec, [tree], root=root) as box:
+        lines = Path(f"/proc/{box.pid}/cgroup").read_text().splitlines()
+        ours = [line for line in lines if line.endswith("/tonnage-box")]
+        assert len(ours) == (1 if host.is_v2() else len(host.hierarchies()))
+        assert box.cgroup.memory_bytes() > 0
