@@ -32,7 +32,7 @@ _GIB = 1 << 30
 PROFILES = {
     "quick": Profile(
         name="quick",
-        rounds={"startup": 15, "footprint": 3, "density": 1, "performance": 3},
+        rounds={"startup": 15, "footprint": 2, "density": 1, "performance": 3},
         machines_every=5,
         density=Density(
             containers=500, machines=8, memory_floor_bytes=2 * _GIB, start_limit_seconds=60.0

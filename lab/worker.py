@@ -71,7 +71,7 @@ class Worker:
             self._connection.send(self._settings)
             self._receive(self._settings.prepare_deadline_seconds)
         except BaseException:
-            self.__exit__()
+            self.__exit__(*sys.exc_info())
             raise
 
     def call(
@@ -110,8 +110,10 @@ class Worker:
             raise value
         return value  # type: ignore[no-any-return]
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
         self._connection.close()
+        if kind is not None:
+            self._process.terminate()  # in the midst of a start, perhaps; it cleans up
         try:
             self._process.wait(CLOSE_SECONDS)
         except subprocess.TimeoutExpired:

@@ -1,0 +1,1 @@
+"""Timed claims, each a ratio against a peer in one interleaved run."""

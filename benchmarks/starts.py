@@ -1,0 +1,37 @@
+"""What a worker does for a benchmark of starts; here, where a worker can import it."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lab.experiments.startup import REST_SECONDS
+
+if TYPE_CHECKING:
+    from lab.targets.base import Target
+
+STATES = ("rested", "busy")
+
+
+def first_instruction_ms(target: Target, state: str) -> float:
+    if state == "rested":
+        time.sleep(REST_SECONDS)
+    else:
+        move_between_cgroups()
+    with target.start() as instance:
+        reached_ns = instance.reached("first-instruction")
+    assert reached_ns is not None
+    return (reached_ns - instance.t0_ns) / 1e6
+
+
+def move_between_cgroups() -> None:
+    """Move this process to where it is: the kernel's grace period is then behind us."""
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        root = Path("/sys/fs/cgroup") / controllers.removeprefix("name=")
+        procs = root / path.lstrip("/") / "cgroup.procs"
+        if controllers == "pids" or not controllers:
+            procs.write_text(str(os.getpid()))
+            return
