@@ -100,14 +100,21 @@ class RunFolder:
             ) from error
 
     def update_settings(self, settings: dict[str, Any]) -> None:
-        """Replace run.json: how the run ended, and what was found along the way."""
-        _write_json(self.path / "run.json", settings)
+        """Replace run.json: how the run ended, and what was found along the way.
+
+        Raises LabError; the old one then stays.
+        """
+        try:
+            _write_json(self.path / "run.json", settings)
+        except OSError as error:
+            raise LabError(f"Can't write to {self.path}: {error.strerror}.") from error
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._csv.close()
+        with contextlib.suppress(OSError):  # what counts was synced by `append`
+            self._csv.close()
 
     def _add_to_suite(self, sample: Sample) -> None:
         # pyperf wants a number above zero, and one name a benchmark; zeros stay in the CSV alone.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import os
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -87,7 +88,8 @@ def measure(request: Request) -> Outcome:
                     progress,
                 )
             except BaseException:
-                folder.update_settings({**settings, "finished": _now(), "interrupted": True})
+                with suppress(LabError):  # on a full disk, the first failure is what counts
+                    folder.update_settings({**settings, "finished": _now(), "interrupted": True})
                 raise
             folder.update_settings({**settings, "finished": _now(), "failures": failures})
     for sentence in failures:
