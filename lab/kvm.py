@@ -7,11 +7,14 @@ deadline.
 
 from __future__ import annotations
 
-import json
 import os
-from dataclasses import asdict, dataclass
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from lab import userland
 from lab.errors import LabError
@@ -26,10 +29,16 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether KVM works, None if that was not tried; and how that was found."""
+    """Whether KVM works, None if that was not tried; and the sentence that says why."""
 
     works: bool | None
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    boot: str
+    verdict: Verdict
 
 
 def prove(progress: Callable[[str], None]) -> Verdict:
@@ -37,31 +46,54 @@ def prove(progress: Callable[[str], None]) -> Verdict:
     if not _DEVICE.exists():
         return Verdict(False, "there is no /dev/kvm")
     if not os.access(_DEVICE, os.R_OK | os.W_OK):
-        return Verdict(False, "/dev/kvm can't be opened: not by this user")
-    cache = userland.cache_directory() / f"kvm-{_BOOT_ID.read_text().strip()}.json"
-    try:
-        return Verdict(**json.loads(cache.read_text()))
-    except (OSError, ValueError, TypeError):
-        pass
+        return Verdict(False, "/dev/kvm can't be opened by this user")
+    if verdict := recall():
+        return verdict
+    if not shutil.which("qemu-system-x86_64"):
+        return Verdict(None, "not tried: QEMU is not installed")
     verdict = _boot(progress)
-    if verdict is None:
-        return Verdict(None, "not proved: the guest to prove it with could not be built")
-    aside = cache.with_name(f".{cache.name}.{os.getpid()}")
-    try:
-        aside.write_text(json.dumps(asdict(verdict)))
-        aside.rename(cache)
-    except OSError:
-        aside.unlink(missing_ok=True)
+    if verdict.works is not None:
+        _keep(verdict)
     return verdict
 
 
-def _boot(progress: Callable[[str], None]) -> Verdict | None:
-    from vms import accelerators
+def kept() -> Path:
+    """The file that keeps the verdict."""
+    return userland.cache_directory() / "kvm.json"
+
+
+def recall() -> Verdict | None:
+    """The verdict that was reached since the host came up, if one was and was kept."""
+    try:
+        found = msgspec.json.decode(kept().read_bytes(), type=_Kept)
+    except (OSError, msgspec.DecodeError):
+        return None
+    return found.verdict if found.boot == _this_boot() else None
+
+
+def _keep(verdict: Verdict) -> None:
+    aside = kept().with_name(f".{kept().name}.{os.getpid()}")
+    with suppress(
+        OSError
+    ):  # a full disk costs the next run a few seconds, not this one its verdict
+        try:
+            aside.write_bytes(msgspec.json.encode(_Kept(_this_boot(), verdict)))
+            aside.rename(kept())
+        finally:
+            aside.unlink(missing_ok=True)
+
+
+def _this_boot() -> str:
+    return _BOOT_ID.read_text().strip()
+
+
+def _boot(progress: Callable[[str], None]) -> Verdict:
+    from vms import MachineError, accelerators
 
     try:
         kernel, initramfs = userland.probe_machine(progress)
-    except LabError:
-        return None
+    except (LabError, MachineError) as error:
+        return Verdict(None, f"not tried: no guest to boot ({str(error).rstrip('.')})")
     progress("booting a tiny guest under KVM, to see whether it runs")
     found = accelerators.prove_kvm(kernel, initramfs, DEADLINE_SECONDS)
     return Verdict(found.works, found.reason)

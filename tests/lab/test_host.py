@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
-from lab import cli, host, kvm, targets
+from lab import cli, facts, host, kvm, targets, userland
+from lab.errors import LabError
+
+THIS_BOOT = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 @pytest.fixture(autouse=True)
@@ -16,9 +20,32 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TONNAGE_CACHE", str(tmp_path))
 
 
-def keep_verdict(cache: Path, *, works: bool, boot: str | None = None) -> None:
-    boot = boot or Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    (cache / f"kvm-{boot}.json").write_text(json.dumps({"works": works, "reason": "as kept"}))
+@pytest.fixture
+def device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host on which /dev/kvm can be opened."""
+    monkeypatch.setattr(kvm, "_DEVICE", tmp_path / "device")
+    (tmp_path / "device").touch()
+
+
+@pytest.fixture
+def no_guest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host on which the guest to prove KVM with can't be had; QEMU is there."""
+
+    def refuse(_: object) -> tuple[Path, Path]:
+        raise LabError("There is no network.")
+
+    which = shutil.which
+    monkeypatch.setattr(shutil, "which", lambda name: which(name) or which("true"))
+    monkeypatch.setattr(userland, "probe_machine", refuse)
+
+
+def keep_verdict(*, works: bool, boot: str = THIS_BOOT) -> None:
+    verdict = {"works": works, "reason": "as kept"}
+    kvm.kept().write_text(json.dumps({"boot": boot, "verdict": verdict}))
+
+
+def fact(found: host.Host, name: str) -> facts.Fact:
+    return next(each for each in found.facts if each.name == name)
 
 
 def test_the_document_is_json_and_agrees_with_the_kernel(
@@ -28,42 +55,96 @@ def test_the_document_is_json_and_agrees_with_the_kernel(
     document = json.loads(capsys.readouterr().out)
     assert document["kernel"] == os.uname().release
     assert document["cpus"] == len(os.sched_getaffinity(0))
-    assert document["memory_bytes"] > 1 << 28
-    assert document["accelerator"] == "tcg"
+    assert document["memory_bytes"] == os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    assert (document["accelerator"], document["emulated"]) == ("tcg", True)
+    assert document["kvm"]["works"] is None
     assert set(document["targets"]) == set(targets.NAMES)
     assert document["cgroup"]["version"] in {"v1", "v2", "hybrid", "none"}
 
 
-def test_the_table_says_why_a_target_is_absent(
+def test_every_doubt_says_what_it_means() -> None:
+    for each in host.inspect("tcg").facts:
+        assert each.value, each.name
+        assert each.state == "ok" or each.meaning, each.name
+
+
+def test_what_is_absent_is_named_with_its_package(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "200")
     assert cli.main(["doctor", "--accel", "tcg"]) == cli.DONE
     said = capsys.readouterr().out
-    assert "apt-get install qemu-system-x86" in said
-    assert "apt-get install crun" in said
+    for package in ("qemu-system-x86", "mmdebstrap", "crun", "podman"):
+        assert f"apt-get install {package}" in said
 
 
-needs_device = pytest.mark.skipif(
-    not os.access("/dev/kvm", os.R_OK | os.W_OK), reason="no /dev/kvm: nothing is kept"
-)
+def test_a_controller_counts_if_a_group_can_be_made_there(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "memory").mkdir()
+    mounts = "".join(
+        f"cgroup {tmp_path}/{name} cgroup rw,nosuid,{name} 0 0\n" for name in ("memory", "pids")
+    )
+    read = facts._read
+    monkeypatch.setattr(facts, "_CGROUP_ROOT", tmp_path)
+    monkeypatch.setattr(facts, "_read", lambda at: mounts if "mounts" in at else read(at))
+    assert facts.cgroups() == facts.Cgroups("v1", ("memory",))
+    assert facts.control_groups(facts.cgroups()).meaning == "no limits on cpu, pids"
+    assert not list((tmp_path / "memory").iterdir())
 
 
-@needs_device
+@pytest.mark.parametrize(("own", "usable"), [(True, ("cpu", "memory")), (False, ())])
+def test_in_a_container_only_enabled_controllers_count(
+    own: bool, usable: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "cgroup.controllers").write_text("cpu memory hugetlb\n")
+    if not own:
+        (tmp_path / "cgroup.type").write_text("domain\n")
+    read = facts._read
+    mounts = f"cgroup2 {tmp_path} cgroup2 rw,nosuid 0 0\n"
+    monkeypatch.setattr(facts, "_CGROUP_ROOT", tmp_path)
+    monkeypatch.setattr(facts, "_read", lambda at: mounts if "mounts" in at else read(at))
+    assert facts.cgroups() == facts.Cgroups("v2", usable)
+
+
+@pytest.mark.usefixtures("device")
 @pytest.mark.parametrize("works", [True, False])
-def test_a_verdict_is_kept_for_this_boot(tmp_path: Path, works: bool) -> None:
-    keep_verdict(tmp_path, works=works)
+def test_a_verdict_is_kept_for_this_boot(works: bool) -> None:
+    keep_verdict(works=works)
     assert kvm.prove(lambda _: None) == kvm.Verdict(works, "as kept")
     found = host.inspect("auto")
     assert found.accelerator == ("kvm" if works else "tcg")
+    assert found.emulated is not works
+    assert ("as kept" in fact(found, "KVM").value) and (str(kvm.kept()) in repr(found)) is not works
 
 
-@needs_device
-def test_the_accelerator_can_be_forced_either_way(tmp_path: Path) -> None:
-    keep_verdict(tmp_path, works=False)
-    assert host.inspect("kvm").accelerator == "kvm"
-    keep_verdict(tmp_path, works=True)
+@pytest.mark.usefixtures("device", "no_guest")
+@pytest.mark.parametrize("written", ["another boot's", "", "{", '{"boot": 1}', '{"works": "no"}'])
+def test_a_verdict_of_another_boot_or_a_torn_one_is_not_believed(written: str) -> None:
+    keep_verdict(works=True, boot="another")
+    if written != "another boot's":
+        kvm.kept().write_text(written)
+    assert kvm.prove(lambda _: None).works is None
+
+
+@pytest.mark.usefixtures("device", "no_guest")
+def test_what_was_not_tried_is_not_kept() -> None:
+    found = kvm.prove(lambda _: None)
+    assert found == kvm.Verdict(None, "not tried: no guest to boot (There is no network)")
+    assert not kvm.kept().exists()
+    assert host.inspect("auto").accelerator == "tcg"
+
+
+@pytest.mark.usefixtures("device")
+def test_the_accelerator_can_be_forced_either_way_and_is_warned_about() -> None:
+    keep_verdict(works=False)
+    told: list[str] = []
+    found = host.inspect("kvm", told.append)
+    assert found.accelerator == "kvm"
+    assert fact(found, "KVM").state == "limited"
+    assert any("as kept" in sentence for sentence in told)
+    keep_verdict(works=True)
     assert host.inspect("tcg").accelerator == "tcg"
 
 

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 OURS = "tonnage"
 # What these tests start inherits it; a payload and a QEMU that libvirt started are known by name.
 MARK = "TONNAGE_TEST_SESSION"
+MARKED = re.compile(rf"(?:^|\0){MARK}=((\d+)-\d+)".encode())
 PROGRAMS = re.compile(rb"qemu-system\S*\0.*tonnage|tonnage/payload\0|\0lab\.worker\0", re.DOTALL)
-SETTLE_SECONDS = 5.0  # for what other runs on this host have just now, and for dying processes
+SETTLE_SECONDS = 5.0  # for what is dying
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -40,24 +41,58 @@ def _nothing_is_left() -> Iterator[None]:
 
 
 def left_on_host(mark: str) -> set[str]:
-    """What of ours is on the host, a line each."""
-    return set(chain(processes(mark), mounts(), cgroups(), links(), rules(), folders()))
+    """What of ours is on the host, a line each.
+
+    Where other sessions run on the same host, only what bears this one's mark: the rest may be
+    theirs.
+    """
+    found = set(processes(mark))
+    if other_sessions(mark):
+        return found
+    return found | set(chain(programs(), mounts(), cgroups(), links(), rules(), folders()))
+
+
+def read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""  # the process ended meanwhile
+
+
+def all_processes() -> Iterator[Path]:
+    me = str(os.getpid())
+    return (path for path in Path("/proc").glob("[0-9]*") if path.name != me)
+
+
+def shown(process: Path) -> str:
+    words = read(process / "cmdline").replace(b"\0", b" ").decode(errors="replace").strip()
+    return f"process {process.name}: {words[:100] or 'a zombie'}"
 
 
 def processes(mark: str) -> Iterator[str]:
-    """Those started by this session, in a cgroup of ours, or running a program of ours."""
-    for entry in Path("/proc").glob("[0-9]*"):
-        if int(entry.name) == os.getpid():
-            continue
-        try:
-            line = (entry / "cmdline").read_bytes()
-            group = (entry / "cgroup").read_text()
-            environment = (entry / "environ").read_bytes().split(b"\0")
-        except OSError:
-            continue  # it ended meanwhile
-        if f"{MARK}={mark}".encode() in environment or OURS in group or PROGRAMS.search(line):
-            words = line.replace(b"\0", b" ").decode(errors="replace").strip()
-            yield f"process {entry.name}: {words[:100] or 'a zombie'}"
+    """Those that this session started."""
+    for process in all_processes():
+        found = MARKED.search(read(process / "environ"))
+        if found and found[1].decode() == mark:
+            yield shown(process)
+
+
+def other_sessions(mark: str) -> set[str]:
+    """Sessions of other test runs that live just now."""
+    found = (MARKED.search(read(process / "environ")) for process in all_processes())
+    return {
+        each[1].decode()
+        for each in found
+        if each and each[1].decode() != mark and Path("/proc", each[2].decode()).exists()
+    }
+
+
+def programs() -> Iterator[str]:
+    """Those in a cgroup of ours, or running a program of ours."""
+    for process in all_processes():
+        group = read(process / "cgroup").decode()
+        if OURS in group or PROGRAMS.search(read(process / "cmdline")):
+            yield shown(process)
 
 
 def mounts() -> Iterator[str]:

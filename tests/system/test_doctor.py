@@ -1,0 +1,77 @@
+"""The doctor on this very host: KVM is tried with a real guest, against a deadline."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab import kvm, userland
+
+pytestmark = pytest.mark.root
+
+
+@pytest.fixture
+def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache in which the guest is built and no verdict is kept."""
+    userland.probe_machine(lambda _: None)
+    for part in userland.cache_directory().iterdir():
+        if part.is_dir() and not part.name.startswith((".", "s")):
+            (tmp_path / part.name).symlink_to(part)
+    monkeypatch.setenv("TONNAGE_CACHE", str(tmp_path))
+    return tmp_path
+
+
+def doctor(*arguments: str) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-m", "lab.cli", "doctor", "--format", "json", *arguments],
+        capture_output=True,
+        timeout=60,
+        check=True,
+    )
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def guests_of(cache: Path) -> list[str]:
+    lines = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            line = (entry / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if b"qemu-system" in line and bytes(cache) in line:
+            lines.append(line.decode())
+    return lines
+
+
+def test_kvm_is_proved_once_within_its_deadline_and_no_guest_is_left(fresh: Path) -> None:
+    began = time.monotonic()
+    first = doctor()
+    assert time.monotonic() - began < kvm.DEADLINE_SECONDS + 10
+    assert guests_of(fresh) == []
+    assert first["kvm"]["reason"]
+    works = first["kvm"]["works"]
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        assert works is False
+        return
+    assert works in {True, False}
+    assert (first["accelerator"], first["emulated"]) == (("kvm", False) if works else ("tcg", True))
+
+    kept = (fresh / "kvm.json").stat()
+    assert doctor()["kvm"] == first["kvm"]
+    assert (fresh / "kvm.json").stat().st_mtime_ns == kept.st_mtime_ns
+
+
+def test_root_is_found_to_have_what_containers_take() -> None:
+    found = {fact["name"]: fact for fact in doctor("--accel", "tcg")["facts"]}
+    assert found["overlay file system"]["state"] == "ok"
+    assert found["cgroups"]["state"] == "ok"
+    assert not list(Path("/sys/fs/cgroup").glob("*/tonnage-doctor-*"))
+    assert not list(userland.cache_directory().glob("tonnage-doctor-*"))
