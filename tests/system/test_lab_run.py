@@ -213,7 +213,7 @@ def test_a_workload_that_fails_is_named() -> None:
 def test_a_full_disk_keeps_the_rounds_before(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=160k", "tonnage-test", disk], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tonnage-test", disk], check=True)
     try:
         done = tonnage(
             "run", "startup", "--targets", "native", "--rounds", "5000", "--accel", "tcg",
