@@ -26,8 +26,12 @@ doctor: setup ## what this host can measure, what it can't and why
 
 setup: $(STAMP) ## install what is missing
 
+# libvirt's QEMU driver looks up an account that Debian 12's package of it does not make.
 packages:
 	@setup/packages setup/packages.txt
+	@getent passwd libvirt-qemu >/dev/null || { echo 'adding the system account libvirt-qemu'; \
+	  $(SUDO) useradd --system --user-group --home-dir /var/lib/libvirt --no-create-home \
+	  --shell /usr/sbin/nologin libvirt-qemu; }
 
 peers: packages ## install the peers to measure beside: crun, runc, podman, docker
 	@setup/packages setup/peers.txt
