@@ -241,11 +241,12 @@ def _identity(spec: Spec) -> Iterator[Step]:
     yield Step("set the user", os.setresuid, (user.uid, user.uid, user.uid))
     yield Step("set the umask", os.umask, (user.umask,))
     if wanted:
-        yield Step("set the capabilities", capabilities.set_thread, (
+        sets = capabilities.ThreadSets(
             capabilities.mask(wanted.effective),
             capabilities.mask(wanted.permitted),
             capabilities.mask(wanted.inheritable),
-        ))  # fmt: skip
+        )
+        yield Step("set the capabilities", sets)
         ambient = capabilities.mask(wanted.ambient)
         yield Step("set the ambient capabilities", capabilities.set_ambient, (ambient, last))
     if spec.process.no_new_privileges:

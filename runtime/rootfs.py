@@ -5,10 +5,11 @@ Every path is relative to the new root, in which the child stands, until it is p
 
 from __future__ import annotations
 
+import functools
 import os
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from runtime.cgroups import host
 from runtime.errors import ContainerError
@@ -125,24 +126,33 @@ def _devices() -> Iterator[Step]:
 
 def _mask(path: str) -> Iterator[Step]:
     # /proc and /sys are the kernel's: what a path is here, it is in there.
-    if Path(path).is_dir():
+    kind = _kind(path)
+    if kind == "directory":
         yield Step(f"mask {path}", mounts.mount, (
             b"tmpfs", _relative(path), b"tmpfs", _READ_ONLY, b"size=0k",
         ))  # fmt: skip
-    elif Path(path).exists():
+    elif kind == "file":
         yield Step(f"mask {path}", mounts.mount, (
             b"dev/null", _relative(path), None, mounts.BIND,
         ))  # fmt: skip
 
 
 def _read_only(path: str) -> Iterator[Step]:
-    if Path(path).exists():
+    if _kind(path):
         target = _relative(path)
         what = f"make {path} read-only"
         yield Step(what, mounts.mount, (target, target, None, mounts.BIND | mounts.REC))
         yield Step(what, mounts.mount, (
             None, target, None, mounts.BIND | mounts.REMOUNT | _READ_ONLY,
         ))  # fmt: skip
+
+
+@functools.cache
+def _kind(path: str) -> Literal["directory", "file", ""]:
+    """What a path of the kernel's is on this host."""
+    if Path(path).is_dir():
+        return "directory"
+    return "file" if Path(path).exists() else ""
 
 
 def _directory(destination: str, layers: Sequence[Path]) -> Iterator[Step]:

@@ -11,9 +11,10 @@ import msgspec
 from runtime.errors import ContainerError
 from runtime.linux.clone import FLAGS
 
+# Docker's, without CAP_MKNOD: what a container needs of devices is made for it.
 DEFAULT_CAPABILITIES = [
     "CAP_AUDIT_WRITE", "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL",
-    "CAP_MKNOD", "CAP_NET_BIND_SERVICE", "CAP_NET_RAW", "CAP_SETFCAP", "CAP_SETGID",
+    "CAP_NET_BIND_SERVICE", "CAP_NET_RAW", "CAP_SETFCAP", "CAP_SETGID",
     "CAP_SETPCAP", "CAP_SETUID", "CAP_SYS_CHROOT",
 ]  # fmt: skip
 DEFAULT_ENVIRONMENT = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
@@ -145,7 +146,7 @@ def default_spec(
     hostname: str = "tonnage",
     resources: Resources | None = None,
 ) -> Spec:
-    """What docker's defaults are, for these arguments: six namespaces, its capabilities and mounts.
+    """What docker's defaults are, for these arguments: namespaces, mounts, masks, capabilities.
 
     `env` holds NAME=VALUE words; without it there is a PATH and nothing else.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 from pathlib import Path
 
 from runtime.linux.libc import LIBC, check
@@ -36,6 +37,7 @@ class _Data(ctypes.Structure):
     _fields_ = [(name, ctypes.c_uint32) for name in ("effective", "permitted", "inheritable")]
 
 
+@functools.cache
 def last_known() -> int:
     """The highest capability that this kernel knows. (/proc/sys/kernel/cap_last_cap)"""
     return int(Path("/proc/sys/kernel/cap_last_cap").read_bytes())
@@ -58,14 +60,20 @@ def keep_across_setuid() -> None:
     check(_prctl(_SET_KEEPCAPS, 1, 0, 0, 0))
 
 
-def set_thread(effective: int, permitted: int, inheritable: int) -> None:
-    """Set this thread's sets. Raises OSError. (capset(2))"""
-    header = _Header(_VERSION_3, 0)
-    data = (_Data * 2)(
+class ThreadSets:
+    """A thread's three sets as capset(2) takes them; calling it sets them. Raises OSError."""
+
+    def __init__(self, effective: int, permitted: int, inheritable: int) -> None:
+        self._header = _Header(_VERSION_3, 0)
+        self._data = (_Data * 2)(
         *(_Data(*(bits >> shift & 0xFFFFFFFF for bits in (effective, permitted, inheritable)))
           for shift in (0, 32))
     )  # fmt: skip
-    check(LIBC.capset(ctypes.byref(header), ctypes.byref(data)))
+        self._arguments = ctypes.byref(self._header), ctypes.byref(self._data)
+
+    def __call__(self) -> None:
+        """Set them for the calling thread."""
+        check(LIBC.capset(*self._arguments))
 
 
 def set_ambient(raised: int, last: int) -> None:
