@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import traceback
 from pathlib import Path
 
@@ -80,6 +81,7 @@ def as_nobody(arguments: list[str], log: Path) -> tuple[int, str]:
             code = 99
             try:
                 os.dup2(sink.fileno(), 2)
+                sys.stderr = os.fdopen(2, "w", buffering=1)  # past pytest's own capture
                 if os.geteuid() == 0:
                     os.setresgid(65534, 65534, 65534)
                     os.setresuid(65534, 65534, 65534)
