@@ -6,7 +6,8 @@
  * by the clock of the place where it is.
  *
  *   payload hello                      say "first-instruction NANOSECONDS" and exit
- *   payload serve NAME [--chroot DIR]  in a process or container: events on stdout, agent on 0 and 1
+ *   payload serve NAME [--chroot DIR]  in a process or container: events on stdout, agent on 0 and 1;
+ *                                      ends with its stdin
  *   payload agent                      in a machine, started by its init: events and agent by virtio
  *   payload tell LINE                  hand LINE to the agent, which reports it as an event
  *   payload syscalls COUNT             make COUNT system calls (getppid)
@@ -32,6 +33,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -283,8 +285,8 @@ static void terminate(int signal_number)
 	_exit(128 + signal_number);
 }
 
-/* Answers requests and runs commands until it is told to end. */
-static void serve(int events, int agent_in, int agent_out, int fifo)
+/* Answers requests and runs commands; ends with whoever holds the agent's other end, if asked to. */
+static void serve(int events, int agent_in, int agent_out, int fifo, bool end_with_agent)
 {
 	int sock = listen_on(PORT);
 	struct pollfd ends[3] = {
@@ -307,6 +309,8 @@ static void serve(int events, int agent_in, int agent_out, int fifo)
 		} else if (ends[1].revents) {
 			ends[1].fd = -1;
 		}
+		if (end_with_agent && ends[1].fd < 0)
+			exit(0);
 		for (int i = 0; i < 3; i++)
 			ends[i].revents = 0;
 	}
@@ -319,7 +323,7 @@ static void serve_here(const char *root)
 	signal(SIGPIPE, SIG_IGN);
 	if (root && (chroot(root) < 0 || chdir("/") < 0))
 		fail(root);
-	serve(1, 0, 1, -1);
+	serve(1, 0, 1, -1, true);
 }
 
 /* ---- a machine ---- */
@@ -363,7 +367,7 @@ static void serve_machine(void)
 	agent = open_virtio_port("tonnage.agent");
 	if (mkfifo(EVENT_FIFO, 0600) == 0 || errno == EEXIST)
 		fifo = open(EVENT_FIFO, O_RDWR | O_CLOEXEC);
-	serve(events < 0 ? 1 : events, agent, agent, fifo);
+	serve(events < 0 ? 1 : events, agent, agent, fifo, false);
 }
 
 static void announce_on_console(void)

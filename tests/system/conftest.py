@@ -22,7 +22,7 @@ OURS = "tonnage"
 # What these tests start inherits it; a payload and a QEMU that libvirt started are known by name.
 MARK = "TONNAGE_TEST_SESSION"
 MARKED = re.compile(rf"(?:^|\0){MARK}=((\d+)-\d+)".encode())
-PROGRAMS = re.compile(rb"qemu-system\S*\0.*tonnage|tonnage/payload\0|\0lab\.worker\0", re.DOTALL)
+PROGRAMS = re.compile(rb"qemu-system\S*\0.*tonnage|payload\0serve\0|\0lab\.worker\0", re.DOTALL)
 SETTLE_SECONDS = 5.0  # for what is dying
 
 
