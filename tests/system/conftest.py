@@ -43,13 +43,12 @@ def _nothing_is_left() -> Iterator[None]:
 def left_on_host(mark: str) -> set[str]:
     """What of ours is on the host, a line each.
 
-    Where other sessions run on the same host, only what bears this one's mark: the rest may be
-    theirs.
+    Where other sessions run on the same host, only what is surely none of theirs.
     """
-    found = set(processes(mark))
+    found = set(chain(processes(mark), scratch()))
     if other_sessions(mark):
         return found
-    return found | set(chain(programs(), mounts(), cgroups(), links(), rules(), folders()))
+    return found | set(chain(programs(), mounts(), cgroups(), links(), rules(), states()))
 
 
 def read(path: Path) -> bytes:
@@ -120,7 +119,13 @@ def rules() -> Iterator[str]:
         yield from (f"rule {line.strip()}" for line in said.stdout.splitlines() if OURS in line)
 
 
-def folders() -> Iterator[str]:
-    """Scratch of runs, and containers' state."""
-    yield from (f"folder {path}" for path in cache_directory().glob("s[0-9]*"))
+def states() -> Iterator[str]:
+    """What containers keep while they are there."""
     yield from (f"folder {path}" for path in Path("/run").glob(f"{OURS}/*"))
+
+
+def scratch() -> Iterator[str]:
+    """What runs that are gone wrote in; the folder bears the run's process id."""
+    for path in cache_directory().glob("s[0-9]*"):
+        if not Path("/proc", path.name[1:]).exists():
+            yield f"folder {path}"
