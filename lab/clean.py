@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import runtime
 from lab import targets
-from lab.exclusive import measurement_lock
+from lab.exclusive import left_directories, measurement_lock
 from lab.userland import cache_directory
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def everything(*, images: bool = False) -> list[str]:
     """
     with measurement_lock():
         removed = runtime.clean(runtime.DEFAULT_ROOT)
-        for scratch in sorted(cache_directory().glob("s[0-9]*")):
+        for scratch in left_directories():
             for name in targets.NAMES:
                 removed += targets.find(name).clean(scratch)
             removed.append(_remove(scratch))

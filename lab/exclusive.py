@@ -15,16 +15,39 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+_LOCK = "lock"
+
 
 @contextmanager
 def scratch_directory() -> Iterator[Path]:
-    """A directory for what a run makes on disk, on the disk that holds the user land."""
+    """A directory for what a run makes on disk, on the disk that holds the user land.
+
+    It is locked, which tells a living run's from one that was left.
+    """
     path = cache_directory() / f"s{os.getpid()}"
     path.mkdir(parents=True)
     try:
-        yield path
+        with (path / _LOCK).open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
+
+
+def left_directories() -> list[Path]:
+    """The directories of runs that are gone."""
+    return [path for path in sorted(cache_directory().glob("s[0-9]*")) if not _is_held(path)]
+
+
+def _is_held(path: Path) -> bool:
+    try:
+        with (path / _LOCK).open("r") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    return False
 
 
 @contextmanager

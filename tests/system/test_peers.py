@@ -282,9 +282,8 @@ def test_clean_ends_what_a_killed_worker_left(name: str, apart: Settings) -> Non
         (family,) = apart.scratch.iterdir()
         assert clean(apart.scratch) == []  # its worker lives
         os.kill(int(family.name.rpartition("-")[2]), 9)
-    assert any(processes.command_line(pid) for pid in pids)
+    # The payloads end by themselves with the pipe that the worker held; daemons and state stay.
     done = clean(apart.scratch)
-    assert any("ended payload" in line for line in done)
     assert f"removed {family}" in done
     assert not any(processes.command_line(pid) for pid in pids)
     assert traces() == before
