@@ -49,7 +49,7 @@ def cache_folders() -> set[Path]:
 def _leaves_nothing() -> object:
     before = cache_folders()
     yield
-    assert cache_folders() == before
+    assert cache_folders() <= before
 
 
 def test_startup_is_one_json_document_and_a_folder_that_pyperf_reads(tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def test_clean_finds_what_a_killed_run_left(tmp_path: Path) -> None:
     done = tonnage("clean")
     assert done.returncode == 0, done.stderr
     assert str(left) in done.stdout
-    assert cache_folders() == before
+    assert not left.exists()
     assert len({row["round"] for row in rows(path)}) >= 2
     assert "nothing of ours was left" in tonnage("clean").stdout
 
