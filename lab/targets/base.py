@@ -6,6 +6,7 @@ CLOCK_MONOTONIC, in which t0 is when the start was asked for.
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 Kind = Literal["native", "container", "machine"]
 Milestone = Literal["first-instruction", "userspace", "ready"]
 PORT = 7000
+
+# Limits that every container gets, and so pays for, but that no workload here meets.
+MEMORY_LIMIT_BYTES = 1 << 30
+PIDS_LIMIT = 1024
+CPUS_LIMIT = os.cpu_count() or 1
+CPU_PERIOD_MICROSECONDS = 100_000
 
 
 @dataclass(frozen=True, slots=True)

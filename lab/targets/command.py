@@ -34,11 +34,6 @@ if TYPE_CHECKING:
 
     from lab.targets.base import Instance, Settings
 
-# Limits that are set, and so cost what setting them costs, but that no workload here meets.
-MEMORY_LIMIT_BYTES = 1 << 30
-PIDS_LIMIT = 1024
-CPUS_LIMIT = os.cpu_count() or 1
-
 STOP_SECONDS = 20.0
 _KILLED = 128 + signal.SIGKILL
 _LOGRUS = re.compile(r'level=(?:error|fatal) msg="((?:[^"\\]|\\.)*)"')

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 import runtime
 from lab.errors import StartFailed
+from lab.targets import base
 from lab.targets.base import Instance, Kind, Target
 from lab.targets.piped import PayloadPipes, PipedInstance
 from lab.userland import PAYLOAD_IN_TREE, allocated_bytes
+from runtime.spec import Cpu, Memory, Pids, Resources
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,6 +22,13 @@ if TYPE_CHECKING:
     from lab.targets.base import Settings
 
 _STOP_SECONDS = 10.0
+_LIMITS = Resources(
+    memory=Memory(limit=base.MEMORY_LIMIT_BYTES),
+    cpu=Cpu(
+        quota=base.CPUS_LIMIT * base.CPU_PERIOD_MICROSECONDS, period=base.CPU_PERIOD_MICROSECONDS
+    ),
+    pids=Pids(limit=base.PIDS_LIMIT),
+)
 
 
 class ContainerInstance(PipedInstance):
@@ -52,7 +61,9 @@ class OurContainer(Target):
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         self._numbers = itertools.count()
-        self._spec = runtime.default_spec(args=[PAYLOAD_IN_TREE, "serve", "container"])
+        self._spec = runtime.default_spec(
+            args=[PAYLOAD_IN_TREE, "serve", "container"], resources=_LIMITS
+        )
 
     @classmethod
     def absent(cls) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.errors import LabError
-from lab.targets import command, leftovers, namespaces
+from lab.targets import base, command, leftovers, namespaces
 from lab.userland import PAYLOAD_IN_TREE, allocated_bytes
 
 if TYPE_CHECKING:
@@ -107,9 +107,9 @@ class Docker(command.CommandTarget):
             "--interactive",
             "--network=none",
             "--pull=never",
-            f"--memory={command.MEMORY_LIMIT_BYTES}",
-            f"--cpus={command.CPUS_LIMIT}",
-            f"--pids-limit={command.PIDS_LIMIT}",
+            f"--memory={base.MEMORY_LIMIT_BYTES}",
+            f"--cpus={base.CPUS_LIMIT}",
+            f"--pids-limit={base.PIDS_LIMIT}",
             f"--name={identity}",
             self._image,
             PAYLOAD_IN_TREE,

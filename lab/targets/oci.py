@@ -15,14 +15,13 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab.targets import command, namespaces
+from lab.targets import base, command, namespaces
 from lab.userland import PAYLOAD_IN_TREE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 _UNIFIED = Path("/sys/fs/cgroup/unified")
-_CPU_PERIOD_MICROSECONDS = 100_000
 
 _CAPABILITIES = [
     "CAP_AUDIT_WRITE",
@@ -75,12 +74,12 @@ _CONFIG: dict[str, Any] = {
         ],
         "resources": {
             "devices": [{"allow": False, "access": "rwm"}],
-            "memory": {"limit": command.MEMORY_LIMIT_BYTES},
+            "memory": {"limit": base.MEMORY_LIMIT_BYTES},
             "cpu": {
-                "quota": command.CPUS_LIMIT * _CPU_PERIOD_MICROSECONDS,
-                "period": _CPU_PERIOD_MICROSECONDS,
+                "quota": base.CPUS_LIMIT * base.CPU_PERIOD_MICROSECONDS,
+                "period": base.CPU_PERIOD_MICROSECONDS,
             },
-            "pids": {"limit": command.PIDS_LIMIT},
+            "pids": {"limit": base.PIDS_LIMIT},
         },
         "maskedPaths": [
             "/proc/acpi",

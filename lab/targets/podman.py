@@ -12,7 +12,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.targets import command, namespaces
+from lab.targets import base, command, namespaces
 from lab.targets.oci import hide_unified_hierarchy
 from lab.userland import PAYLOAD_IN_TREE, allocated_bytes
 
@@ -68,9 +68,9 @@ class Podman(command.CommandTarget):
             # podman's own rlimits can't be set without CAP_SYS_RESOURCE; these can be anywhere.
             "--ulimit=nofile=1024:1024",
             "--ulimit=nproc=1024:1024",
-            f"--memory={command.MEMORY_LIMIT_BYTES}",
-            f"--cpus={command.CPUS_LIMIT}",
-            f"--pids-limit={command.PIDS_LIMIT}",
+            f"--memory={base.MEMORY_LIMIT_BYTES}",
+            f"--cpus={base.CPUS_LIMIT}",
+            f"--pids-limit={base.PIDS_LIMIT}",
             *(() if self._systemd else (f"--cgroup-parent=/{self.family}",)),
             f"--name={identity}",
             self._image,
