@@ -22,7 +22,9 @@ OURS = "tonnage"
 # What these tests start inherits it; a payload and a QEMU that libvirt started are known by name.
 MARK = "TONNAGE_TEST_SESSION"
 MARKED = re.compile(rf"(?:^|\0){MARK}=((\d+)-\d+)".encode())
-PROGRAMS = re.compile(rb"qemu-system\S*\0.*tonnage|payload\0serve\0|\0lab\.worker\0", re.DOTALL)
+PROGRAMS = re.compile(r"qemu-system\S* .*tonnage|payload serve ")
+# Names bear the process id of the worker or run that is answerable for what bears them.
+OWNER = re.compile(r"tonnage(?:-[a-z]+)?-(\d+)|tonnage/s(\d+)")
 SETTLE_SECONDS = 5.0  # for what is dying
 
 
@@ -63,9 +65,18 @@ def all_processes() -> Iterator[Path]:
     return (path for path in Path("/proc").glob("[0-9]*") if path.name != me)
 
 
+def command_line(process: Path) -> str:
+    return read(process / "cmdline").replace(b"\0", b" ").decode(errors="replace")
+
+
 def shown(process: Path) -> str:
-    words = read(process / "cmdline").replace(b"\0", b" ").decode(errors="replace").strip()
-    return f"process {process.name}: {words[:100] or 'a zombie'}"
+    return f"process {process.name}: {command_line(process)[:100].strip() or 'a zombie'}"
+
+
+def has_living_owner(name: str) -> bool:
+    """Whether what bears the name is another run's, or goes when a leftover that is told goes."""
+    found = OWNER.search(name)
+    return found is not None and Path("/proc", found[1] or found[2]).exists()
 
 
 def processes(mark: str) -> Iterator[str]:
@@ -89,8 +100,8 @@ def other_sessions(mark: str) -> set[str]:
 def programs() -> Iterator[str]:
     """Those in a cgroup of ours, or running a program of ours."""
     for process in all_processes():
-        group = read(process / "cgroup").decode()
-        if OURS in group or PROGRAMS.search(read(process / "cmdline")):
+        line, groups = command_line(process), read(process / "cgroup").decode()
+        if (OURS in groups or PROGRAMS.search(line)) and not has_living_owner(groups + line):
             yield shown(process)
 
 
@@ -103,7 +114,9 @@ def mounts() -> Iterator[str]:
 def cgroups() -> Iterator[str]:
     """Directories of ours in every hierarchy of version 1, and in version 2's."""
     for directory, names, _ in os.walk("/sys/fs/cgroup"):
-        yield from (f"cgroup {directory}/{name}" for name in names if OURS in name)
+        for name in names:
+            if OURS in name and not has_living_owner(name):
+                yield f"cgroup {directory}/{name}"
 
 
 def links() -> Iterator[str]:
@@ -125,7 +138,7 @@ def states() -> Iterator[str]:
 
 
 def scratch() -> Iterator[str]:
-    """What runs that are gone wrote in; the folder bears the run's process id."""
+    """What runs that are gone wrote in."""
     for path in cache_directory().glob("s[0-9]*"):
         if not Path("/proc", path.name[1:]).exists():
             yield f"folder {path}"
