@@ -26,7 +26,9 @@ def everything(*, images: bool = False) -> list[str]:
                 removed += targets.find(name).clean(scratch)
             removed.append(_remove(scratch))
         if images:
-            removed += [_remove(path) for path in sorted(cache_directory().glob("*-*"))]
+            removed += [
+                _remove(path) for path in sorted(cache_directory().iterdir()) if path.is_dir()
+            ]
         return removed
 
 

@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _doctor(options: argparse.Namespace) -> int:
     from lab import host
 
-    found = host.inspect(options.accel)
+    found = host.inspect(options.accel, lambda line: print(line, file=sys.stderr))
     if options.format == "json":
         print(json.dumps(found.document(), indent=2))
     else:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from contextlib import contextmanager
+import time
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from lab.errors import LabError
@@ -16,38 +17,56 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _LOCK = "lock"
+_DYING_SECONDS = 15.0
+_PAUSE_SECONDS = 0.05
 
 
 @contextmanager
 def scratch_directory() -> Iterator[Path]:
     """A directory for what a run makes on disk, on the disk that holds the user land.
 
-    It is locked, which tells a living run's from one that was left.
+    It and its workers hold its lock, which tells a living run's from one that was left.
     """
     path = cache_directory() / f"s{os.getpid()}"
     path.mkdir(parents=True)
     try:
         with (path / _LOCK).open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_SH)
             yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
 
 
+@contextmanager
+def hold(scratch: Path) -> Iterator[None]:
+    """Take part in holding a run's directory, if it is one that is locked."""
+    with ExitStack() as stack:
+        with suppress(FileNotFoundError):
+            lock = stack.enter_context((scratch / _LOCK).open("r"))
+            fcntl.flock(lock, fcntl.LOCK_SH)
+        yield
+
+
 def left_directories() -> list[Path]:
-    """The directories of runs that are gone."""
+    """The directories of runs that are gone; the workers of a run that is dying are waited for."""
     return [path for path in sorted(cache_directory().glob("s[0-9]*")) if not _is_held(path)]
 
 
 def _is_held(path: Path) -> bool:
+    deadline = time.monotonic() + _DYING_SECONDS
     try:
         with (path / _LOCK).open("r") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+            while True:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    if time.monotonic() > deadline:
+                        return True
+                    time.sleep(_PAUSE_SECONDS)
+                else:
+                    return False
     except FileNotFoundError:
         return False
-    return False
 
 
 @contextmanager

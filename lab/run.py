@@ -64,7 +64,7 @@ def measure(request: Request) -> Outcome:
         progress.tell("building the user land (kept for the next run)")
         land = userland.build(progress.tell)
         progress.tell("looking at the host")
-        found = host.inspect(request.accelerator)
+        found = host.inspect(request.accelerator, progress.tell)
         plan = harness.Plan(
             profile=profile,
             experiments=request.experiments,

@@ -21,7 +21,7 @@ import sys
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, Self, TypeVar
 
-from lab import targets
+from lab import exclusive, targets
 from lab.errors import LabError, StartFailed
 
 if TYPE_CHECKING:
@@ -125,6 +125,7 @@ def _serve(name: str, connection: Connection) -> None:
     settings: Settings = connection.recv()
     try:
         with contextlib.ExitStack() as stack:
+            stack.enter_context(exclusive.hold(settings.scratch))
             target = stack.enter_context(targets.find(name)(settings))
             connection.send(("ok", None))
             while True:

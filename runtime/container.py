@@ -148,7 +148,7 @@ def clean(root: Path) -> list[str]:
         for path in left:
             _remove_cgroup(path)
             done.append(f"removed cgroup {path}")
-        shutil.rmtree(directory)
+        shutil.rmtree(directory, ignore_errors=True)
         done.append(f"removed container {directory.name}")
     return done
 
@@ -156,7 +156,7 @@ def clean(root: Path) -> list[str]:
 def _make_directory(root: Path, identifier: str, undo: contextlib.ExitStack) -> Path:
     directory = root / identifier
     try:
-        root.mkdir(mode=0o711, parents=True, exist_ok=True)
+        root.mkdir(mode=0o711, exist_ok=True)
         directory.mkdir(mode=0o711)
         undo.callback(shutil.rmtree, directory)
         for name in ("upper", "work", "root"):
@@ -276,6 +276,8 @@ def _remove_cgroup(path: Path) -> None:
     while True:
         try:
             path.rmdir()
+        except FileNotFoundError:
+            return
         except OSError:
             if time.monotonic() > deadline:
                 raise

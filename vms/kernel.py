@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import lzma
+import os
 import re
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 PACKAGE = "linux-image-cloud-amd64"
+_LANGUAGE = {"LC_ALL": "C"}  # what apt prints is read
 _DEPENDS = re.compile(rb"\0depends=([^\0]*)\0")
 
 
@@ -134,7 +136,14 @@ def _concrete_package() -> str:
 
 def _run(argv: Sequence[str], cwd: Path | None = None) -> str:
     try:
-        done = subprocess.run(argv, cwd=cwd, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            argv,
+            cwd=cwd,
+            env={**os.environ, **_LANGUAGE},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     except FileNotFoundError as error:
         raise MachineError(f"{argv[0]} is missing: this is no Debian-like host.") from error
     if done.returncode:

@@ -1,0 +1,178 @@
+"""Real machines under emulation: started, heard, asked, and gone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import vms
+from lab import userland
+from lab.targets.machine import FullMachine, MicroMachine
+from vms import accelerators, disks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vms.devices import Chipset
+
+pytestmark = pytest.mark.root
+BOOT_SECONDS = 60.0
+
+
+@pytest.fixture(scope="module")
+def land() -> userland.Userland:
+    return userland.build(lambda _: None)
+
+
+@pytest.fixture
+def root() -> Iterator[Path]:
+    """A short path, for the sockets below it; whatever ran there must be gone in the end."""
+    with tempfile.TemporaryDirectory(prefix="tonnage-", dir="/tmp") as path:
+        yield Path(path) / "r"
+        assert machines_below(Path(path)) == []
+
+
+def machines_below(root: Path) -> list[int]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                line = (entry / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if line.startswith(b"/usr/bin/qemu-system") and os.fsencode(root) in line:
+                found.append(int(entry.name))
+    return found
+
+
+def machine(land: userland.Userland, root: Path, name: str, chipset: Chipset) -> vms.Machine:
+    root.mkdir(exist_ok=True)
+    disk = root / f"{name}.qcow2"
+    disks.clone(land.disk, disk)
+    words = MicroMachine.kernel_words if chipset == "microvm" else FullMachine.kernel_words
+    return vms.Machine(
+        name=name,
+        vcpus=1,
+        memory_mib=256,
+        accelerator=vms.Accelerator.TCG,
+        chipset=chipset,
+        boot=vms.DirectKernel(
+            land.kernel, land.initramfs, f"{words} tsc_early_khz={accelerators.tsc_khz()}"
+        ),
+        disks=(vms.Disk(disk),),
+        channels=("tonnage.events", "tonnage.agent"),
+    )
+
+
+def deadline() -> int:
+    return time.monotonic_ns() + int(BOOT_SECONDS * 1e9)
+
+
+def test_two_microvms_start_answer_and_are_gone(land: userland.Userland, root: Path) -> None:
+    with vms.Connection.open(root) as connection:
+        boxes = [connection.start(machine(land, root, name, "microvm")) for name in ("one", "two")]
+        for box in boxes:
+            first = box.console.wait_for("first-instruction", deadline())
+            assert first < box.events.wait_for("listening", deadline())
+            assert box.is_running
+            done = box.agent.run(["sh", "-c", "echo hi; echo no >&2; exit 3"], 30)
+            assert (done.exit_code, done.stdout, done.stderr) == (3, b"hi\n", b"no\n")
+            assert done.elapsed_ns > 0
+        kernel = boxes[0].agent.run(["uname", "-r"], 30).stdout.decode().strip()
+        assert kernel != os.uname().release
+        pids = [box.qemu_pid for box in boxes]
+        assert connection.running() == boxes
+        boxes[0].destroy()
+        assert not Path(f"/proc/{pids[0]}").exists()
+        assert not boxes[0].is_running
+        boxes[0].destroy()  # pulling a plug twice is no error
+        assert connection.running() == [boxes[1]]
+    assert not Path(f"/proc/{pids[1]}").exists()
+    assert list((root / "s").iterdir()) == []
+
+
+def test_the_traditional_machine_reaches_its_user_space(
+    land: userland.Userland, root: Path
+) -> None:
+    with (
+        vms.Connection.open(root) as connection,
+        connection.start(machine(land, root, "vm", "q35")) as box,
+    ):
+        userspace = box.events.wait_for("userspace", deadline())
+        assert box.console.wait_for("first-instruction", deadline()) < userspace
+        state = box.agent.run(["systemctl", "is-active", "multi-user.target"], 30)
+        assert state.stdout == b"active\n"
+        init = box.agent.run(["readlink", "/proc/1/exe"], 30).stdout
+        assert init.endswith(b"systemd\n")
+
+
+def test_a_guest_that_says_nothing_is_given_up(land: userland.Userland, root: Path) -> None:
+    with (
+        vms.Connection.open(root) as connection,
+        connection.start(machine(land, root, "mute", "microvm")) as box,
+    ):
+        with pytest.raises(vms.BootTimeout):
+            box.console.wait_for("never", time.monotonic_ns() + 100_000_000)
+        pid = box.qemu_pid
+    assert not Path(f"/proc/{pid}").exists()
+
+
+def test_what_libvirt_refuses_is_one_sentence_and_leaves_nothing(
+    land: userland.Userland, root: Path
+) -> None:
+    with vms.Connection.open(root) as connection:
+        bad = machine(land, root, "bad", "microvm")
+        bad.disks[0].path.write_bytes(b"no image")
+        with pytest.raises(vms.MachineError, match="libvirt can't start bad"):
+            connection.start(bad)
+        assert connection.running() == []
+        assert list((root / "s").iterdir()) == []
+
+
+def test_an_address_that_is_none_is_refused(root: Path) -> None:
+    with (
+        pytest.raises(vms.MachineError, match="Can't open libvirt at zeppelin"),
+        vms.Connection.open(root, "zeppelin:///x"),
+    ):
+        pass
+    with (
+        pytest.raises(vms.MachineError, match="too long"),
+        vms.Connection.open(Path("/tmp") / ("x" * 90)),
+    ):
+        pass
+
+
+def test_what_a_killed_process_left_is_cleaned(land: userland.Userland, root: Path) -> None:
+    box = machine(land, root, "orphan", "microvm")
+    code = (
+        "import os, pathlib, sys, vms\n"
+        "from vms import *\n"
+        "paths = [pathlib.Path(word) for word in sys.argv[1:]]\n"
+        "with vms.Connection.open(paths[0]) as connection:\n"
+        "    connection.start(vms.Machine('orphan', 1, 256, vms.Accelerator.TCG, 'microvm',\n"
+        "        vms.DirectKernel(paths[1], paths[2], 'console=ttyS0'), (vms.Disk(paths[3]),)))\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    words = [root, box.boot.kernel, box.boot.initrd, box.disks[0].path]
+    killed = subprocess.run([sys.executable, "-c", code, *words], check=False, timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+    (pid,) = machines_below(root)
+    assert f"killed machine orphan (process {pid})" in vms.clean(root)
+    assert not root.exists()
+    assert vms.clean(root) == []
+
+
+def test_kvm_is_proved_within_its_deadline(land: userland.Userland) -> None:
+    begun = time.monotonic()
+    verdict = accelerators.prove_kvm(land.kernel, land.initramfs, 6.0)
+    assert time.monotonic() - begun < 10
+    assert verdict.reason
+    assert verdict.works == ("a Linux guest ran" in verdict.reason)
