@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class LineReader:
     """A serial port's lines, each with the host's CLOCK_MONOTONIC at its first byte's arrival.
 
-    Reads block; nothing polls. A context manager that closes the socket.
+    Reads block; nothing polls. A line that came while nobody waited is stamped when it is read: so
+    wait for what comes first, first. A context manager that closes the socket.
     """
 
     def __init__(self, path: Path) -> None:

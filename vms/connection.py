@@ -42,6 +42,7 @@ remember_owner = 0
 _LONGEST_ROOT = 60  # what is left of a UNIX socket's 107 bytes goes to names below it. (unix(7))
 _KILL_SECONDS = 10.0
 _PR_SET_CHILD_SUBREAPER = 36
+_REAP_SECONDS = 0.02
 
 
 class Connection:
@@ -60,7 +61,8 @@ class Connection:
     def open(cls, root: Path, uri: str | None = None) -> Iterator[Connection]:
         """Open libvirt: embedded, below `root`, or at `uri`, with only our sockets below `root`.
 
-        Machines that still run when the block ends are destroyed. Raises MachineError.
+        Machines that still run when the block ends are destroyed. A process has one embedded
+        libvirt: another root is refused. Raises MachineError.
         """
         if len(os.fsencode(root)) > _LONGEST_ROOT:
             raise MachineError(f"{root} is too long for sockets below it: choose a shorter path.")
@@ -77,8 +79,6 @@ class Connection:
         connection = cls(handle, root, embedded=embedded)
         try:
             connection.probe()
-            if embedded:
-                _adopt_orphans()
             yield connection
         finally:
             connection.destroy_all()
@@ -107,9 +107,10 @@ class Connection:
             for path in sockets.values():
                 undo.callback(path.unlink, missing_ok=True)
             try:
-                handle = self._connection.createXML(
-                    domain_xml(machine, sockets), libvirt.VIR_DOMAIN_START_PAUSED
-                )
+                with _adopting_orphans():
+                    handle = self._connection.createXML(
+                        domain_xml(machine, sockets), libvirt.VIR_DOMAIN_START_PAUSED
+                    )
                 domain = Domain(machine, handle, sockets, self._pid_file(machine.name))
                 undo.callback(domain.destroy)
                 domain.connect()
@@ -185,12 +186,32 @@ def _event_loop() -> None:
         libvirt.virEventRunDefaultImpl()
 
 
-@functools.cache
-def _adopt_orphans() -> None:
-    """Become the parent of the QEMU processes, which libvirt starts as daemons.
+@contextmanager
+def _adopting_orphans() -> Iterator[None]:
+    """Become the parent of the QEMU that libvirt starts meanwhile, as a daemon.
 
     libvirt waits until a process that it killed is gone, and a zombie is not gone until its parent
-    has reaped it: process 1 of some hosts takes seconds. Those that libvirt's own look at QEMU
-    starts are left to process 1. (prctl(2), PR_SET_CHILD_SUBREAPER)
+    has reaped it: process 1 of some hosts takes seconds. A QEMU that ends at once is reaped here.
+    (prctl(2), PR_SET_CHILD_SUBREAPER)
     """
-    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    prctl = ctypes.CDLL(None).prctl
+    started = threading.Event()
+    reaper = threading.Thread(target=_reap_until, args=(started,), daemon=True)
+    prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    reaper.start()
+    try:
+        yield
+    finally:
+        prctl(_PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+        started.set()
+        reaper.join()
+
+
+def _reap_until(started: threading.Event) -> None:
+    """Reap QEMUs that end before `started`, and nobody else's children. (waitid(2))"""
+    while not started.wait(_REAP_SECONDS):
+        with suppress(ChildProcessError, FileNotFoundError):
+            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            name = Path(f"/proc/{ended.si_pid}/comm").read_text() if ended else ""
+            if ended and name.startswith("qemu-system"):
+                os.waitpid(ended.si_pid, os.WNOHANG)

@@ -35,14 +35,19 @@ def tree() -> Path:
 def root(tmp_path: Path) -> Iterator[Path]:
     """The directory of a test's containers; whatever it made must be gone in the end."""
     mounts = Path("/proc/self/mounts").read_text()
+    ours = children()
     descriptors = set(os.listdir("/proc/self/fd"))  # noqa: PTH208
     yield tmp_path / "c"
     assert not list((tmp_path / "c").glob("*"))
     assert host_cgroups() == []
     assert Path("/proc/self/mounts").read_text() == mounts
     assert set(os.listdir("/proc/self/fd")) == descriptors  # noqa: PTH208
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+    assert children() == ours
+
+
+def children() -> str:
+    """This process's children, the dead that were not reaped among them."""
+    return Path(f"/proc/self/task/{os.getpid()}/children").read_text()
 
 
 def host_cgroups() -> list[Path]:

@@ -32,12 +32,18 @@ def land() -> userland.Userland:
     return userland.build(lambda _: None)
 
 
-@pytest.fixture
-def root() -> Iterator[Path]:
-    """A short path, for the sockets below it; whatever ran there must be gone in the end."""
+@pytest.fixture(scope="module")
+def embedded() -> Iterator[Path]:
+    """Where libvirt is embedded: a process has one such place. A short path, for the sockets."""
     with tempfile.TemporaryDirectory(prefix="tonnage-", dir="/tmp") as path:
-        yield Path(path) / "r"
-        assert machines_below(Path(path)) == []
+        yield Path(path)
+
+
+@pytest.fixture
+def root(embedded: Path) -> Iterator[Path]:
+    """That place; whatever ran there must be gone in the end."""
+    yield embedded / "r"
+    assert machines_below(embedded) == []
 
 
 def machines_below(root: Path) -> list[int]:
@@ -69,6 +75,7 @@ def machine(land: userland.Userland, root: Path, name: str, chipset: Chipset) ->
         ),
         disks=(vms.Disk(disk),),
         channels=("tonnage.events", "tonnage.agent"),
+        network=vms.UserNetwork(),
     )
 
 
@@ -106,8 +113,8 @@ def test_the_traditional_machine_reaches_its_user_space(
         vms.Connection.open(root) as connection,
         connection.start(machine(land, root, "vm", "q35")) as box,
     ):
-        userspace = box.events.wait_for("userspace", deadline())
-        assert box.console.wait_for("first-instruction", deadline()) < userspace
+        first = box.console.wait_for("first-instruction", deadline())
+        assert first < box.events.wait_for("userspace", deadline())
         state = box.agent.run(["systemctl", "is-active", "multi-user.target"], 30)
         assert state.stdout == b"active\n"
         init = box.agent.run(["readlink", "/proc/1/exe"], 30).stdout
@@ -150,7 +157,8 @@ def test_an_address_that_is_none_is_refused(root: Path) -> None:
         pass
 
 
-def test_what_a_killed_process_left_is_cleaned(land: userland.Userland, root: Path) -> None:
+def test_what_a_killed_process_left_is_cleaned(land: userland.Userland, embedded: Path) -> None:
+    root = embedded / "o"
     box = machine(land, root, "orphan", "microvm")
     code = (
         "import os, pathlib, sys, vms\n"
