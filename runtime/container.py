@@ -8,6 +8,7 @@ stays with a container: the payload's parent is whoever called `run`.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
 import select
@@ -104,14 +105,18 @@ class Container:
 
     def kill(self, signal_number: int = signal.SIGKILL) -> None:
         """Send its first process a signal; nothing happens if that has ended."""
+        if self.pidfd < 0:
+            return
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self.pidfd, signal_number)
 
     def delete(self, *, force: bool = False) -> None:
-        """Remove its cgroup and its layer; with `force`, kill it first.
+        """Remove its cgroup and its layer; with `force`, kill it first. Once is enough.
 
         Raises ContainerError if it runs.
         """
+        if self.pidfd < 0:
+            return
         if force:
             self.kill()
             self.wait(_KILL_SECONDS)
@@ -121,6 +126,7 @@ class Container:
         self.cgroup.remove()
         shutil.rmtree(self._directory)
         os.close(self.pidfd)
+        self.pidfd = -1  # the number may come to stand for another container's process
 
     def __enter__(self) -> Self:
         return self
@@ -177,7 +183,7 @@ def _start(
         for namespace in spec.linux.namespaces
         if namespace.type != "cgroup"  # unshared once the child is in its cgroup
     )
-    report, child_end = os.pipe2(os.O_CLOEXEC)
+    report, child_end = _pipe_above_streams()
     with contextlib.ExitStack() as ends:
         ends.callback(os.close, report)
         try:
@@ -251,6 +257,15 @@ def _identity(spec: Spec) -> Iterator[Step]:
         yield Step("set the ambient capabilities", capabilities.set_ambient, (ambient, last))
     if spec.process.no_new_privileges:
         yield Step("forbid new privileges", capabilities.forbid_new_privileges)
+
+
+def _pipe_above_streams() -> tuple[int, int]:
+    """A pipe none of whose ends is 0, 1 or 2, where the container's streams will be put."""
+    low = os.pipe2(os.O_CLOEXEC)
+    reading, writing = (fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 3) for end in low)
+    for end in low:
+        os.close(end)
+    return reading, writing
 
 
 def _ends_within(pidfd: int, seconds: float) -> bool:

@@ -93,6 +93,11 @@ def _mount(mount: Mount, layers: Sequence[Path]) -> Iterator[Step]:
         yield Step(what, mounts.mount, (
             os.fsencode(mount.source) or None, target, os.fsencode(mount.type) or None, flags, data,
         ))  # fmt: skip
+    if flags & mounts.BIND and flags & ~(mounts.BIND | mounts.REC):
+        # mount(2) takes no other flag with MS_BIND: they are set by a second call.
+        yield Step(what, mounts.mount, (
+            None, target, None, (flags & ~mounts.REC) | mounts.REMOUNT,
+        ))  # fmt: skip
     if mount.destination == "/dev":
         yield from _devices()
 

@@ -198,6 +198,7 @@ def check(spec: Spec) -> None:
             raise ContainerError(
                 f"mounts: the destination {mount.destination!r} must be absolute and without `..`."
             )
+    _check_kernel_paths(spec)
     for name, value in (
         ("memory.limit", spec.linux.resources.memory.limit),
         ("cpu.period", spec.linux.resources.cpu.period),
@@ -205,3 +206,24 @@ def check(spec: Spec) -> None:
     ):
         if value is not None and value <= 0 and value != -1:
             raise ContainerError(f"linux.resources.{name} is {value}: it must be above 0, or -1.")
+
+
+def _check_kernel_paths(spec: Spec) -> None:
+    """Refuse paths below /proc, /sys or /dev that would be the image's own, and may be its links.
+
+    (CVE-2025-31133 and its like: what is masked, and by what, must be the kernel's.)
+    """
+    mounted = {mount.destination for mount in spec.mounts if mount.type != "bind"}
+    hidden = [*spec.linux.masked_paths, *spec.linux.readonly_paths]
+    for path in hidden:
+        if not path.startswith(("/proc/", "/sys/")) or ".." in path.split("/"):
+            raise ContainerError(
+                f"linux: only paths of /proc and /sys can be hidden, not {path!r}."
+            )
+    needed = [*(mount.destination for mount in spec.mounts), *hidden]
+    if spec.linux.masked_paths:
+        needed.append("/dev/null")
+    for path in needed:
+        top = "/" + path.split("/")[1]
+        if top in {"/proc", "/sys", "/dev"} and path != top and top not in mounted:
+            raise ContainerError(f"mounts: {path} needs a mount of {top}, which there is not.")

@@ -46,6 +46,8 @@ def test_the_default_passes_and_is_an_oci_document() -> None:
             with_linux(namespaces=[Namespace(type="mount"), Namespace(type="mount")]),
             "names a namespace twice",
         ),
+        (with_linux(masked_paths=["/proc/kcore"]), "needs a mount of /proc"),
+        (with_linux(readonly_paths=["/etc"]), "only paths of /proc and /sys"),
         (limited(memory=Memory(limit=0)), "memory.limit is 0"),
         (limited(cpu=Cpu(period=-5)), "cpu.period is -5"),
         (limited(pids=Pids(limit=0)), "pids.limit is 0"),

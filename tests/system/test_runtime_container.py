@@ -97,7 +97,7 @@ def test_it_is_alone_in_six_namespaces(tree: Path, root: Path) -> None:
     processes = run(tree, root, "echo $$; ls -d /proc/[0-9]*")
     assert processes.text.splitlines()[0] == "1"
     assert "/proc/1" in processes
-    assert f"/proc/{os.getpid()}" not in processes or os.getpid() < 5
+    assert len(processes.text.splitlines()) <= 4  # the shell, ls, and what the shell said
 
 
 def test_the_host_is_out_of_reach(tree: Path, root: Path) -> None:
@@ -150,9 +150,7 @@ def test_a_user_without_privileges_has_none(tree: Path, root: Path) -> None:
         user=runtime.spec.User(uid=1000, gid=1000, additional_gids=[7], umask=0o77),
     )
     said = run(tree, root, "", process=process)
-    assert said.text.split() == ["1000", "1000", "7", "CapEff:", "0" * 16, "0077"] or (
-        "0077" in said and "1000" in said
-    )
+    assert said.text.split() == ["1000", "1000", "7", "CapEff:", "0" * 16, "0077"]
 
 
 def test_the_loopback_interface_is_up(tree: Path, root: Path) -> None:
@@ -200,9 +198,7 @@ def test_ending_it_ends_its_children(tree: Path, root: Path) -> None:
 def test_limits_hold(tree: Path, root: Path) -> None:
     memory = Resources(memory=Memory(limit=32 << 20))
     hungry = "head -c 200m /dev/zero | tail -c 150m >/dev/null; echo $?"
-    assert (
-        "137" in run(tree, root, hungry, memory) or "Killed" in run(tree, root, hungry, memory).text
-    )
+    assert "137" in run(tree, root, hungry, memory)
     forks = run(
         tree,
         root,
@@ -300,6 +296,27 @@ def test_an_image_cannot_lead_a_mount_out(tree: Path, root: Path, tmp_path: Path
     with pytest.raises(runtime.ContainerError, match="/proc is a symbolic link"):
         runtime.Container.run("box", runtime.default_spec(["true"]), [evil, tree], root=root)
     assert list(victim.iterdir()) == []
+
+
+def test_deleting_twice_touches_nobody_else(tree: Path, root: Path) -> None:
+    spec = runtime.default_spec(["sleep", "60"])
+    with runtime.Container.run("box", spec, [tree], root=root) as box:
+        box.delete(force=True)
+        with runtime.Container.run("box-2", spec, [tree], root=root) as other:
+            box.delete(force=True)
+            box.kill()
+            assert not Path(f"/proc/{box.pid}").exists()
+            with pytest.raises(TimeoutError):
+                other.wait(0.1)
+
+
+def test_a_read_only_bind_is_read_only(tree: Path, root: Path, tmp_path: Path) -> None:
+    (tmp_path / "shared").mkdir()
+    spec = runtime.default_spec(["true"])
+    bind = Mount(destination="/mnt", source=str(tmp_path / "shared"), options=["rbind", "ro"])
+    said = run(tree, root, "touch /mnt/x; mount | grep ' /mnt '", mounts=[*spec.mounts, bind])
+    assert "Read-only file system" in said.text
+    assert list((tmp_path / "shared").iterdir()) == []
 
 
 def test_what_a_killed_process_left_is_cleaned(tree: Path, root: Path) -> None:
