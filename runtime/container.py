@@ -22,10 +22,12 @@ from runtime import cgroups, init, rootfs
 from runtime.errors import ContainerError
 from runtime.init import Step
 from runtime.linux import capabilities, clone, process
-from runtime.spec import Spec, check
+from runtime.validation import check
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from runtime.spec import Process, Spec
 
 DEFAULT_ROOT = Path("/run/tonnage")
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_+.-]+")
@@ -73,7 +75,7 @@ class Container:
             raise ContainerError(
                 f"{identifier!r} is no container id: letters, digits and _ + . - are."
             )
-        check(spec)
+        process = check(spec)
         rootfs.check_layers(layers)
         streams = (
             0 if stdin is None else stdin,
@@ -86,7 +88,9 @@ class Container:
             undo.callback(cgroup.remove)
             with contextlib.closing(cgroup):
                 cgroup.limit(spec.linux.resources)
-                steps = list(_steps(spec, layers, directory, streams, cgroup.join_descriptors()))
+                steps = list(
+                    _steps(spec, process, layers, directory, streams, cgroup.join_descriptors())
+                )
                 pid, pidfd = _start(spec, steps, cgroup.clone_descriptor(), undo)
             (directory / "pid").write_text(f"{pid}\n")
             undo.pop_all()
@@ -205,6 +209,7 @@ def _start(
 
 def _steps(
     spec: Spec,
+    wanted: Process,
     layers: Sequence[Path],
     directory: Path,
     streams: tuple[int, int, int],
@@ -223,20 +228,20 @@ def _steps(
         yield Step("bring the loopback interface up", process.bring_loopback_up)
     yield Step("place stdin, stdout and stderr", process.place, (streams,))
     yield Step("close what is inherited", process.close_on_exec_from, (3,))
-    yield from _identity(spec)
-    yield Step(f"enter {spec.process.cwd}", os.chdir, (spec.process.cwd,))
+    yield from _identity(wanted)
+    yield Step(f"enter {wanted.cwd}", os.chdir, (wanted.cwd,))
     # The interpreter ignores these; a program expects them as they come.
     for ignored in (signal.SIGPIPE, signal.SIGXFSZ):
         yield Step("reset signals", signal.signal, (ignored, signal.SIG_DFL))
-    environment = dict(word.partition("=")[::2] for word in spec.process.env)
-    yield Step(f"run {spec.process.args[0]}", os.execvpe, (
-        spec.process.args[0], spec.process.args, environment,
+    environment = dict(word.partition("=")[::2] for word in wanted.env)
+    yield Step(f"run {wanted.args[0]}", os.execvpe, (
+        wanted.args[0], wanted.args, environment,
     ))  # fmt: skip
 
 
-def _identity(spec: Spec) -> Iterator[Step]:
+def _identity(process: Process) -> Iterator[Step]:
     """User and privileges, of which none may be needed by what comes after."""
-    user, wanted = spec.process.user, spec.process.capabilities
+    user, wanted = process.user, process.capabilities
     last = capabilities.last_known()
     if wanted:
         bounding = capabilities.mask(wanted.bounding)
@@ -245,7 +250,7 @@ def _identity(spec: Spec) -> Iterator[Step]:
     yield Step("set the groups", os.setgroups, (user.additional_gids,))
     yield Step("set the group", os.setresgid, (user.gid, user.gid, user.gid))
     yield Step("set the user", os.setresuid, (user.uid, user.uid, user.uid))
-    yield Step("set the umask", os.umask, (user.umask,))
+    yield Step("set the umask", os.umask, (0o022 if user.umask is None else user.umask,))
     if wanted:
         sets = capabilities.ThreadSets(
             capabilities.mask(wanted.effective),
@@ -255,7 +260,7 @@ def _identity(spec: Spec) -> Iterator[Step]:
         yield Step("set the capabilities", sets)
         ambient = capabilities.mask(wanted.ambient)
         yield Step("set the ambient capabilities", capabilities.set_ambient, (ambient, last))
-    if spec.process.no_new_privileges:
+    if process.no_new_privileges:
         yield Step("forbid new privileges", capabilities.forbid_new_privileges)
 
 

@@ -1,229 +1,401 @@
-"""The part of the OCI runtime-spec that a container is started from, as typed structs.
+"""The OCI runtime-spec's configuration as typed structs.
 
-Names are the specification's, in Python's spelling; documents are checked when they are decoded.
-(OCI runtime-spec 1.2, config.md and config-linux.md)
+Names are the specification's, in Python's spelling. What is absent is None, an empty tuple or an
+empty dict. (OCI runtime-spec 1.3, config.md and config-linux.md)
 """
 
 from __future__ import annotations
 
-import msgspec
+from runtime.document import Int32, Int64, Struct, Uint16, Uint32, Uint64
 
-from runtime.errors import ContainerError
-from runtime.linux.clone import FLAGS
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import ClassVar
 
-# Docker's, without CAP_MKNOD: what a container needs of devices is made for it.
-DEFAULT_CAPABILITIES = [
-    "CAP_AUDIT_WRITE", "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL",
-    "CAP_NET_BIND_SERVICE", "CAP_NET_RAW", "CAP_SETFCAP", "CAP_SETGID",
-    "CAP_SETPCAP", "CAP_SETUID", "CAP_SYS_CHROOT",
-]  # fmt: skip
-DEFAULT_ENVIRONMENT = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
-DEFAULT_NAMESPACES = ("pid", "network", "ipc", "uts", "mount", "cgroup")
+VERSION = "1.3.0"
 
 
-class _Struct(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
-    """Every part of a document: frozen, spelt in camel case outside."""
+class IdMapping(Struct):
+    """config-linux.md, "User namespace mappings"."""
+
+    RENAMED: ClassVar[dict[str, str]] = {"container_id": "containerID", "host_id": "hostID"}
+
+    container_id: Uint32
+    host_id: Uint32
+    size: Uint32
 
 
-class User(_Struct, frozen=True):
-    """config.md, "User"."""
+class Box(Struct):
+    """config.md, "Process": a terminal's size in characters."""
 
-    uid: int = 0
-    gid: int = 0
-    umask: int = 0o022
-    additional_gids: list[int] = []
+    height: Uint16
+    width: Uint16
 
 
-class Capabilities(_Struct, frozen=True):
+class User(Struct):
+    """config.md, "POSIX-platform User"."""
+
+    uid: Uint32 = 0
+    gid: Uint32 = 0
+    umask: Uint32 | None = None
+    additional_gids: tuple[Uint32, ...] = ()
+
+
+class Capabilities(Struct):
     """config.md, "Linux Process": the five sets, by name."""
 
-    bounding: list[str] = []
-    effective: list[str] = []
-    permitted: list[str] = []
-    inheritable: list[str] = []
-    ambient: list[str] = []
+    bounding: tuple[str, ...] = ()
+    effective: tuple[str, ...] = ()
+    permitted: tuple[str, ...] = ()
+    inheritable: tuple[str, ...] = ()
+    ambient: tuple[str, ...] = ()
 
 
-class Process(_Struct, frozen=True):
+class Rlimit(Struct):
+    """config.md, "POSIX process"; 2**64 - 1 is without limit."""
+
+    type: str
+    soft: Uint64
+    hard: Uint64
+
+
+class Scheduler(Struct):
+    """config.md, "Linux Process"; runtime, deadline and period in nanoseconds."""
+
+    policy: str
+    nice: Int32 = 0
+    priority: Int32 = 0
+    flags: tuple[str, ...] = ()
+    runtime: Uint64 = 0
+    deadline: Uint64 = 0
+    period: Uint64 = 0
+
+
+class IoPriority(Struct):
+    """config.md, "Linux Process"."""
+
+    RENAMED: ClassVar[dict[str, str]] = {"kind": "class"}
+
+    kind: str
+    priority: Int32
+
+
+class CpuAffinity(Struct):
+    """config.md, "Linux Process": lists of CPUs, such as 0-3,7."""
+
+    initial: str = ""
+    final: str = ""
+
+
+class Process(Struct):
     """config.md, "Process"."""
 
-    args: list[str]
-    cwd: str = "/"
-    env: list[str] = []
+    RENAMED: ClassVar[dict[str, str]] = {"exec_cpu_affinity": "execCPUAffinity"}
+
+    cwd: str
+    args: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
     user: User = User()
+    terminal: bool = False
+    console_size: Box | None = None
     capabilities: Capabilities | None = None
+    rlimits: tuple[Rlimit, ...] = ()
     no_new_privileges: bool = False
+    apparmor_profile: str = ""
+    selinux_label: str = ""
+    oom_score_adj: Int32 | None = None
+    scheduler: Scheduler | None = None
+    io_priority: IoPriority | None = None
+    exec_cpu_affinity: CpuAffinity | None = None
 
 
-class Mount(_Struct, frozen=True):
+class Root(Struct):
+    """config.md, "Root": a path relative to the bundle, or absolute."""
+
+    path: str
+    readonly: bool = False
+
+
+class Mount(Struct):
     """config.md, "Mounts"; `type` and `source` as mount(8) has them."""
 
     destination: str
     type: str = ""
     source: str = ""
-    options: list[str] = []
+    options: tuple[str, ...] = ()
+    uid_mappings: tuple[IdMapping, ...] = ()
+    gid_mappings: tuple[IdMapping, ...] = ()
 
 
-class Namespace(_Struct, frozen=True):
-    """config-linux.md, "Namespaces": a new one of that type."""
+class Hook(Struct):
+    """config.md, "POSIX-platform Hooks"; timeout in seconds."""
+
+    path: str
+    args: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    timeout: Int64 | None = None
+
+
+class Hooks(Struct):
+    """config.md, "POSIX-platform Hooks", in the order of a container's life."""
+
+    prestart: tuple[Hook, ...] = ()
+    create_runtime: tuple[Hook, ...] = ()
+    create_container: tuple[Hook, ...] = ()
+    start_container: tuple[Hook, ...] = ()
+    poststart: tuple[Hook, ...] = ()
+    poststop: tuple[Hook, ...] = ()
+
+
+class Namespace(Struct):
+    """config-linux.md, "Namespaces": a new one, or that of the path."""
 
     type: str
+    path: str = ""
 
 
-class Memory(_Struct, frozen=True):
-    """config-linux.md, "Memory": bytes."""
+class TimeOffset(Struct):
+    """config-linux.md, "Offset for Time Namespace"."""
 
-    limit: int | None = None
-
-
-class Cpu(_Struct, frozen=True):
-    """config-linux.md, "CPU": shares are relative, quota and period in microseconds."""
-
-    shares: int | None = None
-    quota: int | None = None
-    period: int | None = None
+    secs: Int64 = 0
+    nanosecs: Uint32 = 0
 
 
-class Pids(_Struct, frozen=True):
+class Device(Struct):
+    """config-linux.md, "Devices"; `file_mode` is a number as stat(2) has it."""
+
+    type: str
+    path: str
+    major: Int64 = 0
+    minor: Int64 = 0
+    file_mode: Uint32 | None = None
+    uid: Uint32 | None = None
+    gid: Uint32 | None = None
+
+
+class NetDevice(Struct):
+    """config-linux.md, "Network Devices": the name inside."""
+
+    name: str = ""
+
+
+class DeviceRule(Struct):
+    """config-linux.md, "Allowed Device list"; no number is every number."""
+
+    allow: bool
+    type: str = ""
+    major: Int64 | None = None
+    minor: Int64 | None = None
+    access: str = ""
+
+
+class Memory(Struct):
+    """config-linux.md, "Memory": bytes, -1 is without limit."""
+
+    RENAMED: ClassVar[dict[str, str]] = {
+        "kernel_tcp": "kernelTCP",
+        "disable_oom_killer": "disableOOMKiller",
+    }
+
+    limit: Int64 | None = None
+    reservation: Int64 | None = None
+    swap: Int64 | None = None
+    kernel: Int64 | None = None
+    kernel_tcp: Int64 | None = None
+    swappiness: Uint64 | None = None
+    disable_oom_killer: bool | None = None
+    use_hierarchy: bool | None = None
+    check_before_update: bool | None = None
+
+
+class Cpu(Struct):
+    """config-linux.md, "CPU": times in microseconds."""
+
+    shares: Uint64 | None = None
+    quota: Int64 | None = None
+    burst: Uint64 | None = None
+    period: Uint64 | None = None
+    realtime_runtime: Int64 | None = None
+    realtime_period: Uint64 | None = None
+    cpus: str = ""
+    mems: str = ""
+    idle: Int64 | None = None
+
+
+class Pids(Struct):
     """config-linux.md, "PIDs"."""
 
-    limit: int | None = None
+    limit: Int64 | None = None
 
 
-class Resources(_Struct, frozen=True):
+class WeightDevice(Struct):
+    """config-linux.md, "Block IO"."""
+
+    major: Int64
+    minor: Int64
+    weight: Uint16 | None = None
+    leaf_weight: Uint16 | None = None
+
+
+class ThrottleDevice(Struct):
+    """config-linux.md, "Block IO": bytes or operations a second."""
+
+    major: Int64
+    minor: Int64
+    rate: Uint64
+
+
+class BlockIo(Struct):
+    """config-linux.md, "Block IO"."""
+
+    RENAMED: ClassVar[dict[str, str]] = {
+        "throttle_read_iops_device": "throttleReadIOPSDevice",
+        "throttle_write_iops_device": "throttleWriteIOPSDevice",
+    }
+
+    weight: Uint16 | None = None
+    leaf_weight: Uint16 | None = None
+    weight_device: tuple[WeightDevice, ...] = ()
+    throttle_read_bps_device: tuple[ThrottleDevice, ...] = ()
+    throttle_write_bps_device: tuple[ThrottleDevice, ...] = ()
+    throttle_read_iops_device: tuple[ThrottleDevice, ...] = ()
+    throttle_write_iops_device: tuple[ThrottleDevice, ...] = ()
+
+
+class HugepageLimit(Struct):
+    """config-linux.md, "Huge page limits"; `page_size` such as 2MB, limit in bytes."""
+
+    page_size: str
+    limit: Uint64
+
+
+class InterfacePriority(Struct):
+    """config-linux.md, "Network"."""
+
+    name: str
+    priority: Uint32
+
+
+class Network(Struct):
+    """config-linux.md, "Network"."""
+
+    RENAMED: ClassVar[dict[str, str]] = {"class_id": "classID"}
+
+    class_id: Uint32 | None = None
+    priorities: tuple[InterfacePriority, ...] = ()
+
+
+class Rdma(Struct):
+    """config-linux.md, "RDMA"."""
+
+    hca_handles: Uint32 | None = None
+    hca_objects: Uint32 | None = None
+
+
+class Resources(Struct):
     """config-linux.md, "Control groups"."""
 
-    memory: Memory = Memory()
-    cpu: Cpu = Cpu()
-    pids: Pids = Pids()
+    RENAMED: ClassVar[dict[str, str]] = {"block_io": "blockIO"}
+
+    devices: tuple[DeviceRule, ...] = ()
+    memory: Memory | None = None
+    cpu: Cpu | None = None
+    pids: Pids | None = None
+    block_io: BlockIo | None = None
+    hugepage_limits: tuple[HugepageLimit, ...] = ()
+    network: Network | None = None
+    rdma: dict[str, Rdma] = {}  # noqa: RUF012 - a struct is frozen
+    unified: dict[str, str] = {}  # noqa: RUF012
 
 
-class Linux(_Struct, frozen=True):
+class SyscallArg(Struct):
+    """config-linux.md, "Seccomp": a comparison of one argument."""
+
+    index: Uint32
+    value: Uint64
+    op: str
+    value_two: Uint64 = 0
+
+
+class Syscall(Struct):
+    """config-linux.md, "Seccomp": what is done on these calls."""
+
+    names: tuple[str, ...]
+    action: str
+    errno_ret: Uint32 | None = None
+    args: tuple[SyscallArg, ...] = ()
+
+
+class Seccomp(Struct):
+    """config-linux.md, "Seccomp"."""
+
+    default_action: str
+    default_errno_ret: Uint32 | None = None
+    architectures: tuple[str, ...] = ()
+    flags: tuple[str, ...] | None = None
+    listener_path: str = ""
+    listener_metadata: str = ""
+    syscalls: tuple[Syscall, ...] = ()
+
+
+class IntelRdt(Struct):
+    """config-linux.md, "IntelRdt"."""
+
+    RENAMED: ClassVar[dict[str, str]] = {"clos_id": "closID"}
+
+    clos_id: str = ""
+    schemata: tuple[str, ...] = ()
+    l3_cache_schema: str = ""
+    mem_bw_schema: str = ""
+    enable_monitoring: bool = False
+
+
+class MemoryPolicy(Struct):
+    """config-linux.md, "Memory policy"."""
+
+    mode: str
+    nodes: str = ""
+    flags: tuple[str, ...] = ()
+
+
+class Personality(Struct):
+    """config-linux.md, "Personality"."""
+
+    domain: str
+    flags: tuple[str, ...] = ()
+
+
+class Linux(Struct):
     """config-linux.md."""
 
-    namespaces: list[Namespace] = []
+    namespaces: tuple[Namespace, ...] = ()
+    uid_mappings: tuple[IdMapping, ...] = ()
+    gid_mappings: tuple[IdMapping, ...] = ()
+    time_offsets: dict[str, TimeOffset] = {}  # noqa: RUF012
+    sysctl: dict[str, str] = {}  # noqa: RUF012
+    cgroups_path: str = ""
     resources: Resources = Resources()
-    masked_paths: list[str] = []
-    readonly_paths: list[str] = []
+    devices: tuple[Device, ...] = ()
+    net_devices: dict[str, NetDevice] = {}  # noqa: RUF012
+    seccomp: Seccomp | None = None
+    rootfs_propagation: str = ""
+    masked_paths: tuple[str, ...] = ()
+    readonly_paths: tuple[str, ...] = ()
+    mount_label: str = ""
+    intel_rdt: IntelRdt | None = None
+    memory_policy: MemoryPolicy | None = None
+    personality: Personality | None = None
 
 
-class Spec(_Struct, frozen=True):
+class Spec(Struct):
     """config.md: what to run, in what."""
 
-    process: Process
+    oci_version: str = ""
+    process: Process | None = None
+    root: Root | None = None
     hostname: str = ""
-    mounts: list[Mount] = []
+    domainname: str = ""
+    mounts: tuple[Mount, ...] = ()
+    hooks: Hooks = Hooks()
+    annotations: dict[str, str] = {}  # noqa: RUF012
     linux: Linux = Linux()
-
-
-_DEFAULT_MOUNTS = [
-    Mount(destination="/proc", type="proc", source="proc", options=["nosuid", "noexec", "nodev"]),
-    Mount(destination="/dev", type="tmpfs", source="tmpfs",
-          options=["nosuid", "strictatime", "mode=755", "size=65536k"]),
-    Mount(destination="/dev/pts", type="devpts", source="devpts",
-          options=["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"]),
-    Mount(destination="/dev/shm", type="tmpfs", source="shm",
-          options=["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"]),
-    Mount(destination="/dev/mqueue", type="mqueue", source="mqueue",
-          options=["nosuid", "noexec", "nodev"]),
-    Mount(destination="/sys", type="sysfs", source="sysfs",
-          options=["nosuid", "noexec", "nodev", "ro"]),
-    Mount(destination="/sys/fs/cgroup", type="cgroup", source="cgroup",
-          options=["nosuid", "noexec", "nodev", "relatime", "ro"]),
-]  # fmt: skip
-_MASKED_PATHS = [
-    "/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
-    "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware",
-]  # fmt: skip
-_READONLY_PATHS = [
-    "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger",
-]  # fmt: skip
-
-
-def default_spec(
-    args: list[str],
-    env: list[str] | None = None,
-    hostname: str = "tonnage",
-    resources: Resources | None = None,
-) -> Spec:
-    """What docker's defaults are, for these arguments: namespaces, mounts, masks, capabilities.
-
-    `env` holds NAME=VALUE words; without it there is a PATH and nothing else.
-    """
-    return Spec(
-        process=Process(
-            args=args,
-            env=DEFAULT_ENVIRONMENT if env is None else env,
-            capabilities=Capabilities(
-                bounding=DEFAULT_CAPABILITIES,
-                effective=DEFAULT_CAPABILITIES,
-                permitted=DEFAULT_CAPABILITIES,
-            ),
-            no_new_privileges=True,
-        ),
-        hostname=hostname,
-        mounts=_DEFAULT_MOUNTS,
-        linux=Linux(
-            namespaces=[Namespace(type=name) for name in DEFAULT_NAMESPACES],
-            resources=resources or Resources(),
-            masked_paths=_MASKED_PATHS,
-            readonly_paths=_READONLY_PATHS,
-        ),
-    )
-
-
-def check(spec: Spec) -> None:
-    """Refuse what can't be started, before anything is changed.
-
-    Raises ContainerError that names the field.
-    """
-    process = spec.process
-    if not process.args or not process.args[0]:
-        raise ContainerError("process.args is empty: name the program to run.")
-    if not process.cwd.startswith("/"):
-        raise ContainerError(f"process.cwd is {process.cwd!r}: it must be an absolute path.")
-    for word in (*process.args, *process.env, process.cwd, spec.hostname):
-        if "\0" in word:
-            raise ContainerError(f"{word!r} holds a NUL, which no argument of a program can.")
-    for namespace in spec.linux.namespaces:
-        if namespace.type not in FLAGS:
-            raise ContainerError(f"linux.namespaces: there is no namespace {namespace.type!r}.")
-    types = [namespace.type for namespace in spec.linux.namespaces]
-    if len(types) != len(set(types)):
-        raise ContainerError("linux.namespaces names a namespace twice.")
-    if "mount" not in types:
-        raise ContainerError("linux.namespaces has no mount namespace: mounts would be the host's.")
-    for mount in spec.mounts:
-        if not mount.destination.startswith("/") or ".." in mount.destination.split("/"):
-            raise ContainerError(
-                f"mounts: the destination {mount.destination!r} must be absolute and without `..`."
-            )
-    _check_kernel_paths(spec)
-    for name, value in (
-        ("memory.limit", spec.linux.resources.memory.limit),
-        ("cpu.period", spec.linux.resources.cpu.period),
-        ("pids.limit", spec.linux.resources.pids.limit),
-    ):
-        if value is not None and value <= 0 and value != -1:
-            raise ContainerError(f"linux.resources.{name} is {value}: it must be above 0, or -1.")
-
-
-def _check_kernel_paths(spec: Spec) -> None:
-    """Refuse paths below /proc, /sys or /dev that would be the image's own, and may be its links.
-
-    (CVE-2025-31133 and its like: what is masked, and by what, must be the kernel's.)
-    """
-    mounted = {mount.destination for mount in spec.mounts if mount.type != "bind"}
-    hidden = [*spec.linux.masked_paths, *spec.linux.readonly_paths]
-    for path in hidden:
-        if not path.startswith(("/proc/", "/sys/")) or ".." in path.split("/"):
-            raise ContainerError(
-                f"linux: only paths of /proc and /sys can be hidden, not {path!r}."
-            )
-    needed = [*(mount.destination for mount in spec.mounts), *hidden]
-    if spec.linux.masked_paths:
-        needed.append("/dev/null")
-    for path in needed:
-        top = "/" + path.split("/")[1]
-        if top in {"/proc", "/sys", "/dev"} and path != top and top not in mounted:
-            raise ContainerError(f"mounts: {path} needs a mount of {top}, which there is not.")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from runtime.cgroups.cgroup import Cgroup, make, write
 from runtime.errors import ContainerError
+from runtime.spec import Cpu, Memory, Pids
 
 if TYPE_CHECKING:
     from runtime.spec import Resources
@@ -59,7 +60,8 @@ class CgroupV1(Cgroup):
 
     def limit(self, resources: Resources) -> None:
         """Memory, CPU, pids; and devices, of which only the default ones may be used."""
-        memory, cpu, pids = resources.memory, resources.cpu, resources.pids
+        memory, cpu = resources.memory or Memory(), resources.cpu or Cpu()
+        pids = resources.pids or Pids()
         for controller, file, value in (
             ("memory", "memory.limit_in_bytes", memory.limit),
             ("cpu", "cpu.shares", cpu.shares),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from runtime.cgroups.cgroup import Cgroup, make, write
 from runtime.errors import ContainerError
+from runtime.spec import Cpu, Memory, Pids
 
 if TYPE_CHECKING:
     from runtime.spec import Resources
@@ -37,7 +38,8 @@ class CgroupV2(Cgroup):
 
     def limit(self, resources: Resources) -> None:
         """Memory, CPU, pids."""
-        memory, cpu, pids = resources.memory, resources.cpu, resources.pids
+        memory, cpu = resources.memory or Memory(), resources.cpu or Cpu()
+        pids = resources.pids or Pids()
         quota = None
         if cpu.quota is not None or cpu.period is not None:
             allowed = "max" if cpu.quota is None or cpu.quota < 0 else str(cpu.quota)

@@ -5,8 +5,12 @@ from __future__ import annotations
 import ctypes
 import functools
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runtime.linux.libc import LIBC, check
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 NAMES = (
     "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID",
@@ -43,7 +47,7 @@ def last_known() -> int:
     return int(Path("/proc/sys/kernel/cap_last_cap").read_bytes())
 
 
-def mask(names: list[str]) -> int:
+def mask(names: Iterable[str]) -> int:
     """The set as bits; names that no kernel has are left out."""
     return sum(1 << NUMBERS[name] for name in set(names) if name in NUMBERS)
 

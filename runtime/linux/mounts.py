@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+from typing import TYPE_CHECKING
 
 from runtime.linux.libc import LIBC, check
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 RDONLY = 1
 NOSUID = 2
@@ -62,7 +66,7 @@ def pivot_root(new: bytes, old: bytes) -> None:
     check(_pivot_root(new, old), new)
 
 
-def split_options(options: list[str]) -> tuple[int, bytes]:
+def split_options(options: Iterable[str]) -> tuple[int, bytes]:
     """The flags and the data of mount(2) for options as mount(8) spells them."""
     flags, data = 0, []
     for option in options:

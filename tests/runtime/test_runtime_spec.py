@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import msgspec
 import pytest
 
 from runtime import ContainerError, Spec, default_spec
-from runtime.spec import Cpu, Linux, Memory, Mount, Namespace, Pids, Process, Resources, check
+from runtime.document import decode, encode
+from runtime.spec import Cpu, Linux, Memory, Mount, Namespace, Pids, Process, Resources
+from runtime.validation import check
 
 
 def with_linux(**fields: object) -> Spec:
-    namespaces = fields.pop("namespaces", [Namespace(type="mount")])
+    namespaces = fields.pop("namespaces", (Namespace(type="mount"),))
     return Spec(
-        process=Process(args=["true"]),
+        process=Process(cwd="/", args=("true",)),
         linux=Linux(namespaces=namespaces, **fields),  # type: ignore[arg-type]
     )
 
@@ -24,38 +25,38 @@ def limited(**fields: object) -> Spec:
 def test_the_default_passes_and_is_an_oci_document() -> None:
     spec = default_spec(["sh", "-c", "true"])
     check(spec)
-    document = msgspec.to_builtins(spec)
-    assert document["process"]["noNewPrivileges"] is True
-    assert "/proc/kcore" in document["linux"]["maskedPaths"]
-    assert {n["type"] for n in document["linux"]["namespaces"]} == {
+    assert decode(Spec, encode(spec), "config.json") == spec
+    text = encode(spec)
+    assert '"noNewPrivileges":true' in text
+    assert '"/proc/kcore"' in text
+    assert {each.type for each in spec.linux.namespaces} == {
         "pid", "network", "ipc", "uts", "mount", "cgroup",
     }  # fmt: skip
-    assert msgspec.convert(document, Spec) == spec
 
 
 @pytest.mark.parametrize(
     ("spec", "sentence"),
     [
-        (Spec(process=Process(args=[])), "process.args is empty"),
-        (Spec(process=Process(args=[""])), "process.args is empty"),
-        (Spec(process=Process(args=["a"], cwd="b")), "process.cwd"),
-        (Spec(process=Process(args=["a\0b"])), "holds a NUL"),
-        (with_linux(namespaces=[]), "no mount namespace"),
-        (with_linux(namespaces=[Namespace(type="moon")]), "no namespace 'moon'"),
+        (Spec(process=Process(cwd="/")), "process.args is empty"),
+        (Spec(process=Process(cwd="/", args=("",))), "process.args is empty"),
+        (Spec(process=Process(cwd="b", args=("a",))), "process.cwd"),
+        (Spec(process=Process(cwd="/", args=("a\0b",))), "holds a NUL"),
+        (with_linux(namespaces=()), "no mount namespace"),
+        (with_linux(namespaces=(Namespace(type="moon"),)), "no namespace 'moon'"),
         (
-            with_linux(namespaces=[Namespace(type="mount"), Namespace(type="mount")]),
+            with_linux(namespaces=(Namespace(type="mount"), Namespace(type="mount"))),
             "names a namespace twice",
         ),
-        (with_linux(masked_paths=["/proc/kcore"]), "needs a mount of /proc"),
-        (with_linux(readonly_paths=["/etc"]), "only paths of /proc and /sys"),
+        (with_linux(masked_paths=("/proc/kcore",)), "needs a mount of /proc"),
+        (with_linux(readonly_paths=("/etc",)), "only paths of /proc and /sys"),
         (limited(memory=Memory(limit=0)), "memory.limit is 0"),
         (limited(cpu=Cpu(period=-5)), "cpu.period is -5"),
         (limited(pids=Pids(limit=0)), "pids.limit is 0"),
         (
             Spec(
-                process=Process(args=["a"]),
-                mounts=[Mount(destination="/a/../../b")],
-                linux=Linux(namespaces=[Namespace(type="mount")]),
+                process=Process(cwd="/", args=("a",)),
+                mounts=(Mount(destination="/a/../../b"),),
+                linux=Linux(namespaces=(Namespace(type="mount"),)),
             ),
             "without `..`",
         ),

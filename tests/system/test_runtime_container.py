@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
 import pytest
 
 import runtime
@@ -68,7 +67,7 @@ def run(
 ) -> Said:
     """Run a shell script in a container to its end; its exit code and output."""
     spec = runtime.default_spec(["sh", "-c", script], resources=resources)
-    spec = msgspec.structs.replace(spec, **changes)
+    spec = spec.replace(**changes)
     reading, writing = os.pipe2(os.O_CLOEXEC)
     try:
         with runtime.Container.run(
@@ -144,10 +143,9 @@ def test_privileges_are_dockers_defaults(tree: Path, root: Path) -> None:
 
 def test_a_user_without_privileges_has_none(tree: Path, root: Path) -> None:
     spec = runtime.default_spec(["sh", "-c", ""])
-    process = msgspec.structs.replace(
-        spec.process,
-        args=["sh", "-c", "id -u; id -G; grep CapEff /proc/self/status; umask"],
-        user=runtime.spec.User(uid=1000, gid=1000, additional_gids=[7], umask=0o77),
+    process = spec.process.replace(
+        args=("sh", "-c", "id -u; id -G; grep CapEff /proc/self/status; umask"),
+        user=runtime.spec.User(uid=1000, gid=1000, additional_gids=(7,), umask=0o77),
     )
     said = run(tree, root, "", process=process)
     assert said.text.split() == ["1000", "1000", "7", "CapEff:", "0" * 16, "0077"]
@@ -198,7 +196,8 @@ def test_ending_it_ends_its_children(tree: Path, root: Path) -> None:
 def test_limits_hold(tree: Path, root: Path) -> None:
     memory = Resources(memory=Memory(limit=32 << 20))
     hungry = "head -c 200m /dev/zero | tail -c 150m >/dev/null; echo $?"
-    assert "137" in run(tree, root, hungry, memory)
+    starved = run(tree, root, hungry, memory)
+    assert "137" in starved or starved.exit_code == 137  # the kernel may choose the shell itself
     forks = run(
         tree,
         root,
@@ -228,35 +227,30 @@ BAD = {
         "Can't run /etc/passwd: Permission denied",
     ),
     "no such directory": (
-        lambda spec: msgspec.structs.replace(
-            spec, process=msgspec.structs.replace(spec.process, cwd="/no/such")
-        ),
+        lambda spec: spec.replace(process=spec.process.replace(cwd="/no/such")),
         "Can't enter /no/such: No such file or directory",
     ),
     "unmountable": (
-        lambda spec: msgspec.structs.replace(
-            spec, mounts=[*spec.mounts, Mount(destination="/mnt", type="nosuchfs", source="x")]
+        lambda spec: spec.replace(
+            mounts=(*spec.mounts, Mount(destination="/mnt", type="nosuchfs", source="x"))
         ),
         "Can't mount /mnt: No such device",
     ),
     "bad limit": (
-        lambda spec: msgspec.structs.replace(
-            spec,
-            linux=msgspec.structs.replace(
-                spec.linux, resources=Resources(cpu=Cpu(quota=1, period=100_000))
-            ),
+        lambda spec: spec.replace(
+            linux=spec.linux.replace(resources=Resources(cpu=Cpu(quota=1, period=100_000))),
         ),
         "Can't write '1' to",
     ),
     "no such name": (
-        lambda spec: msgspec.structs.replace(spec, hostname="x" * 100),
+        lambda spec: spec.replace(hostname="x" * 100),
         "Can't set the host name: Invalid argument",
     ),
 }
 
 
 def replace_args(spec: Spec, args: list[str]) -> Spec:
-    return msgspec.structs.replace(spec, process=msgspec.structs.replace(spec.process, args=args))
+    return spec.replace(process=spec.process.replace(args=tuple(args)))
 
 
 @pytest.mark.parametrize("case", BAD)
@@ -314,7 +308,7 @@ def test_a_read_only_bind_is_read_only(tree: Path, root: Path, tmp_path: Path) -
     (tmp_path / "shared").mkdir()
     spec = runtime.default_spec(["true"])
     bind = Mount(destination="/mnt", source=str(tmp_path / "shared"), options=["rbind", "ro"])
-    said = run(tree, root, "touch /mnt/x; mount | grep ' /mnt '", mounts=[*spec.mounts, bind])
+    said = run(tree, root, "touch /mnt/x; mount | grep ' /mnt '", mounts=(*spec.mounts, bind))
     assert "Read-only file system" in said.text
     assert list((tmp_path / "shared").iterdir()) == []
 

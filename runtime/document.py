@@ -1,0 +1,301 @@
+"""JSON documents as typed structs, decoded and checked in one step.
+
+A struct is a class whose annotated attributes are its fields; their keys are the same words in
+camel case, but for those that the class spells otherwise in RENAMED. Importing a library for this
+would take longer than starting a container does, so it is done here, without so much as `json` or
+`typing`; a class is looked at when the first document of its kind is decoded.
+"""
+
+from __future__ import annotations
+
+import sys
+from _json import encode_basestring_ascii, make_scanner
+
+from runtime.errors import ContainerError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
+
+    T = TypeVar("T", bound="Struct")
+    Decoder = Callable[[Any], Any]
+else:
+
+    def dataclass_transform(**_):  # noqa: D103
+        return lambda cls: cls
+
+
+# Whole numbers of the widths that the specification names.
+Int32 = int
+Int64 = int
+Uint16 = int
+Uint32 = int
+Uint64 = int
+_RANGES = {
+    "Int32": (-(1 << 31), (1 << 31) - 1),
+    "Int64": (-(1 << 63), (1 << 63) - 1),
+    "Uint16": (0, (1 << 16) - 1),
+    "Uint32": (0, (1 << 32) - 1),
+    "Uint64": (0, (1 << 64) - 1),
+}
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True)
+class Struct:
+    """A document, or a part of one: frozen, made of keyword arguments, equal by its fields."""
+
+    RENAMED: ClassVar[dict[str, str]] = {}
+
+    def __init__(self, **values: Any) -> None:
+        fields = _fields(type(self))
+        for name in values:
+            if name not in fields:
+                raise TypeError(f"{type(self).__name__} has no field {name!r}")
+        for name in fields:
+            if name not in values and not hasattr(type(self), name):
+                raise TypeError(f"{type(self).__name__} wants {name!r}")
+        self.__dict__.update(values)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{type(self).__name__} is frozen")
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and _values(self) == _values(other)
+
+    def __hash__(self) -> int:
+        return hash(encode(self))
+
+    def __repr__(self) -> str:
+        given = ", ".join(f"{name}={value!r}" for name, value in self.__dict__.items())
+        return f"{type(self).__name__}({given})"
+
+    def replace(self, **changes: Any) -> Self:
+        """The same but for these fields."""
+        return type(self)(**{**self.__dict__, **changes})
+
+
+def decode(cls: type[T], text: bytes | str, name: str) -> T:
+    """The struct that a JSON text holds; `name` is the text's, for errors.
+
+    Unknown keys are left out and null is as good as absent. Raises ContainerError that names the
+    field. (OCI config.md, "Extensibility")
+    """
+    return convert(cls, parse(text, name), name)
+
+
+def convert(cls: type[T], value: object, name: str) -> T:
+    """The struct that a parsed document holds. Raises ContainerError that names the field."""
+    try:
+        struct: T = _decoder_of(cls)(value)
+    except _Refused as refused:
+        raise ContainerError(f"{name}: {'.'.join(refused.path) or 'it'} {refused}.") from None
+    return struct
+
+
+def parse(text: bytes | str, name: str) -> object:
+    """The values of a JSON text. Raises ContainerError."""
+    try:
+        characters = text.decode() if isinstance(text, bytes) else text
+        start = len(characters) - len(characters.lstrip(_SPACE))
+        value, end = _scan(characters, start)
+    except StopIteration as error:
+        raise ContainerError(f"{name} is no JSON: no value at character {error.value}.") from None
+    except RecursionError:
+        raise ContainerError(f"{name} is nested too deeply.") from None
+    except ValueError as error:
+        raise ContainerError(f"{name} is no JSON: {error}.") from None
+    if characters[end:].strip(_SPACE):
+        raise ContainerError(f"{name} is no JSON: something follows it at character {end}.")
+    return value
+
+
+def encode(value: object) -> str:
+    """The JSON text of a struct or of plain values, in one line."""
+    if value is None:
+        return "null"
+    if value is True:
+        return "true"
+    if value is False:
+        return "false"
+    if isinstance(value, str):
+        return encode_basestring_ascii(value)
+    if isinstance(value, (int, float)):
+        return repr(value)
+    if isinstance(value, Struct):
+        value = plain(value)
+    if isinstance(value, dict):
+        pairs = (f"{encode_basestring_ascii(key)}:{encode(item)}" for key, item in value.items())
+        return "{" + ",".join(pairs) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ",".join(map(encode, value)) + "]"
+    raise TypeError(f"{type(value).__name__} has no place in a document")
+
+
+def plain(struct: Struct) -> dict[str, object]:
+    """The fields that were given, by their keys in the document."""
+    fields = _fields(type(struct))
+    return {fields[name]: value for name, value in struct.__dict__.items() if value is not None}
+
+
+class _Refused(Exception):
+    """What is wrong with a value, and the path that leads to it."""
+
+    def __init__(self, text: str, *path: str) -> None:
+        super().__init__(text)
+        self.path = list(path)
+
+
+class _ScannerContext:
+    """What json.JSONDecoder tells the scanner in C."""
+
+    strict = True
+    object_hook = object_pairs_hook = None
+    parse_float = float
+    parse_int = int
+
+    @staticmethod
+    def parse_constant(name: str) -> object:
+        raise ValueError(f"{name} is no number")
+
+
+_SPACE = " \t\r\n"
+_scan = make_scanner(_ScannerContext)  # type: ignore[arg-type]  # any object will do
+_known_fields: dict[type[Struct], dict[str, str]] = {}
+_known_decoders: dict[type[Struct], Decoder] = {}
+
+
+def _values(struct: object) -> list[object]:
+    return [getattr(struct, name, None) for name in _fields(type(struct))]
+
+
+def _fields(cls: type[Any]) -> dict[str, str]:
+    """The fields' names and their keys."""
+    if cls not in _known_fields:
+        names = (name for name in cls.__annotations__ if name != "RENAMED")
+        _known_fields[cls] = {name: cls.RENAMED.get(name) or _camel(name) for name in names}
+    return _known_fields[cls]
+
+
+def _camel(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(word.capitalize() for word in others)
+
+
+def _decoder_of(cls: type[Struct]) -> Decoder:
+    if cls not in _known_decoders:
+        _known_decoders[cls] = _struct_decoder(cls)
+    return _known_decoders[cls]
+
+
+def _struct_decoder(cls: type[Struct]) -> Decoder:
+    module = sys.modules[cls.__module__].__dict__
+    by_key = {
+        key: (name, _decoder(cls.__annotations__[name], module))
+        for name, key in _fields(cls).items()
+    }
+    required = [(key, name) for name, key in _fields(cls).items() if not hasattr(cls, name)]
+
+    def decoder(value: object) -> Struct:
+        if type(value) is not dict:
+            raise _Refused(f"must be an object, not {_shown(value)}")
+        struct = cls.__new__(cls)
+        values = struct.__dict__
+        for key, item in value.items():
+            if item is not None and key in by_key:
+                name, decode_field = by_key[key]
+                try:
+                    values[name] = decode_field(item)
+                except _Refused as refused:
+                    refused.path.insert(0, key)
+                    raise
+        for key, name in required:
+            if name not in values:
+                raise _Refused("is missing", key)
+        return struct
+
+    return decoder
+
+
+def _decoder(annotation: str, names: dict[str, Any]) -> Decoder:
+    """What decodes values of a type, as an annotation spells it."""
+    kind = annotation.removesuffix(" | None")
+    if kind in _RANGES:
+        return _whole_number(*_RANGES[kind])
+    if kind == "str":
+        return _string
+    if kind == "bool":
+        return _boolean
+    if kind.startswith("tuple["):
+        return _array(_decoder(kind[len("tuple[") : -len(", ...]")], names))
+    if kind.startswith("dict[str, "):
+        return _object(_decoder(kind[len("dict[str, ") : -1], names))
+    if kind == "object":
+        return lambda value: value
+    return _decoder_of(names[kind])
+
+
+def _whole_number(low: int, high: int) -> Decoder:
+    def decoder(value: object) -> int:
+        if type(value) is not int:
+            raise _Refused(f"must be a whole number, not {_shown(value)}")
+        if not low <= value <= high:
+            raise _Refused(f"is {value}: it must lie between {low} and {high}")
+        return value
+
+    return decoder
+
+
+def _string(value: object) -> str:
+    if type(value) is not str:
+        raise _Refused(f"must be a string, not {_shown(value)}")
+    if "\0" in value:
+        raise _Refused("holds a NUL, which no string of the kernel's can")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise _Refused("holds half a surrogate pair, which is no character") from None
+    return value
+
+
+def _boolean(value: object) -> bool:
+    if type(value) is not bool:
+        raise _Refused(f"must be true or false, not {_shown(value)}")
+    return value
+
+
+def _array(decode_item: Decoder) -> Decoder:
+    def decoder(value: object) -> tuple[Any, ...]:
+        if type(value) is not list:
+            raise _Refused(f"must be an array, not {_shown(value)}")
+        items = []
+        for number, item in enumerate(value):
+            try:
+                items.append(decode_item(item))
+            except _Refused as refused:
+                refused.path.insert(0, str(number))
+                raise
+        return tuple(items)
+
+    return decoder
+
+
+def _object(decode_item: Decoder) -> Decoder:
+    def decoder(value: object) -> dict[str, Any]:
+        if type(value) is not dict:
+            raise _Refused(f"must be an object, not {_shown(value)}")
+        items = {}
+        for key, item in value.items():
+            try:
+                items[_string(key)] = decode_item(item)
+            except _Refused as refused:
+                refused.path.insert(0, key)
+                raise
+        return items
+
+    return decoder
+
+
+def _shown(value: object) -> str:
+    text = encode(value)
+    return text if len(text) <= 40 else text[:37] + "…"
