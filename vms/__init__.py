@@ -1,21 +1,52 @@
 """A libvirt driver: one machine's life, its disks, its kernel, and what is said inside it."""
 
 from vms.boot import LineReader
-from vms.connection import Connection, clean
-from vms.devices import Accelerator, DirectKernel, Disk, Machine, UserNetwork
+from vms.connection import Connection
+from vms.devices import (
+    Accelerator,
+    Balloon,
+    Cpu,
+    DirectKernel,
+    Disk,
+    Firmware,
+    Forward,
+    HostBridge,
+    LibvirtNetwork,
+    Machine,
+    Memory,
+    Rng,
+    Share,
+    Topology,
+    UserNetwork,
+    Vsock,
+    Watchdog,
+)
 from vms.domain import Domain
+from vms.embedded import clean
 from vms.errors import BootTimeout, MachineError
 
 __all__ = [
     "Accelerator",
+    "Balloon",
     "BootTimeout",
     "Connection",
+    "Cpu",
     "DirectKernel",
     "Disk",
     "Domain",
+    "Firmware",
+    "Forward",
+    "HostBridge",
+    "LibvirtNetwork",
     "LineReader",
     "Machine",
     "MachineError",
+    "Memory",
+    "Rng",
+    "Share",
+    "Topology",
     "UserNetwork",
+    "Vsock",
+    "Watchdog",
     "clean",
 ]

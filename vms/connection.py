@@ -1,94 +1,107 @@
 """Which libvirt: its QEMU driver embedded in this process by default, any URI on request.
 
-The embedded driver needs no daemon; what it keeps lies below a root directory of its own. libvirt's
-event loop runs in a thread, one a process. (libvirt, "Embedded QEMU driver", drvqemu.html)
+libvirt's event loop runs in a thread, one a process.
 """
 
 from __future__ import annotations
 
-import ctypes
 import functools
 import os
-import pwd
-import shutil
-import signal
 import threading
-from contextlib import ExitStack, contextmanager, suppress
+import time
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 # What matters comes as an exception. Read once, when the library is loaded.
 os.environ.setdefault("LIBVIRT_LOG_OUTPUTS", "4:file:/dev/null")
 
 import libvirt
 
-from vms.devices import Machine, domain_xml
-from vms.domain import Domain, ended_within
+from vms import accelerators, embedded
+from vms.devices import CONSOLE, NVRAM, Accelerator, LibvirtNetwork, Machine, domain_xml
+from vms.domain import Domain
 from vms.errors import MachineError
+from vms.huge_pages import without_huge_pages
+from vms.libvirt_errors import sentence, told_as
+from vms.orphans import adopting_orphans
+from vms.trust import refuse_unsafe, store_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-_ACCOUNT = "libvirt-qemu"
-_CONFIGURATION = """\
-stdio_handler = "file"
-security_driver = "none"
-user = "root"
-group = "root"
-cgroup_controllers = []
-namespaces = []
-remember_owner = 0
-"""
-_LONGEST_ROOT = 60  # what is left of a UNIX socket's 107 bytes goes to names below it. (unix(7))
-_KILL_SECONDS = 10.0
-_PR_SET_CHILD_SUBREAPER = 36
-_REAP_SECONDS = 0.02
+_REOPEN_SECONDS = 10.0
+_RETRY_SECONDS = 0.2
+# A daemon that says nothing for 5 s, three times, is gone. (virConnectSetKeepAlive)
+_KEEPALIVE = (5, 3)
+_KVM, _VSOCK = Path("/dev/kvm"), Path("/dev/vhost-vsock")
 
 
 class Connection:
     """An open connection to libvirt, and the machines that were started by it."""
 
-    def __init__(self, connection: Any, root: Path, *, embedded: bool) -> None:
-        self._connection = connection
-        self._root = root
-        self._embedded = embedded
-        self._sockets = root / "s"
-        self._sockets.mkdir(exist_ok=True)
+    def __init__(
+        self, root: Path, uri: str | None = None, image_directories: Sequence[Path] = ()
+    ) -> None:
+        self.is_embedded = uri is None
+        self.root = root
+        self._image_directories = tuple(image_directories) or (store_directory(),)
+        self._address = embedded.prepare(root) if uri is None else uri
+        _run_event_loop()
+        self._libvirt = _opened(self._address)
+        self._sockets = root / embedded.SOCKETS
+        self._sockets.mkdir(parents=True, exist_ok=True)
         self._running: dict[str, Domain] = {}
 
     @classmethod
     @contextmanager
-    def open(cls, root: Path, uri: str | None = None) -> Iterator[Connection]:
+    def open(
+        cls, root: Path, uri: str | None = None, image_directories: Sequence[Path] = ()
+    ) -> Iterator[Connection]:
         """Open libvirt: embedded, below `root`, or at `uri`, with only our sockets below `root`.
 
         Machines that still run when the block ends are destroyed. A process has one embedded
-        libvirt: another root is refused. Raises MachineError.
+        libvirt: another root is refused. A disk's backing file is followed only into
+        `image_directories`; without them, into the image store. Raises MachineError.
         """
-        if len(os.fsencode(root)) > _LONGEST_ROOT:
-            raise MachineError(f"{root} is too long for sockets below it: choose a shorter path.")
-        root.mkdir(parents=True, exist_ok=True)
-        embedded = uri is None
-        if embedded:
-            _prepare_embedded(root)
-        _run_event_loop()
-        address = f"qemu:///embed?root={root}" if uri is None else uri
-        try:
-            handle = libvirt.open(address)
-        except libvirt.libvirtError as error:
-            raise MachineError(f"Can't open libvirt at {address}: {error}.") from error
-        connection = cls(handle, root, embedded=embedded)
+        embedded.refuse_long(root)
+        connection = cls(root, uri, image_directories)
         try:
             connection.probe()
             yield connection
         finally:
             connection.destroy_all()
+            connection.close()
+
+    @property
+    def handle(self) -> Any:
+        """libvirt's own connection, opened anew if it was lost. Raises MachineError."""
+        if not self._libvirt.isAlive():
             with suppress(libvirt.libvirtError):
-                handle.close()
+                self._libvirt.close()
+            self._libvirt = _opened(self._address, patience_seconds=_REOPEN_SECONDS)
+        return self._libvirt
+
+    @property
+    def is_local(self) -> bool:
+        """Whether its machines run on this host."""
+        parts = urlsplit(self._address)
+        return not parts.hostname and parts.scheme.rpartition("+")[2] in {"qemu", "unix"}
 
     def probe(self) -> None:
         """Have libvirt look at its QEMU now, so that the first start does not wait for it."""
         with suppress(libvirt.libvirtError):
-            self._connection.getDomainCapabilities(None, "x86_64", "q35", "qemu", 0)
+            self.handle.getDomainCapabilities(None, "x86_64", "q35", "qemu", 0)
+
+    def check(self, machine: Machine) -> None:
+        """Refuse what can't run here, before anything is made. Raises MachineError."""
+        if self.is_local:
+            machine.check()
+            for disk in machine.disks:
+                refuse_unsafe(disk.path, disk.format, self._image_directories)
+        for sentence_ in self._objections(machine):
+            raise MachineError(f"{machine.name}: {sentence_}.")
 
     def start(self, machine: Machine) -> Domain:
         """Start a transient machine: it is gone once it stops.
@@ -96,31 +109,33 @@ class Connection:
         Its ports are connected before its first instruction, so that nothing it says is lost.
         Raises MachineError, and then nothing is left.
         """
-        machine.check()
+        self.check(machine)
         if machine.name in self._running:
             raise MachineError(f"There is a machine {machine.name} already.")
-        sockets = {
+        paths = {
             name: self._sockets / f"{machine.name}.{number}"
-            for number, name in enumerate(("console", *machine.channels))
+            for number, name in enumerate((CONSOLE, *machine.channels, NVRAM))
         }
         with ExitStack() as undo:
-            for path in sockets.values():
+            for path in paths.values():
                 undo.callback(path.unlink, missing_ok=True)
-            try:
-                with _adopting_orphans():
-                    handle = self._connection.createXML(
-                        domain_xml(machine, sockets), libvirt.VIR_DOMAIN_START_PAUSED
-                    )
-                domain = Domain(machine, handle, sockets, self._pid_file(machine.name))
-                undo.callback(domain.destroy)
+            with told_as(f"Can't start {machine.name}"), adopting_orphans():
+                handle = self._create(machine, self.xml(machine, paths))
+            domain = Domain(machine, handle, paths, self._pid_file(machine.name))
+            undo.callback(domain.destroy)
+            with told_as(f"Can't start {machine.name}"):
                 domain.connect()
                 domain.resume()
-            except libvirt.libvirtError as error:
-                raise MachineError(f"libvirt can't start {machine.name}: {error}.") from error
             undo.pop_all()
         self._running[machine.name] = domain
         domain.on_gone = functools.partial(self._running.pop, machine.name, None)
         return domain
+
+    def xml(self, machine: Machine, paths: dict[str, Path]) -> str:
+        """The domain's XML for the host that this connection leads to."""
+        kvm = machine.accelerator is Accelerator.KVM
+        broken = accelerators.broken_features() if kvm and self.is_local else ()
+        return domain_xml(machine, paths, broken)
 
     def running(self) -> list[Domain]:
         """The machines that were started here and not yet destroyed."""
@@ -131,46 +146,52 @@ class Connection:
         for domain in self.running():
             domain.destroy()
 
+    def close(self) -> None:
+        """Close it; machines that run go on, unless libvirt is embedded and its process ends."""
+        with suppress(libvirt.libvirtError):
+            self._libvirt.close()
+
+    def _create(self, machine: Machine, xml: str) -> Any:
+        huge_pages = machine.memory.transparent_huge_pages
+        with nullcontext() if huge_pages else without_huge_pages():
+            return self.handle.createXML(xml, libvirt.VIR_DOMAIN_START_PAUSED)
+
+    def _objections(self, machine: Machine) -> Iterator[str]:
+        if self.is_local and machine.accelerator is Accelerator.KVM and not _KVM.exists():
+            yield "accelerator is kvm, and this host has no /dev/kvm: tcg emulates"
+        if self.is_local and machine.vsock and not _VSOCK.exists():
+            yield f"vsock needs {_VSOCK} on the host: modprobe vhost_vsock"
+        if self.is_embedded and any(isinstance(n, LibvirtNetwork) for n in machine.networks):
+            yield (
+                "networks name one of libvirt's, and the embedded libvirt keeps none: --connect"
+                " qemu:///system does"
+            )
+        if not self.is_embedded and not machine.memory.transparent_huge_pages:
+            yield "memory.transparent_huge_pages can only be switched off with the embedded libvirt"
+
     def _pid_file(self, name: str) -> Path | None:
-        return self._root / "run/qemu" / f"{name}.pid" if self._embedded else None
+        return embedded.pid_file(self.root, name) if self.is_embedded else None
 
 
-def clean(root: Path) -> list[str]:
-    """Kill the machines that a process which is gone left below `root`; remove it.
-
-    A QEMU is known by the pid file there and by the root in its command line. Returns what was
-    done, a line each.
-    """
-    done = []
-    for file in sorted(root.glob("run/qemu/*.pid")):
-        with suppress(OSError, ValueError):
-            pid = int(file.read_text())
-            if os.fsencode(root) in Path(f"/proc/{pid}/cmdline").read_bytes():
-                pidfd = os.pidfd_open(pid)
-                try:
-                    signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-                    ended_within(pidfd, _KILL_SECONDS)
-                finally:
-                    os.close(pidfd)
-                done.append(f"killed machine {file.stem} (process {pid})")
-    if root.is_dir():
-        shutil.rmtree(root)
-        done.append(f"removed {root}")
-    return done
+def default_uri() -> str | None:
+    """What LIBVIRT_DEFAULT_URI names; None is the embedded libvirt."""
+    return os.environ.get("LIBVIRT_DEFAULT_URI") or None
 
 
-def _prepare_embedded(root: Path) -> None:
-    try:
-        pwd.getpwnam(_ACCOUNT)
-    except KeyError as error:
-        raise MachineError(
-            f"libvirt wants an account {_ACCOUNT} on this host: make setup, or adduser --system"
-            f" --group --no-create-home {_ACCOUNT}."
-        ) from error
-    # Where libvirt looks differs between its versions.
-    for path in (root / "etc/qemu.conf", root / "etc/qemu/qemu.conf"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(_CONFIGURATION)
+def _opened(address: str, patience_seconds: float = 0.0) -> Any:
+    """Open libvirt; with patience, wait for a daemon that is being started again."""
+    give_up = time.monotonic() + patience_seconds
+    while True:
+        try:
+            handle = libvirt.open(address)
+        except libvirt.libvirtError as error:
+            if time.monotonic() >= give_up:
+                raise MachineError(sentence(f"Can't open libvirt at {address}", error)) from error
+            time.sleep(_RETRY_SECONDS)
+            continue
+        with suppress(libvirt.libvirtError):  # the embedded one has nobody to keep in touch with
+            handle.setKeepAlive(*_KEEPALIVE)
+        return handle
 
 
 @functools.cache
@@ -184,34 +205,3 @@ def _run_event_loop() -> None:
 def _event_loop() -> None:
     while True:
         libvirt.virEventRunDefaultImpl()
-
-
-@contextmanager
-def _adopting_orphans() -> Iterator[None]:
-    """Become the parent of the QEMU that libvirt starts meanwhile, as a daemon.
-
-    libvirt waits until a process that it killed is gone, and a zombie is not gone until its parent
-    has reaped it: process 1 of some hosts takes seconds. A QEMU that ends at once is reaped here.
-    (prctl(2), PR_SET_CHILD_SUBREAPER)
-    """
-    prctl = ctypes.CDLL(None).prctl
-    started = threading.Event()
-    reaper = threading.Thread(target=_reap_until, args=(started,), daemon=True)
-    prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    reaper.start()
-    try:
-        yield
-    finally:
-        prctl(_PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
-        started.set()
-        reaper.join()
-
-
-def _reap_until(started: threading.Event) -> None:
-    """Reap QEMUs that end before `started`, and nobody else's children. (waitid(2))"""
-    while not started.wait(_REAP_SECONDS):
-        with suppress(ChildProcessError, FileNotFoundError):
-            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-            name = Path(f"/proc/{ended.si_pid}/comm").read_text() if ended else ""
-            if ended and name.startswith("qemu-system"):
-                os.waitpid(ended.si_pid, os.WNOHANG)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from typing import TYPE_CHECKING
 
+from vms import qcow2
 from vms.errors import MachineError
 
 if TYPE_CHECKING:
@@ -27,17 +28,41 @@ def build_disk(tree: Path, destination: Path, size_bytes: int) -> None:
         raw.unlink(missing_ok=True)
 
 
-def clone(base: Path, path: Path) -> None:
+def clone(base: Path, path: Path, size_bytes: int | None = None) -> None:
     """A thin qcow2 clone: it holds what is written to it, and reads the rest from the base.
 
-    Raises MachineError. (qemu-img(1), create)
+    It may be larger than the base, never smaller. Raises MachineError.
     """
     if not base.is_file():
         raise MachineError(f"There is no disk image {base}.")
-    _run(
-        ["qemu-img", "create", "-q", "-f", "qcow2", "-b", str(base), "-F", "qcow2", str(path)],
-        "qemu-utils",
-    )
+    image = qcow2.read(base)
+    if size_bytes is not None and size_bytes < image.virtual_bytes:
+        raise MachineError(f"A clone of {base} can't be smaller than it: {image.virtual_bytes} B.")
+    try:
+        qcow2.write_clone(image, path, size_bytes or image.virtual_bytes)
+    except OSError as error:
+        raise MachineError(f"Can't write {path}: {error.strerror}.") from error
+
+
+def resize(path: Path, size_bytes: int) -> None:
+    """Make a qcow2 image larger. Raises MachineError, also for a smaller size: data would go."""
+    image = qcow2.read(path)
+    if size_bytes < image.virtual_bytes:
+        raise MachineError(f"{path} can only grow: it has {image.virtual_bytes} B.")
+    _run(["qemu-img", "resize", "-q", "-f", "qcow2", str(path), str(size_bytes)], "qemu-utils")
+
+
+def check(path: Path) -> None:
+    """Have QEMU check a qcow2 image's tables and refcounts. Raises MachineError.
+
+    Only for an image that was found to lead nowhere else.
+    """
+    _run(["qemu-img", "check", "-q", "-f", "qcow2", str(path)], "qemu-utils")
+
+
+def convert(source: Path, source_format: str, path: Path) -> None:
+    """A qcow2 image of one in another format. Raises MachineError."""
+    _run(_convert(source, path, "-f", source_format), "qemu-utils")
 
 
 def compress(base: Path, path: Path) -> None:

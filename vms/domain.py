@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from vms.devices import Machine
+    from vms.devices import Forward, Machine
 
 EVENTS, AGENT = "tonnage.events", "tonnage.agent"
 _KILL_SECONDS = 10.0
@@ -70,9 +70,9 @@ class Domain:
             self.events = self._connections.enter_context(LineReader(self._sockets[EVENTS]))
         if AGENT in self._sockets:
             self.agent = self._connections.enter_context(Agent(self._sockets[AGENT]))
-        network = self.machine.network
-        for here, there in network.forwards.items() if network else ():
-            self._forward(here, there)
+        for card, network in self.machine.forwards():
+            for forward in network.forwards:
+                self._forward(card, forward)
 
     def resume(self) -> None:
         """Let its CPUs run. Raises libvirtError."""
@@ -113,15 +113,19 @@ class Domain:
             finally:
                 os.close(pidfd)
 
-    def _forward(self, here: int, there: int) -> None:
+    def _forward(self, card: int, forward: Forward) -> None:
         # libvirt knows port forwards of passt alone; the user-mode network has them by its monitor.
         said = libvirt_qemu.qemuMonitorCommand(
             self._handle,
-            f"hostfwd_add hostnet0 tcp:127.0.0.1:{here}-:{there}",
+            f"hostfwd_add hostnet{card} {forward.protocol}:{forward.address}:{forward.host}"
+            f"-:{forward.guest}",
             libvirt_qemu.VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP,
         )
         if said.strip():
-            raise MachineError(f"Can't forward port {here} to {self.name}: {said.strip()}.")
+            raise MachineError(
+                f"Can't forward port {forward.host} of {forward.address} to {self.name}: it is in"
+                " use, or not to be had; choose another one."
+            )
 
 
 def ended_within(pidfd: int, seconds: float) -> bool:

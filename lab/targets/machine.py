@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import vms
 from lab.errors import LabError, StartFailed
 from lab.targets.base import PORT, Completed, Instance, Kind, Milestone, Target
-from lab.userland import allocated_bytes
+from lab.userland import allocated_bytes, cache_directory
 from vms import accelerators, disks
 
 if TYPE_CHECKING:
@@ -128,7 +128,10 @@ class Machine(Target):
         emulated = self.settings.accelerator == "tcg"
         self._tsc_khz = accelerators.tsc_khz() if emulated else 0
         self.connection = self.resources.enter_context(
-            vms.Connection.open(root=self.settings.scratch / f"l-{self.name}")
+            vms.Connection.open(
+                root=self.settings.scratch / f"l-{self.name}",
+                image_directories=(cache_directory(),),
+            )
         )
 
     def start(self) -> MachineInstance:
@@ -151,7 +154,7 @@ class Machine(Target):
             boot=vms.DirectKernel(userland.kernel, userland.initramfs, words),
             disks=(vms.Disk(disk),),
             channels=("tonnage.events", "tonnage.agent"),
-            network=vms.UserNetwork(forwards={port: PORT}),
+            networks=(vms.UserNetwork((vms.Forward(port, PORT),)),),
         )
         return MachineInstance(self, machine, t0_ns, disk, port)
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.root
 BOOT_SECONDS = 60.0
+IMAGES = (userland.cache_directory(),)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +76,7 @@ def machine(land: userland.Userland, root: Path, name: str, chipset: Chipset) ->
         ),
         disks=(vms.Disk(disk),),
         channels=("tonnage.events", "tonnage.agent"),
-        network=vms.UserNetwork(),
+        networks=(vms.UserNetwork(),),
     )
 
 
@@ -84,7 +85,7 @@ def deadline() -> int:
 
 
 def test_two_microvms_start_answer_and_are_gone(land: userland.Userland, root: Path) -> None:
-    with vms.Connection.open(root) as connection:
+    with vms.Connection.open(root, image_directories=IMAGES) as connection:
         boxes = [connection.start(machine(land, root, name, "microvm")) for name in ("one", "two")]
         for box in boxes:
             first = box.console.wait_for("first-instruction", deadline())
@@ -110,7 +111,7 @@ def test_the_traditional_machine_reaches_its_user_space(
     land: userland.Userland, root: Path
 ) -> None:
     with (
-        vms.Connection.open(root) as connection,
+        vms.Connection.open(root, image_directories=IMAGES) as connection,
         connection.start(machine(land, root, "vm", "q35")) as box,
     ):
         first = box.console.wait_for("first-instruction", deadline())
@@ -123,7 +124,7 @@ def test_the_traditional_machine_reaches_its_user_space(
 
 def test_a_guest_that_says_nothing_is_given_up(land: userland.Userland, root: Path) -> None:
     with (
-        vms.Connection.open(root) as connection,
+        vms.Connection.open(root, image_directories=IMAGES) as connection,
         connection.start(machine(land, root, "mute", "microvm")) as box,
     ):
         with pytest.raises(vms.BootTimeout):
@@ -132,13 +133,13 @@ def test_a_guest_that_says_nothing_is_given_up(land: userland.Userland, root: Pa
     assert not Path(f"/proc/{pid}").exists()
 
 
-def test_what_libvirt_refuses_is_one_sentence_and_leaves_nothing(
+def test_what_is_no_image_is_one_sentence_and_leaves_nothing(
     land: userland.Userland, root: Path
 ) -> None:
-    with vms.Connection.open(root) as connection:
+    with vms.Connection.open(root, image_directories=IMAGES) as connection:
         bad = machine(land, root, "bad", "microvm")
         bad.disks[0].path.write_bytes(b"no image")
-        with pytest.raises(vms.MachineError, match="libvirt can't start bad"):
+        with pytest.raises(vms.MachineError, match=r"bad\.qcow2 is no qcow2 image"):
             connection.start(bad)
         assert connection.running() == []
         assert list((root / "s").iterdir()) == []
@@ -164,12 +165,12 @@ def test_what_a_killed_process_left_is_cleaned(land: userland.Userland, embedded
         "import os, pathlib, sys, vms\n"
         "from vms import *\n"
         "paths = [pathlib.Path(word) for word in sys.argv[1:]]\n"
-        "with vms.Connection.open(paths[0]) as connection:\n"
+        "with vms.Connection.open(paths[0], None, paths[4:]) as connection:\n"
         "    connection.start(vms.Machine('orphan', 1, 256, vms.Accelerator.TCG, 'microvm',\n"
         "        vms.DirectKernel(paths[1], paths[2], 'console=ttyS0'), (vms.Disk(paths[3]),)))\n"
         "    os.kill(os.getpid(), 9)\n"
     )
-    words = [root, box.boot.kernel, box.boot.initrd, box.disks[0].path]
+    words = [root, box.boot.kernel, box.boot.initrd, box.disks[0].path, *IMAGES]
     killed = subprocess.run([sys.executable, "-c", code, *words], check=False, timeout=60)
     assert killed.returncode == -signal.SIGKILL
     (pid,) = machines_below(root)

@@ -1,0 +1,37 @@
+"""What goes in and out as bytes: the console, and virtio-serial channels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+from xml.etree import ElementTree as ET
+
+from vms.elements import element
+from vms.fields import Like
+
+ChannelName = Annotated[str, Like(r"[A-Za-z0-9_.-]+", "letters, digits, _ . -")]
+
+
+def console(listens: Path | None) -> ET.Element:
+    """The first UART: a socket, or a terminal that libvirt opens to who asks it."""
+    return element(
+        "serial",
+        _source(listens),
+        element("target", type="isa-serial", port=0),
+        type="unix" if listens else "pty",
+    )
+
+
+def channel(name: str, listens: Path | None) -> ET.Element:
+    """A virtio-serial port of that name, on a socket; without a path libvirt names one."""
+    source = _source(listens)
+    return element(
+        "channel",
+        source if source is not None else element("source", mode="bind"),
+        element("target", type="virtio", name=name),
+        type="unix",
+    )
+
+
+def _source(listens: Path | None) -> ET.Element | None:
+    return element("source", mode="bind", path=listens) if listens else None

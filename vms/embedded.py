@@ -1,0 +1,147 @@
+"""libvirt's QEMU driver embedded in this process: no daemon, a root directory of its own.
+
+One process has one such root, and one root one process: it holds a lock on the directory for as
+long as it lives, by which others tell what a dead one has left. (libvirt, "Embedded QEMU driver",
+drvqemu.html; flock(2))
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pwd
+import shutil
+import signal
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vms.domain import ended_within
+from vms.errors import MachineError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_ACCOUNT = "libvirt-qemu"
+_CONFIGURATION = """\
+stdio_handler = "file"
+security_driver = "none"
+user = "root"
+group = "root"
+cgroup_controllers = []
+namespaces = []
+remember_owner = 0
+"""
+_LONGEST_ROOT = 60  # what is left of a UNIX socket's 107 bytes goes to names below it. (unix(7))
+_KILL_SECONDS = 10.0
+SOCKETS = "s"
+
+_held: dict[Path, int] = {}  # the roots of this process, by the descriptor that is locked
+
+
+def prepare(root: Path) -> str:
+    """Make the root ready, and this process its owner; the address to open.
+
+    What a dead owner has left running there is killed first. Raises MachineError if the root is
+    another process's, or the host lacks what libvirt needs.
+    """
+    refuse_long(root)
+    _require_account()
+    root.mkdir(parents=True, exist_ok=True)
+    if root not in _held:
+        held = _lock(root)
+        if held is None:
+            raise MachineError(f"Another process has its machines below {root}: choose another.")
+        _held[root] = held
+        _sweep(root)
+    # Where libvirt looks differs between its versions.
+    for path in (root / "etc/qemu.conf", root / "etc/qemu/qemu.conf"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(_CONFIGURATION)
+    return f"qemu:///embed?root={root}"
+
+
+def refuse_long(root: Path) -> None:
+    """Raise MachineError if sockets below the root would have too long a name."""
+    if len(os.fsencode(root)) > _LONGEST_ROOT:
+        raise MachineError(f"{root} is too long for sockets below it: choose a shorter path.")
+
+
+def is_owned(root: Path) -> bool:
+    """Whether a living process has its machines there."""
+    with _claimed(root) as claimed:
+        return root.is_dir() and not claimed
+
+
+def clean(root: Path) -> list[str]:
+    """Kill the machines that a process which is gone left below `root`; remove it.
+
+    A QEMU is known by the pid file there and by the root in its command line. What a living
+    process owns is left alone. Returns what was done, a line each.
+    """
+    with _claimed(root) as claimed:
+        if not claimed:
+            return []
+        done = _sweep(root)
+        shutil.rmtree(root)
+        return [*done, f"removed {root}"]
+
+
+def pid_file(root: Path, name: str) -> Path:
+    """Where libvirt writes which process a machine's QEMU is."""
+    return root / "run/qemu" / f"{name}.pid"
+
+
+def _sweep(root: Path) -> list[str]:
+    """Kill what still runs there and remove what is only of use while it runs."""
+    done = []
+    for file in sorted(root.glob("run/qemu/*.pid")):
+        with suppress(OSError, ValueError):
+            pid = int(file.read_text())
+            if os.fsencode(root) in Path(f"/proc/{pid}/cmdline").read_bytes():
+                pidfd = os.pidfd_open(pid)
+                try:
+                    signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+                    ended_within(pidfd, _KILL_SECONDS)
+                finally:
+                    os.close(pidfd)
+                done.append(f"killed machine {file.stem} (process {pid})")
+    for left in (root / "run", root / SOCKETS, *root.glob("lib/qemu/domain-*")):
+        shutil.rmtree(left, ignore_errors=True)
+    return done
+
+
+def _lock(root: Path) -> int | None:
+    """A locked descriptor of the directory, or None if another one has it."""
+    while True:
+        held = os.open(root, os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if root.is_dir() and os.path.samestat(os.fstat(held), root.stat()):
+                return held
+        except BlockingIOError:
+            os.close(held)
+            return None
+        os.close(held)  # it was removed between the two calls
+        root.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def _claimed(root: Path) -> Iterator[bool]:
+    """Whether the directory is there and nobody's; while the block runs it is this process's."""
+    held = _lock(root) if root.is_dir() else None
+    try:
+        yield held is not None
+    finally:
+        if held is not None:
+            os.close(held)
+
+
+def _require_account() -> None:
+    try:
+        pwd.getpwnam(_ACCOUNT)
+    except KeyError as error:
+        raise MachineError(
+            f"libvirt wants an account {_ACCOUNT} on this host: make setup, or adduser --system"
+            f" --group --no-create-home {_ACCOUNT}."
+        ) from error

@@ -1,0 +1,158 @@
+"""qcow2 files, read by ourselves before QEMU opens them, and thin clones, written by ourselves.
+
+An image names other files that QEMU then opens: a backing file, a data file. So what comes from
+elsewhere is looked at first. (QEMU, docs/interop/qcow2.txt)
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from array import array
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING
+
+from vms.errors import MachineError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+MAGIC = b"QFI\xfb"
+# magic, version; backing file's offset and length; cluster bits, size, encryption; entries of the
+# first table and its offset; refcount table's offset and clusters; snapshots and their offset.
+_VERSION_2 = struct.Struct(">4sIQIIQIIQQIIQ")
+# Features: incompatible, compatible, autoclear; refcount order, header's length.
+_VERSION_3 = struct.Struct(">QQQII")
+_EXTENSION = struct.Struct(">II")
+_END, _BACKING_FORMAT, _DATA_FILE = 0, 0xE2792ACA, 0x44415441
+_CORRUPT, _EXTERNAL_DATA, _WIDE_ENTRIES = 1 << 1, 1 << 2, 1 << 4
+_OFFSET = 0x00FFFFFFFFFFFE00
+_COMPRESSED = 1 << 62
+_LONGEST_NAME = 1023
+_LARGEST_TABLE = 32 << 20
+
+_CLUSTER_BITS = 16
+_CLUSTER = 1 << _CLUSTER_BITS
+_REFCOUNT_ORDER = 4  # 16 bits each
+_REFCOUNTS = struct.Struct(">H")
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """What an image's header says. `backing` and its format are None without a backing file."""
+
+    path: Path
+    virtual_bytes: int
+    backing: str | None
+    backing_format: str | None
+    data_file: str | None
+
+
+def read(path: Path) -> Image:
+    """An image's header, and whether all that its tables lead to is in the file.
+
+    Raises MachineError for what is no qcow2 image, is marked corrupt or was cut off.
+    """
+    try:
+        with path.open("rb") as file:
+            return _Reader(path, file).image()
+    except OSError as error:
+        raise MachineError(f"Can't read {path}: {error.strerror}.") from error
+    except struct.error as error:
+        raise MachineError(f"{path} is cut off: fetch or copy it again.") from error
+
+
+def write_clone(base: Image, path: Path, virtual_bytes: int) -> None:
+    """A new image that reads from the base what was not yet written to it: 256 KiB, nearly empty.
+
+    Four clusters: the header with the base's name, the refcounts' table, its one block, the first
+    table; a disk of more than 4 TiB needs more than one for that. Raises OSError.
+    """
+    name = os.fsencode(base.path.absolute())
+    entries = -(-virtual_bytes // (_CLUSTER * _CLUSTER // 8))
+    table_clusters = max(1, -(-entries * 8 // _CLUSTER))
+    extension = b"qcow2".ljust(8, b"\0")
+    head_bytes = _VERSION_2.size + _VERSION_3.size
+    extensions = _EXTENSION.pack(_BACKING_FORMAT, 5) + extension + _EXTENSION.pack(_END, 0)
+    header = _VERSION_2.pack(
+        MAGIC, 3, head_bytes + len(extensions), len(name), _CLUSTER_BITS, virtual_bytes, 0,
+        entries, 3 * _CLUSTER, _CLUSTER, 1, 0, 0,
+    ) + _VERSION_3.pack(0, 0, 0, _REFCOUNT_ORDER, head_bytes)  # fmt: skip
+    with path.open("xb") as file:
+        file.write(header + extensions + name)
+        file.seek(_CLUSTER)
+        file.write((2 * _CLUSTER).to_bytes(8, "big"))
+        file.seek(2 * _CLUSTER)
+        file.write(_REFCOUNTS.pack(1) * (3 + table_clusters))
+        file.truncate((3 + table_clusters) * _CLUSTER)
+
+
+class _Reader:
+    def __init__(self, path: Path, file: IO[bytes]) -> None:
+        self._path = path
+        self._file = file
+        self._bytes = os.fstat(file.fileno()).st_size
+
+    def image(self) -> Image:
+        magic = self._at(0, 4)
+        if magic != MAGIC:
+            raise MachineError(
+                f"{self._path} is no qcow2 image: name its format, or convert it with qemu-img."
+            )
+        (
+            _, version, name_at, name_bytes, cluster_bits, virtual_bytes, _, entries, table_at, *_,
+        ) = _VERSION_2.unpack(self._at(0, _VERSION_2.size))  # fmt: skip
+        if version not in {2, 3} or not 9 <= cluster_bits <= 21 or name_bytes > _LONGEST_NAME:
+            raise MachineError(f"{self._path} has a header that is none of qcow2's: it is corrupt.")
+        features, end = 0, _VERSION_2.size
+        if version == 3:
+            features, _, _, _, end = _VERSION_3.unpack(self._at(end, _VERSION_3.size))
+        if features & _CORRUPT:
+            raise MachineError(
+                f"{self._path} is marked corrupt: qemu-img check -r all may repair it."
+            )
+        extensions = dict(self._extensions(end)) if version == 3 or end < name_at else {}
+        self._refuse_cut_off(table_at, entries, cluster_bits, wide=features & _WIDE_ENTRIES)
+        data_file = extensions.get(_DATA_FILE)
+        if data_file is None and features & _EXTERNAL_DATA:
+            data_file = "?"
+        return Image(
+            self._path,
+            virtual_bytes,
+            os.fsdecode(self._at(name_at, name_bytes)) if name_at else None,
+            extensions.get(_BACKING_FORMAT),
+            data_file,
+        )
+
+    def _extensions(self, at: int) -> Iterator[tuple[int, str]]:
+        while True:
+            kind, length = _EXTENSION.unpack(self._at(at, _EXTENSION.size))
+            if kind == _END:
+                return
+            yield kind, os.fsdecode(self._at(at + _EXTENSION.size, length))
+            at += _EXTENSION.size + (length + 7) // 8 * 8
+
+    def _refuse_cut_off(self, at: int, entries: int, cluster_bits: int, *, wide: int) -> None:
+        """Follow both tables: what they lead to must be in the file."""
+        if entries * 8 > _LARGEST_TABLE:
+            raise MachineError(f"{self._path} has a header that is none of qcow2's: it is corrupt.")
+        compressed = (1 << (62 - (cluster_bits - 8))) - 1
+        for entry in self._table(at, entries):
+            second = entry & _OFFSET
+            table = self._table(second, (1 << cluster_bits) // 8) if second else ()
+            for place in table[::2] if wide else table:
+                if place & (compressed if place & _COMPRESSED else _OFFSET) >= self._bytes:
+                    raise struct.error
+
+    def _table(self, at: int, entries: int) -> array[int]:
+        table = array("Q", self._at(at, entries * 8))
+        table.byteswap()
+        return table
+
+    def _at(self, offset: int, length: int) -> bytes:
+        self._file.seek(offset)
+        data = self._file.read(length)
+        if len(data) < length:
+            raise struct.error
+        return data
