@@ -10,7 +10,7 @@ STAMP := .venv/.set-up
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages peers table doctor test lint types unit system clean-host
+.PHONY: help setup packages peers table doctor test lint types unit system conformance clean-host
 
 help: ## what can be made
 	@sed -nE 's/^([a-z-]+):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -54,11 +54,16 @@ types: setup ## mypy --strict
 	@$(BIN)/mypy
 
 unit: setup ## the tests that need neither root nor network
-	@$(BIN)/pytest --ignore=tests/system $(ARGS)
+	@$(BIN)/pytest --ignore=tests/system --ignore=tests/oci $(ARGS)
 
 system: setup ## the tests on real containers and machines; need root
-	@if [ "$$(id -u)" = 0 ]; then $(BIN)/pytest tests/system $(ARGS); \
-	else echo "tests/system is skipped: it needs root (sudo make test)"; fi
+	@if [ "$$(id -u)" = 0 ]; then $(BIN)/pytest tests/system tests/oci $(ARGS); \
+	else echo "tests/system and tests/oci are skipped: they need root (sudo make test)"; fi
+
+conformance: setup ## an OCI runtime (RUNTIME=…, else ours) against the specification
+	@$(SUDO) env TONNAGE_OCI_RUNTIME='$(RUNTIME)' $(BIN)/pytest tests/oci $(ARGS); suite=$$?; \
+	  $(SUDO) env RUNTIME_TOOLS='$(RUNTIME_TOOLS)' PATH="$$PATH" \
+	  $(BIN)/python tests/oci/validation.py $(if $(RUNTIME),--runtime '$(RUNTIME)') && exit $$suite
 
 clean-host: setup ## remove what killed runs have left
 	@$(SUDO) $(BIN)/tonnage clean

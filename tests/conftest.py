@@ -1,4 +1,4 @@
-"""Tests under tests/system need root and are skipped, with that reason, without it."""
+"""tests/system and tests/oci need root; without it they are skipped, with that reason."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-SYSTEM = Path(__file__).parent / "system"
+ROOTED = tuple(Path(__file__).parent / name for name in ("system", "oci"))
 
 
 def pytest_configure() -> None:
@@ -18,7 +18,7 @@ def pytest_configure() -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if SYSTEM in item.path.parents:
+        if any(path in item.path.parents for path in ROOTED):
             item.add_marker("root")
         if os.geteuid() != 0 and item.get_closest_marker("root"):
             item.add_marker(pytest.mark.skip(reason="needs root"))

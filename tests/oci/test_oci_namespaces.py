@@ -1,0 +1,166 @@
+"""config-linux.md, "Namespaces", "Offset for Time Namespace" and "Network Devices"."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from driver import namespace_of, waited_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from driver import Bundle
+
+# The type in config.json: unshare(1)'s option and the file in /proc/PID/ns.
+JOINABLE = {
+    "network": ("--net", "net"), "ipc": ("--ipc", "ipc"), "uts": ("--uts", "uts"),
+    "cgroup": ("--cgroup", "cgroup"),
+}  # fmt: skip
+
+
+@contextmanager
+def holding(option: str) -> Iterator[int]:
+    """A process in a new namespace of that kind."""
+    with subprocess.Popen(
+        ["unshare", option, "sh", "-c", "echo made; exec sleep 60"], stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"made\n"
+        yield process.pid
+        process.kill()
+
+
+@pytest.mark.parametrize("kind", JOINABLE)
+def test_a_namespace_by_path_is_joined(bundle: Bundle, kind: str) -> None:
+    """Namespaces: the container process MUST be placed in the namespace of that path."""
+    option, name = JOINABLE[kind]
+    with holding(option) as pid:
+        bundle.namespace(kind, f"/proc/{pid}/ns/{name}")
+        expected = namespace_of(pid, name)
+        del bundle.config["hostname"]
+        assert bundle.report()["namespaces"][name] == expected
+
+
+def test_a_pid_namespace_by_path_is_joined(bundle: Bundle) -> None:
+    """Namespaces: the same for a PID namespace, whose first process is another's."""
+    with subprocess.Popen(
+        ["unshare", "--pid", "--fork", "sh", "-c", "echo made; exec sleep 60"],
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout
+        process.stdout.readline()
+        inner = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[0]
+        bundle.namespace("pid", f"/proc/{inner}/ns/pid")
+        report = bundle.report()
+        assert report["namespaces"]["pid"] == namespace_of(inner, "pid")
+        assert report["pid"] > 1
+        subprocess.run(["kill", "-9", inner], check=True)
+
+
+@pytest.mark.parametrize("kind", ["network", "ipc", "uts", "pid"])
+def test_a_namespace_that_is_not_named_is_inherited(bundle: Bundle, kind: str) -> None:
+    """Namespaces: a type that is not specified MUST be the runtime's own."""
+    bundle.without_namespace(kind)
+    bundle.config.pop("hostname")
+    name = {"network": "net"}.get(kind, kind)
+    bundle.config["mounts"] = [
+        each for each in bundle.config["mounts"] if each["destination"] != "/sys"
+    ]  # sysfs can't be mounted of another's network namespace
+    found = bundle.report()["namespaces"][name]
+    assert found == namespace_of("self", name)
+
+
+def test_a_cgroup_namespace_begins_at_the_containers_cgroup(bundle: Bundle) -> None:
+    """Namespaces: the container has an isolated view of the cgroup hierarchy."""
+    bundle.namespace("cgroup")
+    assert set(bundle.report()["cgroups"].values()) == {"/"}
+
+
+def test_time_offsets(bundle: Bundle) -> None:
+    """Offset for Time Namespace: of the clocks, in seconds and nanoseconds."""
+    bundle.namespace("time")
+    bundle.linux["timeOffsets"] = {
+        "boottime": {"secs": 604800}, "monotonic": {"secs": 100, "nanosecs": 5},
+    }  # fmt: skip
+    report = bundle.report()
+    offsets = [line.split() for line in report["time_offsets"].splitlines()]
+    assert sorted(offsets) == [["boottime", "604800", "0"], ["monotonic", "100", "5"]]
+    assert report["boot_seconds"] > 604800
+
+
+def test_a_container_shares_the_network_of_another(bundle: Bundle) -> None:
+    """Namespaces: several containers in one network, as pods are."""
+    bundle.running()
+    pid = bundle.state()["pid"]
+    second = bundle.runtime.bundle()
+    second.namespace("network", f"/proc/{pid}/ns/net")
+    second.namespace("ipc", f"/proc/{pid}/ns/ipc")
+    namespaces = second.report()["namespaces"]
+    assert namespaces["net"] == namespace_of(pid, "net")
+    assert namespaces["ipc"] == namespace_of(pid, "ipc")
+    assert namespaces["uts"] != namespace_of(pid, "uts")
+
+
+# Network devices.
+
+
+@pytest.fixture
+def device() -> Iterator[str]:
+    """A network device of the host's, with an address; it goes with the namespace it is in."""
+    name = f"tn{os.getpid()}"
+    subprocess.run(
+        ["ip", "link", "add", name, "type", "veth", "peer", "name", f"{name}p"], check=True
+    )
+    subprocess.run(["ip", "link", "set", name, "mtu", "1400"], check=True)
+    subprocess.run(["ip", "address", "add", "192.0.2.7/24", "dev", name], check=True)
+    yield name
+    subprocess.run(["ip", "link", "delete", f"{name}p"], check=False, capture_output=True)
+
+
+def inside(bundle: Bundle, *words: str) -> str:
+    """What ip(8) of the host says in the container's network namespace."""
+    pid = bundle.state()["pid"]
+    return subprocess.run(
+        ["nsenter", f"--net=/proc/{pid}/ns/net", "ip", *words],
+        capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+
+
+def test_a_network_device_is_moved_and_up(bundle: Bundle, device: str) -> None:
+    """Network Devices: MUST be available in the container, and set up; its attributes are kept.
+
+    Permanent addresses with global scope MUST be preserved, and so are attributes as its MTU.
+    """
+    bundle.linux["netDevices"] = {device: {}}
+    bundle.running()
+    link = inside(bundle, "-brief", "link", "show", device)
+    assert "UP" in link.partition("<")[2]
+    assert "192.0.2.7/24" in inside(bundle, "-brief", "address", "show", device)
+    assert "mtu 1400" in inside(bundle, "link", "show", device)
+    assert not Path(f"/sys/class/net/{device}").exists()
+
+
+def test_a_network_device_is_renamed(bundle: Bundle, device: str) -> None:
+    """Network Devices: `name` is its name inside."""
+    bundle.linux["netDevices"] = {device: {"name": "renamed0"}}
+    bundle.running()
+    assert "192.0.2.7/24" in inside(bundle, "-brief", "address", "show", "renamed0")
+
+
+def test_a_network_device_is_named_by_a_template(bundle: Bundle, device: str) -> None:
+    """Network Devices: with %d in the name the kernel makes it unique, and the move is allowed."""
+    bundle.linux["netDevices"] = {device: {"name": "eth%d"}}
+    bundle.running()
+    assert "192.0.2.7/24" in inside(bundle, "-brief", "address", "show", "eth0")
+
+
+def test_a_name_that_is_taken_inside_is_an_error(bundle: Bundle, device: str) -> None:
+    """Network Devices: a device of that name inside MUST be an error; the device stays."""
+    bundle.linux["netDevices"] = {device: {"name": "lo"}}
+    assert "Traceback" not in bundle.refused()
+    waited_for(Path(f"/sys/class/net/{device}").exists, "the device is the host's again")

@@ -1,0 +1,241 @@
+"""config.md, "Process": what one rich configuration can't hold, and `exec`."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from driver import PYTHON, namespace_of, waited_for
+
+if TYPE_CHECKING:
+    from driver import Bundle
+
+BE, IDLE = 2, 3  # ioprio_set(2)
+
+
+def test_a_user_without_privileges(bundle: Bundle) -> None:
+    """POSIX-platform User: uid and gid; Linux Process: only ambient capabilities outlive exec."""
+    bundle.process["user"] = {"uid": 1234, "gid": 2345, "additionalGids": [99]}
+    bundle.process["capabilities"] = {
+        name: ["CAP_NET_BIND_SERVICE"] for name in ("bounding", "permitted", "inheritable",
+                                                    "effective", "ambient")
+    }  # fmt: skip
+    status = bundle.report()["status"]
+    assert status["Uid"].split() == ["1234"] * 4
+    assert status["Gid"].split() == ["2345"] * 4
+    assert set(status["Groups"].split()) - {"2345"} == {"99"}
+    assert {int(status[name], 16) for name in ("CapEff", "CapPrm", "CapAmb")} == {1 << 10}
+
+
+def test_no_capabilities_for_a_user_who_is_given_none(bundle: Bundle) -> None:
+    """Linux Process: what is not in a set is not kept."""
+    bundle.process["user"] = {"uid": 1234, "gid": 2345}
+    bundle.process["capabilities"] = {}
+    status = bundle.report()["status"]
+    sets = ("CapEff", "CapPrm", "CapInh", "CapBnd", "CapAmb")
+    assert {name: int(status[name], 16) for name in sets} == dict.fromkeys(sets, 0)
+
+
+def test_new_privileges_are_allowed_unless_forbidden(bundle: Bundle) -> None:
+    """Linux Process: noNewPrivileges is off unless it is asked for."""
+    assert bundle.report()["status"]["NoNewPrivs"].strip() == "0"
+
+
+def test_oom_score_adj_is_left_alone(bundle: Bundle) -> None:
+    """Linux Process: if oomScoreAdj is not set the runtime MUST NOT change it."""
+    own = int(open("/proc/self/oom_score_adj").read())  # noqa: PTH123, SIM115
+    assert bundle.report()["oom_score_adj"] == own
+
+
+def test_umask_is_left_alone(bundle: Bundle) -> None:
+    """POSIX-platform User: without umask it should be the calling process's."""
+    was = os.umask(0o037)
+    try:
+        assert bundle.report()["umask"] in {0o037, 0o022}  # runc and crun set their own
+    finally:
+        os.umask(was)
+
+
+def test_args_are_looked_up_as_execvp_does(bundle: Bundle) -> None:
+    """Process: the first of args is used as execvp's file: in the PATH of process.env."""
+    (bundle.rootfs / "own").mkdir()
+    (bundle.rootfs / "own/program").write_text("#!/bin/sh\necho found $0\n")
+    (bundle.rootfs / "own/program").chmod(0o755)
+    bundle.process["env"] = ["PATH=/bin:/own"]
+    bundle.process["args"] = ["program"]
+    assert bundle.run().stdout == "found /own/program\n"
+
+
+def test_scheduler(bundle: Bundle) -> None:
+    """Linux Process: the scheduler's policy, nice and flags."""
+    bundle.process["scheduler"] = {
+        "policy": "SCHED_BATCH", "nice": 5, "flags": ["SCHED_FLAG_RESET_ON_FORK"],
+    }  # fmt: skip
+    report = bundle.report()
+    assert (report["scheduler"], report["nice"]) == (os.SCHED_BATCH, 5)
+    assert report["reset_on_fork"] is True
+
+
+@pytest.mark.parametrize(("name", "number"), [("IOPRIO_CLASS_BE", BE), ("IOPRIO_CLASS_IDLE", IDLE)])
+def test_io_priority(bundle: Bundle, name: str, number: int) -> None:
+    """Linux Process: ioPriority's class and priority."""
+    bundle.process["ioPriority"] = {"class": name, "priority": 6}
+    assert bundle.report()["io_priority"] == number << 13 | 6
+
+
+def test_personality(bundle: Bundle) -> None:
+    """config-linux.md, Personality: LINUX32 makes uname tell a 32-bit machine."""
+    bundle.linux["personality"] = {"domain": "LINUX32"}
+    report = bundle.report()
+    assert report["personality"] == 8
+    assert report["machine"] == "i686"
+
+
+def test_memory_policy(bundle: Bundle) -> None:
+    """config-linux.md, Memory policy: set_mempolicy's mode and nodes."""
+    bundle.linux["memoryPolicy"] = {"mode": "MPOL_BIND", "nodes": "0"}
+    assert bundle.report()["memory_policy"] == {"mode": 2, "nodes": 1}
+
+
+def test_descriptors_that_are_to_be_preserved(bundle: Bundle) -> None:
+    """runtime-linux.md, File descriptors: MAY pass more; `--preserve-fds` says how many."""
+    import subprocess
+
+    bundle.look()
+    bundle.write()
+    kept, other = os.open("/etc/hostname", os.O_RDONLY), os.open("/etc/passwd", os.O_RDONLY)
+    script = f'exec 3<&{kept} 4<&{other}; exec "$@"'
+    with (bundle.path / "stdout").open("wb") as stdout:
+        done = subprocess.run(
+            ["/bin/bash", "-c", script, "bash", bundle.runtime.command, "--root",
+             str(bundle.runtime.root), "run", "--preserve-fds", "1", "--bundle", str(bundle.path),
+             bundle.identity],
+            stdin=subprocess.DEVNULL, stdout=stdout, pass_fds=(kept, other), check=False,
+        )  # fmt: skip
+    os.close(kept)
+    os.close(other)
+    assert done.returncode == 0
+    assert set(json.loads(bundle.output())["descriptors"]) == {"0", "1", "2", "3"}
+
+
+def test_a_descriptor_that_leaks_into_the_runtime_is_not_passed_on(bundle: Bundle) -> None:
+    """runtime-linux.md, File descriptors: only the three streams are kept open by default."""
+    import subprocess
+
+    bundle.look()
+    bundle.write()
+    leaked = os.open("/", os.O_RDONLY)
+    with (bundle.path / "stdout").open("wb") as stdout:
+        subprocess.run(
+            [bundle.runtime.command, "--root", str(bundle.runtime.root), "run", "--bundle",
+             str(bundle.path), bundle.identity],
+            stdin=subprocess.DEVNULL, stdout=stdout, pass_fds=(leaked,), check=True,
+        )  # fmt: skip
+    os.close(leaked)
+    assert set(json.loads(bundle.output())["descriptors"]) == {"0", "1", "2"}
+
+
+def test_a_user_namespace(bundle: Bundle) -> None:
+    """config-linux.md, User namespace mappings: ids inside and on the host."""
+    mapping = [{"containerID": 0, "hostID": 70000, "size": 1000}]
+    bundle.namespace("user")
+    bundle.linux.update(uidMappings=mapping, gidMappings=mapping)
+    bundle.process["user"] = {"uid": 5, "gid": 6}
+    (bundle.rootfs / "dev").chmod(0o755)
+    for part in (bundle.path, bundle.runtime.scratch):
+        part.chmod(0o755)
+    report = bundle.report()
+    assert report["uid_map"] == [["0", "70000", "1000"]]
+    assert report["gid_map"] == [["0", "70000", "1000"]]
+    assert report["status"]["Uid"].split()[0] == "5"
+    assert report["namespaces"]["user"] != namespace_of("self", "user")
+
+
+def test_the_default_devices_are_there_in_a_user_namespace(bundle: Bundle) -> None:
+    """config-linux.md, Default Devices: MUST be supplied, where mknod(2) is refused as well."""
+    mapping = [{"containerID": 0, "hostID": 70000, "size": 1000}]
+    bundle.namespace("user")
+    bundle.linux.update(uidMappings=mapping, gidMappings=mapping)
+    bundle.runtime.scratch.chmod(0o755)
+    paths = bundle.report()["paths"]
+    names = ("null", "zero", "full", "random", "urandom", "tty")
+    assert {name: paths[f"/dev/{name}"]["type"] for name in names} == dict.fromkeys(names, "c")
+
+
+def test_exec_joins_the_container(bundle: Bundle) -> None:
+    """The command line's `exec`: every namespace and cgroup, the container's environment."""
+    bundle.running()
+    first = bundle.state()["pid"]
+    done = bundle.exec("--cwd", "/usr", "--env", "NAME=value", bundle.identity, *PYTHON)
+    assert done, done.stderr
+    report = json.loads(done.stdout)
+    for name in ("mnt", "net", "pid", "ipc", "uts"):
+        assert report["namespaces"][name] == namespace_of(first, name), name
+    assert report["env"]["NAME"] == "value"
+    assert report["env"]["PATH"] == "/usr/sbin:/usr/bin:/sbin:/bin"
+    assert report["cwd"] == "/usr"
+    assert report["hostname"] == "conformance"
+    assert all(bundle.identity in path for path in report["cgroups"].values() if path != "/")
+    assert set(report["descriptors"]) == {"0", "1", "2"}
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_exec_ends_as_its_program_ends(bundle: Bundle, code: int) -> None:
+    """The command line's `exec`: its exit code, and its streams."""
+    bundle.running()
+    done = bundle.exec(bundle.identity, "sh", "-c", f"echo out; echo error >&2; exit {code}")
+    assert (done.exit_code, done.stdout) == (code, "out\n")
+    assert "error\n" in done.stderr
+
+
+def test_exec_takes_a_process_as_json(bundle: Bundle) -> None:
+    """The command line's `exec --process`: a process section as config.json has it."""
+    bundle.running()
+    process = bundle.path / "process.json"
+    process.write_text(json.dumps({
+        **bundle.process, "args": list(PYTHON), "user": {"uid": 7, "gid": 8},
+        "env": ["ONLY=this", "PATH=/usr/bin"], "cwd": "/tmp", "noNewPrivileges": True,
+        "capabilities": {"bounding": ["CAP_KILL"]},
+    }))  # fmt: skip
+    done = bundle.exec("--process", str(process), bundle.identity)
+    assert done, done.stderr
+    report = json.loads(done.stdout)
+    assert report["status"]["Uid"].split()[0] == "7"
+    assert report["status"]["NoNewPrivs"].strip() == "1"
+    assert int(report["status"]["CapBnd"], 16) == 1 << 5
+    assert report["env"]["ONLY"] == "this"
+    assert report["cwd"] == "/tmp"
+
+
+def test_exec_of_what_does_not_run_is_an_error(bundle: Bundle) -> None:
+    """The command line's `exec`: there must be a container to join."""
+    bundle.stopped()
+    assert not bundle.exec(bundle.identity, "true")
+
+
+def test_exec_detached_leaves_its_process_running(bundle: Bundle) -> None:
+    """The command line's `exec --detach --pid-file`."""
+    bundle.running()
+    pid_file = bundle.path / "exec.pid"
+    done = bundle.runtime.run(
+        "exec", "--detach", "--pid-file", str(pid_file), bundle.identity, "sleep", "60",
+        into=bundle.path,
+    )  # fmt: skip
+    assert done == 0
+    pid = int(pid_file.read_text())
+    waited_for(
+        lambda: b"sleep" in open(f"/proc/{pid}/cmdline", "rb").read(),  # noqa: PTH123, SIM115
+        "the process",
+    )
+    assert bundle.kill()
+    waited_for(lambda: not os.path.exists(f"/proc/{pid}"), "it ends with the container")  # noqa: PTH110
+
+
+def test_ps_tells_the_processes(bundle: Bundle) -> None:
+    """The command line's `ps --format json`: the pids, as the host sees them."""
+    bundle.running()
+    done = bundle.runtime.tell("ps", "--format", "json", bundle.identity)
+    assert done, done.stderr
+    assert bundle.state()["pid"] in json.loads(done.stdout)
