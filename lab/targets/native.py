@@ -19,7 +19,7 @@ from lab.targets.piped import PayloadPipes, PipedInstance
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lab.targets.base import Settings
+    from lab.targets.base import Allotment, Settings
 
 
 class NativeInstance(PipedInstance):
@@ -63,18 +63,24 @@ class Native(Target):
         return []
 
     def prepare(self) -> None:
-        """Bind the user land's tree where the worker alone sees it."""
+        """Bind the user land's tree where the worker alone sees it.
+
+        All of it is detached by close: whoever removes the scratch directory in this mount
+        namespace must not reach the host's /dev by it.
+        """
         scratch = self.settings.scratch / "native" / "tmp"
         scratch.mkdir(parents=True, exist_ok=True)
+        scratch.chmod(0o1777)
         self._root.mkdir(exist_ok=True)
         namespaces.enter_private_mount_namespace()
         namespaces.bind(self.settings.userland.tree, self._root, read_only=True)
+        self.resources.callback(namespaces.unmount, self._root)
         namespaces.bind(scratch, self._root / "tmp")
         for shared in ("proc", "sys", "dev"):
             namespaces.bind(f"/{shared}", self._root / shared)
 
-    def start(self) -> NativeInstance:
-        """Spawn the payload."""
+    def start(self, allotment: Allotment | None = None) -> NativeInstance:
+        """Spawn the payload. No allotment binds it: that is what native means."""
         pipes = PayloadPipes()
         t0_ns = time.monotonic_ns()
         process = subprocess.Popen(
