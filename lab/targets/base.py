@@ -29,6 +29,32 @@ CPU_PERIOD_MICROSECONDS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
+class Allotment:
+    """What an instance is given of the host: CPUs (also parts of one), memory, processes.
+
+    To a machine, CPUs are whole ones, and the number of processes is its own kernel's matter.
+    """
+
+    cpus: float = CPUS_LIMIT
+    memory_bytes: int = MEMORY_LIMIT_BYTES
+    pids: int = PIDS_LIMIT
+
+    @property
+    def cpu_quota_microseconds(self) -> int:
+        """CPU time in each CPU_PERIOD_MICROSECONDS."""
+        return int(self.cpus * CPU_PERIOD_MICROSECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One step of a start: what was done, and from when to when."""
+
+    step: str
+    begin_ns: int
+    end_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What a target needs to know of the run: plain data that crosses to the worker."""
 
@@ -76,6 +102,10 @@ class Instance(ABC):
     def pids(self) -> list[int]:
         """Every process on the host that is there for this instance alone, VMM or shim included."""
 
+    def spans(self) -> list[Span]:
+        """Where the time of its start went, step by step, once it is ready; empty if untold."""
+        return []
+
     @abstractmethod
     def stop(self) -> None:
         """Stop it and return when it is gone: no process, mount, cgroup or disk is left."""
@@ -112,15 +142,20 @@ class Target(ABC):
         """
 
     @abstractmethod
-    def start(self) -> Instance:
+    def start(self, allotment: Allotment | None = None) -> Instance:
         """Ask for one more instance and return as soon as the request is under way.
 
-        Raises StartFailed.
+        It gets what its kind gets in every other experiment unless an allotment is given. Raises
+        StartFailed.
         """
 
     @abstractmethod
     def image_bytes(self) -> dict[str, int]:
         """Bytes as shipped (`image-compressed`) and as they lie on disk (`image-on-disk`)."""
+
+    def image_paths(self) -> list[Path]:
+        """Where the image lies on disk, as files and folders; empty if the tool does not say."""
+        return []
 
     def prepare(self) -> None:
         """Make what all instances share (import an image, start a daemon); undone by close."""

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 from lab.errors import LabError, StartFailed
 from lab.targets import leftovers, namespaces, processes
-from lab.targets.base import Kind, Milestone, Target
+from lab.targets.base import Allotment, Kind, Milestone, Target
 from lab.targets.piped import PayloadPipes, PipedInstance
 from lab.userland import PAYLOAD_IN_TREE, allocated_bytes
 
@@ -153,7 +153,7 @@ class CommandTarget(Target):
         return leftovers.clean(cls.name, scratch)
 
     @abstractmethod
-    def run_words(self, identity: str) -> Sequence[str]:
+    def run_words(self, identity: str, allotment: Allotment) -> Sequence[str]:
         """The words after `command` that run the payload; makes what they name."""
 
     def kill_words(self, identity: str) -> Sequence[str]:
@@ -191,12 +191,12 @@ class CommandTarget(Target):
             mount("tmpfs", path, f"mode={path.stat().st_mode & 0o7777:o}")
             self.resources.callback(namespaces.unmount, path)
 
-    def start(self) -> CommandInstance:
+    def start(self, allotment: Allotment | None = None) -> CommandInstance:
         """Spawn the tool's `run`."""
         identity = f"{self.family}-{next(self._numbers)}"
         directory = self.instances / identity
         directory.mkdir()
-        argv = [*self.command, *self.run_words(identity)]
+        argv = [*self.command, *self.run_words(identity, allotment or Allotment())]
         with (directory / "stderr").open("wb") as stderr:
             pipes = PayloadPipes()
             last_pid = processes.last_pid()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import runtime
 from lab.errors import StartFailed
 from lab.targets import base
-from lab.targets.base import Instance, Kind, Target
+from lab.targets.base import Allotment, Instance, Kind, Target
 from lab.targets.piped import PayloadPipes, PipedInstance
 from lab.userland import PAYLOAD_IN_TREE, allocated_bytes
 from runtime.spec import Cpu, Memory, Pids, Resources
@@ -20,15 +20,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lab.targets.base import Settings
+    from runtime.spec import Spec
 
 _STOP_SECONDS = 10.0
-_LIMITS = Resources(
-    memory=Memory(limit=base.MEMORY_LIMIT_BYTES),
-    cpu=Cpu(
-        quota=base.CPUS_LIMIT * base.CPU_PERIOD_MICROSECONDS, period=base.CPU_PERIOD_MICROSECONDS
-    ),
-    pids=Pids(limit=base.PIDS_LIMIT),
-)
 
 
 class ContainerInstance(PipedInstance):
@@ -61,9 +55,7 @@ class OurContainer(Target):
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         self._numbers = itertools.count()
-        self._spec = runtime.default_spec(
-            args=[PAYLOAD_IN_TREE, "serve", "container"], resources=_LIMITS
-        )
+        self._spec = _spec(Allotment())
 
     @classmethod
     def absent(cls) -> str:
@@ -75,15 +67,16 @@ class OurContainer(Target):
         """Remove the containers that are left."""
         return runtime.clean(scratch / "containers")
 
-    def start(self) -> ContainerInstance:
+    def start(self, allotment: Allotment | None = None) -> ContainerInstance:
         """Clone, set up and exec, all in this process."""
         pipes = PayloadPipes()
         identity = f"tonnage-{os.getpid()}-{next(self._numbers)}"
+        spec = _spec(allotment) if allotment else self._spec
         t0_ns = time.monotonic_ns()
         try:
             container = runtime.Container.run(
                 identity,
-                self._spec,
+                spec,
                 layers=[self.settings.userland.tree],
                 stdin=pipes.stdin,
                 stdout=pipes.stdout,
@@ -105,7 +98,22 @@ class OurContainer(Target):
             "image-on-disk": allocated_bytes(self.settings.userland.tree),
         }
 
+    def image_paths(self) -> list[Path]:
+        """The unpacked layer."""
+        return [self.settings.userland.tree]
+
     def instance_disk_bytes(self, instance: Instance) -> int:
         """What its upper layer takes."""
         assert isinstance(instance, ContainerInstance)
         return allocated_bytes(instance.container.upper)
+
+
+def _spec(allotment: Allotment) -> Spec:
+    return runtime.default_spec(
+        args=[PAYLOAD_IN_TREE, "serve", "container"],
+        resources=Resources(
+            memory=Memory(limit=allotment.memory_bytes),
+            cpu=Cpu(quota=allotment.cpu_quota_microseconds, period=base.CPU_PERIOD_MICROSECONDS),
+            pids=Pids(limit=allotment.pids),
+        ),
+    )

@@ -17,11 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.errors import LabError
-from lab.targets import base, command, leftovers, namespaces
+from lab.targets import command, leftovers, namespaces
 from lab.userland import PAYLOAD_IN_TREE, allocated_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from lab.targets.base import Allotment
 
 _DEFAULT_HOST = "unix:///var/run/docker.sock"
 # A key, plugins and the shims' sockets, which stay there whatever the options; and daemon.json,
@@ -99,7 +101,7 @@ class Docker(command.CommandTarget):
             time.sleep(_POLL_SECONDS)
         return host
 
-    def run_words(self, identity: str) -> Sequence[str]:
+    def run_words(self, identity: str, allotment: Allotment) -> Sequence[str]:
         """`run --rm` with a network namespace that holds a loopback and nothing else."""
         return (
             "run",
@@ -107,9 +109,9 @@ class Docker(command.CommandTarget):
             "--interactive",
             "--network=none",
             "--pull=never",
-            f"--memory={base.MEMORY_LIMIT_BYTES}",
-            f"--cpus={base.CPUS_LIMIT}",
-            f"--pids-limit={base.PIDS_LIMIT}",
+            f"--memory={allotment.memory_bytes}",
+            f"--cpus={allotment.cpus:g}",
+            f"--pids-limit={allotment.pids}",
             f"--name={identity}",
             self._image,
             PAYLOAD_IN_TREE,

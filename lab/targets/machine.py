@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import shutil
 import socket
@@ -12,12 +13,15 @@ from typing import TYPE_CHECKING, Literal
 
 import vms
 from lab.errors import LabError, StartFailed
-from lab.targets.base import PORT, Completed, Instance, Kind, Milestone, Target
+from lab.targets import guest_log
+from lab.targets.base import PORT, Completed, Instance, Kind, Milestone, Span, Target
 from lab.userland import allocated_bytes, cache_directory
 from vms import accelerators, disks
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from lab.targets.base import Allotment
 
 _ASK_SECONDS = 30.0
 _KERNEL_WORDS = "console=ttyS0 quiet loglevel=1 net.ifnames=0 panic=-1"
@@ -35,11 +39,13 @@ class MachineInstance(Instance):
         self._port = port
         self._deadline_seconds = target.settings.start_deadline_seconds
         self._listening = False
+        self._cloned_ns = time.monotonic_ns()
         try:
             self._domain = target.connection.start(machine)
         except vms.MachineError as error:
             disk.unlink(missing_ok=True)
             raise StartFailed(f"{machine.name} did not start: {error}") from error
+        self._resumed_ns = time.monotonic_ns()
 
     def reached(self, milestone: Milestone) -> int | None:
         """When the milestone's line arrived here; `ready` when a request was answered."""
@@ -77,6 +83,18 @@ class MachineInstance(Instance):
     def pids(self) -> list[int]:
         """QEMU: with the embedded driver nothing else stays with a machine."""
         return [self._domain.qemu_pid]
+
+    def spans(self) -> list[Span]:
+        """Disk, libvirt and QEMU as seen from here; the rest as the guest logged it."""
+        return [
+            Span("clone the disk", self.t0_ns, self._cloned_ns),
+            Span("libvirt and QEMU", self._cloned_ns, self._resumed_ns),
+            *guest_log.spans(
+                self.run,
+                self._resumed_ns,
+                self._line(self._domain.console, "first-instruction"),
+            ),
+        ]
 
     def stop(self) -> None:
         """Destroy it and remove its disk."""
@@ -134,7 +152,7 @@ class Machine(Target):
             )
         )
 
-    def start(self) -> MachineInstance:
+    def start(self, allotment: Allotment | None = None) -> MachineInstance:
         """Clone the disk and start a transient domain."""
         name = f"tonnage-{self.name}-{os.getpid()}-{next(self._numbers)}"
         userland = self.settings.userland
@@ -147,8 +165,8 @@ class Machine(Target):
             words += f" tsc_early_khz={self._tsc_khz}"
         machine = vms.Machine(
             name=name,
-            vcpus=1,
-            memory_mib=self.memory_mib,
+            vcpus=math.ceil(allotment.cpus) if allotment else 1,
+            memory_mib=allotment.memory_bytes >> 20 if allotment else self.memory_mib,
             accelerator=vms.Accelerator(self.settings.accelerator),
             chipset=self.chipset,
             boot=vms.DirectKernel(userland.kernel, userland.initramfs, words),
@@ -170,6 +188,11 @@ class Machine(Target):
             "image-compressed": compressed + boot,
             "image-on-disk": allocated_bytes(userland.disk) + boot,
         }
+
+    def image_paths(self) -> list[Path]:
+        """Disk, kernel and initramfs."""
+        userland = self.settings.userland
+        return [userland.disk, userland.kernel, userland.initramfs]
 
     def instance_disk_bytes(self, instance: Instance) -> int:
         """What its thin clone takes."""

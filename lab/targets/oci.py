@@ -21,6 +21,8 @@ from lab.userland import PAYLOAD_IN_TREE
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from lab.targets.base import Allotment
+
 _UNIFIED = Path("/sys/fs/cgroup/unified")
 
 _CAPABILITIES = [
@@ -72,15 +74,6 @@ _CONFIG: dict[str, Any] = {
         "namespaces": [
             {"type": kind} for kind in ("pid", "network", "ipc", "uts", "mount", "cgroup")
         ],
-        "resources": {
-            "devices": [{"allow": False, "access": "rwm"}],
-            "memory": {"limit": base.MEMORY_LIMIT_BYTES},
-            "cpu": {
-                "quota": base.CPUS_LIMIT * base.CPU_PERIOD_MICROSECONDS,
-                "period": base.CPU_PERIOD_MICROSECONDS,
-            },
-            "pids": {"limit": base.PIDS_LIMIT},
-        },
         "maskedPaths": [
             "/proc/acpi",
             "/proc/asound",
@@ -104,6 +97,18 @@ _CONFIG: dict[str, Any] = {
 }
 
 
+def _resources(allotment: Allotment) -> dict[str, object]:
+    return {
+        "devices": [{"allow": False, "access": "rwm"}],
+        "memory": {"limit": allotment.memory_bytes},
+        "cpu": {
+            "quota": allotment.cpu_quota_microseconds,
+            "period": base.CPU_PERIOD_MICROSECONDS,
+        },
+        "pids": {"limit": allotment.pids},
+    }
+
+
 class OciRuntime(command.CommandTarget):
     """A runtime that takes runc's command line."""
 
@@ -114,7 +119,7 @@ class OciRuntime(command.CommandTarget):
         self.command = (self.name, "--root", str(self._state))
         namespaces.enter_private_mount_namespace()
 
-    def run_words(self, identity: str) -> Sequence[str]:
+    def run_words(self, identity: str, allotment: Allotment) -> Sequence[str]:
         """Mount the overlay and write the configuration: the bundle."""
         bundle = self.instances / identity
         for name in ("upper", "work", "rootfs"):
@@ -125,7 +130,11 @@ class OciRuntime(command.CommandTarget):
         config = {
             **_CONFIG,
             "process": {**_CONFIG["process"], "args": [PAYLOAD_IN_TREE, "serve", identity]},
-            "linux": {**_CONFIG["linux"], "cgroupsPath": f"/{identity}"},
+            "linux": {
+                **_CONFIG["linux"],
+                "cgroupsPath": f"/{identity}",
+                "resources": _resources(allotment),
+            },
         }
         (bundle / "config.json").write_text(json.dumps(config))
         return "run", "--bundle", str(bundle), identity
@@ -152,6 +161,10 @@ class OciRuntime(command.CommandTarget):
         """Unmount the overlay and remove the bundle."""
         self.settle(directory)
         super().discard(directory)
+
+    def image_paths(self) -> list[Path]:
+        """The unpacked layer."""
+        return [self.settings.userland.tree]
 
     def instance_paths(self, instance: command.CommandInstance) -> Iterable[Path]:
         """Its bundle and the runtime's state."""

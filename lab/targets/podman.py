@@ -12,12 +12,14 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.targets import base, command, namespaces
+from lab.targets import command, namespaces
 from lab.targets.oci import hide_unified_hierarchy
 from lab.userland import PAYLOAD_IN_TREE, allocated_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from lab.targets.base import Allotment
 
 # Locks, a cache of image layers and the runtime's state stay there whatever the options.
 _FIXED = ("/dev/shm", "/var/lib/containers", "/run/crun", "/run/runc")
@@ -57,7 +59,7 @@ class Podman(command.CommandTarget):
         self.tool("import", "--quiet", str(self.settings.userland.image), self._image)
         self._unpacked_bytes = allocated_bytes(self._root)
 
-    def run_words(self, identity: str) -> Sequence[str]:
+    def run_words(self, identity: str, allotment: Allotment) -> Sequence[str]:
         """`run --rm` with a network namespace that holds a loopback and nothing else."""
         return (
             "run",
@@ -68,9 +70,9 @@ class Podman(command.CommandTarget):
             # podman's own rlimits can't be set without CAP_SYS_RESOURCE; these can be anywhere.
             "--ulimit=nofile=1024:1024",
             "--ulimit=nproc=1024:1024",
-            f"--memory={base.MEMORY_LIMIT_BYTES}",
-            f"--cpus={base.CPUS_LIMIT}",
-            f"--pids-limit={base.PIDS_LIMIT}",
+            f"--memory={allotment.memory_bytes}",
+            f"--cpus={allotment.cpus:g}",
+            f"--pids-limit={allotment.pids}",
             *(() if self._systemd else (f"--cgroup-parent=/{self.family}",)),
             f"--name={identity}",
             self._image,

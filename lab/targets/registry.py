@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from lab import plugins
 from lab.errors import LabError
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ _CLASSES = {
     "runc": "lab.targets.oci:Runc",
     "podman": "lab.targets.podman:Podman",
     "docker": "lab.targets.docker:Docker",
+    **plugins.found("tonnage.targets"),
 }
 NAMES = tuple(_CLASSES)
 DEFAULT = ("native", "container", "vm", "microvm")

@@ -1,0 +1,65 @@
+"""When a guest's start was where, by its kernel's log and its systemd, on the host's clock.
+
+The guest's clock begins with its kernel. A line that is written to its log between two readings of
+the host's clock says what to add to it. (proc_kmsg(5), dmesg(1), systemctl(1), org.freedesktop.
+systemd1(5): UserspaceTimestampMonotonic and its like)
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING
+
+from lab.targets.base import Span
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lab.targets.base import Completed
+
+_MARK = "tonnage looks at the clock"
+_PROPERTIES = ("UserspaceTimestampMonotonic", "UnitsLoadFinishTimestampMonotonic")
+_SCRIPT = (
+    f"echo {_MARK} >/dev/kmsg; dmesg; [ ! -d /run/systemd/system ] ||"
+    f" systemctl show --property={','.join(_PROPERTIES)}"
+)
+_SECONDS = 60.0
+_LINE = re.compile(r"^\[\s*(\d+\.\d+)\] (.*)$", re.MULTILINE)
+_PROPERTY = re.compile(r"^(\w+TimestampMonotonic)=(\d+)$", re.MULTILINE)
+
+
+def spans(run: Callable[[list[str], float], Completed], begin_ns: int, end_ns: int) -> list[Span]:
+    """The steps from `begin_ns`, when its CPUs began to run, until the program ran at `end_ns`.
+
+    Empty if the guest does not tell. Raises LabError if the command can't be run.
+    """
+    before_ns = time.monotonic_ns()
+    said = run(["sh", "-c", _SCRIPT], _SECONDS).stdout.decode(errors="replace")
+    log = [(float(seconds), text) for seconds, text in _LINE.findall(said)]
+    marked = [seconds for seconds, text in log if text == _MARK]
+    if not marked:
+        return []
+    # The line is written as soon as the shell runs, far nearer to the beginning than to the end.
+    zero_ns = before_ns - int(marked[-1] * 1e9)
+    marks = [("firmware and loader", zero_ns)]
+    marks += [
+        ("kernel", zero_ns + int(seconds * 1e9)) for seconds, text in log if text.startswith("Run ")
+    ][:1]
+    systemd = {name: int(microseconds) * 1000 for name, microseconds in _PROPERTY.findall(said)}
+    for step, name in zip(("initramfs, root file system", "systemd loads its units"), _PROPERTIES,
+                          strict=True):  # fmt: skip
+        if systemd.get(name):
+            marks.append((step, zero_ns + systemd[name]))
+    marks.append(("services, until the program runs" if systemd else "init", end_ns))
+    return _between(begin_ns, marks)
+
+
+def _between(begin_ns: int, marks: list[tuple[str, int]]) -> list[Span]:
+    """Steps that follow one another without a gap; each ends no earlier than it began."""
+    found = []
+    for step, at_ns in marks:
+        end_ns = max(begin_ns, at_ns)
+        found.append(Span(step, begin_ns, end_ns))
+        begin_ns = end_ns
+    return found
