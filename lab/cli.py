@@ -60,6 +60,7 @@ def _table(options: argparse.Namespace) -> int:
             out=options.out,
             seed=options.seed,
             start_deadline_seconds=options.start_deadline,
+            workloads=tuple(options.workloads),
         )
     )
     report.write(outcome.path)
@@ -81,6 +82,7 @@ def _run(options: argparse.Namespace) -> int:
             out=options.out,
             seed=options.seed,
             start_deadline_seconds=options.start_deadline,
+            workloads=tuple(options.workloads),
         )
     )
     measured = results.load(outcome.path)
@@ -148,6 +150,14 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="a start that takes longer is given up, and counted as one that failed",
     )
+    measuring.add_argument(
+        "--workloads",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a TOML file of your own workloads, run in every target (may be given again)",
+    )
     formats = argparse.ArgumentParser(add_help=False)
     formats.add_argument("--format", choices=("text", "json"), default="text")
 
@@ -161,7 +171,9 @@ def _parser() -> argparse.ArgumentParser:
     verb.set_defaults(verb=_table)
     verb = verbs.add_parser("run", parents=[measuring, formats], help="one experiment")
     verb.add_argument(
-        "experiment", metavar="EXPERIMENT", help="startup, footprint, density or performance"
+        "experiment",
+        metavar="EXPERIMENT",
+        help="startup, burst, footprint, density, performance or isolation",
     )
     verb.add_argument("--rounds", type=_count, metavar="N")
     verb.set_defaults(verb=_run)

@@ -156,8 +156,10 @@ class Evidence:
         samples = self.run.samples[self.run.samples["experiment"] == "performance"]
         found = {}
         for metric, of_metric in samples.groupby("metric", sort=False):
-            ours = summary.by_round(of_metric[of_metric["target"] == target])
-            theirs = summary.by_round(of_metric[of_metric["target"] == baseline])
+            ours, theirs = (
+                summary.costs_by_round(of_metric[of_metric["target"] == name], self.run)
+                for name in (target, baseline)
+            )
             both = sorted(ours.keys() & theirs.keys())
             if both:
                 found[str(metric)] = {number: ours[number] / theirs[number] for number in both}

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
 
 from lab.errors import LabError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lab.workloads import Workload
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,13 +24,27 @@ class Density:
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
-    """Rounds by experiment; machines, being slow, take part in every n-th round of `startup`."""
+class Burst:
+    """How many are asked for at once, at most; no more once half take longer than the limit."""
 
-    name: str
+    containers: int
+    machines: int
+    limit_seconds: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Rounds by experiment; machines, being slow, take part in every n-th round of starts.
+
+    `workloads` are those of `performance`, which a run adds.
+    """
+
+    name: Literal["quick", "full"]
     rounds: dict[str, int]
     machines_every: int
     density: Density
+    burst: Burst = Burst(16, 2)
+    workloads: Mapping[str, Workload] = field(default_factory=dict)
 
 
 _GIB = 1 << 30
@@ -32,7 +52,14 @@ _GIB = 1 << 30
 PROFILES = {
     "quick": Profile(
         name="quick",
-        rounds={"startup": 15, "footprint": 2, "density": 1, "performance": 3},
+        rounds={
+            "startup": 15,
+            "burst": 1,
+            "footprint": 2,
+            "density": 1,
+            "performance": 3,
+            "isolation": 1,
+        },
         machines_every=5,
         density=Density(
             containers=500, machines=8, memory_floor_bytes=2 * _GIB, start_limit_seconds=60.0
@@ -40,11 +67,19 @@ PROFILES = {
     ),
     "full": Profile(
         name="full",
-        rounds={"startup": 60, "footprint": 5, "density": 3, "performance": 10},
+        rounds={
+            "startup": 40,
+            "burst": 3,
+            "footprint": 5,
+            "density": 2,
+            "performance": 4,
+            "isolation": 4,
+        },
         machines_every=3,
         density=Density(
-            containers=2000, machines=32, memory_floor_bytes=2 * _GIB, start_limit_seconds=120.0
+            containers=4000, machines=32, memory_floor_bytes=2 * _GIB, start_limit_seconds=120.0
         ),
+        burst=Burst(256, 16),
     ),
 }
 

@@ -4,7 +4,8 @@ results/<date>-<host>/
     host.json             what the host is and can measure
     run.json              the run's settings: profile, targets, seed, accelerator, page cache
     measurements.csv      one line a sample (tidy), appended and synced round by round
-    <experiment>.json     the same samples as a pyperf suite, one pyperf run a round
+    <experiment>.json     the same samples as a pyperf suite, one pyperf run a round; what is
+                          neither a time nor a size nor a count stays in the CSV
     table.md report.ipynb report.html   written by the report
 
 A folder is written once: a run refuses a folder that holds anything. Rounds are written as they
@@ -20,7 +21,7 @@ import json
 import os
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 
 import pyperf
 
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-Unit = Literal["second", "byte", "integer"]
+Unit = str  # second, byte, integer, ratio, or a rate as a tool has it
+_PYPERF_UNITS = frozenset({"second", "byte", "integer"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ class RunFolder:
         try:
             for sample in samples:
                 self._writer.writerow(astuple(sample))
-                if sample.value is not None and sample.value > 0:
+                if sample.unit in _PYPERF_UNITS and (sample.value or 0) > 0:
                     self._add_to_suite(sample)
                     touched.add(sample.experiment)
             self._csv.flush()

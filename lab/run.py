@@ -6,20 +6,33 @@ Everything is checked before anything is started: names, the folder, the host.
 from __future__ import annotations
 
 import datetime
+import itertools
 import os
 import secrets
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from lab import exclusive, experiments, harness, host, profiles, results, targets, userland
+from lab import (
+    exclusive,
+    experiments,
+    harness,
+    host,
+    profiles,
+    results,
+    targets,
+    userland,
+    workloads,
+)
 from lab.errors import LabError
 from lab.progress import Progress
 from lab.targets.base import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from lab.userland import Userland
 
 
 @dataclass(frozen=True)
@@ -27,13 +40,14 @@ class Request:
     """What the user asked for; None is "as the profile and the host have it"."""
 
     profile: str = "quick"
-    experiments: tuple[str, ...] = tuple(experiments.EXPERIMENTS)
+    experiments: tuple[str, ...] = experiments.EXPERIMENTS
     targets: tuple[str, ...] | None = None
     rounds: int | None = None
     accelerator: Literal["auto", "kvm", "tcg"] = "auto"
     out: Path | None = None
     seed: int | None = None
     start_deadline_seconds: float = 120.0
+    workloads: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,6 +68,7 @@ def measure(request: Request) -> Outcome:
     Raises LabError for what can't be measured here, before anything is started.
     """
     profile = profiles.find(request.profile)
+    profile = replace(profile, workloads=workloads.load(profile.name, request.workloads))
     for name in request.experiments:
         experiments.find(name)
     present, absent = _choose(request.targets)
@@ -62,7 +77,7 @@ def measure(request: Request) -> Outcome:
 
     with Progress() as progress, exclusive.measurement_lock():
         progress.tell("building the user land (kept for the next run)")
-        land = userland.build(progress.tell)
+        lands = _build_lands(profile, request.experiments, progress)
         progress.tell("looking at the host")
         found = host.inspect(request.accelerator, progress.tell)
         plan = harness.Plan(
@@ -75,18 +90,28 @@ def measure(request: Request) -> Outcome:
         )
         document = found.document()
         path = request.out or results.new_folder(Path("results"), document["hostname"])
-        settings = {**plan.settings(), "absent": absent, "started": _now()}
+        settings = {
+            **plan.settings(),
+            "absent": absent,
+            "userland": {name: land.tree.parent.name for name, land in lands.items()},
+            "workloads": _described(profile.workloads, lands),
+            "started": _now(),
+        }
         with (
             results.RunFolder(path, document, settings) as folder,
             exclusive.scratch_directory() as scratch,
         ):
             try:
-                failures = harness.execute(
-                    plan,
-                    Settings(land, scratch, found.accelerator, request.start_deadline_seconds),
-                    folder,
-                    progress,
-                )
+                failures = [
+                    failure
+                    for names, land in _stages(request.experiments, lands)
+                    for failure in harness.execute(
+                        replace(plan, experiments=names),
+                        Settings(land, scratch, found.accelerator, request.start_deadline_seconds),
+                        folder,
+                        progress,
+                    )
+                ]
             except BaseException:
                 with suppress(LabError):  # on a full disk, the first failure is what counts
                     folder.update_settings({**settings, "finished": _now(), "interrupted": True})
@@ -95,6 +120,52 @@ def measure(request: Request) -> Outcome:
     for sentence in failures:
         progress.tell(f"failed: {sentence}")
     return Outcome(path, failures)
+
+
+def _build_lands(
+    profile: profiles.Profile, names: Iterable[str], progress: Progress
+) -> dict[str, Userland]:
+    """The basic user land, and, if an experiment runs workloads, the one that has them all."""
+    lands = {"basic": userland.build(progress.tell)}
+    if any(experiments.find(name).RUNS_WORKLOADS for name in names):
+        packages = workloads.packages(profile.workloads)
+        lands["workloads"] = userland.build(progress.tell, packages)
+    return lands
+
+
+def _stages(
+    names: Iterable[str], lands: Mapping[str, Userland]
+) -> Iterator[tuple[tuple[str, ...], Userland]]:
+    """The experiments in their order, those next to one another on one user land together."""
+
+    def land_of(name: str) -> Userland:
+        return lands["workloads" if experiments.find(name).RUNS_WORKLOADS else "basic"]
+
+    for land, together in itertools.groupby(names, land_of):
+        yield tuple(together), land
+
+
+def _described(
+    chosen: Mapping[str, workloads.Workload], lands: Mapping[str, Userland]
+) -> dict[str, object]:
+    """What was run, as run.json has it; empty if no experiment runs workloads."""
+    if "workloads" not in lands:
+        return {}
+    tree = lands["workloads"].tree
+    return {
+        name: {
+            "what": workload.what,
+            "digest": workload.digest(),
+            "versions": userland.versions(tree, workload.packages),
+            "threads": workload.threads,
+            "bound_by": workload.bound_by,
+            "results": {
+                metric: {"unit": result.unit, "better": result.better}
+                for metric, result in workload.results.items()
+            },
+        }
+        for name, workload in chosen.items()
+    }
 
 
 def _choose(asked: Iterable[str] | None) -> tuple[tuple[str, ...], dict[str, str]]:

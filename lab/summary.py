@@ -25,8 +25,20 @@ BASELINES = {
     "density": ("container",),
     "performance": ("native",),
 }
-# Against the number running these are curves; a median of them would mean nothing.
-SERIES = frozenset({"memory-available", "memory-pss"})
+# Against a number of instances these are curves; a median of them would mean nothing.
+SERIES = frozenset(
+    {
+        "memory-available",
+        "memory-pss",
+        "answer-p50",
+        "answer-p99",
+        "latency-p50",
+        "latency-p95",
+        "latency-p99",
+        "started-per-second",
+    }
+)
+_BEGIN = "begin: "  # of a step of a start: where it is drawn
 # Counted, not sampled: the same every time, so that one count is exact.
 COUNTED = frozenset({"image-compressed", "image-on-disk", "running", "answering"})
 
@@ -58,7 +70,10 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """Target / baseline of one metric: the median of the `n` ratios taken within rounds."""
+    """Target / baseline of one metric: the median of the `n` ratios taken within rounds.
+
+    Of a rate it is the ratio of what a unit of work costs: above 1 is slower for all workloads.
+    """
 
     experiment: str
     metric: str
@@ -83,18 +98,18 @@ def measurements(run: Run) -> list[Measurement]:
         for (experiment, target, metric), samples in run.samples.groupby(
             ["experiment", "target", "metric"], sort=False
         )
-        if metric not in SERIES
+        if not _is_curve(str(metric))
     ]
 
 
 def ratios(run: Run) -> list[Ratio]:
     """Every metric of every target against its baselines, from the rounds that have both."""
     rounds = {
-        (str(experiment), str(metric), str(target)): by_round(samples)
+        (str(experiment), str(metric), str(target)): costs_by_round(samples, run)
         for (experiment, metric, target), samples in run.samples.groupby(
             ["experiment", "metric", "target"], sort=False
         )
-        if metric not in SERIES
+        if not _is_curve(str(metric))
     }
     found = []
     for (experiment, metric, target), values in rounds.items():
@@ -126,6 +141,31 @@ def by_round(samples: pd.DataFrame) -> dict[int, float]:
     """
     medians = samples.dropna(subset=["value"]).groupby("round")["value"].median()
     return {int(number): float(value) for number, value in medians.items()}  # type: ignore[call-overload]
+
+
+def costs_by_round(samples: pd.DataFrame, run: Run) -> dict[int, float]:
+    """What a unit of work costs, by round: a time as it is, and of a rate its inverse.
+
+    So a ratio reads the same for all workloads: above 1 is slower.
+    """
+    values = by_round(samples)
+    if values and str(samples["metric"].iloc[0]) in _rates(run):
+        return {number: 1 / value for number, value in values.items() if value}
+    return values
+
+
+def _rates(run: Run) -> set[str]:
+    """The metrics of which more is better."""
+    return {
+        metric
+        for workload in run.settings.get("workloads", {}).values()
+        for metric, result in workload["results"].items()
+        if result["better"] == "more"
+    }
+
+
+def _is_curve(metric: str) -> bool:
+    return metric in SERIES or metric.startswith(_BEGIN)
 
 
 def _estimate(samples: pd.DataFrame, run: Run) -> Estimate:

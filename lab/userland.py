@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING
 from lab.errors import LabError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 WORKLOADS = Path(__file__).parent / "workloads"
 PAYLOAD_IN_TREE = "/usr/lib/tonnage/payload"
 DISK_BYTES = 2 << 30
 
-# What the performance experiment runs, besides the payload's own workloads.
+# What the workloads of every run need.
 _TOOLS = ("fio", "openssl", "xz-utils")
 _MACHINE_PACKAGES = ("systemd", "systemd-sysv", "udev", "dbus")
 # The machine's disk and network, and what its console events and agent go through.
@@ -62,13 +62,14 @@ def cache_directory() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tonnage"
 
 
-def build(progress: Callable[[str], None]) -> Userland:
+def build(progress: Callable[[str], None], packages: Iterable[str] = ()) -> Userland:
     """Build what is missing and return where everything lies.
 
-    `progress` is told what is being waited for. Raises LabError with what could not be built.
+    With `packages` that the basic user land does not have, it is a second one beside it. `progress`
+    is told what is being waited for. Raises LabError with what could not be built.
     """
     payload = _payload(progress)
-    tree = _tree(payload, progress)
+    tree = _tree(payload, sorted(set(packages) - set(_TOOLS)), progress)
     kernel, initramfs = _machine(payload, progress)
     return Userland(
         payload=payload,
@@ -98,9 +99,9 @@ def _payload(progress: Callable[[str], None]) -> Path:
     return directory / "payload"
 
 
-def _tree(payload: Path, progress: Callable[[str], None]) -> Path:
+def _tree(payload: Path, more: Sequence[str], progress: Callable[[str], None]) -> Path:
     suite = debian_suite()
-    packages = ",".join((*_MACHINE_PACKAGES, *_TOOLS))
+    packages = ",".join((*_MACHINE_PACKAGES, *_TOOLS, *more))
     guest = sorted((WORKLOADS / "guest").iterdir())
     key = _digest(
         suite, packages, payload.parent.name, *(path.read_bytes() for path in guest), _CUSTOMIZE
@@ -108,7 +109,8 @@ def _tree(payload: Path, progress: Callable[[str], None]) -> Path:
     with _part("tree", key) as (directory, aside):
         if aside:
             _require_root("build a root file system")
-            progress(f"building a Debian {suite} root file system")
+            what = f" with {', '.join(more)}" if more else ""
+            progress(f"building a Debian {suite} root file system{what}")
             _command(
                 [
                     "mmdebstrap",
@@ -123,6 +125,8 @@ def _tree(payload: Path, progress: Callable[[str], None]) -> Path:
                 ],
                 "mmdebstrap",
             )
+            if more:
+                _forget_services(aside / "root")
             _customize(aside / "root", payload)
     return directory / "root"
 
@@ -150,6 +154,21 @@ def _customize(root: Path, payload: Path) -> None:
     (root / "etc/machine-id").write_text(hashlib.md5(b"tonnage").hexdigest() + "\n")
     (root / "etc/resolv.conf").unlink(missing_ok=True)
     (root / "etc/resolv.conf").write_text("")
+
+
+def _forget_services(root: Path) -> None:
+    """Let no package's server or timer start by itself: a workload starts what it needs."""
+    for wants in (root / "etc/systemd/system").glob("*.wants"):
+        shutil.rmtree(wants)
+
+
+def versions(tree: Path, packages: Iterable[str]) -> dict[str, str]:
+    """Which version of each package the tree has; what it does not have is left out. (dpkg(1))"""
+    found = {}
+    for paragraph in (tree / "var/lib/dpkg/status").read_text(errors="replace").split("\n\n"):
+        fields = dict(line.partition(": ")[::2] for line in paragraph.splitlines())
+        found[fields.get("Package", "")] = fields.get("Version", "")
+    return {name: found[name] for name in packages if name in found}
 
 
 def _image(tree: Path, progress: Callable[[str], None]) -> Path:

@@ -18,9 +18,12 @@ class Experiment(Protocol):
     """A module of this package: its functions are the experiment.
 
     `HEADLINE` is the metric and its unit under which a round that failed is recorded.
+    `RUNS_WORKLOADS` says whether its instances need the user land that holds every workload's
+    packages.
     """
 
     HEADLINE: tuple[str, Unit]
+    RUNS_WORKLOADS: bool
 
     def joins(self, target: str, kind: Kind, number: int, profile: Profile) -> bool:
         """Whether the target takes part in the round of this number."""

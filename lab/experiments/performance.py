@@ -1,90 +1,32 @@
-"""How near to native: the same binaries, on the same user land, timed inside.
+"""How near to native: the same binaries, on the same user land, in every target.
 
-Every workload is a fixed amount of work and its figure is seconds, so that less is better
-everywhere and a ratio to `native` reads the same for all of them.
+What is run stands in lab/workloads/*.toml. A figure is a time or a rate, as its tool gives it; what
+is compared is always what a unit of work costs, so that a ratio reads the same for all of them.
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from lab.errors import LabError
 from lab.results import Sample
-from lab.userland import PAYLOAD_IN_TREE
+from lab.workloads.reading import value_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from lab.experiments.base import Tell
     from lab.profiles import Profile
     from lab.results import Unit
-    from lab.targets.base import Completed, Kind, Target
+    from lab.targets.base import Completed, Instance, Kind, Target
     from lab.worker import Worker
+    from lab.workloads import Workload
 
 HEADLINE: tuple[str, Unit] = ("cpu-compress", "second")
-_WORKLOAD_SECONDS = 120.0
-_DEADLINE_SECONDS = 600.0
-_LIBRARY = "/usr/bin/openssl"  # something of one megabyte that is the same file everywhere
+RUNS_WORKLOADS = True
+_START_SECONDS = 300.0
 
-
-@dataclass(frozen=True, slots=True)
-class Workload:
-    """One command, what it bounds, and where its seconds are read.
-
-    `clock`: the payload's, around the command; or fio's own, around its transfers alone.
-    """
-
-    metric: str
-    argv: tuple[str, ...]
-    clock: Literal["payload", "fio"] = "payload"
-
-
-def _fio(name: str, *options: str) -> tuple[str, ...]:
-    return (
-        "fio",
-        f"--name={name}",
-        "--filename=/tmp/tonnage-fio",
-        "--ioengine=psync",
-        "--direct=1",
-        "--output-format=json",
-        *options,
-    )
-
-
-WORKLOADS = (
-    Workload("cpu-compress", ("sh", "-c", f"xz -6 -T1 -c {_LIBRARY} >/dev/null")),
-    Workload(
-        "cpu-hash",
-        (
-            "openssl",
-            "enc",
-            "-aes-256-cbc",
-            "-pbkdf2",
-            "-iter",
-            "100000",
-            "-pass",
-            "pass:tonnage",
-            "-in",
-            "/etc/hostname",
-            "-out",
-            "/dev/null",
-        ),
-    ),
-    Workload("memory-copy", (PAYLOAD_IN_TREE, "copy", "32", "24")),
-    Workload("system-calls", (PAYLOAD_IN_TREE, "syscalls", "2000000")),
-    Workload("context-switches", (PAYLOAD_IN_TREE, "switches", "20000")),
-    Workload("process-spawn", (PAYLOAD_IN_TREE, "spawn", "100")),
-    Workload(
-        "disk-write",
-        _fio("write", "--rw=write", "--bs=1M", "--size=64M", "--end_fsync=1"),
-        clock="fio",
-    ),
-    Workload(
-        "disk-read",
-        _fio("read", "--rw=randread", "--bs=4k", "--size=64M", "--io_size=8M"),
-        clock="fio",
-    ),
-)
+Outcome = float | str  # a figure, or why there is none
 
 
 def joins(target: str, kind: Kind, number: int, profile: Profile) -> bool:
@@ -93,43 +35,50 @@ def joins(target: str, kind: Kind, number: int, profile: Profile) -> bool:
 
 
 def measure(worker: Worker, number: int, profile: Profile, tell: Tell) -> list[Sample]:
-    """Every workload once, in one fresh instance."""
-    seconds = worker.call(_DEADLINE_SECONDS, run_all, WORKLOADS)
+    """Every workload once, in one fresh instance; one that fails costs no other its figure."""
+    workloads = profile.workloads
+    deadline_seconds = _START_SECONDS + sum(each.timeout_seconds for each in workloads.values())
+    outcomes = worker.call(deadline_seconds, run_all, workloads)
+    units = {
+        metric: result.unit
+        for workload in workloads.values()
+        for metric, result in workload.results.items()
+    }
     return [
-        Sample("performance", worker.target, metric, "second", number, value)
-        for metric, value in seconds.items()
+        Sample("performance", worker.target, metric, units[metric], number, outcome)
+        if isinstance(outcome, float)
+        else Sample(
+            "performance", worker.target, metric, units[metric], number, None, censored=outcome
+        )
+        for metric, outcome in outcomes.items()
     ]
 
 
-def run_all(target: Target, workloads: tuple[Workload, ...]) -> dict[str, float]:
-    """Seconds by metric. Raises LabError if a workload fails."""
-    with target.start() as instance:
-        instance.reached("ready")
-        return {
-            workload.metric: _seconds(
-                workload, instance.run(list(workload.argv), _WORKLOAD_SECONDS), target.name
-            )
-            for workload in workloads
-        }
+def run_all(target: Target, workloads: Mapping[str, Workload]) -> dict[str, Outcome]:
+    """What each metric came to. After a workload that failed, the rest gets a fresh instance."""
+    outcomes: dict[str, Outcome] = {}
+    left = list(workloads.items())
+    while left:
+        with target.start() as instance:
+            instance.reached("ready")
+            while left:
+                name, workload = left.pop(0)
+                try:
+                    outcomes |= _run(instance, workload)
+                except LabError as error:
+                    reason = f"{name} failed in {target.name}: {str(error).removesuffix('.')}"
+                    outcomes |= dict.fromkeys(workload.results, reason)
+                    break
+    return outcomes
 
 
-def _seconds(workload: Workload, done: Completed, target: str) -> float:
+def _run(instance: Instance, workload: Workload) -> dict[str, Outcome]:
+    done = instance.run(workload.argv, workload.timeout_seconds)
     if done.exit_code:
-        said = done.stderr.decode(errors="replace").strip().splitlines()
-        raise LabError(
-            f"{workload.metric} failed in {target} with exit code {done.exit_code}"
-            f"{': ' + said[-1] if said else ''}."
-        )
-    if workload.clock == "payload":
-        return done.elapsed_ns / 1e9
-    return _transfer_seconds(done.stdout, target)
+        raise LabError(_complaint(done))
+    return {metric: value_of(result, done) for metric, result in workload.results.items()}
 
 
-def _transfer_seconds(report: bytes, target: str) -> float:
-    """Seconds that fio spent transferring, from bytes and bandwidth in its report."""
-    try:
-        job = json.loads(report)["jobs"][0]
-        done = max((job["read"], job["write"]), key=lambda side: side["io_bytes"])
-        return float(done["io_bytes"] / done["bw_bytes"])
-    except (ValueError, LookupError, ZeroDivisionError) as error:
-        raise LabError(f"fio's report from {target} can't be read: {error!r}.") from error
+def _complaint(done: Completed) -> str:
+    said = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()
+    return f"exit code {done.exit_code}{': ' + said[-1] if said else ''}"

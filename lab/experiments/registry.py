@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
 
+from lab import plugins
 from lab.errors import LabError
-from lab.experiments import density, footprint, performance, startup
 
 if TYPE_CHECKING:
     from lab.experiments.base import Experiment
 
-EXPERIMENTS: dict[str, Experiment] = {
-    "startup": startup,
-    "footprint": footprint,
-    "density": density,
-    "performance": performance,
+_MODULES = {
+    "startup": "lab.experiments.startup",
+    "burst": "lab.experiments.burst",
+    "footprint": "lab.experiments.footprint",
+    "density": "lab.experiments.density",
+    "performance": "lab.experiments.performance",
+    "isolation": "lab.experiments.isolation",
+    **plugins.found("tonnage.experiments"),
 }
+EXPERIMENTS = tuple(_MODULES)
 
 
 def find(name: str) -> Experiment:
     """The experiment of that name. Raises LabError for a name that is none's."""
-    if name not in EXPERIMENTS:
+    if name not in _MODULES:
         raise LabError(f"There is no experiment {name!r}; there are {', '.join(EXPERIMENTS)}.")
-    return EXPERIMENTS[name]
+    return cast("Experiment", import_module(_MODULES[name]))

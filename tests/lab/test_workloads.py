@@ -1,0 +1,107 @@
+"""Workloads are TOML: what is wrong with a file is said; what a tool prints becomes a figure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab import userland, workloads
+from lab.errors import LabError
+from lab.targets.base import Completed
+from lab.workloads import Result
+
+SORT = """
+[sort]
+what = "numbers"
+command = "seq 10 | sort"
+packages = ["coreutils"]
+threads = 1
+bound-by = "CPU"
+results.sort = { unit = "second", better = "less" }
+"""
+
+
+def said(stdout: str, elapsed_ns: int = 1_500_000_000) -> Completed:
+    return Completed(0, stdout.encode(), b"", elapsed_ns)
+
+
+def file(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "own.toml"
+    path.write_text(text)
+    return path
+
+
+def test_the_quick_ones_need_nothing_but_the_basic_user_land() -> None:
+    quick, full = workloads.load("quick"), workloads.load("full")
+    assert set(workloads.packages(quick)) == set(userland._TOOLS)
+    assert set(quick) < set(full)
+    assert all(each.bound_by and each.threads and each.what for each in full.values())
+
+
+def test_a_users_file_is_run_whatever_the_profile(tmp_path: Path) -> None:
+    text = SORT.replace("threads", 'profile = "full"\nthreads')
+    found = workloads.load("quick", [file(tmp_path, text)])
+    assert found["sort"].argv == ["sh", "-ec", "seq 10 | sort"]
+    assert "coreutils" in workloads.packages(found)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[a", "own.toml holds no workloads"),
+        (SORT.replace("threads = 1", "threads = true"), r"Expected `int`.*threads"),
+        (SORT.replace("what", "why"), "unknown field `why`"),
+        (SORT.replace('"less"', '"fewer"'), "Invalid enum value 'fewer'"),
+        (SORT.replace('"second"', '"MB/s"'), "sort: sort has neither json nor pattern"),
+        (SORT.replace('{ unit', '{ pattern = "x", unit'), "has 0 groups, where one holds"),
+        (SORT.replace('{ unit', '{ pattern = "(", unit'), "is no regular expression"),
+        (SORT.replace('{ unit', '{ pattern = "(x)", json = "a", unit'), "not by both"),
+        (SORT.replace("[sort]", "[redis]"), "there is a workload redis already"),
+        (SORT.replace("results.sort", "results.sqlite"), "there is a metric sqlite already"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_file_is_said(tmp_path: Path, text: str, sentence: str) -> None:
+    with pytest.raises(LabError, match=sentence):
+        workloads.load("full", [file(tmp_path, text)])
+
+
+def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
+    with pytest.raises(LabError, match=r"none.toml can't be read: No such file"):
+        workloads.load("quick", [tmp_path / "none.toml"])
+
+
+@pytest.mark.parametrize(
+    ("result", "stdout", "value"),
+    [
+        (Result(unit="second", better="less"), "", 1.5),
+        (Result(unit="second", better="less", times=0.1), "", 0.15),
+        (Result(unit="MB/s", better="more", json="jobs.0.bw", times=2), '{"jobs":[{"bw":4}]}', 8),
+        (Result(unit="/s", better="more", json="a"), 'note: it warns\n{"a": 3}', 3),
+        (Result(unit="/s", better="more", pattern=r"^at ([\d,.]+)"), "at 1\nat 1,234.5", 1234.5),
+    ],
+)  # fmt: skip
+def test_a_figure_is_read(result: Result, stdout: str, value: float) -> None:
+    assert workloads.value_of(result, said(stdout)) == pytest.approx(value)
+
+
+@pytest.mark.parametrize(
+    ("result", "stdout", "sentence"),
+    [
+        (Result(unit="/s", better="more", json="a.b"), '{"a": 1}', "no number at a.b"),
+        (Result(unit="/s", better="more", json="a"), "not json", "no number at a"),
+        (Result(unit="/s", better="more", pattern="rate (.*)"), "none", "no match of 'rate"),
+        (Result(unit="/s", better="more", pattern="rate (.*)"), "rate fast", "has 'fast' where"),
+        (Result(unit="GB/s", better="more", pattern="rate (.*)"), "rate -0.01", "is no GB/s"),
+    ],
+)
+def test_a_figure_that_is_none_is_refused(result: Result, stdout: str, sentence: str) -> None:
+    with pytest.raises(LabError, match=sentence):
+        workloads.value_of(result, said(stdout))
+
+
+def test_the_digest_tells_one_definition_from_another(tmp_path: Path) -> None:
+    one = workloads.load("quick", [file(tmp_path, SORT)])["sort"]
+    other = workloads.load("quick", [file(tmp_path, SORT.replace("seq 10", "seq 11"))])["sort"]
+    assert one.digest() != other.digest()
+    assert one.digest() == workloads.load("full", [file(tmp_path, SORT)])["sort"].digest()
