@@ -1,23 +1,30 @@
-"""How long from the request until the workload runs, answers, has its user space up, is gone."""
+"""How long from the request until the workload runs, answers, has its user space up, is gone.
+
+And where the time goes: each step of the start, as far as the target tells, with its begin.
+"""
 
 from __future__ import annotations
 
 import time
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lab.results import Sample
+from lab.targets.base import Span
 
 if TYPE_CHECKING:
     from lab.experiments.base import Tell
     from lab.profiles import Profile
     from lab.results import Unit
-    from lab.targets.base import Kind, Milestone, Target
+    from lab.targets.base import Instance, Kind, Milestone, Target
     from lab.worker import Worker
 
 HEADLINE: tuple[str, Unit] = ("first-instruction", "second")
+RUNS_WORKLOADS = False
 REST_SECONDS = 0.15
 _DEADLINE_SECONDS = 300.0
+BEGIN, STEP = "begin: ", "step: "
 _MILESTONES: tuple[Milestone, ...] = ("first-instruction", "ready", "userspace")
 
 
@@ -28,14 +35,37 @@ def joins(target: str, kind: Kind, number: int, profile: Profile) -> bool:
 
 def measure(worker: Worker, number: int, profile: Profile, tell: Tell) -> list[Sample]:
     """One start and stop."""
+    start = worker.call(_DEADLINE_SECONDS, start_and_stop)
+
+    def sample(metric: str, nanoseconds: int, position: int = 0) -> Sample:
+        return Sample(
+            "startup", worker.target, metric, "second", number, nanoseconds / 1e9, position
+        )
+
     return [
-        Sample("startup", worker.target, metric, "second", number, nanoseconds / 1e9)
-        for metric, nanoseconds in worker.call(_DEADLINE_SECONDS, start_and_stop).items()
+        *(sample(metric, nanoseconds) for metric, nanoseconds in start.reached.items()),
+        *(
+            each
+            for place, span in enumerate(start.spans)
+            for each in (
+                sample(f"{BEGIN}{span.step}", span.begin_ns - start.t0_ns, place),
+                sample(f"{STEP}{span.step}", span.end_ns - span.begin_ns, place),
+            )
+        ),
     ]
 
 
-def start_and_stop(target: Target) -> dict[str, int]:
-    """Nanoseconds from the request to each milestone, and from the request to stop until gone.
+@dataclass(frozen=True, slots=True)
+class Start:
+    """One start: when it was asked for, nanoseconds to each milestone and until gone, its steps."""
+
+    t0_ns: int
+    reached: dict[str, int]
+    spans: list[Span]
+
+
+def start_and_stop(target: Target) -> Start:
+    """Start an instance, wait for every milestone that it has, ask for its steps, stop it.
 
     Before the request the host rests: moving a process to a cgroup waits for an RCU grace period
     unless another did so just before, so that a start would be cheaper after some neighbours than
@@ -45,11 +75,23 @@ def start_and_stop(target: Target) -> dict[str, int]:
     time.sleep(REST_SECONDS)
     with ExitStack() as stack:
         instance = stack.enter_context(target.start())
-        reached: dict[str, int | None] = {
-            milestone: instance.reached(milestone) for milestone in _MILESTONES
-        }
+        reached = {milestone: instance.reached(milestone) for milestone in _MILESTONES}
+        spans = _spans(instance, reached)
         stop_ns = time.monotonic_ns()
         stack.close()
         gone_ns = time.monotonic_ns() - stop_ns
-    spans = {name: at - instance.t0_ns for name, at in reached.items() if at is not None}
-    return {**spans, "gone": gone_ns}
+    since: dict[str, int] = {
+        name: at - instance.t0_ns for name, at in reached.items() if at is not None
+    }
+    return Start(instance.t0_ns, {**since, "gone": gone_ns}, spans)
+
+
+def _spans(instance: Instance, reached: dict[Milestone, int | None]) -> list[Span]:
+    """What the target tells, or one step until the first instruction; then the milestones."""
+    first, ready = reached["first-instruction"], reached["ready"]
+    assert first is not None and ready is not None
+    steps = instance.spans() or [Span("until the program runs", instance.t0_ns, first)]
+    steps.append(Span("until it answers", first, max(first, ready)))
+    if userspace := reached["userspace"]:
+        steps.append(Span("until its default target", max(first, ready), max(ready, userspace)))
+    return steps

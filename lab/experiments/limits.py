@@ -1,0 +1,100 @@
+"""Which limits of the host are near: what a filling uses up, and how much of it there is."""
+
+from __future__ import annotations
+
+import os
+import resource
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_PROC = Path("/proc")
+_NEAR = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """Something of which there is so much, and of which so much is in use."""
+
+    name: str
+    used: float
+    most: float
+
+    @property
+    def share(self) -> float:
+        """How much of it is used, from 0 to 1."""
+        return self.used / self.most if self.most else 0.0
+
+
+def met(disk: Path, margin: float = _NEAR) -> str:
+    """The limit of which hardly anything is left, by name and figures; empty if there is none.
+
+    `disk` is where instances write.
+    """
+    nearest = max(_limits(disk), key=lambda limit: limit.share)
+    if nearest.share < margin:
+        return ""
+    return f"{nearest.name}: {nearest.used:,.0f} of {nearest.most:,.0f}"
+
+
+def _limits(disk: Path) -> Iterator[Limit]:
+    """proc(5), sysctl(8), namespaces(7), getrlimit(2), statvfs(3)"""
+    tasks = float(_words("/proc/loadavg")[3].partition("/")[2])
+    yield Limit("process ids (kernel.pid_max)", tasks, _number("sys/kernel/pid_max"))
+    yield Limit("threads (kernel.threads-max)", tasks, _number("sys/kernel/threads-max"))
+    in_use, _, most = map(float, _words("/proc/sys/fs/file-nr"))
+    yield Limit("open files (fs.file-max)", in_use, most)
+    own = len(list((_PROC / "self/fd").iterdir()))
+    yield _ulimit("file descriptors (ulimit -n)", own, resource.RLIMIT_NOFILE)
+    yield Limit(
+        "network namespaces (user.max_net_namespaces)",
+        _namespaces("net"),
+        _number("sys/user/max_net_namespaces"),
+    )
+    yield from _cgroup_pids()
+    status = os.statvfs(disk)
+    yield Limit("disk (bytes)", (status.f_blocks - status.f_bavail) * status.f_frsize,
+                status.f_blocks * status.f_frsize)  # fmt: skip
+    if status.f_files:
+        yield Limit("disk (inodes)", status.f_files - status.f_favail, status.f_files)
+
+
+def _ulimit(name: str, used: float, which: int) -> Limit:
+    most, _ = resource.getrlimit(which)
+    return Limit(name, used, float("inf") if most == resource.RLIM_INFINITY else most)
+
+
+def _cgroup_pids() -> Iterator[Limit]:
+    """What this process's own pids cgroup allows, where one is."""
+    for line in (_PROC / "self/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        directory = Path("/sys/fs/cgroup", controllers and "pids", path.lstrip("/"))
+        if controllers not in {"", "pids"} or not (directory / "pids.max").exists():
+            continue
+        most = (directory / "pids.max").read_text().strip()
+        if most != "max":
+            used = float((directory / "pids.current").read_text())
+            yield Limit("processes (pids.max of the lab's own cgroup)", used, float(most))
+
+
+def _namespaces(kind: str) -> int:
+    """How many different ones the host's processes are in."""
+    found = set()
+    for process in _PROC.iterdir():
+        if process.name.isdigit():
+            try:
+                found.add(os.stat(process / "ns" / kind).st_ino)  # noqa: PTH116 - thousands of them
+            except OSError:
+                continue
+    return len(found)
+
+
+def _number(name: str) -> float:
+    return float((_PROC / name).read_text())
+
+
+def _words(path: str) -> list[str]:
+    return Path(path).read_text().split()

@@ -1,0 +1,87 @@
+"""What processes take of the host while they do nothing: memory three ways, CPU and wake-ups."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_CGROUPS = Path("/sys/fs/cgroup")
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes: every page counted fully, and shared ones divided among their users. (proc(5))"""
+
+    rss: int
+    pss: int
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """Since the processes' start: time on a CPU, and times that they waited of their own will."""
+
+    cpu_ns: int
+    waits: int
+
+
+def memory(pids: Iterable[int]) -> Memory:
+    """Of all the processes together; one that has ended takes nothing."""
+    fields = [_fields(Path(f"/proc/{pid}/smaps_rollup")) for pid in pids]
+    return Memory(*(sum(each.get(name, 0) for each in fields) * 1024 for name in ("Rss", "Pss")))
+
+
+def activity(pids: Iterable[int]) -> Activity:
+    """Of all threads of the processes. (Linux, Documentation/scheduler/sched-stats.rst)"""
+    cpu_ns = waits = 0
+    for thread in _threads(pids):
+        with contextlib.suppress(OSError):
+            cpu_ns += int((thread / "schedstat").read_text().split()[0])
+            waits += _fields(thread / "status").get("voluntary_ctxt_switches", 0)
+    return Activity(cpu_ns, waits)
+
+
+def cgroup_memory_bytes(pid: int) -> int | None:
+    """What the process's memory cgroup is charged with, kernel memory included.
+
+    None if that cgroup is this process's too, or is none. (cgroups(7))
+    """
+    theirs, ours = _memory_cgroup(pid), _memory_cgroup("self")
+    if theirs is None or theirs == ours:
+        return None
+    for name in ("memory.current", "memory.usage_in_bytes"):
+        with contextlib.suppress(OSError):
+            return int((theirs / name).read_text())
+    return None
+
+
+def _memory_cgroup(pid: int | str) -> Path | None:
+    for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
+        number, controllers, path = line.split(":", 2)
+        if "memory" in controllers.split(","):
+            return _CGROUPS / "memory" / path.lstrip("/")
+        if number == "0" and (_CGROUPS / "cgroup.controllers").exists():
+            return _CGROUPS / path.lstrip("/")
+    return None
+
+
+def _threads(pids: Iterable[int]) -> Iterator[Path]:
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            yield from Path(f"/proc/{pid}/task").iterdir()
+
+
+def _fields(path: Path) -> dict[str, int]:
+    """`Name: number` lines of a file; empty if the process has ended."""
+    found = {}
+    with contextlib.suppress(OSError):
+        for line in path.read_text().splitlines():
+            name, _, rest = line.partition(":")
+            first = rest.split()[:1]
+            if first and first[0].isdigit():
+                found[name] = int(first[0])
+    return found

@@ -1,0 +1,73 @@
+"""What files and processes take, held against files and processes of known size."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from lab.disk_usage import usage
+from lab.experiments import limits
+from lab.experiments.percentiles import percentile
+from lab.process_usage import activity, cgroup_memory_bytes, memory
+
+MIB = 1 << 20
+
+
+def test_a_hole_is_apparent_and_not_allocated(tmp_path: Path) -> None:
+    with (tmp_path / "sparse").open("wb") as file:
+        file.truncate(64 * MIB)
+    (tmp_path / "full").write_bytes(os.urandom(MIB))
+    (tmp_path / "link").hardlink_to(tmp_path / "full")
+    os.sync()
+    found = usage([tmp_path])
+    assert found.apparent >= 65 * MIB
+    assert MIB <= found.allocated < 2 * MIB
+    assert found.unique == found.allocated
+
+
+def test_memory_and_cpu_of_a_process_that_works() -> None:
+    script = "b = bytearray(64 << 20)\nprint(len(b), flush=True)\nwhile True: pass"
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        process.stdout.readline()
+        before = activity([process.pid])
+        time.sleep(0.3)
+        after, taken = activity([process.pid]), memory([process.pid])
+        process.kill()
+    assert 64 * MIB < taken.pss <= taken.rss < 128 * MIB
+    assert 0 < after.cpu_ns - before.cpu_ns < 600_000_000
+
+
+def test_a_process_that_ended_takes_nothing() -> None:
+    process = subprocess.Popen(["true"])
+    process.wait()
+    assert memory([process.pid]).rss == 0
+    assert activity([process.pid]).cpu_ns == 0
+
+
+def test_a_cgroup_that_is_ours_too_tells_nothing_of_a_process() -> None:
+    assert cgroup_memory_bytes(os.getpid()) is None
+
+
+def test_a_limit_is_named_with_its_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ": " in limits.met(tmp_path, margin=0.0)
+    monkeypatch.setattr(
+        limits, "_limits", lambda _: [limits.Limit("a", 1, 4), limits.Limit("b", 99, 100)]
+    )
+    assert limits.met(tmp_path) == "b: 99 of 100"
+    assert limits.met(tmp_path, margin=0.995) == ""
+
+
+@pytest.mark.parametrize(
+    ("values", "share", "value"),
+    [([3.0, 1.0, 2.0], 50, 2.0), ([1.0, 2.0], 50, 1.5), ([1.0, 2.0], 100, 2.0), ([5.0], 99, 5.0)],
+)
+def test_a_percentile_lies_between_the_nearest_ranks(
+    values: list[float], share: float, value: float
+) -> None:
+    assert percentile(values, share) == value
