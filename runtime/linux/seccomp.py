@@ -43,7 +43,10 @@ PROGRAM = "HP"
 
 
 def sock_fprog(address: int, size_bytes: int) -> bytes:
-    """The argument of SET_MODE_FILTER for a program that lies at `address`."""
+    """The argument of SET_MODE_FILTER for a program that lies at `address`.
+
+    The address is its last 8 bytes, to be filled in by whoever knows it later.
+    """
     import struct
 
     return struct.pack(PROGRAM, size_bytes // INSTRUCTION_BYTES, address)
