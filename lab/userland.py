@@ -69,7 +69,7 @@ def build(progress: Callable[[str], None], packages: Iterable[str] = ()) -> User
     is told what is being waited for. Raises LabError with what could not be built.
     """
     payload = _payload(progress)
-    tree = _tree(payload, sorted(set(packages) - set(_TOOLS)), progress)
+    tree = _tree(payload, progress, sorted(set(packages) - set(_TOOLS)))
     kernel, initramfs = _machine(payload, progress)
     return Userland(
         payload=payload,
@@ -99,7 +99,7 @@ def _payload(progress: Callable[[str], None]) -> Path:
     return directory / "payload"
 
 
-def _tree(payload: Path, more: Sequence[str], progress: Callable[[str], None]) -> Path:
+def _tree(payload: Path, progress: Callable[[str], None], more: Sequence[str] = ()) -> Path:
     suite = debian_suite()
     packages = ",".join((*_MACHINE_PACKAGES, *_TOOLS, *more))
     guest = sorted((WORKLOADS / "guest").iterdir())
