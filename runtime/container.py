@@ -84,7 +84,7 @@ class Container:
         )
         with contextlib.ExitStack() as undo:
             directory = _make_directory(root, identifier, undo)
-            cgroup = cgroups.create(_CGROUP.format(identifier))
+            cgroup = cgroups.create("", identifier)
             undo.callback(cgroup.remove)
             with contextlib.closing(cgroup):
                 cgroup.limit(spec.linux.resources)
@@ -146,7 +146,7 @@ def clean(root: Path) -> list[str]:
     """
     done = []
     for directory in sorted(root.iterdir()) if root.is_dir() else []:
-        left = cgroups.leftovers(_CGROUP.format(directory.name))
+        left = [Path(path) for path in cgroups.leftovers(_CGROUP.format(directory.name))]
         pids = {int(pid) for path in left for pid in (path / "cgroup.procs").read_text().split()}
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):

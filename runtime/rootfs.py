@@ -110,9 +110,9 @@ def _cgroups(target: bytes, what: str, flags: int) -> Iterator[Step]:
     writable = flags & ~mounts.RDONLY
     yield Step(what, mounts.mount, (b"tmpfs", target, b"tmpfs", writable, b"mode=755"))
     for controllers, root in host.hierarchies().items():
-        below = target + b"/" + os.fsencode(root.name)
+        below = target + b"/" + os.fsencode(os.path.basename(root))  # noqa: PTH119
         words = "none,name=systemd" if controllers == "systemd" else controllers
-        yield Step(f"make {root.name} in cgroup", os.mkdir, (below, 0o755))
+        yield Step(f"make {root} in cgroup", os.mkdir, (below, 0o755))
         yield Step(what, mounts.mount, (b"cgroup", below, b"cgroup", flags, words.encode()))
     if flags & mounts.RDONLY:
         yield Step(what, mounts.mount, (

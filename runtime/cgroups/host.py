@@ -2,69 +2,172 @@
 
 from __future__ import annotations
 
-import functools
-from pathlib import Path
-from typing import TYPE_CHECKING
+import os
 
-from runtime.cgroups.v1 import CgroupV1
-from runtime.cgroups.v2 import CgroupV2
+from runtime.cgroups import files
 from runtime.errors import ContainerError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runtime.cgroups.cgroup import Cgroup
 
-ROOT = Path("/sys/fs/cgroup")
+ROOT = "/sys/fs/cgroup"
+# What a mount of version 1 may say beside its controllers.
+_FLAGS = {"rw", "ro", "xattr", "noprefix", "clone_children", "cpuset_v2_mode", "favordynmods"}
 
 
-def create(name: str) -> Cgroup:
-    """A new cgroup of that name, by the version that the host has.
+class Host:
+    """What is mounted: version 1's hierarchies by their controllers, and version 2's.
 
-    Raises ContainerError if it has none, or one of that name exists.
+    Version 2 alone is there if `hierarchies` is empty; both are in a hybrid host, whose version 2
+    has the controllers that version 1 left.
     """
-    if is_v2():
-        return CgroupV2(name, ROOT)
-    found = hierarchies()
-    if not found:
-        raise ContainerError(f"This host has no cgroups below {ROOT}: mount them.")
-    return CgroupV1(name, found)
+
+    def __init__(self, hierarchies: dict[str, str], unified: str | None) -> None:
+        self.hierarchies = hierarchies
+        self.unified = unified
+
+    @classmethod
+    def mounted(cls, root: str = ROOT, table: str = "/proc/self/mountinfo") -> Host:
+        """What the table of mounts has at `root` or directly below. (proc_pid_mountinfo(5))"""
+        hierarchies = {}
+        unified = None
+        for line in files.read(table).splitlines():
+            mount, _, system = line.partition(" - ")
+            where = mount.split()[4]
+            kind, _, options = system.split()[:3]
+            if kind == "cgroup2" and where in {root, f"{root}/unified"}:
+                unified = where
+            elif kind == "cgroup" and os.path.dirname(where) == root:
+                hierarchies[_controllers(options)] = where
+        return cls(hierarchies, unified)
+
+    @property
+    def is_v2(self) -> bool:
+        """Whether version 2 has the controllers (`unified`), not just a place (`hybrid`)."""
+        return self.unified is not None and not self.hierarchies
+
+    def every_hierarchy(self) -> dict[str, str]:
+        """Version 1's, and version 2's without a name."""
+        return {**self.hierarchies, **({} if self.unified is None else {"": self.unified})}
 
 
-def leftovers(name: str) -> list[Path]:
-    """The directories of that name, in every hierarchy."""
-    roots = [ROOT] if is_v2() else list(hierarchies().values())
-    return [root / name for root in roots if (root / name).is_dir()]
+_this: list[Host] = []
 
 
-@functools.cache
+def this_host() -> Host:
+    """This host's, looked up once."""
+    if not _this:
+        _this.append(Host.mounted())
+    return _this[0]
+
+
 def is_v2() -> bool:
-    """Whether version 2 has the controllers (`unified`), not just a place (`hybrid`)."""
-    return (ROOT / "cgroup.controllers").exists()
+    """Whether this host has version 2 alone."""
+    return this_host().is_v2
 
 
-@functools.cache
-def hierarchies() -> dict[str, Path]:
-    """Version 1's mounts: {controllers, comma-separated, or `systemd`: root}. (proc_mounts(5))"""
-    found = {}
-    for line in Path("/proc/self/mounts").read_text().splitlines():
-        _, where, kind, options, *_ = line.split()
-        root = Path(where)
-        if kind == "cgroup" and root.parent == ROOT and not root.is_symlink():
-            named = [word[5:] for word in options.split(",") if word.startswith("name=")]
-            found[named[0] if named else _controllers(root.name, options)] = root
-    return found
+def hierarchies() -> dict[str, str]:
+    """Version 1's mounts: {controllers, comma-separated, or `systemd`: root}."""
+    return this_host().hierarchies
 
 
-def _controllers(name: str, options: str) -> str:
-    """The controllers of a mount: the options that are no mount flags."""
-    flags = {
-        "rw",
-        "ro",
-        "nosuid",
-        "nodev",
-        "noexec",
-        "relatime",
-        "noatime",
-        "xattr",
-        "clone_children",
-    }
-    return ",".join(word for word in options.split(",") if word not in flags) or name
+def create(
+    cgroups_path: str,
+    identifier: str,
+    *,
+    manager: str = "cgroupfs",
+    host: Host | None = None,
+) -> Cgroup:
+    """A container's cgroup, in every hierarchy: `cgroups_path` is the document's, or empty.
+
+    `manager` is `cgroupfs`, which makes directories; `systemd`, which asks systemd for a scope, the
+    path being `slice:prefix:name`; or `disabled`, whose cgroup limits nothing. One that exists is
+    taken over if nothing runs in it. Raises ContainerError, and then nothing was made.
+    """
+    host = host or this_host()
+    if manager == "disabled":
+        return reopen({})
+    if not host.every_hierarchy():
+        raise ContainerError(f"This host has no cgroups below {ROOT}: mount them.")
+    if manager == "systemd":
+        raise ContainerError("The systemd cgroup manager needs systemd, which does not run here.")
+    if manager != "cgroupfs":
+        raise ContainerError(
+            f"There is no cgroup manager {manager!r}: cgroupfs, systemd and disabled are."
+        )
+    location = locate(cgroups_path, identifier)
+    if host.is_v2:
+        from runtime.cgroups import v2
+
+        return v2.create(location, host.every_hierarchy()[""])
+    from runtime.cgroups import v1
+
+    return v1.create(location, host.every_hierarchy())
+
+
+def reopen(paths: dict[str, str]) -> Cgroup:
+    """The cgroup that another process made, by its `paths`."""
+    if set(paths) == {""}:
+        from runtime.cgroups.v2 import CgroupV2
+
+        return CgroupV2(paths)
+    from runtime.cgroups.v1 import CgroupV1
+
+    return CgroupV1(paths)
+
+
+def of_process(pid: int, host: Host | None = None) -> Cgroup:
+    """The cgroup that a process is in, for another one to be started beside it.
+
+    A container's first process may have moved to a sub-cgroup, and version 2 allows no other
+    process in the cgroup above it then. Raises ContainerError if the process is gone.
+    """
+    roots = (host or this_host()).every_hierarchy()
+    try:
+        lines = files.read(f"/proc/{pid}/cgroup").splitlines()
+    except OSError as error:
+        raise ContainerError(
+            f"Can't read the cgroup of process {pid}: {error.strerror}."
+        ) from error
+    paths = {}
+    for line in lines:
+        _, words, path = line.split(":", 2)
+        words = words.removeprefix("name=")
+        if words in roots:
+            paths[words] = (roots[words] + path).rstrip("/")
+    return reopen(paths)
+
+
+def leftovers(name: str) -> list[str]:
+    """The directories of that name below the roots of all hierarchies."""
+    roots = this_host().every_hierarchy().values()
+    return [f"{root}/{name}" for root in roots if os.path.isdir(f"{root}/{name}")]
+
+
+def locate(cgroups_path: str, identifier: str) -> str:
+    """Where a cgroup is below each root: the path, relative ones too, or a name of our own.
+
+    Raises ContainerError.
+    """
+    if not cgroups_path:
+        return f"tonnage-{identifier}"
+    if "\0" in cgroups_path or "\n" in cgroups_path:
+        raise ContainerError(f"linux.cgroupsPath: {cgroups_path!r} holds a NUL or a line's end.")
+    if cgroups_path.count(":") == 2 and "/" not in cgroups_path:
+        raise ContainerError(
+            f"linux.cgroupsPath: {cgroups_path!r} is for the systemd cgroup manager; without it"
+            " there must be a path."
+        )
+    # Cleaned below the root, so that no `..` leads out of it.
+    location = os.path.normpath(f"/{cgroups_path}").strip("/")
+    if not location:
+        raise ContainerError(f"linux.cgroupsPath: {cgroups_path!r} is the root of all cgroups.")
+    return location
+
+
+def _controllers(options: str) -> str:
+    """The controllers of a mount of version 1, or its name."""
+    words = [word for word in options.split(",") if word not in _FLAGS and "=" not in word]
+    named = [word[5:] for word in options.split(",") if word.startswith("name=")]
+    return ",".join(named or words)

@@ -3,94 +3,199 @@
 A process is moved by a write to a file, which stops every fork and exit on the host for an RCU
 grace period (10 ms and more on a host at rest): the kernel must see that the thread group does not
 change meanwhile. It need not when a thread moves itself, by `0` written to `tasks`; so the child
-does that. (cgroup_procs_write_start in kernel/cgroup/cgroup.c)
+does that. (cgroup_procs_write_start in kernel/cgroup/cgroup.c) On a hybrid host version 2's
+hierarchy has no `tasks`, and clone3(2) puts the child there.
 """
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
-from typing import TYPE_CHECKING
+import time
 
-from runtime.cgroups.cgroup import Cgroup, make, write
+from runtime.cgroups import controllers, devices, files, limits_v1, settings
+from runtime.cgroups.cgroup import Cgroup, make, unmake
 from runtime.errors import ContainerError
-from runtime.spec import Cpu, Memory, Pids
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
+    from runtime.cgroups.events import OomEvents
+    from runtime.cgroups.settings import Setting
     from runtime.spec import Resources
 
-# OCI config-linux.md, "Default Devices", and the pseudo-terminals.
-_DEVICES = (
-    "c 1:3 rwm", "c 1:5 rwm", "c 1:7 rwm", "c 1:8 rwm", "c 1:9 rwm", "c 5:0 rwm", "c 5:1 rwm",
-    "c 5:2 rwm", "c 136:* rwm", "c *:* m", "b *:* m",
-)  # fmt: skip
+_FREEZE_SECONDS = 5.0
+_PAUSE_SECONDS = 0.001
 
 
 class CgroupV1(Cgroup):
-    """A directory of that name in each hierarchy: {controllers of the mount: its root}."""
+    """A cgroup in each of version 1's hierarchies, and in version 2's where that is mounted too."""
 
-    def __init__(self, name: str, hierarchies: dict[str, Path]) -> None:
+    def __init__(self, paths: dict[str, str]) -> None:
+        super().__init__(paths)
         self._by_controller = {
-            controller: root / name
-            for words, root in hierarchies.items()
+            controller: directory
+            for words, directory in paths.items()
             for controller in words.split(",")
         }
-        made: list[Path] = []
-        super().__init__(made)
-        self._descriptors: list[int] = []
-        try:
-            for root in hierarchies.values():
-                make(root / name)
-                made.append(root / name)
-            self._inherit_cpuset()
-            for directory in made:
-                self._descriptors.append(os.open(directory / "tasks", os.O_WRONLY | os.O_CLOEXEC))
-        except BaseException:
-            self.close()
-            self.remove()
-            raise
-
-    def clone_descriptor(self) -> int | None:
-        """None: version 1 can't."""
-        return None
 
     def join_descriptors(self) -> list[int]:
-        """`tasks` of each hierarchy."""
-        return self._descriptors
+        """`tasks` of each hierarchy of version 1."""
+        return [
+            self._opened(f"{directory}/tasks", os.O_WRONLY)
+            for words, directory in self.paths.items()
+            if words
+        ]
 
     def limit(self, resources: Resources) -> None:
-        """Memory, CPU, pids; and devices, of which only the default ones may be used."""
-        memory, cpu = resources.memory or Memory(), resources.cpu or Cpu()
-        pids = resources.pids or Pids()
-        for controller, file, value in (
-            ("memory", "memory.limit_in_bytes", memory.limit),
-            ("cpu", "cpu.shares", cpu.shares),
-            ("cpu", "cpu.cfs_period_us", cpu.period),
-            ("cpu", "cpu.cfs_quota_us", cpu.quota),
-            ("pids", "pids.max", "max" if pids.limit == -1 else pids.limit),
-        ):
-            if value is not None:
-                if controller not in self._by_controller:
-                    raise ContainerError(
-                        f"This host has no {controller} cgroup: leave out the limit on it."
-                    )
-                write(self._by_controller[controller] / file, str(value))
-        if devices := self._by_controller.get("devices"):
-            write(devices / "devices.deny", "a")
-            for rule in _DEVICES:
-                write(devices / "devices.allow", rule)
+        """Set what is asked for, and forbid all devices but those that are asked for."""
+        wanted = devices.exceptions(devices.rules(resources.devices))
+        settings.apply(limits_v1.settings(resources, self._read), self._directory)
+        if "devices" in self._by_controller:
+            self._limit_devices(*wanted)
+        elif resources.devices and self.paths:
+            raise ContainerError(
+                "linux.resources.devices: this host has no devices controller: mount it."
+            )
+
+    def update(self, resources: Resources) -> None:
+        """Set what is asked for while it runs, and leave the rest, devices too, as it is."""
+        wanted = limits_v1.settings(resources, self._read)
+        before = settings.as_they_are(wanted, self._read)
+        try:
+            settings.apply(wanted, self._directory)
+            if resources.devices:
+                self._limit_devices(*devices.exceptions(devices.rules(resources.devices)))
+        except ContainerError:
+            settings.apply(before, self._directory)
+            raise
+
+    def freeze(self) -> None:
+        """Write FROZEN to freezer.state until that is what it says.
+
+        The kernel may miss a process that is just being forked, and then it says FREEZING.
+        """
+        path = f"{self._by_name('freezer', 'pause a container')}/freezer.state"
+        deadline = time.monotonic() + _FREEZE_SECONDS
+        _write(path, "FROZEN")
+        while (state := files.read(path)) != "FROZEN":
+            if time.monotonic() > deadline:
+                _write(path, "THAWED")
+                raise ContainerError(f"{path} stays at {state}: the processes do not stop.")
+            time.sleep(_PAUSE_SECONDS)
+            _write(path, "FROZEN")
+
+    def thaw(self) -> None:
+        """Write THAWED to freezer.state."""
+        _write(f"{self._by_name('freezer', 'resume a container')}/freezer.state", "THAWED")
+
+    def is_frozen(self) -> bool:
+        """Whether freezer.state is anything but THAWED."""
+        directory = self._by_controller.get("freezer")
+        if directory is None:
+            return False
+        return files.read_if_there(f"{directory}/freezer.state") not in {None, "THAWED"}
+
+    def statistics(self) -> dict[str, Any]:
+        """What it uses, as `runc events --stats` tells it; what the host lacks is absent."""
+        from runtime.cgroups import statistics_v1
+
+        return statistics_v1.read(self._by_controller)
+
+    def oom_events(self) -> OomEvents:
+        """An eventfd that memory.oom_control signals."""
+        from runtime.cgroups import events
+
+        return events.of_v1(self._by_name("memory", "hear of want of memory"))
 
     def memory_bytes(self) -> int:
         """memory.usage_in_bytes, which has kernel memory in it."""
-        return int((self._by_controller["memory"] / "memory.usage_in_bytes").read_text())
+        directory = self._by_name("memory", "count memory")
+        return int(files.read(f"{directory}/memory.usage_in_bytes"))
 
-    def close(self) -> None:
-        """Close the `tasks` files."""
-        while self._descriptors:
-            os.close(self._descriptors.pop())
+    def _read(self, controller: str, file: str) -> str | None:
+        directory = self._by_controller.get(controller, self.paths.get(""))
+        return None if directory is None else files.read_if_there(f"{directory}/{file}")
 
-    def _inherit_cpuset(self) -> None:
-        # A new cpuset is empty, and no process can be moved into an empty one. (cpuset(7))
-        if directory := self._by_controller.get("cpuset"):
-            for file in ("cpuset.cpus", "cpuset.mems"):
-                write(directory / file, (directory.parent / file).read_text())
+    def _directory(self, setting: Setting) -> str:
+        directory = self._by_controller.get(setting.controller)
+        if directory is None and self.paths.get("") and self._is_enabled_in_v2(setting.controller):
+            directory = self.paths[""]
+        if directory is None:
+            raise ContainerError(
+                f"linux.resources.{setting.field}: this host has no {setting.controller} cgroup:"
+                " leave out the limit on it."
+            )
+        return directory
+
+    def _is_enabled_in_v2(self, controller: str) -> bool:
+        controllers.enable(self.paths[""])
+        return controller in controllers.of(self.paths[""])
+
+    def _by_name(self, controller: str, purpose: str) -> str:
+        if controller not in self._by_controller:
+            raise ContainerError(f"Can't {purpose}: this host has no {controller} cgroup.")
+        return self._by_controller[controller]
+
+    def _limit_devices(self, allowed: bool, different: list[str]) -> None:
+        """From what devices.list has to what is wanted, in as few writes as that takes.
+
+        A cgroup that has sub-cgroups can't be set back to a default.
+        """
+        directory = self._by_controller["devices"]
+        now = set(files.read(f"{directory}/devices.list").splitlines())
+        deny, allow = f"{directory}/devices.deny", f"{directory}/devices.allow"
+        if allowed:
+            _write(allow, "a")
+            _write_lines(deny, different)
+            return
+        if "a *:* rwm" in now:
+            _write(deny, "a")
+            now = set()
+        _write_lines(deny, sorted(now.difference(different)))
+        _write_lines(allow, [line for line in different if line not in now])
+
+
+def create(location: str, hierarchies: dict[str, str]) -> CgroupV1:
+    """A cgroup below the root of each hierarchy. Raises ContainerError, and then there is none."""
+    made: list[str] = []
+    paths = {}
+    try:
+        for words, root in hierarchies.items():
+            new = make(root, location)
+            made += new
+            paths[words] = f"{root}/{location}"
+            if "cpuset" in words:
+                _inherit_cpuset(new)
+    except BaseException:
+        unmake(made)
+        raise
+    return CgroupV1(paths)
+
+
+def _inherit_cpuset(made: list[str]) -> None:
+    # A new cpuset is empty, and no process can be moved into an empty one. (cpuset(7))
+    for directory in made:
+        parent = os.path.dirname(directory)
+        for file in ("cpuset.cpus", "cpuset.mems"):
+            _write(f"{directory}/{file}", files.read(f"{parent}/{file}"))
+
+
+def _write(path: str, value: str) -> None:
+    try:
+        files.write(path, value)
+    except OSError as error:
+        raise ContainerError(f"Can't write {value!r} to {path}: {error.strerror}.") from error
+
+
+def _write_lines(path: str, lines: list[str]) -> None:
+    if not lines:
+        return
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        for line in lines:
+            os.write(descriptor, line.encode())
+    except OSError as error:
+        raise ContainerError(f"Can't write {line!r} to {path}: {error.strerror}.") from error
+    finally:
+        os.close(descriptor)

@@ -2,81 +2,202 @@
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import os
-from pathlib import Path
-from typing import TYPE_CHECKING
+import select
+import time
 
-from runtime.cgroups.cgroup import Cgroup, make, write
+from runtime.cgroups import controllers, device_program, devices, files, limits_v2, settings
+from runtime.cgroups.cgroup import Cgroup, make, unmake
 from runtime.errors import ContainerError
-from runtime.spec import Cpu, Memory, Pids
+from runtime.linux import bpf
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from runtime.spec import Resources
+    from typing import Any
 
-_CONTROLLERS = ("cpu", "memory", "pids", "cpuset", "io")
-_DEFAULT_PERIOD_US = 100_000
+    from runtime.cgroups.events import OomEvents
+    from runtime.cgroups.settings import Setting
+    from runtime.spec import Memory, Resources
+
+_FREEZE_SECONDS = 5.0
+_DELEGATED = "/sys/kernel/cgroup/delegate"
+# OCI config-linux.md, "Cgroup ownership": where the kernel does not say.
+_DELEGATED_AT_LEAST = "cgroup.procs\ncgroup.subtree_control\ncgroup.threads"
+_IDENTITY = ["0", "0", "4294967295"]
 
 
 class CgroupV2(Cgroup):
-    """A directory of that name below the root of the hierarchy."""
+    """A cgroup in version 2's hierarchy."""
 
-    def __init__(self, name: str, root: Path) -> None:
-        self._directory = root / name
-        super().__init__([self._directory])
-        self._delegate(root)
-        make(self._directory)
-        self._descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-
-    def clone_descriptor(self) -> int | None:
-        """The directory's own."""
-        return self._descriptor
+    def __init__(self, paths: dict[str, str]) -> None:
+        super().__init__(paths)
+        self._directory = paths[""]
 
     def join_descriptors(self) -> list[int]:
         """None are needed."""
         return []
 
     def limit(self, resources: Resources) -> None:
-        """Memory, CPU, pids."""
-        memory, cpu = resources.memory or Memory(), resources.cpu or Cpu()
-        pids = resources.pids or Pids()
-        quota = None
-        if cpu.quota is not None or cpu.period is not None:
-            allowed = "max" if cpu.quota is None or cpu.quota < 0 else str(cpu.quota)
-            quota = f"{allowed} {cpu.period or _DEFAULT_PERIOD_US}"
-        for file, value in (
-            ("memory.max", "max" if memory.limit == -1 else memory.limit),
-            ("cpu.weight", None if cpu.shares is None else weight(cpu.shares)),
-            ("cpu.max", quota),
-            ("pids.max", "max" if pids.limit == -1 else pids.limit),
-        ):
-            if value is not None:
-                if not (self._directory / file).exists():
-                    raise ContainerError(
-                        f"This host's cgroup has no {file}: its controller is not delegated."
-                    )
-                write(self._directory / file, str(value))
+        """Set what is asked for, and forbid all devices but those that are asked for."""
+        rules = devices.rules(resources.devices)
+        settings.apply(limits_v2.settings(resources, self._read), self._directory_of)
+        self._limit_devices(rules)
+
+    def update(self, resources: Resources) -> None:
+        """Set what is asked for while it runs, and leave the rest, devices too, as it is."""
+        wanted = limits_v2.settings(resources, self._read)
+        rules = devices.rules(resources.devices) if resources.devices else None
+        if resources.memory is not None and resources.memory.check_before_update:
+            self._check_usage(resources.memory)
+        before = settings.as_they_are(wanted, self._read)
+        try:
+            settings.apply(wanted, self._directory_of)
+            if rules is not None:
+                self._limit_devices(rules)
+        except ContainerError:
+            settings.apply(before, self._directory_of)
+            raise
+
+    def delegate(self, user: int) -> None:
+        """Give the user the directory and the files that the kernel says are safe to give."""
+        names = (files.read_if_there(_DELEGATED) or _DELEGATED_AT_LEAST).split()
+        try:
+            os.chown(self._directory, user, -1)
+            for name in names:
+                path = f"{self._directory}/{name}"
+                if os.path.exists(path):
+                    os.chown(path, user, -1)
+        except OSError as error:
+            raise ContainerError(
+                f"Can't give the cgroup {self} to user {user}: {error.strerror}."
+            ) from error
+
+    def freeze(self) -> None:
+        """Write cgroup.freeze, and wait for cgroup.events to say that all stand."""
+        self._write("cgroup.freeze", "1")
+        path = f"{self._directory}/cgroup.events"
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            poll = select.poll()
+            poll.register(descriptor, select.POLLPRI)
+            deadline = time.monotonic() + _FREEZE_SECONDS
+            while b"frozen 1" not in os.pread(descriptor, 4096, 0):
+                if time.monotonic() > deadline:
+                    self.thaw()
+                    raise ContainerError(f"The processes of the cgroup {self} do not stop.")
+                poll.poll((deadline - time.monotonic()) * 1000)
+        finally:
+            os.close(descriptor)
+
+    def thaw(self) -> None:
+        """Write cgroup.freeze."""
+        self._write("cgroup.freeze", "0")
+
+    def is_frozen(self) -> bool:
+        """Whether cgroup.freeze says so."""
+        return files.read_if_there(f"{self._directory}/cgroup.freeze") == "1"
+
+    def statistics(self) -> dict[str, Any]:
+        """What it uses, as `runc events --stats` tells it; what the host lacks is absent."""
+        from runtime.cgroups import statistics_v2
+
+        return statistics_v2.read(self._directory)
+
+    def oom_events(self) -> OomEvents:
+        """memory.events, which can be polled."""
+        from runtime.cgroups import events
+
+        return events.of_v2(self._directory)
 
     def memory_bytes(self) -> int:
         """memory.current."""
-        return int((self._directory / "memory.current").read_text())
+        text = self._read("memory", "memory.current")
+        if text is None:
+            raise ContainerError("Can't count memory: this host's cgroup has no memory controller.")
+        return int(text)
 
-    def close(self) -> None:
-        """Close the directory."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+    def _kill_at_once(self) -> bool:
+        try:
+            files.write(f"{self._directory}/cgroup.kill", "1")
+        except OSError as error:
+            # Older than Linux 5.14, or gone already, or a threaded cgroup.
+            return error.errno == errno.ENODEV
+        return True
 
-    @staticmethod
-    def _delegate(root: Path) -> None:
-        present = (root / "cgroup.controllers").read_text().split()
-        for controller in _CONTROLLERS:
-            if controller in present:
-                # Refused where processes sit in `root`: the limit on it is then refused by name.
-                with contextlib.suppress(ContainerError):
-                    write(root / "cgroup.subtree_control", f"+{controller}")
+    def _read(self, _: str, file: str) -> str | None:
+        return files.read_if_there(f"{self._directory}/{file}")
+
+    def _write(self, file: str, value: str) -> None:
+        try:
+            files.write(f"{self._directory}/{file}", value)
+        except OSError as error:
+            raise ContainerError(
+                f"Can't write {value!r} to {self._directory}/{file}: {error.strerror}."
+            ) from error
+
+    def _directory_of(self, setting: Setting) -> str:
+        is_there = os.path.exists(f"{self._directory}/{setting.file}")
+        if not is_there and setting.controller not in [*controllers.of(self._directory), "cgroup"]:
+            raise ContainerError(
+                f"linux.resources.{setting.field}: this host's cgroup has no {setting.file}, as"
+                f" the controller {setting.controller} is absent or not delegated."
+            )
+        return self._directory
+
+    def _limit_devices(self, rules: list[devices.Rule]) -> None:
+        try:
+            if not devices.is_everything_allowed(rules):
+                self._attach(device_program.compose(rules))
+            else:
+                self._detach()
+        except OSError as error:
+            if _is_in_a_user_namespace():
+                return  # no device can be made there that the host's root could not open
+            raise ContainerError(
+                f"linux.resources.devices: can't set the device filter of {self}: {error.strerror}."
+            ) from error
+
+    def _attach(self, instructions: list[bytes]) -> None:
+        program = bpf.load(instructions)
+        try:
+            directory = self._opened(self._directory, os.O_RDONLY | os.O_DIRECTORY)
+            bpf.attach(directory, program)
+        finally:
+            os.close(program)
+
+    def _detach(self) -> None:
+        bpf.detach_all(self._opened(self._directory, os.O_RDONLY | os.O_DIRECTORY))
+
+    def _check_usage(self, memory: Memory) -> None:
+        """Refuse what would have the kernel kill processes at once.
+
+        (OCI config-linux.md, "Memory", checkBeforeUpdate)
+        """
+        used = int(self._read("memory", "memory.current") or 0)
+        swapped = int(self._read("memory", "memory.swap.current") or 0)
+        for name, limit, usage in (
+            ("limit", memory.limit, used),
+            ("swap", memory.swap, used + swapped),
+        ):
+            if limit and 0 < limit < usage:
+                raise ContainerError(
+                    f"linux.resources.memory.{name}: {limit} is below the usage, {usage}, and"
+                    " checkBeforeUpdate is set."
+                )
 
 
-def weight(shares: int) -> int:
-    """cpu.weight, 1 to 10000, for version 1's cpu.shares, 2 to 262144. (OCI config-linux.md)"""
-    return 1 + (min(max(shares, 2), 262144) - 2) * 9999 // 262142
+def create(location: str, root: str) -> CgroupV2:
+    """A cgroup below the root of the hierarchy. Raises ContainerError, and then there is none."""
+    directory = f"{root}/{location}"
+    made = make(root, location)
+    try:
+        controllers.enable(directory)
+    except BaseException:
+        unmake(made)
+        raise
+    return CgroupV2({"": directory})
+
+
+def _is_in_a_user_namespace() -> bool:
+    return files.read("/proc/self/uid_map").split() != _IDENTITY

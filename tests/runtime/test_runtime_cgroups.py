@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import errno
+import os
+from typing import TYPE_CHECKING
 
 import pytest
 
-from runtime import ContainerError
-from runtime.cgroups import host
-from runtime.cgroups.v1 import CgroupV1
-from runtime.cgroups.v2 import CgroupV2, weight
-from runtime.spec import Cpu, Memory, Pids, Resources
+from runtime import ContainerError, cgroups
+from runtime.cgroups import files
+from runtime.cgroups.host import Host, locate
+from runtime.spec import Cpu, HugepageLimit, Memory, Pids, Resources
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+V1_FILES = {
+    "cpu": {"cpu.shares": "1024", "cpu.cfs_period_us": "100000", "cpu.cfs_quota_us": "-1"},
+    "cpuset": {"cpuset.cpus": "", "cpuset.mems": ""},
+    "memory": {"memory.limit_in_bytes": "-1", "memory.memsw.limit_in_bytes": "-1",
+               "memory.usage_in_bytes": "7", "memory.oom_control": "oom_kill 0"},
+    "devices": {"devices.list": "a *:* rwm", "devices.deny": "", "devices.allow": ""},
+    "freezer": {"freezer.state": "THAWED"},
+    "pids": {"pids.max": "max", "pids.current": "0"},
+}  # fmt: skip
+V2_FILES = {
+    "cgroup.controllers": "cpu memory pids", "cgroup.subtree_control": "", "cgroup.procs": "",
+    "cgroup.freeze": "0", "memory.max": "max", "memory.current": "7", "memory.swap.max": "max",
+    "memory.swap.current": "0", "memory.low": "0", "cpu.weight": "100", "cpu.max": "max 100000",
+    "cpu.stat": "usage_usec 1", "pids.max": "max",
+}  # fmt: skip
 LIMITS = Resources(
     memory=Memory(limit=64 << 20),
     cpu=Cpu(shares=512, quota=50_000, period=100_000),
@@ -19,79 +39,300 @@ LIMITS = Resources(
 )
 
 
+class Tree:
+    """A tree whose directories come with files and go with them, as the kernel's do.
+
+    A file may refuse a value: `refuses` has what it refuses, by its path.
+    """
+
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.root = root
+        self.refuses: dict[str, Callable[[str], bool]] = {}
+        self.contents: Callable[[Path], dict[str, str]] = lambda _: {}
+        self.mkdir, self.rmdir = os.mkdir, os.rmdir
+        self.written: list[tuple[str, str]] = []
+        monkeypatch.setattr(os, "mkdir", self.make)
+        monkeypatch.setattr(os, "rmdir", self.remove)
+        monkeypatch.setattr(files, "write", self.write)
+        # Loading a program would need the kernel's consent; tests/system does it.
+        monkeypatch.setattr("runtime.cgroups.v2.CgroupV2._limit_devices", lambda *_: None)
+
+    def make(self, path: str, mode: int = 0o777) -> None:
+        self.mkdir(path, mode)
+        directory = self.root / path
+        for name, text in self.contents(directory).items():
+            (directory / name).write_text(text)
+
+    def remove(self, path: str) -> None:
+        directory = self.root / path
+        if any(each.is_dir() for each in directory.iterdir()):
+            raise OSError(errno.EBUSY, "in use")
+        for file in directory.iterdir():
+            file.unlink()
+        self.rmdir(path)
+
+    def write(self, path: str, value: str) -> None:
+        if not (self.root / path).exists():
+            raise FileNotFoundError(errno.ENOENT, "no such file", path)
+        if self.refuses.get(path, lambda _: False)(value):
+            raise OSError(errno.EINVAL, "invalid")
+        self.written.append((path.rpartition("/")[2], value))
+        (self.root / path).write_text(value)
+
+
 @pytest.fixture
-def v2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A root whose children have the files that the kernel would make."""
-    (tmp_path / "cgroup.controllers").write_text("cpu memory pids\n")
-    (tmp_path / "cgroup.subtree_control").touch()
-    real = Path.mkdir
-
-    def mkdir(path: Path, *arguments: object, **options: object) -> None:
-        real(path, *arguments, **options)  # type: ignore[arg-type]
-        for name in ("memory.max", "cpu.weight", "cpu.max", "pids.max", "memory.current"):
-            (path / name).write_text("7\n")
-
-    monkeypatch.setattr(Path, "mkdir", mkdir)
-    return tmp_path
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tree:
+    return Tree(tmp_path, monkeypatch)
 
 
-def test_version_2_gets_its_own_spelling(v2: Path) -> None:
-    cgroup = CgroupV2("box", v2)
+@pytest.fixture
+def v1(tree: Tree) -> Host:
+    def contents(directory: Path) -> dict[str, str]:
+        return V1_FILES[directory.relative_to(tree.root).parts[0]] | {
+            "tasks": "", "cgroup.procs": "",
+        }  # fmt: skip
+
+    tree.contents = contents
+    for name in V1_FILES:
+        tree.make(str(tree.root / name))
+    (tree.root / "cpuset" / "cpuset.cpus").write_text("0-3\n")
+    (tree.root / "cpuset" / "cpuset.mems").write_text("0\n")
+    return Host({name: str(tree.root / name) for name in V1_FILES}, None)
+
+
+@pytest.fixture
+def v2(tree: Tree) -> Host:
+    tree.contents = lambda _: V2_FILES
+    root = tree.root / "unified"
+    tree.make(str(root))
+    return Host({}, str(root))
+
+
+def test_version_2_gets_its_own_spelling(v2: Host, tree: Tree) -> None:
+    cgroup = cgroups.create("box", "1", host=v2)
     cgroup.limit(LIMITS)
-    box = v2 / "box"
-    assert (box / "memory.max").read_text().split() == ["67108864"]
-    assert (box / "cpu.max").read_text().strip() == "50000 100000"
-    assert (box / "cpu.weight").read_text().split() == ["20"]
-    assert (box / "pids.max").read_text().split() == ["10"]
+    box = tree.root / "unified" / "box"
+    assert cgroup.paths == {"": str(box)}
+    assert (box / "memory.max").read_text() == "67108864"
+    assert (box / "cpu.max").read_text() == "50000 100000"
+    assert (box / "cpu.weight").read_text() == "59"
+    assert (box / "pids.max").read_text() == "10"
     assert cgroup.memory_bytes() == 7
     descriptor = cgroup.clone_descriptor()
-    assert descriptor is not None
-    assert Path(f"/proc/self/fd/{descriptor}").readlink() == box
+    assert os.readlink(f"/proc/self/fd/{descriptor}") == str(box)  # noqa: PTH115
     assert cgroup.join_descriptors() == []
-    cgroup.close()
+    cgroup.remove()
+    assert not box.exists()
+    assert not os.path.exists(f"/proc/self/fd/{descriptor}")  # noqa: PTH110
 
 
-def test_version_2_without_a_controller_refuses_the_limit_by_name(v2: Path) -> None:
-    cgroup = CgroupV2("box", v2)
-    (v2 / "box" / "memory.max").unlink()
-    with pytest.raises(ContainerError, match=r"no memory\.max"):
+def test_version_2_hands_the_controllers_down_from_the_root_on(v2: Host, tree: Tree) -> None:
+    cgroups.create("/slice/box", "1", host=v2)
+    asked = [value for name, value in tree.written if name == "cgroup.subtree_control"]
+    assert asked == ["+cpu +memory +pids"] * 2
+
+
+def test_version_2_without_a_controller_refuses_the_limit_by_name(v2: Host, tree: Tree) -> None:
+    cgroup = cgroups.create("", "box", host=v2)
+    directory = tree.root / "unified" / "tonnage-box"
+    (directory / "memory.max").unlink()
+    (directory / "cgroup.controllers").write_text("cpu pids")
+    with pytest.raises(ContainerError, match=r"memory\.limit.* no memory\.max.*controller memory"):
         cgroup.limit(LIMITS)
+
+
+def test_check_before_update_refuses_what_would_kill(v2: Host, tree: Tree) -> None:
+    cgroup = cgroups.create("", "box", host=v2)
+    (tree.root / "unified/tonnage-box/memory.current").write_text("1000000")
+    with pytest.raises(ContainerError, match=r"1000000.*checkBeforeUpdate"):
+        cgroup.update(Resources(memory=Memory(limit=900_000, check_before_update=True)))
+    assert (tree.root / "unified/tonnage-box/memory.max").read_text() == "max"
+    cgroup.update(Resources(memory=Memory(limit=900_000)))
+    assert (tree.root / "unified/tonnage-box/memory.max").read_text() == "900000"
+
+
+def test_version_1_has_a_directory_in_each_hierarchy(v1: Host, tree: Tree) -> None:
+    cgroup = cgroups.create("/docker/box", "1", host=v1)
+    assert cgroup.paths == {name: f"{tree.root}/{name}/docker/box" for name in V1_FILES}
+    cgroup.limit(LIMITS)
+    assert (tree.root / "memory/docker/box/memory.limit_in_bytes").read_text() == "67108864"
+    assert (tree.root / "cpu/docker/box/cpu.cfs_quota_us").read_text() == "50000"
+    assert (tree.root / "cpu/docker/box/cpu.shares").read_text() == "512"
+    assert (tree.root / "pids/docker/box/pids.max").read_text() == "10"
+    assert (tree.root / "cpuset/docker/cpuset.cpus").read_text() == "0-3"
+    assert (tree.root / "cpuset/docker/box/cpuset.mems").read_text() == "0"
+    assert len(cgroup.join_descriptors()) == len(V1_FILES)
+    assert cgroup.clone_descriptor() is None
     cgroup.close()
 
 
-def test_unlimited_is_max_on_version_2(v2: Path) -> None:
-    cgroup = CgroupV2("box", v2)
-    cgroup.limit(Resources(memory=Memory(limit=-1), cpu=Cpu(quota=-1), pids=Pids(limit=-1)))
-    assert (v2 / "box" / "memory.max").read_text() == "max"
-    assert (v2 / "box" / "cpu.max").read_text() == "max 100000"
-    cgroup.close()
+def test_version_1_refuses_a_limit_whose_controller_is_absent(v1: Host, tree: Tree) -> None:
+    host = Host({"pids": v1.hierarchies["pids"]}, None)
+    cgroup = cgroups.create("", "box", host=host)
+    with pytest.raises(ContainerError, match=r"memory\.limit.*no memory cgroup"):
+        cgroup.limit(LIMITS)
+    assert list((tree.root / "memory").glob("*/")) == []
 
 
-@pytest.mark.parametrize(("shares", "expected"), [(2, 1), (1024, 39), (262144, 10000), (0, 1)])
-def test_shares_become_weight(shares: int, expected: int) -> None:
-    assert weight(shares) == expected
+def test_a_hybrid_host_has_both(v1: Host, tree: Tree) -> None:
+    unified = tree.root / "unified"
+    shown = {"cgroup.controllers": "hugetlb", "cgroup.subtree_control": "", "cgroup.procs": ""}
+    of_v1 = tree.contents
+    tree.contents = lambda path: (
+        shown | {"hugetlb.2MB.max": "max"} if unified in path.parents else of_v1(path)
+    )
+    tree.mkdir(str(unified))
+    for name, text in shown.items():
+        (unified / name).write_text(text)
+    host = Host(v1.hierarchies, str(unified))
+    assert not host.is_v2
+    cgroup = cgroups.create("", "box", host=host)
+    cgroup.limit(Resources(hugepage_limits=(HugepageLimit(page_size="2MB", limit=4 << 20),)))
+    assert (unified / "tonnage-box/hugetlb.2MB.max").read_text() == str(4 << 20)
+    assert cgroup.clone_descriptor() is not None
+    assert len(cgroup.join_descriptors()) == len(V1_FILES)
+    cgroup.remove()
+    assert not list(tree.root.glob("*/tonnage-box"))
 
 
-def test_version_1_refuses_a_limit_whose_controller_is_absent(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_what_the_kernel_refuses_is_tried_again_once_the_rest_is_set(v1: Host, tree: Tree) -> None:
+    """The kernel wants memory below memory and swap at every moment."""
+    cgroup = cgroups.create("", "box", host=v1)
+    limit, swap = (
+        tree.root / "memory/tonnage-box" / name
+        for name in ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes")
+    )
+    tree.refuses[str(limit)] = lambda value: int(value) > int(swap.read_text())
+    tree.refuses[str(swap)] = lambda value: int(value) < int(limit.read_text())
+    for megabytes in (10, 50, 20):
+        limit.write_text("15")
+        swap.write_text(f"{15 << 20}" if megabytes > 10 else f"{60 << 20}")
+        cgroup.update(Resources(memory=Memory(limit=megabytes << 20, swap=megabytes << 20)))
+        assert int(limit.read_text()) == int(swap.read_text()) == megabytes << 20
+
+
+def test_an_update_that_fails_changes_nothing(v1: Host, tree: Tree) -> None:
+    cgroup = cgroups.create("", "box", host=v1)
+    cgroup.limit(LIMITS)
+    path = f"{tree.root}/pids/tonnage-box/pids.max"
+    tree.refuses[path] = lambda value: value == "3"
+    with pytest.raises(ContainerError, match=r"pids\.limit.*'3'.*pids\.max"):
+        cgroup.update(Resources(memory=Memory(limit=1 << 20), pids=Pids(limit=3)))
+    limit = tree.root / "memory/tonnage-box/memory.limit_in_bytes"
+    assert limit.read_text() == str(64 << 20)
+
+
+def test_nothing_is_left_of_a_creation_that_fails(
+    v1: Host, tree: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = Path.mkdir
+    """Neither directories nor the parents that were made on the way."""
+    make = tree.make
 
-    def mkdir(path: Path, *arguments: object, **options: object) -> None:
-        real(path, *arguments, **options)  # type: ignore[arg-type]
-        (path / "tasks").touch()
+    def refused(path: str, mode: int = 0o777) -> None:
+        if "/pids/" in path:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        make(path, mode)
 
-    (tmp_path / "pids").mkdir()
-    monkeypatch.setattr(Path, "mkdir", mkdir)
-    cgroup = CgroupV1("box", {"pids": tmp_path / "pids"})
-    assert len(cgroup.join_descriptors()) == 1
-    with pytest.raises(ContainerError, match="no memory cgroup"):
-        cgroup.limit(LIMITS)
-    cgroup.close()
-    assert cgroup.join_descriptors() == []
+    monkeypatch.setattr(os, "mkdir", refused)
+    with pytest.raises(ContainerError, match=r"pids/docker/box: Permission denied"):
+        cgroups.create("/docker/box", "1", host=v1)
+    assert [path for path in tree.root.glob("*/*") if path.is_dir()] == []
 
 
-def test_controllers_are_read_from_the_options() -> None:
-    read = host._controllers
-    assert read("cpu,cpuacct", "rw,nosuid,cpu,cpuacct") == "cpu,cpuacct"
-    assert read("memory", "rw,relatime,memory") == "memory"
+def test_an_existing_cgroup_is_taken_over_if_nothing_runs_in_it(v1: Host, tree: Tree) -> None:
+    tree.make(str(tree.root / "pids/box"))
+    tree.make(str(tree.root / "pids/box/sub"))
+    (tree.root / "pids/box/sub/cgroup.procs").write_text("4711\n")
+    with pytest.raises(ContainerError, match=r"pids/box/sub exists and has processes.* 4711"):
+        cgroups.create("box", "1", host=v1)
+    assert not (tree.root / "memory/box").exists()
+    assert (tree.root / "pids/box").is_dir()
+    (tree.root / "pids/box/sub/cgroup.procs").write_text("")
+    cgroups.create("box", "1", host=v1).remove()
+    assert not (tree.root / "pids/box").exists()
+
+
+def test_a_frozen_cgroup_is_not_taken_over(v1: Host, tree: Tree) -> None:
+    tree.make(str(tree.root / "freezer/box"))
+    (tree.root / "freezer/box/freezer.state").write_text("FROZEN\n")
+    with pytest.raises(ContainerError, match="is frozen"):
+        cgroups.create("box", "1", host=v1)
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_another_process_comes_back_by_the_paths(
+    version: str, request: pytest.FixtureRequest
+) -> None:
+    made = cgroups.create("box", "1", host=request.getfixturevalue(version))
+    again = cgroups.reopen(made.paths)
+    assert type(again) is type(made)
+    assert again.exists()
+    made.remove()
+    assert not again.exists()
+
+
+def test_disabled_cgroups_limit_nothing_and_say_so(v1: Host) -> None:
+    cgroup = cgroups.create("", "box", manager="disabled", host=v1)
+    cgroup.limit(Resources())
+    assert (cgroup.paths, cgroup.join_descriptors(), cgroup.clone_descriptor()) == ({}, [], None)
+    assert cgroup.processes() == []
+    with pytest.raises(ContainerError, match=r"pids\.limit"):
+        cgroup.limit(Resources(pids=Pids(limit=1)))
+    with pytest.raises(ContainerError, match="pause"):
+        cgroup.freeze()
+    cgroup.remove()
+
+
+def test_an_unknown_manager_is_refused(v1: Host) -> None:
+    with pytest.raises(ContainerError, match="no cgroup manager 'cgm'"):
+        cgroups.create("", "box", manager="cgm", host=v1)
+
+
+@pytest.mark.parametrize(
+    ("path", "location"),
+    [
+        ("", "tonnage-box"),
+        ("/a/b", "a/b"),
+        ("a/b/", "a/b"),
+        ("/../../a", "a"),
+        ("../a/./b/../c", "a/c"),
+        ("/kubepods:x", "kubepods:x"),
+    ],
+)
+def test_paths_are_below_the_root(path: str, location: str) -> None:
+    assert locate(path, "box") == location
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("/", "root of all"),
+        ("a/..", "root of all"),
+        ("a\0b", "NUL"),
+        ("a\nb", "line's end"),
+        ("system.slice:docker:1", "systemd cgroup manager"),
+    ],
+)
+def test_paths_that_make_no_sense_are_refused(path: str, reason: str) -> None:
+    with pytest.raises(ContainerError, match=reason):
+        locate(path, "box")
+
+
+def test_mounts_are_read_from_the_table(tmp_path: Path) -> None:
+    table = tmp_path / "mountinfo"
+    table.write_text(
+        "31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755\n"
+        "32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,xattr,cpu,cpuacct\n"
+        "33 31 0:30 / /sys/fs/cgroup/systemd rw shared:1 - cgroup cgroup rw,name=systemd\n"
+        "34 31 0:31 / /mnt/memory rw - cgroup cgroup rw,memory\n"
+        "35 31 0:32 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw,nsdelegate\n"
+    )
+    host = Host.mounted(table=str(table))
+    assert host.hierarchies == {
+        "cpu,cpuacct": "/sys/fs/cgroup/cpu,cpuacct",
+        "systemd": "/sys/fs/cgroup/systemd",
+    }
+    assert host.unified == "/sys/fs/cgroup/unified"
+    assert not host.is_v2
+    table.write_text("31 23 0:28 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw,nsdelegate\n")
+    assert Host.mounted(table=str(table)).is_v2
