@@ -24,12 +24,14 @@ from vms.devices import CONSOLE, NVRAM, Accelerator, LibvirtNetwork, Machine, do
 from vms.domain import Domain
 from vms.errors import MachineError
 from vms.huge_pages import without_huge_pages
+from vms.launch import Origin, beside, with_words
 from vms.libvirt_errors import sentence, told_as
+from vms.monitor import Listener
 from vms.orphans import adopting_orphans
 from vms.trust import refuse_unsafe, store_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 _REOPEN_SECONDS = 10.0
 _RETRY_SECONDS = 0.2
@@ -103,10 +105,17 @@ class Connection:
         for sentence_ in self._objections(machine):
             raise MachineError(f"{machine.name}: {sentence_}.")
 
-    def start(self, machine: Machine) -> Domain:
+    def start(
+        self,
+        machine: Machine,
+        origin: Origin | None = None,
+        on_running: Callable[[Domain], object] = lambda _: None,
+    ) -> Domain:
         """Start a transient machine: it is gone once it stops.
 
         Its ports are connected before its first instruction, so that nothing it says is lost.
+        `origin` is what it begins from instead of a cold boot. With the embedded libvirt the guest
+        runs before libvirt is done, and `on_running` is called meanwhile, in another thread.
         Raises MachineError, and then nothing is left.
         """
         self.check(machine)
@@ -119,13 +128,14 @@ class Connection:
         with ExitStack() as undo:
             for path in paths.values():
                 undo.callback(path.unlink, missing_ok=True)
-            with told_as(f"Can't start {machine.name}"), adopting_orphans():
-                handle = self._create(machine, self.xml(machine, paths))
-            domain = Domain(machine, handle, paths, self._pid_file(machine.name))
+            domain = Domain(machine, paths)
             undo.callback(domain.destroy)
-            with told_as(f"Can't start {machine.name}"):
-                domain.connect()
-                domain.resume()
+            with told_as(f"Can't start {machine.name}"), adopting_orphans():
+                xml = self.xml(machine, paths)
+                if self.is_embedded:
+                    self._start_early(domain, xml, origin, on_running)
+                else:
+                    self._start_plainly(domain, xml, on_running)
             undo.pop_all()
         self._running[machine.name] = domain
         domain.on_gone = functools.partial(self._running.pop, machine.name, None)
@@ -151,10 +161,36 @@ class Connection:
         with suppress(libvirt.libvirtError):
             self._libvirt.close()
 
-    def _create(self, machine: Machine, xml: str) -> Any:
+    def _start_early(
+        self,
+        domain: Domain,
+        xml: str,
+        origin: Origin | None,
+        on_running: Callable[[Domain], object],
+    ) -> None:
+        with Listener(self._sockets / f"{domain.name}.q") as listener:
+
+            def run() -> None:
+                domain.run(listener.accept(), origin)
+                on_running(domain)
+
+            words = (*listener.words(), *(origin.words() if origin else ()))
+            with beside(run, listener.give_up):
+                domain.handle = self._create(domain.machine, with_words(xml, words))
+            domain.pid = int(embedded.pid_file(self.root, domain.name).read_text())
+
+    def _start_plainly(
+        self, domain: Domain, xml: str, on_running: Callable[[Domain], object]
+    ) -> None:
+        domain.handle = self._create(domain.machine, xml, libvirt.VIR_DOMAIN_START_PAUSED)
+        domain.connect()
+        domain.resume()
+        on_running(domain)
+
+    def _create(self, machine: Machine, xml: str, flags: int = 0) -> Any:
         huge_pages = machine.memory.transparent_huge_pages
         with nullcontext() if huge_pages else without_huge_pages():
-            return self.handle.createXML(xml, libvirt.VIR_DOMAIN_START_PAUSED)
+            return self.handle.createXML(xml, flags)
 
     def _objections(self, machine: Machine) -> Iterator[str]:
         if self.is_local and machine.accelerator is Accelerator.KVM and not _KVM.exists():
@@ -168,9 +204,6 @@ class Connection:
             )
         if not self.is_embedded and not machine.memory.transparent_huge_pages:
             yield "memory.transparent_huge_pages can only be switched off with the embedded libvirt"
-
-    def _pid_file(self, name: str) -> Path | None:
-        return embedded.pid_file(self.root, name) if self.is_embedded else None
 
 
 def default_uri() -> str | None:
