@@ -40,12 +40,12 @@ class MachineInstance(Instance):
         self._deadline_seconds = target.settings.start_deadline_seconds
         self._listening = False
         self._cloned_ns = time.monotonic_ns()
+        self._running_ns = 0
         try:
-            self._domain = target.connection.start(machine)
+            self._domain = target.connection.start(machine, on_running=self._note_running)
         except vms.MachineError as error:
             disk.unlink(missing_ok=True)
             raise StartFailed(f"{machine.name} did not start: {error}") from error
-        self._resumed_ns = time.monotonic_ns()
 
     def reached(self, milestone: Milestone) -> int | None:
         """When the milestone's line arrived here; `ready` when a request was answered."""
@@ -88,10 +88,10 @@ class MachineInstance(Instance):
         """Disk, libvirt and QEMU as seen from here; the rest as the guest logged it."""
         return [
             Span("clone the disk", self.t0_ns, self._cloned_ns),
-            Span("libvirt and QEMU", self._cloned_ns, self._resumed_ns),
+            Span("libvirt and QEMU", self._cloned_ns, self._running_ns),
             *guest_log.spans(
                 self.run,
-                self._resumed_ns,
+                self._running_ns,
                 self._line(self._domain.console, "first-instruction"),
             ),
         ]
@@ -100,6 +100,9 @@ class MachineInstance(Instance):
         """Destroy it and remove its disk."""
         self._domain.destroy()
         self.disk.unlink(missing_ok=True)
+
+    def _note_running(self, _: vms.Domain) -> None:
+        self._running_ns = time.monotonic_ns()
 
     def _line(self, reader: vms.LineReader, wanted: str) -> int:
         deadline_ns = self.t0_ns + int(self._deadline_seconds * 1e9)
