@@ -246,7 +246,7 @@ def conditions(run: Run) -> list[str]:
         "Figures are medians; n counts rounds, in which every target had its turn in random order,"
         " or the points of one filling of the host."
     )
-    return lines
+    return [*lines, *filter(None, [summary.disturbances(run)])]
 
 
 def show(run: Run, console: Console | None = None) -> None:

@@ -61,6 +61,9 @@ def _table(options: argparse.Namespace) -> int:
             seed=options.seed,
             start_deadline_seconds=options.start_deadline,
             workloads=tuple(options.workloads),
+            precision=options.precision,
+            budget_minutes=options.budget,
+            wait=options.wait,
         )
     )
     report.write(outcome.path)
@@ -83,6 +86,9 @@ def _run(options: argparse.Namespace) -> int:
             seed=options.seed,
             start_deadline_seconds=options.start_deadline,
             workloads=tuple(options.workloads),
+            precision=options.precision,
+            budget_minutes=options.budget,
+            wait=options.wait,
         )
     )
     measured = results.load(outcome.path)
@@ -117,6 +123,20 @@ def _count(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError("must be at least 1")
+    return number
+
+
+def _share(text: str) -> float:
+    number = float(text.removesuffix("%")) / 100
+    if not 0 < number < 1:
+        raise argparse.ArgumentTypeError("must be more than 0 and less than 100 %")
+    return number
+
+
+def _minutes(text: str) -> float:
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError("must be more than 0")
     return number
 
 
@@ -157,6 +177,22 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         metavar="FILE",
         help="a TOML file of your own workloads, run in every target (may be given again)",
+    )
+    measuring.add_argument(
+        "--precision",
+        type=_share,
+        metavar="P%",
+        help="as many rounds as bring the interval of each ratio to this width; default: the"
+        " profile's rounds",
+    )
+    measuring.add_argument(
+        "--budget",
+        type=_minutes,
+        metavar="MINUTES",
+        help="begin no round that would end later; default with --precision: 5 (quick), 60 (full)",
+    )
+    measuring.add_argument(
+        "--wait", action="store_true", help="wait until the host is free to be measured"
     )
     formats = argparse.ArgumentParser(add_help=False)
     formats.add_argument("--format", choices=("text", "json"), default="text")

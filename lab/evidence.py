@@ -14,6 +14,7 @@ from lab.statistics import (
     estimate_slope,
     geometric_mean,
     paired_ratio,
+    undisturbed,
 )
 
 if TYPE_CHECKING:
@@ -85,10 +86,12 @@ class Evidence:
         theirs = self.measured(experiment, baseline, metric)
         if not ours or not theirs:
             return None
+        samples = self._samples(experiment, target, metric)
         made = paired_ratio(
-            summary.by_round(self._samples(experiment, target, metric)),
+            summary.by_round(samples),
             summary.by_round(self._samples(experiment, baseline, metric)),
             summary.seed(self.run),
+            summary.disturbed_rounds(samples, self.run),
         )
         name = f"{metric}, {self.label(target)} / {self.label(baseline)}"
         figure = _figure(name, made, "ratio")
@@ -98,13 +101,13 @@ class Evidence:
 
     def failures(self, experiment: str, target: str) -> tuple[int, list[str]]:
         """How many samples of the target were censored, and their reasons, each once."""
-        found = [
-            measurement
-            for (of, name, _), measurement in self._measurements.items()
-            if (of, name) == (experiment, target)
+        samples = self.run.samples
+        failed = samples[
+            (samples["experiment"] == experiment)
+            & (samples["target"] == target)
+            & samples["value"].isna()
         ]
-        reasons = [reason for measurement in found for reason in measurement.censored_reasons]
-        return len(reasons), list(dict.fromkeys(reasons))
+        return len(failed), list(dict.fromkeys(map(str, failed["censored"])))
 
     def missing(self, experiment: str, target: str) -> str:
         """Why the run has no figure of the target, in a sentence without its end."""
@@ -162,7 +165,9 @@ class Evidence:
             )
             both = sorted(ours.keys() & theirs.keys())
             if both:
-                found[str(metric)] = {number: ours[number] / theirs[number] for number in both}
+                ratios = {number: ours[number] / theirs[number] for number in both}
+                disturbed = summary.disturbed_rounds(of_metric, self.run)
+                found[str(metric)] = undisturbed(ratios, disturbed)
         return found
 
     def memory_each(self, target: str, confidence: float = CONFIDENCE) -> Figure | None:

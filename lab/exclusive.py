@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import datetime
 import fcntl
+import json
 import os
+import shlex
 import shutil
+import sys
+import textwrap
 import time
 from contextlib import ExitStack, contextmanager, suppress
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
 
 from lab.errors import LabError
 from lab.userland import cache_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
+# The host's, wherever a cache lies: two measurements with caches of their own spoil each other too.
+MEASURING = Path("/run/tonnage.lock")
 _LOCK = "lock"
+_SHOWN = 160  # characters of a holder's command
 _DYING_SECONDS = 15.0
 _PAUSE_SECONDS = 0.05
 
@@ -70,23 +78,50 @@ def _is_held(path: Path) -> bool:
 
 
 @contextmanager
-def measurement_lock() -> Iterator[None]:
+def measurement_lock(
+    *, wait: bool = False, tell: Callable[[str], None] = lambda _: None
+) -> Iterator[None]:
     """Hold the host for one measurement at a time.
 
-    Raises LabError that says which process holds it. (flock(2): the lock dies with its holder.)
+    Raises LabError that says who holds it and since when; with `wait` it is told instead, and the
+    lock is taken when it is free. (flock(2): it dies with its holder.)
     """
-    path = cache_directory() / "measuring.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+") as lock:
+    try:
+        opened = MEASURING.open("a+")
+    except OSError as error:
+        raise LabError(f"Can't hold the host: {MEASURING}: {error.strerror}; use sudo.") from error
+    with opened as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            lock.seek(0)
-            raise LabError(
-                f"Process {lock.read().strip() or '?'} is measuring on this host; wait for it,"
-                " since two measurements at once spoil both."
-            ) from None
+            holder = _holder(lock)
+            if not wait:
+                raise LabError(
+                    f"{holder} is measuring on this host; wait for it (--wait does), since two"
+                    " measurements at once spoil both."
+                ) from None
+            tell(f"waiting: {holder} is measuring on this host")
+            fcntl.flock(lock, fcntl.LOCK_EX)
         lock.truncate(0)
-        lock.write(f"{os.getpid()}\n")
+        lock.write(json.dumps(_ourselves()))
         lock.flush()
         yield
+
+
+def _ourselves() -> dict[str, object]:
+    now = datetime.datetime.now().astimezone()
+    return {
+        "pid": os.getpid(),
+        "command": textwrap.shorten(shlex.join(sys.orig_argv), _SHOWN),
+        "since": now.isoformat(timespec="seconds"),
+    }
+
+
+def _holder(lock: IO[str]) -> str:
+    """Who holds the lock, in words; what a holder wrote that is being written now is not known."""
+    lock.seek(0)
+    try:
+        found = json.loads(lock.read())
+        return f"Process {found['pid']} ({found['command']}), since {found['since']},"
+    except (ValueError, LookupError, TypeError):
+        return "Another process"

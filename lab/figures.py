@@ -345,7 +345,7 @@ def _with_n(run: Run, experiment: str, target: str) -> str:
     found = [
         m for m in summary.measurements(run) if (m.experiment, m.target) == (experiment, target)
     ]
-    n, failed = max(m.n for m in found), sum(m.censored for m in found)
+    n, failed = max(m.n for m in found), max(m.censored for m in found)
     return f"{summary.label(target, run)}\nn={n}" + (f", {failed} failed" if failed else "")
 
 

@@ -2,19 +2,24 @@
 
 A round is a block: whatever disturbs the host disturbs all targets of the round alike, and ratios
 are taken inside it. The order of each round comes from the run's recorded seed. What finishes is
-kept, round by round; what fails is kept too, as a censored sample with its reason.
+kept, round by round, with what the host was like; what fails is kept too, as a censored sample with
+its reason.
 """
 
 from __future__ import annotations
 
+import datetime
+import os
 import random
+import time
 from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
 
-from lab import experiments, targets
+from lab import disturbance, experiments, stopping, targets
 from lab.errors import LabError
-from lab.results import Sample
+from lab.results import Round, Sample
+from lab.tenants import Tenants
 from lab.worker import Worker
 
 if TYPE_CHECKING:
@@ -35,9 +40,11 @@ class Plan:
     accelerator: Literal["kvm", "tcg"]
     rounds: int | None = None
     page_cache: str = "warm"
+    precision: float | None = None
+    budget_seconds: float | None = None
 
     def rounds_of(self, experiment: str) -> int:
-        """How many rounds the experiment takes."""
+        """How many rounds the experiment takes, where no precision is asked for."""
         return self.profile.rounds[experiment] if self.rounds is None else self.rounds
 
     def settings(self) -> dict[str, object]:
@@ -50,17 +57,46 @@ class Plan:
             "seed": self.seed,
             "accelerator": self.accelerator,
             "page_cache": self.page_cache,
+            "precision": self.precision,
+            "budget_seconds": self.budget_seconds,
         }
 
 
-def execute(plan: Plan, settings: Settings, folder: RunFolder, progress: Progress) -> list[str]:
-    """Measure the plan into the folder; the sentences of what failed, empty if nothing did.
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """How a plan went: the sentences of what failed, and how each experiment's rounds ended."""
+
+    failures: list[str] = field(default_factory=list)
+    stopping: dict[str, stopping.Outcome] = field(default_factory=dict)
+
+    def add(self, other: Executed) -> None:
+        """Take in what went on after it."""
+        self.failures.extend(other.failures)
+        self.stopping.update(other.stopping)
+
+    def settings(self) -> dict[str, Any]:
+        """What run.json says of it."""
+        return {
+            "failures": self.failures,
+            "stopping": {name: asdict(outcome) for name, outcome in self.stopping.items()},
+        }
+
+
+def execute(
+    plan: Plan,
+    settings: Settings,
+    folder: RunFolder,
+    progress: Progress,
+    budget: stopping.Budget,
+) -> Executed:
+    """Measure the plan into the folder, within the budget.
 
     Raises LabError if nothing can go on. KeyboardInterrupt passes through: the workers are ended,
     and the rounds that were finished are in the folder.
     """
     chance = random.Random(plan.seed)
-    failures: list[str] = []
+    executed = Executed()
+    others = Tenants(os.getpid(), settings.scratch)
     with ExitStack() as stack:
         workers = []
         for name in plan.targets:
@@ -68,20 +104,31 @@ def execute(plan: Plan, settings: Settings, folder: RunFolder, progress: Progres
             try:
                 workers.append(stack.enter_context(Worker(name, settings)))
             except LabError as error:
-                failures.append(str(error))
+                executed.failures.append(str(error))
         for name in plan.experiments:
-            with progress.stage(name, plan.rounds_of(name)) as stage:
-                for number in range(plan.rounds_of(name)):
+            rounds = stopping.Rounds(plan.rounds_of(name), plan.precision, budget.next_end_ns())
+            with progress.stage(name, rounds.wanted) as stage:
+                number = 0
+                while rounds.more():
                     order = chance.sample(workers, len(workers))
+                    began = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+                    before = disturbance.read(others)
                     samples = _round(name, number, order, plan.profile, progress)
-                    folder.append(samples)
-                    failures += [
-                        f"{name}, round {number + 1}: {sample.censored}"
-                        for sample in samples
-                        if sample.censored
-                    ]
-                    stage.advance()
-    return failures
+                    conditions = disturbance.between(before, disturbance.read(others))
+                    turns = tuple(worker.target for worker in order)
+                    folder.append(samples, Round(name, number, began, turns, conditions))
+                    executed.failures.extend(_failures(name, number, samples))
+                    rounds.done(samples, time.monotonic_ns() - before.at_ns)
+                    stage.advance(rounds.wanted)
+                    number += 1
+            executed.stopping[name] = rounds.outcome()
+    return executed
+
+
+def _failures(name: str, number: int, samples: list[Sample]) -> list[str]:
+    return [
+        f"{name}, round {number + 1}: {sample.censored}" for sample in samples if sample.censored
+    ]
 
 
 def _round(
@@ -102,6 +149,14 @@ def _round(
             samples.append(
                 Sample(name, worker.target, metric, unit, number, None, censored=str(error))
             )
-            for line in worker.revive():
-                progress.tell(line)
+            _revive(worker, progress)
     return samples
+
+
+def _revive(worker: Worker, progress: Progress) -> None:
+    """Replace a worker that has ended; if that fails, its next round fails, and says so."""
+    try:
+        for line in worker.revive():
+            progress.tell(line)
+    except LabError as error:
+        progress.tell(str(error))

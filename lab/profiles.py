@@ -36,10 +36,12 @@ class Burst:
 class Profile:
     """Rounds by experiment; machines, being slow, take part in every n-th round of starts.
 
-    `workloads` are those of `performance`, which a run adds.
+    `workloads` are those of `performance`, which a run adds. `minutes` is what the whole of it may
+    take on the reference host.
     """
 
     name: Literal["quick", "full"]
+    minutes: float
     rounds: dict[str, int]
     machines_every: int
     density: Density
@@ -52,6 +54,7 @@ _GIB = 1 << 30
 PROFILES = {
     "quick": Profile(
         name="quick",
+        minutes=5,
         rounds={
             "startup": 15,
             "burst": 1,
@@ -67,6 +70,7 @@ PROFILES = {
     ),
     "full": Profile(
         name="full",
+        minutes=60,
         rounds={
             "startup": 40,
             "burst": 3,

@@ -24,9 +24,10 @@ class Stage:
         self._done = 0
         self._begin = time.monotonic()
 
-    def advance(self) -> None:
-        """One round is done: say so, and how long the rest will take at this pace."""
+    def advance(self, rounds: int) -> None:
+        """One round of so many is done: say so, and how long the rest will take at this pace."""
         self._done += 1
+        self._rounds = rounds
         self._progress.advanced(self._name, self._done, self._rounds, self.left_seconds())
 
     def left_seconds(self) -> float:
@@ -76,7 +77,7 @@ class Progress:
         """Say that `done` of `rounds` are done."""
         left = f"{left_seconds:.0f} s left"
         if self._bars and self._task is not None:
-            self._bars.update(self._task, completed=done, left=left)
+            self._bars.update(self._task, completed=done, total=rounds, left=left)
         else:
             print(f"{name}: round {done} of {rounds} done, {left}", file=sys.stderr, flush=True)
 

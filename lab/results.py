@@ -4,6 +4,7 @@ results/<date>-<host>/
     host.json             what the host is and can measure
     run.json              the run's settings: profile, targets, seed, accelerator, page cache
     measurements.csv      one line a sample (tidy), appended and synced round by round
+    rounds.csv            one line a round: its order, what the host was like, what disturbed it
     <experiment>.json     the same samples as a pyperf suite, one pyperf run a round; what is
                           neither a time nor a size nor a count stays in the CSV
     table.md report.ipynb report.html   written by the report
@@ -25,12 +26,15 @@ from typing import IO, TYPE_CHECKING, Any, Self
 
 import pyperf
 
+from lab import disturbance
 from lab.errors import LabError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import pandas as pd
+
+    from lab.disturbance import Conditions
 
 Unit = str  # second, byte, integer, ratio, or a rate as a tool has it
 _PYPERF_UNITS = frozenset({"second", "byte", "integer"})
@@ -56,7 +60,19 @@ class Sample:
     note: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One round: `order` names the targets in their turn, `conditions` what the host was like."""
+
+    experiment: str
+    number: int
+    began: str
+    order: tuple[str, ...]
+    conditions: Conditions
+
+
 COLUMNS = tuple(field.name for field in fields(Sample))
+ROUND_COLUMNS = ("experiment", "round", "began", "order", *disturbance.COLUMNS)
 
 
 class RunFolder:
@@ -77,23 +93,24 @@ class RunFolder:
                 raise LabError(f"{path} is not empty: a run folder is written once; name another.")
             _write_json(path / "host.json", host)
             _write_json(path / "run.json", settings)
-            self._csv: IO[str] = (path / "measurements.csv").open("x", newline="", encoding="utf-8")
+            self._samples = _Table(path / "measurements.csv", COLUMNS)
+            self._rounds = _Table(path / "rounds.csv", ROUND_COLUMNS)
         except OSError as error:
             raise LabError(f"Can't write the run folder {path}: {error.strerror}.") from error
-        self._writer = csv.writer(self._csv)
-        self._writer.writerow(COLUMNS)
 
-    def append(self, samples: Iterable[Sample]) -> None:
+    def append(self, samples: Iterable[Sample], finished: Round | None = None) -> None:
         """Keep the samples of a finished round; they are on disk when this returns."""
         touched = set()
         try:
             for sample in samples:
-                self._writer.writerow(astuple(sample))
+                self._samples.write(astuple(sample))
                 if sample.unit in _PYPERF_UNITS and (sample.value or 0) > 0:
                     self._add_to_suite(sample)
                     touched.add(sample.experiment)
-            self._csv.flush()
-            os.fsync(self._csv.fileno())
+            self._samples.sync()
+            if finished:
+                self._rounds.write(_row(finished))
+                self._rounds.sync()
             for experiment in sorted(touched):
                 self._write_suite(experiment)
         except OSError as error:
@@ -115,8 +132,8 @@ class RunFolder:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(OSError):  # what counts was synced by `append`
-            self._csv.close()
+        self._samples.close()
+        self._rounds.close()
 
     def _add_to_suite(self, sample: Sample) -> None:
         # pyperf wants a number above zero, and one name a benchmark; zeros stay in the CSV alone.
@@ -147,14 +164,44 @@ class RunFolder:
         aside.rename(final)
 
 
+class _Table:
+    """A CSV file being written."""
+
+    def __init__(self, path: Path, columns: Iterable[str]) -> None:
+        self._file: IO[str] = path.open("x", newline="", encoding="utf-8")
+        self._writer = csv.writer(self._file)
+        self._writer.writerow(columns)
+        self._file.flush()
+
+    def write(self, row: Iterable[object]) -> None:
+        self._writer.writerow(row)
+
+    def sync(self) -> None:
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):  # what counts was synced
+            self._file.close()
+
+
+def _row(finished: Round) -> tuple[object, ...]:
+    head = (finished.experiment, finished.number, finished.began, " ".join(finished.order))
+    return *head, *astuple(finished.conditions)
+
+
 @dataclass(frozen=True)
 class Run:
-    """A run folder that was read: host and settings as written, samples as a frame of COLUMNS."""
+    """A run folder that was read: host and settings as written, samples as a frame of COLUMNS.
+
+    `rounds` is a frame of ROUND_COLUMNS, empty if the run did not record its rounds.
+    """
 
     path: Path
     host: dict[str, Any]
     settings: dict[str, Any]
     samples: pd.DataFrame
+    rounds: pd.DataFrame
 
 
 def load(path: Path) -> Run:
@@ -167,20 +214,32 @@ def load(path: Path) -> Run:
     if not path.is_dir():
         raise LabError(f"{path} is not a run folder: no such directory.")
     host, settings = _read_json(path / "host.json"), _read_json(path / "run.json")
-    table = path / "measurements.csv"
+    samples = _read_table(path / "measurements.csv", COLUMNS, ("value", "round", "position"))
+    kept = path / "rounds.csv"
+    rounds = (
+        _read_table(kept, ROUND_COLUMNS, ("round", "seconds", "steal_share", "others_share"))
+        if kept.exists()
+        else pd.DataFrame(columns=list(ROUND_COLUMNS))
+    )
+    return Run(path, host, settings, samples, rounds)
+
+
+def _read_table(path: Path, columns: tuple[str, ...], numeric: tuple[str, ...]) -> pd.DataFrame:
+    import pandas as pd
+
     try:
-        samples = pd.read_csv(table, keep_default_na=False, na_values={"value": [""]})
+        table = pd.read_csv(path, keep_default_na=False, na_values={"value": [""]})
     except (OSError, ValueError) as error:
-        raise LabError(f"{table} can't be read: {error}.") from error
-    missing = [column for column in COLUMNS if column not in samples.columns]
+        raise LabError(f"{path} can't be read: {error}.") from error
+    missing = [column for column in columns if column not in table.columns]
     if missing:
-        raise LabError(f"{table} is corrupt: no column {', '.join(missing)}.")
-    for column in ("value", "round", "position"):
-        numbers = pd.to_numeric(samples[column], errors="coerce")
-        if (numbers.isna() & samples[column].notna()).any():
-            raise LabError(f"{table} is corrupt: a {column} is not a number.")
-        samples[column] = numbers
-    return Run(path, host, settings, samples)
+        raise LabError(f"{path} is corrupt: no column {', '.join(missing)}.")
+    for column in numeric:
+        numbers = pd.to_numeric(table[column], errors="coerce")
+        if (numbers.isna() & table[column].notna()).any():
+            raise LabError(f"{path} is corrupt: a {column} is not a number.")
+        table[column] = numbers
+    return table
 
 
 def new_folder(parent: Path, hostname: str) -> Path:

@@ -21,6 +21,7 @@ from lab import (
     host,
     profiles,
     results,
+    stopping,
     targets,
     userland,
     workloads,
@@ -48,6 +49,9 @@ class Request:
     seed: int | None = None
     start_deadline_seconds: float = 120.0
     workloads: tuple[Path, ...] = ()
+    precision: float | None = None
+    budget_minutes: float | None = None
+    wait: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,10 @@ def measure(request: Request) -> Outcome:
     if os.geteuid() != 0:
         raise LabError("Measuring needs root (namespaces, cgroups, mounts): run it with sudo.")
 
-    with Progress() as progress, exclusive.measurement_lock():
+    with (
+        Progress() as progress,
+        exclusive.measurement_lock(wait=request.wait, tell=progress.tell),
+    ):
         progress.tell("building the user land (kept for the next run)")
         lands = _build_lands(profile, request.experiments, progress)
         progress.tell("looking at the host")
@@ -87,6 +94,8 @@ def measure(request: Request) -> Outcome:
             rounds=request.rounds,
             seed=secrets.randbelow(1 << 31) if request.seed is None else request.seed,
             accelerator=found.accelerator,
+            precision=request.precision,
+            budget_seconds=_budget_seconds(request, profile),
         )
         document = found.document()
         path = request.out or results.new_folder(Path("results"), document["hostname"])
@@ -102,24 +111,35 @@ def measure(request: Request) -> Outcome:
             exclusive.scratch_directory() as scratch,
         ):
             try:
-                failures = [
-                    failure
-                    for names, land in _stages(request.experiments, lands)
-                    for failure in harness.execute(
-                        replace(plan, experiments=names),
-                        Settings(land, scratch, found.accelerator, request.start_deadline_seconds),
-                        folder,
-                        progress,
+                executed = harness.Executed()
+                budget = stopping.Budget(plan.budget_seconds, len(plan.experiments))
+                for names, land in _stages(request.experiments, lands):
+                    executed.add(
+                        harness.execute(
+                            replace(plan, experiments=names),
+                            Settings(
+                                land, scratch, found.accelerator, request.start_deadline_seconds
+                            ),
+                            folder,
+                            progress,
+                            budget,
+                        )
                     )
-                ]
             except BaseException:
                 with suppress(LabError):  # on a full disk, the first failure is what counts
                     folder.update_settings({**settings, "finished": _now(), "interrupted": True})
                 raise
-            folder.update_settings({**settings, "finished": _now(), "failures": failures})
-    for sentence in failures:
+            folder.update_settings({**settings, "finished": _now(), **executed.settings()})
+    for sentence in executed.failures:
         progress.tell(f"failed: {sentence}")
-    return Outcome(path, failures)
+    return Outcome(path, executed.failures)
+
+
+def _budget_seconds(request: Request, profile: profiles.Profile) -> float | None:
+    """What was asked for; else, where a precision sets the rounds, what the profile promises."""
+    if request.budget_minutes is not None:
+        return request.budget_minutes * 60
+    return profile.minutes * 60 if request.precision is not None else None
 
 
 def _build_lands(

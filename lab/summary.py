@@ -6,7 +6,14 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from lab import units
-from lab.statistics import Estimate, estimate_median, paired_ratio
+from lab.statistics import (
+    Estimate,
+    count_outliers,
+    estimate_median,
+    paired_ratio,
+    smallest_difference,
+    undisturbed,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,9 +48,18 @@ SERIES = frozenset(
 _BEGIN = "begin: "  # of a step of a start: where it is drawn
 # Counted, not sampled: the same every time, so that one count is exact.
 COUNTED = frozenset({"image-compressed", "image-on-disk", "running", "answering"})
+COUNTED_UNITS = frozenset({"byte", "integer"})
 
-_COLUMNS = ("target", "metric", "median", "95 % interval", "n", "failed")
-_RATIO_COLUMNS = ("compared", "metric", "ratio", "95 % interval", "rounds")
+_COLUMNS = ("target", "metric", "median", "95 % interval", "n", "far out", "set aside", "failed")
+_RATIO_COLUMNS = (
+    "compared",
+    "metric",
+    "ratio",
+    "95 % interval",
+    "rounds",
+    "with all rounds",
+    "sees",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +67,10 @@ class Measurement:
     """One metric of one target: the median over rounds and its interval, in `unit`.
 
     `median` is None if every sample was censored; `low` and `high` are None where they are
-    unknown. `samples` holds what was measured, by round and position; `censored` counts what could
-    not be.
+    unknown. `samples` holds what was measured, by round and position, and `outliers` counts those
+    far out, which are in the figure; `censored` counts rounds that have no value since the target
+    failed. `set_aside` counts rounds that were disturbed and are not in the figure; `with_all` is
+    the figure with them.
     """
 
     experiment: str
@@ -64,6 +82,9 @@ class Measurement:
     low: float | None
     high: float | None
     samples: list[float]
+    outliers: int
+    set_aside: int
+    with_all: Estimate
     censored: int
     censored_reasons: list[str]
 
@@ -73,6 +94,8 @@ class Ratio:
     """Target / baseline of one metric: the median of the `n` ratios taken within rounds.
 
     Of a rate it is the ratio of what a unit of work costs: above 1 is slower for all workloads.
+    `with_all` is the figure with the disturbed rounds that were set aside. `smallest_difference` is
+    what such a run finds in 95 % of cases, 0.05 for 5 %; None where it is unknown.
     """
 
     experiment: str
@@ -83,6 +106,8 @@ class Ratio:
     low: float | None
     high: float | None
     n: int
+    with_all: Estimate
+    smallest_difference: float | None
 
 
 def label(target: str, run: Run) -> str:
@@ -105,19 +130,21 @@ def measurements(run: Run) -> list[Measurement]:
 def ratios(run: Run) -> list[Ratio]:
     """Every metric of every target against its baselines, from the rounds that have both."""
     rounds = {
-        (str(experiment), str(metric), str(target)): costs_by_round(samples, run)
+        (str(experiment), str(metric), str(target)): samples
         for (experiment, metric, target), samples in run.samples.groupby(
             ["experiment", "metric", "target"], sort=False
         )
         if not _is_curve(str(metric))
     }
     found = []
-    for (experiment, metric, target), values in rounds.items():
+    for (experiment, metric, target), ours in rounds.items():
         for baseline in BASELINES.get(experiment, ()):
-            if target == baseline:
+            theirs = rounds.get((experiment, metric, baseline))
+            if target == baseline or theirs is None:
                 continue
-            pairs = rounds.get((experiment, metric, baseline), {})
-            made = paired_ratio(values, pairs, seed(run))
+            values, pairs = costs_by_round(ours, run), costs_by_round(theirs, run)
+            disturbed = disturbed_rounds(ours, run)
+            made = paired_ratio(values, pairs, seed(run), disturbed)
             if made.centre is not None:
                 found.append(
                     Ratio(
@@ -129,6 +156,8 @@ def ratios(run: Run) -> list[Ratio]:
                         low=made.low,
                         high=made.high,
                         n=made.n,
+                        with_all=paired_ratio(values, pairs, seed(run)) if disturbed else made,
+                        smallest_difference=smallest_difference(made),
                     )
                 )
     return found
@@ -168,9 +197,15 @@ def _is_curve(metric: str) -> bool:
     return metric in SERIES or metric.startswith(_BEGIN)
 
 
-def _estimate(samples: pd.DataFrame, run: Run) -> Estimate:
-    """The median over rounds, whose interval comes from how rounds differ."""
-    return estimate_median(list(by_round(samples).values()), seed(run))
+def disturbed_rounds(samples: pd.DataFrame, run: Run) -> frozenset[int]:
+    """The rounds of these samples' experiment in which the host was disturbed.
+
+    None for what is counted and not timed, since noise does not change a count.
+    """
+    if samples.empty or samples["unit"].iloc[0] in COUNTED_UNITS:
+        return frozenset()
+    rounds = run.rounds[run.rounds["experiment"] == samples["experiment"].iloc[0]]
+    return frozenset(int(number) for number in rounds.loc[rounds["disturbed"] != "", "round"])
 
 
 def document(run: Run) -> dict[str, Any]:
@@ -191,20 +226,15 @@ def show(run: Run, console: Console | None = None) -> None:
     console.print(provenance(run), style="dim", highlight=False)
     measured = measurements(run)
     for experiment in dict.fromkeys(found.experiment for found in measured):
-        table = _table(experiment, _COLUMNS[:2], _COLUMNS[2:])
-        for found in measured:
-            if found.experiment == experiment:
-                table.add_row(*_shown(found, run))
-        console.print(table)
+        rows = [_shown(found, run) for found in measured if found.experiment == experiment]
+        console.print(_table(experiment, _COLUMNS, rows))
     for found in measured:
         for reason in dict.fromkeys(found.censored_reasons):
             console.print(f"failed: {found.experiment}: {reason}", style="yellow", markup=False)
     compared = ratios(run)
     if compared:
-        table = _table("ratios within rounds", _RATIO_COLUMNS[:2], _RATIO_COLUMNS[2:])
-        for ratio in compared:
-            table.add_row(*_compared(ratio, run))
-        console.print(table)
+        rows = [_compared(ratio, run) for ratio in compared]
+        console.print(_table("ratios within rounds", _RATIO_COLUMNS, rows))
 
 
 def markdown(run: Run) -> str:
@@ -227,6 +257,8 @@ def _shown(found: Measurement, run: Run) -> tuple[str, ...]:
         units.quantity(found.median, found.unit),
         shown_interval(found),
         str(found.n),
+        str(found.outliers or ""),
+        str(found.set_aside or ""),
         str(found.censored or ""),
     )
 
@@ -238,17 +270,26 @@ def _compared(ratio: Ratio, run: Run) -> tuple[str, ...]:
         units.quantity(ratio.ratio, "ratio"),
         units.interval(ratio.low, ratio.high, "ratio"),
         str(ratio.n),
+        f"{units.quantity(ratio.with_all.centre, 'ratio')} ({ratio.with_all.n})"
+        if ratio.with_all.n > ratio.n
+        else "",
+        units.share(ratio.smallest_difference),
     )
 
 
-def _table(title: str, words: tuple[str, ...], numbers: tuple[str, ...]) -> Table:
+def _table(title: str, headings: tuple[str, ...], rows: list[tuple[str, ...]]) -> Table:
+    """Two columns of words and some of numbers, without those in which no row has any."""
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
-    for heading in words:
-        table.add_column(heading, overflow="fold")
-    for heading in numbers:
-        table.add_column(heading, justify="right", no_wrap=True)
+    used = [place for place in range(len(headings)) if any(row[place] for row in rows)]
+    for place in used:
+        if place < 2:
+            table.add_column(headings[place], overflow="fold")
+        else:
+            table.add_column(headings[place], justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(*(row[place] for place in used))
     return table
 
 
@@ -278,6 +319,23 @@ def provenance(run: Run) -> str:
     if settings.get("interrupted") or "finished" not in settings:
         parts.append("interrupted: finished rounds only")
     return " · ".join(parts)
+
+
+def disturbances(run: Run) -> str:
+    """How many rounds were disturbed, and by what, in a sentence; empty if none was recorded."""
+    marked = run.rounds[run.rounds["disturbed"] != ""]
+    if run.rounds.empty:
+        return ""
+    if marked.empty:
+        return f"None of {len(run.rounds)} rounds was disturbed."
+    causes = [
+        f"others' processes up to {units.share(marked['others_share'].max())} of the CPUs",
+        f"steal up to {units.share(marked['steal_share'].max())}",
+    ]
+    return (
+        f"{len(marked)} of {len(run.rounds)} rounds were disturbed ({', '.join(causes)}); figures"
+        " are without them where at least half of the rounds remain, and of all rounds elsewhere."
+    )
 
 
 def facts(run: Run) -> str:
@@ -313,21 +371,40 @@ def _measurement(
     experiment: str, target: str, metric: str, samples: pd.DataFrame, run: Run
 ) -> Measurement:
     values = samples.dropna(subset=["value"])
-    reasons = [str(reason) for reason in samples.loc[samples["value"].isna(), "censored"]]
-    found = _estimate(samples, run)
+    rounds = by_round(samples)
+    quiet = undisturbed(rounds, disturbed_rounds(samples, run))
+    found = estimate_median(list(quiet.values()), seed(run))
+    reasons = _failures(experiment, target, rounds, run)
     return Measurement(
         experiment=experiment,
         target=target,
         metric=metric,
         unit=str(samples["unit"].iloc[0]),
-        n=len(values),
+        n=int(values["round"].isin(list(quiet)).sum()),
         median=found.centre,
         low=found.low,
         high=found.high,
         samples=[float(value) for value in values["value"]],
+        outliers=count_outliers(list(quiet.values())),
+        set_aside=len(rounds) - len(quiet),
+        with_all=estimate_median(list(rounds.values()), seed(run))
+        if len(quiet) < len(rounds)
+        else found,
         censored=len(reasons),
         censored_reasons=reasons,
     )
+
+
+def _failures(experiment: str, target: str, finished: dict[int, float], run: Run) -> list[str]:
+    """Why rounds of the target have no value: a start that failed has none of any metric."""
+    samples = run.samples
+    failed = samples[
+        (samples["experiment"] == experiment)
+        & (samples["target"] == target)
+        & samples["value"].isna()
+        & ~samples["round"].isin(list(finished))
+    ]
+    return [str(reason) for reason in failed.drop_duplicates("round")["censored"]]
 
 
 def seed(run: Run) -> int:

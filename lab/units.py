@@ -51,6 +51,11 @@ def quantity(value: float | None, unit: str) -> str:
     return f"{_digits(value / scale.size)} {scale.name}".rstrip()
 
 
+def share(value: float | None) -> str:
+    """A part of the whole, or a relative difference, in per cent."""
+    return UNKNOWN if value is None else f"{_digits(100 * value)} %"
+
+
 def interval(low: float | None, high: float | None, unit: str) -> str:
     """Both bounds in one unit, that of the larger one."""
     if low is None or high is None:

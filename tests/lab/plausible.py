@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any
 
-from lab.results import RunFolder, Sample
+from lab.disturbance import Conditions
+from lab.results import Round, RunFolder, Sample
 from lab.statistics import slope
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def write(
     stop: str = "count",
     experiments: tuple[str, ...] = ("startup", "footprint", "density", "performance"),
     noise: float = 1.0,
+    disturbed: dict[int, str] | None = None,
 ) -> Path:
     """Write a run folder and return its path."""
     chance = random.Random(3)
@@ -73,7 +75,8 @@ def write(
     with RunFolder(path, host or HOST, settings) as folder:
         if "startup" in experiments:
             for number in range(15):
-                folder.append(_startup(number, chance, noise))
+                finished = round_of("startup", number, (disturbed or {}).get(number, ""))
+                folder.append(_startup(number, chance, noise), finished)
         if "footprint" in experiments:
             for number in range(3):
                 folder.append(_footprint(number))
@@ -84,6 +87,16 @@ def write(
             for number in range(3):
                 folder.append(_performance(number, {**SLOWNESS, **(slowness or {})}, chance, noise))
     return path
+
+
+def round_of(experiment: str, number: int, disturbed: str = "") -> Round:
+    """A round on a host of two idle CPUs, or on one that was disturbed as said."""
+    conditions = Conditions(
+        seconds=20.0, steal_share=0.0, others_share=0.4 if disturbed else 0.001, load=0.8,
+        pressure_cpu=0.1, pressure_memory=0.0, pressure_io=0.01, swapped_bytes=0,
+        lowest_mhz=None, highest_mhz=None, clock_source="tsc", disturbed=disturbed,
+    )  # fmt: skip
+    return Round(experiment, number, "2026-11-24T11:00:00+00:00", tuple(STARTS), conditions)
 
 
 def _startup(number: int, chance: random.Random, noise: float) -> Iterator[Sample]:

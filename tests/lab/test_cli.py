@@ -42,7 +42,8 @@ def test_what_does_not_exist_is_named(
 @pytest.mark.parametrize(
     "arguments",
     [[], ["fly"], ["run"], ["run", "startup", "--rounds", "0"], ["run", "startup", "--rounds", "x"],
-     ["table", "--accel", "warp"], ["doctor", "--format", "xml"]],
+     ["table", "--accel", "warp"], ["doctor", "--format", "xml"], ["table", "--precision", "0%"],
+     ["table", "--precision", "wide"], ["table", "--budget", "-1"]],
 )  # fmt: skip
 def test_bad_words_exit_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:

@@ -13,11 +13,14 @@ from hypothesis import strategies as st
 
 from lab.statistics import (
     Estimate,
+    count_outliers,
     estimate_median,
+    estimate_nested,
     estimate_slope,
     geometric_mean,
     paired_ratio,
     slope,
+    smallest_difference,
 )
 
 durations = st.floats(min_value=1e-6, max_value=1e4)
@@ -95,6 +98,52 @@ def test_rounds_that_only_one_side_has_are_no_pairs() -> None:
     ratio = paired_ratio({0: 2.0, 5: 2.0, 7: 9.0}, {0: 1.0, 1: 1.0, 5: 1.0, 7: 0.0})
     assert (ratio.centre, ratio.n) == (2.0, 2)
     assert paired_ratio({0: 2.0}, {1: 1.0}).centre is None
+
+
+def test_the_level_that_varies_is_resampled() -> None:
+    """Rounds differ by 20 %, the iterations in them by 2 %: 30 of these are no 30 rounds."""
+    chance = random.Random(4)
+    held = pooled = 0
+    for _ in range(100):
+        rounds = []
+        for _ in range(6):
+            weather = chance.lognormvariate(0, 0.2)
+            rounds.append([weather * chance.lognormvariate(0, 0.02) for _ in range(5)])
+        nested = estimate_nested(rounds)
+        flat = estimate_median([value for values in rounds for value in values])
+        assert nested.low is not None
+        assert nested.high is not None
+        assert flat.low is not None
+        assert flat.high is not None
+        held += nested.low <= 1 <= nested.high
+        pooled += flat.low <= 1 <= flat.high
+    assert held >= 89  # 95 less three standard errors
+    assert pooled < 80
+
+
+def test_a_single_outer_member_gives_way_to_the_level_below() -> None:
+    assert estimate_nested([[[1.0, 2.0, 9.0], [4.0, 4.0]]]) == estimate_median([2.0, 4.0])
+
+
+def test_outliers_are_counted_and_kept() -> None:
+    values = [1.0, 1.01, 0.99, 1.0, 1.02, 0.98, 50.0]
+    assert count_outliers(values) == 1
+    assert estimate_median(values).n == 7
+    assert count_outliers([1.0, 1.0, 50.0]) == 0
+
+
+def test_the_smallest_difference_is_found_as_often_as_it_says() -> None:
+    chance = random.Random(8)
+    n, noise, repetitions = 15, 0.05, 120
+
+    def values(truth: float) -> list[float]:
+        return [truth * chance.lognormvariate(0, noise) for _ in range(n)]
+
+    promised = [smallest_difference(estimate_median(values(1.0))) for _ in range(40)]
+    typical = sorted(each for each in promised if each is not None)[20]
+    found = sum((estimate_median(values(1 + typical)).low or 0) > 1 for _ in range(repetitions))
+    assert found / repetitions >= 0.88
+    assert smallest_difference(Estimate(1.0, None, None, 1)) is None
 
 
 def test_slope_is_the_line_and_not_the_disturbance() -> None:

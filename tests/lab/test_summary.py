@@ -7,11 +7,13 @@ import json
 from pathlib import Path
 
 import pytest
-from plausible import HOST, SETTINGS, write
+from plausible import HOST, SETTINGS, round_of, write
 from rich.console import Console
 
 from lab import results, summary, units
 from lab.results import Run, RunFolder, Sample
+
+CRUN_READY = ("crun", "ready")
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +74,53 @@ def test_censored_samples_are_counted_with_their_reasons(run: Run) -> None:
     ]
     assert (found.n, found.censored) == (2, 1)
     assert found.censored_reasons == ["microvm was not at first-instruction within 60 s"]
+
+
+def test_a_start_that_failed_has_failed_for_each_milestone(run: Run) -> None:
+    (ready,) = [
+        m for m in summary.measurements(run) if (m.target, m.metric) == ("microvm", "ready")
+    ]
+    assert (ready.n, ready.censored) == (2, 1)
+
+
+def test_disturbed_rounds_are_set_aside_and_shown_beside(tmp_path: Path) -> None:
+    calm = results.load(write(tmp_path / "calm", experiments=("startup",)))
+    noisy = results.load(
+        write(tmp_path / "noisy", experiments=("startup",), disturbed={7: "steal took 9 %"})
+    )
+
+    def crun(run: Run) -> summary.Measurement:
+        return next(m for m in summary.measurements(run) if (m.target, m.metric) == CRUN_READY)
+
+    before, after = crun(calm), crun(noisy)
+    assert (after.n, after.set_aside, after.with_all.n) == (14, 1, 15)
+    assert after.with_all.centre == before.median
+    assert after.samples == before.samples
+    ratio = next(r for r in summary.ratios(noisy) if r.target == "crun")
+    assert (ratio.n, ratio.with_all.n) == (14, 15)
+
+
+def test_where_most_rounds_are_disturbed_none_is_set_aside(tmp_path: Path) -> None:
+    noisy = results.load(
+        write(tmp_path / "run", experiments=("startup",), disturbed=dict.fromkeys(range(9), "load"))
+    )
+    assert {m.set_aside for m in summary.measurements(noisy) if m.target == "crun"} == {0}
+
+
+def test_what_is_counted_is_not_set_aside(tmp_path: Path) -> None:
+    with RunFolder(tmp_path / "run", HOST, SETTINGS) as made:
+        sample = Sample("footprint", "vm", "image-on-disk", "byte", 0, 4096.0)
+        made.append([sample], round_of("footprint", 0, "others' processes"))
+        sample = Sample("footprint", "vm", "image-on-disk", "byte", 1, 4096.0)
+        made.append([sample], round_of("footprint", 1))
+    (found,) = summary.measurements(results.load(tmp_path / "run"))
+    assert (found.n, found.set_aside) == (2, 0)
+
+
+def test_a_ratio_says_what_it_could_have_seen(run: Run) -> None:
+    ratio = next(r for r in summary.ratios(run) if r.target == "crun" and r.low and r.high)
+    assert ratio.smallest_difference is not None
+    assert 0.5 < ratio.smallest_difference / (ratio.high / ratio.low - 1) < 1.5
 
 
 def test_what_never_started_has_no_median(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime
 import json
 import os
 import signal
@@ -179,7 +180,9 @@ def test_two_measurements_at_once_are_refused(tmp_path: Path) -> None:
         wait_for_rounds(tmp_path / "run", 1, running)
         second = tonnage("run", "startup", "--targets", "native", "--out", str(tmp_path / "second"))
         assert second.returncode == 2
-        assert f"Process {running.pid} is measuring" in second.stderr
+        assert f"Process {running.pid} (" in second.stderr
+        assert "run startup --targets native,container" in second.stderr
+        assert f"since {datetime.date.today().isoformat()}" in second.stderr
         assert not (tmp_path / "second").exists()
     finally:
         os.killpg(running.pid, signal.SIGINT)

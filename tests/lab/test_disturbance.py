@@ -1,0 +1,105 @@
+"""What disturbs a round is seen and named; what does not disturb it is not."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from lab import disturbance, tenants
+from lab.disturbance import Reading
+
+CALM = Reading(
+    at_ns=0, cpu_seconds=100.0, steal_seconds=1.0, others={(1, 5): 3.0}, load=0.1,
+    pressure_seconds={"cpu": 1.0, "memory": 0.0, "io": 0.5}, swapped_bytes=0,
+    frequencies_mhz=(3000.0, 3000.0), clock_source="tsc",
+)  # fmt: skip
+
+
+def later(**changes: object) -> Reading:
+    """Ten seconds of two CPUs after."""
+    quiet = dataclasses.replace(CALM, at_ns=10_000_000_000, cpu_seconds=120.0)
+    return dataclasses.replace(quiet, **changes)  # type: ignore[arg-type]
+
+
+def test_a_calm_round_is_not_marked() -> None:
+    found = disturbance.between(CALM, later())
+    assert found.disturbed == ""
+    assert found.seconds == 10.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"steal_seconds": 2.0}, "steal took 5% of the CPUs"),
+        ({"others": {(1, 5): 3.0, (9, 70): 10.0}}, "others' processes used 50% of the CPUs"),
+        ({"swapped_bytes": 5 << 20}, "5 MiB were swapped"),
+        ({"frequencies_mhz": (3000.0, 1500.0)}, "a CPU ran at 1500 to 3000 MHz"),
+        ({"clock_source": "hpet"}, "the clock source became hpet"),
+        ({"pressure_seconds": {"cpu": 1.0, "memory": 2.0, "io": 0.5}}, "memory was waited for in"),
+    ],
+)
+def test_what_disturbed_a_round_is_named(changes: dict[str, object], reason: str) -> None:
+    assert reason in disturbance.between(CALM, later(**changes)).disturbed
+
+
+def test_our_own_load_and_its_pressure_disturb_nothing() -> None:
+    pressure = {"cpu": 9.0, "memory": 0.0, "io": 8.0}
+    found = disturbance.between(CALM, later(load=9.0, pressure_seconds=pressure))
+    assert (found.disturbed, found.pressure_cpu, found.load) == ("", 0.8, 9.0)
+
+
+def test_this_host_can_be_read(tmp_path: Path) -> None:
+    watched = tenants.Tenants(os.getpid(), tmp_path)
+    before = disturbance.read(watched)
+    time.sleep(0.05)
+    found = disturbance.between(before, disturbance.read(watched))
+    assert 0.05 <= found.seconds < 5
+    assert 0 <= found.steal_share <= 1
+    assert found.clock_source
+
+
+BURN = (
+    "import time\nend = time.process_time() + 0.4\nwhile time.process_time() < end: pass\ninput()"
+)
+
+
+def burning(*arguments: str) -> subprocess.Popen[bytes]:
+    """A process that has used 0.4 s of CPU, within a tick, and then waits for its stdin."""
+    process = subprocess.Popen([sys.executable, "-c", BURN, *arguments], stdin=subprocess.PIPE)
+    while tenants_cpu(process.pid) < 0.35:
+        time.sleep(0.02)
+    return process
+
+
+def tenants_cpu(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_others_are_told_from_ours(tmp_path: Path) -> None:
+    """To a measurement that some other process is, ours are others, unless they name its folder."""
+    elsewhere = subprocess.Popen(["sleep", "60"])
+    watched = tenants.Tenants(elsewhere.pid, tmp_path / "scratch")
+    mine = tenants.Tenants(os.getpid(), tmp_path / "scratch")
+    before = watched.cpu_seconds()
+    stranger, named = burning(), burning(str(tmp_path / "scratch" / "disk.qcow2"))
+    try:
+        after = watched.cpu_seconds()
+        pids = {pid for pid, _ in after}
+        assert stranger.pid in pids
+        assert named.pid not in pids
+        assert elsewhere.pid not in pids
+        assert tenants.used_between(before, after) >= 0.35
+        assert {stranger.pid, named.pid, os.getpid()}.isdisjoint(
+            pid for pid, _ in mine.cpu_seconds()
+        )
+    finally:
+        for process in (stranger, named, elsewhere):
+            process.kill()
+            process.wait()

@@ -1,0 +1,64 @@
+"""One measurement at a time on a host: who has it is told, and it is free when they are gone."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lab import exclusive
+from lab.errors import LabError
+
+
+@pytest.fixture(autouse=True)
+def _own_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exclusive, "MEASURING", tmp_path / "lock")
+
+
+def holder(lock: Path, seconds: float) -> subprocess.Popen[str]:
+    """Another process that measures for a while; it has the lock when this returns."""
+    script = f"""
+import time
+from pathlib import Path
+from lab import exclusive
+exclusive.MEASURING = Path({str(lock)!r})
+with exclusive.measurement_lock():
+    print("held", flush=True)
+    time.sleep({seconds})
+"""
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+def test_a_second_taker_is_told_who_has_it_and_since_when() -> None:
+    first = holder(exclusive.MEASURING, 60)
+    try:
+        with (
+            pytest.raises(LabError, match=rf"Process {first.pid} \(.* -c .*since 20\d\d-"),
+            exclusive.measurement_lock(),
+        ):
+            raise AssertionError("two measure at once")
+    finally:
+        first.kill()
+        first.wait()
+    with exclusive.measurement_lock():
+        pass
+
+
+def test_who_waits_is_told_for_whom_and_has_it_afterwards() -> None:
+    first = holder(exclusive.MEASURING, 0.3)
+    told: list[str] = []
+    with exclusive.measurement_lock(wait=True, tell=told.append):
+        assert first.wait(10) == 0
+    assert [line for line in told if f"Process {first.pid} " in line] == told
+    assert len(told) == 1
+
+
+def test_a_holder_that_wrote_nothing_is_still_one(tmp_path: Path) -> None:
+    (tmp_path / "lock").write_text("half a")
+    with (tmp_path / "lock").open("r") as lock:
+        assert exclusive._holder(lock) == "Another process"
