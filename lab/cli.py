@@ -1,6 +1,7 @@
 """The `tonnage` command: each verb is a few lines that call one function.
 
-Exit codes: 0 done, 1 a measurement failed (the rest are kept), 2 bad usage or a host that can't.
+Exit codes: 0 done, 1 a measurement failed (the rest are kept) or what was required is not so,
+2 bad usage or a host that can't.
 """
 
 from __future__ import annotations
@@ -41,12 +42,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _doctor(options: argparse.Namespace) -> int:
     from lab import host
 
+    if options.tune or options.apply or options.undo:
+        return _tune(options)
     found = host.inspect(options.accel, lambda line: print(line, file=sys.stderr))
     if options.format == "json":
         print(json.dumps(found.document(), indent=2))
     else:
         host.show(found)
     return DONE
+
+
+def _tune(options: argparse.Namespace) -> int:
+    from lab import tuning
+
+    done = tuning.apply() if options.apply else tuning.undo() if options.undo else []
+    for line in done:
+        print(line, file=sys.stderr)
+    findings = tuning.look()
+    if options.format == "json":
+        print(json.dumps(tuning.document(findings), indent=2, ensure_ascii=False))
+    else:
+        tuning.show(findings)
+    return DONE
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from lab import comparison, results
+
+    found = comparison.compare([results.load(path) for path in options.run], options.despite)
+    if options.format == "json":
+        print(json.dumps(comparison.document(found), indent=2, ensure_ascii=False))
+    else:
+        comparison.show(found)
+    agreement = found.agreement()
+    if options.require is None or (agreement is not None and agreement >= options.require):
+        return DONE
+    return MEASUREMENT_FAILED
 
 
 def _table(options: argparse.Namespace) -> int:
@@ -64,6 +95,7 @@ def _table(options: argparse.Namespace) -> int:
             precision=options.precision,
             budget_minutes=options.budget,
             wait=options.wait,
+            page_cache=options.page_cache,
         )
     )
     report.write(outcome.path)
@@ -89,6 +121,7 @@ def _run(options: argparse.Namespace) -> int:
             precision=options.precision,
             budget_minutes=options.budget,
             wait=options.wait,
+            page_cache=options.page_cache,
         )
     )
     measured = results.load(outcome.path)
@@ -194,12 +227,22 @@ def _parser() -> argparse.ArgumentParser:
     measuring.add_argument(
         "--wait", action="store_true", help="wait until the host is free to be measured"
     )
+    measuring.add_argument(
+        "--page-cache",
+        choices=("cold", "warm", "as-is", "dropped"),
+        default="warm",
+        help="each target's image before its turn: out of the cache, read into it, or as it is;"
+        " dropped: the whole host's caches, everybody's",
+    )
     formats = argparse.ArgumentParser(add_help=False)
     formats.add_argument("--format", choices=("text", "json"), default="text")
 
     verb = verbs.add_parser(
         "doctor", parents=[accelerator, formats], help="what this host can measure, and why not"
     )
+    verb.add_argument("--tune", action="store_true", help="what would make the host quieter")
+    verb.add_argument("--apply", action="store_true", help="set what --tune shows, and remember")
+    verb.add_argument("--undo", action="store_true", help="set back what --apply has set")
     verb.set_defaults(verb=_doctor)
     verb = verbs.add_parser(
         "table", parents=[measuring], help="measure everything; print the containers-vs-VMs table"
@@ -216,6 +259,24 @@ def _parser() -> argparse.ArgumentParser:
     verb = verbs.add_parser("report", help="table, notebook and page of a run that was measured")
     verb.add_argument("run", type=Path, metavar="RUN", help="the run folder")
     verb.set_defaults(verb=_report)
+    verb = verbs.add_parser(
+        "compare", parents=[formats], help="runs: the same or different, and how sure that is"
+    )
+    verb.add_argument("run", type=Path, nargs="+", metavar="RUN", help="the first, and the others")
+    verb.add_argument(
+        "--despite",
+        type=_names,
+        default=(),
+        metavar="A,B",
+        help="compare although these differ: host, accelerator, workloads, page-cache",
+    )
+    verb.add_argument(
+        "--require",
+        type=_share,
+        metavar="P%",
+        help="exit with 1 if fewer ratios than this agree",
+    )
+    verb.set_defaults(verb=_compare)
     verb = verbs.add_parser("clean", help="remove everything of ours that is left on the host")
     verb.add_argument("--images", action="store_true", help="the cache of built images too")
     verb.set_defaults(verb=_clean)

@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from lab import disturbance, experiments, stopping, targets
+from lab import disturbance, experiments, page_cache, stopping, targets
 from lab.errors import LabError
 from lab.results import Round, Sample
 from lab.tenants import Tenants
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from lab.targets.base import Settings
 
 
+_PAGE_CACHE_SECONDS = 600.0
+
+
 @dataclass(frozen=True)
 class Plan:
     """What a run is to measure."""
@@ -39,7 +42,7 @@ class Plan:
     seed: int
     accelerator: Literal["kvm", "tcg"]
     rounds: int | None = None
-    page_cache: str = "warm"
+    page_cache: page_cache.State = "warm"
     precision: float | None = None
     budget_seconds: float | None = None
 
@@ -102,7 +105,10 @@ def execute(
         for name in plan.targets:
             progress.tell(f"preparing {name}")
             try:
-                workers.append(stack.enter_context(Worker(name, settings)))
+                worker = stack.enter_context(Worker(name, settings))
+                if plan.page_cache in page_cache.LASTING:
+                    worker.call(_PAGE_CACHE_SECONDS, page_cache.prepare, plan.page_cache)
+                workers.append(worker)
             except LabError as error:
                 executed.failures.append(str(error))
         for name in plan.experiments:
@@ -113,7 +119,7 @@ def execute(
                     order = chance.sample(workers, len(workers))
                     began = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
                     before = disturbance.read(others)
-                    samples = _round(name, number, order, plan.profile, progress)
+                    samples = _round(name, number, order, plan, progress)
                     conditions = disturbance.between(before, disturbance.read(others))
                     turns = tuple(worker.target for worker in order)
                     folder.append(samples, Round(name, number, began, turns, conditions))
@@ -132,9 +138,10 @@ def _failures(name: str, number: int, samples: list[Sample]) -> list[str]:
 
 
 def _round(
-    name: str, number: int, workers: list[Worker], profile: Profile, progress: Progress
+    name: str, number: int, workers: list[Worker], plan: Plan, progress: Progress
 ) -> list[Sample]:
     """The samples of one round; a target that fails gives one censored sample."""
+    profile = plan.profile
     experiment = experiments.find(name)
     samples: list[Sample] = []
     for worker in workers:
@@ -143,6 +150,8 @@ def _round(
             continue
         progress.tell(f"round {number + 1}: {worker.target}")
         try:
+            if plan.page_cache not in page_cache.LASTING:
+                worker.call(_PAGE_CACHE_SECONDS, page_cache.prepare, plan.page_cache)
             samples += experiment.measure(worker, number, profile, progress.tell)
         except LabError as error:
             metric, unit = experiment.HEADLINE

@@ -19,6 +19,7 @@ from lab import (
     experiments,
     harness,
     host,
+    page_cache,
     profiles,
     results,
     stopping,
@@ -52,6 +53,7 @@ class Request:
     precision: float | None = None
     budget_minutes: float | None = None
     wait: bool = False
+    page_cache: page_cache.State = "warm"
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,7 @@ def measure(request: Request) -> Outcome:
             accelerator=found.accelerator,
             precision=request.precision,
             budget_seconds=_budget_seconds(request, profile),
+            page_cache=request.page_cache,
         )
         document = found.document()
         path = request.out or results.new_folder(Path("results"), document["hostname"])

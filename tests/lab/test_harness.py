@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from lab import experiments, harness, profiles
+from lab import experiments, harness, page_cache, profiles
 from lab.errors import LabError, StartFailed
 from lab.experiments import startup
 from lab.progress import Progress
@@ -55,6 +55,10 @@ class FlakyWorker:
 
     def __init__(self) -> None:
         self.revived = 0
+        self.called: list[object] = []
+
+    def call(self, deadline_seconds: float, function: object, *args: object) -> None:
+        self.called.append((function, *args))
 
     def revive(self) -> list[str]:
         self.revived += 1
@@ -72,14 +76,38 @@ def test_a_failure_is_one_censored_sample_and_the_round_goes_on(
     monkeypatch.setattr(startup, "measure", measure)
     worker = FlakyWorker()
     workers = cast("list[Worker]", [worker, worker])
-    profile = profiles.PROFILES["quick"]
-    good = harness._round("startup", 0, workers, profile, Progress())
-    bad = harness._round("startup", 1, workers, profile, Progress())
+    good = harness._round("startup", 0, workers, plan(), Progress())
+    bad = harness._round("startup", 1, workers, plan(), Progress())
     assert [sample.value for sample in good] == [0.5, 0.5]
     assert [sample.value for sample in bad] == [None, None]
     assert bad[0].censored == "native was not at ready within 2 s."
     assert worker.revived == 2
     assert "round 1: native" in capsys.readouterr().err
+
+
+def test_a_cold_start_is_made_cold_before_each_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(startup, "measure", lambda *_: [])
+    worker = FlakyWorker()
+    for state in ("cold", "warm", "as-is"):
+        for number in range(2):
+            workers = cast("list[Worker]", [worker])
+            harness._round("startup", number, workers, plan(page_cache=state), Progress())
+    assert worker.called == [(page_cache.prepare, "cold")] * 2
+
+
+def test_a_worker_that_cannot_be_replaced_does_not_end_the_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Lost(FlakyWorker):
+        def revive(self) -> list[str]:
+            raise LabError("There is no memory for another.")
+
+    def fail(*_: object) -> list[Sample]:
+        raise StartFailed("it hung")
+
+    monkeypatch.setattr(startup, "measure", fail)
+    workers = cast("list[Worker]", [Lost(), FlakyWorker()])
+    assert len(harness._round("startup", 0, workers, plan(), Progress())) == 2
 
 
 def test_unknown_names_are_refused() -> None:

@@ -1,0 +1,64 @@
+"""A file's pages go out of the cache and come back, and nobody else's do."""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+from pathlib import Path
+
+import pytest
+
+from lab import page_cache
+
+SIZE = 64 * mmap.PAGESIZE
+
+
+def resident_pages(path: Path) -> int:
+    """How many pages of the file are in the cache. (mincore(2))"""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ | mmap.PROT_WRITE,
+                                            flags=mmap.MAP_PRIVATE) as mapped:  # fmt: skip
+        address = ctypes.addressof(ctypes.c_char.from_buffer(mapped))
+        pages = (ctypes.c_ubyte * (len(mapped) // mmap.PAGESIZE))()
+        assert ctypes.CDLL(None).mincore(ctypes.c_void_p(address), len(mapped), pages) == 0
+        return sum(page & 1 for page in pages)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """Two files in a folder of this source tree's own disk, clean and in the cache."""
+    folder = tmp_path / "tree" / "deep"
+    folder.mkdir(parents=True)
+    for name in ("one", "two"):
+        with (folder / name).open("wb") as file:
+            file.write(os.urandom(SIZE))
+            file.flush()
+            os.fsync(file.fileno())
+    (folder / "link").symlink_to("/etc/hostname")
+    (folder / "nowhere").symlink_to("missing")
+    os.mkfifo(folder / "fifo")
+    if resident_pages(folder / "one") != SIZE // mmap.PAGESIZE:
+        pytest.skip("this file system does not keep pages as others do")
+    page_cache.push_out([folder / "one"])
+    if resident_pages(folder / "one"):
+        pytest.skip("this file system (tmpfs?) has no cache to leave")
+    page_cache.read_in([folder / "one"])
+    return folder
+
+
+def test_cold_is_out_and_warm_is_in(tree: Path) -> None:
+    page_cache.push_out([tree])
+    assert resident_pages(tree / "one") == resident_pages(tree / "two") == 0
+    page_cache.read_in([tree])
+    assert resident_pages(tree / "one") == resident_pages(tree / "two") == SIZE // mmap.PAGESIZE
+
+
+def test_only_what_is_named_goes(tree: Path) -> None:
+    page_cache.push_out([tree / "one"])
+    assert resident_pages(tree / "one") == 0
+    assert resident_pages(tree / "two") == SIZE // mmap.PAGESIZE
+
+
+def test_what_is_not_there_does_not_matter(tmp_path: Path) -> None:
+    page_cache.push_out([tmp_path / "missing"])
+    page_cache.read_in([tmp_path / "missing"])
