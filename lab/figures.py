@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
-from lab import summary, units
+from lab import cpu_time, summary, units
 from lab.evidence import Evidence
 
 if TYPE_CHECKING:
@@ -253,7 +253,9 @@ def _near_native(axis: Axes, run: Run) -> None:
     ratios = [
         ratio
         for ratio in summary.ratios(run)
-        if ratio.experiment == "performance" and ratio.baseline == "native"
+        if ratio.experiment == "performance"
+        and ratio.baseline == "native"
+        and ratio.metric in workloads
     ]
     targets = [name for name in _targets(run, "performance") if name in {r.target for r in ratios}]
     markers = dict(zip(targets, "osD^vPX*<>" * 3, strict=False))
@@ -359,7 +361,7 @@ def _targets(run: Run, experiment: str) -> list[str]:
 def _metrics(run: Run, experiment: str) -> list[str]:
     samples = run.samples
     found = samples.loc[samples["experiment"] == experiment, "metric"].unique()
-    return [str(metric) for metric in found]
+    return [str(metric) for metric in found if not str(metric).startswith(cpu_time.PREFIX)]
 
 
 def _density(run: Run, metric: str) -> Iterator[tuple[str, pd.DataFrame]]:

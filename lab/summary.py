@@ -374,7 +374,7 @@ def _measurement(
     rounds = by_round(samples)
     quiet = undisturbed(rounds, disturbed_rounds(samples, run))
     found = estimate_median(list(quiet.values()), seed(run))
-    reasons = _failures(experiment, target, rounds, run)
+    reasons = _failures(experiment, target, metric, rounds, run)
     return Measurement(
         experiment=experiment,
         target=target,
@@ -395,8 +395,13 @@ def _measurement(
     )
 
 
-def _failures(experiment: str, target: str, finished: dict[int, float], run: Run) -> list[str]:
-    """Why rounds of the target have no value: a start that failed has none of any metric."""
+def _failures(
+    experiment: str, target: str, metric: str, finished: dict[int, float], run: Run
+) -> list[str]:
+    """Why rounds of the target have no value of the metric: its own reason, or another's.
+
+    A start that failed is recorded once, and has no value of any metric.
+    """
     samples = run.samples
     failed = samples[
         (samples["experiment"] == experiment)
@@ -404,7 +409,8 @@ def _failures(experiment: str, target: str, finished: dict[int, float], run: Run
         & samples["value"].isna()
         & ~samples["round"].isin(list(finished))
     ]
-    return [str(reason) for reason in failed.drop_duplicates("round")["censored"]]
+    own_first = failed.assign(other=failed["metric"] != metric).sort_values(["round", "other"])
+    return [str(reason) for reason in own_first.drop_duplicates("round")["censored"]]
 
 
 def seed(run: Run) -> int:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
-_KTHREADD = 2
+_KTHREADD = 2  # the parent of all kernel threads
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +50,17 @@ class Tenants:
         return {
             (process.pid, process.start): process.cpu_seconds
             for process in found.values()
-            if not _descends(process, ours, found)
+            if not _descends(process, ours | {_KTHREADD}, found)
         }
 
     def _names_scratch(self, pid: int) -> bool:
         return os.fsencode(self.scratch) in processes.command_line(pid)
+
+
+def descendants(pid: int) -> set[int]:
+    """A process and all that descend from it."""
+    found = {process.pid: process for process in _all()}
+    return {each.pid for each in found.values() if _descends(each, {pid}, found)}
 
 
 def used_between(
@@ -68,11 +74,9 @@ def used_between(
 
 
 def _descends(process: _Process, roots: set[int], found: dict[int, _Process]) -> bool:
-    """Whether a process is one of the roots, a descendant of one, or a kernel thread."""
+    """Whether a process is one of the roots or a descendant of one."""
     pid = process.pid
     while pid not in roots:
-        if pid == _KTHREADD:
-            return True
         if pid not in found:
             return False
         pid = found[pid].parent

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lab import cpu_time
 from lab.errors import LabError
 from lab.results import Sample
 from lab.workloads.reading import value_of
@@ -43,7 +44,7 @@ def measure(worker: Worker, number: int, profile: Profile, tell: Tell) -> list[S
         metric: result.unit
         for workload in workloads.values()
         for metric, result in workload.results.items()
-    }
+    } | {f"{cpu_time.PREFIX}{name}": "second" for name in workloads}
     return [
         Sample("performance", worker.target, metric, units[metric], number, outcome)
         if isinstance(outcome, float)
@@ -64,7 +65,10 @@ def run_all(target: Target, workloads: Mapping[str, Workload]) -> dict[str, Outc
             while left:
                 name, workload = left.pop(0)
                 try:
+                    before_ns = cpu_time.used_ns(instance.pids())
                     outcomes |= _run(instance, workload)
+                    used_ns = cpu_time.used_ns(instance.pids()) - before_ns
+                    outcomes[f"{cpu_time.PREFIX}{name}"] = used_ns / 1e9
                 except LabError as error:
                     reason = f"{name} failed in {target.name}: {str(error).removesuffix('.')}"
                     outcomes |= dict.fromkeys(workload.results, reason)

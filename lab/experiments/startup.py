@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lab import cpu_time
 from lab.results import Sample
 from lab.targets.base import Span
 
@@ -44,6 +45,7 @@ def measure(worker: Worker, number: int, profile: Profile, tell: Tell) -> list[S
 
     return [
         *(sample(metric, nanoseconds) for metric, nanoseconds in start.reached.items()),
+        sample(f"{cpu_time.PREFIX}until up", start.cpu_ns),
         *(
             each
             for place, span in enumerate(start.spans)
@@ -57,10 +59,14 @@ def measure(worker: Worker, number: int, profile: Profile, tell: Tell) -> list[S
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """One start: when it was asked for, nanoseconds to each milestone and until gone, its steps."""
+    """One start: when it was asked for, nanoseconds to each milestone and until gone, its steps.
+
+    `cpu_ns` is what it took of the CPUs until its last milestone, whoever used it.
+    """
 
     t0_ns: int
     reached: dict[str, int]
+    cpu_ns: int
     spans: list[Span]
 
 
@@ -72,10 +78,12 @@ def start_and_stop(target: Target) -> Start:
     after others. `ready` is asked for before `userspace`, since a machine answers before its last
     unit is up.
     """
+    cpu_before_ns = cpu_time.used_ns()
     time.sleep(REST_SECONDS)
     with ExitStack() as stack:
         instance = stack.enter_context(target.start())
         reached = {milestone: instance.reached(milestone) for milestone in _MILESTONES}
+        cpu_ns = cpu_time.used_ns(instance.pids()) - cpu_before_ns
         spans = _spans(instance, reached)
         stop_ns = time.monotonic_ns()
         stack.close()
@@ -83,7 +91,7 @@ def start_and_stop(target: Target) -> Start:
     since: dict[str, int] = {
         name: at - instance.t0_ns for name, at in reached.items() if at is not None
     }
-    return Start(instance.t0_ns, {**since, "gone": gone_ns}, spans)
+    return Start(instance.t0_ns, {**since, "gone": gone_ns}, cpu_ns, spans)
 
 
 def _spans(instance: Instance, reached: dict[Milestone, int | None]) -> list[Span]:

@@ -72,8 +72,9 @@ def test_every_later_run_is_held_against_the_first(tmp_path: Path) -> None:
 def test_what_is_not_comparable_is_refused_unless_told(
     changes: dict[str, object], condition: str, tmp_path: Path
 ) -> None:
-    first = made(tmp_path / "a", workloads={"hash": {"digest": "1", "results": {}}, "xz": {"digest": "7", "results": {}}})
-    second = made(tmp_path / "b", **{"workloads": {"hash": {"digest": "1", "results": {}}}, **changes})  # type: ignore[arg-type]
+    one, seven = {"digest": "1", "results": {}}, {"digest": "7", "results": {}}
+    first = made(tmp_path / "a", workloads={"hash": one, "xz": seven})
+    second = made(tmp_path / "b", **{"workloads": {"hash": one}, **changes})  # type: ignore[arg-type]
     with pytest.raises(LabError, match=f"a and b differ in .*--despite {condition}"):
         comparison.compare([first, second])
     found = comparison.compare([first, second], despite=[condition])
