@@ -1,0 +1,195 @@
+"""podman and docker over an OCI runtime, each apart from what the host has of them.
+
+An engine lives in namespaces of its own: of mounts, where fixed places of its state are covered;
+of the network, where it makes its bridge and rules; and of processes, which end with the first of
+them. Its images and layers lie in a scratch directory, its cgroups below one of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from lab.targets import leftovers
+from lab.userland import PAYLOAD_IN_TREE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+IMAGE = "tonnage-test"
+DEADLINE_SECONDS = 60.0
+# Where the engines keep things whatever their options.
+COVERED = ("/dev/shm", "/etc/docker", "/opt/containerd", "/run/containerd", "/run/containers",
+           "/run/crun", "/run/docker", "/run/libpod", "/run/netns", "/run/runc", "/var/lib/cni",
+           "/var/lib/containers")  # fmt: skip
+PROGRAMS = (
+    "bash", "cat", "chmod", "dash", "dd", "echo", "env", "false", "grep", "head",
+    "hostname", "id", "ls", "mkdir", "mknod", "nproc", "readlink", "rm", "sh",
+    "sleep", "stat", "stty", "touch", "true", "tty", "uname",
+)  # fmt: skip
+# Nobody here may raise a limit: podman's own defaults are above what the host grants.
+LIMITS = ("--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024")
+
+
+@dataclass(frozen=True)
+class Engine:
+    """`command` runs a verb of the engine in its namespaces, `enter` any other program."""
+
+    name: str
+    command: tuple[str, ...]
+    enter: tuple[str, ...]
+    run_options: tuple[str, ...]
+    at_once: tuple[str, ...]  # for `rm`: not to wait for what does not heed its signal
+    scratch: Path
+
+    def __call__(self, *words: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        """Run a verb; what it said and its exit code."""
+        return subprocess.run(
+            [*self.command, *words],
+            input=stdin or "",
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=DEADLINE_SECONDS,
+            check=False,
+        )
+
+    def said(self, *words: str) -> str:
+        """What a verb prints; it must succeed."""
+        done = self(*words)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def run_words(self, *words: str) -> tuple[str, ...]:
+        return ("run", *self.run_options, *words)
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """`run --rm` with these options, image and command."""
+        return self(*self.run_words("--rm", *words))
+
+    def prints(self, *words: str) -> str:
+        """What a container prints that `run --rm` makes; it must succeed."""
+        return self.said(*self.run_words("--rm", *words))
+
+    @contextmanager
+    def container(self, *words: str, name: str = "one") -> Iterator[str]:
+        """A container in the background, by its name."""
+        self.said(*self.run_words("--detach", f"--name={name}", *words))
+        try:
+            yield name
+        finally:
+            self("rm", "--force", *self.at_once, name)
+
+    def inspect(self, name: str) -> dict[str, Any]:
+        (found,) = json.loads(self.said("container", "inspect", name))
+        assert isinstance(found, dict)
+        return found
+
+
+@contextmanager
+def podman(runtime: Path, scratch: Path, image: Path) -> Iterator[Engine]:
+    """podman with a store of its own."""
+    family = f"tonnage-podman-{os.getpid()}"
+    with _namespaces(family) as enter:
+        command = (
+            *enter,
+            "podman",
+            f"--root={scratch}/root",
+            "--runroot=/run/containers/storage",
+            "--tmpdir=/run/libpod",
+            f"--runtime={runtime}",
+            "--storage-driver=overlay",
+            "--cgroup-manager=cgroupfs",
+            "--events-backend=file",
+        )
+        options = (*LIMITS, f"--cgroup-parent=/{family}", "--pull=never")
+        engine = Engine("podman", command, enter, options, ("--time=0",), scratch)
+        engine.said("import", "--quiet", str(image), IMAGE)
+        yield engine
+        engine("rm", "--force", "--all", *engine.at_once)
+
+
+@contextmanager
+def docker(runtime: Path, scratch: Path, image: Path) -> Iterator[Engine]:
+    """A dockerd of its own, which calls the runtime by containerd's shim."""
+    family = f"tonnage-docker-{os.getpid()}"
+    with _namespaces(family) as enter:
+        host = "unix:///run/docker/docker.sock"
+        with (scratch / "dockerd.log").open("wb") as log:
+            daemon = subprocess.Popen(
+                [*enter, "dockerd", f"--host={host}", f"--data-root={scratch}/data",
+                 "--exec-root=/run/docker", f"--pidfile={scratch}/dockerd.pid",
+                 f"--cgroup-parent=/{family}", "--exec-opt=native.cgroupdriver=cgroupfs",
+                 f"--add-runtime=tested={runtime}", "--default-runtime=tested"],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
+        command = (*enter, "docker", f"--host={host}")
+        engine = Engine("docker", command, enter, ("--pull=never",), (), scratch)
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while engine("version").returncode:
+            if daemon.poll() is not None or time.monotonic() > deadline:
+                pytest.fail((scratch / "dockerd.log").read_text()[-2000:])
+            time.sleep(0.1)
+        engine.said("import", str(image), IMAGE)
+        yield engine
+        daemon.terminate()  # nsenter hands nothing on: what is left ends with its namespace
+        daemon.wait()
+
+
+@contextmanager
+def _namespaces(family: str) -> Iterator[tuple[str, ...]]:
+    """Words that run a command in new namespaces, which end with all that is in them."""
+    with ExitStack() as stack:
+        for path in map(Path, COVERED):
+            if not path.exists():
+                path.mkdir(parents=True)
+                stack.callback(leftovers.remove_empty, path)
+        stack.callback(leftovers.remove_cgroups, family)
+        covers = "".join(f"mount -t tmpfs tonnage {path}\n" for path in COVERED)
+        # The shell is the first process of the namespace: while it waits it reaps what is orphaned.
+        script = f"set -e\n{covers}ip link set lo up\necho made\nwhile :; do sleep 1; done"
+        holder = subprocess.Popen(
+            ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc",
+             "sh", "-c", script],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True,
+        )  # fmt: skip
+        stack.callback(holder.wait)
+        stack.callback(holder.send_signal, signal.SIGKILL)
+        assert holder.stdout
+        assert holder.stdout.readline() == b"made\n"
+        (first,) = Path(f"/proc/{holder.pid}/task/{holder.pid}/children").read_text().split()
+        yield ("nsenter", f"--target={first}", "--mount", "--net", "--pid")
+
+
+def pack_image(tree: Path, target: Path) -> None:
+    """A small image of the common user land: a shell, some tools and what they are linked with."""
+    programs = [f"/usr/bin/{name}" for name in PROGRAMS]
+    linked = subprocess.run(
+        ["chroot", tree, "ldd", *programs], capture_output=True, text=True, check=False
+    ).stdout.split()
+    libraries = {word for word in linked if word.startswith("/lib")}
+    files = [*programs, *sorted(libraries), "/etc/passwd", "/etc/group", PAYLOAD_IN_TREE]
+    with target.open("wb") as image:
+        subprocess.run(
+            ["chroot", tree, "tar", "--create", "--dereference", "--directory=/",
+             *(path.lstrip("/") for path in files)],
+            stdout=image, check=True,
+        )  # fmt: skip
+
+
+def runtime_under_test() -> Path | None:
+    """As tests/oci: TONNAGE_OCI_RUNTIME, else ours of this environment; None if there is none."""
+    named = os.environ.get("TONNAGE_OCI_RUNTIME")
+    found = shutil.which(named) if named else str(Path(sys.executable).with_name("tonnage-oci"))
+    return Path(found).absolute() if found and Path(found).exists() else None
