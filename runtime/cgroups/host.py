@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from runtime.cgroups.cgroup import Cgroup
 
 ROOT = "/sys/fs/cgroup"
+_SYSTEMD = "/run/systemd/system"
 # What a mount of version 1 may say beside its controllers.
 _FLAGS = {"rw", "ro", "xattr", "noprefix", "clone_children", "cpuset_v2_mode", "favordynmods"}
 
@@ -30,12 +31,14 @@ class Host:
     @classmethod
     def mounted(cls, root: str = ROOT, table: str = "/proc/self/mountinfo") -> Host:
         """What the table of mounts has at `root` or directly below. (proc_pid_mountinfo(5))"""
-        hierarchies = {}
+        hierarchies: dict[str, str] = {}
         unified = None
         for line in files.read(table).splitlines():
             mount, _, system = line.partition(" - ")
             where = mount.split()[4]
             kind, _, options = system.split()[:3]
+            if f"{root}/".startswith(f"{where.rstrip('/')}/"):
+                hierarchies, unified = {}, None  # it hides what was mounted below before
             if kind == "cgroup2" and where in {root, f"{root}/unified"}:
                 unified = where
             elif kind == "cgroup" and os.path.dirname(where) == root:
@@ -91,7 +94,9 @@ def create(
     if not host.every_hierarchy():
         raise ContainerError(f"This host has no cgroups below {ROOT}: mount them.")
     if manager == "systemd":
-        raise ContainerError("The systemd cgroup manager needs systemd, which does not run here.")
+        from runtime.cgroups import systemd
+
+        return systemd.create(cgroups_path, identifier, host)
     if manager != "cgroupfs":
         raise ContainerError(
             f"There is no cgroup manager {manager!r}: cgroupfs, systemd and disabled are."
@@ -108,6 +113,10 @@ def create(
 
 def reopen(paths: dict[str, str]) -> Cgroup:
     """The cgroup that another process made, by its `paths`."""
+    if any(path.endswith(".scope") for path in paths.values()) and os.path.isdir(_SYSTEMD):
+        from runtime.cgroups import systemd
+
+        return systemd.reopen(paths)
     if set(paths) == {""}:
         from runtime.cgroups.v2 import CgroupV2
 

@@ -334,5 +334,6 @@ def test_mounts_are_read_from_the_table(tmp_path: Path) -> None:
     }
     assert host.unified == "/sys/fs/cgroup/unified"
     assert not host.is_v2
-    table.write_text("31 23 0:28 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw,nsdelegate\n")
-    assert Host.mounted(table=str(table)).is_v2
+    with table.open("a") as lines:
+        lines.write("36 23 0:28 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw,nsdelegate\n")
+    assert Host.mounted(table=str(table)).is_v2, "what is mounted over them hides the others"
