@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lab import summary, verdicts
+from lab import calibration, provenance, verdicts
 from lab.evidence import Evidence
 from lab.units import UNKNOWN
 from lab.verdicts import NEAR, Verdict
@@ -238,7 +238,7 @@ def rules(run: Run) -> str:
 
 def conditions(run: Run) -> list[str]:
     """What no figure goes without: where and how it was measured, and why not under KVM."""
-    lines = [f"Measured on {summary.provenance(run)}."]
+    lines = [f"Measured on {provenance.line(run)}."]
     if run.settings.get("accelerator") == "tcg":
         reason = str(run.host.get("kvm", {}).get("reason") or "not recorded").rstrip(".")
         lines.append(f"The machines were emulated (TCG). KVM on this host: {reason}.")
@@ -246,7 +246,8 @@ def conditions(run: Run) -> list[str]:
         "Figures are medians; n counts rounds, in which every target had its turn in random order,"
         " or the points of one filling of the host."
     )
-    return [*lines, *filter(None, [summary.disturbances(run)])]
+    calibrated = calibration.sentence(run.settings.get("calibration"))
+    return [*lines, *filter(None, [provenance.disturbances(run)]), calibrated]
 
 
 def show(run: Run, console: Console | None = None) -> None:

@@ -66,6 +66,20 @@ def _tune(options: argparse.Namespace) -> int:
     return DONE
 
 
+def _calibrate(options: argparse.Namespace) -> int:
+    from lab import calibrating, calibration
+
+    path, found = calibrating.run(
+        calibrating.Request(options.repetitions, options.seed, options.out, options.wait)
+    )
+    if options.format == "json":
+        print(json.dumps(found.document(), indent=2, ensure_ascii=False))
+    else:
+        print(calibration.markdown(found.document()))
+    print(path, file=sys.stderr)
+    return MEASUREMENT_FAILED if found.missed() else DONE
+
+
 def _compare(options: argparse.Namespace) -> int:
     from lab import comparison, results
 
@@ -259,6 +273,20 @@ def _parser() -> argparse.ArgumentParser:
     verb = verbs.add_parser("report", help="table, notebook and page of a run that was measured")
     verb.add_argument("run", type=Path, metavar="RUN", help="the run folder")
     verb.set_defaults(verb=_report)
+    verb = verbs.add_parser(
+        "calibrate", parents=[formats], help="how far the lab can be trusted on this host"
+    )
+    verb.add_argument(
+        "--repetitions", type=_count, default=200, metavar="N", help="of each trial; default: 200"
+    )
+    verb.add_argument("--seed", type=int, help="of the order within rounds; default: random")
+    verb.add_argument(
+        "--out", type=Path, metavar="DIR", help="the folder; default: a new one in results/"
+    )
+    verb.add_argument(
+        "--wait", action="store_true", help="wait until the host is free to be measured"
+    )
+    verb.set_defaults(verb=_calibrate)
     verb = verbs.add_parser(
         "compare", parents=[formats], help="runs: the same or different, and how sure that is"
     )

@@ -40,7 +40,7 @@ class Reading:
     at_ns: int
     cpu_seconds: float
     steal_seconds: float
-    others: dict[tuple[int, int], float]
+    others: tenants.Reading
     load: float
     pressure_seconds: dict[str, float]
     swapped_bytes: int
@@ -86,7 +86,7 @@ def read(others: Tenants) -> Reading:
         at_ns=time.monotonic_ns(),
         cpu_seconds=sum(ticks) / _TICKS_A_SECOND,
         steal_seconds=ticks[7] / _TICKS_A_SECOND,
-        others=others.cpu_seconds(),
+        others=others.read(),
         load=os.getloadavg()[0],
         pressure_seconds={name: _pressure(name) for name in ("cpu", "memory", "io")},
         swapped_bytes=swapped_pages * _PAGE_BYTES,

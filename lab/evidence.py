@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from lab import cpu_time, summary, units
+from lab import summary, units
 from lab.statistics import (
     CONFIDENCE,
     Estimate,
@@ -159,7 +159,7 @@ class Evidence:
         samples = self.run.samples[self.run.samples["experiment"] == "performance"]
         found = {}
         for metric, of_metric in samples.groupby("metric", sort=False):
-            if str(metric).startswith(cpu_time.PREFIX):
+            if summary.is_beside(str(metric)):
                 continue
             ours, theirs = (
                 summary.costs_by_round(of_metric[of_metric["target"] == name], self.run)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
-from lab import cpu_time, summary, units
+from lab import provenance, summary, units
 from lab.evidence import Evidence
 
 if TYPE_CHECKING:
@@ -311,7 +311,7 @@ def _finished(figure: Figure, run: Run) -> Figure:
     figure.set_layout_engine("constrained", rect=(0, foot, 1, 1 - foot))
     figure.text(
         0.008, foot * 0.15,
-        f"{summary.provenance(run)}\nmark: median · bar: 95 % interval · pale: raw samples",
+        f"{provenance.line(run)}\nmark: median · bar: 95 % interval · pale: raw samples",
         fontsize=7.2, color=FAINT, va="bottom",
     )  # fmt: skip
     return figure
@@ -361,7 +361,7 @@ def _targets(run: Run, experiment: str) -> list[str]:
 def _metrics(run: Run, experiment: str) -> list[str]:
     samples = run.samples
     found = samples.loc[samples["experiment"] == experiment, "metric"].unique()
-    return [str(metric) for metric in found if not str(metric).startswith(cpu_time.PREFIX)]
+    return [str(metric) for metric in found if not summary.is_beside(str(metric))]
 
 
 def _density(run: Run, metric: str) -> Iterator[tuple[str, pd.DataFrame]]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from lab import (
+    calibration,
     exclusive,
     experiments,
     harness,
@@ -105,6 +106,7 @@ def measure(request: Request) -> Outcome:
         settings = {
             **plan.settings(),
             "absent": absent,
+            "calibration": calibration.newest(),
             "userland": {name: land.tree.parent.name for name, land in lands.items()},
             "workloads": _described(profile.workloads, lands),
             "started": _now(),

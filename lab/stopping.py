@@ -141,7 +141,7 @@ def relative_widths(samples: list[Sample]) -> dict[str, float | None]:
             found[name] = paired_ratio(steady[other], steady[baseline])
         if not others:
             found[f"{baseline}, {metric}"] = estimate_median(list(steady[baseline].values()))
-    return {name: _relative_width(each) for name, each in found.items()}
+    return {name: relative_width(each) for name, each in found.items()}
 
 
 def _by_metric(samples: list[Sample]) -> dict[str, dict[str, dict[int, float]]]:
@@ -163,14 +163,16 @@ def _by_metric(samples: list[Sample]) -> dict[str, dict[str, dict[int, float]]]:
 def _decides(sample: Sample) -> bool:
     """Whether a sample is of something timed as a whole: no count, no curve, no step of a start."""
     counted = sample.unit in summary.COUNTED_UNITS
-    return not counted and sample.metric not in summary.SERIES and ": " not in sample.metric
+    drawn = sample.metric in summary.SERIES or summary.is_beside(sample.metric)
+    return not counted and not drawn
 
 
 def _baseline_first(target: str) -> tuple[bool, bool, str]:
     return target != "native", target != "container", target
 
 
-def _relative_width(found: Estimate) -> float | None:
+def relative_width(found: Estimate) -> float | None:
+    """The width of an interval relative to its centre; None where there is none."""
     if found.low is None or found.high is None or not found.centre:
         return None
     return (found.high - found.low) / found.centre

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from lab import units
+from lab import provenance, tables, units
 from lab.statistics import (
     Estimate,
     count_outliers,
@@ -16,11 +16,8 @@ from lab.statistics import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     import pandas as pd
     from rich.console import Console
-    from rich.table import Table
 
     from lab.results import Run
 
@@ -193,6 +190,11 @@ def _rates(run: Run) -> set[str]:
     }
 
 
+def is_beside(metric: str) -> bool:
+    """Whether a metric explains another one (its CPU time, its steps) and is no figure to judge."""
+    return ": " in metric
+
+
 def _is_curve(metric: str) -> bool:
     return metric in SERIES or metric.startswith(_BEGIN)
 
@@ -223,18 +225,18 @@ def show(run: Run, console: Console | None = None) -> None:
     from rich.console import Console
 
     console = console or Console()
-    console.print(provenance(run), style="dim", highlight=False)
+    console.print(provenance.line(run), style="dim", highlight=False)
     measured = measurements(run)
     for experiment in dict.fromkeys(found.experiment for found in measured):
         rows = [_shown(found, run) for found in measured if found.experiment == experiment]
-        console.print(_table(experiment, _COLUMNS, rows))
+        console.print(tables.text(experiment, _COLUMNS, rows))
     for found in measured:
         for reason in dict.fromkeys(found.censored_reasons):
             console.print(f"failed: {found.experiment}: {reason}", style="yellow", markup=False)
     compared = ratios(run)
     if compared:
         rows = [_compared(ratio, run) for ratio in compared]
-        console.print(_table("ratios within rounds", _RATIO_COLUMNS, rows))
+        console.print(tables.text("ratios within rounds", _RATIO_COLUMNS, rows))
 
 
 def markdown(run: Run) -> str:
@@ -243,9 +245,9 @@ def markdown(run: Run) -> str:
     compared = [(ratio.experiment, *_compared(ratio, run)) for ratio in ratios(run)]
     return "\n".join(
         [
-            *_markdown(("experiment", *_COLUMNS), measured),
+            *tables.markdown(("experiment", *_COLUMNS), measured),
             "",
-            *_markdown(("experiment", *_RATIO_COLUMNS), compared),
+            *tables.markdown(("experiment", *_RATIO_COLUMNS), compared),
         ]
     )
 
@@ -277,94 +279,11 @@ def _compared(ratio: Ratio, run: Run) -> tuple[str, ...]:
     )
 
 
-def _table(title: str, headings: tuple[str, ...], rows: list[tuple[str, ...]]) -> Table:
-    """Two columns of words and some of numbers, without those in which no row has any."""
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
-    used = [place for place in range(len(headings)) if any(row[place] for row in rows)]
-    for place in used:
-        if place < 2:
-            table.add_column(headings[place], overflow="fold")
-        else:
-            table.add_column(headings[place], justify="right", no_wrap=True)
-    for row in rows:
-        table.add_row(*(row[place] for place in used))
-    return table
-
-
 def shown_interval(measurement: Measurement) -> str:
     """The interval as text; `exact` for what is counted and came out the same each time."""
     if measurement.metric in COUNTED and len(set(measurement.samples)) == 1:
         return "exact"
     return units.interval(measurement.low, measurement.high, measurement.unit)
-
-
-def provenance(run: Run) -> str:
-    """Where and how the run was measured, in a line: no figure goes without it."""
-    host, settings = run.host, run.settings
-    accelerator = settings.get("accelerator")
-    parts = [
-        f"host {host.get('hostname', 'unknown')}",
-        f"{host.get('cpus', '?')} CPUs {host.get('cpu_model', '')}".rstrip(),
-        units.quantity(host.get("memory_bytes"), "byte"),
-        f"Linux {host.get('kernel', 'unknown')}",
-        {"tcg": "machines emulated (TCG)", "kvm": "machines under KVM"}.get(
-            str(accelerator), "accelerator unknown"
-        ),
-        f"page cache {settings.get('page_cache', 'unknown')}",
-        f"profile {settings.get('profile', 'unknown')}",
-        str(settings.get("started", "date unknown"))[:10],
-    ]
-    if settings.get("interrupted") or "finished" not in settings:
-        parts.append("interrupted: finished rounds only")
-    return " · ".join(parts)
-
-
-def disturbances(run: Run) -> str:
-    """How many rounds were disturbed, and by what, in a sentence; empty if none was recorded."""
-    marked = run.rounds[run.rounds["disturbed"] != ""]
-    if run.rounds.empty:
-        return ""
-    if marked.empty:
-        return f"None of {len(run.rounds)} rounds was disturbed."
-    causes = [
-        f"others' processes up to {units.share(marked['others_share'].max())} of the CPUs",
-        f"steal up to {units.share(marked['steal_share'].max())}",
-    ]
-    return (
-        f"{len(marked)} of {len(run.rounds)} rounds were disturbed ({', '.join(causes)}); figures"
-        " are without them where at least half of the rounds remain, and of all rounds elsewhere."
-    )
-
-
-def facts(run: Run) -> str:
-    """The host as the doctor found it, and the run's settings, as Markdown tables."""
-    found = [
-        (str(fact.get("name", "")), str(fact.get("value", "")), str(fact.get("meaning", "")))
-        for fact in run.host.get("facts", ())
-    ] or [(key, _plain(value), "") for key, value in run.host.items()]
-    settings = [(key.replace("_", " "), _plain(value)) for key, value in run.settings.items()]
-    return "\n".join(
-        [
-            *_markdown(("the host", "found", "what it means"), found),
-            "",
-            *_markdown(("the run", ""), settings),
-        ]
-    )
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, dict):
-        return "; ".join(f"{key}: {_plain(item)}" for key, item in value.items())
-    if isinstance(value, list):
-        return ", ".join(map(_plain, value)) or "none"
-    return str(value)
-
-
-def _markdown(headings: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
-    lines = [headings, ("---",) * len(headings), *rows]
-    return [f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines]
 
 
 def _measurement(

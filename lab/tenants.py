@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from lab.targets import processes
 
@@ -16,6 +16,16 @@ _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 _KTHREADD = 2  # the parent of all kernel threads
 
 
+class Used(NamedTuple):
+    """CPU seconds so far: a process's own, and those of its children that it has waited for."""
+
+    own: float
+    ended: float
+
+
+Reading = dict[tuple[int, int], Used]  # by pid and start
+
+
 @dataclass(frozen=True, slots=True)
 class _Process:
     """One process at one time; pid and start tell it from a later one of the same pid."""
@@ -23,7 +33,7 @@ class _Process:
     pid: int
     parent: int
     start: int
-    cpu_seconds: float
+    used: Used
 
 
 @dataclass
@@ -38,8 +48,8 @@ class Tenants:
     scratch: Path
     _named: dict[tuple[int, int], bool] = field(default_factory=dict)
 
-    def cpu_seconds(self) -> dict[tuple[int, int], float]:
-        """CPU seconds so far of each of the others, with those of its children that have ended."""
+    def read(self) -> Reading:
+        """What each of the others has used so far."""
         found = {process.pid: process for process in _all()}
         self._named = {
             key: self._named.get(key) or self._names_scratch(process.pid)
@@ -48,7 +58,7 @@ class Tenants:
         }
         ours = {self.lab} | {pid for (pid, _), named in self._named.items() if named}
         return {
-            (process.pid, process.start): process.cpu_seconds
+            (process.pid, process.start): process.used
             for process in found.values()
             if not _descends(process, ours | {_KTHREADD}, found)
         }
@@ -63,14 +73,18 @@ def descendants(pid: int) -> set[int]:
     return {each.pid for each in found.values() if _descends(each, {pid}, found)}
 
 
-def used_between(
-    before: dict[tuple[int, int], float], after: dict[tuple[int, int], float]
-) -> float:
+def used_between(before: Reading, after: Reading) -> float:
     """CPU seconds used between two readings.
 
-    What began and ended in between is seen if its parent waited for it and is still there.
+    What a process that has ended used before the first reading is not counted again as its
+    parent's. One that began and ended in between is seen if its parent waited for it and is still
+    there.
     """
-    return sum(seconds - before.get(key, 0.0) for key, seconds in after.items())
+    nothing = Used(0.0, 0.0)
+    own = sum(used.own - before.get(key, nothing).own for key, used in after.items())
+    ended = sum(used.ended - before.get(key, nothing).ended for key, used in after.items())
+    known = sum(sum(used) for key, used in before.items() if key not in after)
+    return own + max(0.0, ended - known)
 
 
 def _descends(process: _Process, roots: set[int], found: dict[int, _Process]) -> bool:
@@ -92,5 +106,8 @@ def _all() -> Iterator[_Process]:
         except OSError:
             continue  # it has ended
         # Fields 4, 14 to 17 and 22 of proc_pid_stat(5); the third is the first after the name.
-        ticks = sum(map(int, fields[11:15]))
-        yield _Process(pid, int(fields[1]), int(fields[19]), ticks / _TICKS_A_SECOND)
+        user, system, ended_user, ended_system = (int(ticks) for ticks in fields[11:15])
+        used = Used(
+            (user + system) / _TICKS_A_SECOND, (ended_user + ended_system) / _TICKS_A_SECOND
+        )
+        yield _Process(pid, int(fields[1]), int(fields[19]), used)

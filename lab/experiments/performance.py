@@ -6,6 +6,7 @@ is compared is always what a unit of work costs, so that a ratio reads the same 
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from lab import cpu_time
@@ -27,6 +28,9 @@ HEADLINE: tuple[str, Unit] = ("cpu-compress", "second")
 RUNS_WORKLOADS = True
 _START_SECONDS = 300.0
 
+# All commands' time by the instance's clock over the host's for the same spans, channel and all.
+CLOCKS = "clock: inside / host"
+
 Outcome = float | str  # a figure, or why there is none
 
 
@@ -44,7 +48,8 @@ def measure(worker: Worker, number: int, profile: Profile, tell: Tell) -> list[S
         metric: result.unit
         for workload in workloads.values()
         for metric, result in workload.results.items()
-    } | {f"{cpu_time.PREFIX}{name}": "second" for name in workloads}
+    }
+    units |= {f"{cpu_time.PREFIX}{name}": "second" for name in workloads} | {CLOCKS: "ratio"}
     return [
         Sample("performance", worker.target, metric, units[metric], number, outcome)
         if isinstance(outcome, float)
@@ -58,6 +63,7 @@ def measure(worker: Worker, number: int, profile: Profile, tell: Tell) -> list[S
 def run_all(target: Target, workloads: Mapping[str, Workload]) -> dict[str, Outcome]:
     """What each metric came to. After a workload that failed, the rest gets a fresh instance."""
     outcomes: dict[str, Outcome] = {}
+    here_ns = there_ns = 0
     left = list(workloads.items())
     while left:
         with target.start() as instance:
@@ -65,22 +71,29 @@ def run_all(target: Target, workloads: Mapping[str, Workload]) -> dict[str, Outc
             while left:
                 name, workload = left.pop(0)
                 try:
-                    before_ns = cpu_time.used_ns(instance.pids())
-                    outcomes |= _run(instance, workload)
-                    used_ns = cpu_time.used_ns(instance.pids()) - before_ns
+                    used_ns, begin_ns = cpu_time.used_ns(instance.pids()), time.monotonic_ns()
+                    done = _run(instance, workload)
+                    here_ns += time.monotonic_ns() - begin_ns
+                    there_ns += done.elapsed_ns
+                    used_ns = cpu_time.used_ns(instance.pids()) - used_ns
+                    outcomes |= {
+                        m: value_of(result, done) for m, result in workload.results.items()
+                    }
                     outcomes[f"{cpu_time.PREFIX}{name}"] = used_ns / 1e9
                 except LabError as error:
                     reason = f"{name} failed in {target.name}: {str(error).removesuffix('.')}"
                     outcomes |= dict.fromkeys(workload.results, reason)
                     break
+    if here_ns:
+        outcomes[CLOCKS] = there_ns / here_ns
     return outcomes
 
 
-def _run(instance: Instance, workload: Workload) -> dict[str, Outcome]:
+def _run(instance: Instance, workload: Workload) -> Completed:
     done = instance.run(workload.argv, workload.timeout_seconds)
     if done.exit_code:
         raise LabError(_complaint(done))
-    return {metric: value_of(result, done) for metric, result in workload.results.items()}
+    return done
 
 
 def _complaint(done: Completed) -> str:

@@ -106,6 +106,15 @@ class Instance(ABC):
         """Where the time of its start went, step by step, once it is ready; empty if untold."""
         return []
 
+    has_console = False
+
+    def console(self, word: str, deadline_ns: int) -> int:
+        """When a line that begins with the word came over the console, if there is one.
+
+        Raises StartFailed past the deadline.
+        """
+        raise NotImplementedError
+
     @abstractmethod
     def stop(self) -> None:
         """Stop it and return when it is gone: no process, mount, cgroup or disk is left."""

@@ -80,6 +80,15 @@ class MachineInstance(Instance):
             raise LabError(str(error)) from error
         return Completed(done.exit_code, done.stdout, done.stderr, done.elapsed_ns)
 
+    has_console = True
+
+    def console(self, word: str, deadline_ns: int) -> int:
+        """When such a line arrived here."""
+        try:
+            return self._domain.console.wait_for(word, deadline_ns)
+        except vms.MachineError as error:
+            raise StartFailed(f"{self._domain.name} did not say {word}: {error}") from error
+
     def pids(self) -> list[int]:
         """QEMU: with the embedded driver nothing else stays with a machine."""
         return [self._domain.qemu_pid]

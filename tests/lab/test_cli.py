@@ -103,5 +103,5 @@ def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         cli.main(["--help"])
     said = capsys.readouterr().out
-    for verb in ("doctor", "table", "run", "report", "compare", "clean"):
+    for verb in ("doctor", "table", "run", "report", "calibrate", "compare", "clean"):
         assert verb in said

@@ -13,9 +13,10 @@ import pytest
 
 from lab import disturbance, tenants
 from lab.disturbance import Reading
+from lab.tenants import Used
 
 CALM = Reading(
-    at_ns=0, cpu_seconds=100.0, steal_seconds=1.0, others={(1, 5): 3.0}, load=0.1,
+    at_ns=0, cpu_seconds=100.0, steal_seconds=1.0, others={(1, 5): Used(3.0, 0.0)}, load=0.1,
     pressure_seconds={"cpu": 1.0, "memory": 0.0, "io": 0.5}, swapped_bytes=0,
     frequencies_mhz=(3000.0, 3000.0), clock_source="tsc",
 )  # fmt: skip
@@ -37,7 +38,10 @@ def test_a_calm_round_is_not_marked() -> None:
     ("changes", "reason"),
     [
         ({"steal_seconds": 2.0}, "steal took 5% of the CPUs"),
-        ({"others": {(1, 5): 3.0, (9, 70): 10.0}}, "others' processes used 50% of the CPUs"),
+        (
+            {"others": {(1, 5): Used(3.0, 0.0), (9, 70): Used(10.0, 0.0)}},
+            "others' processes used 50% of the CPUs",
+        ),
         ({"swapped_bytes": 5 << 20}, "5 MiB were swapped"),
         ({"frequencies_mhz": (3000.0, 1500.0)}, "a CPU ran at 1500 to 3000 MHz"),
         ({"clock_source": "hpet"}, "the clock source became hpet"),
@@ -64,6 +68,14 @@ def test_this_host_can_be_read(tmp_path: Path) -> None:
     assert found.clock_source
 
 
+def test_what_a_child_used_before_is_not_counted_again_when_it_ends() -> None:
+    before = {(1, 1): Used(0.0, 5.0), (2, 9): Used(60.0, 1.0)}
+    after = {(1, 1): Used(0.5, 5.0 + 63.0)}
+    assert tenants.used_between(before, after) == pytest.approx(2.5)
+    ended_unseen = {(1, 1): Used(0.5, 5.0)}
+    assert tenants.used_between(before, ended_unseen) == pytest.approx(0.5)
+
+
 BURN = (
     "import time\nend = time.process_time() + 0.4\nwhile time.process_time() < end: pass\ninput()"
 )
@@ -87,18 +99,16 @@ def test_others_are_told_from_ours(tmp_path: Path) -> None:
     elsewhere = subprocess.Popen(["sleep", "60"])
     watched = tenants.Tenants(elsewhere.pid, tmp_path / "scratch")
     mine = tenants.Tenants(os.getpid(), tmp_path / "scratch")
-    before = watched.cpu_seconds()
+    before = watched.read()
     stranger, named = burning(), burning(str(tmp_path / "scratch" / "disk.qcow2"))
     try:
-        after = watched.cpu_seconds()
+        after = watched.read()
         pids = {pid for pid, _ in after}
         assert stranger.pid in pids
         assert named.pid not in pids
         assert elsewhere.pid not in pids
         assert tenants.used_between(before, after) >= 0.35
-        assert {stranger.pid, named.pid, os.getpid()}.isdisjoint(
-            pid for pid, _ in mine.cpu_seconds()
-        )
+        assert {stranger.pid, named.pid, os.getpid()}.isdisjoint(pid for pid, _ in mine.read())
     finally:
         for process in (stranger, named, elsewhere):
             process.kill()

@@ -10,7 +10,7 @@ import pytest
 from plausible import HOST, SETTINGS, round_of, write
 from rich.console import Console
 
-from lab import results, summary, units
+from lab import provenance, results, summary, units
 from lab.results import Run, RunFolder, Sample
 
 CRUN_READY = ("crun", "ready")
@@ -180,14 +180,14 @@ def test_the_text_has_units_and_names_what_failed(run: Run) -> None:
 def test_a_host_without_facts_is_shown_as_it_is_recorded(tmp_path: Path) -> None:
     with RunFolder(tmp_path / "run", {"hostname": "bare", "cpus": 4}, {"seed": 1}) as made:
         made.append([start("native", 0, 0.1)])
-    text = summary.facts(results.load(tmp_path / "run"))
+    text = provenance.facts(results.load(tmp_path / "run"))
     assert "| hostname | bare |" in text
     assert "| seed | 1 |" in text
 
 
 def test_an_interrupted_run_says_so(tmp_path: Path) -> None:
     run = folder(tmp_path / "run", [start("native", 0, 0.1)], interrupted=True)
-    assert "interrupted" in summary.provenance(run)
+    assert "interrupted" in provenance.line(run)
 
 
 @pytest.mark.parametrize(

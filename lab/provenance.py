@@ -1,0 +1,101 @@
+"""Where, how and under what conditions a run was measured: no figure goes without it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lab import calibration, tables, units
+
+if TYPE_CHECKING:
+    from lab.results import Run
+
+_APART = frozenset({"calibration", "stopping", "workloads"})  # told elsewhere on the page
+
+
+def line(run: Run) -> str:
+    """Where and how the run was measured, in a line: no figure goes without it."""
+    host, settings = run.host, run.settings
+    accelerator = settings.get("accelerator")
+    parts = [
+        f"host {host.get('hostname', 'unknown')}",
+        f"{host.get('cpus', '?')} CPUs {host.get('cpu_model', '')}".rstrip(),
+        units.quantity(host.get("memory_bytes"), "byte"),
+        f"Linux {host.get('kernel', 'unknown')}",
+        {"tcg": "machines emulated (TCG)", "kvm": "machines under KVM"}.get(
+            str(accelerator), "accelerator unknown"
+        ),
+        f"page cache {settings.get('page_cache', 'unknown')}",
+        f"profile {settings.get('profile', 'unknown')}",
+        str(settings.get("started", "date unknown"))[:10],
+    ]
+    if settings.get("interrupted") or "finished" not in settings:
+        parts.append("interrupted: finished rounds only")
+    return " · ".join(parts)
+
+
+def disturbances(run: Run) -> str:
+    """How many rounds were disturbed, and by what, in a sentence; empty if none was recorded."""
+    marked = run.rounds[run.rounds["disturbed"] != ""]
+    if run.rounds.empty:
+        return ""
+    if marked.empty:
+        return f"None of {len(run.rounds)} rounds was disturbed."
+    causes = [
+        f"others' processes up to {units.share(marked['others_share'].max())} of the CPUs",
+        f"steal up to {units.share(marked['steal_share'].max())}",
+    ]
+    return (
+        f"{len(marked)} of {len(run.rounds)} rounds were disturbed ({', '.join(causes)}); figures"
+        " are without them where at least half of the rounds remain, and of all rounds elsewhere."
+    )
+
+
+def facts(run: Run) -> str:
+    """The host as the doctor found it, and the run's settings, as Markdown tables."""
+    found = [
+        (str(fact.get("name", "")), str(fact.get("value", "")), str(fact.get("meaning", "")))
+        for fact in run.host.get("facts", ())
+    ] or [(key, _plain(value), "") for key, value in run.host.items()]
+    settings = [
+        (key.replace("_", " "), _plain(value))
+        for key, value in run.settings.items()
+        if key not in _APART
+    ]
+    found_calibration = run.settings.get("calibration")
+    calibrated = calibration.markdown(found_calibration) if found_calibration else ""
+    return "\n".join(
+        [
+            *tables.markdown(("the host", "found", "what it means"), found),
+            "",
+            *tables.markdown(("the run", ""), settings),
+            "",
+            *_rounds(run),
+            "",
+            calibrated,
+        ]
+    )
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, dict):
+        return "; ".join(f"{key}: {_plain(item)}" for key, item in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(_plain, value)) or "none"
+    return str(value)
+
+
+def _rounds(run: Run) -> list[str]:
+    """How each experiment's rounds ended, and how many were disturbed."""
+    disturbed = run.rounds[run.rounds["disturbed"] != ""].groupby("experiment").size()
+    rows = [
+        (
+            name,
+            str(ended["rounds"]),
+            str(ended["ended_by"]),
+            str(ended["needed"] or ""),
+            str(disturbed.get(name, "")),
+        )
+        for name, ended in run.settings.get("stopping", {}).items()
+    ]
+    headings = ("experiment", "rounds", "ended by", "needed for the precision", "disturbed")
+    return tables.markdown(headings, rows) if rows else []

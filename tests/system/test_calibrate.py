@@ -1,0 +1,92 @@
+"""The lab calibrates itself on real instances, and the next run's page says so."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lab import calibrating, calibration, results, userland
+from lab.exclusive import scratch_directory
+from lab.targets.base import Settings
+from lab.worker import Worker
+
+pytestmark = pytest.mark.root
+
+TONNAGE = [sys.executable, "-m", "lab.cli"]
+
+
+@pytest.fixture
+def _other_newest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is calibrated by a test is not this host's newest calibration."""
+    monkeypatch.setattr(calibration, "_newest", lambda: tmp_path / "newest.json")
+
+
+@pytest.mark.usefixtures("_other_newest")
+def test_a_calibration_is_real_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calibrating, "MOST_ROUNDS", 30)
+    monkeypatch.setattr(calibrating, "PAIRS", 20)
+    monkeypatch.setattr(calibrating, "CHANNELS", 5)
+    monkeypatch.setattr(calibrating, "DRIFTS", 2)
+    path, found = calibrating.run(
+        calibrating.Request(repetitions=2, seed=3, out=tmp_path / "calibration", wait=True)
+    )
+    document = json.loads((path / "calibration.json").read_text())
+    assert document == json.loads(json.dumps(found.document()))
+    assert calibration.newest() == document
+    assert (path / "calibration.md").read_text() == calibration.markdown(document)
+    slow = {trial.size: trial for trial in found.trials}
+    assert slow[0.5].right == 2  # half as long again shows on any host
+    with (path / "pairs.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["trial"] for row in rows} >= {trial.what for trial in found.trials}
+    channels = {channel.target: channel for channel in found.channels}
+    assert 0 < channels["container"].agent.centre < 0.1
+    assert channels["container"].console.n == 0
+    assert abs(channels["container"].drift.centre) < 0.05  # its clock is the host's
+    if "microvm" in channels:
+        assert channels["microvm"].console.n == 5
+        assert channels["microvm"].console.centre > 0
+
+
+def test_cold_and_warm_are_done_and_recorded(tmp_path: Path) -> None:
+    for state in ("cold", "warm"):
+        done = subprocess.run(
+            [*TONNAGE, "run", "startup", "--targets", "native,container", "--rounds", "2",
+             "--accel", "tcg", "--page-cache", state, "--out", str(tmp_path / state), "--wait"],
+            env=os.environ, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            timeout=200, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        run = results.load(tmp_path / state)
+        assert run.settings["page_cache"] == state
+        assert len(run.rounds) == 2
+        assert set(run.samples["metric"]) >= {"ready", "cpu: until up"}
+
+
+def test_the_budget_of_a_real_run_is_kept(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*TONNAGE, "run", "startup", "--targets", "native", "--precision", "0.1%",
+         "--budget", "0.1", "--accel", "tcg", "--out", str(tmp_path / "run"), "--wait"],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=200, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    run = results.load(tmp_path / "run")
+    ended = run.settings["stopping"]["startup"]
+    assert ended["ended_by"] == "budget"
+    assert ended["needed"] > ended["rounds"] > 1
+    assert run.rounds["seconds"].sum() < 8
+
+
+def test_the_cpu_time_of_a_start_is_that_of_its_processes() -> None:
+    from lab.experiments import startup
+
+    land = userland.build(lambda _: None)
+    with scratch_directory() as scratch, Worker("container", Settings(land, scratch, "tcg")) as w:
+        start = w.call(60, startup.start_and_stop)
+        assert 0 < start.cpu_ns < 60e9
