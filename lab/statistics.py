@@ -72,15 +72,14 @@ def estimate_median(
 
 
 def estimate_nested(values: Sequence[Nested], seed: int = 0) -> Estimate:
-    """The median over the outermost level that has several members, and its interval.
+    """The median over the outermost level, and its interval from how its members differ.
 
     Each level below becomes its median first: iterations that share an invocation, or invocations
-    that share a round, are no more independent for being many. Only the outermost level is
-    resampled, since resampling the lower ones as well counts their noise twice. (Davison and
-    Hinkley, "Bootstrap methods and their application", 1997, section 3.8)
+    that share a round, are no more independent for being many, and one round tells nothing of
+    another. Only the outermost level is resampled, since resampling the lower ones as well counts
+    their noise twice. (Davison and Hinkley, "Bootstrap methods and their application", 1997,
+    section 3.8)
     """
-    while len(values) == 1 and isinstance(values[0], Sequence):
-        values = values[0]
     return estimate_median([_middle(value) for value in values], seed)
 
 

@@ -9,7 +9,7 @@ from lab import provenance, tables, units
 from lab.statistics import (
     Estimate,
     count_outliers,
-    estimate_median,
+    estimate_nested,
     paired_ratio,
     smallest_difference,
     undisturbed,
@@ -292,26 +292,30 @@ def _measurement(
     values = samples.dropna(subset=["value"])
     rounds = by_round(samples)
     quiet = undisturbed(rounds, disturbed_rounds(samples, run))
-    found = estimate_median(list(quiet.values()), seed(run))
+    chosen = values[values["round"].isin(list(quiet))]
+    found = _estimate(chosen, run)
     reasons = _failures(experiment, target, metric, rounds, run)
     return Measurement(
         experiment=experiment,
         target=target,
         metric=metric,
         unit=str(samples["unit"].iloc[0]),
-        n=int(values["round"].isin(list(quiet)).sum()),
+        n=len(chosen),
         median=found.centre,
         low=found.low,
         high=found.high,
         samples=[float(value) for value in values["value"]],
         outliers=count_outliers(list(quiet.values())),
         set_aside=len(rounds) - len(quiet),
-        with_all=estimate_median(list(rounds.values()), seed(run))
-        if len(quiet) < len(rounds)
-        else found,
+        with_all=_estimate(values, run) if len(quiet) < len(rounds) else found,
         censored=len(reasons),
         censored_reasons=reasons,
     )
+
+
+def _estimate(values: pd.DataFrame, run: Run) -> Estimate:
+    """The median over rounds, whose interval comes from how rounds differ."""
+    return estimate_nested([list(each) for _, each in values.groupby("round")["value"]], seed(run))
 
 
 def _failures(

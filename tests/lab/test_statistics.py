@@ -121,8 +121,12 @@ def test_the_level_that_varies_is_resampled() -> None:
     assert pooled < 80
 
 
-def test_a_single_outer_member_gives_way_to_the_level_below() -> None:
-    assert estimate_nested([[[1.0, 2.0, 9.0], [4.0, 4.0]]]) == estimate_median([2.0, 4.0])
+def test_levels_become_medians_from_the_inside_out() -> None:
+    assert estimate_nested([[[1.0, 2.0, 9.0], [4.0, 4.0]], 5.0]) == estimate_median([3.0, 5.0])
+
+
+def test_one_outer_member_has_no_interval_however_much_is_in_it() -> None:
+    assert estimate_nested([[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]]) == Estimate(4.0, None, None, 1)
 
 
 def test_outliers_are_counted_and_kept() -> None:
