@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from lab import kvm, userland
+from lab import kvm, tuning, userland
+from lab.errors import LabError
 
 pytestmark = pytest.mark.root
 
@@ -75,3 +76,21 @@ def test_root_is_found_to_have_what_containers_take() -> None:
     assert found["cgroups"]["state"] == "ok"
     assert not list(Path("/sys/fs/cgroup").glob("*/tonnage-doctor-*"))
     assert not list(userland.cache_directory().glob("tonnage-doctor-*"))
+
+
+def test_what_is_tuned_is_set_back() -> None:
+    kept = Path("/") / tuning.KEPT
+    if kept.exists():
+        pytest.skip("somebody has tuned this host, and it is theirs to undo")
+    before = [(each.name, each.now) for each in tuning.look()]
+    try:
+        done = tuning.apply()
+    except LabError as error:
+        pytest.skip(f"this host lets nobody tune it: {error}")
+    try:
+        assert "would help" not in {each.state for each in tuning.look()}
+        assert kept.exists() == bool(done)
+    finally:
+        tuning.undo()
+    assert [(each.name, each.now) for each in tuning.look()] == before
+    assert not kept.exists()
