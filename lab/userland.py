@@ -28,14 +28,18 @@ DISK_BYTES = 2 << 30
 
 # What the workloads of every run need.
 _TOOLS = ("fio", "openssl", "xz-utils")
-_MACHINE_PACKAGES = ("systemd", "systemd-sysv", "udev", "dbus")
-# The machine's disk and network, and what its console events and agent go through.
+_MACHINE_PACKAGES = ("systemd", "systemd-sysv", "udev", "dbus", "qemu-guest-agent")
+# The machine's disk and network, what its console, events and agent go through, its balloon and
+# its power button.
 _MODULES = (
     "virtio_pci",
     "virtio_mmio",
     "virtio_blk",
     "virtio_console",
     "virtio_net",
+    "virtio_balloon",
+    "button",
+    "evdev",
     "ext4",
 )
 _COMPILE = ("gcc", "-std=gnu17", "-O2", "-static", "-Wall", "-Wextra", "-Werror")

@@ -1,41 +1,46 @@
-"""Run a command inside a machine, by the agent on its virtio-serial port.
+"""Run commands inside a machine, by the tiny agent on its virtio-serial port.
 
-Big-endian frames. Request: u32 length, arguments separated by NULs. Reply: u32 exit code, u64
-nanoseconds by the guest's clock, u32 and stdout, u32 and stderr.
+Big-endian frames. Request: u32 length, arguments separated by NULs; if the length's highest bit is
+set, u32 and stdin follow. Reply: u32 exit code, u64 nanoseconds by the guest's clock, u32 and
+stdout, u32 and stderr.
 """
 
 from __future__ import annotations
 
+import secrets
 import socket
 import struct
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from vms.errors import MachineError
+from vms.inside import Completed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
+
+__all__ = ["Agent", "Completed"]
 
 _HEAD = struct.Struct(">IQ")
 _LENGTH = struct.Struct(">I")
-
-
-@dataclass(frozen=True, slots=True)
-class Completed:
-    """How a command ended: 128 + n if signal n ended it; `elapsed_ns` by the guest's clock."""
-
-    exit_code: int
-    stdout: bytes
-    stderr: bytes
-    elapsed_ns: int
+_STDIN_FOLLOWS = 1 << 31
+_BLOCK_BYTES = 1 << 20
+# The agent itself, wherever it lies and whatever is mounted: it knows how to move files.
+_ITSELF = "/proc/self/exe"
+_PART = "~part"
+_PAUSE_SECONDS = 0.1
 
 
 class Agent:
-    """The connection to a machine's agent; a context manager."""
+    """The connection to a machine's agent; a context manager.
 
-    def __init__(self, path: Path) -> None:
+    `heard_from_start` says that nobody else can have asked before. Else the first thing asked is a
+    word of our own, and what comes before it answers somebody who has gone.
+    """
+
+    def __init__(self, path: Path, *, heard_from_start: bool = True) -> None:
+        self._in_step = heard_from_start
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             self._socket.connect(str(path))
@@ -43,25 +48,89 @@ class Agent:
             self._socket.close()
             raise MachineError(f"Can't connect to the agent: {error.strerror}.") from error
 
-    def run(self, argv: Sequence[str], timeout_seconds: float) -> Completed:
-        """Run a command to its end.
+    def run(self, argv: Sequence[str], timeout_seconds: float, stdin: bytes = b"") -> Completed:
+        """Run a command to its end, with at most 1 MiB of stdin; 4 MiB of each output are kept.
 
         Raises MachineError if it does not end in time, or the machine does.
         """
+        if len(stdin) > _BLOCK_BYTES:
+            raise MachineError(f"{argv[0]}: at most 1 MiB can be handed to a command.")
         deadline = time.monotonic() + timeout_seconds
-        body = b"\0".join(word.encode() for word in argv)
         try:
-            self._socket.settimeout(timeout_seconds)
-            self._socket.sendall(_LENGTH.pack(len(body)) + body)
+            if not self._in_step:
+                self._fall_into_step(deadline)
+            self._in_step = False
+            self._ask(argv, stdin, deadline)
             exit_code, elapsed_ns = _HEAD.unpack(self._read(_HEAD.size, deadline))
             stdout = self._block(deadline)
-            return Completed(exit_code, stdout, self._block(deadline), elapsed_ns)
+            done = Completed(exit_code, stdout, self._block(deadline), elapsed_ns)
         except TimeoutError as error:
             raise MachineError(
-                f"{argv[0]} in the machine did not end within {timeout_seconds:.0f} s."
+                f"{argv[0]} in the machine did not end within {timeout_seconds:g} s."
             ) from error
         except OSError as error:
             raise MachineError(f"The machine ended while {argv[0]} ran in it.") from error
+        self._in_step = True
+        return done
+
+    def read_file(self, path: str, timeout_seconds: float) -> Iterator[bytes]:
+        """A file's content in blocks of 1 MiB, each within that time. Raises MachineError."""
+        offset = 0
+        while block := self._itself(timeout_seconds, "read", path, str(offset), str(_BLOCK_BYTES)):
+            yield block
+            offset += len(block)
+
+    def write_file(
+        self, path: str, blocks: Iterable[bytes], mode: int, timeout_seconds: float
+    ) -> None:
+        """Put a file there whole, each MiB within that time. Raises MachineError."""
+        part, offset = path + _PART, 0
+        self._itself(timeout_seconds, "write", part, "0")
+        for block in blocks:
+            for at in range(0, len(block), _BLOCK_BYTES):
+                some = block[at : at + _BLOCK_BYTES]
+                self._itself(timeout_seconds, "write", part, str(offset), stdin=some)
+                offset += len(some)
+        self._itself(timeout_seconds, "place", part, path, f"{mode:o}")
+
+    def shut_down(self) -> None:
+        """Ask for the machine's end, and don't wait for it. Raises MachineError if it is gone."""
+        self._in_step = False
+        try:
+            self._ask([_ITSELF, "poweroff"], b"", time.monotonic() + 1)
+        except OSError as error:
+            raise MachineError("The agent in the machine does not listen.") from error
+
+    def answers(self, timeout_seconds: float) -> bool:
+        """Whether it does within that time."""
+        begun = time.monotonic()
+        try:
+            self._itself(timeout_seconds, "echo", "here")
+        except MachineError:  # nobody is there yet: not to be asked again at once
+            time.sleep(min(_PAUSE_SECONDS, max(0.0, begun + timeout_seconds - time.monotonic())))
+            return False
+        return True
+
+    def _itself(self, timeout_seconds: float, *words: str, stdin: bytes = b"") -> bytes:
+        done = self.run([_ITSELF, *words], timeout_seconds, stdin)
+        if done.exit_code:
+            said = done.stderr.decode(errors="replace").strip().removeprefix("payload: ")
+            raise MachineError(f"In the machine: {said}.")
+        return done.stdout
+
+    def _ask(self, argv: Sequence[str], stdin: bytes, deadline: float) -> None:
+        self._socket.settimeout(max(0.001, deadline - time.monotonic()))
+        body = b"\0".join(word.encode() for word in argv)
+        frame = _LENGTH.pack(len(body) | (_STDIN_FOLLOWS if stdin else 0)) + body
+        self._socket.sendall(frame + _LENGTH.pack(len(stdin)) + stdin if stdin else frame)
+
+    def _fall_into_step(self, deadline: float) -> None:
+        word = secrets.token_hex(16)
+        self._ask([_ITSELF, "echo", word], b"", deadline)
+        end = word.encode() + _LENGTH.pack(0)
+        last = b""
+        while not last.endswith(end):
+            last = (last + self._read(1, deadline))[-len(end) :]
 
     def _block(self, deadline: float) -> bytes:
         (length,) = _LENGTH.unpack(self._read(_LENGTH.size, deadline))

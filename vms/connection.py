@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+from xml.etree import ElementTree as ET
 
 # What matters comes as an exception. Read once, when the library is loaded.
 os.environ.setdefault("LIBVIRT_LOG_OUTPUTS", "4:file:/dev/null")
@@ -121,25 +122,62 @@ class Connection:
         self.check(machine)
         if machine.name in self._running:
             raise MachineError(f"There is a machine {machine.name} already.")
-        paths = {
-            name: self._sockets / f"{machine.name}.{number}"
-            for number, name in enumerate((CONSOLE, *machine.channels, NVRAM))
-        }
+        paths = self.paths_of(machine)
         with ExitStack() as undo:
             for path in paths.values():
                 undo.callback(path.unlink, missing_ok=True)
-            domain = Domain(machine, paths)
+            domain = Domain(machine.name, paths, self._pid_file(machine.name))
             undo.callback(domain.destroy)
             with told_as(f"Can't start {machine.name}"), adopting_orphans():
                 xml = self.xml(machine, paths)
                 if self.is_embedded:
-                    self._start_early(domain, xml, origin, on_running)
+                    self._start_early(domain, machine, xml, origin, on_running)
                 else:
-                    self._start_plainly(domain, xml, on_running)
+                    self._start_plainly(domain, machine, xml, on_running)
+            domain.reap()
             undo.pop_all()
         self._running[machine.name] = domain
         domain.on_gone = functools.partial(self._running.pop, machine.name, None)
         return domain
+
+    def define(self, machine: Machine) -> Domain:
+        """Make libvirt know a machine that stays until it is undefined; it is not started.
+
+        Raises MachineError.
+        """
+        self.check(machine)
+        paths = self.paths_of(machine) if self.is_local else {}
+        return self.define_xml(self.xml(machine, paths))
+
+    def define_xml(self, xml: str) -> Domain:
+        """The same, for a machine described in libvirt's own words. Raises MachineError."""
+        with told_as("Can't define the machine"):
+            return self._found(self.handle.defineXMLFlags(xml, libvirt.VIR_DOMAIN_DEFINE_VALIDATE))
+
+    def find(self, name: str) -> Domain:
+        """The machine of that name, whether it runs or not. Raises MachineError."""
+        with told_as(f"There is no machine {name} here"):
+            return self._found(self.handle.lookupByName(name))
+
+    def domains(self) -> list[Domain]:
+        """All machines that libvirt has, by name. Raises MachineError."""
+        with told_as("Can't list the machines"):
+            found = [self._found(handle) for handle in self.handle.listAllDomains()]
+        return sorted(found, key=lambda domain: domain.name)
+
+    def restore(self, path: Path) -> Domain:
+        """Let a machine whose memory was saved to a file go on. Raises MachineError."""
+        with told_as(f"Can't restore {path}"), adopting_orphans():
+            described = ET.fromstring(self.handle.saveImageGetXMLDesc(str(path)))
+            self.handle.restore(str(path))
+        domain = self.find(described.findtext("name", ""))
+        domain.reap()
+        return domain
+
+    def paths_of(self, machine: Machine) -> dict[str, Path]:
+        """Where a machine's console and channels listen, and where its variables are kept."""
+        names = (CONSOLE, *machine.channels, NVRAM)
+        return {name: self._sockets / f"{machine.name}.{n}" for n, name in enumerate(names)}
 
     def xml(self, machine: Machine, paths: dict[str, Path]) -> str:
         """The domain's XML for the host that this connection leads to."""
@@ -164,6 +202,7 @@ class Connection:
     def _start_early(
         self,
         domain: Domain,
+        machine: Machine,
         xml: str,
         origin: Origin | None,
         on_running: Callable[[Domain], object],
@@ -171,19 +210,19 @@ class Connection:
         with Listener(self._sockets / f"{domain.name}.q") as listener:
 
             def run() -> None:
-                domain.run(listener.accept(), origin)
+                domain.run(listener.accept(), machine, origin)
                 on_running(domain)
 
             words = (*listener.words(), *(origin.words() if origin else ()))
             with beside(run, listener.give_up):
-                domain.handle = self._create(domain.machine, with_words(xml, words))
-            domain.pid = int(embedded.pid_file(self.root, domain.name).read_text())
+                domain.handle = self._create(machine, with_words(xml, words))
 
     def _start_plainly(
-        self, domain: Domain, xml: str, on_running: Callable[[Domain], object]
+        self, domain: Domain, machine: Machine, xml: str, on_running: Callable[[Domain], object]
     ) -> None:
-        domain.handle = self._create(domain.machine, xml, libvirt.VIR_DOMAIN_START_PAUSED)
+        domain.handle = self._create(machine, xml, libvirt.VIR_DOMAIN_START_PAUSED)
         domain.connect()
+        domain.forward(machine)
         domain.resume()
         on_running(domain)
 
@@ -204,6 +243,12 @@ class Connection:
             )
         if not self.is_embedded and not machine.memory.transparent_huge_pages:
             yield "memory.transparent_huge_pages can only be switched off with the embedded libvirt"
+
+    def _found(self, handle: Any) -> Domain:
+        return Domain.found(handle, self._pid_file(handle.name()))
+
+    def _pid_file(self, name: str) -> Path | None:
+        return embedded.pid_file(self.root, name) if self.is_embedded else None
 
 
 def default_uri() -> str | None:

@@ -1,112 +1,329 @@
-"""One machine's life, once libvirt has made it."""
+"""One machine's life, once libvirt has made or found it."""
 
 from __future__ import annotations
 
-import os
-import select
-import signal
+import time
 from contextlib import ExitStack, suppress
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
+from xml.etree import ElementTree as ET
 
 import libvirt
 import libvirt_qemu
 
+from vms import qga
 from vms.agent import Agent
 from vms.boot import LineReader
-from vms.errors import MachineError
-from vms.silence import unheard
+from vms.devices import CONSOLE
+from vms.ending import kill
+from vms.errors import BootTimeout, MachineError
+from vms.events import Events
+from vms.libvirt_errors import told_as
+from vms.listening import listening_sockets
+from vms.orphans import adopting_orphans, reap_when_ended
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from vms.devices import Machine
+    from vms.inside import Inside
     from vms.launch import Origin
     from vms.monitor import Monitor
 
 EVENTS, AGENT = "tonnage.events", "tonnage.agent"
-_KILL_SECONDS = 10.0
+State = Literal[
+    "running", "blocked", "paused", "shutting down", "shut off", "crashed", "suspended", "unknown"
+]
+Milestone = Literal["first-instruction", "userspace", "ready"]
+Ended = Literal["acpi", "agent", "force"]
+_STATES: dict[int, State] = {
+    libvirt.VIR_DOMAIN_RUNNING: "running",
+    libvirt.VIR_DOMAIN_BLOCKED: "blocked",
+    libvirt.VIR_DOMAIN_PAUSED: "paused",
+    libvirt.VIR_DOMAIN_SHUTDOWN: "shutting down",
+    libvirt.VIR_DOMAIN_SHUTOFF: "shut off",
+    libvirt.VIR_DOMAIN_CRASHED: "crashed",
+    libvirt.VIR_DOMAIN_PMSUSPENDED: "suspended",
+}
+_ACPI_SECONDS = 10.0
+_ASK_SECONDS = 3.0
 
 
 class Domain:
-    """A machine that libvirt runs; a context manager that destroys it.
+    """A machine that libvirt has; a context manager that destroys it.
 
     `console` and `events` read the lines of its UART and of its channel `tonnage.events`; `agent`
-    runs commands by its channel `tonnage.agent`.
+    runs commands by its channel `tonnage.agent`. They are connected when they are first used, and
+    hear what is said from then on.
     """
-
-    console: LineReader
-    events: LineReader
-    agent: Agent
 
     monitor: Monitor
     handle: Any = None  # libvirt's, once it has made the machine
-    pid = 0
 
-    def __init__(self, machine: Machine, sockets: dict[str, Path]) -> None:
-        self.machine = machine
-        self.name = machine.name
+    def __init__(self, name: str, sockets: dict[str, Path], pid_file: Path | None) -> None:
+        self.name = name
+        self.sockets = sockets
         self.on_gone: Callable[[], object] = lambda: None
-        self._sockets = sockets
-        self._connections = ExitStack()
-        self._gone = False
+        self._pid_file = pid_file
+        self._monitor = ExitStack()
+        self._readers: dict[str, LineReader] = {}
+        self._agent: Agent | None = None
+        self._from_start = False
+        self._destroyed = False
+
+    @classmethod
+    def found(cls, handle: Any, pid_file: Path | None) -> Self:
+        """The machine of a handle; where its ports listen is told by its XML."""
+        domain = cls(handle.name(), dict(listening_sockets(handle)), pid_file)
+        domain.handle = handle
+        return domain
+
+    # ---- what it is
 
     @property
     def qemu_pid(self) -> int:
-        """QEMU's process on this host. Raises MachineError if libvirt is not embedded."""
-        if not self.pid:
+        """QEMU's process on this host. Raises MachineError if there is none that is ours."""
+        if not (pid := self._pid()):
             raise MachineError(f"{self.name} is not run by this process's own libvirt.")
-        return self.pid
+        return pid
 
     @property
     def is_running(self) -> bool:
-        """Whether libvirt still has it."""
+        """Whether libvirt has it, and a QEMU for it."""
         try:
             return bool(self.handle.isActive())
         except libvirt.libvirtError:
             return False
 
-    def run(self, monitor: Monitor, origin: Origin | None) -> None:
-        """Connect to its ports, bring it to where it begins and let it go. Raises MachineError."""
-        self.monitor = self._connections.enter_context(monitor)
-        self._connect_ports()
-        if origin:
-            origin.load(monitor)
-        self._forward(lambda line: monitor.execute("human-monitor-command", command_line=line))
-        monitor.execute("cont")
+    @property
+    def state(self) -> State:
+        """In libvirt's words. Raises MachineError if libvirt has it no more."""
+        with told_as(f"The state of {self.name} can't be had"):
+            state, _ = self.handle.state()
+        return _STATES.get(state, "unknown")
+
+    def xml(self, *, inactive: bool = False) -> ET.Element:
+        """Its description as it runs, or as it is defined. Raises MachineError."""
+        flags = libvirt.VIR_DOMAIN_XML_SECURE | (inactive and libvirt.VIR_DOMAIN_XML_INACTIVE)
+        with told_as(f"The description of {self.name} can't be had"):
+            return ET.fromstring(self.handle.XMLDesc(flags))
+
+    # ---- its ports
+
+    @property
+    def console(self) -> LineReader:
+        """The lines of its first UART. Raises MachineError."""
+        return self._reader(CONSOLE)
+
+    @property
+    def events(self) -> LineReader:
+        """What its agent tells of its start. Raises MachineError."""
+        return self._reader(EVENTS)
+
+    @property
+    def agent(self) -> Agent:
+        """The tiny agent. Raises MachineError."""
+        if self._agent is None:
+            self._agent = Agent(self._socket(AGENT), heard_from_start=self._from_start)
+        return self._agent
+
+    @property
+    def inside(self) -> Inside:
+        """Whichever agent it has: the tiny one or qemu-guest-agent. Raises MachineError."""
+        if AGENT in self.sockets:
+            return self.agent
+        if qga.CHANNEL in self.sockets:
+            return qga.GuestAgent(self.handle)
+        raise MachineError(f"{self.name} has a channel neither for {AGENT} nor for {qga.CHANNEL}.")
 
     def connect(self) -> None:
-        """Connect to its ports and forward its network's. Raises MachineError."""
-        self._connect_ports()
+        """Connect to its ports before its first instruction. Raises MachineError."""
+        self._from_start = True
+        _ = self.console
+        if EVENTS in self.sockets:
+            _ = self.events
+        if AGENT in self.sockets:
+            _ = self.agent
+
+    def run(self, monitor: Monitor, machine: Machine, origin: Origin | None) -> None:
+        """Connect to its ports, bring it to where it begins and let it go. Raises MachineError."""
+        self.monitor = self._monitor.enter_context(monitor)
+        self.connect()
+        if origin:
+            origin.load(monitor)
         self._forward(
-            lambda line: libvirt_qemu.qemuMonitorCommand(
-                self.handle, line, libvirt_qemu.VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP
-            )
+            machine, lambda line: monitor.execute("human-monitor-command", command_line=line)
         )
+        monitor.execute("cont")
+
+    def forward(self, machine: Machine) -> None:
+        """Forward the ports that its description asks for, for as long as it runs.
+
+        Raises MachineError.
+        """
+        with told_as(f"Can't forward ports to {self.name}"):
+            self._forward(
+                machine,
+                lambda line: libvirt_qemu.qemuMonitorCommand(
+                    self.handle, line, libvirt_qemu.VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP
+                ),
+            )
+
+    def disconnect(self) -> None:
+        """Let go of its ports, for others to hold."""
+        for reader in self._readers.values():
+            reader.close()
+        self._readers.clear()
+        self._drop_agent()
+
+    def wait_for(self, milestone: Milestone, timeout_seconds: float) -> int:
+        """When it was there, by CLOCK_MONOTONIC in ns as it was heard; `ready`: its agent answers.
+
+        A milestone passed before anybody listened is told by the agent once more, and so heard
+        late. Raises BootTimeout, with the guest's own last words if its kernel panicked.
+        """
+        deadline_ns = time.monotonic_ns() + int(timeout_seconds * 1e9)
+        try:
+            if milestone == "ready":
+                return self._answers(deadline_ns)
+            if milestone == "first-instruction" and self._from_start:
+                return self.console.wait_for(milestone, deadline_ns)
+            if EVENTS not in self.sockets:
+                return self._answers(deadline_ns)  # with no word from inside, that is what is known
+            return self.events.wait_for(milestone, deadline_ns)
+        except BootTimeout as error:
+            panic = self.console.panic if CONSOLE in self._readers else ""
+            raise BootTimeout(f"{self.name} was not at {milestone}: {panic or error}") from error
+
+    # ---- its life
+
+    def start(self, *, paused: bool = False) -> None:
+        """Start a machine that is defined; one that was saved goes on where it was.
+
+        To hear it from its first instruction: start it paused, connect, resume. Raises
+        MachineError.
+        """
+        self.disconnect()
+        with told_as(f"libvirt can't start {self.name}"), adopting_orphans():
+            self.handle.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED if paused else 0)
+        self.reap()
+
+    def reap(self) -> None:
+        """See to it that its QEMU, which was just started, is gone as soon as it ends."""
+        if pid := self._pid():
+            reap_when_ended(pid)
 
     def resume(self) -> None:
-        """Let its CPUs run. Raises libvirtError."""
-        self.handle.resume()
+        """Let its CPUs run. Raises MachineError."""
+        with told_as(f"{self.name} can't be resumed"):
+            self.handle.resume()
+
+    def suspend(self) -> None:
+        """Halt its CPUs, and keep the rest. Raises MachineError."""
+        with told_as(f"{self.name} can't be suspended"):
+            self.handle.suspend()
+
+    def reset(self) -> None:
+        """Press its reset button. Raises MachineError."""
+        with told_as(f"{self.name} can't be reset"):
+            self.handle.reset()
+
+    def reboot(self) -> None:
+        """Ask for a restart, by ACPI or qemu-guest-agent. Raises MachineError."""
+        with told_as(f"{self.name} can't be rebooted"):
+            self.handle.reboot()
+
+    def shutdown(self, timeout_seconds: float = 60.0, *, force: bool = True) -> Ended:
+        """Ask for its end: by ACPI, after 10 s by its agent too; destroy it when time is over.
+
+        Returns what was asked last. Raises MachineError if it runs on and must not be forced.
+        """
+        begin = time.monotonic()
+        with Events(self.handle.connect(), ("lifecycle",), self.handle) as life:
+            with told_as(f"{self.name} can't be shut down"):
+                self.handle.shutdownFlags(libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN)
+            if self._stops(life, begin + min(_ACPI_SECONDS, timeout_seconds / 2)):
+                return "acpi"
+            with suppress(MachineError):
+                self.inside.shut_down()
+            if self._stops(life, begin + timeout_seconds):
+                return "agent"
+        if not force:
+            raise MachineError(f"{self.name} did not shut down within {timeout_seconds:.0f} s.")
+        self.destroy()
+        return "force"
 
     def destroy(self) -> None:
-        """Pull the plug: it is gone when this returns, and so are its sockets.
+        """Pull the plug: when this returns it runs no more; a transient one is gone altogether.
 
-        QEMU is killed rather than asked, since asking takes it seconds under emulation and a
-        transient machine has nothing to save.
+        The QEMU of a transient machine of ours is killed rather than asked, since asking takes
+        seconds under emulation and it has nothing to save.
         """
-        if self._gone:
+        if self._destroyed:
             return
-        self._gone = True
-        self._connections.close()
+        self.disconnect()
+        self._monitor.close()
+        transient = self._is_transient()
         with ExitStack() as stack:
-            if self.pid:
-                self._kill(stack)
+            if transient and (pid := self._pid()):
+                kill(pid, stack)
             if self.handle:
                 with suppress(libvirt.libvirtError):  # it may have ended by itself
                     self.handle.destroy()
-        for path in self._sockets.values():
-            path.unlink(missing_ok=True)
-        self.on_gone()
+        if transient:
+            self._destroyed = True
+            for path in self.sockets.values():
+                path.unlink(missing_ok=True)
+            self.on_gone()
+
+    def save(self, path: Path | None = None) -> None:
+        """Write its memory to a file, or to where its next start finds it, and stop it.
+
+        Raises MachineError. (`Connection.restore` reads the file)
+        """
+        self.disconnect()
+        with told_as(f"{self.name} can't be saved"):
+            if path is None:
+                self.handle.managedSave()
+            else:
+                self.handle.save(str(path))
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether its next start goes on where it was saved."""
+        with told_as(f"Whether {self.name} was saved can't be known"):
+            return bool(self.handle.hasManagedSaveImage())
+
+    def undefine(self) -> None:
+        """Forget it, with its saved memory and its snapshots' metadata; its disks stay.
+
+        Raises MachineError. One that runs goes on, and is gone when it stops.
+        """
+        flags = (
+            libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+            | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+            | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
+            | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+        )
+        with told_as(f"{self.name} can't be undefined"):
+            self.handle.undefineFlags(flags)
+
+    def rename(self, name: str) -> None:
+        """Give a machine that is shut off another name. Raises MachineError."""
+        with told_as(f"{self.name} can't be renamed to {name}"):
+            self.handle.rename(name)
+        self.name = name
+
+    @property
+    def autostart(self) -> bool:
+        """Whether it is started when libvirt is."""
+        with told_as(f"Whether {self.name} starts by itself can't be known"):
+            return bool(self.handle.autostart())
+
+    @autostart.setter
+    def autostart(self, on: bool) -> None:
+        with told_as(f"{self.name} can't be made to start by itself"):
+            self.handle.setAutostart(int(on))
 
     def __enter__(self) -> Self:
         return self
@@ -114,27 +331,58 @@ class Domain:
     def __exit__(self, *_: object) -> None:
         self.destroy()
 
-    def _kill(self, stack: ExitStack) -> None:
-        """Kill QEMU and reap it; libvirt does not hear of it until the stack is closed."""
-        with suppress(ProcessLookupError):
-            pidfd = os.pidfd_open(self.pid)
-            stack.callback(os.close, pidfd)
-            stack.enter_context(unheard(self.pid, pidfd))
-            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-            if ended_within(pidfd, _KILL_SECONDS):
-                with suppress(ChildProcessError):  # reaped elsewhere
-                    os.waitpid(self.pid, 0)
+    # ---- how that is done
 
-    def _connect_ports(self) -> None:
-        self.console = self._connections.enter_context(LineReader(self._sockets["console"]))
-        if EVENTS in self._sockets:
-            self.events = self._connections.enter_context(LineReader(self._sockets[EVENTS]))
-        if AGENT in self._sockets:
-            self.agent = self._connections.enter_context(Agent(self._sockets[AGENT]))
+    def _reader(self, name: str) -> LineReader:
+        if name not in self._readers:
+            self._readers[name] = LineReader(self._socket(name))
+            if name == EVENTS and not self._from_start:
+                self._readers[name].ask_again()
+        return self._readers[name]
 
-    def _forward(self, say: Callable[[str], str]) -> None:
+    def _socket(self, name: str) -> Path:
+        if name not in self.sockets:
+            raise MachineError(f"{self.name} has no {name} that listens on a socket.")
+        return self.sockets[name]
+
+    def _pid(self) -> int:
+        with suppress(OSError, ValueError):
+            return int(self._pid_file.read_text()) if self._pid_file else 0
+        return 0
+
+    def _is_transient(self) -> bool:
+        try:
+            return self.handle is None or not self.handle.isPersistent()
+        except libvirt.libvirtError:  # libvirt has it no more
+            return True
+
+    def _answers(self, deadline_ns: int) -> int:
+        """Ask until an agent answers; a question that a restart swallowed is asked once more."""
+        patience_seconds = _ASK_SECONDS
+        while (left_seconds := (deadline_ns - time.monotonic_ns()) / 1e9) > 0:
+            if self.inside.answers(min(left_seconds, patience_seconds)):
+                return time.monotonic_ns()
+            self._drop_agent()
+            patience_seconds *= 2
+        raise BootTimeout("its agent did not answer in time.")
+
+    def _drop_agent(self) -> None:
+        if self._agent:
+            self._agent.close()
+        self._agent = None
+        self._from_start = False
+
+    def _stops(self, life: Events, deadline: float) -> bool:
+        while self.is_running:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            life.within(left)
+        return True
+
+    def _forward(self, machine: Machine, say: Callable[[str], str]) -> None:
         # libvirt knows port forwards of passt alone; the user-mode network has them by its monitor.
-        for card, network in self.machine.forwards():
+        for card, network in machine.forwards():
             for forward in network.forwards:
                 said = say(
                     f"hostfwd_add hostnet{card} {forward.protocol}:{forward.address}:{forward.host}"
@@ -145,10 +393,3 @@ class Domain:
                         f"Can't forward port {forward.host} of {forward.address} to {self.name}: it"
                         " is in use, or not to be had; choose another one."
                     )
-
-
-def ended_within(pidfd: int, seconds: float) -> bool:
-    """Whether the process of the descriptor ends in that time. (pidfd_open(2))"""
-    poll = select.poll()
-    poll.register(pidfd, select.POLLIN)
-    return bool(poll.poll(seconds * 1000))

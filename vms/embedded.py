@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vms.domain import ended_within
+from vms.ending import ended_within
 from vms.errors import MachineError
 
 if TYPE_CHECKING:

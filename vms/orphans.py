@@ -1,13 +1,15 @@
-"""QEMUs that end as they start, reaped at once.
+"""QEMUs that end, reaped at once.
 
-libvirt makes QEMU a daemon, waits until one that it killed is gone, and a zombie is not gone until
-its parent has reaped it: process 1 of some hosts takes seconds.
+libvirt makes QEMU a daemon, waits until one that it stopped is gone, and a zombie is not gone until
+its parent has reaped it: process 1 of some hosts takes seconds. So this process is the parent.
 """
 
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
+import select
 import threading
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -39,10 +41,40 @@ def adopting_orphans() -> Iterator[None]:
         reaper.join()
 
 
+def reap_when_ended(pid: int) -> None:
+    """Reap a QEMU that was adopted whenever it ends. (pidfd_open(2))"""
+    with suppress(ProcessLookupError):
+        pidfd = os.pidfd_open(pid)
+        _adopted()[pidfd] = pid
+        _ending().register(pidfd, select.EPOLLIN)
+
+
+@functools.cache
+def _adopted() -> dict[int, int]:
+    """The processes by their descriptors."""
+    return {}
+
+
+@functools.cache
+def _ending() -> select.epoll:
+    """What the one thread that reaps waits for."""
+    ending = select.epoll()
+    threading.Thread(target=_reap, args=(ending,), name="reaper of QEMUs", daemon=True).start()
+    return ending
+
+
+def _reap(ending: select.epoll) -> None:
+    while True:
+        for pidfd, _ in ending.poll():
+            with suppress(ChildProcessError):  # reaped elsewhere, or never a child of ours
+                os.waitpid(_adopted().pop(pidfd), os.WNOHANG)
+            os.close(pidfd)
+
+
 def _reap_until(started: threading.Event) -> None:
     """Reap QEMUs that end before `started`, and nobody else's children. (waitid(2))"""
     while not started.wait(_REAP_SECONDS):
-        with suppress(ChildProcessError, FileNotFoundError):
+        with suppress(OSError):  # it was reaped elsewhere meanwhile
             ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             name = Path(f"/proc/{ended.si_pid}/comm").read_text() if ended else ""
             if ended and name.startswith("qemu-system"):

@@ -15,13 +15,22 @@
  *   payload switches COUNT             bounce a byte COUNT times between two processes
  *   payload spawn COUNT                fork, exec /bin/true and wait, COUNT times
  *   payload sleep                      wait for a signal and touch nothing
+ *   payload read PATH OFFSET LENGTH    a part of a file to stdout
+ *   payload write PATH OFFSET          stdin into a file from there on; at 0 it is made anew
+ *   payload place FROM TO MODE         give a file its mode (octal) and its name
+ *   payload echo WORD                  say WORD, with no line end
+ *   payload poweroff | reboot          end or restart the machine
  *
  * As process 1 of a machine (/init of an initramfs) it loads the modules named in /modules.load,
  * mounts $TONNAGE_ROOT if that is set, and becomes $TONNAGE_INIT or, without one, the agent.
  * (The kernel hands unknown NAME=VALUE words of its command line to init as environment.)
  *
- * Agent protocol, big-endian:  request  u32 length, argv separated by NULs
+ * Agent protocol, big-endian:  request  u32 length, argv separated by NULs; if the length's highest
+ *                                       bit is set, u32+stdin follow
  *                              reply    u32 exit code, u64 nanoseconds, u32+stdout, u32+stderr
+ *
+ * In a machine the other end of a port may come and go. What is sent to the events' port asks for
+ * all events once more.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -40,7 +49,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/reboot.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -56,6 +67,7 @@
 #define OUTPUT_LIMIT (4u << 20)
 #define REQUEST_LIMIT (1u << 20)
 #define ARGUMENT_LIMIT 256
+#define STDIN_FOLLOWS 0x80000000u
 
 static uint64_t now_ns(void)
 {
@@ -70,12 +82,21 @@ static void fail(const char *what)
 	exit(1);
 }
 
+/* Waits for a port that does not block; 0 when its other end has gone. */
+static int await(int fd, short what)
+{
+	struct pollfd end = {.fd = fd, .events = what};
+	while (poll(&end, 1, -1) < 0 && errno == EINTR)
+		;
+	return !(end.revents & POLLHUP);
+}
+
 static int write_all(int fd, const void *data, size_t length)
 {
 	const char *p = data;
 	while (length > 0) {
 		ssize_t n = write(fd, p, length);
-		if (n < 0 && errno == EINTR)
+		if (n < 0 && (errno == EINTR || (errno == EAGAIN && await(fd, POLLOUT))))
 			continue;
 		if (n <= 0)
 			return -1;
@@ -90,7 +111,7 @@ static int read_all(int fd, void *data, size_t length)
 	char *p = data;
 	while (length > 0) {
 		ssize_t n = read(fd, p, length);
-		if (n < 0 && errno == EINTR)
+		if (n < 0 && (errno == EINTR || (errno == EAGAIN && await(fd, POLLIN))))
 			continue;
 		if (n <= 0)
 			return -1;
@@ -107,6 +128,28 @@ static void event_at(int fd, const char *name, uint64_t ns)
 	char line[64];
 	int n = snprintf(line, sizeof line, "%s %llu\n", name, (unsigned long long)ns);
 	write_all(fd, line, (size_t)n);
+}
+
+/* What was said on the events' port, for whoever comes late; what does not fit is said once. */
+static struct {
+	char lines[4096];
+	size_t length;
+} events_said;
+
+static void say(int port, const char *lines, size_t length)
+{
+	if (length <= sizeof events_said.lines - events_said.length) {
+		memcpy(events_said.lines + events_said.length, lines, length);
+		events_said.length += length;
+	}
+	write_all(port, lines, length);
+}
+
+static void say_again(int port)
+{
+	char asked[64];
+	if (read(port, asked, sizeof asked) > 0)
+		write_all(port, events_said.lines, events_said.length);
 }
 
 /* ---- the network ---- */
@@ -172,6 +215,17 @@ static void answer(int sock)
 	close(peer);
 }
 
+/* Where the agent is process 1 there is nobody else to end the machine. */
+static int end_machine(const char *how)
+{
+	if (getpid() != 1 && getppid() != 1)
+		execlp("systemctl", "systemctl", "--no-block", how, (char *)NULL);
+	sync();
+	reboot(strcmp(how, "reboot") == 0 ? RB_AUTOBOOT : RB_POWER_OFF);
+	fail(how);
+	return 1;
+}
+
 /* ---- the agent ---- */
 
 struct buffer {
@@ -195,9 +249,19 @@ static int exit_code(int status)
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-static uint32_t run(char **argv, struct buffer *out, struct buffer *err, uint64_t *elapsed_ns)
+/* A file in memory that holds a command's stdin. */
+static int stdin_of(const struct buffer *in)
 {
-	int out_pipe[2], err_pipe[2], status = 0;
+	int fd = in->length ? memfd_create("stdin", MFD_CLOEXEC) : open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (fd >= 0 && in->length && (write_all(fd, in->data, in->length) < 0 || lseek(fd, 0, SEEK_SET) < 0))
+		fail("stdin");
+	return fd;
+}
+
+static uint32_t run(char **argv, const struct buffer *in, struct buffer *out, struct buffer *err,
+                    uint64_t *elapsed_ns)
+{
+	int out_pipe[2], err_pipe[2], status = 0, in_file = stdin_of(in);
 	uint64_t begin;
 	pid_t child;
 
@@ -206,15 +270,19 @@ static uint32_t run(char **argv, struct buffer *out, struct buffer *err, uint64_
 	begin = now_ns();
 	child = fork();
 	if (child == 0) {
-		int null = open("/dev/null", O_RDONLY);
+		sigset_t none;
+		sigemptyset(&none);
+		sigprocmask(SIG_SETMASK, &none, NULL);
 		signal(SIGPIPE, SIG_DFL);
-		dup2(null, 0);
+		dup2(in_file, 0);
 		dup2(out_pipe[1], 1);
 		dup2(err_pipe[1], 2);
 		execvp(argv[0], argv);
 		dprintf(2, "%s: %s\n", argv[0], strerror(errno));
 		_exit(127);
 	}
+	if (in_file >= 0)
+		close(in_file);
 	close(out_pipe[1]);
 	close(err_pipe[1]);
 	struct pollfd ends[2] = {{.fd = out_pipe[0], .events = POLLIN}, {.fd = err_pipe[0], .events = POLLIN}};
@@ -234,11 +302,25 @@ static uint32_t run(char **argv, struct buffer *out, struct buffer *err, uint64_
 	return (uint32_t)exit_code(status);
 }
 
+static int read_block(int in, struct buffer *block)
+{
+	uint32_t length;
+
+	if (read_all(in, &length, sizeof length) < 0)
+		return 0;
+	block->length = be32toh(length);
+	if (block->length > REQUEST_LIMIT)
+		return 0;
+	if (!block->data && !(block->data = malloc(REQUEST_LIMIT)))
+		fail("malloc");
+	return read_all(in, block->data, block->length) == 0;
+}
+
 /* Serves one request; 0 when the other side has gone. */
 static int serve_agent(int in, int out)
 {
 	static char request[REQUEST_LIMIT + 1];
-	static struct buffer stdout_buffer, stderr_buffer;
+	static struct buffer stdin_buffer, stdout_buffer, stderr_buffer;
 	char *argv[ARGUMENT_LIMIT + 1];
 	uint32_t length, code, n = 0;
 	uint64_t elapsed_ns = 0;
@@ -246,6 +328,8 @@ static int serve_agent(int in, int out)
 	if (read_all(in, &length, sizeof length) < 0)
 		return 0;
 	length = be32toh(length);
+	bool has_stdin = length & STDIN_FOLLOWS;
+	length &= ~STDIN_FOLLOWS;
 	if (length == 0 || length > REQUEST_LIMIT || read_all(in, request, length) < 0)
 		return 0;
 	request[length] = 0;
@@ -253,6 +337,9 @@ static int serve_agent(int in, int out)
 		argv[n++] = p;
 	argv[n] = NULL;
 
+	stdin_buffer.length = 0;
+	if (has_stdin && !read_block(in, &stdin_buffer))
+		return 0;
 	if (!stdout_buffer.data) {
 		stdout_buffer.data = malloc(OUTPUT_LIMIT);
 		stderr_buffer.data = malloc(OUTPUT_LIMIT);
@@ -260,7 +347,7 @@ static int serve_agent(int in, int out)
 			fail("malloc");
 	}
 	stdout_buffer.length = stderr_buffer.length = 0;
-	code = run(argv, &stdout_buffer, &stderr_buffer, &elapsed_ns);
+	code = run(argv, &stdin_buffer, &stdout_buffer, &stderr_buffer, &elapsed_ns);
 
 	uint32_t head = htobe32(code);
 	uint64_t elapsed = htobe64(elapsed_ns);
@@ -277,7 +364,7 @@ static void forward_line(int fifo, int events)
 	char line[256];
 	ssize_t n = read(fifo, line, sizeof line);
 	if (n > 0)
-		write_all(events, line, (size_t)n);
+		say(events, line, (size_t)n);
 }
 
 static void terminate(int signal_number)
@@ -285,34 +372,68 @@ static void terminate(int signal_number)
 	_exit(128 + signal_number);
 }
 
-/* Answers requests and runs commands; ends with whoever holds the agent's other end, if asked to. */
-static void serve(int events, int agent_in, int agent_out, int fifo, bool end_with_agent)
+static void wake(int signal_number)
 {
-	int sock = listen_on(PORT);
-	struct pollfd ends[3] = {
-		{.fd = sock, .events = POLLIN},
-		{.fd = agent_in, .events = POLLIN},
-		{.fd = fifo, .events = POLLIN},
-	};
+	(void)signal_number;
+}
 
-	event_at(events, sock < 0 ? "not-listening" : "listening", now_ns());
+/* The kernel tells by SIGIO when the other end of a virtio port comes and goes; it is blocked but
+ * while we wait, so that none is missed. */
+static void hear_of(int port)
+{
+	sigset_t io;
+	struct sigaction action = {.sa_handler = wake};
+
+	sigemptyset(&io);
+	sigaddset(&io, SIGIO);
+	sigprocmask(SIG_BLOCK, &io, NULL);
+	sigaction(SIGIO, &action, NULL);
+	fcntl(port, F_SETOWN, getpid());
+	fcntl(port, F_SETFL, O_ASYNC | O_NONBLOCK);
+}
+
+/* Answers requests and runs commands; ends with whoever holds the agent's other end, if asked to. */
+static void serve(int events, int agent_in, int agent_out, int fifo, int button, bool is_machine)
+{
+	enum { NETWORK, AGENT, FIFO, EVENTS, BUTTON, ENDS };
+	int sock = listen_on(PORT), asked = is_machine ? events : -1;
+	struct pollfd ends[ENDS] = {
+		[NETWORK] = {.fd = sock, .events = POLLIN},
+		[AGENT] = {.fd = agent_in, .events = POLLIN},
+		[FIFO] = {.fd = fifo, .events = POLLIN},
+		[EVENTS] = {.fd = asked, .events = POLLIN},
+		[BUTTON] = {.fd = button, .events = POLLIN},
+	};
+	char line[64];
+	sigset_t none;
+
+	sigemptyset(&none);
+	say(events, line, (size_t)snprintf(line, sizeof line, "%s %llu\n", sock < 0 ? "not-listening" : "listening",
+	                                   (unsigned long long)now_ns()));
 	for (;;) {
-		if (poll(ends, 3, -1) < 0 && errno != EINTR)
-			fail("poll");
-		if (ends[0].revents & POLLIN)
-			answer(sock);
-		if (ends[2].revents & POLLIN)
-			forward_line(fifo, events);
-		if (ends[1].revents & POLLIN) {
-			if (!serve_agent(agent_in, agent_out))
-				ends[1].fd = -1;
-		} else if (ends[1].revents) {
-			ends[1].fd = -1;
-		}
-		if (end_with_agent && ends[1].fd < 0)
-			exit(0);
-		for (int i = 0; i < 3; i++)
+		for (int i = 0; i < ENDS; i++)
 			ends[i].revents = 0;
+		if (ppoll(ends, ENDS, NULL, &none) < 0) {
+			if (errno != EINTR)
+				fail("poll");
+			ends[AGENT].fd = agent_in;
+			ends[EVENTS].fd = asked;
+			continue;
+		}
+		if (ends[NETWORK].revents & POLLIN)
+			answer(sock);
+		if (ends[FIFO].revents & POLLIN)
+			forward_line(fifo, events);
+		if (ends[BUTTON].revents & POLLIN)
+			end_machine("poweroff");
+		if (ends[EVENTS].revents & POLLHUP)
+			ends[EVENTS].fd = -1; /* until it is back; till then reading would not wait */
+		else if (ends[EVENTS].revents)
+			say_again(events);
+		if (ends[AGENT].revents & POLLIN ? !serve_agent(agent_in, agent_out) : ends[AGENT].revents)
+			ends[AGENT].fd = -1;
+		if (!is_machine && ends[AGENT].fd < 0)
+			exit(0);
 	}
 }
 
@@ -323,21 +444,21 @@ static void serve_here(const char *root)
 	signal(SIGPIPE, SIG_IGN);
 	if (root && (chroot(root) < 0 || chdir("/") < 0))
 		fail(root);
-	serve(1, 0, 1, -1, true);
+	serve(1, 0, 1, -1, -1, false);
 }
 
 /* ---- a machine ---- */
 
-static int open_virtio_port(const char *wanted)
+/* Opens the device in `nodes` whose `file` in the class says that name. */
+static int open_named(const char *class, const char *file, const char *wanted, const char *nodes, int how)
 {
-	const char *class = "/sys/class/virtio-ports";
 	char path[320], name[64];
 	struct dirent *entry;
 	DIR *directory = opendir(class);
-	int port = -1;
+	int found = -1;
 
-	while (directory && port < 0 && (entry = readdir(directory))) {
-		snprintf(path, sizeof path, "%s/%s/name", class, entry->d_name);
+	while (directory && found < 0 && (entry = readdir(directory))) {
+		snprintf(path, sizeof path, "%s/%s/%s", class, entry->d_name, file);
 		int fd = open(path, O_RDONLY | O_CLOEXEC);
 		if (fd < 0)
 			continue;
@@ -348,17 +469,28 @@ static int open_virtio_port(const char *wanted)
 		name[n] = 0;
 		name[strcspn(name, "\n")] = 0;
 		if (strcmp(name, wanted) == 0) {
-			snprintf(path, sizeof path, "/dev/%s", entry->d_name);
-			port = open(path, O_RDWR | O_CLOEXEC);
+			snprintf(path, sizeof path, "%s/%s", nodes, entry->d_name);
+			found = open(path, how | O_CLOEXEC);
 		}
 	}
 	if (directory)
 		closedir(directory);
-	return port;
+	return found;
 }
 
-static void serve_machine(void)
+static int open_virtio_port(const char *name)
 {
+	return open_named("/sys/class/virtio-ports", "name", name, "/dev", O_RDWR);
+}
+
+static int open_power_button(void)
+{
+	return open_named("/sys/class/input", "device/name", "Power Button", "/dev/input", O_RDONLY);
+}
+
+static void serve_machine(uint64_t begun_ns, int button)
+{
+	char line[64];
 	int events, agent, fifo = -1;
 
 	signal(SIGPIPE, SIG_IGN);
@@ -367,12 +499,15 @@ static void serve_machine(void)
 	agent = open_virtio_port("tonnage.agent");
 	if (mkfifo(EVENT_FIFO, 0600) == 0 || errno == EEXIST)
 		fifo = open(EVENT_FIFO, O_RDWR | O_CLOEXEC);
-	serve(events < 0 ? 1 : events, agent, agent, fifo, false);
+	hear_of(events);
+	say(events < 0 ? 1 : events, line,
+	    (size_t)snprintf(line, sizeof line, "first-instruction %llu\n", (unsigned long long)begun_ns));
+	hear_of(agent);
+	serve(events < 0 ? 1 : events, agent, agent, fifo, button, true);
 }
 
-static void announce_on_console(void)
+static void announce_on_console(uint64_t ns)
 {
-	uint64_t ns = now_ns();
 	int console = open("/dev/ttyS0", O_WRONLY | O_NOCTTY | O_CLOEXEC);
 	if (console < 0)
 		console = open("/dev/console", O_WRONLY | O_NOCTTY | O_CLOEXEC);
@@ -440,12 +575,12 @@ static void mount_kernel_file_systems(void)
 	mount("devtmpfs", "/dev", "devtmpfs", MS_NOSUID, "mode=0755");
 }
 
-static void be_init(void)
+static void be_init(uint64_t begun_ns)
 {
 	const char *root = getenv("TONNAGE_ROOT"), *next = getenv("TONNAGE_INIT");
 
 	if (!next)
-		announce_on_console();
+		announce_on_console(begun_ns);
 	mount_kernel_file_systems();
 	load_modules();
 	if (root)
@@ -456,7 +591,55 @@ static void be_init(void)
 	}
 	mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755");
 	setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 1);
-	serve_machine();
+	serve_machine(begun_ns, open_power_button());
+}
+
+/* ---- files of the place where it is ---- */
+
+static int read_part(const char *path, off_t offset, size_t length)
+{
+	char block[65536];
+	int file = open(path, O_RDONLY | O_CLOEXEC);
+
+	while (file >= 0 && length > 0) {
+		ssize_t n = pread(file, block, length < sizeof block ? length : sizeof block, offset);
+		if (n == 0)
+			return 0;
+		if (n < 0 || write_all(1, block, (size_t)n) < 0)
+			fail(path);
+		offset += n;
+		length -= (size_t)n;
+	}
+	if (file < 0)
+		fail(path);
+	return 0;
+}
+
+static int write_part(const char *path, off_t offset)
+{
+	char block[65536];
+	int file = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | (offset ? 0 : O_TRUNC), 0600);
+	ssize_t n;
+
+	if (file < 0 || lseek(file, offset, SEEK_SET) < 0)
+		fail(path);
+	while ((n = read(0, block, sizeof block)) > 0)
+		if (write_all(file, block, (size_t)n) < 0)
+			fail(path);
+	if (n < 0 || close(file) < 0)
+		fail(path);
+	return 0;
+}
+
+static int place(const char *from, const char *to, const char *mode)
+{
+	if (chmod(from, (mode_t)strtoul(mode, NULL, 8)) < 0 || rename(from, to) < 0) {
+		int reason = errno;
+		unlink(from);
+		errno = reason;
+		fail(to);
+	}
+	return 0;
 }
 
 /* ---- small workloads ---- */
@@ -534,7 +717,7 @@ int main(int argc, char **argv)
 	const char *role = argc > 1 ? argv[1] : "";
 
 	if (getpid() == 1 && argc > 0 && strcmp(argv[0], "/init") == 0)
-		be_init();
+		be_init(begin);
 	if (strcmp(role, "hello") == 0) {
 		event_at(1, "first-instruction", begin);
 		return 0;
@@ -544,11 +727,21 @@ int main(int argc, char **argv)
 		serve_here(argc > 4 && strcmp(argv[3], "--chroot") == 0 ? argv[4] : NULL);
 	}
 	if (strcmp(role, "agent") == 0) {
-		announce_on_console();
-		serve_machine();
+		announce_on_console(begin);
+		serve_machine(begin, -1); /* the button is the init's */
 	}
 	if (strcmp(role, "tell") == 0 && argc > 2)
 		return tell(argv[2]);
+	if (strcmp(role, "read") == 0 && argc > 4)
+		return read_part(argv[2], atoll(argv[3]), (size_t)atoll(argv[4]));
+	if (strcmp(role, "write") == 0 && argc > 3)
+		return write_part(argv[2], atoll(argv[3]));
+	if (strcmp(role, "place") == 0 && argc > 4)
+		return place(argv[2], argv[3], argv[4]);
+	if (strcmp(role, "echo") == 0 && argc > 2)
+		return write_all(1, argv[2], strlen(argv[2])) < 0;
+	if (strcmp(role, "poweroff") == 0 || strcmp(role, "reboot") == 0)
+		return end_machine(role);
 	if (strcmp(role, "syscalls") == 0 && argc > 2)
 		return make_system_calls(atol(argv[2]));
 	if (strcmp(role, "copy") == 0 && argc > 3)

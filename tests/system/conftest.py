@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 import time
 from itertools import chain
 from pathlib import Path
@@ -40,6 +41,13 @@ def _nothing_is_left() -> Iterator[None]:
     while (left := left_on_host(mark) - before) and time.monotonic() < deadline:
         time.sleep(0.2)
     assert not left, "left on the host:\n" + "\n".join(sorted(left))
+
+
+@pytest.fixture(scope="session")
+def embedded() -> Iterator[Path]:
+    """Where libvirt is embedded: a process has one such place. A short path, for the sockets."""
+    with tempfile.TemporaryDirectory(prefix="tonnage-", dir="/tmp") as path:
+        yield Path(path)
 
 
 def left_on_host(mark: str) -> set[str]:

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,13 +30,6 @@ IMAGES = (userland.cache_directory(),)
 @pytest.fixture(scope="module")
 def land() -> userland.Userland:
     return userland.build(lambda _: None)
-
-
-@pytest.fixture(scope="module")
-def embedded() -> Iterator[Path]:
-    """Where libvirt is embedded: a process has one such place. A short path, for the sockets."""
-    with tempfile.TemporaryDirectory(prefix="tonnage-", dir="/tmp") as path:
-        yield Path(path)
 
 
 @pytest.fixture
