@@ -16,14 +16,19 @@ STATES = ("rested", "busy")
 
 
 def first_instruction_ms(target: Target, state: str) -> float:
-    if state == "rested":
-        time.sleep(REST_SECONDS)
-    else:
-        move_between_cgroups()
+    bring_host_to(state)
     with target.start() as instance:
         reached_ns = instance.reached("first-instruction")
     assert reached_ns is not None
     return (reached_ns - instance.t0_ns) / 1e6
+
+
+def bring_host_to(state: str) -> None:
+    """Let the host rest, as a user meets it, or busy it, so that no start waits for the kernel."""
+    if state == "rested":
+        time.sleep(REST_SECONDS)
+    else:
+        move_between_cgroups()
 
 
 def move_between_cgroups() -> None:

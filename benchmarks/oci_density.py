@@ -1,0 +1,170 @@
+"""Many idle containers, each with a network of its own: started, listed, killed and removed.
+
+    python -m benchmarks.oci_density --count 10000
+
+Each has what docker's containers have by default, the network namespace included, a layer of its
+own over the common user land, and the payload in it, which waits for a signal. Memory is the slope
+of the host's MemAvailable over the number that run, so that what anything of a container takes, the
+kernel's own included, is counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lab import userland
+from lab.exclusive import measurement_lock, scratch_directory
+from lab.statistics import Estimate, estimate_slope
+from runtime import Container, default_spec
+from runtime.container import all_below
+
+OURS_COMMAND = Path(sys.executable).with_name("tonnage-oci")
+WANTED_STARTS_PER_SECOND = WANTED_DELETES_PER_SECOND = 250.0
+WANTED_MIB_EACH = 0.6
+WANTED_LIST_SECONDS = 1.0
+SAMPLES = 40
+RESERVED_PIDS = 1000  # those of the kernel and of what runs already
+FLOOR_BYTES = 1 << 30  # of free memory, below which nothing more is started
+MIB = 1 << 20
+
+
+@dataclass
+class Outcome:
+    """What was measured, in the units of the names."""
+
+    count: int = 0
+    start_seconds: float = 0.0
+    list_seconds: float = 0.0
+    delete_seconds: float = 0.0
+    listed: int = 0
+    stopped_by: str = ""
+    memory: list[tuple[int, int]] = field(default_factory=list)
+
+    @property
+    def mib_each(self) -> Estimate:
+        counts, available = zip(*self.memory, strict=True)
+        return estimate_slope(counts, [-value / MIB for value in available])
+
+
+def available_bytes() -> int:
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    raise AssertionError("no MemAvailable")
+
+
+def too_many(count: int) -> str:
+    """What must be raised on this host before that many can run; empty if nothing."""
+    allowed = int(Path("/proc/sys/kernel/pid_max").read_text())
+    if count + RESERVED_PIDS > allowed:
+        return f"kernel.pid_max is {allowed}: sysctl -w kernel.pid_max={count + 4 * RESERVED_PIDS}"
+    mounts = int(Path("/proc/sys/fs/mount-max").read_text())
+    if mounts < 1000:
+        return f"fs.mount-max is {mounts}: sysctl -w fs.mount-max=100000"
+    return ""
+
+
+def measure(count: int) -> Outcome:
+    land = userland.build(lambda line: print(line, file=sys.stderr))
+    outcome = Outcome()
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    with ExitStack() as stack:
+        stack.enter_context(measurement_lock())
+        root = stack.enter_context(scratch_directory()) / "c"
+        stack.callback(remove_all, root)
+        begin = time.monotonic()
+        start_all(count, root, land.tree, outcome)
+        outcome.start_seconds = time.monotonic() - begin
+
+        begin = time.monotonic()
+        said = subprocess.run(
+            [OURS_COMMAND, "--root", root, "list", "--format", "json"],
+            stdout=subprocess.PIPE, check=True,
+        )  # fmt: skip
+        outcome.list_seconds = time.monotonic() - begin
+        outcome.listed = sum(each["status"] == "running" for each in json.loads(said.stdout))
+
+        begin = time.monotonic()
+        remove_all(root)
+        outcome.delete_seconds = time.monotonic() - begin
+    return outcome
+
+
+def start_all(count: int, root: Path, tree: Path, outcome: Outcome) -> None:
+    """Start them one after another; free memory is looked at SAMPLES times on the way."""
+    spec = default_spec([userland.PAYLOAD_IN_TREE, "sleep"])
+    every = max(1, count // SAMPLES)
+    with open(os.devnull, "r+b") as null:  # noqa: PTH123
+        streams = {name: null.fileno() for name in ("stdin", "stdout", "stderr")}
+        for number in range(count):
+            if number % every == 0:
+                outcome.memory.append((number, available_bytes()))
+                if outcome.memory[-1][1] < FLOOR_BYTES:
+                    outcome.stopped_by = "free memory"
+                    return
+            container = Container.run(
+                f"tonnage-density-{os.getpid()}-{number}", spec, [tree], root=root, **streams
+            )
+            os.close(container.pidfd)  # a descriptor each would be more than a process may have
+            outcome.count += 1
+        outcome.memory.append((count, available_bytes()))
+
+
+def remove_all(root: Path) -> None:
+    """Kill every one first, so that they end while others are removed."""
+    containers = list(all_below(str(root)))
+    for container in containers:
+        container.kill()
+    for container in containers:
+        container.delete(force=True)
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+def verdict(*, met: bool) -> str:
+    return "met" if met else "MISSED"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--count", type=int, default=10_000)
+    options = parser.parse_args()
+    if why := too_many(options.count):
+        print(why, file=sys.stderr)
+        return 2
+    outcome = measure(options.count)
+    each = outcome.mib_each
+    starts = outcome.count / outcome.start_seconds
+    deletes = outcome.count / outcome.delete_seconds
+    assert each.centre is not None
+    met = (
+        starts >= WANTED_STARTS_PER_SECOND,
+        each.centre <= WANTED_MIB_EACH,
+        outcome.list_seconds < WANTED_LIST_SECONDS and outcome.listed == outcome.count,
+        deletes >= WANTED_DELETES_PER_SECOND,
+    )
+    stopped = f", stopped by {outcome.stopped_by}" if outcome.stopped_by else ""
+    print(f"containers          {outcome.count} of {options.count}{stopped}")
+    print(f"starts              {starts:.0f} a second  ({verdict(met=met[0])})")
+    print(f"memory              {each.centre:.3f} MiB each  ({verdict(met=met[1])})")
+    print(
+        f"list                {outcome.list_seconds:.2f} s, {outcome.listed} running"
+        f"  ({verdict(met=met[2])})"
+    )
+    print(f"killed and removed  {deletes:.0f} a second  ({verdict(met=met[3])})")
+    return 0 if all(met) and outcome.count == options.count else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
