@@ -1,136 +1,253 @@
-"""One container's life: run, wait, kill, delete.
+"""One container's life: create, start, run, wait, kill, delete.
 
-`run` is one pass. What can be prepared is prepared before the clone; what the child must do itself
-is a list of calls (runtime.init); what was made is undone if any of it fails. No process of ours
-stays with a container: the payload's parent is whoever called `run`.
+What can be prepared is prepared by this process; what the child must do itself is a program of
+system calls (runtime.init). No process of ours stays with a container: the payload's parent is
+whoever called `run` or `create`.
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
-import re
-import select
-import shutil
-import signal
-import time
-from pathlib import Path
-from typing import TYPE_CHECKING, Self
 
-from runtime import cgroups, init, rootfs
+from runtime import cgroups, creation, hooks, rootfs
+from runtime.creation import Request
 from runtime.errors import ContainerError
-from runtime.init import Step
-from runtime.linux import capabilities, clone, process
-from runtime.validation import check
+from runtime.linux.process import SIGKILL, ended_within, kill, reap
+from runtime.state import State, StateDirectory, names, process_start
+from runtime.undo import Undo
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from os import PathLike
+    from typing import Self
 
-    from runtime.spec import Process, Spec
+    from runtime.spec import Resources, Spec
 
-DEFAULT_ROOT = Path("/run/tonnage")
-_IDENTIFIER = re.compile(r"[A-Za-z0-9_+.-]+")
-_CGROUP = "tonnage-{}"
+DEFAULT_ROOT = "/run/tonnage"
 _KILL_SECONDS = 10.0
+CREATING, CREATED, RUNNING, PAUSED, STOPPED = "creating", "created", "running", "paused", "stopped"
 
 
 class Container:
-    """A container that was started; a context manager that ends and removes it.
+    """A container; a context manager that ends and removes it.
 
-    `pid` is its first process on the host, `pidfd` a descriptor of it, `upper` the directory that
-    its writes go to, `cgroup` what limits it.
+    `pid` is its first process on the host, `pidfd` a descriptor of it, -1 once that is gone;
+    `cgroup` is what limits it.
     """
 
-    def __init__(
-        self, identifier: str, directory: Path, cgroup: cgroups.Cgroup, pid: int, pidfd: int
-    ) -> None:
-        self.identifier = identifier
-        self.cgroup = cgroup
-        self.pid = pid
+    def __init__(self, directory: StateDirectory, state: State, pidfd: int) -> None:
+        self.identifier = state.identifier
+        self.state = state
+        self.pid = state.pid
         self.pidfd = pidfd
-        self.upper = directory / "upper"
-        self._directory = directory
+        self.directory = directory
+        self.cgroup = cgroups.reopen(state.cgroup_paths)
         self._exit_code: int | None = None
+
+    @property
+    def upper(self) -> str:
+        """The directory that what it writes goes to, if it was made of layers."""
+        return self.directory.file("upper")
+
+    @classmethod
+    def create(cls, request: Request, root: str = DEFAULT_ROOT) -> Self:
+        """Make a container, which runs at once or waits for `start`.
+
+        `root` holds a directory for each container. Raises ContainerError, and then nothing is
+        left.
+        """
+        directory = StateDirectory(root, request.identifier)
+        with Undo() as undo:
+            directory.make()
+            undo(directory.remove)
+            made = creation.create(request, directory)
+        container = cls(directory, made.state, made.pidfd)
+        if not request.waits:
+            container.run_poststart_hooks(request.spec)
+        return container
 
     @classmethod
     def run(
         cls,
         identifier: str,
         spec: Spec,
-        layers: Sequence[Path],
+        layers: Sequence[str | PathLike[str]],
         *,
-        stdin: int | None = None,
-        stdout: int | None = None,
-        stderr: int | None = None,
-        root: Path = DEFAULT_ROOT,
+        stdin: int = 0,
+        stdout: int = 1,
+        stderr: int = 2,
+        root: str | PathLike[str] = DEFAULT_ROOT,
     ) -> Self:
-        """Start a container over read-only layers, topmost first.
+        """Run a program over read-only layers, topmost first, and a writable one of its own.
 
-        `stdin`, `stdout`, `stderr` are descriptors, by default this process's own. `root` holds a
-        directory for each container. Returns once the program was execed. Raises ContainerError,
-        and then nothing is left.
+        `stdin`, `stdout` and `stderr` are descriptors. Returns once the program was execed. Raises
+        ContainerError, and then nothing is left.
         """
-        if not _IDENTIFIER.fullmatch(identifier) or identifier in {".", ".."}:
-            raise ContainerError(
-                f"{identifier!r} is no container id: letters, digits and _ + . - are."
-            )
-        process = check(spec)
-        rootfs.check_layers(layers)
-        streams = (
-            0 if stdin is None else stdin,
-            1 if stdout is None else stdout,
-            2 if stderr is None else stderr,
+        paths = [os.fspath(layer) for layer in layers]
+        rootfs.check_layers(paths)
+        directory = StateDirectory(os.fspath(root), identifier)
+        upper, work, mounted = (directory.file(name) for name in ("upper", "work", "root"))
+        request = Request(
+            identifier=identifier,
+            spec=spec,
+            root=rootfs.Overlay(mounted, paths, upper, work),
+            bundle=directory.path,
+            streams=(stdin, stdout, stderr),
+            new_keyring=False,
         )
-        with contextlib.ExitStack() as undo:
-            directory = _make_directory(root, identifier, undo)
-            cgroup = cgroups.create("", identifier)
-            undo.callback(cgroup.remove)
-            with contextlib.closing(cgroup):
-                cgroup.limit(spec.linux.resources)
-                steps = list(
-                    _steps(spec, process, layers, directory, streams, cgroup.join_descriptors())
-                )
-                pid, pidfd = _start(spec, steps, cgroup.clone_descriptor(), undo)
-            (directory / "pid").write_text(f"{pid}\n")
-            undo.pop_all()
-        return cls(identifier, directory, cgroup, pid, pidfd)
+        with Undo() as undo:
+            directory.make()
+            undo(directory.remove)
+            for path in (upper, work, mounted):
+                os.mkdir(path, 0o755)
+            made = creation.create(request, directory)
+        container = cls(directory, made.state, made.pidfd)
+        container.run_poststart_hooks(spec)
+        return container
+
+    @classmethod
+    def load(cls, identifier: str, root: str = DEFAULT_ROOT) -> Self:
+        """The container that another process made. Raises ContainerError if there is none."""
+        directory = StateDirectory(root, identifier)
+        state = directory.load()
+        return cls(directory, state, _open_process(state))
+
+    @property
+    def status(self) -> str:
+        """Where it is in its life. (OCI runtime.md, "State")"""
+        if not self._is_alive():
+            return STOPPED
+        if self.directory.waits():
+            return CREATED
+        return PAUSED if self.cgroup.is_frozen() else RUNNING
+
+    def start(self) -> None:
+        """Run the program of a container that was created. Raises ContainerError."""
+        self._must_be("started", CREATED)
+        spec = self.directory.configuration()
+        kinds = [each.type for each in spec.linux.namespaces]
+        told = creation.document(self.state, CREATED)
+        try:
+            hooks.run_inside(spec.hooks.start_container, told, self.pid, kinds)
+            creation.open_gate(self.directory, self.state, self.pidfd, spec)
+        except ContainerError:
+            self.kill(SIGKILL)
+            raise
+        self.run_poststart_hooks(spec)
+
+    def run_poststart_hooks(self, spec: Spec) -> None:
+        """What is to be run once the program does; if it fails the container is stopped.
+
+        Raises ContainerError.
+        """
+        try:
+            hooks.run(spec.hooks.poststart, creation.document(self.state, RUNNING))
+        except ContainerError:
+            self.delete(force=True)
+            raise
 
     def wait(self, timeout_seconds: float | None = None) -> int:
         """Its exit code, 128 + n if signal n ended it; the same again once it is known.
 
-        Raises TimeoutError.
+        Only the process that made it can wait for it. Raises TimeoutError.
         """
         if self._exit_code is None:
-            if timeout_seconds is not None and not _ends_within(self.pidfd, timeout_seconds):
+            if timeout_seconds is not None and not ended_within(self.pidfd, timeout_seconds):
                 raise TimeoutError(f"{self.identifier} still runs after {timeout_seconds} s.")
-            self._exit_code = _reap(self.pid)
+            self._exit_code = reap(self.pid)
         return self._exit_code
 
-    def kill(self, signal_number: int = signal.SIGKILL) -> None:
+    def ended_with(self, code: int) -> None:
+        """It has been waited for elsewhere."""
+        self._exit_code = code
+
+    def close(self) -> None:
+        """Let go of its process; the container stays as it is."""
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
+            self.pidfd = -1
+
+    def kill(self, number: int = SIGKILL) -> None:
         """Send its first process a signal; nothing happens if that has ended."""
-        if self.pidfd < 0:
+        if self.pidfd >= 0:
+            kill(self.pidfd, number)
+
+    def kill_all(self, number: int = SIGKILL) -> None:
+        """Send every process of it a signal."""
+        if number == SIGKILL:
+            self.cgroup.kill()
             return
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self.pidfd, signal_number)
+        for pid in self.cgroup.processes():
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:
+                continue
+
+    def pause(self) -> None:
+        """Stop all its processes. Raises ContainerError."""
+        self._must_be("paused", RUNNING, CREATED)
+        self.cgroup.freeze()
+
+    def resume(self) -> None:
+        """Let them go on. Raises ContainerError."""
+        self._must_be("resumed", PAUSED)
+        self.cgroup.thaw()
+
+    def update(self, resources: Resources) -> None:
+        """Change its limits. Raises ContainerError, and then all is as it was."""
+        self._must_be("updated", RUNNING, CREATED, PAUSED)
+        self.cgroup.update(resources)
 
     def delete(self, *, force: bool = False) -> None:
-        """Remove its cgroup and its layer; with `force`, kill it first. Once is enough.
+        """Remove its cgroup and all that is kept of it; with `force`, kill it first.
 
-        Raises ContainerError if it runs.
+        Once is enough. Raises ContainerError if it runs.
         """
-        if self.pidfd < 0:
+        if not self.directory.exists():
             return
-        if force:
+        if self._is_alive():
+            if not (force or self.directory.waits()):
+                raise ContainerError(
+                    f"The container {self.identifier} is {self.status}: stop it first, or delete it"
+                    " with force."
+                )
+            self.cgroup.kill()
             self.kill()
-            self.wait(_KILL_SECONDS)
-        elif self._exit_code is None and not _ends_within(self.pidfd, 0):
-            raise ContainerError(f"{self.identifier} runs: stop it first, or delete it with force.")
-        self.wait()
+            ended_within(self.pidfd, _KILL_SECONDS)
+        self._reap()
         self.cgroup.remove()
-        shutil.rmtree(self._directory)
-        os.close(self.pidfd)
-        self.pidfd = -1  # the number may come to stand for another container's process
+        self._run_poststop_hooks()
+        self.close()  # the number may come to stand for another container's process
+
+    def _run_poststop_hooks(self) -> None:
+        """Remove what is kept of it, and then run them; that they fail changes nothing."""
+        try:
+            wanted = self.directory.configuration().hooks.poststop
+        except ContainerError:
+            wanted = ()
+        self.directory.remove()
+        for hook in wanted:
+            try:
+                hooks.run((hook,), creation.document(self.state, STOPPED))
+            except ContainerError as error:
+                os.write(2, f"{error}\n".encode())
+
+    def _reap(self) -> None:
+        if self._exit_code is None:
+            try:
+                self.wait()
+            except ChildProcessError:
+                self._exit_code = 0  # it is another's child
+
+    def _is_alive(self) -> bool:
+        return self.pidfd >= 0 and process_start(self.pid) == self.state.process_start
+
+    def _must_be(self, what: str, *wanted: str) -> None:
+        if (status := self.status) not in wanted:
+            raise ContainerError(
+                f"The container {self.identifier} is {status}: it can't be {what}."
+            )
 
     def __enter__(self) -> Self:
         return self
@@ -139,168 +256,56 @@ class Container:
         self.delete(force=True)
 
 
-def clean(root: Path) -> list[str]:
+def all_below(root: str = DEFAULT_ROOT) -> Iterator[Container]:
+    """The containers below a root, by name; one that goes meanwhile is left out."""
+    for name in names(root):
+        try:
+            container = Container.load(name, root)
+        except ContainerError:
+            continue
+        yield container
+
+
+def clean(root: str | PathLike[str]) -> list[str]:
     """Kill and remove every container below `root`; what was done, a line each.
 
     It is for what a killed process left: containers that another one still holds go as well.
     """
     done = []
-    for directory in sorted(root.iterdir()) if root.is_dir() else []:
-        left = [Path(path) for path in cgroups.leftovers(_CGROUP.format(directory.name))]
-        pids = {int(pid) for path in left for pid in (path / "cgroup.procs").read_text().split()}
-        for pid in pids:
-            with contextlib.suppress(ProcessLookupError):
-                pidfd = os.pidfd_open(pid)
-                with contextlib.closing(os.fdopen(pidfd, "rb", closefd=True)):
-                    signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-                    _ends_within(pidfd, _KILL_SECONDS)
-                    done.append(f"killed process {pid} of container {directory.name}")
-        for path in left:
-            _remove_cgroup(path)
-            done.append(f"removed cgroup {path}")
-        shutil.rmtree(directory, ignore_errors=True)
-        done.append(f"removed container {directory.name}")
+    for name in names(os.fspath(root)):
+        directory = StateDirectory(os.fspath(root), name)
+        try:
+            container = Container.load(name, os.fspath(root))
+        except ContainerError:  # it was killed before it had written down what it made
+            done += remove_half_made(directory)
+            continue
+        if container.status != STOPPED:
+            done.append(f"killed process {container.pid} of container {name}")
+        container.delete(force=True)
+        done.append(f"removed container {name}")
     return done
 
 
-def _make_directory(root: Path, identifier: str, undo: contextlib.ExitStack) -> Path:
-    directory = root / identifier
+def remove_half_made(directory: StateDirectory) -> list[str]:
+    """Remove what a process made that was killed before it wrote down what; a line for each."""
     try:
-        root.mkdir(mode=0o711, exist_ok=True)
-        directory.mkdir(mode=0o711)
-        undo.callback(shutil.rmtree, directory)
-        for name in ("upper", "work", "root"):
-            (directory / name).mkdir()
-    except FileExistsError as error:
-        raise ContainerError(f"There is a container {identifier} already.") from error
-    except OSError as error:
-        raise ContainerError(f"Can't make {directory}: {error.strerror}.") from error
-    return directory
+        location = directory.configuration().linux.cgroups_path
+    except ContainerError:
+        location = ""
+    cgroup = cgroups.at(location, directory.identifier)
+    cgroup.kill()
+    cgroup.remove()
+    directory.remove()
+    return [f"removed container {directory.identifier}, which was half made"]
 
 
-def _start(
-    spec: Spec, steps: list[Step], cgroup_fd: int | None, undo: contextlib.ExitStack
-) -> tuple[int, int]:
-    """Clone, and wait until the child has execed: its pid and pidfd. Raises ContainerError."""
-    flags = sum(
-        clone.FLAGS[namespace.type]
-        for namespace in spec.linux.namespaces
-        if namespace.type != "cgroup"  # unshared once the child is in its cgroup
-    )
-    report, child_end = _pipe_above_streams()
-    with contextlib.ExitStack() as ends:
-        ends.callback(os.close, report)
-        try:
-            pid, pidfd = clone.clone(flags, cgroup_fd)
-        except OSError as error:
-            os.close(child_end)
-            raise ContainerError(f"Can't make the namespaces: {error.strerror}.") from error
-        if pid == 0:
-            init.become(steps, child_end)
-        os.close(child_end)
-        undo.callback(os.close, pidfd)
-        undo.callback(_kill_and_reap, pid, pidfd)
-        failed = init.failure(report, steps)
-    if failed:
-        what, code = failed
-        raise ContainerError(f"Can't {what}: {os.strerror(code)}.")
-    return pid, pidfd
-
-
-def _steps(
-    spec: Spec,
-    wanted: Process,
-    layers: Sequence[Path],
-    directory: Path,
-    streams: tuple[int, int, int],
-    join_descriptors: list[int],
-) -> Iterator[Step]:
-    """Everything the child does, in its order."""
-    types = {namespace.type for namespace in spec.linux.namespaces}
-    for descriptor in join_descriptors:
-        yield Step("join the cgroup", os.write, (descriptor, b"0"))
-    if "cgroup" in types:
-        yield Step("make the cgroup namespace", clone.unshare, (clone.NEWCGROUP,))
-    yield from rootfs.steps(spec, layers, directory)
-    if "uts" in types and spec.hostname:
-        yield Step("set the host name", process.set_hostname, (spec.hostname.encode(),))
-    if "network" in types:
-        yield Step("bring the loopback interface up", process.bring_loopback_up)
-    yield Step("place stdin, stdout and stderr", process.place, (streams,))
-    yield Step("close what is inherited", process.close_on_exec_from, (3,))
-    yield from _identity(wanted)
-    yield Step(f"enter {wanted.cwd}", os.chdir, (wanted.cwd,))
-    # The interpreter ignores these; a program expects them as they come.
-    for ignored in (signal.SIGPIPE, signal.SIGXFSZ):
-        yield Step("reset signals", signal.signal, (ignored, signal.SIG_DFL))
-    environment = dict(word.partition("=")[::2] for word in wanted.env)
-    yield Step(f"run {wanted.args[0]}", os.execvpe, (
-        wanted.args[0], wanted.args, environment,
-    ))  # fmt: skip
-
-
-def _identity(process: Process) -> Iterator[Step]:
-    """User and privileges, of which none may be needed by what comes after."""
-    user, wanted = process.user, process.capabilities
-    last = capabilities.last_known()
-    if wanted:
-        bounding = capabilities.mask(wanted.bounding)
-        yield Step("bound the capabilities", capabilities.set_bounding, (bounding, last))
-        yield Step("keep the capabilities", capabilities.keep_across_setuid)
-    yield Step("set the groups", os.setgroups, (user.additional_gids,))
-    yield Step("set the group", os.setresgid, (user.gid, user.gid, user.gid))
-    yield Step("set the user", os.setresuid, (user.uid, user.uid, user.uid))
-    yield Step("set the umask", os.umask, (0o022 if user.umask is None else user.umask,))
-    if wanted:
-        sets = capabilities.ThreadSets(
-            capabilities.mask(wanted.effective),
-            capabilities.mask(wanted.permitted),
-            capabilities.mask(wanted.inheritable),
-        )
-        yield Step("set the capabilities", sets)
-        ambient = capabilities.mask(wanted.ambient)
-        yield Step("set the ambient capabilities", capabilities.set_ambient, (ambient, last))
-    if process.no_new_privileges:
-        yield Step("forbid new privileges", capabilities.forbid_new_privileges)
-
-
-def _pipe_above_streams() -> tuple[int, int]:
-    """A pipe none of whose ends is 0, 1 or 2, where the container's streams will be put."""
-    low = os.pipe2(os.O_CLOEXEC)
-    reading, writing = (fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 3) for end in low)
-    for end in low:
-        os.close(end)
-    return reading, writing
-
-
-def _ends_within(pidfd: int, seconds: float) -> bool:
-    poll = select.poll()
-    poll.register(pidfd, select.POLLIN)
-    return bool(poll.poll(seconds * 1000))
-
-
-def _kill_and_reap(pid: int, pidfd: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-    _reap(pid)
-
-
-def _reap(pid: int) -> int:
-    _, status = os.waitpid(pid, 0)
-    code = os.waitstatus_to_exitcode(status)
-    return code if code >= 0 else 128 - code
-
-
-def _remove_cgroup(path: Path) -> None:
-    deadline = time.monotonic() + _KILL_SECONDS
-    while True:
-        try:
-            path.rmdir()
-        except FileNotFoundError:
-            return
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.005)
-        else:
-            return
+def _open_process(state: State) -> int:
+    """A pidfd of the first process; -1 if it has ended."""
+    try:
+        pidfd = os.pidfd_open(state.pid)
+    except ProcessLookupError:
+        return -1
+    if process_start(state.pid) == state.process_start:
+        return pidfd
+    os.close(pidfd)
+    return -1

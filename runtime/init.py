@@ -1,50 +1,272 @@
-"""What happens between clone and exec; nothing else runs there.
+"""What happens between clone and exec, in its order; nothing else runs there.
 
-The parent prepares every call, with its arguments encoded, before it clones. The child makes the
-calls in their order, and execs. The first that fails goes back as its place in the list and its
-errno; a pipe that is closed by exec says that all went well.
+The parent writes it down as a program of system calls, and the child carries that out. Where they
+must meet (ids are to be mapped, hooks to be run) the child says so by a byte, and waits for one.
 """
 
 from __future__ import annotations
 
 import os
-import struct
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
 
+from runtime import console, namespaces, process, rootfs
+from runtime.devices import Devices, with_defaults
+from runtime.document import Struct
+from runtime.linux import syscalls
+from runtime.linux.program import Block, Program
+from runtime.meeting import hand_over, meet, tell, wait
+from runtime.mounts import Mounts, inside
+
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Iterable
 
-_REPORT = struct.Struct("ii")
+    from runtime.linux.program import Result
+    from runtime.namespaces import Namespaces
+    from runtime.rootfs import Bundle, Overlay
+    from runtime.seccomp import Filter
+    from runtime.spec import Linux, Process, Spec
 
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One call for the child to make; `what` completes the sentence "can't …"."""
-
-    what: str
-    call: Callable[..., object]
-    arguments: tuple[Any, ...] = ()
-
-
-def become(steps: Sequence[Step], report_fd: int) -> NoReturn:
-    """Make the calls, the last of which execs; report the first that fails, and exit."""
-    place = 0
-    code = 0
-    try:
-        for place, step in enumerate(steps):  # noqa: B007 - read where a call fails
-            step.call(*step.arguments)
-    except OSError as error:
-        code = error.errno or 0
-    finally:
-        os.write(report_fd, _REPORT.pack(place, code))
-        os._exit(127)
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _SIGKILL = 1, 4, 9
+_AF_INET, _SOCK_DGRAM_CLOEXEC = 2, 0o2000002
+_SIOCSIFFLAGS, _IFF_UP = 0x8914, 1
+_IFREQ_BYTES, _IFNAME_BYTES = 40, 16
+_LAST_DESCRIPTOR = 0xFFFFFFFF
 
 
-def failure(report_fd: int, steps: Sequence[Step]) -> tuple[str, int] | None:
-    """What failed in the child and its errno; None once it has execed. Blocks until either."""
-    report = os.read(report_fd, _REPORT.size)
-    if not report:
-        return None
-    place, code = _REPORT.unpack(report)
-    return steps[place].what, code
+class Gate(Struct):
+    """A container that is created waits here until it is started.
+
+    Descriptors of two FIFOs: a byte from `start` lets it go on, and `report` takes, from then on,
+    what fails.
+    """
+
+    start: int
+    report: int
+
+
+class Plan(Struct):
+    """All that a container's first process is made from."""
+
+    spec: Spec
+    wanted: Process
+    root: Bundle | Overlay
+    bundle: str
+    namespaces: Namespaces
+    able: int  # the capabilities that can be had, as bits
+    streams: tuple[int, ...]
+    report: int  # where the child tells, and from where it hears
+    answer: int
+    cgroup_files: tuple[int, ...] = ()
+    cgroup_paths: dict[str, str] = {}  # noqa: RUF012 - a struct is frozen
+    opened: dict[int, int] = {}  # noqa: RUF012 - mounts that the parent has opened, by their number
+    seccomp: Filter | None = None
+    console: int | None = None
+    gate: Gate | None = None
+    keyring: str = ""
+    kept_descriptors: int = 0
+    meets_for_hooks: bool = False
+    pivots: bool = True
+
+    def needed_to_the_end(self) -> list[int]:
+        """The descriptors that the child uses once it has left the host."""
+        gate = [self.gate.start, self.gate.report] if self.gate else []
+        return [self.report, self.answer, *gate, *(self.streams if self.console is None else ())]
+
+    def kept(self) -> list[int]:
+        """The descriptors that the child uses."""
+        found = [*self.streams, *self.cgroup_files, *self.opened.values()]
+        found += self.namespaces.by_child()
+        found += range(3, 3 + self.kept_descriptors)
+        found += [self.console] if self.console is not None else []
+        found += [self.gate.start, self.gate.report] if self.gate else []
+        return list(dict.fromkeys(found))
+
+
+def launch(plan: Plan) -> Program:
+    """What comes before the first exec, which would cost a process its capabilities.
+
+    A process in a user namespace has them all, until it execs without being anybody there.
+    """
+    program = Program()
+    program.call("die with the runtime", syscalls.PRCTL, _PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
+    plan.namespaces.launch(program)
+    if plan.namespaces.makes("user"):
+        meet(program, plan.report, plan.answer)
+    if plan.namespaces.owns("user"):
+        namespaces.become_root_of_user_namespace(
+            program, set_groups=namespaces.may_set_groups(plan.spec.linux)
+        )
+    return program
+
+
+def write(plan: Plan) -> Program:
+    """The program of a container's first process."""
+    program = Program()
+    program.call("hide from others", syscalls.PRCTL, _PR_SET_DUMPABLE, 0, 0, 0, 0)
+    program.call("lead a session", syscalls.SETSID)
+    plan.namespaces.enter(program)
+    _join_cgroup(program, plan)
+    if plan.namespaces.makes("time"):
+        namespaces.make_time_namespace(program, plan.spec.linux)
+    if plan.keyring:
+        process.join_new_keyring(program, plan.keyring)
+    process.limit(program, plan.wanted)
+    process.adjust_oom_score(program, plan.wanted)
+    _name(program, plan)
+    _set_sysctls(program, plan.spec.linux.sysctl)
+    process.label(program, plan.wanted)
+    if plan.namespaces.makes("network"):
+        _bring_loopback_up(program)
+    umask = _enter_root(program, plan)
+    _prepare(program, plan)
+    if plan.gate:
+        _wait(program, plan, plan.gate)
+    answer = plan.gate.start if plan.gate else plan.answer
+    become(
+        program, plan.wanted, plan.spec.linux, umask, plan.able, plan.seccomp, plan.report, answer
+    )
+    return program
+
+
+def _join_cgroup(program: Program, plan: Plan) -> None:
+    for descriptor in plan.cgroup_files:
+        program.call("join the cgroup", syscalls.WRITE, descriptor, b"0", 1)
+    if plan.namespaces.makes("cgroup"):
+        program.call("make the cgroup namespace", syscalls.UNSHARE, namespaces.FLAGS["cgroup"])
+
+
+def _name(program: Program, plan: Plan) -> None:
+    for what, number, name in (
+        ("hostname", syscalls.SETHOSTNAME, plan.spec.hostname.encode()),
+        ("domainname", syscalls.SETDOMAINNAME, plan.spec.domainname.encode()),
+    ):
+        if name:
+            program.call(f"set {what}", number, name, len(name))
+
+
+def _set_sysctls(program: Program, values: dict[str, str]) -> None:
+    """By the host's /proc, which nobody in the container can put another in place of."""
+    for key, value in values.items():
+        path = key if "/" in key else key.replace(".", "/")
+        process.write(program, f"set linux.sysctl {key}", f"/proc/sys/{path}", value)
+
+
+def _bring_loopback_up(program: Program) -> None:
+    """(netdevice(7))"""
+    what = "bring the loopback interface up"
+    control = program.call(what, syscalls.SOCKET, _AF_INET, _SOCK_DGRAM_CLOEXEC, 0)
+    request = b"lo".ljust(_IFNAME_BYTES, b"\0") + _IFF_UP.to_bytes(2, "little")
+    block = Block(request.ljust(_IFREQ_BYTES, b"\0"))
+    program.call(what, syscalls.IOCTL, control, _SIOCSIFFLAGS, block)
+
+
+def _enter_root(program: Program, plan: Plan) -> Result:
+    """From the host's root file system into the container's; the umask that was."""
+    linux = plan.spec.linux
+    bound = plan.namespaces.owns("user")
+    paths = None if plan.namespaces.owns("cgroup") else plan.cgroup_paths
+    mounting = Mounts(program, plan.spec.mounts, plan.bundle, paths)
+    devices = Devices(program, mounting, with_defaults(linux.devices), bound=bound)
+
+    rootfs.prepare(program, plan.root, linux.rootfs_propagation)
+    mounting.open_sources(plan.opened)
+    devices.open_sources()
+    nothing = rootfs.open_nothing(mounting, linux.masked_paths)
+    host = rootfs.enter(program, plan.root)
+    umask = program.call("set the umask", syscalls.UMASK, 0)
+    mounting.attach()
+    if not mounting.binds("/dev"):
+        devices.make()
+        devices.link(proc_is_mounted=mounting.mounts("/proc"))
+    if plan.console is not None:
+        user = plan.wanted.user.uid
+        console.open_terminal(program, plan.console, plan.wanted.console_size, user)
+        console.mount(program, mounting)
+    rootfs.hide(program, nothing, linux.masked_paths)
+    rootfs.protect(program, linux.readonly_paths)
+    mounting.finish()
+    if plan.meets_for_hooks:
+        meet(program, plan.report, plan.answer)
+    if plan.pivots:
+        rootfs.pivot(program, host)
+    else:
+        rootfs.move(program, host, plan.root)
+    leave_host(program, plan.needed_to_the_end(), plan.kept_descriptors)
+    mounting.directory(inside(plan.wanted.cwd))
+    rootfs.settle(program, linux.rootfs_propagation, read_only=_is_read_only(plan.spec))
+    return umask
+
+
+def _is_read_only(spec: Spec) -> bool:
+    return spec.root is not None and spec.root.readonly
+
+
+def leave_host(program: Program, needed: Iterable[int], kept_descriptors: int) -> None:
+    """Close all that was opened on the host but for what is needed: no path may lead there.
+
+    (CVE-2024-21626)
+    """
+    first = 3 + kept_descriptors
+    for each in sorted(set(needed)):
+        if each >= first:
+            if each > first:
+                program.call("leave the host", syscalls.CLOSE_RANGE, first, each - 1, 0)
+            first = each + 1
+    program.call("leave the host", syscalls.CLOSE_RANGE, first, _LAST_DESCRIPTOR, 0)
+
+
+def _prepare(program: Program, plan: Plan) -> None:
+    program.call(f"enter {plan.wanted.cwd}", syscalls.CHDIR, os.fsencode(plan.wanted.cwd))
+    if plan.console is None:
+        process.place_streams(program, plan.streams)
+    process.close_from(program, 3 + plan.kept_descriptors)
+
+
+def _wait(program: Program, plan: Plan, gate: Gate) -> None:
+    """Be created, and go on when started; what fails then is for whoever starts it."""
+    tell(program, plan.report)
+    what = "be left waiting"
+    program.call(what, syscalls.PRCTL, _PR_SET_PDEATHSIG, 0, 0, 0, 0)
+    program.call(what, syscalls.DUP3, gate.report, plan.report, os.O_CLOEXEC)
+    wait(program, gate.start)
+
+
+def become(
+    program: Program,
+    wanted: Process,
+    linux: Linux,
+    umask: Result,
+    able: int,
+    seccomp: Filter | None,
+    report: int,
+    answer: int,
+) -> None:
+    """Give up what the process is not to have, and exec."""
+    tell(program, report)
+    program.call("live without the runtime", syscalls.PRCTL, _PR_SET_PDEATHSIG, 0, 0, 0, 0)
+    if linux.memory_policy:
+        process.set_memory_policy(program, linux.memory_policy)
+    if linux.personality:
+        process.set_personality(program, linux.personality)
+    process.reset_signals(program)
+    # Without no_new_privs only a process that still has CAP_SYS_ADMIN may load a filter.
+    early = seccomp is not None and not wanted.no_new_privileges
+    if early:
+        _filter(program, seccomp, report, answer)
+    process.become_user(
+        program, wanted, umask, able, may_set_groups=namespaces.may_set_groups(linux)
+    )
+    if wanted.no_new_privileges:
+        process.forbid_new_privileges(program)
+    if not early:
+        _filter(program, seccomp, report, answer)
+    process.execute(program, wanted.args, wanted.env)
+
+
+def _filter(program: Program, seccomp: Filter | None, report: int, answer: int) -> None:
+    """Load the filter; its listener's descriptor is for the parent to fetch while this waits."""
+    if seccomp is None:
+        return
+    listener = process.filter_calls(program, seccomp)
+    if seccomp.listener:
+        hand_over(program, report, answer, listener)

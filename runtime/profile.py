@@ -50,10 +50,10 @@ def masked_paths() -> tuple[str, ...]:
     """The masked paths, this host's counters of each CPU's throttling among them."""
     throttled = (
         f"{_CPUS}/{name}/thermal_throttle"
-        for name in os.listdir(_CPUS)  # noqa: PTH208
+        for name in os.listdir(_CPUS)
         if name[:3] == "cpu" and name[3:].isdigit()
     )
-    return (*MASKED_PATHS, *(path for path in throttled if os.path.isdir(path)))  # noqa: PTH112
+    return (*MASKED_PATHS, *(path for path in throttled if os.path.isdir(path)))
 
 
 def seccomp(capabilities: Collection[str] = CAPABILITIES) -> dict[str, Any]:

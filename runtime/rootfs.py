@@ -1,188 +1,212 @@
-"""A container's root file system, as calls for the child to make in its new mount namespace.
+"""A container's root file system: the way from the host's root into its own, and what is hidden.
 
-Every path is relative to the new root, in which the child stands, until it is pivoted into.
+All as calls for the child: it makes the mount that becomes its root, stands in it by chroot(2)
+while the rest is mounted, and at last makes it the only root that there is, by pivot_root(2).
 """
 
 from __future__ import annotations
 
-import functools
+import errno
 import os
 import stat
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
 
-from runtime.cgroups import host
 from runtime.errors import ContainerError
-from runtime.init import Step
-from runtime.linux import mounts
+from runtime.linux import mounts, syscalls
+from runtime.linux.mounts import AT_FDCWD
+from runtime.linux.program import Label
+from runtime.mounts import inside
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from runtime.spec import Mount, Spec
+    from runtime.linux.program import Program, Result
+    from runtime.mounts import Mounts
 
-# OCI config-linux.md, "Default Devices": path, major, minor.
-_DEVICES = (
-    ("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9),
-    ("tty", 5, 0),
-)  # fmt: skip
-# OCI runtime-linux.md, "Dev symbolic links".
-_LINKS = (
-    ("/proc/self/fd", "fd"),
-    ("/proc/self/fd/0", "stdin"),
-    ("/proc/self/fd/1", "stdout"),
-    ("/proc/self/fd/2", "stderr"),
-    ("pts/ptmx", "ptmx"),
-)
+_O_PATH, _O_DIRECTORY, _O_CLOEXEC = 0o10000000, 0o200000, 0o2000000
 _READ_ONLY = mounts.RDONLY | mounts.NOSUID | mounts.NODEV | mounts.NOEXEC
 
 
-def steps(spec: Spec, layers: Sequence[Path], directory: Path) -> Iterator[Step]:
-    """The calls that lead from the host's root into the container's.
+class Bundle:
+    """A directory of the host, as OCI bundles have it; `trees` is where its files are read."""
 
-    `layers` are the read-only ones, topmost first; `directory` holds `upper`, `work` and `root`.
-    Raises ContainerError for a destination that an image has made a symbolic link.
-    """
-    root = os.fsencode(directory / "root")
-    yield Step("set mount propagation", mounts.mount, (
-        None, b"/", None, mounts.REC | mounts.SLAVE,
-    ))  # fmt: skip
-    yield Step("mount the overlay", mounts.mount, (
-        b"overlay", root, b"overlay", mounts.NODEV, _overlay(layers, directory),
-    ))  # fmt: skip
-    yield Step("enter the root file system", os.chdir, (root,))
-    yield Step("set the umask", os.umask, (0,))
-    for mount in spec.mounts:
-        yield from _mount(mount, layers)
-    for path in spec.linux.masked_paths:
-        yield from _mask(path)
-    for path in spec.linux.readonly_paths:
-        yield from _read_only(path)
-    yield Step("pivot into the root file system", mounts.pivot_root, (b".", b"."))
-    yield Step("leave the host's root file system", mounts.unmount, (b".", mounts.DETACH))
-    yield Step("stand in the new root", os.chdir, ("/",))
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.trees = [path]
+
+    def mount(self, program: Program) -> None:
+        """Bind it to itself: pivot_root(2) wants a mount."""
+        tree = program.call(
+            f"open the root file system {self.path}", syscalls.OPEN_TREE,
+            AT_FDCWD, os.fsencode(self.path),
+            mounts.OPEN_TREE_CLONE | mounts.OPEN_TREE_CLOEXEC | mounts.AT_RECURSIVE,
+        )  # fmt: skip
+        program.call(
+            "mount the root file system", syscalls.MOVE_MOUNT,
+            tree, b"", AT_FDCWD, os.fsencode(self.path), mounts.MOVE_FROM_EMPTY_PATH,
+        )  # fmt: skip
 
 
-def check_layers(layers: Sequence[Path]) -> None:
+class Overlay:
+    """Layers, topmost first, under a writable one; `path` is where they are mounted."""
+
+    def __init__(self, path: str, layers: Sequence[str], upper: str, work: str) -> None:
+        self.path = path
+        self.trees = [upper, *layers]
+        self._options = f"lowerdir={':'.join(layers)},upperdir={upper},workdir={work}"
+
+    def mount(self, program: Program) -> None:
+        """(Linux, Documentation/filesystems/overlayfs.rst)"""
+        program.call(
+            "mount the overlay", syscalls.MOUNT, b"overlay", os.fsencode(self.path), b"overlay",
+            mounts.NODEV, os.fsencode(self._options),
+        )  # fmt: skip
+
+
+def check_layers(layers: Sequence[str]) -> None:
     """Refuse layers that can't be mounted. Raises ContainerError."""
     if not layers:
         raise ContainerError("There is no layer: name at least one directory.")
     for layer in layers:
-        if not layer.is_dir():
+        if not os.path.isdir(layer):
             raise ContainerError(f"The layer {layer} is no directory.")
-        if any(sign in str(layer) for sign in ':,\\"'):
+        if any(sign in layer for sign in ':,\\"'):
             raise ContainerError(f"The layer {layer} has a sign in its name that overlayfs reads.")
 
 
-def _overlay(layers: Sequence[Path], directory: Path) -> bytes:
-    lower = b":".join(os.fsencode(layer) for layer in layers)
-    upper, work = os.fsencode(directory / "upper"), os.fsencode(directory / "work")
-    return b"lowerdir=%b,upperdir=%b,workdir=%b" % (lower, upper, work)
+def prepare(program: Program, root: Bundle | Overlay, propagation: str) -> None:
+    """Mount the root, unseen by the host."""
+    private = propagation in {"private", "rprivate"}
+    program.call(
+        "set mount propagation", syscalls.MOUNT,
+        None, b"/", None, mounts.REC | (mounts.PRIVATE if private else mounts.SLAVE), None,
+    )  # fmt: skip
+    root.mount(program)
 
 
-def _mount(mount: Mount, layers: Sequence[Path]) -> Iterator[Step]:
-    target = _relative(mount.destination)
-    if not _inside_a_mount(mount.destination):
-        _refuse_links(mount.destination, layers)
-    yield from _directory(mount.destination, layers)
-    flags, data = mounts.split_options(mount.options)
-    what = f"mount {mount.destination}"
-    if mount.type == "cgroup":
-        yield from _cgroups(target, what, flags)
-    else:
-        yield Step(what, mounts.mount, (
-            os.fsencode(mount.source) or None, target, os.fsencode(mount.type) or None, flags, data,
-        ))  # fmt: skip
-    if flags & mounts.BIND and flags & ~(mounts.BIND | mounts.REC):
-        # mount(2) takes no other flag with MS_BIND: they are set by a second call.
-        yield Step(what, mounts.mount, (
-            None, target, None, (flags & ~mounts.REC) | mounts.REMOUNT,
-        ))  # fmt: skip
-    if mount.destination == "/dev":
-        yield from _devices()
+def enter(program: Program, root: Bundle | Overlay) -> Result:
+    """Stand in the root. Returns a descriptor of the host's root, to come back to."""
+    host = program.call("remember the host's root", syscalls.OPENAT, *_directory(b"/"))
+    program.call("enter the root file system", syscalls.CHDIR, os.fsencode(root.path))
+    program.call("stand in the root file system", syscalls.CHROOT, b".")
+    return host
 
 
-def _cgroups(target: bytes, what: str, flags: int) -> Iterator[Step]:
-    """The container's own cgroups: one mount, or one a hierarchy below a tmpfs."""
-    if host.is_v2():
-        yield Step(what, mounts.mount, (b"cgroup", target, b"cgroup2", flags))
-        return
-    writable = flags & ~mounts.RDONLY
-    yield Step(what, mounts.mount, (b"tmpfs", target, b"tmpfs", writable, b"mode=755"))
-    for controllers, root in host.hierarchies().items():
-        below = target + b"/" + os.fsencode(os.path.basename(root))  # noqa: PTH119
-        words = "none,name=systemd" if controllers == "systemd" else controllers
-        yield Step(f"make {root} in cgroup", os.mkdir, (below, 0o755))
-        yield Step(what, mounts.mount, (b"cgroup", below, b"cgroup", flags, words.encode()))
-    if flags & mounts.RDONLY:
-        yield Step(what, mounts.mount, (
-            None, target, None, flags | mounts.REMOUNT, b"mode=755",
-        ))  # fmt: skip
+def pivot(program: Program, host: Result) -> None:
+    """Leave the host's root file system for good."""
+    own = program.call("remember the own root", syscalls.OPENAT, *_directory(b"/"))
+    program.call("go back to the host's root", syscalls.FCHDIR, host)
+    program.call("stand in the host's root", syscalls.CHROOT, b".")
+    program.call("enter the root file system", syscalls.FCHDIR, own)
+    program.call("pivot into the root file system", syscalls.PIVOT_ROOT, b".", b".")
+    program.call("leave the host's root", syscalls.UMOUNT2, b".", mounts.DETACH)
+    program.call("stand in the new root", syscalls.CHDIR, b"/")
 
 
-def _devices() -> Iterator[Step]:
-    for name, major, minor in _DEVICES:
-        yield Step(f"make /dev/{name}", os.mknod, (
-            b"dev/" + name.encode(), 0o666 | stat.S_IFCHR, os.makedev(major, minor),
-        ))  # fmt: skip
-    for target, name in _LINKS:
-        yield Step(f"link /dev/{name}", os.symlink, (target, f"dev/{name}"))
+def move(program: Program, host: Result, root: Bundle | Overlay) -> None:
+    """The same where pivot_root(2) can't be, the root being the kernel's first (initramfs)."""
+    program.call("go back to the host's root", syscalls.FCHDIR, host)
+    program.call("stand in the host's root", syscalls.CHROOT, b".")
+    program.call("enter the root file system", syscalls.CHDIR, os.fsencode(root.path))
+    program.call(
+        "move the root file system", syscalls.MOVE_MOUNT,
+        AT_FDCWD, b".", AT_FDCWD, b"/", 0,
+    )  # fmt: skip
+    program.call("stand in the root file system", syscalls.CHROOT, b".")
+    program.call("stand in the new root", syscalls.CHDIR, b"/")
 
 
-def _mask(path: str) -> Iterator[Step]:
-    # /proc and /sys are the kernel's: what a path is here, it is in there.
-    kind = _kind(path)
-    if kind == "directory":
-        yield Step(f"mask {path}", mounts.mount, (
-            b"tmpfs", _relative(path), b"tmpfs", _READ_ONLY, b"size=0k",
-        ))  # fmt: skip
-    elif kind == "file":
-        yield Step(f"mask {path}", mounts.mount, (
-            b"dev/null", _relative(path), None, mounts.BIND,
-        ))  # fmt: skip
+def settle(program: Program, propagation: str, *, read_only: bool) -> None:
+    """What is said of the root as a whole, once the child is in it."""
+    if read_only:
+        program.call(
+            "make the root read-only", syscalls.MOUNT_SETATTR,
+            AT_FDCWD, b"/", 0, mounts.attributes(mounts.ATTR_RDONLY, 0), 32,
+        )  # fmt: skip
+    if propagation:
+        program.call(
+            f"make the root {propagation}", syscalls.MOUNT,
+            None, b"/", None, mounts.PROPAGATIONS[propagation], None,
+        )  # fmt: skip
 
 
-def _read_only(path: str) -> Iterator[Step]:
-    if _kind(path):
-        target = _relative(path)
-        what = f"make {path} read-only"
-        yield Step(what, mounts.mount, (target, target, None, mounts.BIND | mounts.REC))
-        yield Step(what, mounts.mount, (
-            None, target, None, mounts.BIND | mounts.REMOUNT | _READ_ONLY,
-        ))  # fmt: skip
+def open_nothing(mounting: Mounts, paths: Iterable[str]) -> dict[str, Result]:
+    """The host's /dev/null for each path to be masked, while the host is still seen."""
+    kinds = {path: _kind(path) for path in map(inside, paths)}
+    return {
+        path: mounting.open("/dev/null")
+        for path, kind in kinds.items()
+        if kind in {"file", "unknown"}
+    }
 
 
-@functools.cache
-def _kind(path: str) -> Literal["directory", "file", ""]:
-    """What a path of the kernel's is on this host."""
-    if Path(path).is_dir():
-        return "directory"
-    return "file" if Path(path).exists() else ""
+def hide(program: Program, nothing: Mapping[str, Result], paths: Iterable[str]) -> None:
+    """Mask paths: files by the host's /dev/null, directories by an empty one.
+
+    The host's, since what the container has by that name may lead elsewhere. (CVE-2025-31133)
+    """
+    for path in dict.fromkeys(map(inside, paths)):
+        kind = _kind(path)
+        if not kind:
+            continue
+        hidden, is_directory = Label(), Label()
+        if path in nothing:
+            program.call(
+                f"mask {path}", syscalls.MOVE_MOUNT, nothing[path], b"",
+                AT_FDCWD, os.fsencode(path), mounts.MOVE_FROM_EMPTY_PATH, then=hidden,
+                foreseen=[(errno.ENOENT, hidden), (errno.EINVAL, is_directory)],
+            )  # fmt: skip
+            program.place(is_directory)
+        if kind != "file":
+            program.call(
+                f"mask {path}", syscalls.MOUNT, b"tmpfs", os.fsencode(path), b"tmpfs",
+                _READ_ONLY, b"size=0k,nr_inodes=1", foreseen=[(errno.ENOENT, hidden)],
+            )  # fmt: skip
+        program.place(hidden)
 
 
-def _directory(destination: str, layers: Sequence[Path]) -> Iterator[Step]:
-    """Make the mount point, unless a layer or the kernel has it."""
-    if _inside_a_mount(destination):
-        if destination.startswith("/dev/"):
-            yield Step(f"make {destination}", os.mkdir, (_relative(destination), 0o755))
-    elif not any((layer / destination.lstrip("/")).is_dir() for layer in layers):
-        yield Step(f"make {destination}", os.makedirs, (_relative(destination), 0o755, True))
+def protect(program: Program, paths: Iterable[str]) -> None:
+    """Make what is at paths, and below them, read-only."""
+    for path in dict.fromkeys(map(inside, paths)):
+        if not _kind(path):
+            continue
+        absent = Label()
+        tree = program.call(
+            f"make {path} read-only", syscalls.OPEN_TREE, AT_FDCWD, os.fsencode(path),
+            mounts.OPEN_TREE_CLONE | mounts.OPEN_TREE_CLOEXEC | mounts.AT_RECURSIVE
+            | mounts.AT_SYMLINK_NOFOLLOW, foreseen=[(errno.ENOENT, absent)],
+        )  # fmt: skip
+        program.call(
+            f"make {path} read-only", syscalls.MOUNT_SETATTR,
+            tree, b"", mounts.AT_EMPTY_PATH | mounts.AT_RECURSIVE,
+            mounts.attributes(mounts.ATTR_RDONLY, 0), 32,
+        )  # fmt: skip
+        program.call(
+            f"make {path} read-only", syscalls.MOVE_MOUNT,
+            tree, b"", AT_FDCWD, os.fsencode(path), mounts.MOVE_FROM_EMPTY_PATH,
+        )  # fmt: skip
+        program.place(absent)
 
 
-def _inside_a_mount(destination: str) -> bool:
-    return destination.startswith(("/dev/", "/proc/", "/sys/"))
+_kinds: dict[str, str] = {}
 
 
-def _refuse_links(destination: str, layers: Sequence[Path]) -> None:
-    """A link in an image could lead a mount out of the root. (CVE-2021-30465, CVE-2019-19921)"""
-    parts = Path(destination).parts[1:]
-    for layer in layers:
-        for count in range(1, len(parts) + 1):
-            if layer.joinpath(*parts[:count]).is_symlink():
-                raise ContainerError(
-                    f"mounts: {destination} is a symbolic link in {layer}; a mount could lead out."
-                )
+def _kind(path: str) -> str:
+    """What there is to hide: "directory", "file", "" for nothing, "unknown" for the image's own.
+
+    /proc and /sys are the kernel's: what a path is here, it is in there.
+    """
+    if not path.startswith(("/proc/", "/sys/")):
+        return "unknown"
+    if path not in _kinds:
+        try:
+            found = stat.S_ISDIR(os.stat(path).st_mode)
+            _kinds[path] = "directory" if found else "file"
+        except OSError:
+            _kinds[path] = ""
+    return _kinds[path]
 
 
-def _relative(path: str) -> bytes:
-    return os.fsencode(path.lstrip("/"))
+def _directory(path: bytes) -> tuple[int, bytes, int]:
+    """What openat(2) takes, to hold a directory and no more."""
+    return AT_FDCWD, path, _O_PATH | _O_DIRECTORY | _O_CLOEXEC

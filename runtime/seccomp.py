@@ -133,8 +133,8 @@ def _write(section: str, compiled: Filter, library: str) -> None:
     """Keep it; a place that can't be written to, or is not ours alone, is left as it is."""
     path = directory()
     try:
-        if path and not os.path.isdir(path):  # noqa: PTH112
-            os.mkdir(path, 0o700)  # noqa: PTH102
+        if path and not os.path.isdir(path):
+            os.mkdir(path, 0o700)
         content = marshal.dumps(
             (section, _identity(library), compiled.program, compiled.flags, compiled.listener)
         )
@@ -178,5 +178,5 @@ def _open_directory() -> int:
 
 def _identity(library: str) -> tuple[str, int, int, int]:
     """The file of a library; another version of it is another file."""
-    status = os.stat(library)  # noqa: PTH116
+    status = os.stat(library)
     return library, status.st_ino, status.st_size, status.st_mtime_ns

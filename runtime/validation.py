@@ -1,71 +1,243 @@
-"""Configurations that can't be started are refused here, before anything is changed."""
+"""Configurations that can't be started are refused here, before anything is changed.
+
+Every sentence names the field. (OCI runtime-spec 1.3, config.md and config-linux.md)
+"""
 
 from __future__ import annotations
 
+import os
+
+from runtime import process as attributes
+from runtime.devices import KINDS
 from runtime.errors import ContainerError
-from runtime.linux.clone import FLAGS
+from runtime.linux import mounts
+from runtime.linux.capabilities import NUMBERS
+from runtime.mounts import inside
+from runtime.namespaces import FLAGS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from runtime.spec import Process, Spec
+    from collections.abc import Callable, Container, Iterable
+
+    from runtime.spec import Linux, Mount, Process, Spec
+
+_CLOCKS = frozenset({"monotonic", "boottime"})
+_BY_IPC = ("kernel.msg", "kernel.sem", "kernel.shm", "fs.mqueue.")
+_LONGEST_NAME = 64  # gethostname(2), HOST_NAME_MAX
 
 
-def check(spec: Spec) -> Process:
+def check(spec: Spec, warn: Callable[[str], object]) -> Process:
     """The process to start, unless the configuration can't be.
 
-    Raises ContainerError that names the field.
+    `warn` is told what is left out. Raises ContainerError that names the field.
     """
-    process = spec.process
-    if process is None:
-        raise ContainerError("There is no process: name the program to run.")
+    if spec.process is None:
+        raise ContainerError("process is missing: it says what program to run.")
+    _check_version(spec.oci_version)
+    _check_process(spec.process, warn)
+    _check_namespaces(spec)
+    for mount in spec.mounts:
+        _check_mount(mount, spec.linux)
+    _check_linux(spec.linux)
+    _check_names(spec)
+    _check_sysctls(spec)
+    _check_hooks(spec)
+    return spec.process
+
+
+def check_process(process: Process, warn: Callable[[str], object]) -> None:
+    """Refuse a process that can't be started. Raises ContainerError that names the field."""
+    _check_process(process, warn)
+
+
+def _check_version(version: str) -> None:
+    if not version:
+        raise ContainerError("ociVersion is missing: it is the version of the runtime-spec.")
+    numbers = version.partition("-")[0].partition("+")[0].split(".")
+    if len(numbers) != 3 or not all(number.isdecimal() for number in numbers):
+        raise ContainerError(f"ociVersion is {version!r}, which is no version such as 1.2.1.")
+    if numbers[0] != "1":
+        raise ContainerError(f"ociVersion is {version}: this runtime knows versions 1 only.")
+
+
+def _check_process(process: Process, warn: Callable[[str], object]) -> None:
     if not process.args or not process.args[0]:
         raise ContainerError("process.args is empty: name the program to run.")
     if not process.cwd.startswith("/"):
         raise ContainerError(f"process.cwd is {process.cwd!r}: it must be an absolute path.")
-    for word in (*process.args, *process.env, process.cwd, spec.hostname):
+    for word in (*process.args, *process.env, process.cwd):
         if "\0" in word:
-            raise ContainerError(f"{word!r} holds a NUL, which no argument of a program can.")
-    for namespace in spec.linux.namespaces:
-        if namespace.type not in FLAGS:
-            raise ContainerError(f"linux.namespaces: there is no namespace {namespace.type!r}.")
-    types = [namespace.type for namespace in spec.linux.namespaces]
-    if len(types) != len(set(types)):
+            raise ContainerError(f"process: {word!r} holds a NUL, which no argument can.")
+    _known("process.rlimits", (each.type for each in process.rlimits), attributes.RLIMITS)
+    kinds = [each.type for each in process.rlimits]
+    if len(kinds) != len(set(kinds)):
+        raise ContainerError("process.rlimits sets a limit twice.")
+    for limit in process.rlimits:
+        if limit.soft > limit.hard:
+            raise ContainerError(f"process.rlimits: {limit.type} is softly above its hard limit.")
+    if process.oom_score_adj is not None and not -1000 <= process.oom_score_adj <= 1000:
+        raise ContainerError(f"process.oomScoreAdj is {process.oom_score_adj}: -1000 to 1000 are.")
+    if process.user.umask is not None and process.user.umask > 0o777:
+        raise ContainerError(f"process.user.umask is {process.user.umask:o}: it has three digits.")
+    if scheduler := process.scheduler:
+        _known("process.scheduler.policy", [scheduler.policy], attributes.POLICIES)
+        _known("process.scheduler.flags", scheduler.flags, attributes.SCHEDULER_FLAGS)
+    if process.io_priority:
+        _known("process.ioPriority.class", [process.io_priority.kind], attributes.IO_CLASSES)
+        if not 0 <= process.io_priority.priority <= 7:
+            raise ContainerError("process.ioPriority.priority must be 0 to 7.")
+    if affinity := process.exec_cpu_affinity:
+        attributes.numbers(affinity.initial)
+        attributes.numbers(affinity.final)
+    _check_capabilities(process, warn)
+    _check_labels(process)
+
+
+def _check_capabilities(process: Process, warn: Callable[[str], object]) -> None:
+    wanted = process.capabilities
+    if wanted is None:
+        return
+    every = {*wanted.bounding, *wanted.effective, *wanted.permitted, *wanted.inheritable,
+             *wanted.ambient}  # fmt: skip
+    for name in sorted(every - NUMBERS.keys()):
+        warn(f"process.capabilities: there is no {name} here; it is left out.")
+
+
+def _check_labels(process: Process) -> None:
+    if process.apparmor_profile not in {"", "unconfined"} and not has_apparmor():
+        raise ContainerError("process.apparmorProfile: this host has no AppArmor; leave it out.")
+    if process.selinux_label and not has_selinux():
+        raise ContainerError("process.selinuxLabel: this host has no SELinux; leave it out.")
+
+
+def has_apparmor() -> bool:
+    """Whether the kernel has AppArmor switched on."""
+    try:
+        with open("/sys/module/apparmor/parameters/enabled", "rb") as file:
+            return file.read(1) == b"Y"
+    except OSError:
+        return False
+
+
+def has_selinux() -> bool:
+    """Whether the kernel has SELinux, with a policy."""
+    return os.path.exists("/sys/fs/selinux/status")
+
+
+def _check_namespaces(spec: Spec) -> None:
+    linux = spec.linux
+    kinds = [namespace.type for namespace in linux.namespaces]
+    _known("linux.namespaces", kinds, FLAGS)
+    if len(kinds) != len(set(kinds)):
         raise ContainerError("linux.namespaces names a namespace twice.")
-    if "mount" not in types:
+    if "mount" not in kinds:
         raise ContainerError("linux.namespaces has no mount namespace: mounts would be the host's.")
-    for mount in spec.mounts:
-        if not mount.destination.startswith("/") or ".." in mount.destination.split("/"):
-            raise ContainerError(
-                f"mounts: the destination {mount.destination!r} must be absolute and without `..`."
-            )
-    _check_kernel_paths(spec)
-    resources = spec.linux.resources
-    for name, value in (
-        ("memory.limit", resources.memory.limit if resources.memory else None),
-        ("cpu.period", resources.cpu.period if resources.cpu else None),
-        ("pids.limit", resources.pids.limit if resources.pids else None),
-    ):
-        if value is not None and value <= 0 and value != -1:
-            raise ContainerError(f"linux.resources.{name} is {value}: it must be above 0, or -1.")
-    return process
+    for namespace in linux.namespaces:
+        if namespace.path and not namespace.path.startswith("/"):
+            raise ContainerError(f"linux.namespaces: {namespace.path!r} must be an absolute path.")
+    new = {namespace.type for namespace in linux.namespaces if not namespace.path}
+    if (linux.uid_mappings or linux.gid_mappings) and "user" not in kinds:
+        raise ContainerError("linux.uidMappings are for a user namespace, which is not asked for.")
+    if "user" in new and not (linux.uid_mappings and linux.gid_mappings):
+        raise ContainerError("linux.uidMappings and gidMappings are missing for a user namespace.")
+    if linux.time_offsets and "time" not in new:
+        raise ContainerError("linux.timeOffsets are for a time namespace, which is not asked for.")
+    _known("linux.timeOffsets", linux.time_offsets, _CLOCKS)
+    if linux.net_devices:
+        from runtime import netdevices
+
+        if "network" not in kinds:
+            raise ContainerError("linux.netDevices are for a network namespace: ask for one.")
+        netdevices.check(linux.net_devices)
 
 
-def _check_kernel_paths(spec: Spec) -> None:
-    """Refuse paths below /proc, /sys or /dev that would be the image's own, and may be its links.
+def _check_mount(mount: Mount, linux: Linux) -> None:
+    if not mount.destination:
+        raise ContainerError("mounts: a destination is empty.")
+    if inside(mount.destination) == "/":
+        raise ContainerError("mounts: / is the root file system, and can be no destination.")
+    options = mounts.Options(mount.options)
+    if options.is_bind and not mount.source:
+        raise ContainerError(f"mounts: {mount.destination} has no source to be bound.")
+    if not options.is_bind and not mount.type and not options.flags & mounts.REMOUNT:
+        raise ContainerError(f"mounts: {mount.destination} has no type.")
+    if len(options.data) > 4095:
+        raise ContainerError(f"mounts: {mount.destination} has more options than mount(2) takes.")
+    if bool(mount.uid_mappings) != bool(mount.gid_mappings):
+        raise ContainerError(f"mounts: {mount.destination} needs both uidMappings and gidMappings.")
+    if options.words & {"idmap", "ridmap"} or mount.uid_mappings:
+        if not options.is_bind:
+            raise ContainerError(f"mounts: {mount.destination}: only a bind mount is mapped.")
+        if not mount.uid_mappings and not linux.uid_mappings:
+            raise ContainerError(f"mounts: {mount.destination} has no ids to be mapped by.")
 
-    (CVE-2025-31133 and its like: what is masked, and by what, must be the kernel's.)
-    """
-    mounted = {mount.destination for mount in spec.mounts if mount.type != "bind"}
-    hidden = [*spec.linux.masked_paths, *spec.linux.readonly_paths]
-    for path in hidden:
-        if not path.startswith(("/proc/", "/sys/")) or ".." in path.split("/"):
-            raise ContainerError(
-                f"linux: only paths of /proc and /sys can be hidden, not {path!r}."
-            )
-    needed = [*(mount.destination for mount in spec.mounts), *hidden]
-    if spec.linux.masked_paths:
-        needed.append("/dev/null")
-    for path in needed:
-        top = "/" + path.split("/")[1]
-        if top in {"/proc", "/sys", "/dev"} and path != top and top not in mounted:
-            raise ContainerError(f"mounts: {path} needs a mount of {top}, which there is not.")
+
+def _check_linux(linux: Linux) -> None:
+    if linux.rootfs_propagation:
+        _known("linux.rootfsPropagation", [linux.rootfs_propagation], mounts.PROPAGATIONS)
+    _known("linux.devices", (device.type for device in linux.devices), KINDS)
+    for device in linux.devices:
+        if inside(device.path) == "/":
+            raise ContainerError(f"linux.devices: {device.path!r} is no path for a device.")
+        if device.major < 0 or device.minor < 0:
+            raise ContainerError(f"linux.devices: {device.path} has a number below 0.")
+    if linux.personality:
+        _known("linux.personality.domain", [linux.personality.domain], attributes.DOMAINS)
+        _known("linux.personality.flags", linux.personality.flags, attributes.PERSONALITY_FLAGS)
+    if linux.memory_policy:
+        _known("linux.memoryPolicy.mode", [linux.memory_policy.mode], attributes.MEMORY_MODES)
+        _known("linux.memoryPolicy.flags", linux.memory_policy.flags, attributes.MEMORY_FLAGS)
+        attributes.numbers(linux.memory_policy.nodes)
+    for path in (*linux.masked_paths, *linux.readonly_paths):
+        if not path.startswith("/"):
+            raise ContainerError(f"linux: {path!r}, to be hidden, must be an absolute path.")
+    if linux.intel_rdt and not os.path.exists("/sys/fs/resctrl/schemata"):
+        raise ContainerError("linux.intelRdt needs resctrl, which is not mounted: leave it out.")
+    if linux.mount_label and not has_selinux():
+        raise ContainerError("linux.mountLabel: this host has no SELinux; leave it out.")
+
+
+def _check_names(spec: Spec) -> None:
+    kinds = {namespace.type for namespace in spec.linux.namespaces}
+    for field, name in (("hostname", spec.hostname), ("domainname", spec.domainname)):
+        if name and "uts" not in kinds:
+            raise ContainerError(f"{field}: without a uts namespace it would be the host's.")
+        if len(os.fsencode(name)) > _LONGEST_NAME:
+            raise ContainerError(f"{field} has more than {_LONGEST_NAME} bytes.")
+
+
+def _check_sysctls(spec: Spec) -> None:
+    """Only what is a namespace's own: anything else would be the host's."""
+    own = {namespace.type for namespace in spec.linux.namespaces}
+    for key in spec.linux.sysctl:
+        name = key.replace("/", ".")
+        if ".." in key or not name:
+            raise ContainerError(f"linux.sysctl: {key!r} is no name of a setting.")
+        if name.startswith("net."):
+            needed = "network"
+        elif name.startswith(_BY_IPC):
+            needed = "ipc"
+        elif name in {"kernel.hostname", "kernel.domainname"}:
+            needed = "uts"
+        else:
+            raise ContainerError(f"linux.sysctl: {key} is the whole host's, not a container's.")
+        if needed not in own:
+            raise ContainerError(f"linux.sysctl: {key} needs a {needed} namespace.")
+
+
+def _check_hooks(spec: Spec) -> None:
+    wanted = spec.hooks
+    for hook in (
+        *wanted.prestart, *wanted.create_runtime, *wanted.create_container,
+        *wanted.start_container, *wanted.poststart, *wanted.poststop,
+    ):  # fmt: skip
+        if not hook.path.startswith("/"):
+            raise ContainerError(f"hooks: {hook.path!r} must be an absolute path.")
+        if hook.timeout is not None and hook.timeout <= 0:
+            raise ContainerError(f"hooks: the timeout of {hook.path} must be above 0.")
+
+
+def _known(field: str, words: Iterable[str], known: Container[str]) -> None:
+    for word in words:
+        if word not in known:
+            raise ContainerError(f"{field}: there is no {word!r}.")

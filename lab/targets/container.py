@@ -6,6 +6,7 @@ import itertools
 import os
 import signal
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import runtime
@@ -17,8 +18,6 @@ from lab.userland import PAYLOAD_IN_TREE, allocated_bytes
 from runtime.spec import Cpu, Memory, Pids, Resources
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from lab.targets.base import Settings
     from runtime.spec import Spec
 
@@ -105,7 +104,7 @@ class OurContainer(Target):
     def instance_disk_bytes(self, instance: Instance) -> int:
         """What its upper layer takes."""
         assert isinstance(instance, ContainerInstance)
-        return allocated_bytes(instance.container.upper)
+        return allocated_bytes(Path(instance.container.upper))
 
 
 def _spec(allotment: Allotment) -> Spec:

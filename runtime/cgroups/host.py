@@ -126,6 +126,13 @@ def reopen(paths: dict[str, str]) -> Cgroup:
     return CgroupV1(paths)
 
 
+def at(cgroups_path: str, identifier: str) -> Cgroup:
+    """The cgroup that `create` makes of these, as far as it is there."""
+    location = locate(cgroups_path, identifier)
+    paths = {words: f"{root}/{location}" for words, root in this_host().every_hierarchy().items()}
+    return reopen({words: path for words, path in paths.items() if os.path.isdir(path)})
+
+
 def of_process(pid: int, host: Host | None = None) -> Cgroup:
     """The cgroup that a process is in, for another one to be started beside it.
 

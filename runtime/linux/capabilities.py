@@ -1,14 +1,13 @@
-"""capset(2) and the bounding and ambient sets. (capabilities(7), prctl(2))"""
+"""Capabilities by name and as sets of bits. (capabilities(7), capget(2))"""
 
 from __future__ import annotations
 
 import ctypes
-import functools
-from pathlib import Path
-from typing import TYPE_CHECKING
+from _struct import Struct
 
 from runtime.linux.libc import LIBC, check
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -25,26 +24,21 @@ NAMES = (
 )  # fmt: skip
 NUMBERS = {name: number for number, name in enumerate(NAMES)}
 
+# prctl(2)
+SET_KEEPCAPS, BOUNDING_DROP, AMBIENT = 8, 24, 47
+AMBIENT_RAISE, AMBIENT_CLEAR_ALL = 2, 4
+
 _VERSION_3 = 0x20080522
-_SET_KEEPCAPS, _CAPBSET_DROP, _CAP_AMBIENT, _SET_NO_NEW_PRIVS = 8, 24, 47, 38
-_AMBIENT_CLEAR_ALL, _AMBIENT_RAISE = 4, 2
-
-_prctl = LIBC.prctl
-_prctl.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]
+_HEADER, _DATA = Struct("<Ii"), Struct("<6I")
+_found: list[int] = []
 
 
-class _Header(ctypes.Structure):
-    _fields_ = [("version", ctypes.c_uint32), ("pid", ctypes.c_int)]
-
-
-class _Data(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_uint32) for name in ("effective", "permitted", "inheritable")]
-
-
-@functools.cache
 def last_known() -> int:
     """The highest capability that this kernel knows. (/proc/sys/kernel/cap_last_cap)"""
-    return int(Path("/proc/sys/kernel/cap_last_cap").read_bytes())
+    if not _found:
+        with open("/proc/sys/kernel/cap_last_cap", "rb") as file:
+            _found.append(int(file.read()))
+    return _found[0]
 
 
 def mask(names: Iterable[str]) -> int:
@@ -52,42 +46,20 @@ def mask(names: Iterable[str]) -> int:
     return sum(1 << NUMBERS[name] for name in set(names) if name in NUMBERS)
 
 
-def set_bounding(kept: int, last: int) -> None:
-    """Drop everything else from the bounding set. Raises OSError."""
-    for number in range(last + 1):
-        if not kept >> number & 1:
-            check(_prctl(_CAPBSET_DROP, number, 0, 0, 0))
+def own_permitted() -> int:
+    """The capabilities that this process can have, as bits. Raises OSError."""
+    data = ctypes.create_string_buffer(_DATA.size)
+    check(LIBC.capget(header(), data))
+    _, low, _, _, high, _ = _DATA.unpack(data.raw)
+    return int(low) | int(high) << 32
 
 
-def keep_across_setuid() -> None:
-    """Keep the permitted set when the user changes to one that is not root. Raises OSError."""
-    check(_prctl(_SET_KEEPCAPS, 1, 0, 0, 0))
+def header() -> bytes:
+    """What capset(2) takes first: the version, and this thread."""
+    return _HEADER.pack(_VERSION_3, 0)
 
 
-class ThreadSets:
-    """A thread's three sets as capset(2) takes them; calling it sets them. Raises OSError."""
-
-    def __init__(self, effective: int, permitted: int, inheritable: int) -> None:
-        self._header = _Header(_VERSION_3, 0)
-        self._data = (_Data * 2)(
-        *(_Data(*(bits >> shift & 0xFFFFFFFF for bits in (effective, permitted, inheritable)))
-          for shift in (0, 32))
-    )  # fmt: skip
-        self._arguments = ctypes.byref(self._header), ctypes.byref(self._data)
-
-    def __call__(self) -> None:
-        """Set them for the calling thread."""
-        check(LIBC.capset(*self._arguments))
-
-
-def set_ambient(raised: int, last: int) -> None:
-    """Make the ambient set exactly this. Raises OSError."""
-    check(_prctl(_CAP_AMBIENT, _AMBIENT_CLEAR_ALL, 0, 0, 0))
-    for number in range(last + 1):
-        if raised >> number & 1:
-            check(_prctl(_CAP_AMBIENT, _AMBIENT_RAISE, number, 0, 0))
-
-
-def forbid_new_privileges() -> None:
-    """No exec from here on grants what this process has not. Raises OSError."""
-    check(_prctl(_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+def sets(effective: int, permitted: int, inheritable: int) -> bytes:
+    """What capset(2) takes second: the three sets, their low halves first."""
+    wanted = (effective, permitted, inheritable)
+    return _DATA.pack(*(bits >> shift & 0xFFFFFFFF for shift in (0, 32) for bits in wanted))

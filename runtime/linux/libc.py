@@ -7,6 +7,8 @@ import os
 
 # PyDLL keeps the GIL: a child between clone and exec has no other thread to give it to.
 LIBC = ctypes.PyDLL(None, use_errno=True)
+_syscall = LIBC.syscall
+_syscall.restype = ctypes.c_long
 
 
 def check(result: int, path: str | bytes | None = None) -> int:
@@ -18,5 +20,12 @@ def check(result: int, path: str | bytes | None = None) -> int:
 
 
 def syscall(number: int, *arguments: object) -> int:
-    """A system call by number, for those that the C library does not wrap. (syscall(2))"""
-    return check(LIBC.syscall(number, *arguments))
+    """A system call by number. Raises OSError. (syscall(2))
+
+    Numbers are passed as they are, bytes and ctypes' own values by their address.
+    """
+    return check(_syscall(number, *map(_argument, arguments)))
+
+
+def _argument(value: object) -> object:
+    return ctypes.c_long(value) if isinstance(value, int) else value

@@ -61,7 +61,7 @@ def version() -> str:
 
 def path() -> str:
     """The file that the library was loaded from."""
-    with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as maps:  # noqa: PTH123
+    with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as maps:
         return next(line[line.index("/") : -1] for line in maps if "/libseccomp.so" in line)
 
 
@@ -118,7 +118,7 @@ class Rules:
 
     def program(self) -> bytes:
         """An array of struct sock_filter."""
-        with open(os.memfd_create("seccomp"), "r+b", buffering=0) as file:  # noqa: PTH123
+        with open(os.memfd_create("seccomp"), "r+b", buffering=0) as file:
             _check(_LIBRARY.seccomp_export_bpf(self._context, file.fileno()))
             file.seek(0)
             return file.read()

@@ -1,78 +1,135 @@
-"""mount(2), umount2(2), pivot_root(2)."""
+"""What mount(2), open_tree(2), mount_setattr(2) take, and what options mean to them."""
 
 from __future__ import annotations
 
-import ctypes
-from typing import TYPE_CHECKING
+from _struct import Struct
 
-from runtime.linux.libc import LIBC, check
+from runtime.linux.program import Block
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-RDONLY = 1
-NOSUID = 2
-NODEV = 4
-NOEXEC = 8
-REMOUNT = 32
-NOATIME = 1024
-BIND = 4096
-REC = 16384
-PRIVATE = 1 << 18
-SLAVE = 1 << 19
-RELATIME = 1 << 21
-STRICTATIME = 1 << 24
-DETACH = 2
+AT_FDCWD = -100
+AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH, AT_RECURSIVE = 0x100, 0x1000, 0x8000
+OPEN_TREE_CLONE, OPEN_TREE_CLOEXEC = 1, 0o2000000
+MOVE_FROM_EMPTY_PATH, MOVE_TO_EMPTY_PATH = 0x4, 0x40
+FSMOUNT_CLOEXEC, FSOPEN_CLOEXEC, FSCONFIG_SET_STRING, FSCONFIG_CREATE = 1, 1, 1, 6
+DETACH = 2  # umount2(2), MNT_DETACH
 
-# The options of mount(8) that are flags of mount(2): (bit, whether the option sets it).
-OPTIONS = {
-    "ro": (RDONLY, True),
-    "rw": (RDONLY, False),
-    "nosuid": (NOSUID, True),
-    "suid": (NOSUID, False),
-    "nodev": (NODEV, True),
-    "dev": (NODEV, False),
-    "noexec": (NOEXEC, True),
-    "exec": (NOEXEC, False),
-    "noatime": (NOATIME, True),
-    "relatime": (RELATIME, True),
-    "strictatime": (STRICTATIME, True),
-    "bind": (BIND, True),
-    "rbind": (BIND | REC, True),
+# mount(2)
+RDONLY, NOSUID, NODEV, NOEXEC = 1, 2, 4, 8
+REMOUNT, BIND, REC, SILENT = 32, 4096, 16384, 32768
+UNBINDABLE, PRIVATE, SLAVE, SHARED = (1 << bit for bit in (17, 18, 19, 20))
+_SYNCHRONOUS, _MANDLOCK, _DIRSYNC, _NOSYMFOLLOW = 16, 64, 128, 256
+_NOATIME, _NODIRATIME, _RELATIME, _IVERSION = 1024, 2048, 1 << 21, 1 << 23
+_STRICTATIME, _LAZYTIME = 1 << 24, 1 << 25
+
+# mount_setattr(2); the kinds of atime are values of one field.
+ATTR_RDONLY, _ATTR_NOSUID, _ATTR_NODEV, _ATTR_NOEXEC = 1, 2, 4, 8
+_ATTR_ATIME, _ATTR_NOATIME, _ATTR_STRICTATIME = 0x70, 0x10, 0x20
+_ATTR_NODIRATIME, ATTR_IDMAP, _ATTR_NOSYMFOLLOW = 0x80, 0x100000, 0x200000
+_ATTR = Struct("<4Q")
+
+# Options of a mount: (flags of mount(2) to set and to clear, attributes to set and to clear).
+_MOUNT_OPTIONS = {
+    "ro": (RDONLY, 0, ATTR_RDONLY, 0),
+    "rw": (0, RDONLY, 0, ATTR_RDONLY),
+    "nosuid": (NOSUID, 0, _ATTR_NOSUID, 0),
+    "suid": (0, NOSUID, 0, _ATTR_NOSUID),
+    "nodev": (NODEV, 0, _ATTR_NODEV, 0),
+    "dev": (0, NODEV, 0, _ATTR_NODEV),
+    "noexec": (NOEXEC, 0, _ATTR_NOEXEC, 0),
+    "exec": (0, NOEXEC, 0, _ATTR_NOEXEC),
+    "nosymfollow": (_NOSYMFOLLOW, 0, _ATTR_NOSYMFOLLOW, 0),
+    "symfollow": (0, _NOSYMFOLLOW, 0, _ATTR_NOSYMFOLLOW),
+    "nodiratime": (_NODIRATIME, 0, _ATTR_NODIRATIME, 0),
+    "diratime": (0, _NODIRATIME, 0, _ATTR_NODIRATIME),
+    "noatime": (_NOATIME, 0, _ATTR_NOATIME, _ATTR_ATIME),
+    "atime": (0, _NOATIME, 0, _ATTR_ATIME),
+    "relatime": (_RELATIME, 0, 0, _ATTR_ATIME),
+    "norelatime": (0, _RELATIME, _ATTR_STRICTATIME, _ATTR_ATIME),
+    "strictatime": (_STRICTATIME, 0, _ATTR_STRICTATIME, _ATTR_ATIME),
+    "nostrictatime": (0, _STRICTATIME, 0, _ATTR_ATIME),
 }
+# Options of a file system, or of the call: flags of mount(2) to set and to clear.
+_FILE_SYSTEM_OPTIONS = {
+    "defaults": (0, 0),
+    "async": (0, _SYNCHRONOUS),
+    "sync": (_SYNCHRONOUS, 0),
+    "dirsync": (_DIRSYNC, 0),
+    "iversion": (_IVERSION, 0),
+    "noiversion": (0, _IVERSION),
+    "lazytime": (_LAZYTIME, 0),
+    "nolazytime": (0, _LAZYTIME),
+    "mand": (_MANDLOCK, 0),
+    "nomand": (0, _MANDLOCK),
+    "silent": (SILENT, 0),
+    "loud": (0, SILENT),
+    "remount": (REMOUNT, 0),
+    "bind": (BIND, 0),
+    "rbind": (BIND | REC, 0),
+}
+PROPAGATIONS = {
+    "private": PRIVATE,
+    "slave": SLAVE,
+    "shared": SHARED,
+    "unbindable": UNBINDABLE,
+    "rprivate": PRIVATE | REC,
+    "rslave": SLAVE | REC,
+    "rshared": SHARED | REC,
+    "runbindable": UNBINDABLE | REC,
+}
+_OURS = frozenset({"tmpcopyup", "idmap", "ridmap"})
 
-_mount = LIBC.mount
-_mount.argtypes = [
-    ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_char_p,
-]  # fmt: skip
-_pivot_root = LIBC.pivot_root
-_pivot_root.argtypes = [ctypes.c_char_p, ctypes.c_char_p]
+
+class Options:
+    """Options as mount(8) spells them, sorted by the call that takes them.
+
+    `flags` and `data` are mount(2)'s; `attributes` and `recursive` are pairs of what
+    mount_setattr(2) is to set and to clear, the latter below the mount as well. (OCI config.md,
+    "Linux mount options")
+    """
+
+    def __init__(self, words: Iterable[str]) -> None:
+        self.flags = 0
+        self.attributes = self.recursive = 0, 0
+        self.propagations: list[int] = []
+        self.words = frozenset(words)
+        data = []
+        for word in words:
+            if word in _MOUNT_OPTIONS:
+                sets, clears, *attributes = _MOUNT_OPTIONS[word]
+                self.flags = self.flags & ~clears | sets
+                self.attributes = _changed(self.attributes, *attributes)
+            elif word in _FILE_SYSTEM_OPTIONS:
+                sets, clears = _FILE_SYSTEM_OPTIONS[word]
+                self.flags = self.flags & ~clears | sets
+            elif word in PROPAGATIONS:
+                self.propagations.append(PROPAGATIONS[word])
+            elif word[:1] == "r" and word[1:] in _MOUNT_OPTIONS:
+                self.recursive = _changed(self.recursive, *_MOUNT_OPTIONS[word[1:]][2:])
+            elif word not in _OURS:
+                data.append(word)
+        self.data = ",".join(data).encode()
+
+    @property
+    def is_bind(self) -> bool:
+        """Whether what is mounted is a part of what is there."""
+        return bool(self.flags & BIND)
 
 
-def mount(
-    source: bytes | None, target: bytes, kind: bytes | None, flags: int, data: bytes | None = None
-) -> None:
-    """Mount. Raises OSError. (mount(2))"""
-    check(_mount(source, target, kind, flags, data), target)
+def known_options() -> set[str]:
+    """Every option that is not left to a file system."""
+    recursive = {f"r{word}" for word in _MOUNT_OPTIONS}
+    return {*_MOUNT_OPTIONS, *recursive, *_FILE_SYSTEM_OPTIONS, *PROPAGATIONS, *_OURS}
 
 
-def unmount(target: bytes, flags: int = 0) -> None:
-    """Unmount. Raises OSError. (umount2(2))"""
-    check(LIBC.umount2(target, flags), target)
+def attributes(sets: int, clears: int, propagation: int = 0, user_namespace: int = 0) -> Block:
+    """struct mount_attr. (mount_setattr(2))"""
+    return Block(_ATTR.pack(sets, clears, propagation, user_namespace))
 
 
-def pivot_root(new: bytes, old: bytes) -> None:
-    """Make `new` the root mount and put the old one at `old`. Raises OSError. (pivot_root(2))"""
-    check(_pivot_root(new, old), new)
-
-
-def split_options(options: Iterable[str]) -> tuple[int, bytes]:
-    """The flags and the data of mount(2) for options as mount(8) spells them."""
-    flags, data = 0, []
-    for option in options:
-        if option in OPTIONS:
-            bit, sets = OPTIONS[option]
-            flags = flags | bit if sets else flags & ~bit
-        else:
-            data.append(option)
-    return flags, ",".join(data).encode()
+def _changed(before: tuple[int, int], sets: int, clears: int) -> tuple[int, int]:
+    """What to set and to clear once this is as well; what is set in a field, clears it first."""
+    return before[0] & ~clears | sets, before[1] & ~(sets & ~_ATTR_ATIME) | clears

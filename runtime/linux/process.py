@@ -1,39 +1,52 @@
-"""What a process sets of itself before it execs."""
+"""Processes by their pidfds. (pidfd_open(2), waitid(2))"""
 
 from __future__ import annotations
 
-import fcntl
 import os
-import socket
-import struct
+import select
 
-from runtime.linux.libc import LIBC, check, syscall
+from runtime.linux.libc import LIBC, check
 
-_CLOSE_RANGE, _CLOEXEC = 436, 4
-_SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
-
-def close_on_exec_from(first: int) -> None:
-    """Close every descriptor from `first` on at exec. Raises OSError. (close_range(2))"""
-    syscall(_CLOSE_RANGE, first, 0xFFFFFFFF, _CLOEXEC)
+SIGKILL = 9
+_PIDFD_SEND_SIGNAL, _PIDFD_GETFD = 424, 438
 
 
-def set_hostname(name: bytes) -> None:
-    """Name the UTS namespace's host. Raises OSError. (sethostname(2))"""
-    check(LIBC.sethostname(name, len(name)))
+def kill(pidfd: int, number: int = SIGKILL) -> bool:
+    """Send a signal; whether the process was there to get it. Raises OSError."""
+    try:
+        check(LIBC.syscall(_PIDFD_SEND_SIGNAL, pidfd, number, None, 0))
+    except ProcessLookupError:
+        return False
+    return True
 
 
-def bring_loopback_up() -> None:
-    """Bring `lo` up in this network namespace. Raises OSError. (netdevice(7))"""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as control:
-        request = struct.pack("16sh14x", b"lo", 0)
-        (flags,) = struct.unpack_from("h", fcntl.ioctl(control, _SIOCGIFFLAGS, request), 16)
-        fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", flags | _IFF_UP))
+def get_descriptor(pidfd: int, number: int) -> int:
+    """A copy of a descriptor of another process. Raises OSError. (pidfd_getfd(2))"""
+    return check(LIBC.syscall(_PIDFD_GETFD, pidfd, number, 0))
 
 
-def place(descriptors: tuple[int, int, int]) -> None:
-    """Make these descriptors 0, 1 and 2. Raises OSError. (dup2(2))"""
-    # Lifted first, so that none is overwritten before it was placed.
-    lifted = [fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3) for descriptor in descriptors]
-    for number, descriptor in enumerate(lifted):
-        os.dup2(descriptor, number, inheritable=True)
+def ended_within(pidfd: int, seconds: float | None) -> bool:
+    """Whether the process ends in that time; None is for ever."""
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(None if seconds is None else seconds * 1000))
+
+
+def reap(pid: int) -> int:
+    """Wait for a child; its exit code, 128 + n if signal n ended it."""
+    _, status = os.waitpid(pid, 0)
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else 128 - code
+
+
+def children(pid: int) -> Iterator[int]:
+    """The pids of a process's children. (proc_tid_children(5))"""
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", "rb") as file:
+            yield from map(int, file.read().split())
+    except (FileNotFoundError, ProcessLookupError):
+        return

@@ -1,0 +1,279 @@
+"""From a configuration to a process that is set up: what the parent does for it.
+
+All that can be refused is refused before the clone; what was made is undone if any of it fails.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from runtime import cgroups, hooks, init, namespaces, rootfs, seccomp
+from runtime.devices import check_existing, with_defaults
+from runtime.document import Struct, encode
+from runtime.linux import capabilities
+from runtime.linux.process import get_descriptor
+from runtime.linux.spawn import explain
+from runtime.meeting import Meeting, Talk
+from runtime.mounts import inside
+from runtime.namespaces import Namespaces
+from runtime.spec import VERSION
+from runtime.state import CALLS, CONFIG, REPORT, START, State, StateDirectory, process_start
+from runtime.undo import Undo
+from runtime.users import home
+from runtime.validation import check
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Self
+
+    from runtime.cgroups import Cgroup
+    from runtime.linux.spawn import Child
+    from runtime.rootfs import Bundle, Overlay
+    from runtime.spec import Process, Spec
+
+
+def _silent(_: str) -> None:
+    """Tell nobody."""
+
+
+class Request(Struct):
+    """What is to be made of a configuration, and how."""
+
+    identifier: str
+    spec: Spec
+    root: Bundle | Overlay
+    bundle: str
+    streams: tuple[int, int, int] = (0, 1, 2)
+    console: int | None = None
+    waits: bool = False  # until it is started, as a container that is only created does
+    new_keyring: bool = True
+    kept_descriptors: int = 0
+    pivots: bool = True
+    cgroup_manager: str = "cgroupfs"
+    warn: Callable[[str], object] = staticmethod(_silent)
+
+
+class Made(Struct):
+    """A container's first process and its cgroup; `pidfd` is the caller's to close."""
+
+    state: State
+    pidfd: int
+    cgroup: Cgroup
+
+
+def create(request: Request, directory: StateDirectory) -> Made:
+    """Make a container, and run its program unless it is to wait.
+
+    `directory` is there, and is the caller's to remove if this fails. Raises ContainerError, and
+    then nothing else is left.
+    """
+    spec = request.spec
+    wanted = check(spec, request.warn)
+    if isinstance(request.root, rootfs.Bundle):
+        mounted = [inside(mount.destination) for mount in spec.mounts]
+        check_existing(request.root.path, with_defaults(spec.linux.devices), mounted)
+    with Undo() as undo, Namespaces(spec.linux.namespaces) as spaces:
+        directory.write(CONFIG, encode(spec))
+        compiled = seccomp.compile(spec.linux.seccomp, request.warn) if spec.linux.seccomp else None
+        cgroup = cgroups.create(
+            spec.linux.cgroups_path, request.identifier, manager=request.cgroup_manager
+        )
+        undo(cgroup.remove)
+        cgroup.limit(spec.linux.resources)
+        with Meeting() as meeting, Descriptors() as opened:
+            gate = _make_gate(directory, opened) if request.waits else None
+            plan = init.Plan(
+                spec=spec,
+                wanted=with_home(wanted, request.root.trees),
+                root=request.root,
+                bundle=request.bundle,
+                namespaces=spaces,
+                able=able_in(spaces),
+                streams=request.streams,
+                report=meeting.report,
+                answer=meeting.answer,
+                cgroup_files=tuple(cgroup.join_descriptors()),
+                cgroup_paths=cgroup.paths,
+                opened=_open_sources(spec, spaces, opened),
+                seccomp=compiled,
+                console=request.console,
+                gate=gate,
+                keyring=request.identifier if request.new_keyring else "",
+                kept_descriptors=request.kept_descriptors,
+                meets_for_hooks=_meets_for_hooks(spec),
+                pivots=request.pivots,
+            )
+            with spaces.entered():
+                child, talk = meeting.start(
+                    init.launch(plan), init.write(plan), kept=plan.kept(),
+                    flags=spaces.clone_flags(), cgroup=cgroup.clone_descriptor(),
+                )  # fmt: skip
+            cgroup.close()
+            state = _state(request, child.pid, cgroup)
+            _accompany(talk, request, directory, state, child, spaces)
+            meeting.release()
+    return Made(state=state, pidfd=child.pidfd, cgroup=cgroup)
+
+
+def document(state: State, status: str) -> hooks.Document:
+    """What hooks are told."""
+    return hooks.Document(
+        oci_version=VERSION,
+        identifier=state.identifier,
+        status=status,
+        pid=state.pid,
+        bundle=state.bundle,
+        annotations=state.annotations,
+    )
+
+
+def _accompany(
+    talk: Talk,
+    request: Request,
+    directory: StateDirectory,
+    state: State,
+    child: Child,
+    spaces: Namespaces,
+) -> None:
+    """Do the parent's part, until the child waits to be started or runs its program."""
+    spec = request.spec
+    if spaces.makes("user"):
+        talk.hear()
+        namespaces.map_ids(child.pid, spec.linux)
+        talk.answer()
+    directory.save(state)
+    if _meets_for_hooks(spec):
+        talk.hear()
+        if spec.linux.net_devices:
+            from runtime import netdevices
+
+            netdevices.move(spec.linux.net_devices, child.pid)
+        told = document(state, "creating")
+        hooks.run(spec.hooks.prestart, told)
+        hooks.run(spec.hooks.create_runtime, told)
+        kinds = [each.type for each in spec.linux.namespaces]
+        hooks.run_inside(spec.hooks.create_container, told, child.pid, kinds)
+        if not request.waits:
+            hooks.run_inside(spec.hooks.start_container, told, child.pid, kinds)
+        talk.answer()
+    talk.hear()
+    if request.waits:
+        directory.write(CALLS, encode(child.calls))
+    else:
+        hand_on_listener(talk, spec, state, child.pid, child.pidfd)
+        talk.finish()
+
+
+def hand_on_listener(talk: Talk, spec: Spec, state: State, pid: int, pidfd: int) -> None:
+    """Send the listener of the child's filter to whoever answers it, if it has one."""
+    if spec.linux.seccomp and spec.linux.seccomp.listener_path:
+        from runtime.notification import send
+
+        listener = get_descriptor(pidfd, talk.listener())
+        try:
+            send(listener, spec.linux.seccomp, state, pid)
+        finally:
+            os.close(listener)
+        talk.answer()
+
+
+def _state(request: Request, pid: int, cgroup: Cgroup) -> State:
+    return State(
+        identifier=request.identifier,
+        pid=pid,
+        bundle=request.bundle,
+        annotations=request.spec.annotations,
+        rootfs=request.root.path,
+        created=_now(),
+        owner=os.geteuid(),
+        process_start=process_start(pid),
+        cgroup_paths=cgroup.paths,
+    )
+
+
+def _now() -> str:
+    """RFC 3339, in UTC."""
+    now_ns = time.time_ns()
+    seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now_ns // 1_000_000_000))
+    return f"{seconds}.{now_ns % 1_000_000_000:09d}Z"
+
+
+def _meets_for_hooks(spec: Spec) -> bool:
+    wanted = spec.hooks
+    return bool(
+        wanted.prestart
+        or wanted.create_runtime
+        or wanted.create_container
+        or wanted.start_container
+        or spec.linux.net_devices
+    )
+
+
+def able_in(spaces: Namespaces) -> int:
+    """The capabilities that can be had: all in a user namespace, else what this process has."""
+    if spaces.owns("user"):
+        return (1 << capabilities.last_known() + 1) - 1
+    return capabilities.own_permitted()
+
+
+def with_home(wanted: Process, trees: list[str]) -> Process:
+    """The process, with the HOME of its user if none is set, as login(1) would have it."""
+    if any(word.startswith("HOME=") for word in wanted.env):
+        return wanted
+    return wanted.replace(env=(*wanted.env, f"HOME={home(trees, wanted.user.uid)}"))
+
+
+def open_gate(directory: StateDirectory, state: State, pidfd: int, spec: Spec) -> None:
+    """Let a container that waits go on; its program runs when this returns.
+
+    Raises ContainerError, and then the process has ended.
+    """
+    calls = directory.calls()
+    with Descriptors() as opened:
+        ends = (
+            opened.hold(os.open(directory.file(name), mode | os.O_NONBLOCK | os.O_CLOEXEC))
+            for name, mode in ((REPORT, os.O_RDONLY), (START, os.O_WRONLY))
+        )
+        reading, writing = ends
+        os.set_blocking(reading, True)
+        talk = Talk(reading, writing, lambda report: explain(report, calls))
+        talk.answer()
+        talk.hear()
+        hand_on_listener(talk, spec, state, state.pid, pidfd)
+        talk.finish()
+    directory.let_go()
+
+
+class Descriptors:
+    """Descriptors to close in the end; a context manager."""
+
+    def __init__(self) -> None:
+        self._held: list[int] = []
+
+    def hold(self, descriptor: int) -> int:
+        """Hold one more."""
+        self._held.append(descriptor)
+        return descriptor
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        while self._held:
+            os.close(self._held.pop())
+
+
+def _make_gate(directory: StateDirectory, opened: Descriptors) -> init.Gate:
+    """Two FIFOs, of which the child keeps both ends open."""
+    paths = directory.file(START), directory.file(REPORT)
+    for path in paths:
+        os.mkfifo(path, 0o600)
+    start, report = (opened.hold(os.open(path, os.O_RDWR | os.O_CLOEXEC)) for path in paths)
+    return init.Gate(start=start, report=report)
+
+
+def _open_sources(spec: Spec, spaces: Namespaces, opened: Descriptors) -> dict[int, int]:
+    """What only the parent can open: mounts to be made others' by a user namespace, and so on."""
+    return {}

@@ -1,0 +1,136 @@
+"""A container's devices: those that every container has, and those that it asks for."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from runtime.errors import ContainerError
+from runtime.linux import syscalls
+from runtime.linux.mounts import AT_FDCWD
+from runtime.linux.program import Label
+from runtime.mounts import inside
+from runtime.spec import Device
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from runtime.linux.program import Program
+    from runtime.mounts import Mounts, Source
+
+# OCI config-linux.md, "Default Devices".
+DEFAULT = tuple(
+    Device(path=f"/dev/{name}", type="c", major=major, minor=minor, file_mode=0o666, uid=0, gid=0)
+    for name, major, minor in (
+        ("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9),
+        ("tty", 5, 0),
+    )
+)  # fmt: skip
+# OCI runtime-linux.md, "Dev symbolic links".
+_LINKS = (
+    ("/proc/self/fd", "/dev/fd"),
+    ("/proc/self/fd/0", "/dev/stdin"),
+    ("/proc/self/fd/1", "/dev/stdout"),
+    ("/proc/self/fd/2", "/dev/stderr"),
+)
+KINDS = {"c": stat.S_IFCHR, "u": stat.S_IFCHR, "b": stat.S_IFBLK, "p": stat.S_IFIFO}
+
+
+def with_defaults(wanted: Iterable[Device]) -> list[Device]:
+    """What is asked for, and the default devices of which nothing is said."""
+    by_path = {device.path: device for device in DEFAULT}
+    by_path.update((inside(device.path), device) for device in wanted)
+    return list(by_path.values())
+
+
+class Devices:
+    """The device nodes of one container; where none may be made, the host's are bound instead.
+
+    A process in a user namespace may make none. (user_namespaces(7), mknod(2))
+    """
+
+    def __init__(
+        self, program: Program, mounting: Mounts, wanted: Iterable[Device], *, bound: bool
+    ) -> None:
+        self._program = program
+        self._mounting = mounting
+        self._wanted = [(inside(device.path), device) for device in wanted]
+        self._bound = bound
+        self._sources: dict[str, Source] = {}
+
+    def open_sources(self) -> None:
+        """Take the host's nodes, if these are to be bound. Raises ContainerError."""
+        if self._bound:
+            for path, device in self._wanted:
+                if device.type != "p":
+                    self._sources[path] = self._mounting.open(_of_host(device, path))
+
+    def make(self) -> None:
+        """The nodes, and the links that lead to them."""
+        for path, device in self._wanted:
+            if path in self._sources:
+                self._mounting.file(path)
+                self._mounting.attach_at(path, self._sources[path])
+            else:
+                self._make(path, device)
+
+    def link(self, *, proc_is_mounted: bool) -> None:
+        """The links of /dev."""
+        for target, path in _LINKS if proc_is_mounted else ():
+            self._mounting.link(target, path)
+        self._mounting.link("pts/ptmx", "/dev/ptmx")
+
+    def _make(self, path: str, device: Device) -> None:
+        self._mounting.directory(os.path.dirname(path))
+        there = Label()
+        mode = 0o666 if device.file_mode is None else device.file_mode & 0o7777
+        number = os.makedev(device.major, device.minor) if device.type != "p" else 0
+        self._program.call(
+            f"make the device {path}", syscalls.MKNODAT,
+            AT_FDCWD, os.fsencode(path), KINDS[device.type] | mode, number,
+            foreseen=[(errno.EEXIST, there)],
+        )  # fmt: skip
+        if device.uid or device.gid:
+            self._program.call(
+                f"give {path} to its owner", syscalls.FCHOWNAT,
+                AT_FDCWD, os.fsencode(path), device.uid or 0, device.gid or 0, 0,
+            )  # fmt: skip
+        self._program.place(there)
+
+
+def check_existing(root: str, wanted: Iterable[Device], mounted: Iterable[str]) -> None:
+    """Refuse devices in whose place the root file system has something else.
+
+    What is below a mount is made anew. Raises ContainerError. (OCI config-linux.md, "Devices")
+    """
+    for device in wanted:
+        path = inside(device.path)
+        if any(path.startswith(destination + "/") for destination in mounted):
+            continue
+        try:
+            found = os.lstat(root + path)
+        except OSError:
+            continue
+        same_kind = stat.S_IFMT(found.st_mode) == KINDS[device.type]
+        if not same_kind or found.st_rdev != os.makedev(device.major, device.minor):
+            raise ContainerError(f"linux.devices: {path} is there already and is something else.")
+
+
+def _of_host(device: Device, path: str) -> str:
+    """Where the host has the device. Raises ContainerError."""
+    kind = "block" if device.type == "b" else "char"
+    for candidate in (path, f"/dev/{kind}/{device.major}:{device.minor}"):
+        try:
+            found = os.stat(candidate)
+        except OSError:
+            continue
+        if stat.S_IFMT(found.st_mode) == KINDS[device.type] and found.st_rdev == os.makedev(
+            device.major, device.minor
+        ):
+            return candidate
+    raise ContainerError(
+        f"linux.devices: this host has no device {device.major}:{device.minor} at {path}, and in"
+        " a user namespace none can be made."
+    )

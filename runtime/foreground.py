@@ -1,0 +1,88 @@
+"""Being there while a process runs: signals are handed on to it, and its terminal is ours."""
+
+from __future__ import annotations
+
+import _signal
+import os
+import select
+
+from runtime.linux.process import kill, reap
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Self
+
+    from runtime.terminal import Terminal
+
+# Not for the process: what concerns our own children and terminal, and what can't be caught.
+_OWN = {
+    _signal.SIGCHLD, _signal.SIGKILL, _signal.SIGSTOP, _signal.SIGTTIN, _signal.SIGTTOU,
+    _signal.SIGPIPE, _signal.SIGURG, _signal.SIGWINCH,
+}  # fmt: skip
+_FIRST_OF_LIBC, _LAST_OF_LIBC = 32, 33
+
+
+class Foreground:
+    """A context manager in which signals wait to be handed on."""
+
+    def __init__(self, *, terminal: bool) -> None:
+        self._terminal: Terminal | None = None
+        if terminal:
+            from runtime.terminal import Terminal
+
+            self._terminal = Terminal()
+
+    def receiver(self) -> int | None:
+        """The descriptor that the process's terminal is to be sent to, if we show it."""
+        return self._terminal.receiver() if self._terminal else None
+
+    def accompany(self, pid: int, pidfd: int) -> int:
+        """Wait for a child of ours; its exit code, 128 + n if signal n ended it."""
+        if self._terminal:
+            self._terminal.show()
+        poll = select.poll()
+        poll.register(pidfd, select.POLLIN)
+        poll.register(self._wakes, select.POLLIN)
+        if self._terminal:
+            self._terminal.register(poll)
+        while True:
+            ready = {descriptor for descriptor, _ in poll.poll()}
+            if self._wakes in ready:
+                for number in os.read(self._wakes, 256):
+                    self._hand_on(number, pidfd)
+            if self._terminal:
+                self._terminal.copy(ready, poll)
+            if pidfd in ready:
+                break
+        if self._terminal:
+            self._terminal.drain()
+        return reap(pid)
+
+    def _hand_on(self, number: int, pidfd: int) -> None:
+        if number == _signal.SIGWINCH:
+            if self._terminal:
+                self._terminal.resize()
+        else:
+            kill(pidfd, number)
+
+    def __enter__(self) -> Self:
+        self._wakes, self._woken = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._before_fd = _signal.set_wakeup_fd(self._woken, warn_on_full_buffer=False)
+        handled = set(_signal.valid_signals()) - _OWN | {_signal.SIGWINCH}
+        handled -= {_FIRST_OF_LIBC, _LAST_OF_LIBC}
+        self._before = {number: _signal.signal(number, _heard) for number in handled}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            if handler is not None:
+                _signal.signal(number, handler)
+        _signal.set_wakeup_fd(self._before_fd)
+        for descriptor in (self._wakes, self._woken):
+            os.close(descriptor)
+        if self._terminal:
+            self._terminal.close()
+
+
+def _heard(*_: object) -> None:
+    """That it came is written to the wake-up descriptor."""

@@ -1,0 +1,133 @@
+"""One more process in a container that runs: into all that is the container's, and no more."""
+
+from __future__ import annotations
+
+import os
+
+from runtime import cgroups, console, init, namespaces, process, seccomp
+from runtime.creation import Descriptors, able_in, hand_on_listener, with_home
+from runtime.document import Struct
+from runtime.linux import syscalls
+from runtime.linux.program import Program
+from runtime.meeting import Meeting
+from runtime.namespaces import FILES, Namespaces
+from runtime.spec import Namespace
+from runtime.validation import check_process
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from runtime.spec import Process, Spec
+    from runtime.state import State
+
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _SIGKILL = 1, 4, 9
+
+
+class Joined(Struct):
+    """The process, a child of ours; `pidfd` is the caller's to close."""
+
+    pid: int
+    pidfd: int
+
+
+class Order(Struct):
+    """What is to be run in which container, and how."""
+
+    spec: Spec
+    state: State
+    wanted: Process
+    streams: tuple[int, int, int] = (0, 1, 2)
+    console: int | None = None
+    kept_descriptors: int = 0
+    warn: Callable[[str], object] = print
+
+
+def join(order: Order) -> Joined:
+    """Run a process in a container. Raises ContainerError, and then nothing is left of it."""
+    check_process(order.wanted, order.warn)
+    spec, pid = order.spec, order.state.pid
+    compiled = seccomp.compile(spec.linux.seccomp, order.warn) if spec.linux.seccomp else None
+    cgroup = cgroups.of_process(pid)
+    try:
+        with Namespaces(_of_process(spec, pid)) as spaces, Meeting() as meeting:
+            with Descriptors() as opened:
+                root = opened.hold(os.open(f"/proc/{pid}/root", os.O_PATH | os.O_CLOEXEC))
+                launch, program = Program(), Program()
+                _launch(launch, order, spaces)
+                _write(
+                    program, order, spaces, cgroup.join_descriptors(), root,
+                    meeting.report, meeting.answer,
+                )  # fmt: skip
+                wanted = with_home(order.wanted, [f"/proc/{pid}/root"])
+                umask = program.call("set the umask", syscalls.UMASK, 0)
+                init.become(
+                    program, wanted, spec.linux, umask, able_in(spaces), compiled,
+                    meeting.report, meeting.answer,
+                )  # fmt: skip
+                kept = [root, *order.streams, *cgroup.join_descriptors(), *spaces.by_child()]
+                kept += [order.console] if order.console is not None else []
+                kept += range(3, 3 + order.kept_descriptors)
+                with spaces.entered():
+                    child, talk = meeting.start(
+                        launch, program, kept=kept, cgroup=cgroup.clone_descriptor()
+                    )
+            talk.hear()
+            hand_on_listener(talk, spec, order.state, child.pid, child.pidfd)
+            talk.finish()
+            meeting.release()
+    finally:
+        cgroup.close()
+    return Joined(pid=child.pid, pidfd=child.pidfd)
+
+
+def _of_process(spec: Spec, pid: int) -> list[Namespace]:
+    """The namespaces that the container does not share with the runtime."""
+    return [
+        Namespace(type=each.type, path=f"/proc/{pid}/ns/{FILES[each.type]}")
+        for each in spec.linux.namespaces
+    ]
+
+
+def _launch(launch: Program, order: Order, spaces: Namespaces) -> None:
+    launch.call("die with the runtime", syscalls.PRCTL, _PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
+    affinity = order.wanted.exec_cpu_affinity
+    if affinity and affinity.initial:
+        process.run_on(launch, "process.execCPUAffinity.initial", affinity.initial)
+    spaces.launch(launch)
+    if spaces.owns("user"):
+        may = namespaces.may_set_groups(order.spec.linux)
+        namespaces.become_root_of_user_namespace(launch, set_groups=may)
+
+
+def _write(
+    program: Program,
+    order: Order,
+    spaces: Namespaces,
+    cgroup_files: list[int],
+    root: int,
+    report: int,
+    answer: int,
+) -> None:
+    wanted = order.wanted
+    program.call("hide from others", syscalls.PRCTL, _PR_SET_DUMPABLE, 0, 0, 0, 0)
+    program.call("lead a session", syscalls.SETSID)
+    for descriptor in cgroup_files:
+        program.call("join the cgroup", syscalls.WRITE, descriptor, b"0", 1)
+    if wanted.exec_cpu_affinity and wanted.exec_cpu_affinity.final:
+        process.run_on(program, "process.execCPUAffinity.final", wanted.exec_cpu_affinity.final)
+    process.join_new_keyring(program, order.state.identifier)
+    process.limit(program, wanted)
+    process.adjust_oom_score(program, wanted)
+    process.label(program, wanted)
+    spaces.enter(program)
+    program.call("enter the container's root", syscalls.FCHDIR, root)
+    program.call("stand in the container's root", syscalls.CHROOT, b".")
+    streams = order.streams if order.console is None else ()
+    if order.console is not None:
+        console.open_terminal(program, order.console, wanted.console_size, wanted.user.uid)
+    init.leave_host(program, {report, answer, *streams}, order.kept_descriptors)
+    program.call(f"enter {wanted.cwd}", syscalls.CHDIR, os.fsencode(wanted.cwd))
+    if order.console is None:
+        process.place_streams(program, streams)
+    process.close_from(program, 3 + order.kept_descriptors)

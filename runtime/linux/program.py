@@ -1,0 +1,207 @@
+"""A program for a child process to run between clone and exec: a table of system calls.
+
+The parent writes it down, every argument encoded; what carries it out is a loop of a few machine
+instructions (runtime.linux.spawn). So no Python runs in the child, which need not even have a copy
+of the parent's memory.
+
+A call may use what an earlier one returned, and may lead onwards past others, also where it fails
+with an errno that was foreseen. One that fails otherwise ends the child; the parent is told which.
+
+    program = Program()
+    tree = program.call("open /src", syscalls.OPEN_TREE, AT_FDCWD, b"/src", OPEN_TREE_CLONE)
+    program.call("mount /dst", syscalls.MOVE_MOUNT, tree, b"", AT_FDCWD, b"/dst", F_EMPTY_PATH)
+"""
+
+from __future__ import annotations
+
+from _struct import Struct
+
+from runtime.linux import syscalls
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import TypeAlias
+
+    Argument: TypeAlias = "int | bytes | Result | Block | None"
+
+# The number, six arguments, two places for the result, and how far it is to the next call; then
+# two errnos that were foreseen, each with how far it is to the next call. 8 bytes each.
+_CALL = Struct("<7Q2QqQqQq16x")
+CALL_BYTES = _CALL.size
+# The errno and the place of the call that failed; the places of the first call and of those to make
+# where one fails.
+_HEAD = Struct("<4Q")
+REPORT = Struct("<2Q")
+_POINTER = Struct("<Q")
+_ZEROES = (0,) * 6
+_MASK = (1 << 64) - 1
+_CHILD_FAILED = 127
+
+
+class Label:
+    """A place in a program that calls before it can lead to."""
+
+    __slots__ = ("index",)
+
+    def __init__(self) -> None:
+        self.index = -1
+
+
+class Result:
+    """What a call will return, for two later arguments at most."""
+
+    __slots__ = ("uses",)
+
+    def __init__(self) -> None:
+        self.uses: list[tuple[int | Block, int]] = []
+
+
+class Block:
+    """Memory that calls point to: bytes, with places for pointers and for results in them."""
+
+    __slots__ = ("content", "offset", "pointers")
+
+    def __init__(
+        self,
+        content: bytes,
+        pointers: Mapping[int, Block] | None = None,
+        results: Mapping[int, Result] | None = None,
+    ) -> None:
+        self.content = content
+        self.pointers = pointers or {}
+        self.offset = -1
+        for place, result in (results or {}).items():
+            result.uses.append((self, place))
+
+
+class Program:
+    """Calls in the order in which they are to be made."""
+
+    def __init__(self) -> None:
+        self._calls: list[tuple[str, int, tuple[Argument, ...], Result]] = []
+        self._leads: dict[int, tuple[Label | None, tuple[tuple[int, Label], ...]]] = {}
+        self._layout: tuple[dict[bytes, Block], list[Block], int] | None = None
+
+    def call(
+        self,
+        what: str,
+        number: int,
+        *arguments: Argument,
+        then: Label | None = None,
+        foreseen: Iterable[tuple[int, Label]] = (),
+    ) -> Result:
+        """Add a call; `what` completes the sentence "can't …".
+
+        `then` is where a success leads, `foreseen` up to two errnos and where these lead. Bytes
+        are passed by their address, with a NUL behind them.
+        """
+        result = Result()
+        for place, argument in enumerate(arguments):
+            if isinstance(argument, Result):
+                argument.uses.append((len(self._calls), place))
+        if then or foreseen:
+            self._leads[len(self._calls)] = then, tuple(foreseen)
+        self._calls.append((what, number, arguments, result))
+        return result
+
+    def place(self, label: Label) -> None:
+        """Put a label before the next call."""
+        label.index = len(self._calls)
+
+    def assemble(self, base: int, report: int) -> Table:
+        """The program as it is to lie in memory from `base` on.
+
+        A failure is written to the descriptor `report`.
+        """
+        calls = [*self._calls, *_on_failure(report)]
+        if not self._layout:
+            self._layout = self._lay_out(_HEAD.size + len(calls) * CALL_BYTES)
+        strings, blocks, end = self._layout
+        table = bytearray(end + _POINTER.size)
+        first = base + _HEAD.size
+        _HEAD.pack_into(table, 0, 0, 0, first, first + len(self._calls) * CALL_BYTES)
+        for block in blocks:
+            table[block.offset : block.offset + len(block.content)] = block.content
+            for place, target in block.pointers.items():
+                _POINTER.pack_into(table, block.offset + place, base + target.offset)
+
+        def value(argument: Argument) -> int:
+            if isinstance(argument, int):
+                return argument & _MASK
+            if isinstance(argument, bytes):
+                return base + strings[argument].offset
+            return base + argument.offset if isinstance(argument, Block) else 0
+
+        def address(use: tuple[int | Block, int]) -> int:
+            user, where = use
+            if isinstance(user, Block):
+                return base + user.offset + where
+            return first + user * CALL_BYTES + 8 + where * 8
+
+        nowhere = base + end
+        for index, (_, number, arguments, result) in enumerate(calls):
+            places = [*map(address, result.uses), nowhere, nowhere]
+            then, foreseen = self._leads.get(index, (None, ()))
+            leads = [
+                part
+                for errno, label in foreseen
+                for part in (errno, (label.index - index) * CALL_BYTES)
+            ]
+            _CALL.pack_into(
+                table, _HEAD.size + index * CALL_BYTES,
+                number, *map(value, arguments), *_ZEROES[len(arguments) :], *places[:2],
+                (then.index - index) * CALL_BYTES if then else CALL_BYTES,
+                *leads, *_ZEROES[len(leads) + 2 :],
+            )  # fmt: skip
+        return Table(bytes(table), base, [what for what, *_ in self._calls])
+
+    def _lay_out(self, size: int) -> tuple[dict[bytes, Block], list[Block], int]:
+        """Give what arguments point to its place, behind so many bytes; the bytes in all."""
+        strings: dict[bytes, Block] = {}
+        blocks: list[Block] = []
+        waiting = [argument for _, _, arguments, _ in self._calls for argument in arguments]
+        while waiting:
+            argument = waiting.pop()
+            if isinstance(argument, bytes) and argument not in strings:
+                argument = strings.setdefault(argument, Block(argument))
+            if isinstance(argument, Block) and argument.offset < 0:
+                blocks.append(argument)
+                argument.offset = size
+                size += len(argument.content) + 8 & ~7
+                waiting += argument.pointers.values()
+        return strings, blocks, size
+
+
+class Table:
+    """A program as bytes, for one place in memory; `names` are what its calls are to do."""
+
+    __slots__ = ("base", "content", "names")
+
+    def __init__(self, content: bytes, base: int, names: list[str]) -> None:
+        self.content = content
+        self.base = base
+        self.names = names
+
+
+def failure(report: bytes, names: Sequence[str], base: int) -> tuple[str, int] | None:
+    """What a child could not do, and the errno, if it was one of these calls at that place."""
+    code, place = REPORT.unpack(report)
+    index = (place - base - _HEAD.size) // CALL_BYTES
+    return (names[index], code) if 0 <= index < len(names) else None
+
+
+def _on_failure(report: int) -> list[tuple[str, int, tuple[Argument, ...], Result]]:
+    """Tell of the call that failed, as the loop has left it at the head of the program; exit."""
+    head = Block(b"")
+    head.offset = 0
+    return [
+        ("report", syscalls.WRITE, (report, head, REPORT.size), Result()),
+        ("exit", syscalls.EXIT_GROUP, (_CHILD_FAILED,), Result()),
+    ]
+
+
+def strings(words: Iterable[bytes]) -> Block:
+    """An array of pointers to strings, ended by a null pointer. (execve(2))"""
+    pointers = {place * 8: Block(word + b"\0") for place, word in enumerate(words)}
+    return Block(bytes(8 * (len(pointers) + 1)), pointers)

@@ -1,0 +1,284 @@
+"""A child process that carries out a program, by a loop of machine instructions.
+
+A fork of an interpreter copies its page tables, and then each page that either side touches: more
+than all the rest of a container's start costs. Here the child shares the parent's memory for some
+microseconds instead, in which it touches nothing but a short table of its own, and then executes a
+file of some kilobytes that was written for it into memory: the loop, and the table of all that it
+has to do. From then on it has nothing of the parent's but the descriptors that it was to keep.
+Its /proc/PID/exe is that file and not the interpreter of the host. (CVE-2019-5736)
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from _struct import Struct
+from fcntl import fcntl
+
+from runtime.errors import ContainerError
+from runtime.linux import memory, syscalls
+from runtime.linux.program import REPORT, Program, Table, failure, strings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+_INTO_CGROUP = 0x200000000
+_CLEAR_HANDLERS = 0x100000000
+_PIDFD, _SHARE_MEMORY = 0x1000, 0x100
+_SIGCHLD = 17
+_F_SETFD = 2
+_AT_EMPTY_PATH = 0x1000
+_MFD_CLOEXEC, _MFD_ALLOW_SEALING, _MFD_EXEC = 1, 2, 0x10
+_F_ADD_SEALS, _SEALS = 1033, 0xF  # seal, shrink, grow, write
+
+# loop(clone_args, size, table): clone3, whose result the parent returns. The child goes from call
+# to call of the table, as runtime.linux.program lays it out, and never returns.
+_CODE = {
+    "x86_64": """
+    4989d0            mov r8, rdx
+    b8b3010000        mov eax, 435
+    0f05              syscall
+    4885c0            test rax, rax
+    7401              jz 1f
+    c3                ret
+    4d89c7         1: mov r15, r8
+    498b5f10          mov rbx, [r15+16]
+    488b03         2: mov rax, [rbx]
+    488b7b08          mov rdi, [rbx+8]
+    488b7310          mov rsi, [rbx+16]
+    488b5318          mov rdx, [rbx+24]
+    4c8b5320          mov r10, [rbx+32]
+    4c8b4328          mov r8, [rbx+40]
+    4c8b4b30          mov r9, [rbx+48]
+    0f05              syscall
+    483d01f0ffff      cmp rax, -4095
+    7314              jae 3f
+    488b4b38          mov rcx, [rbx+56]
+    488901            mov [rcx], rax
+    488b4b40          mov rcx, [rbx+64]
+    488901            mov [rcx], rax
+    488b4b48          mov rcx, [rbx+72]
+    eb24              jmp 4f
+    48f7d8         3: neg rax
+    488b4b58          mov rcx, [rbx+88]
+    483b4350          cmp rax, [rbx+80]
+    7417              je 4f
+    488b4b68          mov rcx, [rbx+104]
+    483b4360          cmp rax, [rbx+96]
+    740d              je 4f
+    498907            mov [r15], rax
+    49895f08          mov [r15+8], rbx
+    498b5f18          mov rbx, [r15+24]
+    eba3              jmp 2b
+    4801cb         4: add rbx, rcx
+    eb9e              jmp 2b
+    """,
+    "aarch64": """
+    e90302aa          mov x9, x2
+    683680d2          mov x8, 435
+    010000d4          svc 0
+    400000b4          cbz x0, 1f
+    c0035fd6          ret
+    f30309aa       1: mov x19, x9
+    740a40f9          ldr x20, [x19, 16]
+    880240f9       2: ldr x8, [x20]
+    808640a9          ldp x0, x1, [x20, 8]
+    828e41a9          ldp x2, x3, [x20, 24]
+    849642a9          ldp x4, x5, [x20, 40]
+    010000d4          svc 0
+    1ffc3fb1          cmn x0, 4095
+    c2000054          b.cs 3f
+    89aa43a9          ldp x9, x10, [x20, 56]
+    200100f9          str x0, [x9]
+    400100f9          str x0, [x10]
+    8a2640f9          ldr x10, [x20, 72]
+    0b000014          b 4f
+    e00300cb       3: neg x0, x0
+    892a45a9          ldp x9, x10, [x20, 80]
+    1f0009eb          cmp x0, x9
+    e0000054          b.eq 4f
+    892a46a9          ldp x9, x10, [x20, 96]
+    1f0009eb          cmp x0, x9
+    80000054          b.eq 4f
+    605200a9          stp x0, x20, [x19]
+    740e40f9          ldr x20, [x19, 24]
+    ebffff17          b 2b
+    94020a8b       4: add x20, x20, x10
+    e9ffff17          b 2b
+    """,
+}
+
+
+# How the file begins: it loads the table's address (mov r8d, _TABLE or movz and movk x9) and goes
+# on with the loop from so many bytes on, where the child of a clone does.
+_ENTRIES = {"x86_64": ("41b800000110", 16), "aarch64": ("090080d22900a2f2", 20)}
+_MACHINES = {"x86_64": 62, "aarch64": 183}
+_LOAD, _TABLE, _ALIGNMENT = 0x10000000, 0x10010000, 0x10000
+_ELF = Struct("<16sHHIQQQIHHHHHH")
+_SEGMENT = Struct("<IIQQQQQQ")
+_READ_WRITE, _READ_EXECUTE = 6, 5
+
+
+class _CloneArguments(ctypes.Structure):
+    _fields_ = [
+        (name, ctypes.c_uint64)
+        for name in (
+            "flags", "pidfd", "child_tid", "parent_tid", "exit_signal", "stack", "stack_size",
+            "tls", "set_tid", "set_tid_size", "cgroup",
+        )
+    ]  # fmt: skip
+
+
+class Child:
+    """A process that was spawned; `pidfd` is the caller's to close, and `free` its to call.
+
+    The memory that it began in must last until it has execed.
+    """
+
+    def __init__(self, launch: _Arena, program: Table, pid: int, pidfd: int) -> None:
+        self.pid = pid
+        self.pidfd = pidfd
+        self.calls = program.names
+        self.free = launch.free
+        self._launch = launch.table
+
+    def failure(self, report: bytes) -> tuple[str, int]:
+        """What it could not do, and the errno, from what it reported."""
+        table = self._launch
+        return failure(report, table.names, table.base) or explain(report, self.calls)
+
+
+def explain(report: bytes, calls: Sequence[str]) -> tuple[str, int]:
+    """What a program could not do, and the errno, from what it reported; `calls` are a child's."""
+    return failure(report, calls, _TABLE) or ("do what it was to", REPORT.unpack(report)[0])
+
+
+def spawn(
+    launch: Program,
+    program: Program,
+    *,
+    report: int,
+    kept: Iterable[int] = (),
+    flags: int = 0,
+    cgroup: int | None = None,
+) -> Child:
+    """Start a child, in new namespaces and a v2 cgroup if one is given, for the program.
+
+    `launch` comes before, while the child shares this process's memory: it is for what must be done
+    before any exec. `kept` are the descriptors that the program uses, `report` is where the child
+    writes what failed. Signal handlers are reset. Raises OSError, and ContainerError on a machine
+    that is not known. (clone(2), memfd_create(2))
+    """
+    table = program.assemble(_TABLE, report)
+    file = _executable(table.content)
+    arena = None
+    try:
+        for descriptor in (report, *kept):
+            launch.call("keep a descriptor", syscalls.FCNTL, descriptor, _F_SETFD, 0)
+        launch.call(
+            "execute the program", syscalls.EXECVEAT,
+            file, b"", strings([b"tonnage-init"]), strings([]), _AT_EMPTY_PATH,
+        )  # fmt: skip
+        arena = _Arena(launch, report)
+        pid, pidfd = _clone(arena, flags, cgroup)
+    except BaseException:
+        if arena:
+            arena.free()
+        raise
+    finally:
+        os.close(file)
+    return Child(arena, table, pid, pidfd)
+
+
+class _Arena:
+    """A program in this process's memory, for a child that shares it."""
+
+    def __init__(self, program: Program, report: int) -> None:
+        self._size = len(program.assemble(0, report).content)
+        self.address = memory.allocate(self._size)
+        self.table = program.assemble(self.address, report)
+        ctypes.memmove(self.address, self.table.content, self._size)
+
+    def free(self) -> None:
+        memory.free(self.address, self._size)
+
+
+def _clone(arena: _Arena, flags: int, cgroup: int | None) -> tuple[int, int]:
+    pidfd = ctypes.c_int(-1)
+    arguments = _CloneArguments(
+        flags=flags | _PIDFD | _CLEAR_HANDLERS | _SHARE_MEMORY,
+        pidfd=ctypes.addressof(pidfd),
+        exit_signal=_SIGCHLD,
+    )
+    if cgroup is not None:
+        arguments.flags |= _INTO_CGROUP
+        arguments.cgroup = cgroup
+    pid = _loop()(ctypes.addressof(arguments), ctypes.sizeof(arguments), arena.address)
+    if pid < 0:
+        raise OSError(-pid, os.strerror(-pid))
+    return pid, pidfd.value
+
+
+def _executable(table: bytes) -> int:
+    """The descriptor of a file in memory that carries out the table when it is executed.
+
+    Nobody can write to it any more. (elf(5), memfd_create(2))
+    """
+    name = "tonnage-init"
+    try:
+        file = os.memfd_create(name, _MFD_CLOEXEC | _MFD_ALLOW_SEALING | _MFD_EXEC)
+    except OSError:  # before Linux 6.3, where every such file can be executed
+        file = os.memfd_create(name, _MFD_CLOEXEC | _MFD_ALLOW_SEALING)
+    try:
+        os.pwrite(file, _head(len(table)), 0)
+        os.pwrite(file, table, _TABLE - _LOAD)
+        fcntl(file, _F_ADD_SEALS, _SEALS)
+    except BaseException:
+        os.close(file)
+        raise
+    return file
+
+
+def _head(table_bytes: int) -> bytes:
+    """The file's beginning: a segment of code, a segment for the table, and the code."""
+    entry, skipped = _ENTRIES[_machine()]
+    code = bytes.fromhex(entry) + _code()[skipped:]
+    size = _ELF.size + 2 * _SEGMENT.size
+    return b"".join((
+        _ELF.pack(
+            b"\x7fELF\x02\x01\x01", 2, _MACHINES[_machine()], 1, _LOAD + size, _ELF.size, 0, 0,
+            _ELF.size, _SEGMENT.size, 2, 0, 0, 0,
+        ),
+        _SEGMENT.pack(1, _READ_EXECUTE, 0, _LOAD, _LOAD, *[size + len(code)] * 2, _ALIGNMENT),
+        _SEGMENT.pack(
+            1, _READ_WRITE, _TABLE - _LOAD, _TABLE, _TABLE, *[table_bytes] * 2, _ALIGNMENT
+        ),
+        code,
+    ))  # fmt: skip
+
+
+def _machine() -> str:
+    if syscalls.MACHINE not in _CODE:
+        raise ContainerError(f"Containers can't be started on {syscalls.MACHINE}: no code for it.")
+    return syscalls.MACHINE
+
+
+def _code() -> bytes:
+    lines = _CODE[_machine()].split("\n")
+    return bytes.fromhex("".join(line.split()[0] for line in lines if line.strip()))
+
+
+def _loop() -> Callable[[int, int, int], int]:
+    """The loop in memory that can be executed, put there once. Raises OSError."""
+    if not _loaded:
+        code = _code()
+        address = memory.allocate(len(code))
+        ctypes.memmove(address, code, len(code))
+        memory.protect(address, len(code), memory.READ | memory.EXECUTE)
+        _loaded.append(_Prototype(address))
+    return _loaded[0]
+
+
+_Prototype = ctypes.PYFUNCTYPE(ctypes.c_long, ctypes.c_void_p, ctypes.c_ulong, ctypes.c_void_p)
+_loaded: list[Callable[[int, int, int], int]] = []

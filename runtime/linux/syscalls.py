@@ -1,0 +1,84 @@
+"""The numbers of the system calls that a container's start is made of.
+
+(linux/arch/x86/entry/syscalls/syscall_64.tbl, include/uapi/asm-generic/unistd.h)
+"""
+
+from __future__ import annotations
+
+import os
+
+from runtime.errors import ContainerError
+
+# By name: on x86-64, and on the architectures that have the generic table.
+_TABLE = {
+    "BPF": (321, 280),
+    "CAPSET": (126, 91),
+    "CHDIR": (80, 49),
+    "CHROOT": (161, 51),
+    "CLONE3": (435, 435),
+    "CLOSE": (3, 57),
+    "CLOSE_RANGE": (436, 436),
+    "DUP3": (292, 24),
+    "EXECVE": (59, 221),
+    "EXECVEAT": (322, 281),
+    "EXIT_GROUP": (231, 94),
+    "FCHDIR": (81, 50),
+    "FCHMODAT": (268, 53),
+    "FCHOWN": (93, 55),
+    "FCHOWNAT": (260, 54),
+    "FCNTL": (72, 25),
+    "FSCONFIG": (431, 431),
+    "FSMOUNT": (432, 432),
+    "FSOPEN": (430, 430),
+    "IOCTL": (16, 29),
+    "IOPRIO_GET": (252, 31),
+    "IOPRIO_SET": (251, 30),
+    "KEYCTL": (250, 219),
+    "MKDIRAT": (258, 34),
+    "MKNODAT": (259, 33),
+    "MOUNT": (165, 40),
+    "MOUNT_SETATTR": (442, 442),
+    "MOVE_MOUNT": (429, 429),
+    "OPENAT": (257, 56),
+    "OPENAT2": (437, 437),
+    "OPEN_TREE": (428, 428),
+    "PERSONALITY": (135, 92),
+    "PIVOT_ROOT": (155, 41),
+    "PRCTL": (157, 167),
+    "PRLIMIT64": (302, 261),
+    "READ": (0, 63),
+    "RT_SIGACTION": (13, 134),
+    "RT_SIGPROCMASK": (14, 135),
+    "SCHED_SETAFFINITY": (203, 122),
+    "SCHED_SETATTR": (314, 274),
+    "SECCOMP": (317, 277),
+    "SENDMSG": (46, 211),
+    "SETDOMAINNAME": (171, 162),
+    "SETGROUPS": (116, 159),
+    "SETHOSTNAME": (170, 161),
+    "SETNS": (308, 268),
+    "SETPRIORITY": (141, 140),
+    "SETRESGID": (119, 149),
+    "SETRESUID": (117, 147),
+    "SETSID": (112, 157),
+    "SOCKET": (41, 198),
+    "SET_MEMPOLICY": (238, 237),
+    "SYMLINKAT": (266, 36),
+    "UMASK": (95, 166),
+    "UMOUNT2": (166, 39),
+    "UNSHARE": (272, 97),
+    "WRITE": (1, 64),
+}
+_COLUMNS = {"x86_64": 0, "aarch64": 1}
+MACHINE = os.uname().machine
+
+
+def __getattr__(name: str) -> int:
+    """The number of the call of that name, on this machine."""
+    if name not in _TABLE:
+        raise AttributeError(name)
+    if MACHINE not in _COLUMNS:
+        raise ContainerError(f"Containers can't be started on {MACHINE}: its calls are not known.")
+    number = _TABLE[name][_COLUMNS[MACHINE]]
+    globals()[name] = number
+    return number

@@ -1,0 +1,161 @@
+"""Where a child and its parent meet: the child says by a byte that it is there, and waits for one.
+
+The child writes to `report`, whose other end the parent reads: a byte for each meeting, or which
+call failed with what errno; once it execs, or ends, nothing more comes.
+"""
+
+from __future__ import annotations
+
+import os
+
+from runtime.errors import ContainerError
+from runtime.linux import syscalls
+from runtime.linux.process import kill, reap
+from runtime.linux.program import REPORT, Block, Program
+from runtime.linux.spawn import Child, spawn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Self
+
+    from runtime.linux.program import Result
+
+_HERE = b"\xff"  # no errno is that large, and a report of a failure begins with one
+_LISTENER_BYTES = 16
+
+
+class Talk:
+    """The parent's side: what it hears, and answers.
+
+    `explain` tells what the child could not do, and the errno, from what it reported.
+    """
+
+    def __init__(
+        self, reading: int, writing: int, explain: Callable[[bytes], tuple[str, int]]
+    ) -> None:
+        self._reading = reading
+        self._writing = writing
+        self._explain = explain
+
+    def hear(self) -> None:
+        """Wait until the child is there. Raises ContainerError if it failed or ended before."""
+        said = os.read(self._reading, 1)
+        if said != _HERE:
+            self._refuse(said)
+
+    def answer(self) -> None:
+        """Let it go on."""
+        os.write(self._writing, _HERE)
+
+    def listener(self) -> int:
+        """The number, in the child, of the descriptor of its filter's listener."""
+        said = os.read(self._reading, _LISTENER_BYTES)
+        if said[:1] != _HERE:
+            self._refuse(said)
+        return int.from_bytes(said[8:12], "little")
+
+    def finish(self) -> None:
+        """Wait until it has execed. Raises ContainerError if it can't."""
+        if said := os.read(self._reading, 1):
+            self._refuse(said)
+
+    def _refuse(self, said: bytes) -> None:
+        if said:
+            said += os.read(self._reading, REPORT.size - len(said))
+        if len(said) < REPORT.size:
+            raise ContainerError("The container's process was killed while it was set up.")
+        what, code = self._explain(said)
+        raise ContainerError(f"Can't {what}: {os.strerror(code)}.")
+
+
+class Meeting:
+    """Two pipes, and a child at their other ends; a context manager.
+
+    A child that was not released does not outlive the block.
+    """
+
+    def __init__(self) -> None:
+        self._reading, self.report = _pipe_above_streams()
+        self.answer, self._writing = _pipe_above_streams()
+        self._child: Child | None = None
+        self._released = False
+
+    def start(
+        self,
+        launch: Program,
+        program: Program,
+        *,
+        kept: Iterable[int] = (),
+        flags: int = 0,
+        cgroup: int | None = None,
+    ) -> tuple[Child, Talk]:
+        """Start the child. Raises ContainerError."""
+        try:
+            self._child = spawn(
+                launch, program, report=self.report, kept=(self.answer, *kept), flags=flags,
+                cgroup=cgroup,
+            )  # fmt: skip
+        except OSError as error:
+            raise ContainerError(f"Can't make the namespaces: {error.strerror}.") from error
+        os.close(self.report)
+        os.close(self.answer)
+        self.report = self.answer = -1
+        return self._child, Talk(self._reading, self._writing, self._child.failure)
+
+    def release(self) -> None:
+        """Let the child live on by itself."""
+        self._released = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for descriptor in (self._reading, self._writing, self.report, self.answer):
+            if descriptor >= 0:
+                os.close(descriptor)
+        if self._child:
+            if not self._released:
+                kill(self._child.pidfd)
+                reap(self._child.pid)
+                os.close(self._child.pidfd)
+            self._child.free()
+
+
+def meet(program: Program, report: int, answer: int) -> None:
+    """Have the child say that this point is reached, and wait for the word to go on."""
+    tell(program, report)
+    wait(program, answer)
+
+
+def tell(program: Program, report: int) -> None:
+    """Have the child say that this point is reached."""
+    program.call("tell the runtime", syscalls.WRITE, report, _HERE, 1)
+
+
+def wait(program: Program, answer: int) -> None:
+    """Have the child wait for the word to go on; nobody left to give it is a failure."""
+    count = program.call("hear the runtime", syscalls.READ, answer, Block(bytes(1)), 1)
+    # It refuses 0, which is what is read once nobody is left to write; 1 it takes. (ioprio_get(2))
+    program.call("hear the runtime", syscalls.IOPRIO_GET, count, 0)
+
+
+def hand_over(program: Program, report: int, answer: int, descriptor: Result) -> None:
+    """Have the child name a descriptor that the parent is to fetch, and wait until it has."""
+    message = Block(_HERE + bytes(_LISTENER_BYTES - 1), results={8: descriptor})
+    program.call("hand over the listener", syscalls.WRITE, report, message, _LISTENER_BYTES)
+    # A filter is in force here: no call but those that filters must allow. (write(2), read(2))
+    program.call("hear the runtime", syscalls.READ, answer, Block(bytes(1)), 1)
+
+
+def _pipe_above_streams() -> tuple[int, int]:
+    """A pipe none of whose ends is 0, 1 or 2, where a program's streams will be put."""
+    from fcntl import F_DUPFD_CLOEXEC, fcntl
+
+    ends = os.pipe2(os.O_CLOEXEC)
+    if min(ends) > 2:
+        return ends
+    reading, writing = (fcntl(end, F_DUPFD_CLOEXEC, 3) for end in ends)
+    for end in ends:
+        os.close(end)
+    return reading, writing

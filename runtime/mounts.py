@@ -1,0 +1,255 @@
+"""The mounts of a container, as calls for a child that stands in its root file system.
+
+The child has made that its root by chroot(2), so that no path in it, whatever an image or a volume
+made of it, leads out. What comes from the host was opened before, as mounts that are not attached
+anywhere. (CVE-2021-30465, CVE-2019-19921)
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from runtime.cgroups import host
+from runtime.errors import ContainerError
+from runtime.linux import mounts, syscalls
+from runtime.linux.mounts import AT_FDCWD, Options
+from runtime.linux.program import Block, Label
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from runtime.linux.program import Program, Result
+    from runtime.spec import Mount
+
+    Source = int | Result
+
+_O_PATH, _O_CLOEXEC = 0o10000000, 0o2000000
+_RESOLVE_NO_SYMLINKS = 4
+# What the kernel shows of itself must be where its path says: masks and writes rely on it.
+_KERNEL_S = frozenset({"proc", "sysfs"})
+
+
+class Mounts:
+    """A container's mounts, in the order of the configuration.
+
+    `open_sources` comes while the child still sees the host, `attach` once it stands in its root,
+    `finish` when all that is to be written below the mounts has been.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        wanted: Sequence[Mount],
+        bundle: str,
+        cgroup_paths: Mapping[str, str] | None,
+    ) -> None:
+        """`cgroup_paths` are the container's own on the host, if it has no namespace of them."""
+        self._program = program
+        self._wanted = [
+            (mount, Options(mount.options), inside(mount.destination)) for mount in wanted
+        ]
+        self._bundle = bundle
+        self._cgroup_paths = cgroup_paths
+        self._cgroups: dict[str, Source] = {}
+        self._sources: dict[int, Source] = {}
+        self._is_directory: dict[int, bool] = {}
+        self._made = {"/"}
+        self._read_only: list[tuple[str, int, bytes]] = []
+
+    def open_sources(self, opened: Mapping[int, int]) -> None:
+        """Take what is to be bound; `opened` are those, by number, that the runtime has opened."""
+        for number, (mount, options, destination) in enumerate(self._wanted):
+            if options.is_bind:
+                path = source_path(mount, self._bundle)
+                self._is_directory[number] = _is_directory(path, destination)
+                self._sources[number] = opened.get(number) or self.open(
+                    path, mounts.AT_RECURSIVE if options.flags & mounts.REC else 0
+                )
+            elif mount.type == "cgroup" and self._cgroup_paths is not None:
+                for controllers, path in self._cgroup_paths.items():
+                    self._cgroups[controllers] = self.open(path)
+
+    def open(self, path: str, recursive: int = 0) -> Result:
+        """A mount of what is at a path of the host, attached nowhere. (open_tree(2))"""
+        return self._program.call(
+            f"open {path}, to mount it", syscalls.OPEN_TREE, AT_FDCWD, os.fsencode(path),
+            mounts.OPEN_TREE_CLONE | mounts.OPEN_TREE_CLOEXEC | recursive,
+        )  # fmt: skip
+
+    def attach(self) -> None:
+        """Mount them all."""
+        for number, (mount, options, destination) in enumerate(self._wanted):
+            if number in self._sources:
+                self._bind(number, options, destination)
+            elif options.flags & mounts.REMOUNT:
+                self.mount("", destination, "", options.flags, options.data)
+            elif mount.type == "cgroup":
+                self._mount_cgroups(options, destination)
+            else:
+                self._mount(mount, options, destination)
+            self._change(options, destination)
+
+    def mounts(self, destination: str) -> bool:
+        """Whether something is mounted there."""
+        return any(each == destination for _, _, each in self._wanted)
+
+    def binds(self, destination: str) -> bool:
+        """Whether something of the host's is mounted there."""
+        return any(each == destination and options.is_bind for _, options, each in self._wanted)
+
+    def finish(self) -> None:
+        """Make read-only what was kept writable for what is below it."""
+        for destination, flags, data in self._read_only:
+            self.mount("", destination, "", flags | mounts.REMOUNT, data)
+
+    def mount(
+        self, source: str, destination: str, kind: str, flags: int, data: bytes = b""
+    ) -> None:
+        """mount(2)"""
+        self._program.call(
+            f"mount {destination}", syscalls.MOUNT,
+            os.fsencode(source) or None, os.fsencode(destination), kind.encode() or None,
+            flags, data or None,
+        )  # fmt: skip
+
+    def keep_writable(self, destination: str, flags: int, data: bytes) -> int:
+        """The flags to mount with now; a read-only mount becomes so in the end."""
+        if flags & mounts.RDONLY:
+            self._read_only.append((destination, flags, data))
+        return flags & ~mounts.RDONLY
+
+    def directory(self, path: str) -> None:
+        """Make a directory and those that lead to it, but for those that are there."""
+        if path in self._made:
+            return
+        self.directory(os.path.dirname(path))
+        self._made.add(path)
+        there = Label()
+        self._program.call(
+            f"make the directory {path}", syscalls.MKDIRAT, AT_FDCWD, os.fsencode(path), 0o755,
+            foreseen=[(errno.EEXIST, there)],
+        )  # fmt: skip
+        self._program.place(there)
+
+    def file(self, path: str) -> None:
+        """Make an empty file, unless something is there."""
+        self.directory(os.path.dirname(path))
+        there = Label()
+        self._program.call(
+            f"make the file {path}", syscalls.MKNODAT,
+            AT_FDCWD, os.fsencode(path), stat.S_IFREG | 0o644, 0,
+            foreseen=[(errno.EEXIST, there)],
+        )  # fmt: skip
+        self._program.place(there)
+
+    def link(self, target: str, path: str) -> None:
+        """Make a symbolic link, unless something is there."""
+        there = Label()
+        self._program.call(
+            f"make the link {path}", syscalls.SYMLINKAT,
+            os.fsencode(target), AT_FDCWD, os.fsencode(path), foreseen=[(errno.EEXIST, there)],
+        )  # fmt: skip
+        self._program.place(there)
+
+    def attach_at(self, destination: str, tree: Source) -> None:
+        """Attach what was opened. (move_mount(2))"""
+        self._program.call(
+            f"mount {destination}", syscalls.MOVE_MOUNT,
+            tree, b"", AT_FDCWD, os.fsencode(destination), mounts.MOVE_FROM_EMPTY_PATH,
+        )  # fmt: skip
+        self._forget_below(destination)
+
+    def _bind(self, number: int, options: Options, destination: str) -> None:
+        source = self._sources[number]
+        if self._is_directory[number]:
+            self.directory(destination)
+        else:
+            self.file(destination)
+        if any(options.attributes):
+            self._program.call(
+                f"set the options of {destination}", syscalls.MOUNT_SETATTR,
+                source, b"", mounts.AT_EMPTY_PATH, mounts.attributes(*options.attributes), 32,
+            )  # fmt: skip
+        self.attach_at(destination, source)
+
+    def _mount(self, mount: Mount, options: Options, destination: str) -> None:
+        self.directory(destination)
+        if mount.type in _KERNEL_S:
+            self._program.call(
+                f"mount {mount.type} at {destination}, which must be no symbolic link",
+                syscalls.OPENAT2, AT_FDCWD, os.fsencode(destination), _open_how(), 24,
+            )  # fmt: skip
+        flags = options.flags
+        if mount.type == "tmpfs":
+            flags = self.keep_writable(destination, flags, options.data)
+        self.mount(mount.source or mount.type, destination, mount.type, flags, options.data)
+        self._forget_below(destination)
+
+    def _mount_cgroups(self, options: Options, destination: str) -> None:
+        """The container's own cgroups: one mount, or one a hierarchy below a tmpfs."""
+        self.directory(destination)
+        if host.is_v2():
+            self._mount_cgroup("", "cgroup2", options, destination)
+            return
+        flags = self.keep_writable(destination, options.flags, b"mode=755")
+        self.mount("tmpfs", destination, "tmpfs", flags, b"mode=755")
+        for controllers, root in host.hierarchies().items():
+            below = f"{destination}/{os.path.basename(root)}"
+            self.directory(below)
+            self._mount_cgroup(controllers, "cgroup", options, below)
+            for name in controllers.split(",") if "," in controllers else ():
+                self.link(os.path.basename(root), f"{destination}/{name}")
+
+    def _mount_cgroup(
+        self, controllers: str, kind: str, options: Options, destination: str
+    ) -> None:
+        if self._cgroup_paths is None:
+            words = "none,name=systemd" if controllers == "systemd" else controllers
+            self.mount("cgroup", destination, kind, options.flags, words.encode())
+        else:
+            self.attach_at(destination, self._cgroups[controllers])
+            self._set_attributes(destination, 0, options.attributes)
+
+    def _change(self, options: Options, destination: str) -> None:
+        if any(options.recursive):
+            self._set_attributes(destination, mounts.AT_RECURSIVE, options.recursive)
+        for propagation in options.propagations:
+            self.mount("", destination, "", propagation)
+
+    def _set_attributes(self, destination: str, flags: int, attributes: tuple[int, int]) -> None:
+        self._program.call(
+            f"set the options of {destination}", syscalls.MOUNT_SETATTR,
+            AT_FDCWD, os.fsencode(destination), flags, mounts.attributes(*attributes), 32,
+        )  # fmt: skip
+
+    def _forget_below(self, destination: str) -> None:
+        """What was made below is hidden by a new mount."""
+        self._made = {path for path in self._made if not path.startswith(destination + "/")}
+
+
+def source_path(mount: Mount, bundle: str) -> str:
+    """Where a bind mount's source is on the host. (OCI config.md, "Mounts")"""
+    return os.path.join(bundle, mount.source)
+
+
+def _open_how() -> Block:
+    """struct open_how: a path in which nothing is a symbolic link. (openat2(2))"""
+    words = (_O_PATH | _O_CLOEXEC, 0, _RESOLVE_NO_SYMLINKS)
+    return Block(b"".join(word.to_bytes(8, "little") for word in words))
+
+
+def inside(path: str) -> str:
+    """A path of the configuration as an absolute one without dots. (OCI config.md, "Mounts")"""
+    return os.path.normpath("/" + path.lstrip("/"))
+
+
+def _is_directory(path: str, destination: str) -> bool:
+    try:
+        return stat.S_ISDIR(os.stat(path).st_mode)
+    except OSError as error:
+        raise ContainerError(
+            f"mounts: {path}, which is to be mounted at {destination}: {error.strerror}."
+        ) from error

@@ -1,0 +1,52 @@
+"""The descriptor of a seccomp listener, sent to the agent that is to answer it.
+
+(OCI config-linux.md, "The Container Process State"; seccomp_unotify(2))
+"""
+
+from __future__ import annotations
+
+from _struct import pack
+
+from runtime.document import encode
+from runtime.errors import ContainerError
+from runtime.spec import VERSION
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from runtime.spec import Seccomp
+    from runtime.state import State
+
+
+def send(listener: int, seccomp: Seccomp, state: State, pid: int) -> None:
+    """Send a listener and the state of its process over linux.seccomp.listenerPath.
+
+    Raises ContainerError.
+    """
+    from _socket import AF_UNIX, SCM_RIGHTS, SOCK_STREAM, SOL_SOCKET, socket
+
+    document = {
+        "ociVersion": VERSION,
+        "fds": ["seccompFd"],
+        "pid": pid,
+        "metadata": seccomp.listener_metadata,
+        "state": {
+            "ociVersion": VERSION,
+            "id": state.identifier,
+            "status": "running" if pid != state.pid else "creating",
+            "pid": state.pid,
+            "bundle": state.bundle,
+            "annotations": state.annotations,
+        },
+    }
+    agent = socket(AF_UNIX, SOCK_STREAM)
+    try:
+        agent.connect(seccomp.listener_path)
+        rights = [(SOL_SOCKET, SCM_RIGHTS, pack("i", listener))]
+        agent.sendmsg([encode(document).encode()], rights)
+    except OSError as error:
+        raise ContainerError(
+            f"linux.seccomp.listenerPath: nobody answers at {seccomp.listener_path}:"
+            f" {error.strerror}."
+        ) from error
+    finally:
+        agent.close()

@@ -1,0 +1,27 @@
+"""What is half done is undone."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Self
+
+
+class Undo:
+    """Steps back, made last first if the block fails; contextlib would take longer to import."""
+
+    def __init__(self) -> None:
+        self._steps: list[tuple[Callable[..., object], tuple[object, ...]]] = []
+
+    def __call__(self, step: Callable[..., object], *arguments: object) -> None:
+        """Add a step."""
+        self._steps.append((step, arguments))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        while kind is not None and self._steps:
+            step, arguments = self._steps.pop()
+            step(*arguments)

@@ -1,0 +1,1 @@
+"""The commands of `tonnage-oci`, a module each, whose `main` gives the exit code."""

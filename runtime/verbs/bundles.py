@@ -1,0 +1,112 @@
+"""From a command line that names a bundle to a container: what `create` and `run` share."""
+
+from __future__ import annotations
+
+import os
+
+from runtime import console
+from runtime.container import Container
+from runtime.creation import Request
+from runtime.document import decode
+from runtime.errors import ContainerError
+from runtime.options import SWITCH, VALUE, parse
+from runtime.rootfs import Bundle
+from runtime.spec import Spec
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from runtime.oci_cli import Settings
+    from runtime.options import Options
+
+OPTIONS = {
+    "--bundle": VALUE,
+    "--config": VALUE,
+    "--console-socket": VALUE,
+    "--pid-file": VALUE,
+    "--preserve-fds": VALUE,
+    "--pidfd-socket": VALUE,
+    "--no-pivot": SWITCH,
+    "--no-new-keyring": SWITCH,
+    "--no-subreaper": SWITCH,
+}
+SHORT = {"-b": "--bundle", "-f": "--config", "-d": "--detach"}
+
+
+class Order:
+    """A command that names a bundle, read and checked as far as words can be."""
+
+    def __init__(self, words: Sequence[str], known: dict[str, str]) -> None:
+        self.options = parse(words, {**OPTIONS, **known}, SHORT, mixed=True)
+        if len(self.options.words) != 1:
+            raise ContainerError("Name one container.")
+        (self.identifier,) = self.options.words
+        self.bundle = os.path.abspath(self.options.value("--bundle", "."))
+        self.spec = read_configuration(self.bundle, self.options)
+        if not self.spec.root:
+            raise ContainerError("root is missing: it says where the root file system is.")
+        self.rootfs = os.path.join(self.bundle, self.spec.root.path)
+        if not os.path.isdir(self.rootfs):
+            raise ContainerError(f"root.path: {self.rootfs} is no directory.")
+
+    @property
+    def has_terminal(self) -> bool:
+        """Whether the process is to have a terminal."""
+        return self.spec.process is not None and self.spec.process.terminal
+
+    def carry_out(self, settings: Settings, *, waits: bool, terminal: int | None) -> Container:
+        """Make the container; `terminal` is the socket that a terminal is to be sent to."""
+        made = Container.create(
+            Request(
+                identifier=self.identifier,
+                spec=self.spec,
+                root=Bundle(os.path.realpath(self.rootfs)),
+                bundle=self.bundle,
+                console=terminal,
+                waits=waits,
+                new_keyring=not self.options.has("--no-new-keyring"),
+                kept_descriptors=kept_descriptors(self.options),
+                pivots=not self.options.has("--no-pivot"),
+                cgroup_manager=settings.cgroup_manager,
+                warn=settings.warn,
+            ),
+            settings.root,
+        )
+        write_pid_file(self.options.value("--pid-file"), made.pid)
+        return made
+
+
+def read_configuration(bundle: str, options: Options) -> Spec:
+    """The bundle's config.json, or the file that is given instead. Raises ContainerError."""
+    path = os.path.join(bundle, options.value("--config", "config.json"))
+    try:
+        with open(path, "rb") as file:
+            return decode(Spec, file.read(), path)
+    except OSError as error:
+        raise ContainerError(f"{path} can't be read: {error.strerror}.") from error
+
+
+def kept_descriptors(options: Options) -> int:
+    """How many descriptors from 3 on the process is to have: those of LISTEN_FDS, and more."""
+    listening = os.environ.get("LISTEN_FDS", "0")
+    activated = int(listening) if listening.isdecimal() else 0
+    return activated + options.number("--preserve-fds")
+
+
+def terminal_receiver(options: Options, wants: bool) -> console.Receiver | None:
+    """Where the terminal goes, by --console-socket. Raises ContainerError."""
+    path = options.value("--console-socket")
+    if path and not wants:
+        raise ContainerError("--console-socket is for a process with a terminal: this has none.")
+    return console.connect(path) if path else None
+
+
+def write_pid_file(path: str, pid: int) -> None:
+    """Write the pid of the process, aside first: who waits for the file must not find it empty."""
+    if not path:
+        return
+    aside = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}")
+    with open(aside, "w", encoding="ascii") as file:
+        file.write(str(pid))
+    os.rename(aside, path)

@@ -1,0 +1,46 @@
+"""`state`: one container, as the specification has it."""
+
+from __future__ import annotations
+
+from runtime.container import STOPPED, Container
+from runtime.verbs.naming import only_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from runtime.oci_cli import Settings
+
+
+def main(_: str, words: Sequence[str], settings: Settings) -> int:
+    """Print it as JSON."""
+    import json
+
+    container = Container.load(only_name(words), settings.root)
+    print(json.dumps(document(container), indent=2))
+    return 0
+
+
+def document(container: Container) -> dict[str, object]:
+    """What is told of a container."""
+    state, status = container.state, container.status
+    return {
+        "ociVersion": state.oci_version,
+        "id": state.identifier,
+        "pid": 0 if status == STOPPED else state.pid,
+        "status": status,
+        "bundle": state.bundle,
+        "rootfs": state.rootfs,
+        "created": state.created,
+        "owner": _name(state.owner),
+        "annotations": state.annotations,
+    }
+
+
+def _name(uid: int) -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)

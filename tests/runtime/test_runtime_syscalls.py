@@ -1,0 +1,27 @@
+"""The numbers of system calls, held against the kernel's own headers."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from runtime.linux import syscalls
+
+HEADERS = {
+    "x86_64": Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h"),
+    "aarch64": Path("/usr/include/asm-generic/unistd.h"),
+}
+
+
+@pytest.mark.parametrize("machine", HEADERS)
+def test_the_numbers_are_the_kernels(machine: str) -> None:
+    header = HEADERS[machine]
+    if not header.exists():
+        pytest.skip(f"{header} is not installed")
+    found = re.findall(r"^#define __NR(?:3264)?_(\w+)\s+(\d+)", header.read_text(), re.MULTILINE)
+    numbers = {name.upper(): int(number) for name, number in found}
+    column = syscalls._COLUMNS[machine]
+    ours = {name: columns[column] for name, columns in syscalls._TABLE.items()}
+    assert ours == {name: numbers.get(name) for name in ours}
