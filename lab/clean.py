@@ -9,6 +9,7 @@ import runtime
 from lab import targets
 from lab.exclusive import left_directories, measurement_lock
 from lab.userland import cache_directory
+from vms import foreground
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +22,7 @@ def everything(*, images: bool = False) -> list[str]:
     """
     with measurement_lock():
         removed = runtime.clean(runtime.DEFAULT_ROOT)
+        removed += foreground.clean()
         for scratch in left_directories():
             for name in targets.NAMES:
                 removed += targets.find(name).clean(scratch)

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lab import vm_verbs
 from lab.errors import LabError
 
 if TYPE_CHECKING:
@@ -305,6 +306,7 @@ def _parser() -> argparse.ArgumentParser:
         help="exit with 1 if fewer ratios than this agree",
     )
     verb.set_defaults(verb=_compare)
+    vm_verbs.register(verbs)
     verb = verbs.add_parser("clean", help="remove everything of ours that is left on the host")
     verb.add_argument("--images", action="store_true", help="the cache of built images too")
     verb.set_defaults(verb=_clean)

@@ -20,7 +20,7 @@ os.environ.setdefault("LIBVIRT_LOG_OUTPUTS", "4:file:/dev/null")
 
 import libvirt
 
-from vms import accelerators, embedded
+from vms import accelerators, embedded, state
 from vms.devices import CONSOLE, NVRAM, Accelerator, LibvirtNetwork, Machine, domain_xml
 from vms.domain import Domain
 from vms.errors import MachineError
@@ -29,7 +29,7 @@ from vms.launch import Origin, beside, with_words
 from vms.libvirt_errors import sentence, told_as
 from vms.monitor import Listener
 from vms.orphans import adopting_orphans
-from vms.trust import refuse_unsafe, store_directory
+from vms.trust import refuse_unsafe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -49,7 +49,7 @@ class Connection:
     ) -> None:
         self.is_embedded = uri is None
         self.root = root
-        self._image_directories = tuple(image_directories) or (store_directory(),)
+        self._image_directories = tuple(image_directories) or (state.images(),)
         self._address = embedded.prepare(root) if uri is None else uri
         _run_event_loop()
         self._libvirt = _opened(self._address)
@@ -184,6 +184,11 @@ class Connection:
         kvm = machine.accelerator is Accelerator.KVM
         broken = accelerators.broken_features() if kvm and self.is_local else ()
         return domain_xml(machine, paths, broken)
+
+    def paths_of(self, machine: Machine) -> dict[str, Path]:
+        """Where the console and the channels of a machine started here listen; its variables."""
+        names = (CONSOLE, *machine.channels, NVRAM)
+        return {name: self._sockets / f"{machine.name}.{n}" for n, name in enumerate(names)}
 
     def running(self) -> list[Domain]:
         """The machines that were started here and not yet destroyed."""

@@ -70,6 +70,14 @@ def compress(base: Path, path: Path) -> None:
     _run(_convert(base, path, "-c"), "qemu-utils")
 
 
+def copy(source: Path, path: Path) -> None:
+    """A copy of a file, its blocks shared with it where the file system can. Raises MachineError.
+
+    (cp(1), --reflink, --sparse)
+    """
+    _run(["cp", "--reflink=auto", "--sparse=always", str(source), str(path)], "coreutils")
+
+
 def _convert(source: Path, destination: Path, *options: str) -> list[str]:
     return ["qemu-img", "convert", "-O", "qcow2", *options, str(source), str(destination)]
 

@@ -67,6 +67,12 @@ def refuse_long(root: Path) -> None:
         raise MachineError(f"{root} is too long for sockets below it: choose a shorter path.")
 
 
+def release(root: Path) -> None:
+    """Let go of a root in which nothing of this process runs any more."""
+    if root in _held:
+        os.close(_held.pop(root))
+
+
 def is_owned(root: Path) -> bool:
     """Whether a living process has its machines there."""
     with _claimed(root) as claimed:

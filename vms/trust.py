@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import functools
-import os
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vms import qcow2
@@ -13,6 +11,7 @@ from vms.errors import MachineError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 _PROTOCOL = re.compile(r"[A-Za-z0-9+.-]+:")
 _LONGEST_CHAIN = 32
@@ -68,12 +67,3 @@ def _known(path: Path) -> qcow2.Image:
 @functools.lru_cache(maxsize=256)
 def _read(path: Path, *_: int) -> qcow2.Image:
     return qcow2.read(path)
-
-
-def store_directory() -> Path:
-    """The image store: $TONNAGE_IMAGES, else below /var/lib, or the user's own data."""
-    if override := os.environ.get("TONNAGE_IMAGES"):
-        return Path(override)
-    if os.geteuid() == 0:
-        return Path("/var/lib/tonnage/images")
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "tonnage/images"

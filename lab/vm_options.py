@@ -1,0 +1,218 @@
+"""What `tonnage vm run` and `create` are told, as a machine."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lab.errors import LabError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import vms
+    from vms.images import Image
+
+_SIZE = re.compile(r"(\d+)([KMGT]?)(?:i?B)?", re.IGNORECASE)
+_UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
+_PUBLISHED = re.compile(r"(?:([0-9.]+|\[[0-9a-fA-F:]+\]):)?(\d+):(\d+)(?:/(tcp|udp))?")
+_CONSOLE_WORDS = "console=ttyS0"
+_CHANNELS = ("tonnage.events", "tonnage.agent")
+_GUEST_AGENT = "org.qemu.guest_agent.0"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options that describe a machine."""
+    options = argparse.ArgumentParser(add_help=False)
+    add = options.add_argument
+    add("image", nargs="?", metavar="IMAGE", help="of the store; or give --kernel")
+    add("--name", help="default: the image's, and this process's number")
+    add("--cpus", type=int, default=1, metavar="N")
+    add("--memory", type=size, default=512 << 20, metavar="SIZE", help="default: 512M")
+    add("--disk-size", type=size, metavar="SIZE", help="of its disk; default: the image's")
+    add("--disk", action="append", default=[], metavar="PATH[,OPTION=…]",
+        help="one more disk: format= cache= io= read_only discard")  # fmt: skip
+    add("--machine", choices=("q35", "i440fx", "microvm"), default="q35")
+    add("--accel", choices=("auto", "kvm", "tcg"), default="auto",
+        help="auto: kvm where it is proved to work, else tcg (emulated)")  # fmt: skip
+    add("--uefi", action="store_true", help="OVMF instead of a BIOS")
+    add("--network", action="append", metavar="KIND",
+        help="user (the default), passt, none, net:NAME or bridge:INTERFACE")  # fmt: skip
+    add("--publish", "-p", action="append", default=[], metavar="[ADDRESS:]HOST:GUEST[/udp]",
+        help="a port of this host that leads to one of the machine")  # fmt: skip
+    add("--volume", "-v", action="append", default=[], metavar="DIRECTORY:TAG[:ro]",
+        help="what the machine mounts by its tag (virtiofs; read-only: 9p)")  # fmt: skip
+    add("--ssh-key", action="append", default=[], type=Path, metavar="FILE",
+        help="a public key for the image's default user (cloud-init)")  # fmt: skip
+    add("--user-data", type=Path, metavar="FILE", help="for cloud-init, as it is")
+    add("--network-config", type=Path, metavar="FILE", help="for cloud-init, as it is")
+    add("--kernel", type=Path, metavar="FILE")
+    add("--initrd", type=Path, metavar="FILE")
+    add("--append", metavar="WORDS", help="the kernel's command line")
+    add("--xml", action="store_true", help="print libvirt's XML of the machine, and make none")
+    return options
+
+
+def size(text: str) -> int:
+    """Bytes, from 512M or 20GiB; units are powers of 1,024."""
+    found = _SIZE.fullmatch(text)
+    if not found or not int(found[1]):
+        raise argparse.ArgumentTypeError(f"{text!r} is no size: 512M, 20G")
+    return int(found[1]) << _UNITS[found[2].upper()]
+
+
+def name(options: argparse.Namespace) -> str:
+    """What the machine is called."""
+    return str(options.name or f"{options.image or 'machine'}-{os.getpid()}")
+
+
+def machine(options: argparse.Namespace, folder: Path) -> vms.Machine:
+    """The machine; its clone and its seed are made in the folder. Raises LabError, MachineError."""
+    import vms
+    from vms.images import Store
+
+    image = Store().find(options.image) if options.image else None
+    if image is None and not (options.kernel or options.disk):
+        raise LabError("Name an image (tonnage vm images), a --disk, or a --kernel.")
+    accelerator = _accelerator(options.accel)
+    made = vms.Machine(
+        name=name(options),
+        vcpus=options.cpus,
+        memory_mib=options.memory >> 20,
+        accelerator=accelerator,
+        chipset=options.machine,
+        boot=_boot(options, image, accelerator),
+        disks=(),
+        channels=_CHANNELS if image and image.kernel else (_GUEST_AGENT,),
+        networks=tuple(_networks(options)),
+        balloon=vms.Balloon(),
+        rng=vms.Rng(),
+        shares=tuple(_share(word, options.machine) for word in options.volume),
+        on_reboot="restart",
+    )
+    return replace(made, disks=tuple(_disks(options, image, folder, made.name)))
+
+
+def _boot(
+    options: argparse.Namespace, image: Image | None, accelerator: vms.Accelerator
+) -> vms.DirectKernel | vms.Firmware:
+    import vms
+    from vms import accelerators
+
+    firmware = vms.Firmware("uefi" if options.uefi else "bios")
+    kernel, initrd, words = options.kernel, options.initrd, options.append
+    if kernel is None and image and image.kernel:
+        kernel, initrd = image.kernel, image.initrd
+        words = words or image.command_line
+    if kernel is None:
+        if initrd or words:
+            raise LabError("--initrd and --append go with a --kernel.")
+        return firmware
+    words = _CONSOLE_WORDS if words is None else words
+    khz = accelerators.tsc_khz() if accelerator is vms.Accelerator.TCG else 0
+    return vms.DirectKernel(
+        kernel, initrd, f"{words} tsc_early_khz={khz}" if khz else words, firmware
+    )
+
+
+def _disks(
+    options: argparse.Namespace, image: Image | None, folder: Path, hostname: str
+) -> Iterator[vms.Disk]:
+    import vms
+    from vms import cloudinit, disks
+
+    if image:
+        clone = folder / "disk.qcow2"
+        disks.clone(image.disk, clone, options.disk_size)
+        yield vms.Disk(clone, discard=True)
+    for word in options.disk:
+        yield _disk(word)
+    keys = tuple(_text(path).strip() for path in options.ssh_key)
+    if (image and image.kernel is None) or keys or options.user_data or options.network_config:
+        told = {}
+        if options.user_data:
+            told["user_data"] = _text(options.user_data)
+        if options.network_config:
+            told["network_config"] = _text(options.network_config)
+        seed = folder / "seed.iso"
+        cloudinit.write_seed(cloudinit.Seed(hostname, keys, **told), seed)
+        yield vms.Disk(seed, format="raw", read_only=True)
+
+
+def _disk(word: str) -> vms.Disk:
+    """A disk from PATH,cache=none,read_only; fields are checked where all are."""
+    import vms
+
+    path, *rest = word.split(",")
+    told: dict[str, object] = {}
+    for each in rest:
+        key, _, value = each.partition("=")
+        if key not in {"format", "cache", "io", "read_only", "discard", "serial"}:
+            raise LabError(f"A disk has no {key!r}: format, cache, io, serial, read_only, discard.")
+        told[key] = value or True
+    return vms.Disk(Path(path).absolute(), **told)  # type: ignore[arg-type]
+
+
+def _networks(options: argparse.Namespace) -> Iterator[vms.devices.Network]:
+    import vms
+
+    forwards = tuple(_forward(word) for word in options.publish)
+    kinds = options.network or ["user"]
+    if forwards and not {"user", "passt"} & set(kinds):
+        raise LabError("--publish needs --network user or passt.")
+    for kind in kinds:
+        what, _, named = kind.partition(":")
+        if kind == "user":
+            yield vms.UserNetwork(forwards)
+        elif kind == "passt":
+            yield vms.UserNetwork(forwards, backend="passt")
+        elif what == "net" and named:
+            yield vms.LibvirtNetwork(named)
+        elif what == "bridge" and named:
+            yield vms.HostBridge(named)
+        elif kind != "none":
+            raise LabError(
+                f"There is no network {kind!r}: user, passt, none, net:NAME, bridge:INTERFACE."
+            )
+
+
+def _forward(word: str) -> vms.Forward:
+    import vms
+
+    found = _PUBLISHED.fullmatch(word)
+    if not found:
+        raise LabError(f"{word!r} is no port to publish: 8080:80, 127.0.0.1:8080:80/tcp.")
+    address = (found[1] or "127.0.0.1").strip("[]")
+    return vms.Forward(int(found[2]), int(found[3]), "udp" if found[4] == "udp" else "tcp", address)
+
+
+def _share(word: str, chipset: str) -> vms.Share:
+    import vms
+
+    directory, _, rest = word.partition(":")
+    tag, _, mode = rest.partition(":")
+    if not tag or mode not in {"", "ro", "rw"}:
+        raise LabError(f"{word!r} is no volume: DIRECTORY:TAG or DIRECTORY:TAG:ro.")
+    read_only = mode == "ro"
+    old = read_only or chipset == "microvm"
+    return vms.Share(Path(directory).absolute(), tag, "9p" if old else "virtiofs", read_only)
+
+
+def _accelerator(wanted: str) -> vms.Accelerator:
+    import vms
+    from lab import kvm
+
+    if wanted == "auto":
+        wanted = "kvm" if kvm.prove(lambda _: None).works else "tcg"
+    return vms.Accelerator(wanted)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise LabError(f"Can't read {path}: {error}.") from error

@@ -1,0 +1,201 @@
+"""The image store: a directory of golden images by name, each with its digest, for thin clones.
+
+    STORE/NAME/disk.qcow2       never written to again: clones read from it
+    STORE/NAME/kernel, initrd   of an image that has no boot loader
+    STORE/NAME/image.json       where it came from, and its digest
+
+An image is built aside and renamed into place: it is there whole, or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from vms import disks, downloads, qcow2, state
+from vms.errors import MachineError
+from vms.trust import refuse_unsafe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_DISK, _KERNEL, _INITRD, _RECORD = "disk.qcow2", "kernel", "initrd", "image.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One golden image. `kernel` and `command_line` are set if it has no boot loader."""
+
+    name: str
+    digest: str
+    virtual_bytes: int
+    source: str
+    created: str
+    directory: Path
+    command_line: str | None = None
+
+    @property
+    def disk(self) -> Path:
+        """The disk that clones read from."""
+        return self.directory / _DISK
+
+    @property
+    def kernel(self) -> Path | None:
+        """The kernel to boot it with; None if its disk brings one."""
+        return None if self.command_line is None else self.directory / _KERNEL
+
+    @property
+    def initrd(self) -> Path | None:
+        """What goes with the kernel."""
+        return None if self.command_line is None else self.directory / _INITRD
+
+
+class Store:
+    """The images of one directory; by default, of the host or of the user."""
+
+    def __init__(self, directory: Path | None = None) -> None:
+        self.directory = directory or state.images()
+
+    def images(self) -> list[Image]:
+        """All of them, by name."""
+        return [self._read(path.parent) for path in sorted(self.directory.glob(f"*/{_RECORD}"))]
+
+    def find(self, name: str) -> Image:
+        """The image of that name. Raises MachineError."""
+        directory = self.directory / _checked(name)
+        if not (directory / _RECORD).is_file():
+            raise MachineError(
+                f"There is no image {name} in {self.directory}: tonnage vm image list shows what"
+                " there is, tonnage vm image import brings one."
+            )
+        return self._read(directory)
+
+    def add(
+        self, name: str, source: str, disk: Path, kernel: Path, initrd: Path, command_line: str
+    ) -> Image:
+        """An image of a disk without a boot loader, and what boots it. Raises MachineError."""
+        with self._new(name) as aside:
+            disks.copy(disk, aside / _DISK)
+            disks.copy(kernel, aside / _KERNEL)
+            disks.copy(initrd, aside / _INITRD)
+            self._write(aside, name, source, command_line)
+        return self.find(name)
+
+    def import_image(
+        self,
+        name: str,
+        source: str,
+        *,
+        checksum: str | None = None,
+        source_format: str = "qcow2",
+        progress: Callable[[str], None] = lambda _: None,
+    ) -> Image:
+        """Take in a cloud image by its path or its URL, which needs a checksum.
+
+        It is looked at before QEMU opens it: one that reads from another file is refused. Raises
+        MachineError, and then nothing was added.
+        """
+        with self._new(name) as aside:
+            taken = aside / "source"
+            downloads.take(source, taken, checksum, progress)
+            if source_format == "qcow2":
+                refuse_unsafe(taken, "qcow2", ())
+                disks.check(taken)
+                taken.rename(aside / _DISK)
+            else:
+                disks.convert(taken, source_format, aside / _DISK)
+                taken.unlink()
+            self._write(aside, name, source, None)
+        return self.find(name)
+
+    def remove(self, name: str, users: Path) -> None:
+        """Remove an image that no clone below `users` reads from. Raises MachineError."""
+        image = self.find(name)
+        self._refuse_used(image, users)
+        aside = self._aside(name)
+        image.directory.rename(aside)
+        shutil.rmtree(aside)
+
+    def resize(self, name: str, size_bytes: int, users: Path) -> Image:
+        """Make an image's disk larger; clones made from then on are. Raises MachineError."""
+        image = self.find(name)
+        self._refuse_used(image, users)
+        with self._new(name, replaces=image.directory) as aside:
+            for path in image.directory.iterdir():
+                disks.copy(path, aside / path.name)
+            disks.resize(aside / _DISK, size_bytes)
+            self._write(aside, name, image.source, image.command_line)
+        return self.find(name)
+
+    @contextmanager
+    def _new(self, name: str, replaces: Path | None = None) -> Iterator[Path]:
+        """A directory to build an image in; renamed into place when the block ends well."""
+        directory = self.directory / _checked(name)
+        if replaces is None and directory.exists():
+            raise MachineError(f"There is an image {name} already: remove it, or name another.")
+        aside = self._aside(name)
+        try:
+            aside.mkdir(parents=True)
+            yield aside
+            if replaces:
+                old = aside.with_name(f"{aside.name}.old")
+                replaces.rename(old)
+                aside.rename(directory)
+                shutil.rmtree(old)
+            else:
+                aside.rename(directory)
+        except OSError as error:
+            why = error.strerror or error
+            raise MachineError(f"Can't keep image {name} in {self.directory}: {why}.") from error
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+
+    def _aside(self, name: str) -> Path:
+        return self.directory / f".{name}.{os.getpid()}"
+
+    def _write(self, aside: Path, name: str, source: str, command_line: str | None) -> None:
+        record = {
+            "name": name,
+            "digest": f"sha256:{file_digest(aside / _DISK)}",
+            "virtual_bytes": qcow2.read(aside / _DISK).virtual_bytes,
+            "source": source,
+            "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "command_line": command_line,
+        }
+        (aside / _RECORD).write_bytes(msgspec.json.format(msgspec.json.encode(record)))
+
+    def _read(self, directory: Path) -> Image:
+        try:
+            record = msgspec.json.decode((directory / _RECORD).read_bytes(), type=dict[str, object])
+            return msgspec.convert({**record, "directory": directory}, Image)
+        except (OSError, msgspec.MsgspecError) as error:
+            raise MachineError(f"{directory / _RECORD} can't be read: {error}.") from error
+
+    def _refuse_used(self, image: Image, users: Path) -> None:
+        for path in sorted(users.glob("*/*.qcow2")):
+            if qcow2.read(path).backing == str(image.disk.absolute()):
+                raise MachineError(
+                    f"Machine {path.parent.name} reads from image {image.name}: remove it first."
+                )
+
+
+def file_digest(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _checked(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise MachineError(f"{name!r} is no name for an image: letters, digits, _ . -.")
+    return name

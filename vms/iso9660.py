@@ -1,0 +1,110 @@
+"""A small ISO 9660 writer: one directory of files, with their own names by Rock Ridge.
+
+(ECMA-119; IEEE P1281 and P1282)
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_SECTOR = 2048
+_DESCRIPTOR, _PATHS_LITTLE, _PATHS_BIG, _ROOT, _FIRST_FILE = 16, 18, 19, 20, 21
+_DIRECTORY, _FILE = 2, 0
+_MODES = {_DIRECTORY: 0o040755, _FILE: 0o100644}
+# No time is written, so that the same files give the same image: 1970, and "not specified".
+_RECORD_TIME = bytes((70, 1, 1, 0, 0, 0, 0))
+_VOLUME_TIME = b"0" * 16 + b"\0"
+_LONGEST_LABEL = 32
+_PATH_TABLE_BYTES = 10
+
+
+def write(destination: IO[bytes], label: str, files: Mapping[str, bytes]) -> None:
+    """Write an image of that volume label. Raises ValueError if the names fill a sector."""
+    directory = _directory(files)
+    if len(directory) > _SECTOR or len(label) > _LONGEST_LABEL:
+        raise ValueError("too many names, or too long a label")
+    sectors = _FIRST_FILE + sum(_sectors(content) for content in files.values())
+    parts = (
+        bytes(_DESCRIPTOR * _SECTOR),
+        _volume(label, sectors),
+        b"\xffCD001\x01",
+        _path_table("<"),
+        _path_table(">"),
+        directory,
+        *files.values(),
+    )
+    for part in parts:
+        destination.write(part.ljust(-(-len(part) // _SECTOR) * _SECTOR, b"\0"))
+
+
+def _directory(files: Mapping[str, bytes]) -> bytes:
+    """Itself, its parent (itself again), and the files, by the identifiers that sort so."""
+    rock_ridge = b"SP\x07\x01\xbe\xef\0" + b"ER\x12\x01\x0a\0\0\x01RRIP_1991A"
+    starts = _record(b"\0", _ROOT, _SECTOR, _DIRECTORY, rock_ridge)
+    records = [starts, _record(b"\1", _ROOT, _SECTOR, _DIRECTORY)]
+    at = _FIRST_FILE
+    for number, (name, content) in enumerate(files.items()):
+        identifier = f"FILE{number:04}.;1".encode()
+        encoded = name.encode()
+        named = b"NM" + bytes((5 + len(encoded), 1, 0)) + encoded
+        records.append(_record(identifier, at, len(content), _FILE, named))
+        at += _sectors(content)
+    return b"".join(records)
+
+
+def _record(identifier: bytes, at: int, length: int, kind: int, extra: bytes = b"") -> bytes:
+    """A directory record: the identifier, then what Rock Ridge adds. (ECMA-119, 9.1)"""
+    links = 2 if kind == _DIRECTORY else 1
+    owner = b"PX\x24\x01" + b"".join(_both(each) for each in (_MODES[kind], links, 0, 0))
+    body = b"".join(
+        (b"\0", _both(at), _both(length), _RECORD_TIME, bytes((kind, 0, 0)), _both(1, "H"),
+         bytes((len(identifier),)), identifier, b"" if len(identifier) % 2 else b"\0",
+         extra, owner)
+    )  # fmt: skip
+    body += b"\0" * ((len(body) + 1) % 2)
+    return bytes((len(body) + 1,)) + body
+
+
+def _volume(label: str, sectors: int) -> bytes:
+    """The primary volume descriptor. (ECMA-119, 8.4)"""
+    root = (
+        b"\x22\0" + _both(_ROOT) + _both(_SECTOR) + _RECORD_TIME
+        + bytes((_DIRECTORY, 0, 0)) + _both(1, "H") + b"\x01\0"
+    )  # fmt: skip
+    return b"".join(
+        (
+            b"\x01CD001\x01\0",
+            b" " * 32,  # the system
+            label.encode().ljust(_LONGEST_LABEL),
+            bytes(8),
+            _both(sectors),
+            bytes(32),
+            _both(1, "H") * 2,  # one volume, the first
+            _both(_SECTOR, "H"),
+            _both(_PATH_TABLE_BYTES),
+            struct.pack("<II", _PATHS_LITTLE, 0),
+            struct.pack(">II", _PATHS_BIG, 0),
+            root,
+            b" " * 623,  # publisher, preparer and such
+            _VOLUME_TIME * 4,
+            b"\x01",
+        )
+    )
+
+
+def _path_table(order: str) -> bytes:
+    """The root alone. (ECMA-119, 9.4)"""
+    return struct.pack(f"{order}BBIH", 1, 0, _ROOT, 1) + b"\0\0"
+
+
+def _both(number: int, size: str = "I") -> bytes:
+    """In both byte orders, one behind the other."""
+    return struct.pack(f"<{size}", number) + struct.pack(f">{size}", number)
+
+
+def _sectors(content: bytes) -> int:
+    return -(-len(content) // _SECTOR)
