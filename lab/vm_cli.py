@@ -144,7 +144,7 @@ def _run(options: argparse.Namespace) -> int:
 def _create(options: argparse.Namespace) -> int:
     import shutil
 
-    from vms import Connection, foreground, state
+    from vms import Connection, state
 
     uri = address(options)
     if uri is None:
@@ -153,8 +153,7 @@ def _create(options: argparse.Namespace) -> int:
             " qemu:///session; run needs none."
         )
     with ExitStack() as undo:
-        root = undo.enter_context(foreground.own_root())
-        connection = undo.enter_context(Connection.open(root, uri))
+        connection = undo.enter_context(Connection.open(state.sockets(), uri))
         folder = state.machines() / vm_options.name(options)
         if folder.exists():
             raise LabError(f"There is a machine {folder.name} already: choose another --name.")
@@ -164,7 +163,7 @@ def _create(options: argparse.Namespace) -> int:
         with kept:
             made = vm_options.machine(options, folder)
             if options.xml:
-                print(connection.xml(made, {}))
+                print(connection.xml(made, connection.paths_of(made)))
                 return 0
             connection.define(made)
             kept.pop_all()
@@ -173,13 +172,13 @@ def _create(options: argparse.Namespace) -> int:
 
 
 def _list(options: argparse.Namespace) -> int:
-    from vms import Connection, foreground, inventory
+    from vms import Connection, foreground, inventory, state
 
     uri = address(options)
     if uri is None:
         machines = foreground.machines()
     else:
-        with foreground.own_root() as root, Connection.open(root, uri) as connection:
+        with Connection.open(state.sockets(), uri) as connection:
             machines = inventory.machines(connection)
     if options.format == "json":
         print(json.dumps([asdict(each) for each in machines], indent=2))

@@ -12,7 +12,6 @@ import time
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 from xml.etree import ElementTree as ET
 
 # What matters comes as an exception. Read once, when the library is loaded.
@@ -51,6 +50,7 @@ class Connection:
         self.root = root
         self._image_directories = tuple(image_directories) or (state.images(),)
         self._address = embedded.prepare(root) if uri is None else uri
+        self.is_local = embedded.is_local(self._address)
         _run_event_loop()
         self._libvirt = _opened(self._address)
         self._sockets = root / embedded.SOCKETS
@@ -85,12 +85,6 @@ class Connection:
                 self._libvirt.close()
             self._libvirt = _opened(self._address, patience_seconds=_REOPEN_SECONDS)
         return self._libvirt
-
-    @property
-    def is_local(self) -> bool:
-        """Whether its machines run on this host."""
-        parts = urlsplit(self._address)
-        return not parts.hostname and parts.scheme.rpartition("+")[2] in {"qemu", "unix"}
 
     def probe(self) -> None:
         """Have libvirt look at its QEMU now, so that the first start does not wait for it."""
@@ -184,11 +178,6 @@ class Connection:
         kvm = machine.accelerator is Accelerator.KVM
         broken = accelerators.broken_features() if kvm and self.is_local else ()
         return domain_xml(machine, paths, broken)
-
-    def paths_of(self, machine: Machine) -> dict[str, Path]:
-        """Where the console and the channels of a machine started here listen; its variables."""
-        names = (CONSOLE, *machine.channels, NVRAM)
-        return {name: self._sockets / f"{machine.name}.{n}" for n, name in enumerate(names)}
 
     def running(self) -> list[Domain]:
         """The machines that were started here and not yet destroyed."""

@@ -15,6 +15,7 @@ import signal
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from vms.ending import ended_within
 from vms.errors import MachineError
@@ -91,6 +92,11 @@ def clean(root: Path) -> list[str]:
         done = _sweep(root)
         shutil.rmtree(root)
         return [*done, f"removed {root}"]
+
+
+def is_local(uri: str) -> bool:
+    """Whether the machines of a libvirt at that address run on this host."""
+    return not urlsplit(uri).netloc
 
 
 def pid_file(root: Path, name: str) -> Path:

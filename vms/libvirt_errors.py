@@ -34,6 +34,8 @@ _BY_WORDS = (
     (r"[Uu]nable to find (a satisfying virtiofsd|passt)|virtiofsd.*not (found|supported)"
      r"|Cannot find 'passt'",
      "a program that the device needs is missing: apt-get install virtiofsd passt"),
+    (r"element 'backend': 'passt'",
+     "this libvirt was built without passt: use slirp (--network user)"),
     (r"Host key verification failed|Permission denied \(publickey|ssh: ",
      "ssh could not log in there: try ssh to that host by hand"),
     (r"client socket is closed|[Ee]nd of file while reading|Connection reset|Broken pipe"

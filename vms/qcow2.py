@@ -151,8 +151,7 @@ class _Reader:
         return table
 
     def _at(self, offset: int, length: int) -> bytes:
-        self._file.seek(offset)
-        data = self._file.read(length)
-        if len(data) < length:
+        if offset + length > self._bytes:
             raise struct.error
-        return data
+        self._file.seek(offset)
+        return self._file.read(length)

@@ -28,3 +28,8 @@ def machines() -> Path:
 def roots() -> Path:
     """A folder for each process that runs machines in the foreground: short, for the sockets."""
     return directory() / "r"
+
+
+def sockets() -> Path:
+    """Where the ports of machines listen that a libvirt of the host's keeps."""
+    return directory() / "c"

@@ -1,0 +1,128 @@
+"""`tonnage vm`: words become machines, or one sentence and exit code 2 with nothing made."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lab import cli, vm_options
+from vms import Balloon, Disk, Firmware, Forward, HostBridge, LibvirtNetwork, Share, UserNetwork
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vms import Machine
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """State lies at a short path, for the sockets below it, and nothing of it stays."""
+    monkeypatch.chdir(tmp_path)
+    state = Path(tempfile.mkdtemp(prefix="tv-", dir="/tmp"))
+    monkeypatch.setenv("TONNAGE_STATE", str(state))
+    monkeypatch.setenv("TONNAGE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("LIBVIRT_DEFAULT_URI", raising=False)
+    yield
+    assert [path for path in state.rglob("*") if path.is_file()] == []
+    shutil.rmtree(state)
+
+
+def described(*words: str) -> Machine:
+    options = vm_options.parser().parse_args(["--accel", "tcg", *words])
+    return vm_options.machine(options, Path.cwd())
+
+
+def test_words_become_a_machine(tmp_path: Path) -> None:
+    made = described(
+        "--name", "box", "--cpus", "2", "--memory", "2G", "--machine", "i440fx", "--uefi",
+        "--disk", "/d/a.raw,format=raw,cache=none,io=native,read_only,serial=one",
+        "--network", "passt", "--network", "net:isolated", "--network", "bridge:br0",
+        "-p", "8080:80", "-p", "0.0.0.0:53:5353/udp",
+        "-v", f"{tmp_path}:here", "-v", f"{tmp_path}:there:ro",
+    )  # fmt: skip
+    assert (made.name, made.vcpus, made.memory_mib, made.chipset) == ("box", 2, 2048, "i440fx")
+    assert made.boot == Firmware("uefi")
+    assert made.disks == (
+        Disk(Path("/d/a.raw"), "raw", "none", "native", read_only=True, serial="one"),
+    )
+    assert made.networks == (
+        UserNetwork((Forward(8080, 80), Forward(53, 5353, "udp", "0.0.0.0")), backend="passt"),
+        LibvirtNetwork("isolated"),
+        HostBridge("br0"),
+    )
+    assert made.shares == (Share(tmp_path, "here"), Share(tmp_path, "there", "9p", read_only=True))
+    assert made.balloon == Balloon()
+
+
+def test_a_key_makes_a_seed(tmp_path: Path) -> None:
+    key = tmp_path / "key.pub"
+    key.write_text("ssh-ed25519 AAAA me\n")
+    made = described("--disk", "/d/a.qcow2", "--ssh-key", str(key))
+    assert made.disks[1] == Disk(tmp_path / "seed.iso", "raw", read_only=True)
+    assert b"ssh-ed25519 AAAA me" in (tmp_path / "seed.iso").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["vm", "run"], "Name an image (tonnage vm images), a --disk, or a --kernel"),
+        (["vm", "run", "nowhere"], "There is no image nowhere"),
+        (["vm", "run", "--disk", "a,colour=red"], "A disk has no 'colour'"),
+        (["vm", "run", "--disk", "a", "--network", "carrier"], "There is no network 'carrier'"),
+        (["vm", "run", "--disk", "a", "-p", "web"], "'web' is no port to publish"),
+        (["vm", "run", "--disk", "a", "--network", "none", "-p", "1:2"], "--publish needs"),
+        (["vm", "run", "--disk", "a", "-v", "x"], "'x' is no volume"),
+        (["vm", "run", "--disk", "a", "--append", "quiet"], "go with a --kernel"),
+        (["vm", "run", "--disk", "a", "--ssh-key", "nowhere"], "Can't read nowhere"),
+        (["vm", "run", "--connect", "qemu:///system", "x"], "run has its own libvirt"),
+        (["vm", "create", "x"], "--connect qemu:///system"),
+        (["vm", "list", "--connect", "zeppelin:///x"], "Can't open libvirt at zeppelin:///x"),
+        (["vm", "image", "import", "x", "nowhere"], "There is no file nowhere"),
+        (["vm", "image", "remove", "x"], "There is no image x"),
+        (["vm", "image", "resize", "x", "1G"], "There is no image x"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence(
+    words: list[str], sentence: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    if words[:2] == ["vm", "run"]:
+        words = [*words, "--accel", "tcg"]
+    assert cli.main(words) == cli.BAD_USAGE
+    said = capsys.readouterr()
+    assert sentence in said.err
+    assert said.out == ""
+    assert [path for path in tmp_path.rglob("*") if not path.is_dir()] == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["vm"], ["vm", "fly"], ["vm", "run", "--memory", "much"], ["vm", "run", "--cpus", "x"],
+     ["vm", "image"], ["vm", "image", "resize", "x", "0"], ["vm", "list", "--format", "xml"]],
+)  # fmt: skip
+def test_bad_words_exit_with_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(words)
+    assert ended.value.code == cli.BAD_USAGE
+    assert "usage: tonnage vm" in capsys.readouterr().err
+
+
+def test_lists_are_empty_where_nothing_is(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["vm", "list"], ["vm", "images"], ["vm", "image", "list"]):
+        assert cli.main([*words, "--format", "json"]) == 0
+        assert json.loads(capsys.readouterr().out) == []
+    assert cli.main(["vm", "list"]) == 0
+    assert capsys.readouterr().out.split() == [
+        "NAME", "STATE", "ACCELERATOR", "VCPUS", "MEMORY", "AUTOSTART",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("512M", 512 << 20), ("20GiB", 20 << 30), ("7", 7), ("1kB", 1024)]
+)
+def test_sizes_are_powers_of_1024(text: str, size: int) -> None:
+    assert vm_options.size(text) == size

@@ -1,0 +1,189 @@
+"""The image store, what comes into it, and the seed of a cloud image."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import http.server
+import json
+import shutil
+import subprocess
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from vms import MachineError, cloudinit, disks
+from vms.images import Store, file_digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MIB = 1 << 20
+needs_qemu_img = pytest.mark.skipif(
+    not shutil.which("qemu-img"), reason="qemu-img is not installed: apt-get install qemu-utils"
+)
+
+
+def cloud_image(path: Path) -> Path:
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", path, "8M"], check=True)
+    subprocess.run(
+        ["qemu-io", "-f", "qcow2", "-c", "write -P 5 0 2M", str(path)],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return path
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """A store in which nothing half done may stay."""
+    made = Store(tmp_path / "images")
+    yield made
+    assert list(made.directory.glob(".*")) == []
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    """A directory that is served over HTTP, and its address."""
+    served = tmp_path / "served"
+    served.mkdir()
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(Quiet, directory=str(served))
+    ) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield served, f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@needs_qemu_img
+def test_an_image_comes_by_its_path_and_goes(store: Store, tmp_path: Path) -> None:
+    source = cloud_image(tmp_path / "cloud.qcow2")
+    image = store.import_image("cloud", str(source))
+    assert image.digest == f"sha256:{file_digest(source)}"
+    assert image.virtual_bytes == 8 * MIB
+    assert store.images() == [image] == [store.find("cloud")]
+    with pytest.raises(MachineError, match="There is an image cloud already"):
+        store.import_image("cloud", str(source))
+    clone = tmp_path / "machines/box/disk.qcow2"
+    clone.parent.mkdir(parents=True)
+    disks.clone(image.disk, clone)
+    for refused in (
+        lambda: store.remove("cloud", tmp_path / "machines"),
+        lambda: store.resize("cloud", 16 * MIB, tmp_path / "machines"),
+    ):
+        with pytest.raises(MachineError, match="Machine box reads from image cloud"):
+            refused()
+    clone.unlink()
+    larger = store.resize("cloud", 16 * MIB, tmp_path / "machines")
+    assert larger.virtual_bytes == 16 * MIB
+    assert larger.digest != image.digest
+    with pytest.raises(MachineError, match="can only grow"):
+        store.resize("cloud", MIB, tmp_path / "machines")
+    assert store.find("cloud") == larger
+    store.remove("cloud", tmp_path / "machines")
+    assert store.images() == []
+    with pytest.raises(MachineError, match="There is no image cloud"):
+        store.find("cloud")
+
+
+@needs_qemu_img
+def test_an_image_comes_by_its_url(store: Store, site: tuple[Path, str]) -> None:
+    served, url = site
+    digest = file_digest(cloud_image(served / "cloud.qcow2"))
+    long = hashlib.sha512((served / "cloud.qcow2").read_bytes()).hexdigest()
+    assert store.import_image("a", f"{url}/cloud.qcow2", checksum=digest).digest.endswith(digest)
+    store.import_image("b", f"{url}/cloud.qcow2", checksum=f"sha512:{long.upper()}")
+    for checksum, address, sentence in (
+        (None, "cloud.qcow2", "needs a checksum"),
+        ("0" * 64, "cloud.qcow2", "is not what its checksum says: sha256 is"),
+        ("sha512:" + "0" * 64, "cloud.qcow2", "is no checksum"),
+        (digest, "nowhere", "404"),
+    ):
+        with pytest.raises(MachineError, match=sentence):
+            store.import_image("c", f"{url}/{address}", checksum=checksum)
+    with pytest.raises(MachineError, match=r"Can't fetch http://127.0.0.1:1/x: .*refused"):
+        store.import_image("c", "http://127.0.0.1:1/x", checksum=digest)
+    assert [image.name for image in store.images()] == ["a", "b"]
+
+
+@needs_qemu_img
+def test_what_is_broken_or_leads_elsewhere_is_not_taken(store: Store, tmp_path: Path) -> None:
+    good = cloud_image(tmp_path / "good.qcow2")
+    cut = tmp_path / "cut.qcow2"
+    cut.write_bytes(good.read_bytes()[: MIB + 4096])
+    leads = tmp_path / "leads.qcow2"
+    subprocess.run(
+        ["qemu-img", "create", "-q", "-f", "qcow2", "-b", "/etc/passwd", "-F", "raw", leads],
+        check=True,
+    )
+    text = tmp_path / "text"
+    text.write_text("no image")
+    for path, sentence in (
+        (cut, "is cut off"),
+        (leads, "reads from /etc/passwd"),
+        (text, "is no qcow2 image"),
+        (tmp_path / "nowhere", "There is no file"),
+    ):
+        with pytest.raises(MachineError, match=sentence):
+            store.import_image("bad", str(path))
+    with pytest.raises(MachineError, match="is no name for an image"):
+        store.import_image("../bad", str(good))
+    assert store.images() == []
+    raw = tmp_path / "raw"
+    raw.write_bytes(b"x" * MIB)
+    assert store.import_image("raw", str(raw), source_format="raw").virtual_bytes == MIB
+
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFake me@here"
+
+
+def test_a_seed_tells_a_machine_of_itself(tmp_path: Path) -> None:
+    seed = cloudinit.Seed("box", (KEY,), network_config="version: 2\n")
+    files = seed.files()
+    told = json.loads(files["meta-data"])
+    assert told["local-hostname"] == "box"
+    assert told["public-keys"] == [KEY]
+    assert files["network-config"] == b"version: 2\n"
+    again = cloudinit.Seed("box", (KEY,), user_data="#!/bin/sh\n", network_config="version: 2\n")
+    assert json.loads(again.files()["meta-data"])["instance-id"] != told["instance-id"]
+    one, two = tmp_path / "one", tmp_path / "two"
+    cloudinit.write_seed(seed, one)
+    cloudinit.write_seed(seed, two)
+    assert one.read_bytes() == two.read_bytes()
+
+
+@pytest.mark.skipif(not shutil.which("isoinfo"), reason="isoinfo is not installed")
+def test_others_read_the_seeds_image(tmp_path: Path) -> None:
+    image = tmp_path / "seed.iso"
+    seed = cloudinit.Seed("box", (KEY,), user_data="#cloud-config\n" + "# much\n" * 1000)
+    cloudinit.write_seed(seed, image)
+    said = subprocess.run(
+        ["isoinfo", "-d", "-i", image], capture_output=True, text=True, check=True
+    )
+    assert "Volume id: cidata" in said.stdout
+    for name, content in seed.files().items():
+        read = ["isoinfo", "-R", "-i", str(image), "-x", f"/{name}"]
+        assert subprocess.run(read, capture_output=True, check=True).stdout == content
+
+
+@pytest.mark.parametrize(
+    ("seed", "sentence"),
+    [
+        (cloudinit.Seed("box", user_data="packages: [x]"), "must begin with #cloud-config"),
+        (cloudinit.Seed("box", ("-----BEGIN OPENSSH PRIVATE KEY-----",)), "is no public ssh key"),
+    ],
+)
+def test_what_cloud_init_would_pass_over_is_refused(
+    seed: cloudinit.Seed, sentence: str, tmp_path: Path
+) -> None:
+    with pytest.raises(MachineError, match=sentence):
+        cloudinit.write_seed(seed, tmp_path / "seed")
+    assert list(tmp_path.iterdir()) == []
