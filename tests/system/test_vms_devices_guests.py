@@ -8,7 +8,6 @@ import shutil
 import socket
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,8 +55,13 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="module")
+def port() -> int:
+    return free_port()
+
+
+@pytest.fixture(scope="module")
 def everything(
-    root: Path, land: userland.Userland, connection: vms.Connection
+    root: Path, land: userland.Userland, connection: vms.Connection, port: int
 ) -> Iterator[vms.Domain]:
     """One machine with nearly all that a machine can have, booted once."""
     found = kernel.fetch(userland.cache_directory() / "kernel")
@@ -84,7 +88,7 @@ def everything(
             vms.Disk(root / "seed", format="raw", io="threads", read_only=True),
         ),
         channels=("tonnage.events", "tonnage.agent"),
-        networks=(vms.UserNetwork((vms.Forward(free_port(), 7000),), mac="52:54:00:00:00:01"),),
+        networks=(vms.UserNetwork((vms.Forward(port, 7000),), mac="52:54:00:00:00:01"),),
         cpu=vms.Cpu(topology=vms.Topology(sockets=1, cores=2, threads=1), emulator_pin="0"),
         memory=vms.Memory(mergeable=False, transparent_huge_pages=False),
         balloon=vms.Balloon(),
@@ -143,26 +147,27 @@ def test_the_guest_finds_each_device(everything: vms.Domain) -> None:
     assert "0x8086" in pci
 
 
-def test_a_forwarded_port_answers(everything: vms.Domain) -> None:
-    (network,) = everything.machine.networks
-    assert isinstance(network, vms.UserNetwork)
-    with socket.create_connection(("127.0.0.1", network.forwards[0].host), 30) as asked:
+def test_a_forwarded_port_answers(everything: vms.Domain, port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), 30) as asked:
         assert asked.recv(16) == b"pong\n"
 
 
 def test_a_port_in_use_is_one_sentence(
-    everything: vms.Domain, connection: vms.Connection, root: Path
+    everything: vms.Domain, connection: vms.Connection, land: userland.Userland, port: int
 ) -> None:
-    port = everything.machine.networks[0].forwards[0].host  # type: ignore[union-attr]
-    boot = everything.machine.boot
-    again = replace(
-        everything.machine, name="again", disks=(), shares=(), watchdog=None, boot=boot,
+    again = vms.Machine(
+        name="again",
+        vcpus=1,
+        memory_mib=128,
+        accelerator=vms.Accelerator.TCG,
+        chipset="q35",
+        boot=vms.DirectKernel(land.kernel, land.initramfs),
         networks=(vms.UserNetwork((vms.Forward(port, 7000),)),),
-    )  # fmt: skip
+    )
     with pytest.raises(vms.MachineError, match=f"Can't forward port {port} .* in use"):
         connection.start(again)
     assert connection.running() == [everything]
-    assert not list((root / "l/s").glob("again*"))
+    assert not list((connection.root / "s").glob("again*"))
 
 
 def test_memory_is_as_it_was_asked_for(everything: vms.Domain) -> None:
