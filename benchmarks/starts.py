@@ -40,3 +40,20 @@ def move_between_cgroups() -> None:
         if controllers == "pids" or not controllers:
             procs.write_text(str(os.getpid()))
             return
+
+
+def start_and_gone_ms(target: Target) -> dict[str, float]:
+    """Milliseconds to the first instruction, to the answer, and of start and destroy together."""
+    time.sleep(REST_SECONDS)
+    with target.start() as instance:
+        first_ns, ready_ns = instance.reached("first-instruction"), instance.reached("ready")
+        assert first_ns is not None and ready_ns is not None
+        stop_ns = time.monotonic_ns()
+        instance.stop()
+        gone_ns = time.monotonic_ns() - stop_ns
+    first_ns -= instance.t0_ns
+    return {
+        "first-instruction": first_ns / 1e6,
+        "ready": (ready_ns - instance.t0_ns) / 1e6,
+        "start and destroy": (first_ns + gone_ns) / 1e6,
+    }

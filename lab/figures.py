@@ -31,6 +31,10 @@ _COLOURS = {
     "docker": "#4d7c0f",
     "vm": "#b91c1c",
     "microvm": "#ea8a0c",
+    "vm-restore": "#9d174d",
+    "microvm-restore": "#d97706",
+    "qemu": "#f87171",
+    "qemu-microvm": "#fbbf24",
 }
 _LEGEND_ROW_POINTS = 13
 _FOOT_INCHES = 0.42

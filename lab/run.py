@@ -78,7 +78,7 @@ def measure(request: Request) -> Outcome:
     profile = replace(profile, workloads=workloads.load(profile.name, request.workloads))
     for name in request.experiments:
         experiments.find(name)
-    present, absent = _choose(request.targets)
+    present, absent = _choose(request.targets, profile.name)
     if os.geteuid() != 0:
         raise LabError("Measuring needs root (namespaces, cgroups, mounts): run it with sudo.")
 
@@ -193,12 +193,16 @@ def _described(
     }
 
 
-def _choose(asked: Iterable[str] | None) -> tuple[tuple[str, ...], dict[str, str]]:
+def _choose(asked: Iterable[str] | None, profile: str) -> tuple[tuple[str, ...], dict[str, str]]:
     """The targets to measure, and the absent ones with their reasons.
+
+    If none were asked for, they are all that the profile has time for.
 
     Raises LabError for an unknown name, for one asked for by name that is absent, and for none.
     """
-    names = targets.NAMES if asked is None else tuple(asked)
+    left_out = targets.VARIANTS if profile == "quick" else ()
+    all_names = tuple(name for name in targets.NAMES if name not in left_out)
+    names = all_names if asked is None else tuple(asked)
     absent = {name: why for name in names if (why := targets.find(name).absent())}
     if asked is not None and absent:
         name, why = next(iter(absent.items()))

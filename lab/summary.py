@@ -14,6 +14,7 @@ from lab.statistics import (
     smallest_difference,
     undisturbed,
 )
+from lab.targets.registry import MACHINES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from lab.results import Run
 
-MACHINES = frozenset({"vm", "microvm"})
 # What a target is compared with, in the same round.
 BASELINES = {
     "startup": ("native", "container"),

@@ -24,6 +24,7 @@ from vms.devices import (
 from vms.domain import Domain
 from vms.embedded import clean
 from vms.errors import BootTimeout, MachineError
+from vms.templates import Template
 
 __all__ = [
     "Accelerator",
@@ -44,6 +45,7 @@ __all__ = [
     "Memory",
     "Rng",
     "Share",
+    "Template",
     "Topology",
     "UserNetwork",
     "Vsock",

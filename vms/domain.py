@@ -151,9 +151,7 @@ class Domain:
         self.connect()
         if origin:
             origin.load(monitor)
-        self._forward(
-            machine, lambda line: monitor.execute("human-monitor-command", command_line=line)
-        )
+        self._forward(machine, monitor.say)
         monitor.execute("cont")
 
     def forward(self, machine: Machine) -> None:

@@ -75,6 +75,10 @@ class Monitor:
             if "error" in said:
                 raise MachineError(f"QEMU refused {command}: {said['error']['desc']}.")
 
+    def say(self, line: str) -> str:
+        """What QEMU's monitor for people answers to a line. Raises MachineError."""
+        return str(self.execute("human-monitor-command", **{"command-line": line}))
+
     def await_migration(self) -> None:
         """Wait for the end of what migrates out or in. Raises MachineError if it fails."""
         while True:

@@ -26,9 +26,11 @@ if TYPE_CHECKING:
 
     from vms.connection import Connection
     from vms.devices import Machine
+    from vms.devices.network import Network
     from vms.domain import Domain
     from vms.monitor import Monitor
 
+_INCOMING = ("-incoming", "defer")
 _CAPABILITIES = [{"capability": name, "state": True} for name in ("events", "x-ignore-shared")]
 _SAVE_SECONDS = 60.0
 
@@ -53,21 +55,19 @@ class Template:
         """The state of its CPUs and devices."""
         return self.directory / "state"
 
-    def clone(self, machine: Machine, directory: Path) -> Machine:
-        """A machine for a clone, with thin disks of its own in `directory`.
+    def clone(self, name: str, networks: Sequence[Network], directory: Path) -> Machine:
+        """A machine like it, with its own name, networks and thin disks in `directory`.
 
-        Taken from `machine` are the name and the networks, whose port forwards are each one's own.
-        Raises MachineError for hardware other than the template's.
+        Raises MachineError.
         """
-        made = dataclasses.replace(self.machine, name=machine.name, networks=machine.networks)
-        if dataclasses.replace(machine, disks=self.machine.disks) != made:
-            raise MachineError(f"{machine.name} is not built as its template {self.machine.name}.")
         own = []
         for number, disk in enumerate(self.machine.disks):
-            path = directory / f"{machine.name}.{number}.qcow2"
+            path = directory / f"{name}.{number}.qcow2"
             disks.clone(disk.path, path)
             own.append(dataclasses.replace(disk, path=path))
-        return dataclasses.replace(made, disks=tuple(own))
+        return dataclasses.replace(
+            self.machine, name=name, networks=tuple(networks), disks=tuple(own)
+        )
 
     def words(self) -> Sequence[str]:
         """The memory as a private mapping, and no CPU that runs before the state is there."""
@@ -99,9 +99,6 @@ class _Recording:
 
     def load(self, monitor: Monitor) -> None:
         pass
-
-
-_INCOMING = ("-incoming", "defer")
 
 
 def build(

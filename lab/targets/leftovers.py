@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 _CGROUPS = Path("/sys/fs/cgroup")
 _END_SECONDS = 5.0
 _NOTES = "made"
-_NAME = re.compile(r"tonnage-[a-z]+-(\d+)")
+_NAME = re.compile(r"tonnage(?:-[a-z]+)+-(\d+)")
 
 # What may be left behind, in the order in which it is ended: the payload, then what started it or
 # watches over it, which then cleans up and ends by itself, then the daemons.
 _WATCH = ("crun", "runc", "conmon", "podman", "docker")
 _DAEMONS = ("dockerd", "containerd", "containerd-shim-runc-v2")
-_ORDER = ("payload", *_WATCH, *_DAEMONS)
+_MACHINES = ("qemu-system-x86_64", "linux", "linux.uml", "firecracker", "cloud-hypervisor")
+_ORDER = ("payload", *_WATCH, *_DAEMONS, *_MACHINES)
 
 
 def remove_cgroups(family: str) -> list[str]:

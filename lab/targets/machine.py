@@ -9,7 +9,7 @@ import shutil
 import socket
 import time
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import vms
 from lab.errors import LabError, StartFailed
@@ -19,44 +19,75 @@ from lab.userland import allocated_bytes, cache_directory
 from vms import accelerators, disks
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-    from lab.targets.base import Allotment
+    from lab.targets.base import Allotment, Settings
+    from vms.agent import Agent
 
 _ASK_SECONDS = 30.0
 _KERNEL_WORDS = "console=ttyS0 quiet loglevel=1 net.ifnames=0 panic=-1"
 
 
+class Running(Protocol):
+    """What runs the machine, be it libvirt or not."""
+
+    @property
+    def console(self) -> vms.LineReader:
+        """The lines of its console."""
+
+    @property
+    def events(self) -> vms.LineReader:
+        """What its agent tells of its start."""
+
+    @property
+    def agent(self) -> Agent:
+        """What runs commands in it."""
+
+    @property
+    def qemu_pid(self) -> int:
+        """QEMU's process."""
+
+    def destroy(self) -> None:
+        """Pull the plug."""
+
+
 class MachineInstance(Instance):
     """The payload in a machine of its own, reached by virtio-serial and a forwarded port."""
 
-    def __init__(
-        self, target: Machine, machine: vms.Machine, t0_ns: int, disk: Path, port: int
-    ) -> None:
+    domain: Running
+
+    def __init__(self, target: Machine, machine: vms.Machine, t0_ns: int) -> None:
+        self.name = machine.name
         self.t0_ns = t0_ns
-        self.disk = disk
-        self._has_userspace = target.has_userspace
-        self._port = port
+        self.disk = machine.disks[0].path
+        self.has_userspace = target.has_userspace
+        ((_, network),) = machine.forwards()
+        self._port = network.forwards[0].host
         self._deadline_seconds = target.settings.start_deadline_seconds
         self._listening = False
         self._cloned_ns = time.monotonic_ns()
         self._running_ns = 0
         try:
-            self._domain = target.connection.start(machine, on_running=self._note_running)
+            self.domain = target.launch(machine, self.note_running)
         except vms.MachineError as error:
-            disk.unlink(missing_ok=True)
-            raise StartFailed(f"{machine.name} did not start: {error}") from error
+            self.disk.unlink(missing_ok=True)
+            raise StartFailed(f"{self.name} did not start: {error}") from error
+
+    def note_running(self, domain: Running) -> None:
+        """The guest runs from now on."""
+        self._running_ns = time.monotonic_ns()
 
     def reached(self, milestone: Milestone) -> int | None:
         """When the milestone's line arrived here; `ready` when a request was answered."""
         if milestone == "first-instruction":
-            return self._line(self._domain.console, "first-instruction")
+            return self._line(self.domain.console, "first-instruction")
         if not self._listening:
-            self._line(self._domain.events, "listening")
+            self._line(self.domain.events, "listening")
             self._listening = True
         if milestone == "ready":
             return self.ask()
-        return self._line(self._domain.events, "userspace") if self._has_userspace else None
+        return self._line(self.domain.events, "userspace") if self.has_userspace else None
 
     def ask(self) -> int:
         """When the payload answered on the machine's address, through the forwarded port."""
@@ -65,17 +96,15 @@ class MachineInstance(Instance):
                 answer = connection.recv(16)
                 answered_ns = time.monotonic_ns()
         except OSError as error:
-            raise LabError(f"{self._domain.name} did not answer a request: {error}.") from error
+            raise LabError(f"{self.name} did not answer a request: {error}.") from error
         if answer != b"pong\n":
-            raise LabError(
-                f"{self._domain.name} answered {answer!r}, not what the payload answers."
-            )
+            raise LabError(f"{self.name} answered {answer!r}, not what the payload answers.")
         return answered_ns
 
     def run(self, argv: list[str], timeout_seconds: float) -> Completed:
         """Run a command by the machine's agent, timed by the machine's clock."""
         try:
-            done = self._domain.agent.run(argv, timeout_seconds=timeout_seconds)
+            done = self.domain.agent.run(argv, timeout_seconds=timeout_seconds)
         except vms.MachineError as error:
             raise LabError(str(error)) from error
         return Completed(done.exit_code, done.stdout, done.stderr, done.elapsed_ns)
@@ -85,13 +114,13 @@ class MachineInstance(Instance):
     def console(self, word: str, deadline_ns: int) -> int:
         """When such a line arrived here."""
         try:
-            return self._domain.console.wait_for(word, deadline_ns)
+            return self.domain.console.wait_for(word, deadline_ns)
         except vms.MachineError as error:
-            raise StartFailed(f"{self._domain.name} did not say {word}: {error}") from error
+            raise StartFailed(f"{self.name} did not say {word}: {error}") from error
 
     def pids(self) -> list[int]:
         """QEMU: with the embedded driver nothing else stays with a machine."""
-        return [self._domain.qemu_pid]
+        return [self.domain.qemu_pid]
 
     def spans(self) -> list[Span]:
         """Disk, libvirt and QEMU as seen from here; the rest as the guest logged it."""
@@ -101,17 +130,14 @@ class MachineInstance(Instance):
             *guest_log.spans(
                 self.run,
                 self._running_ns,
-                self._line(self._domain.console, "first-instruction"),
+                self._line(self.domain.console, "first-instruction"),
             ),
         ]
 
     def stop(self) -> None:
         """Destroy it and remove its disk."""
-        self._domain.destroy()
+        self.domain.destroy()
         self.disk.unlink(missing_ok=True)
-
-    def _note_running(self, _: vms.Domain) -> None:
-        self._running_ns = time.monotonic_ns()
 
     def _line(self, reader: vms.LineReader, wanted: str) -> int:
         deadline_ns = self.t0_ns + int(self._deadline_seconds * 1e9)
@@ -119,8 +145,7 @@ class MachineInstance(Instance):
             return reader.wait_for(wanted, deadline_ns)
         except vms.MachineError as error:
             raise StartFailed(
-                f"{self._domain.name} was not at {wanted} within"
-                f" {self._deadline_seconds:.0f} s: {error}"
+                f"{self.name} was not at {wanted} within {self._deadline_seconds:.0f} s: {error}"
             ) from error
 
 
@@ -133,6 +158,12 @@ class Machine(Target):
     has_userspace: bool
     kernel_words: str
     connection: vms.Connection
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self._numbers = itertools.count()
+        self._tsc_khz = accelerators.tsc_khz() if settings.accelerator == "tcg" else 0
+        self.directory = settings.scratch / self.name
 
     @classmethod
     def absent(cls) -> str:
@@ -152,11 +183,7 @@ class Machine(Target):
 
     def prepare(self) -> None:
         """Open libvirt's embedded driver, with a root of this worker's own."""
-        self._numbers = itertools.count()
-        self._disks = self.settings.scratch / self.name
-        self._disks.mkdir(parents=True, exist_ok=True)
-        emulated = self.settings.accelerator == "tcg"
-        self._tsc_khz = accelerators.tsc_khz() if emulated else 0
+        self.directory.mkdir(parents=True, exist_ok=True)
         self.connection = self.resources.enter_context(
             vms.Connection.open(
                 root=self.settings.scratch / f"l-{self.name}",
@@ -166,16 +193,27 @@ class Machine(Target):
 
     def start(self, allotment: Allotment | None = None) -> MachineInstance:
         """Clone the disk and start a transient domain."""
-        name = f"tonnage-{self.name}-{os.getpid()}-{next(self._numbers)}"
-        userland = self.settings.userland
-        disk = self._disks / f"{name}.qcow2"
+        name = self.new_name()
+        disk = self.directory / f"{name}.qcow2"
         t0_ns = time.monotonic_ns()
-        disks.clone(userland.disk, disk)
-        port = _free_port()
+        disks.clone(self.settings.userland.disk, disk)
+        return MachineInstance(self, self.describe(name, disk, allotment), t0_ns)
+
+    def launch(self, machine: vms.Machine, on_running: Callable[[Running], object]) -> Running:
+        """Have it run. Raises vms.MachineError."""
+        return self.connection.start(machine, on_running=on_running)
+
+    def new_name(self) -> str:
+        """A name by which `clean` and people know whose machine it is."""
+        return f"tonnage-{self.name}-{os.getpid()}-{next(self._numbers)}"
+
+    def describe(self, name: str, disk: Path, allotment: Allotment | None = None) -> vms.Machine:
+        """The machine on that disk, with a port of its own forwarded to it."""
+        userland = self.settings.userland
         words = self.kernel_words
         if self._tsc_khz:
             words += f" tsc_early_khz={self._tsc_khz}"
-        machine = vms.Machine(
+        return vms.Machine(
             name=name,
             vcpus=math.ceil(allotment.cpus) if allotment else 1,
             memory_mib=allotment.memory_bytes >> 20 if allotment else self.memory_mib,
@@ -184,9 +222,8 @@ class Machine(Target):
             boot=vms.DirectKernel(userland.kernel, userland.initramfs, words),
             disks=(vms.Disk(disk),),
             channels=("tonnage.events", "tonnage.agent"),
-            networks=(vms.UserNetwork((vms.Forward(port, PORT),)),),
+            networks=(vms.UserNetwork((vms.Forward(free_port(), PORT),)),),
         )
-        return MachineInstance(self, machine, t0_ns, disk, port)
 
     def image_bytes(self) -> dict[str, int]:
         """Disk, kernel and initramfs: as shipped, the disk compressed inside its qcow2 file."""
@@ -234,7 +271,8 @@ class MicroMachine(Machine):
     kernel_words = f"{_KERNEL_WORDS} TONNAGE_ROOT=/dev/vda"
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of the loopback that nobody listens on just now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -16,6 +16,10 @@ _CLASSES = {
     "container": "lab.targets.container:OurContainer",
     "vm": "lab.targets.machine:FullMachine",
     "microvm": "lab.targets.machine:MicroMachine",
+    "vm-restore": "lab.targets.restored:RestoredFullMachine",
+    "microvm-restore": "lab.targets.restored:RestoredMicroMachine",
+    "qemu": "lab.targets.qemu:FullQemu",
+    "qemu-microvm": "lab.targets.qemu:MicroQemu",
     "crun": "lab.targets.oci:Crun",
     "runc": "lab.targets.oci:Runc",
     "podman": "lab.targets.podman:Podman",
@@ -24,6 +28,9 @@ _CLASSES = {
 }
 NAMES = tuple(_CLASSES)
 DEFAULT = ("native", "container", "vm", "microvm")
+# Other ways to the same machines: in the full profile, or when they are named.
+VARIANTS = ("vm-restore", "microvm-restore", "qemu", "qemu-microvm")
+MACHINES = ("vm", "microvm", *VARIANTS)  # what QEMU runs, and emulates where KVM does not work
 PEERS = ("crun", "runc", "podman", "docker")
 
 

@@ -25,7 +25,7 @@ MARK = "TONNAGE_TEST_SESSION"
 MARKED = re.compile(rf"(?:^|\0){MARK}=((\d+)-\d+)".encode())
 PROGRAMS = re.compile(r"qemu-system\S* .*tonnage|payload serve ")
 # Names bear the process id of the worker or run that is answerable for what bears them.
-OWNER = re.compile(r"tonnage(?:-[a-z]+)?-(\d+)|tonnage/s(\d+)")
+OWNER = re.compile(r"tonnage(?:-[a-z]+)*-(\d+)|tonnage/s(\d+)")
 SETTLE_SECONDS = 5.0  # for what is dying
 
 
