@@ -26,8 +26,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runtime.creation import Request
-
 from benchmarks.oci_bundle import bundle, config
 from benchmarks.starts import STATES, bring_host_to
 from lab import userland
@@ -37,6 +35,7 @@ from lab.targets import namespaces
 from lab.targets.oci import hide_unified_hierarchy
 from runtime import seccomp
 from runtime.container import Container
+from runtime.creation import Request
 from runtime.document import decode
 from runtime.rootfs import Bundle
 from runtime.spec import Spec
