@@ -266,6 +266,8 @@ def _kill(pid: int) -> bool:
         os.kill(pid, _KILL)
     except ProcessLookupError:
         return False
+    except PermissionError as error:
+        raise ContainerError(f"Process {pid} is another user's: it can't be killed.") from error
     return True
 
 

@@ -81,6 +81,14 @@ def as_they_are(settings: Sequence[Setting], read: Reader) -> list[Setting]:
     return found
 
 
+def restore(settings: Sequence[Setting], directory_of: Callable[[Setting], str]) -> None:
+    """Go back to them as far as the kernel lets; what led here is the error to be told."""
+    try:
+        apply(settings, directory_of)
+    except ContainerError:
+        pass
+
+
 def _failure(setting: Setting, directory: str, error: OSError) -> ContainerError:
     where = f"linux.resources.{setting.field}"
     if error.errno == errno.ENOENT:

@@ -67,7 +67,7 @@ class CgroupV1(Cgroup):
             if resources.devices:
                 self._limit_devices(*devices.exceptions(devices.rules(resources.devices)))
         except ContainerError:
-            settings.apply(before, self._directory)
+            settings.restore(before, self._directory)
             raise
 
     def freeze(self) -> None:

@@ -56,7 +56,7 @@ class CgroupV2(Cgroup):
             if rules is not None:
                 self._limit_devices(rules)
         except ContainerError:
-            settings.apply(before, self._directory_of)
+            settings.restore(before, self._directory_of)
             raise
 
     def delegate(self, user: int) -> None:
