@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 
-from lab import vm_cli
+from lab import vm_cli, vm_life_cli
 from lab.errors import LabError
 
 # A module's `register` adds its verbs to the subparsers it is given; `common` are the options that
 # every one has. Each sets `machine_verb` to a function of the options that returns the exit code.
-_MODULES = (vm_cli,)
+_MODULES = (vm_cli, vm_life_cli)
 
 
 def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

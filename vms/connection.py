@@ -53,8 +53,8 @@ class Connection:
         self.is_local = embedded.is_local(self._address)
         _run_event_loop()
         self._libvirt = _opened(self._address)
-        self._sockets = root / embedded.SOCKETS
-        self._sockets.mkdir(parents=True, exist_ok=True)
+        self.sockets = root / embedded.SOCKETS
+        self.sockets.mkdir(parents=True, exist_ok=True)
         self._running: dict[str, Domain] = {}
 
     @classmethod
@@ -137,10 +137,10 @@ class Connection:
     def define(self, machine: Machine) -> Domain:
         """Make libvirt know a machine that stays until it is undefined; it is not started.
 
-        Raises MachineError.
+        Where its ports listen is chosen by a libvirt that outlives us. Raises MachineError.
         """
         self.check(machine)
-        paths = self.paths_of(machine) if self.is_local else {}
+        paths = self.paths_of(machine) if self.is_embedded else {}
         return self.define_xml(self.xml(machine, paths))
 
     def define_xml(self, xml: str) -> Domain:
@@ -171,7 +171,11 @@ class Connection:
     def paths_of(self, machine: Machine) -> dict[str, Path]:
         """Where a machine's console and channels listen, and where its variables are kept."""
         names = (CONSOLE, *machine.channels, NVRAM)
-        return {name: self._sockets / f"{machine.name}.{n}" for n, name in enumerate(names)}
+        return {name: self.socket(machine.name, n) for n, name in enumerate(names)}
+
+    def socket(self, name: str, number: int) -> Path:
+        """Where a machine's port of that number listens."""
+        return self.sockets / f"{name}.{number}"
 
     def xml(self, machine: Machine, paths: dict[str, Path]) -> str:
         """The domain's XML for the host that this connection leads to."""
@@ -201,7 +205,7 @@ class Connection:
         origin: Origin | None,
         on_running: Callable[[Domain], object],
     ) -> None:
-        with Listener(self._sockets / f"{domain.name}.q") as listener:
+        with Listener(self.sockets / f"{domain.name}.q") as listener:
 
             def run() -> None:
                 domain.run(listener.accept(), machine, origin)

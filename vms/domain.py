@@ -20,6 +20,7 @@ from vms.events import Events
 from vms.libvirt_errors import told_as
 from vms.listening import listening_sockets
 from vms.orphans import adopting_orphans, reap_when_ended
+from vms.states import STATES, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,20 +32,8 @@ if TYPE_CHECKING:
     from vms.monitor import Monitor
 
 EVENTS, AGENT = "tonnage.events", "tonnage.agent"
-State = Literal[
-    "running", "blocked", "paused", "shutting down", "shut off", "crashed", "suspended", "unknown"
-]
 Milestone = Literal["first-instruction", "userspace", "ready"]
 Ended = Literal["acpi", "agent", "force"]
-_STATES: dict[int, State] = {
-    libvirt.VIR_DOMAIN_RUNNING: "running",
-    libvirt.VIR_DOMAIN_BLOCKED: "blocked",
-    libvirt.VIR_DOMAIN_PAUSED: "paused",
-    libvirt.VIR_DOMAIN_SHUTDOWN: "shutting down",
-    libvirt.VIR_DOMAIN_SHUTOFF: "shut off",
-    libvirt.VIR_DOMAIN_CRASHED: "crashed",
-    libvirt.VIR_DOMAIN_PMSUSPENDED: "suspended",
-}
 _ACPI_SECONDS = 10.0
 _ASK_SECONDS = 3.0
 
@@ -100,7 +89,7 @@ class Domain:
         """In libvirt's words. Raises MachineError if libvirt has it no more."""
         with told_as(f"The state of {self.name} can't be had"):
             state, _ = self.handle.state()
-        return _STATES.get(state, "unknown")
+        return STATES.get(state, "unknown")
 
     def xml(self, *, inactive: bool = False) -> ET.Element:
         """Its description as it runs, or as it is defined. Raises MachineError."""
@@ -204,6 +193,7 @@ class Domain:
         self.disconnect()
         with told_as(f"libvirt can't start {self.name}"), adopting_orphans():
             self.handle.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED if paused else 0)
+        self.sockets = dict(listening_sockets(self.handle))
         self.reap()
 
     def reap(self) -> None:

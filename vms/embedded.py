@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pwd
+import re
 import shutil
 import signal
 from contextlib import contextmanager, suppress
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _ACCOUNT = "libvirt-qemu"
-_CONFIGURATION = """\
+CONFIGURATION = """\
 stdio_handler = "file"
 security_driver = "none"
 user = "root"
@@ -35,6 +36,8 @@ remember_owner = 0
 """
 _LONGEST_ROOT = 60  # what is left of a UNIX socket's 107 bytes goes to names below it. (unix(7))
 _KILL_SECONDS = 10.0
+_QEMU = re.compile(rb"[^\0]*qemu-system-")
+_GUEST = re.compile(rb"\0guest=([^,\0]+)")
 SOCKETS = "s"
 
 _held: dict[Path, int] = {}  # the roots of this process, by the descriptor that is locked
@@ -47,7 +50,7 @@ def prepare(root: Path) -> str:
     another process's, or the host lacks what libvirt needs.
     """
     refuse_long(root)
-    _require_account()
+    require_account()
     root.mkdir(parents=True, exist_ok=True)
     if root not in _held:
         held = _lock(root)
@@ -58,7 +61,7 @@ def prepare(root: Path) -> str:
     # Where libvirt looks differs between its versions.
     for path in (root / "etc/qemu.conf", root / "etc/qemu/qemu.conf"):
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(_CONFIGURATION)
+        path.write_text(CONFIGURATION)
     return f"qemu:///embed?root={root}"
 
 
@@ -107,20 +110,38 @@ def pid_file(root: Path, name: str) -> Path:
 def _sweep(root: Path) -> list[str]:
     """Kill what still runs there and remove what is only of use while it runs."""
     done = []
-    for file in sorted(root.glob("run/qemu/*.pid")):
-        with suppress(OSError, ValueError):
-            pid = int(file.read_text())
-            if os.fsencode(root) in Path(f"/proc/{pid}/cmdline").read_bytes():
+    while found := list(_emulators(root)):
+        for pid, what in found:
+            with suppress(ProcessLookupError):
                 pidfd = os.pidfd_open(pid)
                 try:
                     signal.pidfd_send_signal(pidfd, signal.SIGKILL)
                     ended_within(pidfd, _KILL_SECONDS)
                 finally:
                     os.close(pidfd)
-                done.append(f"killed machine {file.stem} (process {pid})")
+                done.append(f"killed {what} (process {pid})")
     for left in (root / "run", root / SOCKETS, *root.glob("lib/qemu/domain-*")):
         shutil.rmtree(left, ignore_errors=True)
     return done
+
+
+def _emulators(root: Path) -> Iterator[tuple[int, str]]:
+    """The QEMUs whose command line leads below the root, and what each is there for.
+
+    libvirt's pid files tell of machines; but it also asks QEMUs that are none what they can do.
+    """
+    for file in sorted(root.glob("run/qemu/*.pid")):
+        with suppress(OSError, ValueError):
+            pid = int(file.read_text())
+            if os.fsencode(root) in Path(f"/proc/{pid}/cmdline").read_bytes():
+                yield pid, f"machine {file.stem}"
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            line = (process / "cmdline").read_bytes()
+            if _QEMU.match(line) and os.fsencode(root) + b"/" in line:
+                named = _GUEST.search(line)
+                what = f"machine {named[1].decode()}" if named else "a QEMU that was being asked"
+                yield int(process.name), what
 
 
 def _lock(root: Path) -> int | None:
@@ -149,7 +170,8 @@ def _claimed(root: Path) -> Iterator[bool]:
             os.close(held)
 
 
-def _require_account() -> None:
+def require_account() -> None:
+    """Raise MachineError if the account is not there that libvirt's QEMU driver looks up."""
     try:
         pwd.getpwnam(_ACCOUNT)
     except KeyError as error:

@@ -21,7 +21,7 @@ DEADLINE_SECONDS = 60.0
 def copy_in(
     inside: Inside, source: Path, path: str, timeout_seconds: float = DEADLINE_SECONDS
 ) -> None:
-    """Copy a file into the machine with its mode; each MiB has that time. Raises MachineError."""
+    """Copy a file into the machine with its mode; each block has that time. Raises MachineError."""
     try:
         mode = source.stat().st_mode & 0o7777
         with source.open("rb") as file:
@@ -33,7 +33,7 @@ def copy_in(
 def copy_out(
     inside: Inside, path: str, destination: Path, timeout_seconds: float = DEADLINE_SECONDS
 ) -> None:
-    """Copy a file out of the machine, whole or not at all; each MiB has that time.
+    """Copy a file out of the machine, whole or not at all; each block has that time.
 
     Raises MachineError.
     """

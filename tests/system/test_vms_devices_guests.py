@@ -38,8 +38,8 @@ def land() -> userland.Userland:
 
 
 @pytest.fixture(scope="module")
-def connection(root: Path) -> Iterator[vms.Connection]:
-    with vms.Connection.open(root / "l", None, (userland.cache_directory(),)) as opened:
+def connection(embedded: Path) -> Iterator[vms.Connection]:
+    with vms.Connection.open(embedded / "r", None, (userland.cache_directory(),)) as opened:
         yield opened
 
 
@@ -101,7 +101,7 @@ def everything(
     with connection.start(machine) as domain:
         domain.events.wait_for("listening", deadline())
         yield domain
-    assert list((root / "l/s").iterdir()) == []
+    assert list((connection.root / "s").iterdir()) == []
 
 
 def inside(domain: vms.Domain, command: str) -> str:
@@ -283,5 +283,5 @@ def test_more_memory_than_there_is_is_one_sentence(
     )
     with pytest.raises(vms.MachineError, match=r"Can't start huge: .*huge pages"):
         connection.start(machine)
-    assert not list((root / "l/s").glob("huge*"))
-    assert not list((root / "l/run/qemu").glob("huge*"))
+    assert not list((connection.root / "s").glob("huge*"))
+    assert not list((connection.root / "run/qemu").glob("huge*"))

@@ -1,0 +1,86 @@
+"""`tonnage vm`: what is seen, said and done inside a machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lab.errors import LabError
+from lab.vm_kept import one, verb
+
+if TYPE_CHECKING:
+    import argparse
+
+    import vms
+    from lab.vm_kept import Subparsers
+
+_INSIDE_SECONDS = 60.0
+
+
+def register(verbs: Subparsers, common: argparse.ArgumentParser) -> None:
+    """Add console, screenshot, exec and cp."""
+    one(verbs, common, "console", _console, "the serial console; Ctrl-] leaves it")
+    one(verbs, common, "screenshot", _screenshot, "the screen as PNG").add_argument(
+        "file", type=Path, metavar="FILE"
+    )
+    parser = one(verbs, common, "exec", _exec, "run a command inside; its exit code is ours")
+    parser.add_argument("--timeout", type=float, default=_INSIDE_SECONDS, metavar="SECONDS")
+    parser.add_argument("argv", nargs="+", metavar="ARG", help="after --, the command's words")
+    parser = verb(verbs, common, "cp", _copy, "copy a file in or out: NAME:PATH is inside")
+    parser.add_argument("source", metavar="SOURCE")
+    parser.add_argument("destination", metavar="DESTINATION")
+
+
+def _console(options: argparse.Namespace, connection: vms.Connection) -> int:
+    from vms import console
+
+    left = console.attach(connection.find(options.name))
+    print("" if left else f"\n{options.name} ended", file=sys.stderr)
+    return 0
+
+
+def _screenshot(options: argparse.Namespace, connection: vms.Connection) -> int:
+    from vms import screenshot
+
+    options.file.write_bytes(screenshot.take(connection.find(options.name)))
+    return 0
+
+
+def _exec(options: argparse.Namespace, connection: vms.Connection) -> int:
+    done = connection.find(options.name).inside.run(options.argv, options.timeout)
+    if options.format == "json":
+        document = {
+            "exit_code": done.exit_code,
+            "stdout": done.stdout.decode(errors="replace"),
+            "stderr": done.stderr.decode(errors="replace"),
+            "elapsed_ns": done.elapsed_ns,
+        }
+        print(json.dumps(document, indent=2))
+    else:
+        sys.stdout.buffer.write(done.stdout)
+        sys.stderr.buffer.write(done.stderr)
+    return done.exit_code
+
+
+def _copy(options: argparse.Namespace, connection: vms.Connection) -> int:
+    from vms import guest_files
+
+    source, destination = _place(options.source), _place(options.destination)
+    if bool(source[0]) == bool(destination[0]):
+        raise LabError("One of the two must be NAME:PATH, in a machine; the other one a file here.")
+    if destination[0]:
+        inside = connection.find(destination[0]).inside
+        guest_files.copy_in(inside, Path(source[1]), destination[1])
+    else:
+        inside = connection.find(source[0]).inside
+        guest_files.copy_out(inside, source[1], Path(destination[1]).absolute())
+    return 0
+
+
+def _place(text: str) -> tuple[str, str]:
+    """A machine's name and a path in it; no name for a path here."""
+    name, colon, path = text.partition(":")
+    return (name, path) if colon and os.sep not in name else ("", text)

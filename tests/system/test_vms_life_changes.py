@@ -1,0 +1,286 @@
+"""Machines that are changed while they run, copied, and moved: real guests under emulation."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import vms
+from lab import cli, userland
+from lab.targets.machine import MicroMachine
+from vms import (
+    accelerators,
+    cloning,
+    daemon,
+    disks,
+    hotplug,
+    migration,
+    screenshot,
+    snapshots,
+    statistics,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vms.devices import Chipset
+
+pytestmark = pytest.mark.root
+BOOT_SECONDS = 60.0
+IMAGES = (userland.cache_directory(),)
+
+
+@pytest.fixture(scope="module")
+def connection(embedded: Path) -> Iterator[vms.Connection]:
+    with vms.Connection.open(embedded / "r", image_directories=IMAGES) as made:
+        yield made
+
+
+def machine(root: Path, name: str, chipset: Chipset) -> vms.Machine:
+    land = userland.build(lambda _: None)
+    disk = root / f"{name}.qcow2"
+    disks.clone(land.disk, disk)
+    words = f"{MicroMachine.kernel_words} tsc_early_khz={accelerators.tsc_khz()}"
+    full = chipset != "microvm"
+    return vms.Machine(
+        name=name,
+        vcpus=1,
+        memory_mib=128 if full else 96,
+        accelerator=vms.Accelerator.TCG,
+        chipset=chipset,
+        boot=vms.DirectKernel(land.kernel, land.initramfs, words),
+        disks=(vms.Disk(disk),),
+        channels=("tonnage.events", "tonnage.agent"),
+        balloon=vms.Balloon(),
+        cpu=vms.Cpu(maximum=2) if full else vms.Cpu(),
+        video="vga" if full else None,
+    )
+
+
+def up(domain: vms.Domain) -> vms.Domain:
+    domain.start()
+    domain.wait_for("ready", BOOT_SECONDS)
+    return domain
+
+
+@pytest.fixture(scope="module")
+def small(connection: vms.Connection) -> Iterator[vms.Domain]:
+    domain = connection.define(machine(connection.root, "small", "microvm"))
+    try:
+        yield up(domain)
+    finally:
+        domain.destroy()
+        domain.undefine()
+
+
+@pytest.fixture(scope="module")
+def large(connection: vms.Connection) -> Iterator[vms.Domain]:
+    domain = connection.define(machine(connection.root, "large", "i440fx"))
+    try:
+        yield up(domain)
+    finally:
+        domain.destroy()
+        domain.undefine()
+
+
+def said(box: vms.Domain, command: str) -> str:
+    return box.inside.run(["sh", "-c", command], 30).stdout.decode().strip()
+
+
+def test_an_internal_snapshot_holds_disk_and_memory(small: vms.Domain) -> None:
+    said(small, "echo one > /root/f; sync; echo one > /run/f")
+    made = snapshots.create(small, "before", description="nothing is lost")
+    assert (made.has_memory, made.is_external, made.description) == (True, False, "nothing is lost")
+    said(small, "echo two > /root/f; sync; echo two > /run/f")
+    snapshots.revert(small, "before")
+    assert said(small, "cat /root/f /run/f") == "one\none"
+    assert [each.name for each in snapshots.of(small)] == ["before"]
+    snapshots.delete(small, "before")
+    assert snapshots.of(small) == []
+    with pytest.raises(vms.MachineError, match="small has no snapshot before"):
+        snapshots.revert(small, "before")
+
+
+def test_external_snapshots_are_reverted_to_and_merged(small: vms.Domain) -> None:
+    disk = snapshots.images(small)["vda"]
+    snapshots.create(small, "one", external=True)
+    said(small, "echo lost > /root/g; sync")
+    snapshots.revert(small, "one")
+    small.wait_for("ready", BOOT_SECONDS)
+    assert said(small, "ls /root") == "f"
+    said(small, "echo kept > /root/g; sync")
+    snapshots.create(small, "two", external=True)
+    with pytest.raises(vms.MachineError, match="snapshots that came later go first"):
+        snapshots.delete(small, "one")
+    snapshots.delete(small, "two")
+    snapshots.delete(small, "one")
+    assert snapshots.images(small) == {"vda": disk}
+    assert [path.name for path in disk.parent.glob("small.*")] == ["small.qcow2"]
+    assert said(small, "cat /root/g") == "kept"
+
+
+def test_what_a_microvm_cannot_have_is_refused(small: vms.Domain) -> None:
+    with pytest.raises(vms.MachineError, match="small is a microvm, which has no bus"):
+        hotplug.attach_disk(small, vms.Disk(Path("/nowhere")))
+    with pytest.raises(vms.MachineError, match="small can have 1 to 1 vCPUs"):
+        hotplug.set_vcpus(small, 2)
+    with pytest.raises(vms.MachineError, match="no slots for memory"):
+        hotplug.attach_memory(small, 64)
+    with pytest.raises(vms.MachineError, match="small can't be pictured"):
+        screenshot.take(small)
+
+
+def test_disk_and_balloon_are_resized_and_seen(
+    connection: vms.Connection, small: vms.Domain
+) -> None:
+    hotplug.resize_disk(small, "vda", 3 << 30)
+    assert said(small, "cat /sys/block/vda/size") == str((3 << 30) // 512)
+    with pytest.raises(vms.MachineError, match="a disk in use only grows"):
+        hotplug.resize_disk(small, "vda", 1 << 30)
+    hotplug.set_memory(small, 80)
+    (found,) = (each for each in statistics.all_machines(connection) if each.name == "small")
+    assert found.state == "running"
+    assert found.cpu_ns > 0
+    assert found.resident_bytes > 32 << 20
+    assert found.maximum_memory_bytes == 96 << 20
+    assert found.disks[0].capacity_bytes == 3 << 30
+    hotplug.set_memory(small, 96)
+
+
+def test_a_machine_that_is_off_is_cloned(connection: vms.Connection, small: vms.Domain) -> None:
+    with pytest.raises(vms.MachineError, match="must be shut off to be cloned"):
+        cloning.clone(connection, small, "copy")
+    said(small, "sync")
+    assert small.shutdown(BOOT_SECONDS) == "acpi"
+    copy = cloning.clone(connection, small, "copy")
+    try:
+        with pytest.raises(vms.MachineError, match="is there already"):
+            cloning.clone(connection, small, "copy")
+        up(copy)
+        assert said(copy, "cat /root/g") == "kept"
+        up(small)
+    finally:
+        copy.destroy()
+        copy.undefine()
+
+
+def test_devices_are_plugged_in_and_out(
+    connection: vms.Connection, large: vms.Domain, tmp_path: Path
+) -> None:
+    land = userland.build(lambda _: None)
+    more = connection.root / "more.qcow2"
+    disks.clone(land.disk, more)
+    target = hotplug.attach_disk(large, vms.Disk(more))
+    assert target == "vdb"
+    mac = hotplug.attach_interface(large, vms.UserNetwork())
+    told = "for i in 1 2 3 4 5 6 7 8 9; do cat /sys/class/net/*/address; sleep 0.2; done"
+    assert mac in said(large, told)
+    assert "vdb" in said(large, "ls /sys/block")
+    hotplug.set_vcpus(large, 2)
+    with pytest.raises(vms.MachineError, match="large can have 1 to 2 vCPUs"):
+        hotplug.set_vcpus(large, 3)
+    assert said(large, "sleep 1; ls -d /sys/devices/system/cpu/cpu1").endswith("cpu1")
+    hotplug.detach_interface(large, mac)
+    hotplug.detach_disk(large, target)
+    assert said(large, "ls /sys/block") == "vda"
+    with pytest.raises(vms.MachineError, match="large has no disk vdb"):
+        hotplug.detach_disk(large, target)
+
+
+def test_a_screen_is_pictured(large: vms.Domain) -> None:
+    picture = screenshot.take(large)
+    assert picture.startswith(b"\x89PNG")
+    assert picture.endswith(b"IEND\xaeB`\x82")
+
+
+def test_a_running_machine_moves_to_another_libvirt_and_is_told_to_by_verbs(
+    connection: vms.Connection, embedded: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    box = up(connection.define(machine(connection.root, "mover", "microvm")))
+    said(box, "echo kept > /run/moved")
+    with (
+        daemon.running(embedded / "d") as uri,
+        vms.Connection.open(embedded / "e", uri, image_directories=IMAGES) as there,
+    ):
+        moved = migration.migrate(box, there)
+        assert 0 < moved.downtime_seconds < moved.total_seconds < BOOT_SECONDS
+        assert moved.transferred_bytes > 1 << 20
+        assert said(moved.domain, "cat /run/moved") == "kept"
+        assert "mover" not in [each.name for each in connection.domains()]
+        with pytest.raises(vms.MachineError, match="takes none in: migrate to a daemon"):
+            migration.migrate(moved.domain, connection)
+        moved.domain.disconnect()
+        verbs_of_life(uri, capsys)
+
+
+def verbs_of_life(uri: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every step of a machine's life by the command, on the machine that has moved."""
+
+    def run(*words: str) -> tuple[int, str]:
+        code = cli.main(["vm", words[0], "--connect", uri, *words[1:]])
+        told = capsys.readouterr()
+        return code, told.out + told.err
+
+    assert run("exec", "mover", "--", "sh", "-c", "echo hi; exit 4") == (4, "hi\n")
+    assert run("suspend", "mover") == (0, "")
+    assert "paused" in run("stats")[1]
+    assert run("resume", "mover") == (0, "")
+    assert run("snapshot-create", "mover", "s") == (0, "")
+    assert '"name": "s"' in run("snapshot-list", "mover", "--format", "json")[1]
+    assert run("snapshot-delete", "mover", "s") == (0, "")
+    code, told = run("start", "nobody")
+    assert (code, "There is no machine nobody here" in told) == (2, True)
+    assert "was shut down by acpi" in run("shutdown", "mover")[1]
+    assert run("rename", "mover", "cask") == (0, "")
+    assert run("rename", "cask", "mover") == (0, "")
+
+
+def killed_at(moment: str, root: Path, box: vms.Machine) -> None:
+    """Kill a process that starts a machine, at that moment of it."""
+    code = (
+        "import os, pathlib, pickle, sys, threading, time\n"
+        "import vms\n"
+        "root, moment = pathlib.Path(sys.argv[1]), float(sys.argv[2])\n"
+        "box = pickle.load(sys.stdin.buffer)\n"
+        "def kill():\n"
+        "    time.sleep(moment)\n"
+        "    os.kill(os.getpid(), 9)\n"
+        "threading.Thread(target=kill).start()\n"
+        "with vms.Connection.open(root, image_directories=[root.parent]) as connection:\n"
+        "    connection.start(box)\n"
+        "    time.sleep(60)\n"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code, str(root), moment],
+        input=pickle.dumps(box), check=False, timeout=60,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("moment", ["0.3", "3.0", "6.0"])
+def test_whenever_our_process_is_killed_all_is_found(embedded: Path, moment: str) -> None:
+    root = embedded / f"k{moment}"
+    root.mkdir()
+    box = machine(root, "killed", "microvm")
+    bare = vms.Machine("killed", 1, 64, box.accelerator, "microvm", box.boot)
+    killed_at(moment, root, bare)
+    vms.clean(root)
+    assert not root.exists()
+    assert processes_that_name(root) == []
+
+
+def processes_that_name(root: Path) -> list[str]:
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = entry.read_bytes()
+        except OSError:
+            continue
+        if os.fsencode(root) in line:
+            found.append(line.decode(errors="replace"))
+    return found

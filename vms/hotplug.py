@@ -1,0 +1,165 @@
+"""Change a machine while it runs: disks, network cards, vCPUs, memory.
+
+What its kind can't have is refused: a microvm has no bus to plug into, and a q35 machine takes as
+many devices as it was given ports for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+import libvirt
+
+from vms import statistics
+from vms.elements import element, printed
+from vms.errors import MachineError
+from vms.events import Events
+from vms.libvirt_errors import told_as
+
+if TYPE_CHECKING:
+    from vms.devices import Disk, Network
+    from vms.domain import Domain
+
+_GONE_SECONDS = 30.0
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+def attach_disk(domain: Domain, disk: Disk) -> str:
+    """Plug a disk in; returns its target, such as vdb. Raises MachineError."""
+    _refuse_microvm(domain, "disks")
+    taken = {target.get("dev") for target in domain.xml().findall("./devices/disk/target")}
+    number = next((n for n in range(26) if f"vd{_LETTERS[n]}" not in taken), None)
+    if number is None:
+        raise MachineError(f"{domain.name} has 26 disks: there is no name for another one.")
+    made = disk.element(number, "q35", boots=False)
+    with told_as(f"The disk {disk.path} can't be attached to {domain.name}"):
+        domain.handle.attachDeviceFlags(printed(made), _scope(domain))
+    return f"vd{_LETTERS[number]}"
+
+
+def detach_disk(domain: Domain, target: str) -> None:
+    """Unplug a disk, and wait until the guest has let it go. Raises MachineError."""
+    _detach(domain, _device(domain, "disk", "target", "dev", target), target)
+
+
+def attach_interface(domain: Domain, network: Network) -> str:
+    """Plug a network card in; returns its MAC address. Raises MachineError."""
+    _refuse_microvm(domain, "network cards")
+    before = _addresses(domain)
+    with told_as(f"A network card can't be attached to {domain.name}"):
+        domain.handle.attachDeviceFlags(printed(network.element("q35")), _scope(domain))
+    (address,) = _addresses(domain) - before
+    return address
+
+
+def detach_interface(domain: Domain, mac: str) -> None:
+    """Unplug a network card, and wait until the guest has let it go. Raises MachineError."""
+    _detach(domain, _device(domain, "interface", "mac", "address", mac), mac)
+
+
+def set_vcpus(domain: Domain, count: int) -> None:
+    """How many vCPUs it has, up to the most that it was described with. Raises MachineError."""
+    with told_as(f"{domain.name} can't have {count} vCPUs"):
+        most = (
+            domain.handle.maxVcpus()
+            if domain.is_running
+            else domain.handle.vcpusFlags(
+                libvirt.VIR_DOMAIN_VCPU_MAXIMUM | libvirt.VIR_DOMAIN_AFFECT_CONFIG
+            )
+        )
+        if not 1 <= count <= most:
+            raise MachineError(f"{domain.name} can have 1 to {most} vCPUs, as it was described.")
+        domain.handle.setVcpusFlags(count, _scope(domain))
+
+
+def set_memory(domain: Domain, mib: int) -> None:
+    """How much memory its balloon leaves it, up to what it was started with.
+
+    Raises MachineError, as for a machine without a balloon.
+    """
+    balloon = domain.xml().find("./devices/memballoon")
+    if domain.is_running and (balloon is None or balloon.get("model") == "none"):
+        raise MachineError(
+            f"{domain.name} has no balloon: its memory stays as it is while it runs."
+        )
+    with told_as(f"{domain.name} can't have {mib} MiB of memory"):
+        domain.handle.setMemoryFlags(mib << 10, _scope(domain))
+
+
+def attach_memory(domain: Domain, mib: int) -> None:
+    """Plug a memory module in. Raises MachineError, as for a machine described with no slots."""
+    if domain.xml().find("maxMemory") is None:
+        raise MachineError(f"{domain.name} was described with no slots for memory to be added.")
+    module = element(
+        "memory",
+        element("target", element("size", text=mib, unit="MiB"), element("node", text=0)),
+        model="dimm",
+    )
+    with told_as(f"{mib} MiB of memory can't be added to {domain.name}"):
+        domain.handle.attachDeviceFlags(printed(module), _scope(domain))
+
+
+def resize_disk(domain: Domain, target: str, size_bytes: int) -> None:
+    """Make a disk larger while it is used; the guest is told. Raises MachineError."""
+    now_bytes = _capacity_bytes(domain, target)
+    if size_bytes < now_bytes:
+        raise MachineError(
+            f"{target} of {domain.name} has {now_bytes:,} bytes: a disk in use only grows."
+        )
+    with told_as(f"{target} of {domain.name} can't be resized"):
+        domain.handle.blockResize(target, size_bytes, libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES)
+
+
+def _capacity_bytes(domain: Domain, target: str) -> int:
+    """As the statistics tell, which know a microvm's disks too."""
+    disks = (disk for each in statistics.of(domain) for disk in each.disks)
+    for disk in disks:
+        if disk.target == target:
+            return disk.capacity_bytes
+    raise MachineError(f"{domain.name} has no disk {target}.")
+
+
+def _detach(domain: Domain, device: ET.Element, name: str) -> None:
+    _refuse_microvm(domain, "devices")
+    alias = device.find("alias")
+    running = domain.is_running
+    with Events(domain.handle.connect(), ("device",), domain.handle) as heard:
+        with told_as(f"{name} can't be detached from {domain.name}"):
+            domain.handle.detachDeviceFlags(printed(device), _scope(domain))
+        while running and alias is not None:
+            event = heard.within(_GONE_SECONDS)
+            if event is None or (event.name, event.detail) == ("kept", alias.get("name")):
+                raise MachineError(f"The guest in {domain.name} does not let go of {name}.")
+            if (event.name, event.detail) == ("removed", alias.get("name")):
+                return
+
+
+def _device(domain: Domain, kind: str, tag: str, key: str, value: str) -> ET.Element:
+    for device in domain.xml().findall(f"./devices/{kind}"):
+        found = device.find(tag)
+        if found is not None and found.get(key) == value:
+            return device
+    raise MachineError(f"{domain.name} has no {kind} {value}.")
+
+
+def _addresses(domain: Domain) -> set[str]:
+    found = domain.xml().findall("./devices/interface/mac")
+    return {mac.attrib["address"] for mac in found}
+
+
+def _scope(domain: Domain) -> int:
+    """A machine that runs is changed now and, if it stays, for its next start as well."""
+    flags: int = libvirt.VIR_DOMAIN_AFFECT_LIVE if domain.is_running else 0
+    if domain.handle.isPersistent():
+        flags |= libvirt.VIR_DOMAIN_AFFECT_CONFIG
+    return flags
+
+
+def _refuse_microvm(domain: Domain, what: str) -> None:
+    kind = domain.xml().find("./os/type")
+    if domain.is_running and kind is not None and "microvm" in kind.get("machine", ""):
+        raise MachineError(
+            f"{domain.name} is a microvm, which has no bus to plug {what} into while it runs:"
+            " describe them before it starts, or use q35."
+        )
