@@ -224,9 +224,10 @@ def _prepare(program: Program, plan: Plan) -> None:
 
 def _wait(program: Program, plan: Plan, gate: Gate) -> None:
     """Be created, and go on when started; what fails then is for whoever starts it."""
-    tell(program, plan.report)
     what = "be left waiting"
+    # Before it is heard of: the runtime may end at once, and must not take this process with it.
     program.call(what, syscalls.PRCTL, _PR_SET_PDEATHSIG, 0, 0, 0, 0)
+    tell(program, plan.report)
     program.call(what, syscalls.DUP3, gate.report, plan.report, os.O_CLOEXEC)
     wait(program, gate.start)
 
