@@ -207,7 +207,7 @@ class Container:
         if not self.directory.exists():
             return
         if self._is_alive():
-            if not (force or self.directory.waits()):
+            if not force:
                 raise ContainerError(
                     f"The container {self.identifier} is {self.status}: stop it first, or delete it"
                     " with force."
