@@ -105,9 +105,22 @@ def parse(text: bytes | str, name: str) -> object:
         raise ContainerError(f"{name} is nested too deeply.") from None
     except ValueError as error:
         raise ContainerError(f"{name} is no JSON: {error}.") from None
+    except SystemError:
+        raise ContainerError(f"{name} is no JSON: {_complaint(characters)}.") from None
     if characters[end:].strip(_SPACE):
         raise ContainerError(f"{name} is no JSON: something follows it at character {end}.")
     return value
+
+
+def _complaint(text: str) -> str:
+    """What is wrong with a text. The scanner alone can't say: its exception is in the slow json."""
+    import json
+
+    try:
+        json.loads(text)
+    except ValueError as error:
+        return str(error)
+    return "it can't be read"
 
 
 def encode(value: object) -> str:
