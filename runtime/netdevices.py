@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from _struct import Struct
@@ -58,6 +59,7 @@ def move(devices: Mapping[str, NetDevice], pid: int) -> None:
 
 
 def _move(name: str, inside: str, path: str, spaces: Namespaces) -> None:
+    _check_free(inside, spaces)
     index = socket.if_nametoindex(name)
     with Netlink() as here:
         kept = list(here.permanent_addresses(index))
@@ -78,6 +80,13 @@ def _move(name: str, inside: str, path: str, spaces: Namespaces) -> None:
         for family, prefix, attributes in kept:
             head = _ADDRESS.pack(family, prefix, _IFA_F_PERMANENT, _UNIVERSE, index)
             there.ask(_NEWADDR, head + attributes, _CREATE)
+
+
+def _check_free(name: str, spaces: Namespaces) -> None:
+    """The kernel looks only once it has moved the device, which is then lost to the host."""
+    with spaces.entered():
+        if name in (taken for _, taken in socket.if_nameindex()):
+            raise FileExistsError(errno.EEXIST, f"the container has a device {name}")
 
 
 class Netlink:

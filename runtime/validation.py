@@ -191,6 +191,8 @@ def _check_linux(linux: Linux) -> None:
     for path in (*linux.masked_paths, *linux.readonly_paths):
         if not path.startswith("/"):
             raise ContainerError(f"linux: {path!r}, to be hidden, must be an absolute path.")
+    if linux.seccomp and linux.seccomp.listener_metadata and not linux.seccomp.listener_path:
+        raise ContainerError("linux.seccomp.listenerMetadata needs a listenerPath to be sent to.")
     if linux.intel_rdt and not os.path.exists("/sys/fs/resctrl/schemata"):
         raise ContainerError("linux.intelRdt needs resctrl, which is not mounted: leave it out.")
     if linux.mount_label and not has_selinux():
@@ -198,6 +200,8 @@ def _check_linux(linux: Linux) -> None:
 
 
 def _check_names(spec: Spec) -> None:
+    if "" in spec.annotations:
+        raise ContainerError("annotations: a key must not be empty.")
     kinds = {namespace.type for namespace in spec.linux.namespaces}
     for field, name in (("hostname", spec.hostname), ("domainname", spec.domainname)):
         if name and "uts" not in kinds:
