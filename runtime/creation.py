@@ -150,7 +150,7 @@ def _accompany(
             from runtime import netdevices
 
             netdevices.move(spec.linux.net_devices, child.pid)
-        told = document(state, "creating")
+        told = document(state, "created")  # "after step 2 in the lifecycle"
         hooks.run(spec.hooks.prestart, told)
         hooks.run(spec.hooks.create_runtime, told)
         kinds = [each.type for each in spec.linux.namespaces]

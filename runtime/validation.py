@@ -38,7 +38,7 @@ def check(spec: Spec, warn: Callable[[str], object]) -> Process:
     _check_namespaces(spec)
     for mount in spec.mounts:
         _check_mount(mount, spec.linux)
-    _check_linux(spec.linux)
+    _check_linux(spec.linux, warn)
     _check_names(spec)
     _check_sysctls(spec)
     _check_hooks(spec)
@@ -172,7 +172,7 @@ def _check_mount(mount: Mount, linux: Linux) -> None:
             raise ContainerError(f"mounts: {mount.destination} has no ids to be mapped by.")
 
 
-def _check_linux(linux: Linux) -> None:
+def _check_linux(linux: Linux, warn: Callable[[str], object]) -> None:
     if linux.rootfs_propagation:
         _known("linux.rootfsPropagation", [linux.rootfs_propagation], mounts.PROPAGATIONS)
     _known("linux.devices", (device.type for device in linux.devices), KINDS)
@@ -196,7 +196,7 @@ def _check_linux(linux: Linux) -> None:
     if linux.intel_rdt and not os.path.exists("/sys/fs/resctrl/schemata"):
         raise ContainerError("linux.intelRdt needs resctrl, which is not mounted: leave it out.")
     if linux.mount_label and not has_selinux():
-        raise ContainerError("linux.mountLabel: this host has no SELinux; leave it out.")
+        warn("linux.mountLabel: this host has no SELinux; it is left out.")
 
 
 def _check_names(spec: Spec) -> None:
