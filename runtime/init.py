@@ -223,7 +223,11 @@ def _prepare(program: Program, plan: Plan) -> None:
 
 
 def _wait(program: Program, plan: Plan, gate: Gate) -> None:
-    """Be created, and go on when started; what fails then is for whoever starts it."""
+    """Be created, and go on when started; what fails then is for whoever starts it.
+
+    Engines tell a program that is not there from other failures by what `create` says.
+    """
+    process.look_up(program, plan.wanted.args, plan.wanted.env)
     what = "be left waiting"
     # Before it is heard of: the runtime may end at once, and must not take this process with it.
     program.call(what, syscalls.PRCTL, _PR_SET_PDEATHSIG, 0, 0, 0, 0)

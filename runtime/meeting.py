@@ -66,7 +66,13 @@ class Talk:
         if len(said) < REPORT.size:
             raise ContainerError("The container's process was killed while it was set up.")
         what, code = self._explain(said)
-        raise ContainerError(f"Can't {what}: {os.strerror(code)}.")
+        raise ContainerError(f"Can't {what}: {_reason(code)}.")
+
+
+def _reason(code: int) -> str:
+    """An errno in words, as docker looks for them."""
+    words = os.strerror(code)
+    return words[0].lower() + words[1:]
 
 
 class Meeting:

@@ -265,6 +265,21 @@ def execute(program: Program, args: Sequence[str], env: Sequence[str], path: str
     program.call(f"run {args[0]}", syscalls.EXECVE, os.fsencode(last), argv, envp)
 
 
+def look_up(program: Program, args: Sequence[str], env: Sequence[str]) -> None:
+    """Refuse a program that `execute` will not find, or that nobody may execute."""
+    *candidates, last = _candidates(args[0], env)
+    found = Label()
+    for candidate in candidates:
+        onwards = Label()
+        program.call(
+            f"run {args[0]}", syscalls.FACCESSAT, AT_FDCWD, os.fsencode(candidate), os.X_OK,
+            then=found, foreseen=[(errno.ENOENT, onwards), (errno.ENOTDIR, onwards)],
+        )  # fmt: skip
+        program.place(onwards)
+    program.call(f"run {args[0]}", syscalls.FACCESSAT, AT_FDCWD, os.fsencode(last), os.X_OK)
+    program.place(found)
+
+
 def numbers(text: str) -> list[int]:
     """The numbers in a list such as 0-3,7. Raises ContainerError. (cpuset(7), "List format")"""
     found: list[int] = []

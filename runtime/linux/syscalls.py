@@ -22,6 +22,7 @@ _TABLE = {
     "EXECVE": (59, 221),
     "EXECVEAT": (322, 281),
     "EXIT_GROUP": (231, 94),
+    "FACCESSAT": (269, 48),
     "FCHDIR": (81, 50),
     "FCHMODAT": (268, 53),
     "FCHOWN": (93, 55),

@@ -222,17 +222,17 @@ def test_limits_hold(tree: Path, root: Path) -> None:
 BAD = {
     "no such program": (
         lambda spec: replace_args(spec, ["/no/such"]),
-        "Can't run /no/such: No such file or directory",
+        "Can't run /no/such: no such file or directory",
     ),
     "not executable": (
         lambda spec: replace_args(spec, ["/etc/passwd"]),
-        "Can't run /etc/passwd: Permission denied",
+        "Can't run /etc/passwd: permission denied",
     ),
     "unmountable": (
         lambda spec: spec.replace(
             mounts=(*spec.mounts, Mount(destination="/mnt", type="nosuchfs", source="x"))
         ),
-        "Can't mount /mnt: No such device",
+        "Can't mount /mnt: no such device",
     ),
     "bad limit": (
         lambda spec: spec.replace(
