@@ -43,7 +43,7 @@ from runtime.spec import Spec
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-FLOOR_SOURCE = Path(__file__).parent / "floor" / "floor.c"
+SOURCES = Path(__file__).parent / "floor"
 OURS_COMMAND = Path(sys.executable).with_name("tonnage-oci")
 # A measure, whose ratio to whose, and what is wanted of it at most.
 WANTED = (
@@ -107,23 +107,35 @@ def by_command(program: str) -> Callable[[Place, str], dict[str, float]]:
     def start(place: Place, identity: str) -> dict[str, float]:
         with bundle(place.directory, place.tree, identity, ["hello"]) as path:
             reading, writing = os.pipe()
-            argv = [program, "--root", str(place.state / Path(program).name), "run", "--bundle",
-                    str(path), identity]  # fmt: skip
+            argv = run_words(place, program, path, identity)
             t0_ns = time.monotonic_ns()
             process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=writing)
             os.close(writing)
             reached_ns = read_first_instruction(reading)
-            _, status, usage = os.wait4(process.pid, 0)
+            assert process.wait() == 0
             end_ns = time.monotonic_ns()
-            process.returncode = os.waitstatus_to_exitcode(status)
-            assert process.returncode == 0
         return {
             "first-instruction": (reached_ns - t0_ns) / 1e6,
             "whole": (end_ns - t0_ns) / 1e6,
-            "peak-memory": usage.ru_maxrss / 1024,
+            "peak-memory": peak_mib(place, program, f"{identity}m"),
         }
 
     return start
+
+
+def run_words(place: Place, program: str, path: Path, identity: str) -> list[str]:
+    state = place.state / Path(program).name
+    return [program, "--root", str(state), "run", "--bundle", str(path), identity]
+
+
+def peak_mib(place: Place, program: str, identity: str) -> float:
+    """The peak memory of the largest process of `run`, in a start of its own."""
+    with bundle(place.directory, place.tree, identity, ["hello"]) as path:
+        done = subprocess.run(
+            [place.directory / "peak", *run_words(place, program, path, identity)],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+    return int(done.stderr.split()[-1]) / 1024
 
 
 def by_floor(program: Path) -> Callable[[Place, str], dict[str, float]]:
@@ -141,22 +153,25 @@ def by_floor(program: Path) -> Callable[[Place, str], dict[str, float]]:
     return start
 
 
-def make_floor(directory: Path) -> Path:
-    """Compile it, and write down the filter that it loads."""
-    wanted = decode(Spec, json.dumps(config("floor", ["hello"])), "config.json").linux.seccomp
-    assert wanted
-    (directory / "filter").write_bytes(seccomp.compile(wanted).program)
-    program = directory / "floor"
+def compile_program(name: str, directory: Path) -> Path:
+    program = directory / name
     subprocess.run(
         ["gcc", "-std=gnu17", "-O2", "-static", "-Wall", "-Wextra", "-Werror", "-o", program,
-         FLOOR_SOURCE], check=True,
+         SOURCES / f"{name}.c"], check=True,
     )  # fmt: skip
     return program
 
 
+def write_filter(directory: Path) -> None:
+    """Write down the filter that the floor loads."""
+    wanted = decode(Spec, json.dumps(config("floor", ["hello"])), "config.json").linux.seccomp
+    assert wanted
+    (directory / "filter").write_bytes(seccomp.compile(wanted).program)
+
+
 def contestants(place: Place) -> Iterator[tuple[str, Callable[[Place, str], dict[str, float]]]]:
     yield "in-process", in_process
-    yield "floor", by_floor(make_floor(place.directory))
+    yield "floor", by_floor(compile_program("floor", place.directory))
     yield "tonnage-oci", by_command(str(OURS_COMMAND))
     for peer in ("crun", "runc"):
         if found := shutil.which(peer):
@@ -174,6 +189,8 @@ def measure(rounds: int, seed: int) -> Found:
         place.state.mkdir()
         namespaces.enter_private_mount_namespace()
         hide_unified_hierarchy()  # which crun 1.8 refuses
+        compile_program("peak", place.directory)
+        write_filter(place.directory)
         starts = list(contestants(place))
         for number in range(-1, rounds):  # the first warms caches and is not kept
             for state in STATES:
