@@ -81,9 +81,12 @@ class Connection:
     def handle(self) -> Any:
         """libvirt's own connection, opened anew if it was lost. Raises MachineError."""
         if not self._libvirt.isAlive():
+            lost, self._libvirt = self._libvirt, _opened(self._address, _REOPEN_SECONDS)
             with suppress(libvirt.libvirtError):
-                self._libvirt.close()
-            self._libvirt = _opened(self._address, patience_seconds=_REOPEN_SECONDS)
+                lost.close()
+            for domain in self.running():  # its handle belonged to what was lost
+                with suppress(libvirt.libvirtError):
+                    domain.handle = self._libvirt.lookupByName(domain.name)
         return self._libvirt
 
     def probe(self) -> None:
@@ -189,6 +192,9 @@ class Connection:
 
     def destroy_all(self) -> None:
         """Destroy every one of them."""
+        if self._running and not self.is_embedded:
+            with suppress(MachineError):
+                _ = self.handle  # their handles are no good if the connection was lost
         for domain in self.running():
             domain.destroy()
 

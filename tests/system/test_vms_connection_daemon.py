@@ -1,0 +1,178 @@
+"""A libvirt that is not ours: a daemon started by hand, in mounts and a network of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import vms
+from lab import cli, userland
+from vms import inventory, networks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.skipif(
+        not shutil.which("libvirtd"),
+        reason="libvirtd is not installed: apt-get install libvirt-daemon",
+    ),
+]
+OWN = ("/etc/libvirt", "/var/lib/libvirt", "/var/cache/libvirt", "/var/log/libvirt", "/run/libvirt")
+QEMU_CONF = 'stdio_handler="file"\nsecurity_driver="none"\nuser="root"\ngroup="root"\n' \
+    "cgroup_controllers=[]\nnamespaces=[]\nremember_owner=0\n"  # fmt: skip
+PREPARE = (
+    "ip link set lo up; for d in {own}; do mkdir -p $d; mount -t tmpfs tonnage-test $d; done;"
+    " cp {root}/qemu.conf /etc/libvirt/; touch {root}/prepared; exec sleep 600"
+)
+
+
+class Daemon:
+    """libvirtd, which may be killed and started again while its machines go on."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.uri = f"qemu+unix:///system?socket={root}/libvirt-sock"
+        (root / "qemu.conf").write_text(QEMU_CONF)
+        (root / "libvirtd.conf").write_text(
+            f'unix_sock_dir="{root}"\nauth_unix_rw="none"\nauth_unix_ro="none"\n'
+            'log_outputs="4:file:/dev/null"\n'
+        )
+        script = PREPARE.format(own=" ".join(OWN), root=root)
+        unshare = ["unshare", "--mount", "--net", "--propagation", "private", "sh", "-c", script]
+        self.holder = subprocess.Popen(unshare)
+        wait_until((root / "prepared").exists)
+        self.start()
+
+    def start(self) -> None:
+        inside = ["nsenter", "-t", str(self.holder.pid), "--mount", "--net"]
+        words = ["libvirtd", "-f", str(self.root / "libvirtd.conf"), "-p", f"{self.root}/pid"]
+        self.process = subprocess.Popen([*inside, *words])
+        wait_until((self.root / "libvirt-sock").exists)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        (self.root / "libvirt-sock").unlink(missing_ok=True)
+
+    def end(self) -> None:
+        """Whatever is in its network namespace goes: the daemon, its dnsmasq, its machines."""
+        ours = Path(f"/proc/{self.holder.pid}/ns/mnt").stat().st_ino
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                if (process / "ns/mnt").stat().st_ino == ours and int(process.name) != os.getpid():
+                    os.kill(int(process.name), signal.SIGKILL)
+            except OSError:
+                continue
+        self.holder.wait()
+        self.process.wait()
+
+
+def wait_until(what: object, seconds: float = 20.0) -> None:
+    assert callable(what)
+    give_up = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < give_up, what
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def daemon() -> Iterator[Daemon]:
+    with tempfile.TemporaryDirectory(prefix="tonnage-", dir="/tmp") as path:
+        made = Daemon(Path(path))
+        try:
+            yield made
+        finally:
+            made.end()
+
+
+@pytest.fixture(scope="module")
+def land() -> userland.Userland:
+    return userland.build(lambda _: None)
+
+
+def machine(land: userland.Userland, name: str, *cards: vms.devices.Network) -> vms.Machine:
+    return vms.Machine(
+        name=name,
+        vcpus=1,
+        memory_mib=128,
+        accelerator=vms.Accelerator.TCG,
+        chipset="q35",
+        boot=vms.DirectKernel(land.kernel, land.initramfs, "console=ttyS0 quiet panic=-1"),
+        channels=("tonnage.events", "tonnage.agent"),
+        networks=cards,
+    )
+
+
+def test_a_machine_outlives_its_daemon(daemon: Daemon, land: userland.Userland) -> None:
+    with vms.Connection.open(daemon.root / "c", daemon.uri) as connection:
+        assert connection.is_local
+        box = connection.start(machine(land, "box"))
+        box.events.wait_for("listening", time.monotonic_ns() + 60 * 10**9)
+        assert [each.name for each in inventory.machines(connection)] == ["box"]
+        daemon.kill()
+        with pytest.raises(vms.MachineError, match=r"libvirt went away|no libvirt answers"):
+            inventory.machines(connection)
+        assert box.agent.run(["/init", "syscalls", "1"], 30).exit_code == 0
+        daemon.start()
+        (found,) = inventory.machines(connection)
+        assert (found.name, found.state) == ("box", "running")
+        assert box.is_running
+        box.destroy()
+        assert inventory.machines(connection) == []
+
+
+def test_networks_nat_and_isolated(daemon: Daemon, land: userland.Userland) -> None:
+    if not shutil.which("dnsmasq"):
+        pytest.skip("dnsmasq is not installed: apt-get install dnsmasq-base")
+    nat = networks.HostNetwork("tvnat", "tvbr0", "nat", IPv4Network("192.168.250.0/24"))
+    alone = networks.HostNetwork("tvalone", "tvbr1", "isolated", IPv4Network("192.168.251.0/24"))
+    with vms.Connection.open(daemon.root / "c", daemon.uri) as connection:
+        with pytest.raises(vms.MachineError, match="subnet is for nat and isolated"):
+            networks.start(connection, networks.HostNetwork("x", "x"))
+        with pytest.raises(vms.MachineError, match=r"Can't start box: .*define that network first"):
+            connection.start(machine(land, "box", vms.LibvirtNetwork("nowhere")))
+        networks.start(connection, nat)
+        networks.start(connection, alone)
+        cards = (
+            vms.LibvirtNetwork("tvnat"),
+            vms.LibvirtNetwork("tvalone"),
+            vms.HostBridge("tvbr1"),
+        )
+        with connection.start(machine(land, "box", *cards)):
+            links = subprocess.run(
+                ["nsenter", "-t", str(daemon.holder.pid), "--net", "ip", "-j", "link"],
+                capture_output=True, check=True,
+            )  # fmt: skip
+            masters = [each.get("master") for each in json.loads(links.stdout)]
+            assert sorted(filter(None, masters)) == ["tvbr0", "tvbr1", "tvbr1"]
+        for network in (nat, alone):
+            networks.stop(connection, network.name)
+
+
+def test_create_and_list_by_the_command_line(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    land: userland.Userland,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("TONNAGE_STATE", str(daemon.root / "st"))
+    monkeypatch.setenv("LIBVIRT_DEFAULT_URI", daemon.uri)
+    words = ["--kernel", str(land.kernel), "--initrd", str(land.initramfs), "--accel", "tcg"]
+    assert cli.main(["vm", "create", "--name", "kept", *words]) == 0
+    assert cli.main(["vm", "create", "--name", "kept", *words]) == cli.BAD_USAGE
+    assert "There is a machine kept already" in capsys.readouterr().err
+    assert cli.main(["vm", "list", "--format", "json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert (found["name"], found["state"], found["is_persistent"]) == ("kept", "shut off", True)
+    with vms.Connection.open(daemon.root / "c", daemon.uri) as connection:
+        connection.find("kept").undefine()
