@@ -51,13 +51,7 @@ def prepare(root: Path) -> str:
     """
     refuse_long(root)
     require_account()
-    root.mkdir(parents=True, exist_ok=True)
-    if root not in _held:
-        held = _lock(root)
-        if held is None:
-            raise MachineError(f"Another process has its machines below {root}: choose another.")
-        _held[root] = held
-        _sweep(root)
+    claim(root)
     # Where libvirt looks differs between its versions.
     for path in (root / "etc/qemu.conf", root / "etc/qemu/qemu.conf"):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -69,6 +63,18 @@ def refuse_long(root: Path) -> None:
     """Raise MachineError if sockets below the root would have too long a name."""
     if len(os.fsencode(root)) > _LONGEST_ROOT:
         raise MachineError(f"{root} is too long for sockets below it: choose a shorter path.")
+
+
+def claim(root: Path) -> None:
+    """Make the root, and this process its owner. Raises MachineError if it is another one's."""
+    if root in _held:
+        return
+    root.mkdir(parents=True, exist_ok=True)
+    held = _lock(root)
+    if held is None:
+        raise MachineError(f"Another process has its machines below {root}: choose another.")
+    _held[root] = held
+    _sweep(root)
 
 
 def release(root: Path) -> None:

@@ -23,7 +23,7 @@ def own_root() -> Iterator[Path]:
     """
     clean()
     root = state.roots() / str(os.getpid())
-    root.mkdir(parents=True, exist_ok=True)
+    embedded.claim(root)
     try:
         yield root
     finally:

@@ -1,0 +1,105 @@
+"""`tonnage vm run`: an image becomes a machine in the foreground, and goes with its process."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lab import userland
+from vms.images import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.root
+TONNAGE = str(Path(sys.executable).with_name("tonnage"))
+
+
+@pytest.fixture(scope="module")
+def state() -> Iterator[Path]:
+    """A store of this test's own, with one image in it."""
+    with tempfile.TemporaryDirectory(prefix="tonnage-", dir="/tmp") as path:
+        land = userland.build(lambda _: None)
+        words = "console=ttyS0 quiet panic=-1 TONNAGE_ROOT=/dev/vda"
+        Store(Path(path) / "images").add(
+            "small", "a test", land.disk, land.kernel, land.initramfs, words
+        )
+        yield Path(path)
+
+
+def environment(state: Path) -> dict[str, str]:
+    return {**os.environ, "TONNAGE_STATE": str(state)}
+
+
+def tonnage(state: Path, *words: str) -> str:
+    done = subprocess.run(
+        [TONNAGE, "vm", *words], env=environment(state), capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+@contextmanager
+def running(state: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A run, which is ended with the block if it has not ended before."""
+    process = subprocess.Popen(
+        [TONNAGE, "vm", "run", "small", "--accel", "tcg", "--memory", "256M", *words],
+        env=environment(state), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    with process:
+        yield process
+        process.terminate()
+
+
+def await_word(process: subprocess.Popen[bytes], word: bytes, seconds: float = 60.0) -> None:
+    assert process.stdout is not None
+    said, give_up = b"", time.monotonic() + seconds
+    while word not in said:
+        left = give_up - time.monotonic()
+        assert left > 0, said
+        if select.select([process.stdout], [], [], left)[0]:
+            some = os.read(process.stdout.fileno(), 4096)
+            assert some, said
+            said += some
+
+
+def test_a_machine_runs_until_it_is_left(state: Path) -> None:
+    """Beside one of another process; a third of the same name is refused."""
+    with running(state, "--name", "one") as one, running(state, "--name", "two") as two:
+        await_word(one, b"first-instruction")
+        await_word(two, b"first-instruction")
+        listed = json.loads(tonnage(state, "list", "--format", "json"))
+        assert [(each["name"], each["state"]) for each in listed] == [
+            ("one", "running"), ("two", "running"),
+        ]  # fmt: skip
+        with running(state, "--name", "two") as third:
+            assert third.wait(60) == 2
+        assert one.stdin is not None
+        one.stdin.write(b"\x1d")
+        one.stdin.flush()
+        assert one.wait(30) == 0
+        two.terminate()
+        assert two.wait(30) == 130
+    assert list((state / "r").iterdir()) == []
+    assert not any(Path(f"/proc/{each['pid']}/exe").exists() for each in listed)
+
+
+def test_what_a_killed_run_left_goes_with_the_next_one(state: Path) -> None:
+    with running(state, "--name", "killed") as killed:
+        await_word(killed, b"first-instruction")
+        (listed,) = json.loads(tonnage(state, "list", "--format", "json"))
+        killed.send_signal(signal.SIGKILL)
+    assert Path(f"/proc/{listed['pid']}").exists()
+    assert tonnage(state, "run", "small", "--accel", "tcg", "--xml").startswith("<domain")
+    assert not Path(f"/proc/{listed['pid']}/exe").exists()
+    assert list((state / "r").iterdir()) == []
