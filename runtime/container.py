@@ -11,7 +11,7 @@ import os
 
 from runtime import cgroups, creation, hooks, rootfs
 from runtime.creation import Request
-from runtime.errors import ContainerError
+from runtime.errors import ContainerError, HookFailed
 from runtime.linux.process import SIGKILL, ended_within, kill, reap
 from runtime.state import State, StateDirectory, names, process_start
 from runtime.undo import Undo
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from os import PathLike
     from typing import Self
 
-    from runtime.spec import Resources, Spec
+    from runtime.spec import Hook, Resources, Spec
 
 DEFAULT_ROOT = "/run/tonnage"
 _KILL_SECONDS = 10.0
@@ -57,15 +57,7 @@ class Container:
         `root` holds a directory for each container. Raises ContainerError, and then nothing is
         left.
         """
-        directory = StateDirectory(root, request.identifier)
-        with Undo() as undo:
-            directory.make()
-            undo(directory.remove)
-            made = creation.create(request, directory)
-        container = cls(directory, made.state, made.pidfd)
-        if not request.waits:
-            container.run_poststart_hooks(request.spec)
-        return container
+        return cls._make(request, StateDirectory(root, request.identifier))
 
     @classmethod
     def run(
@@ -96,14 +88,24 @@ class Container:
             streams=(stdin, stdout, stderr),
             new_keyring=False,
         )
-        with Undo() as undo:
-            directory.make()
-            undo(directory.remove)
-            for path in (upper, work, mounted):
-                os.mkdir(path, 0o755)
-            made = creation.create(request, directory)
+        return cls._make(request, directory, upper, work, mounted)
+
+    @classmethod
+    def _make(cls, request: Request, directory: StateDirectory, *subdirectories: str) -> Self:
+        try:
+            with Undo() as undo:
+                directory.make()
+                undo(directory.remove)
+                for path in subdirectories:
+                    os.mkdir(path, 0o755)
+                made = creation.create(request, directory)
+        except HookFailed:
+            state = State(identifier=request.identifier, pid=0, bundle=request.bundle)
+            _run_poststop_hooks(request.spec.hooks.poststop, state)
+            raise
         container = cls(directory, made.state, made.pidfd)
-        container.run_poststart_hooks(spec)
+        if not request.waits:
+            container.run_poststart_hooks(request.spec)
         return container
 
     @classmethod
@@ -217,21 +219,13 @@ class Container:
             ended_within(self.pidfd, _KILL_SECONDS)
         self._reap()
         self.cgroup.remove()
-        self._run_poststop_hooks()
-        self.close()  # the number may come to stand for another container's process
-
-    def _run_poststop_hooks(self) -> None:
-        """Remove what is kept of it, and then run them; that they fail changes nothing."""
         try:
-            wanted = self.directory.configuration().hooks.poststop
+            poststop = self.directory.configuration().hooks.poststop
         except ContainerError:
-            wanted = ()
+            poststop = ()
         self.directory.remove()
-        for hook in wanted:
-            try:
-                hooks.run((hook,), creation.document(self.state, STOPPED))
-            except ContainerError as error:
-                os.write(2, f"{error}\n".encode())
+        _run_poststop_hooks(poststop, self.state)
+        self.close()  # the number may come to stand for another container's process
 
     def _reap(self) -> None:
         if self._exit_code is None:
@@ -297,6 +291,15 @@ def remove_half_made(directory: StateDirectory) -> list[str]:
     cgroup.remove()
     directory.remove()
     return [f"removed container {directory.identifier}, which was half made"]
+
+
+def _run_poststop_hooks(wanted: Sequence[Hook], state: State) -> None:
+    """That one fails changes nothing, and is told."""
+    for hook in wanted:
+        try:
+            hooks.run((hook,), creation.document(state, STOPPED))
+        except HookFailed as error:
+            os.write(2, f"{error}\n".encode())
 
 
 def _open_process(state: State) -> int:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import time
 
-from runtime import cgroups, hooks, init, namespaces, rootfs, seccomp
+from runtime import cgroups, hooks, init, namespaces, rootfs, seccomp, sources
+from runtime.descriptors import Descriptors
 from runtime.devices import check_existing, with_defaults
 from runtime.document import Struct, encode
 from runtime.linux import capabilities
@@ -26,7 +27,6 @@ from runtime.validation import check
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Self
 
     from runtime.cgroups import Cgroup
     from runtime.linux.spawn import Child
@@ -96,7 +96,7 @@ def create(request: Request, directory: StateDirectory) -> Made:
                 answer=meeting.answer,
                 cgroup_files=tuple(cgroup.join_descriptors()),
                 cgroup_paths=cgroup.paths,
-                opened=_open_sources(spec, spaces, opened),
+                opened=sources.prepare(spec, request.root, request.bundle, spaces, opened),
                 seccomp=compiled,
                 console=request.console,
                 gate=gate,
@@ -246,25 +246,6 @@ def open_gate(directory: StateDirectory, state: State, pidfd: int, spec: Spec) -
     directory.let_go()
 
 
-class Descriptors:
-    """Descriptors to close in the end; a context manager."""
-
-    def __init__(self) -> None:
-        self._held: list[int] = []
-
-    def hold(self, descriptor: int) -> int:
-        """Hold one more."""
-        self._held.append(descriptor)
-        return descriptor
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        while self._held:
-            os.close(self._held.pop())
-
-
 def _make_gate(directory: StateDirectory, opened: Descriptors) -> init.Gate:
     """Two FIFOs, of which the child keeps both ends open."""
     paths = directory.file(START), directory.file(REPORT)
@@ -272,8 +253,3 @@ def _make_gate(directory: StateDirectory, opened: Descriptors) -> init.Gate:
         os.mkfifo(path, 0o600)
     start, report = (opened.hold(os.open(path, os.O_RDWR | os.O_CLOEXEC)) for path in paths)
     return init.Gate(start=start, report=report)
-
-
-def _open_sources(spec: Spec, spaces: Namespaces, opened: Descriptors) -> dict[int, int]:
-    """What only the parent can open: mounts to be made others' by a user namespace, and so on."""
-    return {}

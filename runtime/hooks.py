@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from runtime.document import Struct, encode
-from runtime.errors import ContainerError
+from runtime.errors import ContainerError, HookFailed
 from runtime.linux.process import ended_within, kill, reap
 from runtime.linux.program import Program
 from runtime.meeting import Meeting
@@ -43,7 +43,7 @@ class Document(Struct):
 def run(hooks: Iterable[Hook], document: Document) -> None:
     """Run hooks in their order, in the runtime's namespaces.
 
-    Raises ContainerError for one that fails or takes longer than it may.
+    Raises HookFailed for one that fails or takes longer than it may.
     """
     for hook in hooks:
         _run(hook, encode(document).encode(), Namespaces(()))
@@ -52,7 +52,7 @@ def run(hooks: Iterable[Hook], document: Document) -> None:
 def run_inside(hooks: Iterable[Hook], document: Document, pid: int, kinds: Iterable[str]) -> None:
     """Run hooks in those namespaces of a container's first process.
 
-    Raises ContainerError for one that fails or takes longer than it may.
+    Raises HookFailed for one that fails or takes longer than it may.
     """
     for hook in hooks:
         paths = [Namespace(type=kind, path=f"/proc/{pid}/ns/{FILES[kind]}") for kind in kinds]
@@ -79,7 +79,7 @@ def _run(hook: Hook, document: bytes, inside: Namespaces) -> None:
             try:
                 talk.finish()
             except ContainerError as error:
-                raise ContainerError(f"The hook {hook.path} can't be run: {error}") from error
+                raise HookFailed(f"The hook {hook.path} can't be run: {error}") from error
             meeting.release()
         _await(hook, child, said)
     finally:
@@ -94,7 +94,7 @@ def _await(hook: Hook, child: Child, said: int) -> None:
     code = reap(child.pid)
     os.close(child.pidfd)
     if not timely:
-        raise ContainerError(f"The hook {hook.path} took longer than {hook.timeout} s.")
+        raise HookFailed(f"The hook {hook.path} took longer than {hook.timeout} s.")
     if code:
         text = os.pread(said, _KEPT_BYTES, 0).decode(errors="replace").strip()
-        raise ContainerError(f"The hook {hook.path} failed with exit code {code}: {text}")
+        raise HookFailed(f"The hook {hook.path} failed with exit code {code}: {text}")

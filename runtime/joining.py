@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 
 from runtime import cgroups, console, init, namespaces, process, seccomp
-from runtime.creation import Descriptors, able_in, hand_on_listener, with_home
+from runtime.creation import able_in, hand_on_listener, with_home
+from runtime.descriptors import Descriptors
 from runtime.document import Struct
 from runtime.linux import syscalls
 from runtime.linux.program import Program

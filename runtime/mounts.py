@@ -15,7 +15,7 @@ from runtime.cgroups import host
 from runtime.errors import ContainerError
 from runtime.linux import mounts, syscalls
 from runtime.linux.mounts import AT_FDCWD, Options
-from runtime.linux.program import Block, Label
+from runtime.linux.program import Label
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     Source = int | Result
 
 _O_PATH, _O_CLOEXEC = 0o10000000, 0o2000000
-_RESOLVE_NO_SYMLINKS = 4
 # What the kernel shows of itself must be where its path says: masks and writes rely on it.
 _KERNEL_S = frozenset({"proc", "sysfs"})
 
@@ -62,7 +61,10 @@ class Mounts:
     def open_sources(self, opened: Mapping[int, int]) -> None:
         """Take what is to be bound; `opened` are those, by number, that the runtime has opened."""
         for number, (mount, options, destination) in enumerate(self._wanted):
-            if options.is_bind:
+            if number in opened and not options.is_bind:
+                self._is_directory[number] = True
+                self._sources[number] = opened[number]
+            elif options.is_bind:
                 path = source_path(mount, self._bundle)
                 self._is_directory[number] = _is_directory(path, destination)
                 self._sources[number] = opened.get(number) or self.open(
@@ -180,7 +182,8 @@ class Mounts:
         if mount.type in _KERNEL_S:
             self._program.call(
                 f"mount {mount.type} at {destination}, which must be no symbolic link",
-                syscalls.OPENAT2, AT_FDCWD, os.fsencode(destination), _open_how(), 24,
+                syscalls.OPENAT2, AT_FDCWD, os.fsencode(destination),
+                mounts.open_how(_O_PATH | _O_CLOEXEC, mounts.RESOLVE_NO_SYMLINKS), 24,
             )  # fmt: skip
         flags = options.flags
         if mount.type == "tmpfs":
@@ -233,12 +236,6 @@ class Mounts:
 def source_path(mount: Mount, bundle: str) -> str:
     """Where a bind mount's source is on the host. (OCI config.md, "Mounts")"""
     return os.path.join(bundle, mount.source)
-
-
-def _open_how() -> Block:
-    """struct open_how: a path in which nothing is a symbolic link. (openat2(2))"""
-    words = (_O_PATH | _O_CLOEXEC, 0, _RESOLVE_NO_SYMLINKS)
-    return Block(b"".join(word.to_bytes(8, "little") for word in words))
 
 
 def inside(path: str) -> str:

@@ -31,6 +31,10 @@ _ATTR_ATIME, _ATTR_NOATIME, _ATTR_STRICTATIME = 0x70, 0x10, 0x20
 _ATTR_NODIRATIME, ATTR_IDMAP, _ATTR_NOSYMFOLLOW = 0x80, 0x100000, 0x200000
 _ATTR = Struct("<4Q")
 
+# openat2(2)
+RESOLVE_NO_SYMLINKS, RESOLVE_IN_ROOT = 0x04, 0x10
+_OPEN_HOW = Struct("<3Q")
+
 # Options of a mount: (flags of mount(2) to set and to clear, attributes to set and to clear).
 _MOUNT_OPTIONS = {
     "ro": (RDONLY, 0, ATTR_RDONLY, 0),
@@ -117,6 +121,11 @@ class Options:
     def is_bind(self) -> bool:
         """Whether what is mounted is a part of what is there."""
         return bool(self.flags & BIND)
+
+
+def open_how(flags: int, resolve: int) -> Block:
+    """struct open_how. (openat2(2))"""
+    return Block(_OPEN_HOW.pack(flags, 0, resolve))
 
 
 def known_options() -> set[str]:

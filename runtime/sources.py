@@ -1,0 +1,129 @@
+"""Mounts that the parent prepares, attached nowhere yet, for the child to put in their places.
+
+Where ids are mapped only a process outside may say how; what a user namespace may not read, it may
+still be given; and a tmpfs that begins with what the image has there must be filled first.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from runtime.errors import ContainerError
+from runtime.linux import mounts, syscalls
+from runtime.linux.libc import syscall
+from runtime.linux.mounts import AT_FDCWD, Options
+from runtime.linux.program import Program
+from runtime.meeting import Meeting, meet, tell
+from runtime.mounts import inside, source_path
+from runtime.namespaces import FLAGS, map_ids
+from runtime.spec import Linux
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from runtime.descriptors import Descriptors
+    from runtime.namespaces import Namespaces
+    from runtime.rootfs import Bundle, Overlay
+    from runtime.spec import IdMapping, Mount, Spec
+
+_MAPPED = frozenset({"idmap", "ridmap"})
+
+
+def prepare(
+    spec: Spec, root: Bundle | Overlay, bundle: str, spaces: Namespaces, held: Descriptors
+) -> dict[int, int]:
+    """The mounts, by their number in the configuration. Raises ContainerError."""
+    found = {}
+    for number, mount in enumerate(spec.mounts):
+        options = Options(mount.options)
+        try:
+            if options.words & _MAPPED or mount.uid_mappings:
+                found[number] = _mapped(mount, options, spec.linux, bundle, held)
+            elif options.is_bind and spaces.owns("user") and os.geteuid() == 0:
+                found[number] = held.hold(_opened(source_path(mount, bundle), options))
+            elif "tmpcopyup" in options.words and mount.type == "tmpfs":
+                found[number] = _filled(mount, options, root.trees, held)
+        except OSError as error:
+            raise ContainerError(f"mounts: {mount.destination}: {error.strerror}.") from error
+    return found
+
+
+def _opened(path: str, options: Options) -> int:
+    """A mount of what is at a path. (open_tree(2))"""
+    recursive = mounts.AT_RECURSIVE if options.flags & mounts.REC else 0
+    flags = mounts.OPEN_TREE_CLONE | mounts.OPEN_TREE_CLOEXEC | recursive
+    return syscall(syscalls.OPEN_TREE, AT_FDCWD, os.fsencode(path), flags)
+
+
+def _mapped(mount: Mount, options: Options, linux: Linux, bundle: str, held: Descriptors) -> int:
+    """One whose owners are others inside. (mount_setattr(2), "ID-mapped mounts")"""
+    tree = held.hold(_opened(source_path(mount, bundle), options))
+    users = mount.uid_mappings or linux.uid_mappings
+    groups = mount.gid_mappings or linux.gid_mappings
+    namespace = held.hold(_user_namespace(users, groups))
+    recursive = mounts.AT_RECURSIVE if "ridmap" in options.words else 0
+    change = mounts.attributes(mounts.ATTR_IDMAP, 0, 0, namespace)
+    syscall(syscalls.MOUNT_SETATTR, tree, b"", mounts.AT_EMPTY_PATH | recursive, change.content, 32)
+    return tree
+
+
+def _user_namespace(users: tuple[IdMapping, ...], groups: tuple[IdMapping, ...]) -> int:
+    """A namespace with these mappings, of a process that is gone when this returns."""
+    with Meeting() as meeting:
+        program = Program()
+        tell(program, meeting.report)
+        launch = Program()
+        meet(launch, meeting.report, meeting.answer)
+        child, talk = meeting.start(launch, program, flags=FLAGS["user"])
+        talk.hear()
+        map_ids(child.pid, Linux(uid_mappings=users, gid_mappings=groups))
+        return os.open(f"/proc/{child.pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def _filled(mount: Mount, options: Options, trees: list[str], held: Descriptors) -> int:
+    """A tmpfs with a copy of what is there in the image. (fsopen(2), fsmount(2))"""
+    context = held.hold(syscall(syscalls.FSOPEN, b"tmpfs", mounts.FSOPEN_CLOEXEC))
+    for word in filter(None, options.data.decode().split(",")):
+        key, _, value = word.partition("=")
+        syscall(
+            syscalls.FSCONFIG, context, mounts.FSCONFIG_SET_STRING, key.encode(), value.encode(), 0
+        )
+    syscall(syscalls.FSCONFIG, context, mounts.FSCONFIG_CREATE, None, None, 0)
+    made = held.hold(syscall(syscalls.FSMOUNT, context, mounts.FSMOUNT_CLOEXEC, 0))
+    for tree in reversed(trees):
+        try:
+            source = held.hold(_within(tree, inside(mount.destination)))
+        except FileNotFoundError:
+            continue
+        _copy(f"/proc/self/fd/{source}", f"/proc/self/fd/{made}")
+    return made
+
+
+def _within(tree: str, path: str) -> int:
+    """A directory of a tree, out of which no link leads. (openat2(2))"""
+    root = os.open(tree, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        how = mounts.open_how(os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, mounts.RESOLVE_IN_ROOT)
+        return syscall(syscalls.OPENAT2, root, os.fsencode(path), how.content, len(how.content))
+    finally:
+        os.close(root)
+
+
+def _copy(source: str, target: str) -> None:
+    import shutil
+
+    for entry in os.scandir(source):
+        to = f"{target}/{entry.name}"
+        if entry.is_dir(follow_symlinks=False):
+            os.makedirs(to, exist_ok=True)
+            _copy(entry.path, to)
+        elif entry.is_symlink():
+            os.symlink(os.readlink(entry.path), to)
+        elif entry.is_file():
+            shutil.copyfile(entry.path, to)
+        else:
+            continue
+        found = entry.stat(follow_symlinks=False)
+        os.chown(to, found.st_uid, found.st_gid, follow_symlinks=False)
+        if not entry.is_symlink():
+            os.chmod(to, stat.S_IMODE(found.st_mode))
