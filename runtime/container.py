@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from os import PathLike
     from typing import Self
 
+    from runtime.cgroups import Cgroup
     from runtime.spec import Hook, Resources, Spec
 
 DEFAULT_ROOT = "/run/tonnage"
@@ -36,14 +37,28 @@ class Container:
     `cgroup` is what limits it.
     """
 
-    def __init__(self, directory: StateDirectory, state: State, pidfd: int) -> None:
+    def __init__(self, directory: StateDirectory, state: State, pidfd: int | None = None) -> None:
         self.identifier = state.identifier
         self.state = state
         self.pid = state.pid
-        self.pidfd = pidfd
         self.directory = directory
-        self.cgroup = cgroups.reopen(state.cgroup_paths)
+        self._pidfd = pidfd
+        self._cgroup: Cgroup | None = None
         self._exit_code: int | None = None
+
+    @property
+    def pidfd(self) -> int:
+        """A descriptor of its first process, opened when it is asked for."""
+        if self._pidfd is None:
+            self._pidfd = _open_process(self.state)
+        return self._pidfd
+
+    @property
+    def cgroup(self) -> Cgroup:
+        """What limits it."""
+        if self._cgroup is None:
+            self._cgroup = cgroups.reopen(self.state.cgroup_paths)
+        return self._cgroup
 
     @property
     def upper(self) -> str:
@@ -113,7 +128,7 @@ class Container:
         """The container that another process made. Raises ContainerError if there is none."""
         directory = StateDirectory(root, identifier)
         state = directory.load()
-        return cls(directory, state, _open_process(state))
+        return cls(directory, state)
 
     @property
     def status(self) -> str:
@@ -166,9 +181,9 @@ class Container:
 
     def close(self) -> None:
         """Let go of its process; the container stays as it is."""
-        if self.pidfd >= 0:
-            os.close(self.pidfd)
-            self.pidfd = -1
+        if self._pidfd is not None and self._pidfd >= 0:
+            os.close(self._pidfd)
+        self._pidfd = -1
 
     def kill(self, number: int = SIGKILL) -> None:
         """Send its first process a signal; nothing happens if that has ended."""
@@ -214,9 +229,11 @@ class Container:
                     f"The container {self.identifier} is {self.status}: stop it first, or delete it"
                     " with force."
                 )
+            pidfd = self.pidfd  # while there is a process for it to stand for
             self.cgroup.kill()
             self.kill()
-            ended_within(self.pidfd, _KILL_SECONDS)
+            if pidfd >= 0:
+                ended_within(pidfd, _KILL_SECONDS)
         self._reap()
         self.cgroup.remove()
         try:
@@ -235,7 +252,8 @@ class Container:
                 self._exit_code = 0  # it is another's child
 
     def _is_alive(self) -> bool:
-        return self.pidfd >= 0 and process_start(self.pid) == self.state.process_start
+        start = process_start(self.pid)
+        return self._pidfd != -1 and start != 0 and start == self.state.process_start
 
     def _must_be(self, what: str, *wanted: str) -> None:
         if (status := self.status) not in wanted:

@@ -54,6 +54,7 @@ class Mounts:
         self._cgroup_paths = cgroup_paths
         self._cgroups: dict[str, Source] = {}
         self._sources: dict[int, Source] = {}
+        self._held: set[int] = set()  # the sources that are not mounts yet
         self._is_directory: dict[int, bool] = {}
         self._made = {"/"}
         self._read_only: list[tuple[str, int, bytes]] = []
@@ -67,9 +68,9 @@ class Mounts:
             elif options.is_bind:
                 path = source_path(mount, self._bundle)
                 self._is_directory[number] = _is_directory(path, destination)
-                self._sources[number] = opened.get(number) or self.open(
-                    path, mounts.AT_RECURSIVE if options.flags & mounts.REC else 0
-                )
+                if number not in opened:
+                    self._held.add(number)
+                self._sources[number] = opened.get(number) or self._hold(path)
             elif mount.type == "cgroup" and self._cgroup_paths is not None:
                 for controllers, path in self._cgroup_paths.items():
                     self._cgroups[controllers] = self.open(path)
@@ -164,12 +165,27 @@ class Mounts:
         )  # fmt: skip
         self._forget_below(destination)
 
+    def _hold(self, path: str) -> Result:
+        """What is at a path of the host, to be mounted later."""
+        return self._program.call(
+            f"open {path}, to mount it", syscalls.OPENAT,
+            AT_FDCWD, os.fsencode(path), _O_PATH | _O_CLOEXEC,
+        )  # fmt: skip
+
     def _bind(self, number: int, options: Options, destination: str) -> None:
         source = self._sources[number]
         if self._is_directory[number]:
             self.directory(destination)
         else:
             self.file(destination)
+        if number in self._held:
+            # Cloned only now: the kernel lists mounts in the order in which they were made.
+            recursive = mounts.AT_RECURSIVE if options.flags & mounts.REC else 0
+            source = self._program.call(
+                f"open what is to be mounted at {destination}", syscalls.OPEN_TREE, source, b"",
+                mounts.OPEN_TREE_CLONE | mounts.OPEN_TREE_CLOEXEC | mounts.AT_EMPTY_PATH
+                | recursive,
+            )  # fmt: skip
         if any(options.attributes):
             self._program.call(
                 f"set the options of {destination}", syscalls.MOUNT_SETATTR,
