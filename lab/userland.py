@@ -85,6 +85,14 @@ def build(progress: Callable[[str], None], packages: Iterable[str] = ()) -> User
     )
 
 
+def build_tree(progress: Callable[[str], None]) -> Path:
+    """The basic user land's tree alone, which is all that a container needs.
+
+    Raises LabError.
+    """
+    return _tree(_payload(progress), progress)
+
+
 def probe_machine(progress: Callable[[str], None]) -> tuple[Path, Path]:
     """Kernel and initramfs of the smallest machine, whose init is the payload.
 

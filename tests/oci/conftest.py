@@ -38,7 +38,7 @@ def installed() -> Iterator[Runtime]:
         pytest.skip(f"{os.environ.get('TONNAGE_OCI_RUNTIME') or OURS} is not installed")
     scratch = userland.cache_directory() / f"oci-{os.getpid()}"
     scratch.mkdir(parents=True)
-    tree = userland._tree(userland._payload(print), print)
+    tree = userland.build_tree(print)
     try:
         yield Runtime(found, scratch, tree)
     finally:

@@ -27,7 +27,7 @@ SECONDS = 20.0
 
 @pytest.fixture(scope="module")
 def tree() -> Path:
-    return userland.build(lambda _: None).tree
+    return userland.build_tree(lambda _: None)
 
 
 @pytest.fixture
