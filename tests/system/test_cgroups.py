@@ -15,12 +15,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import joined
 import pytest
 
 from runtime import ContainerError, cgroups
 from runtime.cgroups import controllers
 from runtime.cgroups.host import Host, hierarchies, is_v2, this_host
-from runtime.linux import bpf, clone
+from runtime.linux import bpf
 from runtime.spec import (
     BlockIo,
     Cpu,
@@ -72,22 +73,9 @@ def left() -> list[Path]:
 
 def run_in(cgroup: Cgroup, command: list[str]) -> Started:
     """Start a command that is in the cgroup before it execs, as a container's init is."""
-    joins, directory = cgroup.join_descriptors(), cgroup.clone_descriptor()
-    reading, writing = os.pipe()
-    execed, at_exec = os.pipe2(os.O_CLOEXEC)
-    pid, pidfd = clone.clone(0, directory)
-    if pid == 0:
-        try:
-            for descriptor in joins:
-                os.write(descriptor, b"0")
-            os.dup2(writing, 1)
-            os.execvp(command[0], command)
-        finally:
-            os._exit(127)
-    for descriptor in (pidfd, writing, at_exec):
-        os.close(descriptor)
-    os.read(execed, 1)
-    os.close(execed)
+    reading, writing = os.pipe2(os.O_CLOEXEC)
+    pid = joined.start(cgroup, command, writing)
+    os.close(writing)
     cgroup.close()
     return Started(pid, reading)
 

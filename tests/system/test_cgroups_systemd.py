@@ -50,10 +50,10 @@ exec chroot "$root" /usr/bin/env -i container=tonnage /lib/systemd/systemd --uni
 """
 CREATE = """
 import json, os, sys
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = [sys.argv[1], f"{sys.argv[1]}/tests/runtime"]
+import joined
 from runtime import ContainerError, cgroups
 from runtime.cgroups import systemd
-from runtime.linux import clone
 from runtime.spec import Cpu, DeviceRule, HugepageLimit, Memory, Pids, Resources
 
 def refusal(call):
@@ -85,9 +85,7 @@ with systemd._connected() as connection:
     told["second"] = refusal(
         lambda: cgroups.create("tonnage.slice:box:1", "1", manager="systemd")
     )
-    pid, pidfd = clone.clone(0, cgroup.clone_descriptor())
-    if pid == 0:
-        os.execvp("sleep", ["sleep", "60"])
+    pid = joined.start(cgroup, ["sleep", "60"], os.open(os.devnull, os.O_WRONLY))
     cgroup.close()
     again = cgroups.reopen(cgroup.paths)
     told["inside"] = again.processes() == [pid]
@@ -107,7 +105,7 @@ def booted(tmp_path: Path) -> Iterator[tuple[int, Path]]:
     name = f"tonnage-sd-{os.getpid()}"
     cgroup = cgroups.create(f"/{name}", "1", host=Host({}, this_host().unified))
     directory = Path(cgroup.paths[""])
-    tree = userland.build(lambda _: None).tree
+    tree = userland.build_tree(lambda _: None)
     with subprocess.Popen(
         ["unshare", "-m", "-p", "-f", "-C", "--kill-child", "sh", "-c", BOOT, "boot", tree,
          tmp_path],

@@ -1,0 +1,45 @@
+"""Starts a command in a cgroup, in the way in which a container's first process gets there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+from runtime.linux import syscalls
+from runtime.linux.program import Program, strings
+from runtime.linux.spawn import spawn
+
+if TYPE_CHECKING:
+    from runtime.cgroups import Cgroup
+
+F_SETFD, FD_CLOEXEC = 2, 1
+
+
+def start(cgroup: Cgroup, command: list[str], stdout: int) -> int:
+    """The command's pid, once it has been executed; it is in the cgroup from before that on."""
+    path = shutil.which(command[0])
+    assert path
+    joins = cgroup.join_descriptors()
+    reading, report = os.pipe2(os.O_CLOEXEC)
+    program = Program()
+    for descriptor in joins:
+        program.call("join", syscalls.WRITE, descriptor, b"0", 1)
+    program.call("redirect", syscalls.DUP3, stdout, 1, 0)
+    program.call("close on exec", syscalls.FCNTL, report, F_SETFD, FD_CLOEXEC)
+    environment = (b"%s=%s" % item for item in os.environb.items())
+    program.call(
+        "exec", syscalls.EXECVE,
+        path.encode(), strings(word.encode() for word in command), strings(environment),
+    )  # fmt: skip
+    child = spawn(
+        Program(), program,
+        report=report, kept=(*joins, stdout), cgroup=cgroup.clone_descriptor(),
+    )  # fmt: skip
+    os.close(report)
+    failed = os.read(reading, 16)
+    os.close(reading)
+    os.close(child.pidfd)
+    child.free()
+    assert not failed, child.failure(failed)
+    return child.pid
