@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import time
 
 from runtime.cgroups import files
 from runtime.errors import ContainerError
@@ -33,8 +34,12 @@ class OomEvents:
         """How many came, 0 if none did in time; None once the cgroup is gone."""
         poll = select.poll()
         poll.register(self.fileno(), self.mask)
-        timeout = None if timeout_seconds is None else timeout_seconds * 1000
-        return self.take() if poll.poll(timeout) else 0
+        deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
+        while poll.poll(None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000):
+            # Version 2 tells of a limit that was met before it tells of the kill.
+            if (came := self.take()) != 0:
+                return came
+        return 0
 
     def close(self) -> None:
         """Hear no more."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 from typing import TYPE_CHECKING
 
 import pytest
 
 from runtime import ContainerError, cgroups
 from runtime.cgroups import files
+from runtime.cgroups.events import OomEvents
 from runtime.cgroups.host import Host, locate
 from runtime.spec import Cpu, HugepageLimit, Memory, Pids, Resources
 
@@ -337,3 +339,12 @@ def test_mounts_are_read_from_the_table(tmp_path: Path) -> None:
     with table.open("a") as lines:
         lines.write("36 23 0:28 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw,nsdelegate\n")
     assert Host.mounted(table=str(table)).is_v2, "what is mounted over them hides the others"
+
+
+def test_what_changed_without_a_kill_does_not_end_the_wait_for_one() -> None:
+    told = iter([0, 0, 2])
+    reading, writing = os.pipe()
+    os.write(writing, b"changed")
+    with OomEvents([reading], select.POLLIN, lambda: next(told)) as events:
+        assert events.wait(5) == 2
+    os.close(writing)
