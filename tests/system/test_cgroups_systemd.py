@@ -19,7 +19,7 @@ import pytest
 from lab import userland
 from runtime import ContainerError, cgroups
 from runtime.cgroups import systemd
-from runtime.cgroups.host import Host, this_host
+from runtime.cgroups.host import Host, is_v2, this_host
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -129,18 +129,27 @@ def wait_for_systemd(process: subprocess.Popen[bytes]) -> int:
     deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        if children and Path(f"/proc/{children[0]}/root/run/systemd/private").exists():
+        if children and has_socket(Path("/proc", children[0], "root")):
             return int(children[0])
         time.sleep(0.05)
     raise AssertionError("the user land's systemd did not come up")
 
 
-def test_a_scope_is_made_limited_joined_and_removed(booted: tuple[int, Path]) -> None:
-    pid, directory = booted
+def has_socket(root: Path) -> bool:
+    """Whether its own systemd listens there; before it enters its root, the host's may."""
+    return (root / "run/systemd/private").exists() and not root.samefile("/")
+
+
+def made_limited_joined_and_removed(*entering: str, beside: Path | None = None) -> None:
+    """Let a scope live its life where the words before the command lead to.
+
+    `beside` is the cgroup to come from: systemd may move no process into its tree from outside of
+    it where the tree is mounted with nsdelegate.
+    """
     said = subprocess.run(
-        ["nsenter", "-t", str(pid), "-p", "-m", "-C", f"--root=/proc/{pid}/root/mnt",
-         sys.executable, "-c", CREATE, Path(__file__).parents[2]],
+        [*entering, sys.executable, "-c", CREATE, Path(__file__).parents[2]],
         check=False, capture_output=True, text=True, timeout=SECONDS,
+        preexec_fn=beside and (lambda: (beside / "cgroup.procs").write_text("0")),
     )  # fmt: skip
     assert said.returncode == 0, said.stderr
     told = json.loads(said.stdout)
@@ -154,7 +163,25 @@ def test_a_scope_is_made_limited_joined_and_removed(booted: tuple[int, Path]) ->
     assert told["second"].startswith("Can't start the scope box-1.scope: systemd: Unit box-1.scope")
     assert told["inside"]
     assert not told["exists"]
+
+
+def test_a_scope_is_made_limited_joined_and_removed(booted: tuple[int, Path]) -> None:
+    pid, directory = booted
+    (beside := directory / "beside").mkdir()
+    made_limited_joined_and_removed(
+        "nsenter", "-t", str(pid), "-p", "-m", "-C", f"--root=/proc/{pid}/root/mnt", beside=beside
+    )
     assert not (directory / "tonnage.slice" / "box-1.scope").exists()
+
+
+@pytest.mark.skipif(
+    not (systemd.is_running() and is_v2()), reason="no systemd runs here on version 2 alone"
+)
+def test_the_systemd_of_the_host_does_the_same() -> None:
+    try:
+        made_limited_joined_and_removed()
+    finally:
+        subprocess.run(["systemctl", "stop", "tonnage.slice"], check=True)
 
 
 @pytest.mark.skipif(systemd.is_running(), reason="systemd runs here")

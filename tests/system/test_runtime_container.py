@@ -238,7 +238,7 @@ BAD = {
         lambda spec: spec.replace(
             linux=spec.linux.replace(resources=Resources(cpu=Cpu(quota=1, period=100_000))),
         ),
-        "linux.resources.cpu.quota: can't write '1' to",
+        "linux.resources.cpu.quota: can't write '1",
     ),
     "no such name": (
         lambda spec: spec.replace(hostname="x" * 100),
