@@ -10,10 +10,10 @@ STAMP := .venv/.set-up
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages peers table doctor test lint types unit system conformance clean-host
+.PHONY: help setup packages peers table doctor test lint types unit system test-v2 conformance clean-host
 
 help: ## what can be made
-	@sed -nE 's/^([a-z-]+):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -nE 's/^([a-z0-9-]+):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 	@echo '  PROFILE=quick|full, ARGS="…" for the command, PYTHON=… for the virtual environment'
 
 table: setup ## measure containers and machines, print the table
@@ -59,6 +59,9 @@ unit: setup ## the tests that need neither root nor network
 system: setup ## the tests on real containers and machines; need root
 	@if [ "$$(id -u)" = 0 ]; then $(BIN)/pytest tests/system tests/oci $(ARGS); \
 	else echo "tests/system and tests/oci are skipped: they need root (sudo make test)"; fi
+
+test-v2: setup ## the runtime's tests on cgroup v2 alone and systemd, in a machine booted for it
+	@$(SUDO) $(BIN)/python tests/v2/run.py $(ARGS)
 
 conformance: setup ## an OCI runtime (RUNTIME=…, else ours) against the specification
 	@$(SUDO) env TONNAGE_OCI_RUNTIME='$(RUNTIME)' $(BIN)/pytest tests/oci $(ARGS); suite=$$?; \
