@@ -172,6 +172,7 @@ def listener_of(pid: int) -> int:
 
 
 @pytest.mark.skipif(not ON_X86_64, reason="32-bit calls are made on x86-64 alone")
+@pytest.mark.skipif(not shutil.which("gcc"), reason="gcc is not installed")
 def test_a_call_of_an_architecture_that_is_not_named_kills(tmp_path: Path) -> None:
     """As an int 0x80 in a 64-bit program would be made."""
     source = tmp_path / "old.c"
