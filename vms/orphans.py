@@ -72,10 +72,15 @@ def _reap(ending: select.epoll) -> None:
 
 
 def _reap_until(started: threading.Event) -> None:
-    """Reap QEMUs that end before `started`, and nobody else's children. (waitid(2))"""
+    """Reap QEMUs that end before `started`, and nobody else's children. (waitid(2))
+
+    One that libvirt waits for itself, to ask it what it can do, is gone by the next look.
+    """
+    before = 0
     while not started.wait(_REAP_SECONDS):
         with suppress(OSError):  # it was reaped elsewhere meanwhile
             ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             name = Path(f"/proc/{ended.si_pid}/comm").read_text() if ended else ""
-            if ended and name.startswith("qemu-system"):
+            if ended and ended.si_pid == before and name.startswith("qemu-system"):
                 os.waitpid(ended.si_pid, os.WNOHANG)
+            before = ended.si_pid if ended else 0

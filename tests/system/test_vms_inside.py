@@ -1,0 +1,120 @@
+"""Inside a full machine by qemu-guest-agent, and what goes wrong with guests and their libvirt."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import vms
+from lab import userland
+from lab.targets.machine import FullMachine
+from vms import accelerators, daemon, disks, guest_files, statistics
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.root
+BOOT_SECONDS = 120.0
+IMAGES = (userland.cache_directory(),)
+
+
+@pytest.fixture(scope="module")
+def connection(embedded: Path) -> Iterator[vms.Connection]:
+    with vms.Connection.open(embedded / "r", image_directories=IMAGES) as made:
+        yield made
+
+
+def bare(name: str, words: str = "") -> vms.Machine:
+    """The smallest machine: no disk, the payload as its init."""
+    land = userland.build(lambda _: None)
+    line = f"console=ttyS0 quiet loglevel=1 panic=-1 tsc_early_khz={accelerators.tsc_khz()} {words}"
+    return vms.Machine(
+        name=name,
+        vcpus=1,
+        memory_mib=96,
+        accelerator=vms.Accelerator.TCG,
+        chipset="microvm",
+        boot=vms.DirectKernel(land.kernel, land.initramfs, line),
+        channels=("tonnage.events", "tonnage.agent"),
+    )
+
+
+def test_a_full_machine_is_entered_by_qemu_guest_agent(
+    connection: vms.Connection, tmp_path: Path
+) -> None:
+    land = userland.build(lambda _: None)
+    disk = connection.root / "full.qcow2"
+    disks.clone(land.disk, disk)
+    words = f"{FullMachine.kernel_words} tsc_early_khz={accelerators.tsc_khz()}"
+    machine = vms.Machine(
+        name="full",
+        vcpus=1,
+        memory_mib=256,
+        accelerator=vms.Accelerator.TCG,
+        chipset="q35",
+        boot=vms.DirectKernel(land.kernel, land.initramfs, words),
+        disks=(vms.Disk(disk),),
+        channels=("tonnage.events", "org.qemu.guest_agent.0"),
+    )
+    with connection.start(machine) as box:
+        box.wait_for("userspace", BOOT_SECONDS)
+        box.wait_for("ready", BOOT_SECONDS)
+        script = "echo hi; echo no >&2; sleep 0.2; exit 3"
+        done = box.inside.run(["sh", "-c", script], BOOT_SECONDS)
+        assert (done.exit_code, done.stdout, done.stderr) == (3, b"hi\n", b"no\n")
+        assert done.elapsed_ns >= 190_000_000
+        assert box.inside.run(["wc", "-c"], BOOT_SECONDS, b"abc").stdout == b"3\n"
+        here, back = tmp_path / "here", tmp_path / "back"
+        here.write_bytes(bytes(range(256)) * 256)
+        guest_files.copy_in(box.inside, here, "/root/file")
+        guest_files.copy_out(box.inside, "/root/file", back)
+        assert back.read_bytes() == here.read_bytes()
+        with pytest.raises(vms.MachineError, match="No such file"):
+            guest_files.copy_out(box.inside, "/nowhere", back)
+        assert box.shutdown(BOOT_SECONDS) in {"acpi", "agent"}
+    disk.unlink()
+
+
+def test_a_guest_that_panics_says_so(connection: vms.Connection) -> None:
+    with (
+        connection.start(bare("panics", "rdinit=/nowhere init=/nowhere")) as box,
+        pytest.raises(vms.BootTimeout, match=r"not at first-instruction: .*panicked"),
+    ):
+        box.wait_for("first-instruction", BOOT_SECONDS)
+
+
+def test_a_guest_that_hangs_is_given_up_in_time(connection: vms.Connection) -> None:
+    with connection.start(bare("hangs")) as box:
+        box.suspend()
+        with pytest.raises(vms.BootTimeout, match="hangs was not at ready: its agent did not"):
+            box.wait_for("ready", 0.5)
+
+
+def test_more_memory_than_there_is_leaves_nothing(connection: vms.Connection) -> None:
+    with pytest.raises(vms.MachineError, match="memory"):
+        connection.start(replace(bare("greedy"), memory_mib=1 << 24))
+    assert connection.running() == []
+    assert list(connection.sockets.iterdir()) == []
+
+
+def test_a_libvirt_that_goes_away_is_told(embedded: Path) -> None:
+    root = embedded / "g"
+    with (
+        daemon.running(root) as uri,
+        vms.Connection.open(embedded / "h", uri, image_directories=IMAGES) as connection,
+    ):
+        with connection.start(bare("orphan")) as box:
+            pid = int((root / "pid").read_text())
+            box.wait_for("ready", BOOT_SECONDS)
+            os.kill(pid, signal.SIGSTOP)
+            os.kill(pid, signal.SIGKILL)
+            with pytest.raises(vms.MachineError, match=r"orphan can't be suspended: .*went away"):
+                box.suspend()
+        with pytest.raises(vms.MachineError, match=r"no libvirt answers there"):
+            statistics.all_machines(connection)
+    vms.clean(root)

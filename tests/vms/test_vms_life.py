@@ -1,0 +1,179 @@
+"""Life without guests: on libvirt's test driver, and on small stand-ins for a machine's ports."""
+
+from __future__ import annotations
+
+import os
+import pty
+import socket
+import struct
+import threading
+import time
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from vms import (
+    Connection,
+    LineReader,
+    MachineError,
+    events,
+    guest_files,
+    screenshot,
+    snapshots,
+    statistics,
+)
+from vms import console as consoles
+from vms.domain import Domain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="module")
+def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
+    root = tmp_path_factory.mktemp("t", numbered=False)
+    with Connection.open(root, "test:///default") as made:
+        yield made
+
+
+def test_a_machine_lives_and_is_heard(connection: Connection) -> None:
+    with events.listen(connection, ("lifecycle",)) as heard:
+        box = connection.find("test")
+        assert box.state == "running"
+        box.suspend()
+        assert box.state == "paused"
+        box.resume()
+        box.destroy()
+        assert (box.state, box.is_running) == ("shut off", False)
+        box.start()
+        told = [heard.within(5) for _ in range(4)]
+        assert [each.name for each in told if each] == [
+            "suspended",
+            "resumed",
+            "stopped",
+            "started",
+        ]
+        assert all(each.machine == "test" for each in told if each)
+        assert heard.within(0.05) is None
+    assert [each.name for each in connection.domains()] == ["test"]
+
+
+def test_what_cannot_be_is_one_sentence(connection: Connection) -> None:
+    box = connection.find("test")
+    with pytest.raises(MachineError, match="There is no machine nobody here"):
+        connection.find("nobody")
+    with pytest.raises(MachineError, match="test can't be resumed"):
+        box.resume()
+    with pytest.raises(MachineError, match="test has no console that listens on a socket"):
+        _ = box.console
+    with pytest.raises(MachineError, match="test has a channel neither for"):
+        _ = box.inside
+    with pytest.raises(MachineError, match="test has no snapshot none"):
+        snapshots.revert(box, "none")
+
+
+def test_statistics_name_every_machine(connection: Connection) -> None:
+    (found,) = statistics.all_machines(connection)
+    assert (found.name, found.state) == ("test", "running")
+
+
+def test_snapshots_are_listed_with_their_parents(connection: Connection) -> None:
+    box = connection.find("test")
+    snapshots.create(box, "one", description="first")
+    snapshots.create(box, "two")
+    found = {each.name: each for each in snapshots.of(box)}
+    assert found["one"].description == "first"
+    assert (found["two"].parent, found["two"].is_current) == ("one", True)
+    for name in ("two", "one"):
+        snapshots.delete(box, name)
+    assert snapshots.of(box) == []
+
+
+def test_a_picture_becomes_png() -> None:
+    rows = [bytes([200, 100, 50] * 2), bytes([0, 1, 2] * 2), bytes([9] * 6)]
+    made = screenshot.png(b"P6\n# drawn\n2 3\n255\n" + b"".join(rows))
+    assert struct.unpack(">II", made[16:24]) == (2, 3)
+    at = made.index(b"IDAT")
+    (length,) = struct.unpack(">I", made[at - 4 : at])
+    assert zlib.decompress(made[at + 4 : at + 4 + length]) == b"".join(b"\0" + row for row in rows)
+    with pytest.raises(MachineError, match="incomplete"):
+        screenshot.png(b"P6 2 3 255\n" + rows[0])
+    with pytest.raises(MachineError, match="not known"):
+        screenshot.png(b"GIF89a")
+
+
+@pytest.fixture
+def port(tmp_path: Path) -> Iterator[tuple[Path, socket.socket]]:
+    with socket.socket(socket.AF_UNIX) as listener:
+        path = tmp_path / "port"
+        listener.bind(str(path))
+        listener.listen(1)
+        yield path, listener
+
+
+def test_a_guest_that_fills_its_console_fills_no_memory(port: tuple[Path, socket.socket]) -> None:
+    path, listener = port
+    with LineReader(path) as reader, listener.accept()[0] as guest:
+
+        def flood() -> None:
+            for number in range(3000):
+                guest.sendall(b"word%d %s\n" % (number, b"x" * 10_000))
+            guest.sendall(b"y" * 5_000_000 + b"\nready\n")
+
+        thread = threading.Thread(target=flood)
+        thread.start()
+        reader.wait_for("ready", time.monotonic_ns() + 30 * 10**9)
+        thread.join()
+        assert len(reader._seen) <= 1001
+        assert len(reader._lines) <= 1000
+        assert len(reader._partial) <= 4096
+
+
+def test_a_panic_is_told_as_the_reason(port: tuple[Path, socket.socket]) -> None:
+    path, listener = port
+    with LineReader(path) as reader:
+        guest, _ = listener.accept()
+        guest.sendall(b"[ 1.5] Kernel panic - not syncing: no init\r\n")
+        with pytest.raises(MachineError, match="kernel panicked: Kernel panic - not syncing: no"):
+            reader.wait_for("ready", time.monotonic_ns() + 10**8)
+        guest.close()
+
+
+def test_a_console_is_joined_until_the_escape_character(port: tuple[Path, socket.socket]) -> None:
+    path, listener = port
+    keys, keyboard = pty.openpty()
+    shown, screen = os.pipe()
+    box = Domain("box", {"console": path}, None)
+    left: list[bool] = []
+    joined = threading.Thread(target=lambda: left.append(consoles.attach(box, keyboard, screen)))
+    # Signal handlers are the main thread's: here the terminal's size is not followed.
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(consoles.signal, "signal", lambda *_: None)
+        joined.start()
+        guest, _ = listener.accept()
+        guest.sendall(b"login: ")
+        assert os.read(shown, 100) == b"login: "
+        os.write(keys, b"root\x03")
+        heard = b""
+        while len(heard) < 5:
+            heard += guest.recv(10)
+        assert heard == b"root\x03"
+        os.write(keys, b"\x1d")
+        joined.join(10)
+    assert left == [True]
+    guest.close()
+    for descriptor in (keys, keyboard, shown, screen):
+        os.close(descriptor)
+
+
+def test_a_file_that_does_not_come_whole_is_not_there(tmp_path: Path) -> None:
+    class Broken:
+        def read_file(self, path: str, timeout_seconds: float) -> Iterator[bytes]:
+            yield b"half"
+            raise MachineError(f"In the machine: {path}: it broke.")
+
+    with pytest.raises(MachineError, match="it broke"):
+        guest_files.copy_out(Broken(), "/f", tmp_path / "f")  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
