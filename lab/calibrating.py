@@ -139,7 +139,7 @@ def calibrate(
 ) -> Calibration:
     """Measure all of it by workers, of which `native` must be one.
 
-    Raises LabError if one of them fails.
+    Raises LabError if native or the container fails; what another's failure costs is its channels.
     """
     chance = random.Random(seed)
     native = workers["native"]
@@ -155,7 +155,11 @@ def calibrate(
     found.added.extend(_added(native, work, chance, pairs))
     for name, worker in workers.items():
         tell(f"channels and clock of {name}")
-        found.channels.append(_channel(name, worker))
+        try:
+            found.channels.append(_channel(name, worker))
+        except LabError as error:
+            found.failures.append(str(error))
+            tell(str(error))
     for trial in _trials(workers, work, repetitions, chance, pairs, tell):
         found.trials.append(trial)
         tell(f"{trial.what}: right in {trial.right} of {trial.repetitions}")

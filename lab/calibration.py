@@ -89,7 +89,10 @@ class Channel:
 
 @dataclass
 class Calibration:
-    """All of it, with when and where; `conditions` says what the host was like meanwhile."""
+    """All of it, with when and where; `conditions` says what the host was like meanwhile.
+
+    `failures` are the sentences of targets that did not start, or whose channels did not answer.
+    """
 
     host: str
     kernel: str
@@ -99,6 +102,7 @@ class Calibration:
     added: list[Added] = field(default_factory=list)
     trials: list[Trial] = field(default_factory=list)
     channels: list[Channel] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
     conditions: Conditions | None = None
 
     def missed(self) -> list[str]:
@@ -207,7 +211,9 @@ def markdown(found: dict[str, Any]) -> str:
         f" {units.share(conditions['others_share'])} of the CPUs, steal took"
         f" {units.share(conditions['steal_share'])}, load {conditions['load']:.1f}."
     )
-    parts = ("\n".join(trials), "\n".join(added), "\n".join(channels), clock, host)
+    failures = [f"- failed: {failure}" for failure in found["failures"]]
+    blocks = ("\n".join(lines) for lines in (trials, added, channels, failures) if lines)
+    parts = (*blocks, clock, host)
     return "\n\n".join(parts) + "\n"
 
 
