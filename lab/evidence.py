@@ -99,6 +99,44 @@ class Evidence:
             return replace(figure, low=made.centre, high=made.centre, n="counted", exact=True)
         return figure
 
+    def metrics(self, experiment: str, target: str, prefix: str) -> list[Figure]:
+        """The medians of all metrics of the target whose names begin so."""
+        return [
+            figure
+            for of, name, metric in self._measurements
+            if (of, name) == (experiment, target)
+            and metric.startswith(prefix)
+            and (figure := self.measured(of, name, metric))
+        ]
+
+    def note(self, experiment: str, target: str, metric: str) -> str:
+        """What was noted with the metric's last sample; empty if nothing was."""
+        notes = [note for note in self._samples(experiment, target, metric)["note"] if note]
+        return str(notes[-1]) if notes else ""
+
+    def fastest_burst(self, target: str) -> tuple[int, Figure] | None:
+        """The most that were asked for at once, and their rate, the median over rounds."""
+        samples = self._samples("burst", target, "started-per-second")
+        if samples.empty:
+            return None
+        most = int(samples["position"].max())
+        rates = summary.by_round(samples[samples["position"] == most])
+        name = f"{self.label(target)} started per second, {most} at once"
+        figure = _figure(name, estimate_median(list(rates.values()), summary.seed(self.run)), "/s")
+        return (most, figure) if figure else None
+
+    def cpu_virtualization(self) -> str | None:
+        """vmx or svm, empty if the CPU shows neither; None if the run does not say."""
+        flag: str | None = self.run.settings.get("cpu_virtualization")
+        return flag
+
+    def process_ids(self) -> float:
+        """How many process ids the host has."""
+        for fact in self.run.host.get("facts", ()):
+            if fact.get("name") == "process ids" and str(fact.get("value")).isdigit():
+                return float(fact["value"])
+        return 32768.0
+
     def failures(self, experiment: str, target: str) -> tuple[int, list[str]]:
         """How many samples of the target were censored, and their reasons, each once."""
         samples = self.run.samples

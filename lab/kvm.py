@@ -57,6 +57,12 @@ def prove(progress: Callable[[str], None]) -> Verdict:
     return verdict
 
 
+def cpu_flag() -> str:
+    """What the CPU shows of virtualization: vmx, svm, or nothing. (proc_cpuinfo(5))"""
+    words = set(Path("/proc/cpuinfo").read_text().split())
+    return next((flag for flag in ("vmx", "svm") if flag in words), "")
+
+
 def kept() -> Path:
     """The file that keeps the verdict."""
     return userland.cache_directory() / "kvm.json"

@@ -44,7 +44,20 @@ SERIES = frozenset(
 )
 _BEGIN = "begin: "  # of a step of a start: where it is drawn
 # Counted, not sampled: the same every time, so that one count is exact.
-COUNTED = frozenset({"image-compressed", "image-on-disk", "running", "answering"})
+COUNTED = frozenset(
+    {
+        "image-compressed",
+        "image-on-disk",
+        "image-apparent",
+        "image-unique",
+        "own-kernel",
+        "processes-inside",
+        "same-user-land",
+        "neighbours-seen",
+        "running",
+        "answering",
+    }
+)
 COUNTED_UNITS = frozenset({"byte", "integer"})
 
 _COLUMNS = ("target", "metric", "median", "95 % interval", "n", "far out", "set aside", "failed")

@@ -197,6 +197,13 @@ def _image(tree: Path, progress: Callable[[str], None]) -> Path:
     return directory / "layer.tar.gz"
 
 
+def unpack(image: Path, directory: Path) -> None:
+    """Unpack an image layer into a directory that is there. Raises LabError."""
+    _command(
+        ["tar", "--numeric-owner", "--xattrs", "-C", str(directory), "-xzf", str(image)], "tar"
+    )
+
+
 def _disk(tree: Path, progress: Callable[[str], None]) -> Path:
     from vms import disks
 

@@ -57,10 +57,10 @@ def container_starts(least: float, most: float) -> Judge:
             return untold(evidence.missing("startup", "container"))
         figures = list(found.values())
         failed = "".join(_failed_starts(evidence, name) for name in found)
-        answers = {name: _lies(figure, least, most) for name, figure in found.items()}
+        answers = {name: lies(figure, least, most) for name, figure in found.items()}
         if None in answers.values():
             name = next(name for name in answers if answers[name] is None)
-            return _unclear(found[name], figures, f"{least:g} s or {most:g} s")
+            return unclear(found[name], figures, f"{least:g} s or {most:g} s")
         if all(answers.values()):
             return Finding(Verdict.HOLDS, f"ready in {least:g} to {most:g} s{failed}", figures)
         slowest = max(found, key=lambda name: found[name].centre)
@@ -85,12 +85,12 @@ def machine_boots(least: float, most: float) -> Judge:
             return untold(evidence.missing("startup", "vm"))
         failed = _failed_starts(evidence, "vm")
         if evidence.emulated:
-            faster = _lies(figure, 0, least)
+            faster = lies(figure, 0, least)
             remark = f"; even emulated it takes less than {least:g} s" if faster else ""
-            return _emulated([figure], remark + failed)
-        answer = _lies(figure, least, most)
+            return emulated([figure], remark + failed)
+        answer = lies(figure, least, most)
         if answer is None:
-            return _unclear(figure, [figure], f"{least:g} s or {most:g} s")
+            return unclear(figure, [figure], f"{least:g} s or {most:g} s")
         if answer:
             reason = f"its default target is up after {least:g} s to {most:g} s"
             return Finding(Verdict.HOLDS, reason + failed, [figure])
@@ -109,9 +109,9 @@ def image_takes(target: str, least: float, most: float) -> Judge:
             return untold(evidence.missing("footprint", target))
         shipped = evidence.measured("footprint", target, "image-compressed")
         figures = [on_disk, shipped] if shipped else [on_disk]
-        answer = _lies(on_disk, least, most)
+        answer = lies(on_disk, least, most)
         if answer is None:
-            return _unclear(on_disk, figures, "the bounds")
+            return unclear(on_disk, figures, "the bounds")
         one = "one image, its user land the same in container and machine"
         if answer:
             return Finding(Verdict.HOLDS, one, figures)
@@ -130,12 +130,12 @@ def machine_takes_more_disk(evidence: Evidence) -> Finding:
     ]
     if not figures:
         return untold(evidence.missing("footprint", "vm"))
-    answers = [_lies(figure, 1.0, inf) for figure in figures]
+    answers = [lies(figure, 1.0, inf) for figure in figures]
     if all(answers):
         return Finding(Verdict.HOLDS, "the machine takes more each way", figures)
     if False in answers:
         return Finding(Verdict.FAILS, f"not for {figures[answers.index(False)].name}", figures)
-    return _unclear(figures[answers.index(None)], figures, "1 ×")
+    return unclear(figures[answers.index(None)], figures, "1 ×")
 
 
 def container_near_native(evidence: Evidence) -> Finding:
@@ -152,15 +152,15 @@ def container_near_native(evidence: Evidence) -> Finding:
     surely = {
         figure.name
         for figure in evidence.workloads("container", "native", together)
-        if _lies(figure, 0, NEAR) is False
+        if lies(figure, 0, NEAR) is False
     }
     if beyond := [figure for figure in workloads if figure.name in surely]:
         names = ", ".join(figure.name.partition(", ")[2] for figure in beyond)
         return Finding(Verdict.FAILS, f"{names}: beyond {NEAR:.2f} × native", [mean, *beyond])
     figures = [mean, workloads[0]]
-    answer = _lies(mean, 0, NEAR)
+    answer = lies(mean, 0, NEAR)
     if answer is None:
-        return _unclear(mean, figures, f"{NEAR:.2f} ×")
+        return unclear(mean, figures, f"{NEAR:.2f} ×")
     if answer:
         return Finding(Verdict.HOLDS, f"within {NEAR:.2f} × native over all workloads", figures)
     return Finding(Verdict.FAILS, f"beyond {NEAR:.2f} × native over all workloads", figures)
@@ -175,10 +175,10 @@ def machine_is_slower(baseline: str, least: float) -> Judge:
             return untold(evidence.missing("performance", "vm"))
         figures = [mean, evidence.workloads("vm", baseline)[0]]
         if evidence.emulated:
-            return _emulated(figures)
-        answer = _lies(mean, least, inf)
+            return emulated(figures)
+        answer = lies(mean, least, inf)
         if answer is None:
-            return _unclear(mean, figures, f"{least:.2f} ×")
+            return unclear(mean, figures, f"{least:.2f} ×")
         verdict, side = (Verdict.HOLDS, "beyond") if answer else (Verdict.FAILS, "within")
         return Finding(verdict, f"{side} {least:.2f} × {baseline} over all workloads", figures)
 
@@ -212,7 +212,7 @@ def tens_of_machines(evidence: Evidence) -> Finding:
     if not limit:
         return _no_limit_met(evidence, target, figures)
     if evidence.emulated:
-        return _emulated(figures, f"; the limit met was: {limit}")
+        return emulated(figures, f"; the limit met was: {limit}")
     verdict = Verdict.HOLDS if count >= 10 else Verdict.FAILS
     return Finding(verdict, f"the host's limit was met: {limit}", figures)
 
@@ -228,9 +228,9 @@ def machine_takes_memory(times: float) -> Judge:
             return untold(evidence.missing("density", "container" if there else target))
         each = [evidence.memory_each(name) for name in (target, "container")]
         figures = [*filter(None, each), ratio]
-        answer = _lies(ratio, times, inf)
+        answer = lies(ratio, times, inf)
         if answer is None:
-            return _unclear(ratio, figures, quantity(times, "ratio"))
+            return unclear(ratio, figures, quantity(times, "ratio"))
         verdict, side = (Verdict.HOLDS, "more") if answer else (Verdict.FAILS, "less")
         much = "" if times == 1 else f"{times:g} times "
         reason = f"an idle machine takes {side} than {much}the memory of an idle container"
@@ -247,7 +247,7 @@ def guests_fill_the_host(evidence: Evidence) -> Finding:
         return untold(evidence.missing("density", "container" if machine else target))
     figures = [machine, container]
     if machine.low is None or container.high is None:
-        return _unclear(machine if machine.low is None else container, figures, "")
+        return unclear(machine if machine.low is None else container, figures, "")
     if machine.low <= max(container.high, 0):
         return Finding(Verdict.FAILS, "an idle guest takes no more than a container", figures)
     reason = "the payload is the same and idle in both; the rest is the guest's system"
@@ -274,7 +274,7 @@ def untold(reason: str) -> Finding:
     return Finding(Verdict.UNTESTED, reason)
 
 
-def _lies(figure: Figure, least: float, most: float) -> bool | None:
+def lies(figure: Figure, least: float, most: float) -> bool | None:
     """Whether the interval lies within [least, most); None if it lies on a bound or is unknown."""
     if figure.low is None or figure.high is None:
         return None
@@ -285,14 +285,16 @@ def _lies(figure: Figure, least: float, most: float) -> bool | None:
     return None
 
 
-def _unclear(figure: Figure, figures: list[Figure], bound: str) -> Finding:
+def unclear(figure: Figure, figures: list[Figure], bound: str) -> Finding:
+    """The figure's interval does not say on which side of the bound it lies, or is unknown."""
     if figure.low is None:
         return Finding(Verdict.UNTESTED, f"{figure.n} can't give an interval", figures)
     reason = f"the interval reaches across {bound}: more rounds would tell"
     return Finding(Verdict.UNTESTED, reason, figures)
 
 
-def _emulated(figures: list[Figure], remark: str = "") -> Finding:
+def emulated(figures: list[Figure], remark: str = "") -> Finding:
+    """What was measured under emulation, and is no evidence on KVM."""
     reason = f"the machines are emulated, which tells nothing of KVM{remark}"
     return Finding(Verdict.UNTESTED, reason, figures)
 

@@ -4,11 +4,14 @@ Disk: the image as shipped, as it looks, as it is allocated and without shared e
 with kernel and initramfs. Then what exists for one more instance alone. Memory: RSS and PSS of
 every process that is there for the instance, VMM, shim and client included, and its cgroup's own
 figure with the kernel's memory; the fall of MemAvailable is the density experiment's. Two instances
-then read the same files: what the second one adds is page cache that they do not share.
+then read the same files: what the second one adds is page cache that they do not share. And what it
+takes to move the image: to copy what is shipped, on one disk, and to unpack it.
 """
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -36,6 +39,7 @@ _READ_SECONDS = 120.0
 _SETTLE_SECONDS = 0.3
 _DEADLINE_SECONDS = 600.0
 _UNITS: dict[str, Unit] = {
+    "move": "second",
     "idle-cpu": "second",
     "idle-wake-ups": "/s",
     "own-kernel": "integer",
@@ -53,6 +57,7 @@ def measure(worker: Worker, number: int, profile: Profile, tell: Tell) -> list[S
     """What does not vary once; what one idle instance takes, every round."""
     first = number == 0
     found = worker.call(_DEADLINE_SECONDS, sizes_of_image) if first else {}
+    found |= worker.call(_DEADLINE_SECONDS, move)
     taken, notes = worker.call(_DEADLINE_SECONDS, measure_instance, inside=first)
     found |= taken
     return [
@@ -76,6 +81,18 @@ def sizes_of_image(target: Target) -> dict[str, float]:
         taken = usage(paths)
         sizes |= {"image-apparent": taken.apparent, "image-unique": taken.unique}
     return sizes
+
+
+def move(target: Target) -> dict[str, float]:
+    """Seconds to copy what is shipped and to make of it what an instance starts from."""
+    shipped = target.shipped()
+    if not shipped:
+        return {}
+    with tempfile.TemporaryDirectory(dir=target.settings.scratch) as arrived:
+        begin_ns = time.monotonic_ns()
+        files = [Path(shutil.copy(file, arrived)) for file in shipped]
+        target.unpack(files, Path(arrived))
+        return {"move": (time.monotonic_ns() - begin_ns) / 1e9}
 
 
 def measure_instance(target: Target, *, inside: bool) -> tuple[dict[str, float], dict[str, str]]:

@@ -3,7 +3,8 @@
 A victim does fixed work alone, then beside a neighbour of its own kind that makes noise of one
 sort: with no limit that it meets, then within a small allotment. The figure is the time beside /
 the time alone, in the same round. Then an instance with the small allotment takes what it can get
-of CPU, memory and processes: what it got stands beside what was asked for. A machine's allotment is
+of CPU, memory and processes: what it got stands beside what was asked for; and does work for which
+it is too small, against an instance that is not. A machine's allotment is
 its size: its neighbour is always limited, and is measured once.
 
 Every noise ends by itself after seconds, and no neighbour has more than PIDS_LIMIT processes. Noise
@@ -39,6 +40,7 @@ _DEADLINE_SECONDS = 600.0
 _NOISE_BEGINS_SECONDS = 0.5
 _TAKE_SECONDS = 120.0
 _UNITS: dict[str, Unit] = {
+    "squeezed": "ratio",
     "neighbours-seen": "integer",
     "cpus-granted": "CPUs",
     "memory-granted": "byte",
@@ -49,8 +51,14 @@ _UNITS: dict[str, Unit] = {
 _TAKE_CPU = "for _ in 1 2; do timeout 2 sh -c 'while :; do :; done' & done; wait; times"
 # A buffer that is filled once, 16 MiB larger each time, until that fails.
 _TAKE_MEMORY = (
-    "for m in $(seq 16 16 512); do dd if=/dev/zero of=/dev/null bs=${m}M count=1 2>/dev/null"
-    " || break; echo $m; done"
+    "for m in $(seq 16 16 512); do"
+    " timeout -s KILL 5 dd if=/dev/zero of=/dev/null bs=${m}M count=1 2>/dev/null || break;"
+    " echo $m; done"
+)
+# Two processes' worth of fixed work.
+_WORK = (
+    "for _ in 1 2; do openssl enc -aes-256-cbc -pbkdf2 -iter 400000 -pass pass:tonnage"
+    " -in /etc/hostname -out /dev/null & done; wait"
 )
 _BE_SEEN = "sleep 86399 >/dev/null 2>&1 &"
 # The brackets keep the search from finding itself.
@@ -134,17 +142,25 @@ def _roomy(target: Target) -> Allotment | None:
 
 def take_all(target: Target) -> dict[str, float]:
     """What an instance with the small allotment gets, and how many of a neighbour's it sees."""
+    with target.start(ROOMY) as roomy:
+        roomy.reached("ready")
+        roomy_seconds = _elapsed(roomy, _WORK)
     with target.start(SMALL) as instance, target.start(SMALL) as other:
         instance.reached("ready")
         other.reached("ready")
         other.run(["sh", "-c", _BE_SEEN], _TAKE_SECONDS)
         seen = instance.run(["sh", "-c", _SEE], _TAKE_SECONDS)
         return {
+            "squeezed": _elapsed(instance, _WORK) / roomy_seconds,
             "neighbours-seen": float(seen.stdout or 0),
             "cpus-granted": _cpus(instance),
             "memory-granted": _last(instance, _TAKE_MEMORY) * (1 << 20),
             "processes-granted": _last(instance, _TAKE_PIDS),
         }
+
+
+def _elapsed(instance: Instance, script: str) -> float:
+    return instance.run(["sh", "-c", script], _TAKE_SECONDS).elapsed_ns / 1e9
 
 
 def _cpus(instance: Instance) -> float:

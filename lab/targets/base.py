@@ -166,6 +166,13 @@ class Target(ABC):
         """Where the image lies on disk, as files and folders; empty if the tool does not say."""
         return []
 
+    def shipped(self) -> list[Path]:
+        """The files as which the image is shipped; empty if the tool does not say."""
+        return []
+
+    def unpack(self, files: list[Path], directory: Path) -> None:
+        """Make of files that arrived in the directory what an instance starts from."""
+
     def prepare(self) -> None:
         """Make what all instances share (import an image, start a daemon); undone by close."""
 

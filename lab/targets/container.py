@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import runtime
+from lab import userland
 from lab.errors import StartFailed
 from lab.targets import base
 from lab.targets.base import Allotment, Instance, Kind, Target
@@ -100,6 +101,14 @@ class OurContainer(Target):
     def image_paths(self) -> list[Path]:
         """The unpacked layer."""
         return [self.settings.userland.tree]
+
+    def shipped(self) -> list[Path]:
+        """The layer, packed."""
+        return [self.settings.userland.image]
+
+    def unpack(self, files: list[Path], directory: Path) -> None:
+        """Unpack the layer. Raises LabError."""
+        userland.unpack(files[0], directory)
 
     def instance_disk_bytes(self, instance: Instance) -> int:
         """What its upper layer takes."""

@@ -227,16 +227,18 @@ class Machine(Target):
 
     def image_bytes(self) -> dict[str, int]:
         """Disk, kernel and initramfs: as shipped, the disk compressed inside its qcow2 file."""
-        userland = self.settings.userland
-        boot = allocated_bytes(userland.kernel) + allocated_bytes(userland.initramfs)
-        shipped = self.settings.scratch / f"{self.name}-shipped.qcow2"
-        disks.compress(userland.disk, shipped)
-        compressed = allocated_bytes(shipped)
-        shipped.unlink()
         return {
-            "image-compressed": compressed + boot,
-            "image-on-disk": allocated_bytes(userland.disk) + boot,
+            "image-compressed": sum(map(allocated_bytes, self.shipped())),
+            "image-on-disk": sum(map(allocated_bytes, self.image_paths())),
         }
+
+    def shipped(self) -> list[Path]:
+        """The disk compressed inside its qcow2 file, which is used as it arrives; the kernel."""
+        userland = self.settings.userland
+        compressed = self._disks / "shipped.qcow2"
+        if not compressed.exists():
+            disks.compress(userland.disk, compressed)
+        return [compressed, userland.kernel, userland.initramfs]
 
     def image_paths(self) -> list[Path]:
         """Disk, kernel and initramfs."""

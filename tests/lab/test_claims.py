@@ -253,3 +253,107 @@ def test_several_rounds_of_density_are_paired(tmp_path: Path) -> None:
     assert found.verdict == HOLDS
     assert found.n == ("3 rounds", "3 rounds", "3 rounds")
     assert found.measured[-1] == "memory each, microvm (emulated) / container 200 ×"
+
+
+def inside(path: Path, figures: dict[tuple[str, str], float], **settings: Any) -> Run:
+    """A run of three rounds in which these were measured, by (target, metric)."""
+    with RunFolder(path / "run", HOST, {**SETTINGS, **settings}) as made:
+        for number in range(3):
+            made.append(
+                Sample(
+                    "isolation" if metric in ISOLATION or metric.startswith("beside") else FOOT,
+                    target, metric, "ratio" if metric.startswith("beside") else "byte", number,
+                    value if value <= 1 else value * (1 + number / 1000),
+                    note=NOTES.get(metric, ""),
+                )
+                for (target, metric), value in figures.items()
+            )  # fmt: skip
+    return results.load(path / "run")
+
+
+FOOT = "footprint"
+NOTES = {"own-kernel": "Linux 6.1"}
+ISOLATION = {"neighbours-seen", "cpus-granted", "memory-granted", "processes-granted", "squeezed"}
+GRANTED = {("container", "cpus-granted"): 0.5, ("container", "memory-granted"): 250.0 * 2**20,
+           ("container", "processes-granted"): 62.0}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "figures", "verdict", "reason"),
+    [
+        ("own and a complete", {("container", "own-kernel"): 0, ("vm", "own-kernel"): 1}, HOLDS,
+         "the machine its own"),
+        ("own and a complete", {("container", "own-kernel"): 0, ("vm", "own-kernel"): 0}, FAILS,
+         "not by the boot"),
+        ("given resource limits", GRANTED, HOLDS, "each within 10%"),
+        ("given resource limits", {**GRANTED, ("container", "cpus-granted"): 0.6}, FAILS,
+         "cpus-granted: more than 10% off"),
+        ("isolated from the host", {("container", "neighbours-seen"): 0,
+         ("container", "beside-cpu"): 1.5}, HOLDS, "costs it up to 1.50 ×"),
+        ("isolated from the host", {("container", "neighbours-seen"): 2}, FAILS, "it sees its"),
+        ("test and production", {("container", "same-user-land"): 1, ("vm", "same-user-land"): 1},
+         HOLDS, "one digest in all"),
+        ("test and production", {("container", "same-user-land"): 1, ("vm", "same-user-land"): 0},
+         FAILS, "not in vm"),
+        ("another platform", {("container", "move"): 2, ("vm", "move"): 3,
+         ("container", "image-compressed"): 9, ("vm", "image-compressed"): 11}, HOLDS, "of both"),
+        ("another platform", {("container", "move"): 2, ("vm", "move"): 1,
+         ("container", "image-compressed"): 9, ("vm", "image-compressed"): 11}, FAILS,
+         "no more of move"),
+        ("little CPU", {("vm", "squeezed"): 2}, UNTESTED, "emulated"),
+    ],
+)  # fmt: skip
+def test_what_is_inside_and_granted(
+    tmp_path: Path,
+    words: str,
+    figures: dict[tuple[str, str], float],
+    verdict: Verdict,
+    reason: str,
+) -> None:
+    found = row(inside(tmp_path, figures), words)
+    assert (found.verdict, reason in found.reason) == (verdict, True), found.reason
+
+
+@pytest.mark.parametrize(
+    ("flag", "works", "verdict"),
+    [("", False, HOLDS), ("", True, FAILS), ("svm", True, UNTESTED), ("vmx", False, UNTESTED)],
+)
+def test_kvm_and_what_the_cpu_shows(
+    tmp_path: Path, flag: str, works: bool, verdict: Verdict
+) -> None:
+    host = {**HOST, "kvm": {"works": works, "reason": ""}}
+    with RunFolder(tmp_path / "run", host, {**SETTINGS, "cpu_virtualization": flag}):
+        pass
+    assert row(results.load(tmp_path / "run"), "KVM needs").verdict == verdict
+
+
+def test_many_start_at_a_time(tmp_path: Path) -> None:
+    with RunFolder(tmp_path / "run", HOST, {**SETTINGS, "experiments": ["burst"]}) as made:
+        made.append(
+            Sample("burst", "container", "started-per-second", "/s", number, rate, count)
+            for number in range(3)
+            for count, rate in ((1, 90.0), (16, 110.0 + number))
+        )
+    found = row(results.load(tmp_path / "run"), "many at a time")
+    assert (found.verdict, found.reason) == (HOLDS, "16 were asked for at once and ran")
+    assert found.measured == ("container started per second, 16 at once 111 /s",)
+
+
+def test_a_plan_for_many_hosts_is_a_projection(tmp_path: Path) -> None:
+    found = row(on(tmp_path), "peak load")
+    assert found.verdict == UNTESTED
+    assert "by packing (a projection): container 1, microvm (emulated) 46" in found.reason
+    assert len(found.measured) == 2
+
+
+def test_a_rate_counts_by_what_a_unit_of_work_costs(tmp_path: Path) -> None:
+    described = {"w": {"results": {"redis": {"unit": "/s", "better": "more"}}}}
+    with RunFolder(tmp_path / "run", WITH_KVM, {**SETTINGS, "workloads": described}) as made:
+        made.append(
+            Sample("performance", target, "redis", "/s", number, rate)
+            for number in range(3)
+            for target, rate in (("native", 100.0 + number), ("container", 50.0 + number / 2))
+        )
+    found = row(results.load(tmp_path / "run"), "close to native")
+    assert found.verdict == FAILS
+    assert found.measured[0] == "container / native, mean of 1 workloads 2 ×"

@@ -1,0 +1,196 @@
+"""Verdicts on what an instance is, is granted and is moved as; and on how many hosts it takes."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING
+
+from lab.errors import LabError
+from lab.planning import Host, Instance, pack
+from lab.units import quantity
+from lab.verdicts import ENGINES, MACHINES, Finding, Verdict, emulated, lies, unclear, untold
+
+if TYPE_CHECKING:
+    from lab.evidence import Evidence, Figure
+
+_SCALE_OUT = 10_000
+_CLOSE = 0.1  # of what was asked for, that a limit may be off
+
+
+def kernels_differ(evidence: Evidence) -> Finding:
+    """A container says that it was booted when the host was; a machine was booted by itself."""
+    figures = [
+        figure
+        for name in ("container", "vm")
+        for metric in ("own-kernel", "processes-inside")
+        if (figure := evidence.measured("footprint", name, metric))
+    ]
+    container = evidence.measured("footprint", "container", "own-kernel")
+    machine = evidence.measured("footprint", "vm", "own-kernel")
+    if not container or not machine:
+        return untold(evidence.missing("footprint", "vm" if container else "container"))
+    inside = evidence.note("footprint", "vm", "own-kernel")
+    if (container.centre, machine.centre) == (0, 1):
+        reason = f"the container sees the host's boot, the machine its own ({inside})"
+        return Finding(Verdict.HOLDS, reason, figures)
+    return Finding(Verdict.FAILS, "not by the boot that each of them sees", figures)
+
+
+def neighbours_are_hidden(evidence: Evidence) -> Finding:
+    """A container sees none of its neighbour's processes; what their noise costs stands beside."""
+    seen = evidence.measured("isolation", "container", "neighbours-seen")
+    if not seen:
+        return untold(evidence.missing("isolation", "container"))
+    noise = evidence.metrics("isolation", "container", "beside-")
+    if seen.centre:
+        return Finding(Verdict.FAILS, "it sees its neighbour's processes", [seen, *noise])
+    worst = max(noise, key=lambda figure: figure.centre, default=None)
+    cost = f"; their noise costs it up to {quantity(worst.centre, 'ratio')}" if worst else ""
+    return Finding(
+        Verdict.HOLDS, f"it sees none of its neighbour's processes{cost}", [seen, *noise]
+    )
+
+
+def limits_hold(evidence: Evidence) -> Finding:
+    """A container gets what it was allotted of CPU, memory and processes, and no more."""
+    from lab.experiments.isolation import SMALL
+
+    asked = {
+        "cpus-granted": SMALL.cpus,
+        "memory-granted": SMALL.memory_bytes,
+        "processes-granted": SMALL.pids,
+    }
+    found = {name: evidence.measured("isolation", "container", name) for name in asked}
+    figures = [figure for figure in found.values() if figure]
+    if len(figures) < len(asked):
+        return untold(evidence.missing("isolation", "container"))
+    beyond = [
+        name for name, figure in found.items()
+        if figure and not asked[name] * (1 - _CLOSE) <= figure.centre <= asked[name] * (1 + _CLOSE)
+    ]  # fmt: skip
+    wanted = (
+        f"asked for {SMALL.cpus:g} CPUs, {SMALL.memory_bytes >> 20} MiB, {SMALL.pids} processes"
+    )
+    if beyond:
+        reason = f"{', '.join(beyond)}: more than {_CLOSE:.0%} off ({wanted})"
+        return Finding(Verdict.FAILS, reason, figures)
+    return Finding(Verdict.HOLDS, f"each within {_CLOSE:.0%} of what was {wanted}", figures)
+
+
+def small_machine_is_slow(evidence: Evidence) -> Finding:
+    """A machine with one CPU and 256 MiB takes longer for the same work than a roomy one."""
+    figure = evidence.measured("isolation", "vm", "squeezed")
+    if not figure:
+        return untold(evidence.missing("isolation", "vm"))
+    if evidence.emulated:
+        return emulated([figure])
+    answer = lies(figure, 1.1, inf)
+    if answer is None:
+        return unclear(figure, [figure], "1.10 ×")
+    reason = "the same work with one CPU and 256 MiB against what the host has"
+    return Finding(Verdict.HOLDS if answer else Verdict.FAILS, reason, [figure])
+
+
+def kvm_needs_the_cpu(evidence: Evidence) -> Finding:
+    """No guest runs under KVM where the CPU shows neither vmx nor svm."""
+    flag, works = evidence.cpu_virtualization(), evidence.kvm_works()
+    if flag is None or works is None:
+        return untold("the run does not say what the CPU offers, or KVM was not tried")
+    if flag and works:
+        return untold(f"KVM works, and the CPU has {flag}; a CPU without it would tell")
+    if flag:
+        return untold(f"the CPU has {flag}, and yet KVM runs no Linux guest here")
+    if works:
+        return Finding(Verdict.FAILS, "KVM runs a guest, and the CPU shows neither vmx nor svm")
+    reason = "the CPU shows neither vmx nor svm, and KVM, though there, ran no Linux guest"
+    return Finding(Verdict.HOLDS, reason)
+
+
+def image_is_the_same(evidence: Evidence) -> Finding:
+    """The digest of the programs inside is that of the image, in whatever runs them."""
+    figures = [
+        figure for name in (*ENGINES, "crun", "runc", *MACHINES)
+        if (figure := evidence.measured("footprint", name, "same-user-land"))
+    ]  # fmt: skip
+    if not figures:
+        return untold(evidence.missing("footprint", "container"))
+    if other := [figure for figure in figures if not figure.centre]:
+        return Finding(Verdict.FAILS, f"not in {other[0].name.split()[0]}", figures)
+    digest = evidence.note("footprint", "container", "same-user-land")
+    reason = (
+        f"one digest in all of them ({digest}): of files, which is what an image carries;"
+        " kernel and limits are each host's own"
+    )
+    return Finding(Verdict.HOLDS, reason, figures)
+
+
+def many_at_a_time(evidence: Evidence) -> Finding:
+    """Ten or more containers start at once; how long stopping a host full of them takes."""
+    fastest = evidence.fastest_burst("container")
+    if not fastest:
+        return untold(evidence.missing("burst", "container"))
+    count, figure = fastest
+    figures = [figure]
+    if teardown := evidence.measured("density", "container", "teardown"):
+        figures.append(teardown)
+    if count < 10:
+        return untold("fewer than ten were asked for at once")
+    reason = f"{count} were asked for at once and ran"
+    return Finding(Verdict.HOLDS, reason, figures)
+
+
+def moves_more_easily(evidence: Evidence) -> Finding:
+    """Fewer bytes to ship, and less time to copy and unpack them, than a machine of the same."""
+    figures = [
+        figure
+        for metric in ("image-compressed", "move")
+        if (figure := evidence.compared("footprint", metric, "vm", "container"))
+    ]
+    if not figures:
+        return untold(evidence.missing("footprint", "vm"))
+    shown = [
+        figure
+        for name in ("container", "vm")
+        for metric in ("image-compressed", "move")
+        if (figure := evidence.measured("footprint", name, metric))
+    ]
+    what = "of one user land: bytes as shipped, seconds to copy and unpack them"
+    answers = [lies(figure, 1.0, inf) for figure in figures]
+    if all(answers):
+        return Finding(Verdict.HOLDS, f"the machine takes more of both ({what})", figures + shown)
+    if None in answers:
+        return unclear(figures[answers.index(None)], figures + shown, "1 ×")
+    less = figures[answers.index(False)].name.partition(",")[0]
+    reason = f"the machine takes no more of {less}, as its disk is used as it was shipped ({what})"
+    return Finding(Verdict.FAILS, reason, figures + shown)
+
+
+def clusters_carry_peaks(evidence: Evidence) -> Finding:
+    """A projection: hosts like this one for 10,000 idle instances, by packing what each takes."""
+    plans = {name: _plan(evidence, name) for name in ("container", *MACHINES)}
+    told = [f"{evidence.label(name)} {plan}" for name, plan in plans.items() if plan]
+    if not told:
+        return untold("it takes more than one host; and no footprint was measured to plan with")
+    figures: list[Figure] = [
+        figure for name, plan in plans.items() if plan and (figure := evidence.memory_each(name))
+    ]
+    reason = (
+        f"it takes more than one host. For {_SCALE_OUT:,} idle instances, hosts like this one, by"
+        f" packing (a projection): {', '.join(told)}"
+    )
+    return Finding(Verdict.UNTESTED, reason, figures)
+
+
+def _plan(evidence: Evidence, target: str) -> str:
+    """How many hosts, and what bounds them; empty if too little was measured."""
+    each, free = evidence.memory_each(target), evidence.free_memory_bytes(target)
+    idle = evidence.measured("footprint", target, "idle-cpu")
+    if not each or not free or each.centre <= 0:
+        return ""
+    instance = Instance(target, each.centre, idle.centre if idle else 0.0)
+    host = Host(free, float(evidence.run.host.get("cpus", 1)), evidence.process_ids())
+    try:
+        plan = pack([instance] * _SCALE_OUT, host)
+    except LabError:
+        return ""
+    return f"{plan.hosts:,}{f' (bound by {plan.bound})' if plan.bound else ''}"
