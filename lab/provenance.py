@@ -76,6 +76,26 @@ def facts(run: Run) -> str:
     )
 
 
+def workloads(run: Run) -> str:
+    """What was run, on how many threads, and what bounds it, as a Markdown table."""
+    described = run.settings.get("workloads", {})
+    if not described:
+        return "The run does not describe its workloads."
+    rows = [
+        (
+            ", ".join(
+                f"{metric} ({result['unit']}, {result['better']} is better)"
+                for metric, result in workload["results"].items()
+            ),
+            str(workload.get("what", "")),
+            str(workload.get("threads", "")),
+            str(workload.get("bound_by", "")),
+        )
+        for workload in described.values()
+    ]
+    return "\n".join(tables.markdown(("figure", "what is run", "threads", "bound by"), rows))
+
+
 def _plain(value: object) -> str:
     if isinstance(value, dict):
         return "; ".join(f"{key}: {_plain(item)}" for key, item in value.items())

@@ -26,11 +26,12 @@ HOST: dict[str, Any] = {
         {"name": "KVM", "value": "no", "state": "limited", "meaning": "machines are emulated"},
     ],
 }
+EXPERIMENTS = ("startup", "burst", "footprint", "density", "performance", "isolation")
 SETTINGS: dict[str, Any] = {
     "profile": "quick",
     "targets": ["native", "container", "vm", "microvm", "crun", "podman"],
     "absent": {"docker": "docker is not installed"},
-    "experiments": ["startup", "footprint", "density", "performance"],
+    "experiments": list(EXPERIMENTS),
     "rounds": {"startup": 15, "footprint": 3, "density": 1, "performance": 3},
     "seed": 20,
     "accelerator": "tcg",
@@ -47,6 +48,8 @@ STARTS = {  # seconds to first instruction, until ready, until userspace, until 
     "vm": (1.5, 6.2, 8.4, 0.12),
     "microvm": (1.2, 1.4, None, 0.09),
 }
+GRANTED = {"neighbours-seen": 0.0, "cpus-granted": 0.5, "memory-granted": 240 * MIB,
+           "processes-granted": 62.0}  # fmt: skip
 MACHINES = ("vm", "microvm")
 SLOWNESS = {"native": 1.0, "container": 1.01, "crun": 1.01, "podman": 1.02, "vm": 9, "microvm": 10}
 WORKLOADS = {
@@ -65,7 +68,7 @@ def write(
     slowness: dict[str, float] | None = None,
     running: dict[str, int] | None = None,
     stop: str = "count",
-    experiments: tuple[str, ...] = ("startup", "footprint", "density", "performance"),
+    experiments: tuple[str, ...] = EXPERIMENTS,
     noise: float = 1.0,
     disturbed: dict[int, str] | None = None,
 ) -> Path:
@@ -77,9 +80,14 @@ def write(
             for number in range(15):
                 finished = round_of("startup", number, (disturbed or {}).get(number, ""))
                 folder.append(_startup(number, chance, noise), finished)
+        if "burst" in experiments:
+            folder.append(_burst())
         if "footprint" in experiments:
             for number in range(3):
                 folder.append(_footprint(number))
+        if "isolation" in experiments:
+            for number in range(3):
+                folder.append(_isolation(number, chance))
         if "density" in experiments:
             for target, most in (running or {"container": 500, "microvm": 8}).items():
                 folder.append(_density(target, most, stop, chance))
@@ -109,11 +117,37 @@ def _startup(number: int, chance: random.Random, noise: float) -> Iterator[Sampl
             yield Sample("startup", target, "first-instruction", "second", number, None, 0, reason)
             continue
         own = weather * chance.lognormvariate(0, 0.05 * noise) * (4 if number == 7 else 1)
+        if (first := spans[0]) is not None:
+            for place, (step, begin, end) in enumerate((("prepare", 0, 0.3), ("run", 0.3, 1))):
+                for metric, at in ((f"begin: {step}", begin), (f"step: {step}", end - begin)):
+                    yield Sample(
+                        "startup", target, metric, "second", number, at * first * own, place
+                    )
         for metric, span in zip(
             ("first-instruction", "ready", "userspace", "gone"), spans, strict=True
         ):
             if span is not None:
                 yield Sample("startup", target, metric, "second", number, span * own)
+
+
+def _burst() -> Iterator[Sample]:
+    for target, (first, *_) in STARTS.items():
+        for count in (1, 2, 4) if target in MACHINES else (1, 2, 4, 8, 16):
+            for metric, factor in (("latency-p50", 0.5), ("latency-p95", 0.9), ("latency-p99", 1)):
+                yield Sample("burst", target, metric, "second", 0, first * count * factor, count)
+            yield Sample("burst", target, "started-per-second", "/s", 0, 1 / first, count)
+
+
+def _isolation(number: int, chance: random.Random) -> Iterator[Sample]:
+    for target in ("container", "vm"):
+        for noise, cost in (("cpu", 1.6), ("memory", 1.8), ("forks", 1.1), ("disk", 1.7)):
+            value = cost * chance.lognormvariate(0, 0.05)
+            yield Sample("isolation", target, f"beside-{noise}", "ratio", number, value)
+            if target == "container":
+                limited = f"beside-{noise}-limited"
+                yield Sample("isolation", target, limited, "ratio", number, 1 + value / 10)
+        for metric, granted in GRANTED.items():
+            yield Sample("isolation", target, metric, "integer", number, granted)
 
 
 def _footprint(number: int) -> Iterator[Sample]:
@@ -123,6 +157,13 @@ def _footprint(number: int) -> Iterator[Sample]:
             yield Sample("footprint", target, "image-on-disk", "byte", 0, on_disk * MIB)
         own = 12288.0 if target not in MACHINES else 6.3 * MIB + 4096 * number
         yield Sample("footprint", target, "instance-disk", "byte", number, own)
+        pss = 120 * MIB if target in MACHINES else 0.4 * MIB
+        yield Sample("footprint", target, "pss", "byte", number, pss)
+        if target not in MACHINES:
+            yield Sample("footprint", target, "cgroup-memory", "byte", number, 0.3 * MIB)
+        yield Sample("footprint", target, "page-cache-again", "byte", number, pss / 2)
+        idle = 0.02 if target in MACHINES else 0.0
+        yield Sample("footprint", target, "idle-cpu", "second", number, idle)
 
 
 def _density(target: str, most: int, stop: str, chance: random.Random) -> list[Sample]:
@@ -146,6 +187,9 @@ def _density(target: str, most: int, stop: str, chance: random.Random) -> list[S
         ),
         *(sample("memory-available", "byte", v, n) for n, v in zip(counts, available, strict=True)),
         *(sample("memory-pss", "byte", v, n) for n, v in zip(counts, pss, strict=True)),
+        *(sample("answer-p50", "second", 0.0002, n) for n in counts[1:]),
+        *(sample("answer-p99", "second", 0.002, n) for n in counts[1:]),
+        sample("loaded-answers", "/s", 4000.0),
         sample("memory-per-instance-available", "byte", -slope(counts, available)),
         sample("memory-per-instance-pss", "byte", slope(counts, pss)),
         sample("running", "integer", most, note=f"stopped by {stop} of {most}"),

@@ -342,7 +342,7 @@ def test_many_start_at_a_time(tmp_path: Path) -> None:
 def test_a_plan_for_many_hosts_is_a_projection(tmp_path: Path) -> None:
     found = row(on(tmp_path), "peak load")
     assert found.verdict == UNTESTED
-    assert "by packing (a projection): container 1, microvm (emulated) 46" in found.reason
+    assert "(a projection): container 1, microvm (emulated) 102 (bound by CPU)" in found.reason
     assert len(found.measured) == 2
 
 

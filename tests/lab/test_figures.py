@@ -9,10 +9,20 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from plausible import write
 
-from lab import figures, results
+from lab import figures, figures_limits, figures_starts, results
 from lab.results import Run
 
-DRAWN = ("startup", "footprint", "density", "near_native", "overview")
+DRAW = {
+    **{
+        name: getattr(figures, name)
+        for name in ("startup", "footprint", "density", "near_native", "overview")
+    },
+    "waterfall": figures_starts.waterfall,
+    "burst": figures_starts.burst,
+    "idle": figures_limits.idle,
+    "answers": figures_limits.answers,
+    "isolation": figures_limits.isolation,
+}
 
 
 @pytest.fixture(scope="module")
@@ -25,20 +35,20 @@ def words(figure: Figure) -> str:
     return "\n".join(text.get_text() for text in figure.findobj(Text) if text.get_visible())  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("name", DRAWN)
+@pytest.mark.parametrize("name", DRAW)
 def test_a_picture_says_where_it_comes_from(name: str, run: Run) -> None:
-    said = words(getattr(figures, name)(run))
-    for fact in ("host plausible", "machines emulated (TCG)", "page cache warm", "95 % interval"):
+    said = words(DRAW[name](run))
+    for fact in ("host plausible", "machines emulated (TCG)", "page cache warm", "median"):
         assert fact in said
-    assert "microvm (emulated)" in said
+    assert "vm (emulated)" in said
     assert "KVM" not in said
     assert "n=" in said or "points" in said
 
 
-@pytest.mark.parametrize("name", DRAWN)
+@pytest.mark.parametrize("name", DRAW)
 def test_under_kvm_nothing_is_called_emulated(name: str, tmp_path: Path) -> None:
     run = results.load(write(tmp_path / "run", accelerator="kvm"))
-    assert "emulated" not in words(getattr(figures, name)(run))
+    assert "emulated" not in words(DRAW[name](run))
 
 
 def test_starts_that_failed_are_shown(run: Run) -> None:
@@ -47,14 +57,33 @@ def test_starts_that_failed_are_shown(run: Run) -> None:
 
 @pytest.mark.parametrize(
     ("name", "experiment"),
-    [("footprint", "footprint"), ("density", "density"), ("near_native", "performance")],
+    [
+        ("footprint", "footprint"),
+        ("density", "density"),
+        ("near_native", "performance"),
+        ("burst", "burst"),
+        ("idle", "footprint"),
+        ("answers", "density"),
+        ("isolation", "isolation"),
+    ],
 )
 def test_what_was_not_measured_is_said(name: str, experiment: str, tmp_path: Path) -> None:
     run = results.load(write(tmp_path / "run", experiments=("startup",)))
-    assert f"{experiment} was not measured" in words(getattr(figures, name)(run))
+    assert f"{experiment} was not measured" in words(DRAW[name](run))
     assert "startup was not measured" not in words(figures.overview(run))
 
 
 def test_starting_was_not_measured(tmp_path: Path) -> None:
     run = results.load(write(tmp_path / "run", experiments=("footprint",)))
     assert "startup was not measured" in words(figures.startup(run))
+
+
+def test_a_waterfall_names_each_step_and_how_long_it_takes(run: Run) -> None:
+    said = words(figures_starts.waterfall(run))
+    assert "prepare  794 µs" in said
+    assert said.count("run  ") == 5
+
+
+def test_starting_was_not_measured_step_by_step(tmp_path: Path) -> None:
+    run = results.load(write(tmp_path / "run", experiments=("footprint",)))
+    assert "startup was not measured" in words(figures_starts.waterfall(run))

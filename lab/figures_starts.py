@@ -1,0 +1,148 @@
+"""Where the time of a start goes, step by step; and what many starts at once take."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter
+
+from lab import drawing, summary, units
+from lab.drawing import FAINT, INK, STYLE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+    from lab.results import Run
+
+_BEGIN, _STEP = "begin: ", "step: "
+# Of a start to its steps: one hue an order of magnitude reads as a ladder, so each has its own.
+_STEP_COLOURS = ("#0f766e", "#0ea5e9", "#7c3aed", "#b91c1c", "#ea8a0c", "#4d7c0f", "#64748b",
+                 "#be185d", "#1d4ed8")  # fmt: skip
+
+
+def waterfall(run: Run) -> Figure:
+    """The steps of a start, one under the other, where each begins and ends: medians."""
+    with mpl.rc_context(STYLE):
+        found = {name: steps for name in _targets(run) if (steps := _steps(run, name))}
+        tallest = [len(steps) for steps in found.values()] or [2]
+        height = 1.4 + sum(0.55 + 0.27 * count for count in tallest)
+        figure = Figure(figsize=(8.6, height))
+        axes = figure.subplots(
+            len(tallest), 1, squeeze=False, height_ratios=[count + 1.6 for count in tallest]
+        )[:, 0]
+        figure.suptitle(
+            "Where the time of a start goes", x=0.008, ha="left", fontsize=11.5, fontweight="bold"
+        )
+        for axis, (target, steps) in zip(axes, found.items(), strict=False):
+            _waterfall(axis, run, target, steps)
+        if not found:
+            drawing.say_empty(axes[0], run, "startup")
+        return drawing.finished(
+            figure, run, "bar: a step, from its median begin, as long as its median"
+        )
+
+
+def burst(run: Run) -> Figure:
+    """Latency of starts against how many were asked for at once; and starts per second."""
+    with mpl.rc_context(STYLE):
+        targets = _burst_targets(run)
+        rows = -(-len(targets) // 3)
+        figure = Figure(figsize=(8.6, 3.6 + 0.2 * rows))
+        left, right = figure.subplots(1, 2)
+        for axis in (left, right):
+            axis.set_xscale("log", base=2)
+            axis.set_yscale("log")
+            axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+            axis.set_xlabel("asked for at once (log scale)")
+        for target in targets:
+            colour = drawing.colour(target)
+            middle = _curve(run, target, "latency-p50")
+            tail = _curve(run, target, "latency-p95")
+            left.plot(middle.index, middle, marker="o", markersize=4, color=colour)
+            left.fill_between(middle.index, middle, tail, color=colour, alpha=0.15, linewidth=0)
+            rate = _curve(run, target, "started-per-second")
+            right.plot(rate.index, rate, marker="o", markersize=4, color=colour)
+        for axis in (left, right):
+            axis.yaxis.set_minor_formatter(NullFormatter())
+        left.yaxis.set_major_formatter(FuncFormatter(drawing.tick("second")))
+        right.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} /s"))
+        if not targets:
+            drawing.say_empty(left, run, "burst")
+        marks = [
+            drawing.mark("o", drawing.colour(name), _label(run, "burst", name)) for name in targets
+        ]
+        drawing.titled(left, "Many at once: until the first instruction", marks, columns=2)
+        right.set_title("… and how many a second")
+        return drawing.finished(figure, run, "line: median · shade: up to the 95th percentile")
+
+
+def _waterfall(
+    axis: Axes, run: Run, target: str, steps: Sequence[tuple[str, float, float]]
+) -> None:
+    total = max(begin + length for _, begin, length in steps)
+    scale = units.scale_for(total, "second")
+    for row, (step, begin, length) in enumerate(steps):
+        left, width = begin / scale.size, length / scale.size
+        hue = _STEP_COLOURS[row % len(_STEP_COLOURS)]
+        axis.barh(row, width, left=left, height=0.72, color=hue)
+        text = f"{step}  {units.quantity(length, 'second')}"
+        # Beside the bar, on whichever side there is room.
+        right_of_it = left + width < 0.6 * total / scale.size
+        at, align = (left + width, "left") if right_of_it else (left, "right")
+        axis.text(at, row, f" {text} ", va="center", ha=align, fontsize=8, color=INK)
+    axis.set_ylim(len(steps) - 0.4, -0.6)
+    axis.set_yticks([])
+    axis.set_xlim(0, 1.02 * total / scale.size)
+    axis.grid(visible=False, axis="y")
+    axis.spines["left"].set_visible(False)
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} {scale.name}"))
+    axis.tick_params(axis="x", labelsize=7.5, labelcolor=FAINT)
+    axis.set_title(
+        _label(run, "startup", target), fontsize=9.5, pad=3, color=drawing.colour(target)
+    )
+
+
+def _steps(run: Run, target: str) -> list[tuple[str, float, float]]:
+    """Steps in their order: name, median begin, median length, in seconds."""
+    samples = run.samples
+    ours = samples[(samples["experiment"] == "startup") & (samples["target"] == target)]
+    medians = ours.groupby("metric", sort=False)["value"].median()
+    found = [
+        (name.removeprefix(_STEP), float(medians[_BEGIN + name.removeprefix(_STEP)]), float(length))
+        for name, length in medians.items()
+        if isinstance(name, str) and name.startswith(_STEP)
+    ]
+    return sorted(found, key=lambda step: step[1])
+
+
+def _targets(run: Run) -> list[str]:
+    """Those that tell their steps; a native start is one step, of no interest."""
+    there = set(run.samples.loc[run.samples["experiment"] == "startup", "target"])
+    return drawing.ordered(there - {"native"})
+
+
+def _burst_targets(run: Run) -> list[str]:
+    samples = run.samples[run.samples["experiment"] == "burst"]
+    return [str(name) for name in samples.dropna(subset=["value"])["target"].unique()]
+
+
+def _curve(run: Run, target: str, metric: str) -> pd.Series[float]:
+    """The median over rounds at each count."""
+    samples = run.samples
+    chosen = samples[
+        (samples["experiment"] == "burst")
+        & (samples["target"] == target)
+        & (samples["metric"] == metric)
+    ]
+    return chosen.groupby("position")["value"].median()
+
+
+def _label(run: Run, experiment: str, target: str) -> str:
+    samples = run.samples
+    ours = (samples["target"] == target) & (samples["experiment"] == experiment)
+    return f"{summary.label(target, run)}, n={samples.loc[ours, 'round'].nunique()}"

@@ -1,0 +1,136 @@
+"""Each experiment put to real targets: figures that must come out so on any host."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lab import profiles, userland
+from lab.exclusive import scratch_directory
+from lab.experiments import burst, density, footprint, isolation, startup
+from lab.results import Sample
+from lab.targets.base import Settings
+from lab.worker import Worker
+
+QUICK = profiles.PROFILES["quick"]
+MIB = 1 << 20
+
+
+@contextmanager
+def worker(target: str) -> Iterator[Worker]:
+    land = userland.build(lambda _: None)
+    with scratch_directory() as scratch, Worker(target, Settings(land, scratch, "tcg")) as made:
+        yield made
+
+
+def by_metric(samples: list[Sample]) -> dict[str, Sample]:
+    return {sample.metric: sample for sample in samples}
+
+
+def quiet(_: str) -> None:
+    pass
+
+
+def test_limits_hold_and_neighbours_are_hidden() -> None:
+    with worker("container") as made:
+        granted = made.call(120, isolation.take_all)
+    assert granted["cpus-granted"] == pytest.approx(0.5, rel=0.1)
+    assert 0.8 * 256 * MIB < granted["memory-granted"] < 256 * MIB
+    assert granted["processes-granted"] == 62  # of 64: the payload and the shell are two
+    assert granted["neighbours-seen"] == 0
+
+
+def test_a_container_shares_kernel_files_and_page_cache_and_idles() -> None:
+    with worker("container") as made:
+        found = by_metric(footprint.measure(made, 0, QUICK, quiet))
+    assert found["own-kernel"].value == 0
+    assert found["same-user-land"].value == found["processes-inside"].value == 1
+    assert 0 < (found["pss"].value or 0) <= (found["rss"].value or 0) < 4 * MIB
+    assert 0 < (found["cgroup-memory"].value or 0) < 4 * MIB
+    assert (found["page-cache-again"].value or 0) < 8 * MIB
+    assert (found["idle-cpu"].value or 0) < 0.01
+    assert (found["image-unique"].value or 0) <= (found["image-on-disk"].value or 0)
+    assert (found["move"].value or 0) > 0
+
+
+def test_bursts_double_up_to_what_was_asked_for() -> None:
+    small = replace(QUICK, burst=profiles.Burst(4, 1))
+    with worker("crun") as made:
+        samples = burst.measure(made, 0, small, quiet)
+    rates = {s.position: s.value or 0 for s in samples if s.metric == "started-per-second"}
+    assert sorted(rates) == [1, 2, 4]
+    assert all(rate > 0 for rate in rates.values())
+    spread = {s.metric: s.value or 0 for s in samples if s.position == 4}
+    assert spread["latency-p50"] <= spread["latency-p95"] <= spread["latency-p99"]
+
+
+def test_a_machine_tells_its_steps_without_a_gap() -> None:
+    with worker("microvm") as made:
+        start = made.call(120, startup.start_and_stop)
+    names = [span.step for span in start.spans]
+    assert names[:2] == ["clone the disk", "libvirt and QEMU"]
+    assert {"kernel", "init", "until it answers"} <= set(names)
+    assert all(span.begin_ns <= span.end_ns for span in start.spans)
+    told = sum(span.end_ns - span.begin_ns for span in start.spans)
+    assert told == pytest.approx(start.reached["ready"], rel=0.05)
+
+
+def test_a_full_host_names_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    bounds = replace(QUICK, density=replace(QUICK.density, containers=40, memory_floor_bytes=0))
+    with worker("container") as made:
+        # So few process ids that this worker's own descriptors are what is short.
+        made.call(10, lower_descriptors, 24)
+        samples = density.measure(made, 0, bounds, quiet)
+    (running,) = [sample for sample in samples if sample.metric == "running"]
+    assert "file descriptors (ulimit -n)" in running.note
+    assert 0 < (running.value or 0) < 40
+
+
+def lower_descriptors(target: object, left: int) -> None:
+    import os
+    import resource
+
+    open_now = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - of this worker
+    resource.setrlimit(resource.RLIMIT_NOFILE, (open_now + left, open_now + left))
+
+
+def test_a_users_workload_is_run_in_every_target(tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text(
+        '[count]\nwhat = "numbers"\ncommand = "echo rate 7.5"\nthreads = 1\nbound-by = "CPU"\n'
+        'results.count = { pattern = \'rate ([0-9.]+)\', unit = "/s", better = "more" }\n'
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "lab.cli", "run", "performance", "--targets", "native,container",
+         "--rounds", "1", "--workloads", str(own), "--out", str(tmp_path / "run"),
+         "--accel", "tcg"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    with (tmp_path / "run/measurements.csv").open() as table:
+        rows = [row for row in csv.DictReader(table) if row["metric"] == "count"]
+    assert {(row["target"], row["value"], row["unit"]) for row in rows} == {
+        ("native", "7.5", "/s"), ("container", "7.5", "/s"),
+    }  # fmt: skip
+
+
+def test_the_native_target_leaves_nothing_bound(tmp_path: Path) -> None:
+    """Whoever removes the scratch directory in its namespace must not reach the host's /dev."""
+    script = (
+        "import sys; from pathlib import Path; from lab import userland;"
+        "from lab.targets.base import Settings; from lab.targets.native import Native\n"
+        "land = userland.build(lambda _: None)\n"
+        "with Native(Settings(land, Path(sys.argv[1]), 'tcg')): pass\n"
+        "print(Path('/proc/self/mounts').read_text().count(sys.argv[1]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split() == ["0"], done.stderr
