@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from lab.errors import LabError
@@ -15,17 +15,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Density:
-    """When a density run stops: whichever limit is met first."""
+    """When a density run stops: whichever limit is met first.
+
+    `fill_seconds` is for those that start so slowly that their count would take all day.
+    """
 
     containers: int
     machines: int
     memory_floor_bytes: int
     start_limit_seconds: float
+    fill_seconds: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Burst:
-    """How many are asked for at once, at most; no more once half take longer than the limit."""
+    """How many are asked for at once, at most; no more once half take longer than the limit.
+
+    None of a kind means that it takes no part.
+    """
 
     containers: int
     machines: int
@@ -34,7 +41,7 @@ class Burst:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Rounds by experiment; machines, being slow, take part in every n-th round of starts.
+    """Rounds by experiment; machines that are emulated, being slow, take part in every n-th.
 
     `workloads` are those of `performance`, which a run adds. `minutes` is what the whole of it may
     take on the reference host.
@@ -45,8 +52,12 @@ class Profile:
     rounds: dict[str, int]
     machines_every: int
     density: Density
-    burst: Burst = Burst(16, 2)
+    burst: Burst
     workloads: Mapping[str, Workload] = field(default_factory=dict)
+
+    def on(self, accelerator: Literal["kvm", "tcg"]) -> Profile:
+        """The profile for machines that are as fast as that: under KVM they join every round."""
+        return replace(self, machines_every=1) if accelerator == "kvm" else self
 
 
 _GIB = 1 << 30
@@ -67,23 +78,24 @@ PROFILES = {
         density=Density(
             containers=500, machines=8, memory_floor_bytes=2 * _GIB, start_limit_seconds=60.0
         ),
+        burst=Burst(16, 0),
     ),
     "full": Profile(
         name="full",
         minutes=60,
         rounds={
-            "startup": 40,
-            "burst": 3,
-            "footprint": 5,
-            "density": 2,
+            "startup": 30,
+            "burst": 2,
+            "footprint": 4,
+            "density": 1,
             "performance": 4,
-            "isolation": 4,
+            "isolation": 3,
         },
         machines_every=3,
         density=Density(
             containers=4000, machines=32, memory_floor_bytes=2 * _GIB, start_limit_seconds=120.0
         ),
-        burst=Burst(256, 16),
+        burst=Burst(64, 8),
     ),
 }
 

@@ -92,7 +92,7 @@ def measure(request: Request) -> Outcome:
         progress.tell("looking at the host")
         found = host.inspect(request.accelerator, progress.tell)
         plan = harness.Plan(
-            profile=profile,
+            profile=profile.on(found.accelerator),
             experiments=request.experiments,
             targets=present,
             rounds=request.rounds,

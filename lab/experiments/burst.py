@@ -31,8 +31,10 @@ _DEADLINE_SECONDS = 600.0
 
 
 def joins(target: str, kind: Kind, number: int, profile: Profile) -> bool:
-    """Every target; machines, being slow, in every n-th round."""
-    return kind != "machine" or number % profile.machines_every == 0
+    """Every target of a kind of which the profile asks for any; emulated machines now and then."""
+    if kind == "machine":
+        return profile.burst.machines > 0 and number % profile.machines_every == 0
+    return True
 
 
 def measure(worker: Worker, number: int, profile: Profile, tell: Tell) -> list[Sample]:

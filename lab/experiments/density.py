@@ -128,10 +128,13 @@ def _fill(worker: Worker, bounds: Density, tell: Tell) -> tuple[list[Step], str]
     """The steps taken, and which limit ended them."""
     most = bounds.machines if worker.call(10.0, kind_of) == "machine" else bounds.containers
     stride = max(1, most // STEPS)
+    begin = time.monotonic()
     steps = [worker.call(_DEADLINE_SECONDS, start_more, 0)]
     while (running := steps[-1].running) < most:
         if stop := _stop(steps[-1], bounds):
             return steps, stop
+        if time.monotonic() - begin > bounds.fill_seconds:
+            return steps, f"count of what {bounds.fill_seconds:.0f} s are enough to start"
         tell(f"{worker.target}: {running} of {most} running")
         steps.append(worker.call(_DEADLINE_SECONDS, start_more, min(stride, most - running)))
     return steps, _stop(steps[-1], bounds) or f"count of {most}"

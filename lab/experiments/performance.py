@@ -35,8 +35,8 @@ Outcome = float | str  # a figure, or why there is none
 
 
 def joins(target: str, kind: Kind, number: int, profile: Profile) -> bool:
-    """Every target, every round."""
-    return True
+    """Every target, every round; machines that are emulated now and then."""
+    return kind != "machine" or number % profile.machines_every == 0
 
 
 def measure(worker: Worker, number: int, profile: Profile, tell: Tell) -> list[Sample]:
