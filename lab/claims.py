@@ -164,7 +164,8 @@ STATEMENTS = (
     Claim(
         "7",
         "each container can be given resource limits",
-        "CPU, memory and processes that a small `container` gets; within 10 % of what was asked",
+        "CPU, memory and processes that a small `container` gets; at most 10 % beyond what was"
+        " asked",
         within.limits_hold,
     ),
     Claim(

@@ -145,7 +145,8 @@ def _stop(step: Step, bounds: Density) -> str:
     if step.limit:
         return step.limit
     if step.failed:
-        return f"a start that failed: {step.failed}"
+        named = limits.of_failure(step.failed)
+        return f"{named or 'a start that failed'}: {step.failed}"
     if step.available_bytes < bounds.memory_floor_bytes:
         return f"memory floor of {bounds.memory_floor_bytes >> 20} MiB"
     if max(step.start_latencies, default=0.0) > bounds.start_limit_seconds:

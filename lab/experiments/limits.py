@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 from dataclasses import dataclass
@@ -13,6 +14,14 @@ if TYPE_CHECKING:
 
 _PROC = Path("/proc")
 _NEAR = 0.95
+_BY_ERRNO = {
+    errno.EMFILE: "file descriptors (ulimit -n)",
+    errno.ENFILE: "open files (fs.file-max)",
+    errno.EAGAIN: "processes (ulimit -u, pids.max or kernel.pid_max)",
+    errno.ENOMEM: "memory",
+    errno.ENOSPC: "disk, or namespaces (user.max_*_namespaces)",
+    errno.EUSERS: "nested namespaces",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +47,11 @@ def met(disk: Path, margin: float = _NEAR) -> str:
     if nearest.share < margin:
         return ""
     return f"{nearest.name}: {nearest.used:,.0f} of {nearest.most:,.0f}"
+
+
+def of_failure(reason: str) -> str:
+    """The limit that the reason of a failed start names; empty if it names none. (errno(3))"""
+    return next((limit for code, limit in _BY_ERRNO.items() if os.strerror(code) in reason), "")
 
 
 def _limits(disk: Path) -> Iterator[Limit]:

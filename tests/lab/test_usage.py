@@ -64,6 +64,20 @@ def test_a_limit_is_named_with_its_figures(tmp_path: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize(
+    ("reason", "limit"),
+    [
+        ("A container did not start: Can't open it: Too many open files", "file descriptors"),
+        ("fork: Resource temporarily unavailable", "processes"),
+        ("crun: clone: No space left on device", "disk, or namespaces"),
+        ("it hung", ""),
+    ],
+)
+def test_the_reason_of_a_failed_start_names_a_limit(reason: str, limit: str) -> None:
+    assert limits.of_failure(reason).startswith(limit)
+    assert bool(limits.of_failure(reason)) == bool(limit)
+
+
+@pytest.mark.parametrize(
     ("values", "share", "value"),
     [([3.0, 1.0, 2.0], 50, 2.0), ([1.0, 2.0], 50, 1.5), ([1.0, 2.0], 100, 2.0), ([5.0], 99, 5.0)],
 )
