@@ -21,6 +21,7 @@ from lab.errors import LabError
 from lab.experiments import neighbours
 from lab.results import Sample
 from lab.targets.base import Allotment
+from lab.targets.registry import VARIANTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +69,9 @@ _TAKE_PIDS = "for i in $(seq 200); do sleep 2 >/dev/null 2>&1 & echo $i; done"
 
 def joins(target: str, kind: Kind, number: int, profile: Profile) -> bool:
     """All that isolate, machines now and then; in the quick profile our own container alone."""
-    if kind == "native" or (profile.name == "quick" and target not in QUICK_TARGETS):
+    if kind == "native" or target in VARIANTS:
+        return False
+    if profile.name == "quick" and target not in QUICK_TARGETS:
         return False
     return kind != "machine" or number % profile.machines_every == 0
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from lab import cpu_time
 from lab.errors import LabError
 from lab.results import Sample
+from lab.targets.registry import VARIANTS
 from lab.workloads.reading import value_of
 
 if TYPE_CHECKING:
@@ -35,7 +36,12 @@ Outcome = float | str  # a figure, or why there is none
 
 
 def joins(target: str, kind: Kind, number: int, profile: Profile) -> bool:
-    """Every target, every round; machines that are emulated now and then."""
+    """Every target, every round; machines that are emulated now and then.
+
+    A machine that is started in another way is the same once it runs.
+    """
+    if target in VARIANTS:
+        return False
     return kind != "machine" or number % profile.machines_every == 0
 
 

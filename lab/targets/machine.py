@@ -235,7 +235,7 @@ class Machine(Target):
     def shipped(self) -> list[Path]:
         """The disk compressed inside its qcow2 file, which is used as it arrives; the kernel."""
         userland = self.settings.userland
-        compressed = self._disks / "shipped.qcow2"
+        compressed = self.directory / "shipped.qcow2"
         if not compressed.exists():
             disks.compress(userland.disk, compressed)
         return [compressed, userland.kernel, userland.initramfs]
