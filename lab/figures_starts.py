@@ -91,10 +91,15 @@ def _waterfall(
         hue = _STEP_COLOURS[row % len(_STEP_COLOURS)]
         axis.barh(row, width, left=left, height=0.72, color=hue)
         text = f"{step}  {units.quantity(length, 'second')}"
-        # Beside the bar, on whichever side there is room.
-        right_of_it = left + width < 0.6 * total / scale.size
-        at, align = (left + width, "left") if right_of_it else (left, "right")
-        axis.text(at, row, f" {text} ", va="center", ha=align, fontsize=8, color=INK)
+        # In a bar that is long enough, else beside it, on whichever side there is room.
+        end, whole = left + width, total / scale.size
+        if width > 0.45 * whole:
+            at, align, ink = end, "right", "white"
+        elif end < 0.6 * whole:
+            at, align, ink = end, "left", INK
+        else:
+            at, align, ink = left, "right", INK
+        axis.text(at, row, f" {text} ", va="center", ha=align, fontsize=8, color=ink)
     axis.set_ylim(len(steps) - 0.4, -0.6)
     axis.set_yticks([])
     axis.set_xlim(0, 1.02 * total / scale.size)
