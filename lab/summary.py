@@ -43,6 +43,7 @@ SERIES = frozenset(
     }
 )
 _BEGIN = "begin: "  # of a step of a start: where it is drawn
+_STEP = "step: "  # one target's step is not another's, though both may be called alike
 # Counted, not sampled: the same every time, so that one count is exact.
 COUNTED = frozenset(
     {
@@ -144,7 +145,7 @@ def ratios(run: Run) -> list[Ratio]:
         for (experiment, metric, target), samples in run.samples.groupby(
             ["experiment", "metric", "target"], sort=False
         )
-        if not _is_curve(str(metric))
+        if not _is_curve(str(metric)) and not str(metric).startswith(_STEP)
     }
     found = []
     for (experiment, metric, target), ours in rounds.items():
