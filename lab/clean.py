@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING
 
 import runtime
 from lab import targets
-from lab.exclusive import left_directories, measurement_lock
+from lab.exclusive import left_directories, measurement_lock, remove
 from lab.userland import cache_directory
 from vms import foreground
 
@@ -35,5 +34,5 @@ def everything(*, images: bool = False) -> list[str]:
 
 
 def _remove(path: Path) -> str:
-    shutil.rmtree(path)
+    remove(path)
     return f"removed {path}"

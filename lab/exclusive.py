@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from lab.errors import LabError
+from lab.targets import namespaces
 from lab.userland import cache_directory
 
 if TYPE_CHECKING:
@@ -42,7 +43,18 @@ def scratch_directory() -> Iterator[Path]:
             fcntl.flock(lock, fcntl.LOCK_SH)
             yield path
     finally:
-        shutil.rmtree(path, ignore_errors=True)
+        remove(path)
+
+
+def remove(path: Path) -> None:
+    """Remove a directory of ours, and nothing that is mounted below it: that may be the host's."""
+    mounted = [
+        Path(line.split()[4].encode().decode("unicode_escape"))
+        for line in Path("/proc/self/mountinfo").read_text().splitlines()
+    ]
+    for mount in reversed([each for each in mounted if path in each.parents]):
+        namespaces.unmount(mount)
+    shutil.rmtree(path, ignore_errors=True)
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from runtime import profile
+from runtime.document import convert
 from runtime.spec import (
     VERSION,
     Capabilities,
@@ -10,6 +12,7 @@ from runtime.spec import (
     Namespace,
     Process,
     Resources,
+    Seccomp,
     Spec,
 )
 
@@ -17,12 +20,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# Docker's, without CAP_MKNOD: what a container needs of devices is made for it.
-DEFAULT_CAPABILITIES = (
-    "CAP_AUDIT_WRITE", "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL",
-    "CAP_NET_BIND_SERVICE", "CAP_NET_RAW", "CAP_SETFCAP", "CAP_SETGID",
-    "CAP_SETPCAP", "CAP_SETUID", "CAP_SYS_CHROOT",
-)  # fmt: skip
 DEFAULT_ENVIRONMENT = ("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",)
 DEFAULT_NAMESPACES = ("pid", "network", "ipc", "uts", "mount", "cgroup")
 
@@ -41,13 +38,6 @@ _DEFAULT_MOUNTS = (
     Mount(destination="/sys/fs/cgroup", type="cgroup", source="cgroup",
           options=("nosuid", "noexec", "nodev", "relatime", "ro")),
 )  # fmt: skip
-_MASKED_PATHS = (
-    "/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
-    "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware",
-)  # fmt: skip
-_READONLY_PATHS = (
-    "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger",
-)  # fmt: skip
 
 
 def default_spec(
@@ -56,7 +46,7 @@ def default_spec(
     hostname: str = "tonnage",
     resources: Resources | None = None,
 ) -> Spec:
-    """What docker's defaults are, for these arguments: namespaces, mounts, masks, capabilities.
+    """What docker's defaults are, for these arguments.
 
     `env` holds NAME=VALUE words; without it there is a PATH and nothing else.
     """
@@ -67,9 +57,9 @@ def default_spec(
             args=tuple(args),
             env=DEFAULT_ENVIRONMENT if env is None else tuple(env),
             capabilities=Capabilities(
-                bounding=DEFAULT_CAPABILITIES,
-                effective=DEFAULT_CAPABILITIES,
-                permitted=DEFAULT_CAPABILITIES,
+                bounding=profile.CAPABILITIES,
+                effective=profile.CAPABILITIES,
+                permitted=profile.CAPABILITIES,
             ),
             no_new_privileges=True,
         ),
@@ -78,7 +68,17 @@ def default_spec(
         linux=Linux(
             namespaces=tuple(Namespace(type=name) for name in DEFAULT_NAMESPACES),
             resources=resources or Resources(),
-            masked_paths=_MASKED_PATHS,
-            readonly_paths=_READONLY_PATHS,
+            seccomp=_seccomp(),
+            masked_paths=profile.masked_paths(),
+            readonly_paths=profile.READONLY_PATHS,
         ),
     )
+
+
+def _seccomp() -> Seccomp:
+    if not _made:
+        _made.append(convert(Seccomp, profile.seccomp(), "linux.seccomp"))
+    return _made[0]
+
+
+_made: list[Seccomp] = []

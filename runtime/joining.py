@@ -9,6 +9,7 @@ from runtime.creation import able_in, hand_on_listener, with_home
 from runtime.descriptors import Descriptors
 from runtime.document import Struct
 from runtime.linux import syscalls
+from runtime.linux.libc import LIBC
 from runtime.linux.program import Program
 from runtime.meeting import Meeting
 from runtime.namespaces import FILES, Namespaces
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from runtime.spec import Process, Spec
     from runtime.state import State
 
-_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _SIGKILL = 1, 4, 9
+_PR_SET_PDEATHSIG, _PR_GET_DUMPABLE, _PR_SET_DUMPABLE, _SIGKILL = 1, 3, 4, 9
 
 
 class Joined(Struct):
@@ -69,7 +70,7 @@ def join(order: Order) -> Joined:
                 kept = [root, *order.streams, *cgroup.join_descriptors(), *spaces.by_child()]
                 kept += [order.console] if order.console is not None else []
                 kept += range(3, 3 + order.kept_descriptors)
-                with spaces.entered():
+                with spaces.entered(), Hidden():
                     child, talk = meeting.start(
                         launch, program, kept=kept, cgroup=cgroup.clone_descriptor()
                     )
@@ -80,6 +81,20 @@ def join(order: Order) -> Joined:
     finally:
         cgroup.close()
     return Joined(pid=child.pid, pidfd=child.pidfd)
+
+
+class Hidden:
+    """Keeps others from this process's memory, which the child has for some microseconds.
+
+    In the container's pid namespace it could be reached by who may trace others there.
+    """
+
+    def __enter__(self) -> None:
+        self._before = LIBC.prctl(_PR_GET_DUMPABLE, 0, 0, 0, 0)
+        LIBC.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+    def __exit__(self, *_: object) -> None:
+        LIBC.prctl(_PR_SET_DUMPABLE, self._before, 0, 0, 0)
 
 
 def _of_process(spec: Spec, pid: int) -> list[Namespace]:

@@ -26,6 +26,7 @@ _NAMES = (1 << 61) - 1
 _FORMAT = 1
 
 _compiled: dict[str, Filter] = {}
+_latest: list[tuple[Seccomp, Filter]] = []  # the section itself: it is frozen
 
 
 class Filter:
@@ -53,6 +54,8 @@ def compile(seccomp: Seccomp, warn: Callable[[str], object] = _silent) -> Filter
     is told once, when the section is compiled first. Raises ContainerError that names the field.
     (OCI config-linux.md, "Seccomp")
     """
+    if _latest and _latest[0][0] is seccomp:
+        return _latest[0][1]
     section = _section(seccomp)
     found = _compiled.get(section) or _read(section)
     if not found:
@@ -64,6 +67,7 @@ def compile(seccomp: Seccomp, warn: Callable[[str], object] = _silent) -> Filter
         _compiled.clear()
     _compiled[section] = found
     _check_listener(seccomp, found)
+    _latest[:] = [(seccomp, found)]
     return found
 
 

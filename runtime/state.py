@@ -57,7 +57,7 @@ class StateDirectory:
         """Make it. Raises ContainerError if there is one."""
         try:
             os.makedirs(os.path.dirname(self.path), mode=0o711, exist_ok=True)
-            os.mkdir(self.path, 0o711)
+            os.mkdir(self.path, 0o700)  # in layers there may be programs that set the user id
         except FileExistsError as error:
             raise ContainerError(f"There is a container {self.identifier} already.") from error
         except OSError as error:

@@ -78,6 +78,7 @@ def running(root: Path) -> Iterator[str]:
         yield address
     finally:
         _stop(process, address)
+        _kill_machines(root)
 
 
 def _await(process: subprocess.Popen[bytes], address: str, root: Path) -> None:
@@ -106,3 +107,16 @@ def _stop(process: subprocess.Popen[bytes], address: str) -> None:
     finally:
         os.close(pidfd)
     process.wait()
+
+
+def _kill_machines(root: Path) -> None:
+    """Kill the machines of a libvirtd that was gone before it could be asked to."""
+    for file in (root / "run/qemu").glob("*.pid"):
+        with suppress(OSError, ValueError):
+            pidfd = os.pidfd_open(int(file.read_text()))
+            try:
+                if b"qemu-system" in Path(f"/proc/{file.read_text().strip()}/cmdline").read_bytes():
+                    signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+                    ended_within(pidfd, _STOP_SECONDS)
+            finally:
+                os.close(pidfd)

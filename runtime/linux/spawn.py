@@ -33,7 +33,8 @@ _MFD_CLOEXEC, _MFD_ALLOW_SEALING, _MFD_EXEC = 1, 2, 0x10
 _F_ADD_SEALS, _SEALS = 1033, 0xF  # seal, shrink, grow, write
 
 # loop(clone_args, size, table): clone3, whose result the parent returns. The child goes from call
-# to call of the table, as runtime.linux.program lays it out, and never returns.
+# to call of the table, as runtime.linux.program lays it out, and never returns. What fails where a
+# failure is told leads to the call after that one.
 _CODE = {
     "x86_64": """
     4989d0            mov r8, rdx
@@ -59,20 +60,21 @@ _CODE = {
     488b4b40          mov rcx, [rbx+64]
     488901            mov [rcx], rax
     488b4b48          mov rcx, [rbx+72]
-    eb24              jmp 4f
+    eb2c              jmp 4f
     48f7d8         3: neg rax
     488b4b58          mov rcx, [rbx+88]
     483b4350          cmp rax, [rbx+80]
-    7417              je 4f
+    741f              je 4f
     488b4b68          mov rcx, [rbx+104]
     483b4360          cmp rax, [rbx+96]
-    740d              je 4f
+    7415              je 4f
     498907            mov [r15], rax
     49895f08          mov [r15+8], rbx
     498b5f18          mov rbx, [r15+24]
-    eba3              jmp 2b
+    4981471880000000    add qword ptr [r15+24], 128
+    eb9b              jmp 2b
     4801cb         4: add rbx, rcx
-    eb9e              jmp 2b
+    eb96              jmp 2b
     """,
     "aarch64": """
     e90302aa          mov x9, x2
@@ -93,19 +95,21 @@ _CODE = {
     200100f9          str x0, [x9]
     400100f9          str x0, [x10]
     8a2640f9          ldr x10, [x20, 72]
-    0b000014          b 4f
+    0d000014          b 4f
     e00300cb       3: neg x0, x0
     892a45a9          ldp x9, x10, [x20, 80]
     1f0009eb          cmp x0, x9
-    e0000054          b.eq 4f
+    20010054          b.eq 4f
     892a46a9          ldp x9, x10, [x20, 96]
     1f0009eb          cmp x0, x9
-    80000054          b.eq 4f
+    c0000054          b.eq 4f
     605200a9          stp x0, x20, [x19]
     740e40f9          ldr x20, [x19, 24]
-    ebffff17          b 2b
-    94020a8b       4: add x20, x20, x10
+    89020291          add x9, x20, 128
+    690e00f9          str x9, [x19, 24]
     e9ffff17          b 2b
+    94020a8b       4: add x20, x20, x10
+    e7ffff17          b 2b
     """,
 }
 

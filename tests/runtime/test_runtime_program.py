@@ -109,6 +109,14 @@ def test_its_executable_is_not_the_interpreter_and_cannot_be_written(tmp_path: P
         os.close(descriptor)
 
 
+def test_a_failure_that_cannot_be_told_ends_it_all_the_same() -> None:
+    program = Program()
+    program.call("close what failures are told to", syscalls.CLOSE_RANGE, 3, 0xFFFFFFFF, 0)
+    program.call("enter the moon", syscalls.CHDIR, b"/the/moon")
+    leave(program, 0)
+    assert run(program) == (127, None)
+
+
 def test_foreseen_errors_and_successes_lead_onwards() -> None:
     program = Program()
     first, second, end = Label(), Label(), Label()
