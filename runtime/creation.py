@@ -70,12 +70,12 @@ def create(request: Request, directory: StateDirectory) -> Made:
     then nothing else is left.
     """
     spec = request.spec
-    wanted = check(spec, request.warn)
+    wanted, text = _checked(request)
     if isinstance(request.root, rootfs.Bundle):
         mounted = [inside(mount.destination) for mount in spec.mounts]
         check_existing(request.root.path, with_defaults(spec.linux.devices), mounted)
     with Undo() as undo, Namespaces(spec.linux.namespaces) as spaces:
-        directory.write(CONFIG, encode(spec))
+        directory.write(CONFIG, text)
         compiled = seccomp.compile(spec.linux.seccomp, request.warn) if spec.linux.seccomp else None
         cgroup = cgroups.create(
             spec.linux.cgroups_path, request.identifier, manager=request.cgroup_manager
@@ -115,6 +115,21 @@ def create(request: Request, directory: StateDirectory) -> Made:
             _accompany(talk, request, directory, state, child, spaces)
             meeting.release()
     return Made(state=state, pidfd=child.pidfd, cgroup=cgroup)
+
+
+def _checked(request: Request) -> tuple[Process, str]:
+    """The process to start, and the configuration as text, once it is known to be sound.
+
+    A configuration is frozen: one from which containers are made in a row is looked at once.
+    """
+    if not (_latest and _latest[0][0] is request.spec):
+        wanted = check(request.spec, request.warn)
+        _latest[:] = [(request.spec, wanted, encode(request.spec))]
+    _, wanted, text = _latest[0]
+    return wanted, text
+
+
+_latest: list[tuple[Spec, Process, str]] = []
 
 
 def document(state: State, status: str) -> hooks.Document:

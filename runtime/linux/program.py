@@ -26,15 +26,15 @@ if TYPE_CHECKING:
     Argument: TypeAlias = "int | bytes | Result | Block | None"
 
 # The number, six arguments, two places for the result, and how far it is to the next call; then
-# two errnos that were foreseen, each with how far it is to the next call. 8 bytes each.
-_CALL = Struct("<7Q2QqQqQq16x")
-CALL_BYTES = _CALL.size
+# two errnos that were foreseen, each with how far it is to the next call, and two words to spare.
+CALL_BYTES = 16 * 8
 # The errno and the place of the call that failed; the places of the first call and of those to make
 # where one fails.
 _HEAD = Struct("<4Q")
 REPORT = Struct("<2Q")
 _POINTER = Struct("<Q")
 _ZEROES = (0,) * 6
+_ONWARDS = (CALL_BYTES, 0, 0, 0, 0, 0, 0)
 _MASK = (1 << 64) - 1
 _CHILD_FAILED = 127
 
@@ -81,7 +81,7 @@ class Program:
     def __init__(self) -> None:
         self._calls: list[tuple[str, int, tuple[Argument, ...], Result]] = []
         self._leads: dict[int, tuple[Label | None, tuple[tuple[int, Label], ...]]] = {}
-        self._layout: tuple[dict[bytes, Block], list[Block], int] | None = None
+        self._layout: tuple[dict[bytes, int], list[Block], int] | None = None
 
     def call(
         self,
@@ -121,51 +121,55 @@ class Program:
         table = bytearray(end + _POINTER.size)
         first = base + _HEAD.size
         _HEAD.pack_into(table, 0, 0, 0, first, first + len(self._calls) * CALL_BYTES)
+        for string, offset in strings.items():
+            table[offset : offset + len(string)] = string
         for block in blocks:
             table[block.offset : block.offset + len(block.content)] = block.content
             for place, target in block.pointers.items():
                 _POINTER.pack_into(table, block.offset + place, base + target.offset)
 
-        def value(argument: Argument) -> int:
-            if isinstance(argument, int):
-                return argument & _MASK
-            if isinstance(argument, bytes):
-                return base + strings[argument].offset
-            return base + argument.offset if isinstance(argument, Block) else 0
-
-        def address(use: tuple[int | Block, int]) -> int:
-            user, where = use
-            if isinstance(user, Block):
-                return base + user.offset + where
-            return first + user * CALL_BYTES + 8 + where * 8
-
+        words: list[int] = []
         nowhere = base + end
         for index, (_, number, arguments, result) in enumerate(calls):
-            places = [*map(address, result.uses), nowhere, nowhere]
-            then, foreseen = self._leads.get(index, (None, ()))
-            leads = [
-                part
-                for errno, label in foreseen
-                for part in (errno, (label.index - index) * CALL_BYTES)
-            ]
-            _CALL.pack_into(
-                table, _HEAD.size + index * CALL_BYTES,
-                number, *map(value, arguments), *_ZEROES[len(arguments) :], *places[:2],
-                (then.index - index) * CALL_BYTES if then else CALL_BYTES,
-                *leads, *_ZEROES[len(leads) + 2 :],
-            )  # fmt: skip
+            words.append(number)
+            for argument in arguments:
+                if isinstance(argument, int):
+                    words.append(argument & _MASK)
+                elif isinstance(argument, bytes):
+                    words.append(base + strings[argument])
+                else:
+                    words.append(base + argument.offset if isinstance(argument, Block) else 0)
+            words += _ZEROES[len(arguments) :]
+            words += _places(result, base, first, nowhere) if result.uses else (nowhere, nowhere)
+            words += self._ahead(index) if index in self._leads else _ONWARDS
+        Struct(f"<{len(words)}Q").pack_into(table, _HEAD.size, *words)
         return Table(bytes(table), base, [what for what, *_ in self._calls])
 
-    def _lay_out(self, size: int) -> tuple[dict[bytes, Block], list[Block], int]:
+    def _ahead(self, index: int) -> list[int]:
+        """How far it is from a call to those that it leads to, as the table has it."""
+        then, foreseen = self._leads[index]
+        words = [(then.index - index) * CALL_BYTES if then else CALL_BYTES]
+        for errno, label in foreseen:
+            words += (errno, (label.index - index) * CALL_BYTES)
+        return words + [0] * (len(_ONWARDS) - len(words))
+
+    def _lay_out(self, size: int) -> tuple[dict[bytes, int], list[Block], int]:
         """Give what arguments point to its place, behind so many bytes; the bytes in all."""
-        strings: dict[bytes, Block] = {}
+        strings: dict[bytes, int] = {}
         blocks: list[Block] = []
-        waiting = [argument for _, _, arguments, _ in self._calls for argument in arguments]
+        waiting = [
+            each
+            for _, _, arguments, _ in self._calls
+            for each in arguments
+            if type(each) is not int
+        ]
         while waiting:
             argument = waiting.pop()
-            if isinstance(argument, bytes) and argument not in strings:
-                argument = strings.setdefault(argument, Block(argument))
-            if isinstance(argument, Block) and argument.offset < 0:
+            if isinstance(argument, bytes):
+                if argument not in strings:
+                    strings[argument] = size
+                    size += len(argument) + 8 & ~7
+            elif isinstance(argument, Block) and argument.offset < 0:
                 blocks.append(argument)
                 argument.offset = size
                 size += len(argument.content) + 8 & ~7
@@ -189,6 +193,17 @@ def failure(report: bytes, names: Sequence[str], base: int) -> tuple[str, int] |
     code, place = REPORT.unpack(report)
     index = (place - base - _HEAD.size) // CALL_BYTES
     return (names[index], code) if 0 <= index < len(names) else None
+
+
+def _places(result: Result, base: int, first: int, nowhere: int) -> tuple[int, int]:
+    """Where a result is to be written: into later arguments, or into blocks."""
+    found = [
+        base + user.offset + where
+        if isinstance(user, Block)
+        else first + user * CALL_BYTES + 8 + where * 8
+        for user, where in result.uses
+    ]
+    return found[0], found[1] if len(found) > 1 else nowhere
 
 
 def _on_failure(report: int) -> list[tuple[str, int, tuple[Argument, ...], Result]]:
