@@ -11,6 +11,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup packages peers table doctor test lint types unit system test-v2 conformance clean-host
+.PHONY: help setup packages peers table doctor test lint types unit system conformance vm-boots clean-host
 
 help: ## what can be made
 	@sed -nE 's/^([a-z0-9-]+):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -67,6 +68,10 @@ conformance: setup ## an OCI runtime (RUNTIME=…, else ours) against the specif
 	@$(SUDO) env TONNAGE_OCI_RUNTIME='$(RUNTIME)' $(BIN)/pytest tests/oci $(ARGS); suite=$$?; \
 	  $(SUDO) env RUNTIME_TOOLS='$(RUNTIME_TOOLS)' PATH="$$PATH" \
 	  $(BIN)/python tests/oci/validation.py $(if $(RUNTIME),--runtime '$(RUNTIME)') && exit $$suite
+
+vm-boots: setup ## 200 boots of a microvm, 100 of them on a busy host: does one hang?
+	@for busy in 0 4; do $(SUDO) $(BIN)/python -m benchmarks.vm_boots --boots 100 --busy $$busy \
+	  --out results/vm-boots/busy-$$busy.json $(ARGS) || exit 1; done
 
 clean-host: setup ## remove what killed runs have left
 	@$(SUDO) $(BIN)/tonnage clean

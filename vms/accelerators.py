@@ -108,6 +108,12 @@ def _hears(child: subprocess.Popen[bytes], deadline: float) -> bool:
     return False
 
 
+def kernel_words() -> str:
+    """What a guest's kernel is told under emulation; nothing where the host does not know it."""
+    khz = tsc_khz()
+    return f"tsc_early_khz={khz}" if khz else ""
+
+
 def tsc_khz() -> int:
     """The frequency of this host's time stamp counter, which QEMU's emulation hands to its guest.
 

@@ -63,7 +63,7 @@ class MachineInstance(Instance):
         self.disk = machine.disks[0].path
         self.has_userspace = target.has_userspace
         ((_, network),) = machine.forwards()
-        self._port = network.forwards[0].host
+        self.port = network.forwards[0].host
         self._deadline_seconds = target.settings.start_deadline_seconds
         self._listening = False
         self._cloned_ns = time.monotonic_ns()
@@ -92,7 +92,7 @@ class MachineInstance(Instance):
     def ask(self) -> int:
         """When the payload answered on the machine's address, through the forwarded port."""
         try:
-            with socket.create_connection(("127.0.0.1", self._port), _ASK_SECONDS) as connection:
+            with socket.create_connection(("127.0.0.1", self.port), _ASK_SECONDS) as connection:
                 answer = connection.recv(16)
                 answered_ns = time.monotonic_ns()
         except OSError as error:
@@ -162,7 +162,8 @@ class Machine(Target):
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         self._numbers = itertools.count()
-        self._tsc_khz = accelerators.tsc_khz() if settings.accelerator == "tcg" else 0
+        emulated = settings.accelerator == "tcg"
+        self.emulation_words = accelerators.kernel_words() if emulated else ""
         self.directory = settings.scratch / self.name
 
     @classmethod
@@ -210,9 +211,7 @@ class Machine(Target):
     def describe(self, name: str, disk: Path, allotment: Allotment | None = None) -> vms.Machine:
         """The machine on that disk, with a port of its own forwarded to it."""
         userland = self.settings.userland
-        words = self.kernel_words
-        if self._tsc_khz:
-            words += f" tsc_early_khz={self._tsc_khz}"
+        words = f"{self.kernel_words} {self.emulation_words}".rstrip()
         return vms.Machine(
             name=name,
             vcpus=math.ceil(allotment.cpus) if allotment else 1,

@@ -88,6 +88,7 @@ class Restored(Machine):
             name = f"template-{len(self._templates)}"
             machine = self.describe(self.new_name(), self.directory / f"{name}.qcow2", allotment)
             disks.clone(self.settings.userland.disk, machine.disks[0].path)
+            self.resources.callback(machine.disks[0].path.unlink)
             directory = self.directory / name
             try:
                 self._templates[allotment] = templates.build(
