@@ -10,8 +10,7 @@ STAMP := .venv/.set-up
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages peers table doctor test lint types unit system test-v2 conformance clean-host
-.PHONY: help setup packages peers table doctor test lint types unit system conformance vm-boots clean-host
+.PHONY: help setup packages peers table doctor test lint types unit system conformance test-v2 vm-boots clean-host
 
 help: ## what can be made
 	@sed -nE 's/^([a-z0-9-]+):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
