@@ -43,7 +43,7 @@ def test_the_notebook_was_executed_for_this_run(reported: Path) -> None:
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert all(cell.execution_count for cell in code)
     pictures = [o for c in code for o in c.outputs if "image/svg+xml" in o.get("data", {})]
-    assert len(pictures) == 4
+    assert len(pictures) == 9
     said = outputs(notebook)
     assert "host plausible" in said
     assert "container: thousands on one host" in said
@@ -54,7 +54,7 @@ def test_the_notebook_was_executed_for_this_run(reported: Path) -> None:
 
 def test_the_page_stands_alone(reported: Path) -> None:
     page = (reported / "report.html").read_text()
-    assert page.count('src="data:image/svg+xml') == 4
+    assert page.count('src="data:image/svg+xml') == 9
     assert "virtual machine: minutes" in page
     assert not re.findall(r"""(?:src|href)\s*=\s*["'](?!data:|#)[^"']+""", page)
     assert "<script" not in page
