@@ -10,7 +10,7 @@ STAMP := .venv/.set-up
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages peers table doctor test lint types unit system conformance test-v2 vm-boots clean-host
+.PHONY: help setup packages peers table doctor test lint types unit system conformance fuzz test-v2 vm-boots clean-host
 
 help: ## what can be made
 	@sed -nE 's/^([a-z0-9-]+):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -37,7 +37,7 @@ peers: packages ## install the peers to measure beside: crun, runc, podman, dock
 	@setup/packages setup/peers.txt
 
 # The packages come first, since they hold Python's own venv; they alone never make the stamp old.
-$(STAMP): pyproject.toml setup/packages.txt | packages
+$(STAMP): pyproject.toml setup/packages.txt setup/tonnage-oci | packages
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 …" >&2; exit 1; }
 	@echo "setting up .venv with $$($(PYTHON) --version)"
@@ -59,6 +59,10 @@ unit: setup ## the tests that need neither root nor network
 system: setup ## the tests on real containers and machines; need root
 	@if [ "$$(id -u)" = 0 ]; then $(BIN)/pytest tests/system tests/oci $(ARGS); \
 	else echo "tests/system and tests/oci are skipped: they need root (sudo make test)"; fi
+
+fuzz: setup ## configurations by the thousand: a container or one sentence, and nothing left
+	@$(SUDO) env TONNAGE_FUZZ=3000 $(BIN)/pytest --timeout 3600 tests/runtime/test_runtime_fuzz.py \
+	  tests/system/test_fuzz_config.py $(ARGS)
 
 test-v2: setup ## the runtime's tests on cgroup v2 alone and systemd, in a machine booted for it
 	@$(SUDO) $(BIN)/python tests/v2/run.py $(ARGS)
