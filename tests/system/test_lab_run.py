@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pyperf
@@ -94,13 +95,8 @@ def test_density_fills_and_every_instance_answers(tmp_path: Path) -> None:
 
     land = userland.build(lambda _: None)
     with scratch_directory() as scratch, Worker("container", Settings(land, scratch, "tcg")) as w:
-        profile = profiles.PROFILES["quick"]
-        small = profiles.Profile(
-            "quick",
-            profile.rounds,
-            profile.machines_every,
-            profiles.Density(40, 2, profile.density.memory_floor_bytes, 60.0),
-        )
+        quick = profiles.PROFILES["quick"]
+        small = replace(quick, density=replace(quick.density, containers=40, machines=2))
         samples = density.measure(w, 0, small, lambda _: None)
     by_metric = {sample.metric: sample for sample in samples}
     assert by_metric["running"].value == by_metric["answering"].value == 40
@@ -111,7 +107,9 @@ def test_density_fills_and_every_instance_answers(tmp_path: Path) -> None:
 def test_the_memory_floor_stops_a_fill(tmp_path: Path) -> None:
 
     land = userland.build(lambda _: None)
-    floor = profiles.Profile("quick", {}, 1, profiles.Density(40, 2, 1 << 60, 60.0))
+    quick = profiles.PROFILES["quick"]
+    few = replace(quick.density, containers=40, machines=2, memory_floor_bytes=1 << 60)
+    floor = replace(quick, density=few)
     with scratch_directory() as scratch, Worker("container", Settings(land, scratch, "tcg")) as w:
         (running,) = (
             sample
