@@ -13,7 +13,7 @@ import pytest
 from lab import targets, userland
 from lab.errors import LabError, StartFailed
 from lab.targets import processes
-from lab.targets.base import Completed, Settings, Target
+from lab.targets.base import Allotment, Completed, Settings, Target
 from lab.worker import Worker
 
 if TYPE_CHECKING:
@@ -85,8 +85,8 @@ def start_badly(target: Target) -> None:
     """A start that the tool refuses."""
     words = target.run_words  # type: ignore[attr-defined]
 
-    def refused(identity: str) -> list[str]:
-        verb, *rest = words(identity)
+    def refused(identity: str, allotment: Allotment) -> list[str]:
+        verb, *rest = words(identity, allotment)
         return [verb, "--no-such-option", *rest]
 
     target.run_words = refused  # type: ignore[attr-defined]
