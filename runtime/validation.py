@@ -195,6 +195,9 @@ def _check_linux(linux: Linux, warn: Callable[[str], object]) -> None:
         raise ContainerError("linux.seccomp.listenerMetadata needs a listenerPath to be sent to.")
     if linux.intel_rdt and not os.path.exists("/sys/fs/resctrl/schemata"):
         raise ContainerError("linux.intelRdt needs resctrl, which is not mounted: leave it out.")
+    listener = linux.seccomp.listener_path if linux.seccomp else ""
+    if listener and not os.path.exists(listener):
+        raise ContainerError(f"linux.seccomp.listenerPath: nobody answers at {listener}.")
     if linux.mount_label and not has_selinux():
         warn("linux.mountLabel: this host has no SELinux; it is left out.")
 

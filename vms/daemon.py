@@ -14,6 +14,7 @@ import subprocess
 import time
 import uuid
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import libvirt
@@ -24,7 +25,6 @@ from vms.errors import MachineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 _PROGRAM = "libvirtd"
 _START_SECONDS, _STOP_SECONDS, _POLL_SECONDS = 20.0, 15.0, 0.05

@@ -45,8 +45,13 @@ def _nothing_is_left() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def embedded() -> Iterator[Path]:
-    """Where libvirt is embedded: a process has one such place. A short path, for the sockets."""
-    with tempfile.TemporaryDirectory(prefix="tonnage-", dir="/tmp") as path:
+    """Where libvirt is embedded, by the name `l-tested`: a process has one such place.
+
+    Below the cache, where images are that may be cloned; a short path, for the sockets.
+    """
+    cache = cache_directory()
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="tests-", dir=cache) as path:
         yield Path(path)
 
 

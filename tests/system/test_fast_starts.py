@@ -10,7 +10,6 @@ import pytest
 
 import vms
 from lab import userland
-from lab.exclusive import scratch_directory
 from lab.targets import find
 from lab.targets.base import Allotment, Settings
 from lab.targets.machine import Machine, MachineInstance
@@ -18,18 +17,14 @@ from lab.targets.restored import Restored
 from vms import disks, templates
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from lab.targets.base import Instance
 
 pytestmark = pytest.mark.root
 
 
 @pytest.fixture(scope="module")
-def settings() -> Iterator[Settings]:
-    land = userland.build(lambda _: None)
-    with scratch_directory() as scratch:
-        yield Settings(land, scratch, "tcg")
+def settings(embedded: Path) -> Settings:
+    return Settings(userland.build(lambda _: None), embedded, "tcg")
 
 
 def target_of(name: str, settings: Settings) -> Machine:
@@ -145,6 +140,7 @@ def test_a_template_that_does_not_settle_is_no_template(settings: Settings) -> N
 def test_a_port_in_use_is_refused(settings: Settings) -> None:
     with target_of("microvm", settings) as target, target.start() as one:
         assert isinstance(one, MachineInstance)
+        before = set(target.directory.iterdir())
         disk = target.directory / "second.qcow2"
         disks.clone(settings.userland.disk, disk)
         two = target.describe(target.new_name(), disk)
@@ -154,4 +150,4 @@ def test_a_port_in_use_is_refused(settings: Settings) -> None:
             target.connection.start(dataclasses.replace(two, networks=(taken,)))
         assert len(target.connection.running()) == 1
         disk.unlink()
-    assert list(target.directory.iterdir()) == []
+        assert set(target.directory.iterdir()) == before

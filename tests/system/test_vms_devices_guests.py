@@ -39,7 +39,7 @@ def land() -> userland.Userland:
 
 @pytest.fixture(scope="module")
 def connection(embedded: Path) -> Iterator[vms.Connection]:
-    with vms.Connection.open(embedded / "r", None, (userland.cache_directory(),)) as opened:
+    with vms.Connection.open(embedded / "l-tested", None, (userland.cache_directory(),)) as opened:
         yield opened
 
 

@@ -22,7 +22,7 @@ BOOT_SECONDS = 60.0
 @pytest.fixture(scope="module")
 def connection(embedded: Path) -> Iterator[vms.Connection]:
     images = (userland.cache_directory(),)
-    with vms.Connection.open(embedded / "r", image_directories=images) as made:
+    with vms.Connection.open(embedded / "l-tested", image_directories=images) as made:
         yield made
 
 

@@ -38,7 +38,7 @@ IMAGES = (userland.cache_directory(),)
 
 @pytest.fixture(scope="module")
 def connection(embedded: Path) -> Iterator[vms.Connection]:
-    with vms.Connection.open(embedded / "r", image_directories=IMAGES) as made:
+    with vms.Connection.open(embedded / "l-tested", image_directories=IMAGES) as made:
         yield made
 
 

@@ -35,7 +35,7 @@ def land() -> userland.Userland:
 @pytest.fixture
 def root(embedded: Path) -> Iterator[Path]:
     """That place; whatever ran there must be gone in the end."""
-    yield embedded / "r"
+    yield embedded / "l-tested"
     assert machines_below(embedded) == []
 
 
