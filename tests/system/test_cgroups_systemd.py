@@ -42,7 +42,11 @@ mount -t proc proc "$root/proc"
 mount -t tmpfs tmpfs "$root/run"
 mount -t sysfs sysfs "$root/sys"
 mount -t cgroup2 cgroup2 "$root/sys/fs/cgroup"
-mount --rbind /dev "$root/dev"
+mount -t tmpfs -o mode=755 tmpfs "$root/dev"
+mknod -m 666 "$root/dev/null" c 1 3
+mknod -m 666 "$root/dev/zero" c 1 5
+mknod -m 666 "$root/dev/random" c 1 8
+mknod -m 666 "$root/dev/urandom" c 1 9
 mount --rbind / "$root/mnt"
 mount --rbind "$root/proc" "$root/mnt/proc"
 mount --rbind "$root/run" "$root/mnt/run"
@@ -108,7 +112,7 @@ def booted(tmp_path: Path) -> Iterator[tuple[int, Path]]:
     directory = Path(cgroup.paths[""])
     tree = userland.build_tree(lambda _: None)
     with subprocess.Popen(
-        ["unshare", "-m", "-p", "-f", "-C", "--kill-child", "sh", "-c", BOOT, "boot", tree,
+        ["unshare", "-m", "-p", "-u", "-i", "-f", "-C", "--kill-child", "sh", "-c", BOOT, "boot", tree,
          tmp_path],
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         preexec_fn=lambda: (directory / "cgroup.procs").write_text("0"),  # noqa: PLW1509
