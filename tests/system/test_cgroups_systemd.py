@@ -112,8 +112,7 @@ def booted(tmp_path: Path) -> Iterator[tuple[int, Path]]:
     directory = Path(cgroup.paths[""])
     tree = userland.build_tree(lambda _: None)
     with subprocess.Popen(
-        ["unshare", "-m", "-p", "-u", "-i", "-f", "-C", "--kill-child", "sh", "-c", BOOT, "boot", tree,
-         tmp_path],
+        ["unshare", "-mpuiCf", "--kill-child", "sh", "-c", BOOT, "boot", tree, tmp_path],
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         preexec_fn=lambda: (directory / "cgroup.procs").write_text("0"),  # noqa: PLW1509
     ) as process:  # fmt: skip
