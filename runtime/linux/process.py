@@ -7,10 +7,6 @@ import select
 
 from runtime.linux.libc import LIBC, check
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 SIGKILL = 9
 _PIDFD_SEND_SIGNAL, _PIDFD_GETFD = 424, 438
 
@@ -41,12 +37,3 @@ def reap(pid: int) -> int:
     _, status = os.waitpid(pid, 0)
     code = os.waitstatus_to_exitcode(status)
     return code if code >= 0 else 128 - code
-
-
-def children(pid: int) -> Iterator[int]:
-    """The pids of a process's children. (proc_tid_children(5))"""
-    try:
-        with open(f"/proc/{pid}/task/{pid}/children", "rb") as file:
-            yield from map(int, file.read().split())
-    except (FileNotFoundError, ProcessLookupError):
-        return

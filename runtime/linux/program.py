@@ -109,15 +109,17 @@ class Program:
         """Put a label before the next call."""
         label.index = len(self._calls)
 
+    def size(self) -> int:
+        """How many bytes it takes in memory."""
+        return self._laid_out()[2] + _POINTER.size
+
     def assemble(self, base: int, report: int) -> Table:
         """The program as it is to lie in memory from `base` on.
 
         A failure is written to the descriptor `report`.
         """
         calls = [*self._calls, *_on_failure(report)]
-        if not self._layout:
-            self._layout = self._lay_out(_HEAD.size + len(calls) * CALL_BYTES)
-        strings, blocks, end = self._layout
+        strings, blocks, end = self._laid_out()
         table = bytearray(end + _POINTER.size)
         first = base + _HEAD.size
         _HEAD.pack_into(table, 0, 0, 0, first, first + len(self._calls) * CALL_BYTES)
@@ -152,6 +154,12 @@ class Program:
         for errno, label in foreseen:
             words += (errno, (label.index - index) * CALL_BYTES)
         return words + [0] * (len(_ONWARDS) - len(words))
+
+    def _laid_out(self) -> tuple[dict[bytes, int], list[Block], int]:
+        if not self._layout:
+            calls = len(self._calls) + len(_on_failure(0))
+            self._layout = self._lay_out(_HEAD.size + calls * CALL_BYTES)
+        return self._layout
 
     def _lay_out(self, size: int) -> tuple[dict[bytes, int], list[Block], int]:
         """Give what arguments point to its place, behind so many bytes; the bytes in all."""

@@ -199,7 +199,7 @@ class _Arena:
     """A program in this process's memory, for a child that shares it."""
 
     def __init__(self, program: Program, report: int) -> None:
-        self._size = len(program.assemble(0, report).content)
+        self._size = program.size()
         self.address = memory.allocate(self._size)
         self.table = program.assemble(self.address, report)
         ctypes.memmove(self.address, self.table.content, self._size)
