@@ -12,6 +12,7 @@ from runtime import cgroups, hooks, init, namespaces, rootfs, seccomp, sources
 from runtime.descriptors import Descriptors
 from runtime.devices import check_existing, with_defaults
 from runtime.document import Struct, encode
+from runtime.errors import ContainerError
 from runtime.linux import capabilities
 from runtime.linux.process import get_descriptor
 from runtime.linux.spawn import explain
@@ -82,6 +83,8 @@ def create(request: Request, directory: StateDirectory) -> Made:
         )
         undo(cgroup.remove)
         cgroup.limit(spec.linux.resources)
+        if not spaces.owns("mount"):
+            _share_mounts(request.root, directory)
         with Meeting() as meeting, Descriptors() as opened:
             gate = _make_gate(directory, opened) if request.waits else None
             plan = init.Plan(
@@ -115,6 +118,17 @@ def create(request: Request, directory: StateDirectory) -> Made:
             _accompany(talk, request, directory, state, child, spaces)
             meeting.release()
     return Made(state=state, pidfd=child.pidfd, cgroup=cgroup)
+
+
+def _share_mounts(root: Bundle | Overlay, directory: StateDirectory) -> None:
+    """Prepare a root whose mounts are the host's too. It goes with the directory."""
+    if not isinstance(root, rootfs.Bundle):
+        raise ContainerError(
+            "linux.namespaces: layers need a mount namespace of the container's own: ask for one."
+        )
+    from runtime import shared_root
+
+    shared_root.mount(root.path, directory)
 
 
 def _checked(request: Request) -> tuple[Process, str]:

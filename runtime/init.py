@@ -165,10 +165,12 @@ def _enter_root(program: Program, plan: Plan) -> Result:
     linux = plan.spec.linux
     bound = plan.namespaces.owns("user")
     paths = None if plan.namespaces.owns("cgroup") else plan.cgroup_paths
-    mounting = Mounts(program, plan.spec.mounts, plan.bundle, paths)
+    shared = not plan.namespaces.owns("mount")
+    mounting = Mounts(program, plan.spec.mounts, plan.bundle, paths, shared=shared)
     devices = Devices(program, mounting, with_defaults(linux.devices), bound=bound)
 
-    rootfs.prepare(program, plan.root, linux.rootfs_propagation)
+    if not shared:  # a root that the host shares is there already
+        rootfs.prepare(program, plan.root, linux.rootfs_propagation)
     mounting.open_sources(plan.opened)
     devices.open_sources()
     nothing = rootfs.open_nothing(mounting, linux.masked_paths)
@@ -187,14 +189,19 @@ def _enter_root(program: Program, plan: Plan) -> Result:
     mounting.finish()
     if plan.meets_for_hooks:
         meet(program, plan.report, plan.answer)
-    if plan.pivots:
-        rootfs.pivot(program, host)
-    else:
-        rootfs.move(program, host, plan.root)
+    if not shared:
+        _leave_root(program, plan, host)
     leave_host(program, plan.needed_to_the_end(), plan.kept_descriptors)
     mounting.directory(inside(plan.wanted.cwd))
     rootfs.settle(program, linux.rootfs_propagation, read_only=_is_read_only(plan.spec))
     return umask
+
+
+def _leave_root(program: Program, plan: Plan, host: Result) -> None:
+    if plan.pivots:
+        rootfs.pivot(program, host)
+    else:
+        rootfs.move(program, host, plan.root)
 
 
 def _is_read_only(spec: Spec) -> bool:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     Source = int | Result
 
 _O_PATH, _O_CLOEXEC = 0o10000000, 0o2000000
+_F_DUPFD_CLOEXEC = 1030
 # What the kernel shows of itself must be where its path says: masks and writes rely on it.
 _KERNEL_S = frozenset({"proc", "sysfs"})
 
@@ -44,14 +45,20 @@ class Mounts:
         wanted: Sequence[Mount],
         bundle: str,
         cgroup_paths: Mapping[str, str] | None,
+        *,
+        shared: bool = False,
     ) -> None:
-        """`cgroup_paths` are the container's own on the host, if it has no namespace of them."""
+        """`cgroup_paths` are the container's own on the host, if it has no namespace of them.
+
+        `shared` is whether the mount namespace is the host's.
+        """
         self._program = program
         self._wanted = [
             (mount, Options(mount.options), inside(mount.destination)) for mount in wanted
         ]
         self._bundle = bundle
         self._cgroup_paths = cgroup_paths
+        self._shared = shared
         self._cgroups: dict[str, Source] = {}
         self._sources: dict[int, Source] = {}
         self._held: set[int] = set()  # the sources that are not mounts yet
@@ -75,12 +82,13 @@ class Mounts:
                 for controllers, path in self._cgroup_paths.items():
                     self._cgroups[controllers] = self.open(path)
 
-    def open(self, path: str, recursive: int = 0) -> Result:
+    def open(self, path: str, recursive: int = 0) -> Source:
         """A mount of what is at a path of the host, attached nowhere. (open_tree(2))"""
-        return self._program.call(
+        source = self._program.call(
             f"open {path}, to mount it", syscalls.OPEN_TREE, AT_FDCWD, os.fsencode(path),
             mounts.OPEN_TREE_CLONE | mounts.OPEN_TREE_CLOEXEC | recursive,
         )  # fmt: skip
+        return self._apart(source)
 
     def attach(self) -> None:
         """Mount them all."""
@@ -186,12 +194,28 @@ class Mounts:
                 mounts.OPEN_TREE_CLONE | mounts.OPEN_TREE_CLOEXEC | mounts.AT_EMPTY_PATH
                 | recursive,
             )  # fmt: skip
+        source = self._apart(source)
         if any(options.attributes):
             self._program.call(
                 f"set the options of {destination}", syscalls.MOUNT_SETATTR,
                 source, b"", mounts.AT_EMPTY_PATH, mounts.attributes(*options.attributes), 32,
             )  # fmt: skip
         self.attach_at(destination, source)
+
+    def _apart(self, source: Source) -> Source:
+        """What is to be mounted, as a slave of the host's: what is mounted below stays here.
+
+        In a mount namespace of its own it is so already.
+        """
+        if not self._shared:
+            return source
+        what = "set mount propagation"
+        again = self._program.call(what, syscalls.FCNTL, source, _F_DUPFD_CLOEXEC, 3)
+        self._program.call(
+            what, syscalls.MOUNT_SETATTR, source, b"", mounts.AT_EMPTY_PATH | mounts.AT_RECURSIVE,
+            mounts.attributes(0, 0, mounts.SLAVE), 32,
+        )  # fmt: skip
+        return again
 
     def _mount(self, mount: Mount, options: Options, destination: str) -> None:
         self.directory(destination)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from runtime.linux.program import Program, Result
-    from runtime.mounts import Mounts
+    from runtime.mounts import Mounts, Source
 
 _O_PATH, _O_DIRECTORY, _O_CLOEXEC = 0o10000000, 0o200000, 0o2000000
 _READ_ONLY = mounts.RDONLY | mounts.NOSUID | mounts.NODEV | mounts.NOEXEC
@@ -130,7 +130,7 @@ def settle(program: Program, propagation: str, *, read_only: bool) -> None:
         )  # fmt: skip
 
 
-def open_nothing(mounting: Mounts, paths: Iterable[str]) -> dict[str, Result]:
+def open_nothing(mounting: Mounts, paths: Iterable[str]) -> dict[str, Source]:
     """The host's /dev/null for each path to be masked, while the host is still seen."""
     kinds = {path: _kind(path) for path in map(inside, paths)}
     return {
@@ -140,7 +140,7 @@ def open_nothing(mounting: Mounts, paths: Iterable[str]) -> dict[str, Result]:
     }
 
 
-def hide(program: Program, nothing: Mapping[str, Result], paths: Iterable[str]) -> None:
+def hide(program: Program, nothing: Mapping[str, Source], paths: Iterable[str]) -> None:
     """Mask paths: files by the host's /dev/null, directories by an empty one.
 
     The host's, since what the container has by that name may lead elsewhere. (CVE-2025-31133)

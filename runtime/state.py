@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import ClassVar
 
 STATE, CONFIG, CALLS = "state.json", "config.json", "calls.json"
+MOUNTED = "mounted.json"  # of a container in the host's mount namespace
 START, REPORT = "start", "report"
 _NAME_SIGNS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-.")
 _LONGEST_NAME = 1024
@@ -108,7 +109,14 @@ class StateDirectory:
         return os.path.isdir(self.path)
 
     def remove(self) -> None:
-        """Remove it with all that is in it, which is nobody's but ours."""
+        """Remove it with all that is in it, and what is mounted on the host for it.
+
+        Raises ContainerError.
+        """
+        if os.path.exists(self.file(MOUNTED)):
+            from runtime import shared_root
+
+            shared_root.unmount(self._read(MOUNTED))
         _remove(self.path)
 
     def _read(self, name: str) -> bytes:

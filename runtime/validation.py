@@ -130,8 +130,11 @@ def _check_namespaces(spec: Spec) -> None:
     _known("linux.namespaces", kinds, FLAGS)
     if len(kinds) != len(set(kinds)):
         raise ContainerError("linux.namespaces names a namespace twice.")
-    if "mount" not in kinds:
-        raise ContainerError("linux.namespaces has no mount namespace: mounts would be the host's.")
+    if "user" in kinds and "mount" not in kinds:
+        raise ContainerError(
+            "linux.namespaces: in a user namespace nothing can be mounted without a mount namespace"
+            " of its own: ask for one."
+        )
     for namespace in linux.namespaces:
         if namespace.path and not namespace.path.startswith("/"):
             raise ContainerError(f"linux.namespaces: {namespace.path!r} must be an absolute path.")

@@ -75,6 +75,62 @@ def test_a_namespace_that_is_not_named_is_inherited(bundle: Bundle, kind: str) -
     assert found == namespace_of("self", name)
 
 
+def without_mount_namespace(bundle: Bundle) -> None:
+    """Masks and cgroups as containers have them, but the runtime's mount namespace."""
+    bundle.without_namespace("mount")
+    bundle.linux["maskedPaths"] = ["/proc/kcore", "/sys/firmware"]
+    bundle.linux["readonlyPaths"] = ["/proc/sys"]
+    bundle.mount("/sys/fs/cgroup", "cgroup", "cgroup", "ro")
+
+
+def mounts() -> list[str]:
+    """What is mounted on the host, where and with what propagation."""
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    return sorted(" ".join(line.split()[2:]) for line in lines)
+
+
+def test_a_mount_namespace_that_is_not_named_is_inherited(bundle: Bundle) -> None:
+    """Namespaces: the same for mounts, which the host is rid of once the container is deleted."""
+    without_mount_namespace(bundle)
+    before = mounts()
+    report = bundle.report("/proc/kcore")
+    assert report["namespaces"]["mnt"] == namespace_of("self", "mnt")
+    assert report["namespaces"]["pid"] != namespace_of("self", "pid")
+    assert mounts() == before
+
+
+def test_a_failed_create_leaves_no_mount(bundle: Bundle) -> None:
+    """Namespaces: nor is anything left of a container in the runtime's mount namespace that fails.
+
+    It is the last mount that can't be made.
+    """
+    without_mount_namespace(bundle)
+    bundle.mount("/late", "no-file-system", "none")
+    before = mounts()
+    bundle.refused()
+    assert mounts() == before
+
+
+def test_what_the_host_shares_is_left_to_it(bundle: Bundle) -> None:
+    """Namespaces: mounts on what is bound stay in the container; with it, none of the host's go."""
+    shared = bundle.path / "shared"
+    for path in (shared, shared / "sub"):
+        path.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", path], check=True)
+        subprocess.run(["mount", "--make-shared", path], check=True)
+    (shared / "inner").mkdir()
+    without_mount_namespace(bundle)
+    bundle.mount("/data", "bind", str(shared), "rbind")
+    bundle.mount("/data/inner", "tmpfs", "tmpfs")
+    before = mounts()
+    bundle.running("mount -t tmpfs tmpfs /data/sub 2>/dev/null; echo up; exec sleep 60")
+    waited_for(lambda: "up" in bundle.output(), "the container is up")
+    assert not (shared / "inner").is_mount()
+    assert bundle.exec(bundle.identity, "mountpoint", "-q", "/data/inner")
+    assert bundle.delete("--force")
+    assert mounts() == before
+
+
 def test_a_cgroup_namespace_begins_at_the_containers_cgroup(bundle: Bundle) -> None:
     """Namespaces: the container has an isolated view of the cgroup hierarchy."""
     bundle.namespace("cgroup")

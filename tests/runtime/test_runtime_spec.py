@@ -6,7 +6,7 @@ import pytest
 
 from runtime import ContainerError, Spec, default_spec
 from runtime.document import decode, encode
-from runtime.spec import Linux, Namespace, Process
+from runtime.spec import IdMapping, Linux, Namespace, Process
 from runtime.validation import check
 
 
@@ -42,7 +42,14 @@ def silent(_: str) -> None:
         (Spec(oci_version="1.3.0", process=Process(cwd="/", args=("",))), "process.args is empty"),
         (Spec(oci_version="1.3.0", process=Process(cwd="b", args=("a",))), "process.cwd"),
         (Spec(oci_version="1.3.0", process=Process(cwd="/", args=("a\0b",))), "holds a NUL"),
-        (with_linux(namespaces=()), "no mount namespace"),
+        (
+            with_linux(
+                namespaces=(Namespace(type="user"),),
+                uid_mappings=(IdMapping(container_id=0, host_id=1, size=1),),
+                gid_mappings=(IdMapping(container_id=0, host_id=1, size=1),),
+            ),
+            "without a mount namespace",
+        ),
         (with_linux(namespaces=(Namespace(type="moon"),)), "there is no 'moon'"),
         (
             with_linux(namespaces=(Namespace(type="mount"), Namespace(type="mount"))),

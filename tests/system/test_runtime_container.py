@@ -15,8 +15,10 @@ import pytest
 
 import runtime
 from lab import userland
+from runtime import shared_root
 from runtime.cgroups import host
 from runtime.spec import Cpu, Memory, Mount, Pids, Resources, Spec
+from runtime.state import StateDirectory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -341,3 +343,29 @@ def test_the_childs_cgroup_is_its_own_on_every_hierarchy(tree: Path, root: Path)
         ours = [line for line in lines if line.endswith("/tonnage-box")]
         assert len(ours) == len(host.this_host().every_hierarchy())
         assert box.cgroup.memory_bytes() > 0
+
+
+def test_what_would_stay_mounted_on_the_host_is_refused(tree: Path, root: Path) -> None:
+    """Without a mount namespace: layers of ours, and / as a container's root."""
+    spec = runtime.default_spec(["true"])
+    kept = tuple(each for each in spec.linux.namespaces if each.type != "mount")
+    spec = spec.replace(linux=spec.linux.replace(namespaces=kept))
+    with pytest.raises(runtime.ContainerError, match="layers need a mount namespace"):
+        runtime.Container.run("box", spec, [tree], root=root)
+    with pytest.raises(runtime.ContainerError, match="without a mount namespace"):
+        shared_root.mount("/", StateDirectory(str(root), "box"))
+
+
+def test_a_root_whose_runtime_was_killed_is_unmounted(root: Path, tmp_path: Path) -> None:
+    """It was mounted and written down, and nothing more of the container was."""
+    shared = tmp_path / "a root"
+    shared.mkdir()
+    (shared / "kept").touch()
+    directory = StateDirectory(str(root), "box")
+    directory.make()
+    shared_root.mount(str(shared), directory)
+    assert "a\\040root" in Path("/proc/self/mounts").read_text()
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", shared], check=True)  # as a container might
+    assert runtime.clean(root) == ["removed container box, which was half made"]
+    assert "a\\040root" not in Path("/proc/self/mounts").read_text()
+    assert (shared / "kept").exists()
