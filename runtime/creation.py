@@ -112,6 +112,7 @@ def create(request: Request, directory: StateDirectory) -> Made:
                 child, talk = meeting.start(
                     init.launch(plan), init.write(plan), kept=plan.kept(),
                     flags=spaces.clone_flags(), cgroup=cgroup.clone_descriptor(),
+                    forks=spaces.forks,
                 )  # fmt: skip
             cgroup.close()
             state = _state(request, child.pid, cgroup)
@@ -200,7 +201,7 @@ def hand_on_listener(talk: Talk, spec: Spec, state: State, pid: int, pidfd: int)
     if spec.linux.seccomp and spec.linux.seccomp.listener_path:
         from runtime.notification import send
 
-        listener = get_descriptor(pidfd, talk.listener())
+        listener = get_descriptor(pidfd, talk.number())
         try:
             send(listener, spec.linux.seccomp, state, pid)
         finally:

@@ -11,7 +11,7 @@ from runtime.document import Struct, encode
 from runtime.errors import ContainerError, HookFailed
 from runtime.linux.process import ended_within, kill, reap
 from runtime.linux.program import Program
-from runtime.meeting import Meeting
+from runtime.meeting import Meeting, fork
 from runtime.namespaces import FILES, Namespaces
 from runtime.process import close_from, execute, place_streams, reset_signals
 from runtime.spec import Namespace
@@ -69,13 +69,17 @@ def _run(hook: Hook, document: bytes, inside: Namespaces) -> None:
         with Meeting() as meeting:
             launch, program = Program(), Program()
             inside.launch(launch)
-            inside.enter(program)
+            inside.enter(launch)
+            if inside.forks:
+                fork(program, meeting.report, meeting.answer)
             place_streams(program, (stdin, said, said))
             close_from(program, 3)
             reset_signals(program)
             execute(program, hook.args or (hook.path,), hook.env, hook.path)
             with inside.entered():
-                child, talk = meeting.start(launch, program, kept=(stdin, said, *inside.by_child()))
+                child, talk = meeting.start(
+                    launch, program, kept=(stdin, said, *inside.by_child()), forks=inside.forks
+                )
             try:
                 talk.finish()
             except ContainerError as error:

@@ -13,7 +13,7 @@ from runtime.devices import Devices, with_defaults
 from runtime.document import Struct
 from runtime.linux import syscalls
 from runtime.linux.program import Block, Program
-from runtime.meeting import hand_over, meet, tell, wait
+from runtime.meeting import fork, hand_over, meet, tell, wait
 from runtime.mounts import Mounts, inside
 
 TYPE_CHECKING = False
@@ -103,6 +103,8 @@ def write(plan: Plan) -> Program:
     """The program of a container's first process."""
     program = Program()
     program.call("hide from others", syscalls.PRCTL, _PR_SET_DUMPABLE, 0, 0, 0, 0)
+    if plan.namespaces.forks:
+        fork(program, plan.report, plan.answer)
     program.call("lead a session", syscalls.SETSID)
     plan.namespaces.enter(program)
     _join_cgroup(program, plan)

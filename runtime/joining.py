@@ -11,7 +11,7 @@ from runtime.document import Struct
 from runtime.linux import syscalls
 from runtime.linux.libc import LIBC
 from runtime.linux.program import Program
-from runtime.meeting import Meeting
+from runtime.meeting import Meeting, fork
 from runtime.namespaces import FILES, Namespaces
 from runtime.spec import Namespace
 from runtime.validation import check_process
@@ -72,8 +72,9 @@ def join(order: Order) -> Joined:
                 kept += range(3, 3 + order.kept_descriptors)
                 with spaces.entered(), Hidden():
                     child, talk = meeting.start(
-                        launch, program, kept=kept, cgroup=cgroup.clone_descriptor()
-                    )
+                        launch, program, kept=kept, cgroup=cgroup.clone_descriptor(),
+                        forks=spaces.forks,
+                    )  # fmt: skip
             talk.hear()
             hand_on_listener(talk, spec, order.state, child.pid, child.pidfd)
             talk.finish()
@@ -127,6 +128,8 @@ def _write(
 ) -> None:
     wanted = order.wanted
     program.call("hide from others", syscalls.PRCTL, _PR_SET_DUMPABLE, 0, 0, 0, 0)
+    if spaces.forks:
+        fork(program, report, answer)
     program.call("lead a session", syscalls.SETSID)
     for descriptor in cgroup_files:
         program.call("join the cgroup", syscalls.WRITE, descriptor, b"0", 1)

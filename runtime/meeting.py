@@ -6,12 +6,13 @@ call failed with what errno; once it execs, or ends, nothing more comes.
 
 from __future__ import annotations
 
+import errno
 import os
 
 from runtime.errors import ContainerError
 from runtime.linux import syscalls
 from runtime.linux.process import kill, reap
-from runtime.linux.program import REPORT, Block, Program
+from runtime.linux.program import REPORT, Block, Label, Program
 from runtime.linux.spawn import Child, spawn
 
 TYPE_CHECKING = False
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     from runtime.linux.program import Result
 
 _HERE = b"\xff"  # no errno is that large, and a report of a failure begins with one
-_LISTENER_BYTES = 16
+_MESSAGE_BYTES = 16
+_CLONE_PARENT, _SIGCHLD = 0x8000, 17
+_PR_SET_PDEATHSIG, _SIGKILL = 1, 9
 
 
 class Talk:
@@ -48,9 +51,9 @@ class Talk:
         """Let it go on."""
         os.write(self._writing, _HERE)
 
-    def listener(self) -> int:
-        """The number, in the child, of the descriptor of its filter's listener."""
-        said = os.read(self._reading, _LISTENER_BYTES)
+    def number(self) -> int:
+        """A number that it tells, of a descriptor or a process. Raises ContainerError."""
+        said = os.read(self._reading, _MESSAGE_BYTES)
         if said[:1] != _HERE:
             self._refuse(said)
         return int.from_bytes(said[8:12], "little")
@@ -95,8 +98,9 @@ class Meeting:
         kept: Iterable[int] = (),
         flags: int = 0,
         cgroup: int | None = None,
+        forks: bool = False,
     ) -> tuple[Child, Talk]:
-        """Start the child. Raises ContainerError."""
+        """Start the child; one that forks has its own child in its place. Raises ContainerError."""
         try:
             self._child = spawn(
                 launch, program, report=self.report, kept=(self.answer, *kept), flags=flags,
@@ -107,7 +111,11 @@ class Meeting:
         os.close(self.report)
         os.close(self.answer)
         self.report = self.answer = -1
-        return self._child, Talk(self._reading, self._writing, self._child.failure)
+        talk = Talk(self._reading, self._writing, self._child.failure)
+        if forks:
+            self._child.succeed(talk.number())
+            talk.answer()
+        return self._child, talk
 
     def release(self) -> None:
         """Let the child live on by itself."""
@@ -146,10 +154,27 @@ def wait(program: Program, answer: int) -> None:
     program.call("hear the runtime", syscalls.IOPRIO_GET, count, 0)
 
 
+def fork(program: Program, report: int, answer: int) -> None:
+    """Have the child fork, and its child, in the pid namespace that was chosen, go on in its place.
+
+    It has the same parent. (clone(2), CLONE_PARENT; pid_namespaces(7))
+    """
+    born, what = Label(), "fork into the pid namespace"
+    pid = program.call(what, syscalls.CLONE, _CLONE_PARENT | _SIGCHLD, 0, 0, 0, 0)
+    # It refuses 0, which is what the new one has been given. (pidfd_open(2))
+    program.call(what, syscalls.PIDFD_OPEN, pid, 0, foreseen=[(errno.EINVAL, born)])
+    message = Block(_HERE + bytes(_MESSAGE_BYTES - 1), results={8: pid})
+    program.call(what, syscalls.WRITE, report, message, _MESSAGE_BYTES)
+    program.call(what, syscalls.EXIT_GROUP, 0)
+    program.place(born)
+    program.call("die with the runtime", syscalls.PRCTL, _PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
+    wait(program, answer)
+
+
 def hand_over(program: Program, report: int, answer: int, descriptor: Result) -> None:
     """Have the child name a descriptor that the parent is to fetch, and wait until it has."""
-    message = Block(_HERE + bytes(_LISTENER_BYTES - 1), results={8: descriptor})
-    program.call("hand over the listener", syscalls.WRITE, report, message, _LISTENER_BYTES)
+    message = Block(_HERE + bytes(_MESSAGE_BYTES - 1), results={8: descriptor})
+    program.call("hand over the listener", syscalls.WRITE, report, message, _MESSAGE_BYTES)
     # A filter is in force here: no call but those that filters must allow. (write(2), read(2))
     program.call("hear the runtime", syscalls.READ, answer, Block(bytes(1)), 1)
 

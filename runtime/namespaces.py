@@ -35,9 +35,9 @@ FILES = {name: {"mount": "mnt", "network": "net"}.get(name, name) for name in FL
 # Made by the child itself, since something must be done before: join the cgroup, set the offsets.
 _LATER = frozenset({"cgroup", "time"})
 # Entered by the child: a thread that shares its memory or its root with another may not.
-_BY_THE_CHILD = ("user", "mount", "time")
+_IN_PLACE = frozenset({"user", "mount", "time"})
 _NS_GET_NSTYPE = 0xB703
-_CAP_SETUID_BIT = 1 << 7
+_CAP_SETUID_BIT, _CAP_SYS_ADMIN_BIT = 1 << 7, 1 << 21
 
 
 class Namespaces:
@@ -57,6 +57,9 @@ class Namespaces:
         except BaseException:
             self.close()
             raise
+        # Without privileges nothing can be entered but from inside the user namespace.
+        alone = self.enters("user") and not _may_enter()
+        self._by_child = set(self._entered) if alone else self._entered.keys() & _IN_PLACE
 
     def makes(self, kind: str) -> bool:
         """Whether a new one of that type is made."""
@@ -72,34 +75,43 @@ class Namespaces:
 
     def clone_flags(self) -> int:
         """What clone3(2) is to make; what is to belong to a user namespace is made in it."""
-        made = {"pid"} if self.enters("user") else self._new - _LATER
-        return sum(FLAGS[kind] for kind in made & self._new)
+        return 0 if self.enters("user") else sum(FLAGS[kind] for kind in self._new - _LATER)
 
     def launch(self, program: Program) -> None:
-        """Have the child enter a user namespace, and make what is to belong to it."""
+        """Have the child enter a user namespace, and then what it may and makes in there.
+
+        Who is in a pid namespace is settled when a process is born: see `forks`.
+        """
         if self.enters("user"):
-            program.call(
-                "enter the user namespace", syscalls.SETNS, self._entered["user"], FLAGS["user"]
-            )
-            flags = sum(FLAGS[kind] for kind in self._new - _LATER - {"pid"})
+            self._enter(program, {"user"})
+            self._enter(program, self._by_child - _IN_PLACE)
+            flags = sum(FLAGS[kind] for kind in self._new - _LATER)
             program.call("make the namespaces", syscalls.UNSHARE, flags)
 
     def enter(self, program: Program) -> None:
         """Have the child enter the others that only it can."""
-        for kind, descriptor in self._entered.items():
-            if kind in _BY_THE_CHILD and kind != "user":
-                what = f"enter the {kind} namespace"
-                program.call(what, syscalls.SETNS, descriptor, FLAGS[kind])
+        self._enter(program, self._by_child & _IN_PLACE - {"user"})
+
+    @property
+    def forks(self) -> bool:
+        """Whether the child must fork to be in its pid namespace."""
+        return self.enters("user") and ("pid" in self._new or "pid" in self._by_child)
 
     def by_child(self) -> list[int]:
         """The descriptors that the child needs for it."""
-        return [each for kind, each in self._entered.items() if kind in _BY_THE_CHILD]
+        return [self._entered[kind] for kind in self._by_child]
 
     def entered(self) -> Entered:
         """While this holds, children are born in the others that are to be entered."""
         return Entered(
-            {kind: each for kind, each in self._entered.items() if kind not in _BY_THE_CHILD}
+            {kind: each for kind, each in self._entered.items() if kind not in self._by_child}
         )
+
+    def _enter(self, program: Program, kinds: set[str] | frozenset[str]) -> None:
+        for kind, descriptor in self._entered.items():
+            if kind in kinds:
+                what = f"enter the {kind} namespace"
+                program.call(what, syscalls.SETNS, descriptor, FLAGS[kind])
 
     def close(self) -> None:
         """Close those that were opened."""
@@ -227,6 +239,12 @@ def _may_map_any() -> bool:
     from runtime.linux.capabilities import own_permitted
 
     return bool(own_permitted() & _CAP_SETUID_BIT)
+
+
+def _may_enter() -> bool:
+    from runtime.linux.capabilities import own_permitted
+
+    return bool(own_permitted() & _CAP_SYS_ADMIN_BIT)
 
 
 def _lines(mappings: Iterable[IdMapping]) -> str:

@@ -17,6 +17,7 @@ from fcntl import fcntl
 
 from runtime.errors import ContainerError
 from runtime.linux import memory, syscalls
+from runtime.linux.process import reap
 from runtime.linux.program import REPORT, Program, Table, failure, strings
 
 TYPE_CHECKING = False
@@ -146,6 +147,13 @@ class Child:
         self.calls = program.names
         self.free = launch.free
         self._launch = launch.table
+
+    def succeed(self, pid: int) -> None:
+        """Its child, which is ours as well, is in its place; it has ended."""
+        pidfd = os.pidfd_open(pid)
+        reap(self.pid)
+        os.close(self.pidfd)
+        self.pid, self.pidfd = pid, pidfd
 
     def failure(self, report: bytes) -> tuple[str, int]:
         """What it could not do, and the errno, from what it reported."""

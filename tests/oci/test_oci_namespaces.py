@@ -12,7 +12,7 @@ import pytest
 from driver import namespace_of, waited_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from driver import Bundle
 
@@ -160,6 +160,65 @@ def test_a_container_shares_the_network_of_another(bundle: Bundle) -> None:
     assert namespaces["net"] == namespace_of(pid, "net")
     assert namespaces["ipc"] == namespace_of(pid, "ipc")
     assert namespaces["uts"] != namespace_of(pid, "uts")
+
+
+def with_user_namespace(bundle: Bundle, path: str | None = None) -> None:
+    bundle.namespace("user", path)
+    for kind in ("uidMappings", "gidMappings"):
+        bundle.linux[kind] = [{"containerID": 0, "hostID": 100000, "size": 65536}]
+
+
+def in_user_namespace_of(bundle: Bundle, pid: int) -> Bundle:
+    """Another container in that one's user namespace, everything else of which is its own."""
+    with_user_namespace(bundle, f"/proc/{pid}/ns/user")
+    bundle.namespace("cgroup")
+    return bundle
+
+
+def test_what_is_new_belongs_to_the_user_namespace_that_is_joined(
+    bundle: Bundle, another: Callable[[], Bundle]
+) -> None:
+    """Namespaces: a user namespace by path and new ones of every other type, pods' way.
+
+    They belong to it: so proc, sysfs and the like can be mounted, and the host name be set.
+    """
+    with_user_namespace(bundle)
+    bundle.running()
+    pid = bundle.state()["pid"]
+    second = in_user_namespace_of(another(), pid)
+    report = second.report()
+    assert report["pid"] == 1
+    assert report["namespaces"]["user"] == namespace_of(pid, "user")
+    for name in ("pid", "mnt", "net", "uts", "ipc", "cgroup"):
+        assert report["namespaces"][name] not in {
+            namespace_of(pid, name),
+            namespace_of("self", name),
+        }
+
+    third = in_user_namespace_of(another(), pid)
+    third.running("sleep 60; exit 3")
+    done = third.exec(
+        third.identity, "sh", "-c", "id -u; cat /proc/1/cmdline | tr '\\0' ' '; exit 7"
+    )
+    assert (done.exit_code, done.stdout) == (7, "0\n/bin/sh -c sleep 60; exit 3 ")
+    assert third.delete("--force")
+    assert not third.state()
+
+
+def test_a_container_shares_all_of_another_with_a_user_namespace(
+    bundle: Bundle, another: Callable[[], Bundle]
+) -> None:
+    """Namespaces: user, pid and network namespace by path, as in a pod that shares them."""
+    with_user_namespace(bundle)
+    bundle.running()
+    pid = bundle.state()["pid"]
+    second = in_user_namespace_of(another(), pid)
+    second.namespace("pid", f"/proc/{pid}/ns/pid")
+    second.namespace("network", f"/proc/{pid}/ns/net")
+    report = second.report()
+    assert report["pid"] > 1
+    for name in ("user", "pid", "net"):
+        assert report["namespaces"][name] == namespace_of(pid, name)
 
 
 # Network devices.

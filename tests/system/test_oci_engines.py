@@ -383,3 +383,19 @@ def test_rm_with_force_leaves_nothing(engine: Engine) -> None:
         identity = engine.inspect(name)["Id"]
         engine.said("rm", "--force", *engine.at_once, name)
         assert list(Path("/sys/fs/cgroup").glob(f"*/*/*{identity}*")) == []
+
+
+def test_a_user_namespace_that_is_shared(engine: Engine) -> None:
+    """`--userns=container:`: the second joins the first's, and has the rest of its own in it."""
+    if engine.name == "docker":
+        pytest.skip("docker shares no user namespace between containers")
+    mapped = ("--uidmap=0:100000:65536", "--gidmap=0:100000:65536", "--network=none")
+    with engine.container(*mapped, IMAGE, "sleep", "60") as name:
+        first = engine.said("exec", name, "readlink", "/proc/self/ns/user", "/proc/self/ns/pid")
+        second = engine.prints(
+            f"--userns=container:{name}", "--network=none", IMAGE,
+            "readlink", "/proc/self/ns/user", "/proc/self/ns/pid",
+        )  # fmt: skip
+    (user, pid), (joined, own) = first.split(), second.split()
+    assert joined == user
+    assert own != pid
