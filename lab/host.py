@@ -20,6 +20,7 @@ _PEERS_PROGRAMS = {
     "runc": ("runc",),
     "podman": ("podman",),
     "docker": ("docker", "dockerd"),
+    "uml": ("linux.uml",),
 }
 
 

@@ -202,7 +202,7 @@ def _choose(asked: Iterable[str] | None, profile: str) -> tuple[tuple[str, ...],
 
     Raises LabError for an unknown name, for one asked for by name that is absent, and for none.
     """
-    left_out = targets.VARIANTS if profile == "quick" else ()
+    left_out = targets.FULL_ONLY if profile == "quick" else ()
     all_names = tuple(name for name in targets.NAMES if name not in left_out)
     names = all_names if asked is None else tuple(asked)
     absent = {name: why for name in names if (why := targets.find(name).absent())}

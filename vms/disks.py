@@ -70,6 +70,11 @@ def compress(base: Path, path: Path) -> None:
     _run(_convert(base, path, "-c"), "qemu-utils")
 
 
+def expand(base: Path, path: Path) -> None:
+    """A raw copy, with holes where nothing is. Raises MachineError."""
+    _run(["qemu-img", "convert", "-f", "qcow2", "-O", "raw", str(base), str(path)], "qemu-utils")
+
+
 def copy(source: Path, path: Path) -> None:
     """A copy of a file, its blocks shared with it where the file system can. Raises MachineError.
 

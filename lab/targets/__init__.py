@@ -1,5 +1,5 @@
 """What can run a workload, one module a target; found by name, imported when asked for."""
 
-from lab.targets.registry import DEFAULT, NAMES, PEERS, VARIANTS, find
+from lab.targets.registry import DEFAULT, FULL_ONLY, NAMES, PEERS, VMMS, find
 
-__all__ = ["DEFAULT", "NAMES", "PEERS", "VARIANTS", "find"]
+__all__ = ["DEFAULT", "FULL_ONLY", "NAMES", "PEERS", "VMMS", "find"]

@@ -56,14 +56,16 @@ class MachineInstance(Instance):
     """The payload in a machine of its own, reached by virtio-serial and a forwarded port."""
 
     domain: Running
+    address = "127.0.0.1"
+    started_by = "libvirt and QEMU"
 
     def __init__(self, target: Machine, machine: vms.Machine, t0_ns: int) -> None:
         self.name = machine.name
         self.t0_ns = t0_ns
         self.disk = machine.disks[0].path
         self.has_userspace = target.has_userspace
-        ((_, network),) = machine.forwards()
-        self.port = network.forwards[0].host
+        forwards = [each for _, network in machine.forwards() for each in network.forwards]
+        self.port = forwards[0].host if forwards else PORT
         self._deadline_seconds = target.settings.start_deadline_seconds
         self._listening = False
         self._cloned_ns = time.monotonic_ns()
@@ -92,7 +94,7 @@ class MachineInstance(Instance):
     def ask(self) -> int:
         """When the payload answered on the machine's address, through the forwarded port."""
         try:
-            with socket.create_connection(("127.0.0.1", self.port), _ASK_SECONDS) as connection:
+            with socket.create_connection((self.address, self.port), _ASK_SECONDS) as connection:
                 answer = connection.recv(16)
                 answered_ns = time.monotonic_ns()
         except OSError as error:
@@ -119,14 +121,14 @@ class MachineInstance(Instance):
             raise StartFailed(f"{self.name} did not say {word}: {error}") from error
 
     def pids(self) -> list[int]:
-        """QEMU: with the embedded driver nothing else stays with a machine."""
+        """The VMM: with the embedded driver nothing else stays with a machine."""
         return [self.domain.qemu_pid]
 
     def spans(self) -> list[Span]:
-        """Disk, libvirt and QEMU as seen from here; the rest as the guest logged it."""
+        """Disk and VMM as seen from here; the rest as the guest logged it."""
         return [
             Span("clone the disk", self.t0_ns, self._cloned_ns),
-            Span("libvirt and QEMU", self._cloned_ns, self._running_ns),
+            Span(self.started_by, self._cloned_ns, self._running_ns),
             *guest_log.spans(
                 self.run,
                 self._running_ns,

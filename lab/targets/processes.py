@@ -60,6 +60,14 @@ def parent(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[1])
 
 
+def group(pid: int) -> int:
+    """Its process group; 0 if it has ended."""
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return 0
+
+
 @contextlib.contextmanager
 def handle_of(pid: int) -> Iterator[int]:
     """A descriptor of the process. Raises ProcessLookupError if it has ended. (pidfd_open(2))"""

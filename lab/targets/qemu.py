@@ -6,7 +6,6 @@ libvirt does, the sockets that QEMU listens on are made beforehand and handed to
 
 from __future__ import annotations
 
-import socket
 import subprocess
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ import vms
 from lab.targets import leftovers
 from lab.targets.base import Kind
 from lab.targets.machine import FullMachine, Machine, MicroMachine, Running
+from lab.targets.port import Port
 from vms import accelerators
 from vms.agent import Agent
 
@@ -31,7 +31,7 @@ class Process:
     def __init__(self, machine: vms.Machine, directory: Path) -> None:
         self._owned = ExitStack()
         with ExitStack() as undo:
-            ports = {name: undo.enter_context(_Port(directory / f"{machine.name}.{number}"))
+            ports = {name: undo.enter_context(Port(directory / f"{machine.name}.{number}"))
                      for number, name in enumerate(("console", *machine.channels))}  # fmt: skip
             self._process = subprocess.Popen(
                 command_line(machine, {name: port.descriptor for name, port in ports.items()}),
@@ -55,24 +55,6 @@ class Process:
     def _kill(self) -> None:
         self._process.kill()
         self._process.wait()
-
-
-class _Port:
-    """A socket that listens already; its name goes when all have connected who will."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.bind(str(path))
-        self._socket.listen(1)
-        self.descriptor = self._socket.fileno()
-
-    def __enter__(self) -> _Port:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._socket.close()
-        self.path.unlink()
 
 
 def command_line(machine: vms.Machine, descriptors: dict[str, int]) -> Sequence[str]:

@@ -20,6 +20,7 @@ _CLASSES = {
     "microvm-restore": "lab.targets.restored:RestoredMicroMachine",
     "qemu": "lab.targets.qemu:FullQemu",
     "qemu-microvm": "lab.targets.qemu:MicroQemu",
+    "uml": "lab.targets.uml:UserModeLinux",
     "crun": "lab.targets.oci:Crun",
     "runc": "lab.targets.oci:Runc",
     "podman": "lab.targets.podman:Podman",
@@ -28,8 +29,10 @@ _CLASSES = {
 }
 NAMES = tuple(_CLASSES)
 DEFAULT = ("native", "container", "vm", "microvm")
-# Other ways to the same machines: in the full profile, or when they are named.
+# Other ways to the same machines.
 VARIANTS = ("vm-restore", "microvm-restore", "qemu", "qemu-microvm")
+VMMS = ("uml",)  # other machines
+FULL_ONLY = (*VARIANTS, *VMMS)  # in the full profile, or when they are named
 MACHINES = ("vm", "microvm", *VARIANTS)  # what QEMU runs, and emulates where KVM does not work
 PEERS = ("crun", "runc", "podman", "docker")
 

@@ -8,7 +8,9 @@
  *   payload hello                      say "first-instruction NANOSECONDS" and exit
  *   payload serve NAME [--chroot DIR]  in a process or container: events on stdout, agent on 0 and 1;
  *                                      ends with its stdin
- *   payload agent                      in a machine, started by its init: events and agent by virtio
+ *   payload agent                      in a machine, started by its init: events and agent by virtio,
+ *                                      else by the lines $TONNAGE_EVENTS and $TONNAGE_AGENT, else by
+ *                                      vsock to the host's ports 7001 and 7002
  *   payload tell LINE                  hand LINE to the agent, which reports it as an event
  *   payload syscalls COUNT             make COUNT system calls (getppid)
  *   payload copy MIB COUNT             copy a block of MIB mebibytes COUNT times (memory bandwidth)
@@ -56,11 +58,15 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 #include <dirent.h>
+#include <linux/vm_sockets.h>
 
 #define PORT 7000
+#define EVENTS_PORT 7001
+#define AGENT_PORT 7002
 #define GUEST_ADDRESS "10.0.2.15"
 #define GUEST_GATEWAY "10.0.2.2"
 #define EVENT_FIFO "/run/tonnage-events"
@@ -483,6 +489,40 @@ static int open_virtio_port(const char *name)
 	return open_named("/sys/class/virtio-ports", "name", name, "/dev", O_RDWR);
 }
 
+static int open_line(const char *path)
+{
+	struct termios how;
+	int line = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+	if (line >= 0 && tcgetattr(line, &how) == 0) {
+		cfmakeraw(&how);
+		tcsetattr(line, TCSANOW, &how);
+	}
+	return line;
+}
+
+static int connect_to_host(unsigned int port)
+{
+	struct sockaddr_vm host = {.svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_HOST, .svm_port = port};
+	int sock = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (sock >= 0 && connect(sock, (struct sockaddr *)&host, sizeof host) < 0) {
+		close(sock);
+		return -1;
+	}
+	return sock;
+}
+
+/* What leads to the host, be the machine QEMU's, a process of user-mode-linux or another VMM's. */
+static int open_port(const char *virtio, const char *line, unsigned int vsock)
+{
+	int port = open_virtio_port(virtio);
+
+	if (port < 0 && line)
+		port = open_line(line);
+	return port < 0 ? connect_to_host(vsock) : port;
+}
+
 static int open_power_button(void)
 {
 	return open_named("/sys/class/input", "device/name", "Power Button", "/dev/input", O_RDONLY);
@@ -495,8 +535,8 @@ static void serve_machine(uint64_t begun_ns, int button)
 
 	signal(SIGPIPE, SIG_IGN);
 	configure_guest_network();
-	events = open_virtio_port("tonnage.events");
-	agent = open_virtio_port("tonnage.agent");
+	events = open_port("tonnage.events", getenv("TONNAGE_EVENTS"), EVENTS_PORT);
+	agent = open_port("tonnage.agent", getenv("TONNAGE_AGENT"), AGENT_PORT);
 	if (mkfifo(EVENT_FIFO, 0600) == 0 || errno == EEXIST)
 		fifo = open(EVENT_FIFO, O_RDWR | O_CLOEXEC);
 	hear_of(events);
