@@ -108,7 +108,7 @@ def _waterfall(
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} {scale.name}"))
     axis.tick_params(axis="x", labelsize=7.5, labelcolor=FAINT)
     axis.set_title(
-        _label(run, "startup", target), fontsize=9.5, pad=3, color=drawing.colour(target)
+        _label(run, "startup", target, _STEP), fontsize=9.5, pad=3, color=drawing.colour(target)
     )
 
 
@@ -147,7 +147,9 @@ def _curve(run: Run, target: str, metric: str) -> pd.Series[float]:
     return chosen.groupby("position")["value"].median()
 
 
-def _label(run: Run, experiment: str, target: str) -> str:
+def _label(run: Run, experiment: str, target: str, prefix: str = "") -> str:
+    """The target, and the rounds that have such a metric of it."""
     samples = run.samples
     ours = (samples["target"] == target) & (samples["experiment"] == experiment)
+    ours &= samples["metric"].str.startswith(prefix)
     return f"{summary.label(target, run)}, n={samples.loc[ours, 'round'].nunique()}"

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from runtime.cgroups import Cgroup
     from runtime.spec import Hook, Resources, Spec
+    from runtime.steps import Steps
 
 DEFAULT_ROOT = "/run/tonnage"
 _KILL_SECONDS = 10.0
@@ -84,12 +85,13 @@ class Container:
         stdin: int = 0,
         stdout: int = 1,
         stderr: int = 2,
+        steps: Steps | None = None,
         root: str | PathLike[str] = DEFAULT_ROOT,
     ) -> Self:
         """Run a program over read-only layers, topmost first, and a writable one of its own.
 
-        `stdin`, `stdout` and `stderr` are descriptors. Returns once the program was execed. Raises
-        ContainerError, and then nothing is left.
+        `stdin`, `stdout` and `stderr` are descriptors; `steps`, if given, are told. Returns once
+        the program was execed. Raises ContainerError, and then nothing is left.
         """
         paths = [os.fspath(layer) for layer in layers]
         rootfs.check_layers(paths)
@@ -102,6 +104,7 @@ class Container:
             bundle=directory.path,
             streams=(stdin, stdout, stderr),
             new_keyring=False,
+            steps=steps,
         )
         return cls._make(request, directory, upper, work, mounted)
 

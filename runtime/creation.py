@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from runtime.linux.spawn import Child
     from runtime.rootfs import Bundle, Overlay
     from runtime.spec import Process, Spec
+    from runtime.steps import Steps
 
 
 def _silent(_: str) -> None:
@@ -54,6 +55,7 @@ class Request(Struct):
     pivots: bool = True
     cgroup_manager: str = "cgroupfs"
     warn: Callable[[str], object] = staticmethod(_silent)
+    steps: Steps | None = None  # if it is to tell them
 
 
 class Made(Struct):
@@ -71,13 +73,17 @@ def create(request: Request, directory: StateDirectory) -> Made:
     then nothing else is left.
     """
     spec = request.spec
+    begin = request.steps.begin if request.steps else _silent
+    begin("configuration")
     wanted, text = _checked(request)
     if isinstance(request.root, rootfs.Bundle):
         mounted = [inside(mount.destination) for mount in spec.mounts]
         check_existing(request.root.path, with_defaults(spec.linux.devices), mounted)
     with Undo() as undo, Namespaces(spec.linux.namespaces) as spaces:
         directory.write(CONFIG, text)
+        begin("filter")
         compiled = seccomp.compile(spec.linux.seccomp, request.warn) if spec.linux.seccomp else None
+        begin("cgroup")
         cgroup = cgroups.create(
             spec.linux.cgroups_path, request.identifier, manager=request.cgroup_manager
         )
@@ -85,6 +91,7 @@ def create(request: Request, directory: StateDirectory) -> Made:
         cgroup.limit(spec.linux.resources)
         if not spaces.owns("mount"):
             _share_mounts(request.root, directory)
+        begin("program for the child")
         with Meeting() as meeting, Descriptors() as opened:
             gate = _make_gate(directory, opened) if request.waits else None
             plan = init.Plan(
@@ -107,6 +114,7 @@ def create(request: Request, directory: StateDirectory) -> Made:
                 kept_descriptors=request.kept_descriptors,
                 meets_for_hooks=_meets_for_hooks(spec),
                 pivots=request.pivots,
+                steps=request.steps,
             )
             with spaces.entered():
                 child, talk = meeting.start(
@@ -114,6 +122,8 @@ def create(request: Request, directory: StateDirectory) -> Made:
                     flags=spaces.clone_flags(), cgroup=cgroup.clone_descriptor(),
                     forks=spaces.forks,
                 )  # fmt: skip
+            if request.steps:
+                request.steps.note("clone", child.asked_ns)
             cgroup.close()
             state = _state(request, child.pid, cgroup)
             _accompany(talk, request, directory, state, child, spaces)

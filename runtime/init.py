@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from runtime.rootfs import Bundle, Overlay
     from runtime.seccomp import Filter
     from runtime.spec import Linux, Process, Spec
+    from runtime.steps import Steps
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _SIGKILL = 1, 4, 9
 _AF_INET, _SOCK_DGRAM_CLOEXEC = 2, 0o2000002
@@ -66,11 +67,18 @@ class Plan(Struct):
     kept_descriptors: int = 0
     meets_for_hooks: bool = False
     pivots: bool = True
+    steps: Steps | None = None  # if it is to tell them
+
+    def program(self) -> Program:
+        """An empty one, that tells its steps if it is to."""
+        return self.steps.program() if self.steps else Program()
 
     def needed_to_the_end(self) -> list[int]:
         """The descriptors that the child uses once it has left the host."""
         gate = [self.gate.start, self.gate.report] if self.gate else []
-        return [self.report, self.answer, *gate, *(self.streams if self.console is None else ())]
+        steps = [self.steps.report] if self.steps else []
+        streams = self.streams if self.console is None else ()
+        return [self.report, self.answer, *gate, *steps, *streams]
 
     def kept(self) -> list[int]:
         """The descriptors that the child uses."""
@@ -79,6 +87,7 @@ class Plan(Struct):
         found += range(3, 3 + self.kept_descriptors)
         found += [self.console] if self.console is not None else []
         found += [self.gate.start, self.gate.report] if self.gate else []
+        found += [self.steps.report] if self.steps else []
         return list(dict.fromkeys(found))
 
 
@@ -87,7 +96,8 @@ def launch(plan: Plan) -> Program:
 
     A process in a user namespace has them all, until it execs without being anybody there.
     """
-    program = Program()
+    program = plan.program()
+    program.step("exec of the set-up")
     program.call("die with the runtime", syscalls.PRCTL, _PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
     plan.namespaces.launch(program)
     if plan.namespaces.makes("user"):
@@ -101,13 +111,16 @@ def launch(plan: Plan) -> Program:
 
 def write(plan: Plan) -> Program:
     """The program of a container's first process."""
-    program = Program()
+    program = plan.program()
+    program.step("session, namespaces")
     program.call("hide from others", syscalls.PRCTL, _PR_SET_DUMPABLE, 0, 0, 0, 0)
     if plan.namespaces.forks:
         fork(program, plan.report, plan.answer)
     program.call("lead a session", syscalls.SETSID)
     plan.namespaces.enter(program)
+    program.step("join the cgroup")
     _join_cgroup(program, plan)
+    program.step("names, limits, loopback")
     if plan.namespaces.makes("time"):
         namespaces.make_time_namespace(program, plan.spec.linux)
     if plan.keyring:
@@ -171,6 +184,7 @@ def _enter_root(program: Program, plan: Plan) -> Result:
     mounting = Mounts(program, plan.spec.mounts, plan.bundle, paths, shared=shared)
     devices = Devices(program, mounting, with_defaults(linux.devices), bound=bound)
 
+    program.step("mount propagation")
     if not shared:  # a root that the host shares is there already
         rootfs.prepare(program, plan.root, linux.rootfs_propagation)
     mounting.open_sources(plan.opened)
@@ -178,7 +192,9 @@ def _enter_root(program: Program, plan: Plan) -> Result:
     nothing = rootfs.open_nothing(mounting, linux.masked_paths)
     host = rootfs.enter(program, plan.root)
     umask = program.call("set the umask", syscalls.UMASK, 0)
+    program.step("mounts")
     mounting.attach()
+    program.step("devices")
     if not mounting.binds("/dev"):
         devices.make()
         devices.link(proc_is_mounted=mounting.mounts("/proc"))
@@ -186,11 +202,13 @@ def _enter_root(program: Program, plan: Plan) -> Result:
         user = plan.wanted.user.uid
         console.open_terminal(program, plan.console, plan.wanted.console_size, user)
         console.mount(program, mounting)
+    program.step("masked and read-only paths")
     rootfs.hide(program, nothing, linux.masked_paths)
     rootfs.protect(program, linux.readonly_paths)
     mounting.finish()
     if plan.meets_for_hooks:
         meet(program, plan.report, plan.answer)
+    program.step("pivot")
     if not shared:
         _leave_root(program, plan, host)
     leave_host(program, plan.needed_to_the_end(), plan.kept_descriptors)
@@ -257,6 +275,7 @@ def become(
 ) -> None:
     """Give up what the process is not to have, and exec."""
     tell(program, report)
+    program.step("user, capabilities")
     program.call("live without the runtime", syscalls.PRCTL, _PR_SET_PDEATHSIG, 0, 0, 0, 0)
     if linux.memory_policy:
         process.set_memory_policy(program, linux.memory_policy)
@@ -274,6 +293,7 @@ def become(
         process.forbid_new_privileges(program)
     if not early:
         _filter(program, seccomp, report, answer)
+    program.step("exec")
     process.execute(program, wanted.args, wanted.env)
 
 
@@ -281,6 +301,7 @@ def _filter(program: Program, seccomp: Filter | None, report: int, answer: int) 
     """Load the filter; its listener's descriptor is for the parent to fetch while this waits."""
     if seccomp is None:
         return
+    program.step("seccomp")
     listener = process.filter_calls(program, seccomp)
     if seccomp.listener:
         hand_over(program, report, answer, listener)

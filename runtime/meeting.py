@@ -85,8 +85,8 @@ class Meeting:
     """
 
     def __init__(self) -> None:
-        self._reading, self.report = _pipe_above_streams()
-        self.answer, self._writing = _pipe_above_streams()
+        self._reading, self.report = pipe_above_streams()
+        self.answer, self._writing = pipe_above_streams()
         self._child: Child | None = None
         self._released = False
 
@@ -179,7 +179,7 @@ def hand_over(program: Program, report: int, answer: int, descriptor: Result) ->
     program.call("hear the runtime", syscalls.READ, answer, Block(bytes(1)), 1)
 
 
-def _pipe_above_streams() -> tuple[int, int]:
+def pipe_above_streams() -> tuple[int, int]:
     """A pipe none of whose ends is 0, 1 or 2, where a program's streams will be put."""
     from fcntl import F_DUPFD_CLOEXEC, fcntl
 

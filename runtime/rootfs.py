@@ -36,6 +36,7 @@ class Bundle:
 
     def mount(self, program: Program) -> None:
         """Bind it to itself: pivot_root(2) wants a mount."""
+        program.step("bind of the root")
         tree = program.call(
             f"open the root file system {self.path}", syscalls.OPEN_TREE,
             AT_FDCWD, os.fsencode(self.path),
@@ -57,6 +58,7 @@ class Overlay:
 
     def mount(self, program: Program) -> None:
         """(Linux, Documentation/filesystems/overlayfs.rst)"""
+        program.step("overlay")
         program.call(
             "mount the overlay", syscalls.MOUNT, b"overlay", os.fsencode(self.path), b"overlay",
             mounts.NODEV, os.fsencode(self._options),

@@ -131,6 +131,7 @@ class Target(ABC):
 
     name: str
     kind: Kind
+    tells_apart = False  # whether a start that tells its steps is another, since telling takes time
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -157,6 +158,10 @@ class Target(ABC):
         It gets what its kind gets in every other experiment unless an allotment is given. Raises
         StartFailed.
         """
+
+    def start_telling(self) -> Instance:
+        """The same, with an instance whose `spans` tell where the time went."""
+        return self.start()
 
     @abstractmethod
     def image_bytes(self) -> dict[str, int]:

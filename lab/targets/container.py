@@ -13,7 +13,7 @@ import runtime
 from lab import userland
 from lab.errors import StartFailed
 from lab.targets import base
-from lab.targets.base import Allotment, Instance, Kind, Target
+from lab.targets.base import Allotment, Instance, Kind, Span, Target
 from lab.targets.piped import PayloadPipes, PipedInstance
 from lab.userland import PAYLOAD_IN_TREE, allocated_bytes
 from runtime.spec import Cpu, Memory, Pids, Resources
@@ -21,6 +21,7 @@ from runtime.spec import Cpu, Memory, Pids, Resources
 if TYPE_CHECKING:
     from lab.targets.base import Settings
     from runtime.spec import Spec
+    from runtime.steps import Steps
 
 _STOP_SECONDS = 10.0
 
@@ -29,6 +30,7 @@ class ContainerInstance(PipedInstance):
     """The payload as process 1 of a container."""
 
     container: runtime.Container
+    steps: Steps | None = None  # of a start that was to tell them
 
     def payload_pid(self) -> int:
         """The container's process 1, by its pid on the host."""
@@ -38,12 +40,27 @@ class ContainerInstance(PipedInstance):
         """The payload alone: no process of ours stays with a container."""
         return [self.container.pid]
 
+    def spans(self) -> list[Span]:
+        """The runtime's steps, from the request until the program ran."""
+        if not self.steps:
+            return []
+        begun = self.steps.begun()
+        first_ns = self.reached("first-instruction")
+        assert first_ns is not None
+        ends_ns = [at_ns for _, at_ns in begun[1:]] + [first_ns]
+        return [
+            Span("call", self.t0_ns, begun[0][1]),
+            *(Span(step, at, end) for (step, at), end in zip(begun, ends_ns, strict=True)),
+        ]
+
     def stop(self) -> None:
         """Kill it, wait, and delete what it had: cgroups, mounts, its layer."""
         self.container.kill(signal.SIGKILL)
         self.container.wait(_STOP_SECONDS)
         self.container.delete()
         self.pipes.close()
+        if self.steps:
+            self.steps.close()
 
 
 class OurContainer(Target):
@@ -51,6 +68,7 @@ class OurContainer(Target):
 
     name = "container"
     kind: Kind = "container"
+    tells_apart = True
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
@@ -69,9 +87,24 @@ class OurContainer(Target):
 
     def start(self, allotment: Allotment | None = None) -> ContainerInstance:
         """Clone, set up and exec, all in this process."""
+        return self._start(_spec(allotment) if allotment else self._spec)
+
+    def start_telling(self) -> ContainerInstance:
+        """The same, but the child looks at the clock between its steps, and tells."""
+        from runtime.steps import Steps
+
+        steps = Steps()
+        try:
+            instance = self._start(self._spec, steps)
+        except BaseException:
+            steps.close()
+            raise
+        instance.steps = steps
+        return instance
+
+    def _start(self, spec: Spec, steps: Steps | None = None) -> ContainerInstance:
         pipes = PayloadPipes()
         identity = f"tonnage-{os.getpid()}-{next(self._numbers)}"
-        spec = _spec(allotment) if allotment else self._spec
         t0_ns = time.monotonic_ns()
         try:
             container = runtime.Container.run(
@@ -81,6 +114,7 @@ class OurContainer(Target):
                 stdin=pipes.stdin,
                 stdout=pipes.stdout,
                 root=self.settings.scratch / "containers",
+                steps=steps,
             )
         except runtime.ContainerError as error:
             pipes.hand_over()

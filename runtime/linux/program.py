@@ -105,6 +105,9 @@ class Program:
         self._calls.append((what, number, arguments, result))
         return result
 
+    def step(self, name: str) -> None:
+        """A step of this name begins; only a program that tells its steps (runtime.steps) cares."""
+
     def place(self, label: Label) -> None:
         """Put a label before the next call."""
         label.index = len(self._calls)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import time
 from _struct import Struct
 from fcntl import fcntl
 
@@ -138,12 +139,14 @@ class _CloneArguments(ctypes.Structure):
 class Child:
     """A process that was spawned; `pidfd` is the caller's to close, and `free` its to call.
 
-    The memory that it began in must last until it has execed.
+    `asked_ns` is when it was asked for, by CLOCK_MONOTONIC. The memory that it began in must last
+    until it has execed.
     """
 
-    def __init__(self, launch: _Arena, program: Table, pid: int, pidfd: int) -> None:
+    def __init__(self, launch: _Arena, program: Table, pid: int, pidfd: int, asked_ns: int) -> None:
         self.pid = pid
         self.pidfd = pidfd
+        self.asked_ns = asked_ns
         self.calls = program.names
         self.free = launch.free
         self._launch = launch.table
@@ -193,6 +196,7 @@ def spawn(
             file, b"", strings([b"tonnage-init"]), strings([]), _AT_EMPTY_PATH,
         )  # fmt: skip
         arena = _Arena(launch, report)
+        asked_ns = time.monotonic_ns()
         pid, pidfd = _clone(arena, flags, cgroup)
     except BaseException:
         if arena:
@@ -200,7 +204,7 @@ def spawn(
         raise
     finally:
         os.close(file)
-    return Child(arena, table, pid, pidfd)
+    return Child(arena, table, pid, pidfd, asked_ns)
 
 
 class _Arena:

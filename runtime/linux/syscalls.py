@@ -16,6 +16,7 @@ _TABLE = {
     "CHDIR": (80, 49),
     "CHROOT": (161, 51),
     "CLONE": (56, 220),
+    "CLOCK_GETTIME": (228, 113),
     "CLONE3": (435, 435),
     "CLOSE": (3, 57),
     "CLOSE_RANGE": (436, 436),

@@ -83,6 +83,18 @@ def test_a_machine_tells_its_steps_without_a_gap() -> None:
     assert told == pytest.approx(start.reached["ready"], rel=0.05)
 
 
+def test_a_container_tells_its_steps_without_a_gap() -> None:
+    with worker("container") as made:
+        timed = made.call(60, startup.start_and_stop)
+        spans = made.call(60, startup.steps_told_apart)
+    assert timed.spans == []
+    names = [span.step for span in spans]
+    wanted = ["cgroup", "clone", "overlay", "mounts", "pivot", "seccomp", "exec"]
+    assert [name for name in names if name in wanted] == wanted
+    assert [span.end_ns for span in spans[:-1]] == [span.begin_ns for span in spans[1:]]
+    assert all(span.begin_ns <= span.end_ns for span in spans)
+
+
 def test_a_full_host_names_its_limit() -> None:
     bounds = replace(QUICK, density=replace(QUICK.density, containers=40, memory_floor_bytes=0))
     with worker("container") as made:

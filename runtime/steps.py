@@ -1,0 +1,89 @@
+"""A start that tells where its time goes: when each of its steps began.
+
+The parent looks at its own clock. The child does so by calls among its others: it reads the clock
+(clock_gettime(2)) and writes what it read to a pipe, from which it is read once it has execed. A
+start that is not asked to tell makes none of these calls, and does not import this module.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from _struct import Struct
+
+from runtime.linux import syscalls
+from runtime.linux.program import Block, Label, Program
+from runtime.meeting import pipe_above_streams
+
+_CLOCK_MONOTONIC = 1
+_STEP = Struct("<3Q")  # seconds and nanoseconds, as the clock gives them; which step
+
+
+class Steps:
+    """Asked for with a start, the steps of it; good for one. A context manager.
+
+    A filter of system calls that kills whoever reads the clock kills a container that tells.
+    """
+
+    def __init__(self) -> None:
+        self._reading, self.report = pipe_above_streams()
+        self._begun: list[tuple[str, int]] = []
+        self._names: list[str] = []
+
+    def begin(self, name: str) -> None:
+        """A step of the parent's begins now."""
+        self.note(name, time.monotonic_ns())
+
+    def note(self, name: str, at_ns: int) -> None:
+        """A step of the parent's began then, by CLOCK_MONOTONIC."""
+        self._begun.append((name, at_ns))
+
+    def program(self) -> Program:
+        """A program for the child that tells its steps as well."""
+        return _TellingProgram(self.report, self._names)
+
+    def begun(self) -> list[tuple[str, int]]:
+        """Every step and when it began, in nanoseconds of CLOCK_MONOTONIC, once the start is over.
+
+        Each ends where the next one begins; the last one when the program ran.
+        """
+        os.close(self.report)
+        self.report = -1
+        while said := os.read(self._reading, _STEP.size):
+            seconds, nanoseconds, number = _STEP.unpack(said)
+            self.note(self._names[number], seconds * 1_000_000_000 + nanoseconds)
+        return sorted(self._begun, key=lambda step: step[1])
+
+    def close(self) -> None:
+        """Let go of the pipe."""
+        for descriptor in (self._reading, self.report):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._reading = self.report = -1
+
+    def __enter__(self) -> Steps:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class _TellingProgram(Program):
+    """A program whose steps the child tells, by their number among `names`."""
+
+    def __init__(self, report: int, names: list[str]) -> None:
+        super().__init__()
+        self._report = report
+        self._names = names
+
+    def step(self, name: str) -> None:
+        told = Block(_STEP.pack(0, 0, len(self._names)))
+        self._names.append(name)
+        refused = Label()
+        self.call(
+            "look at the clock", syscalls.CLOCK_GETTIME, _CLOCK_MONOTONIC, told,
+            foreseen=[(errno.EPERM, refused), (errno.ENOSYS, refused)],
+        )  # fmt: skip
+        self.call("tell the step", syscalls.WRITE, self._report, told, _STEP.size)
+        self.place(refused)

@@ -1,0 +1,55 @@
+"""Steps that a child tells: when each began, in their order, and what a filter does to it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+
+from runtime.linux import spawn, syscalls
+from runtime.linux.program import Block
+from runtime.steps import Steps
+
+_ERRNO = 0x00050000 | errno.EPERM
+# A filter that refuses clock_gettime and allows the rest. (bpf(4); seccomp(2), struct seccomp_data)
+_REFUSES_THE_CLOCK = b"".join(
+    code.to_bytes(2, "little") + bytes((yes, no)) + value.to_bytes(4, "little")
+    for code, yes, no, value in (
+        (0x20, 0, 0, 0),
+        (0x15, 0, 1, syscalls.CLOCK_GETTIME),
+        (0x06, 0, 0, _ERRNO),
+        (0x06, 0, 0, 0x7FFF0000),
+    )
+)
+
+
+def told(*names: str, filtered: bool = False) -> list[tuple[str, int]]:
+    """What a child tells that does nothing but begin those steps, after one of ours."""
+    with Steps() as steps:
+        steps.begin("ours")
+        program = steps.program()
+        for number, name in enumerate(names):
+            program.step(name)
+            if filtered and not number:
+                program.call("be forbidden", syscalls.PRCTL, 38, 1, 0, 0, 0)
+                block = Block((4).to_bytes(8, "little") + bytes(8), {8: Block(_REFUSES_THE_CLOCK)})
+                program.call("filter", syscalls.SECCOMP, 1, 0, block)
+        program.call("exit", syscalls.EXIT_GROUP, 3)
+        child = spawn.spawn(steps.program(), program, report=2, kept=[steps.report])
+        _, status = os.waitpid(child.pid, 0)
+        assert os.waitstatus_to_exitcode(status) == 3
+        os.close(child.pidfd)
+        child.free()
+        return steps.begun()
+
+
+def test_steps_are_told_in_their_order_by_one_clock() -> None:
+    before_ns = time.monotonic_ns()
+    begun = told("first", "second", "third")
+    assert [name for name, _ in begun] == ["ours", "first", "second", "third"]
+    times = [before_ns, *(at_ns for _, at_ns in begun), time.monotonic_ns()]
+    assert times == sorted(times)
+
+
+def test_a_step_behind_a_filter_that_refuses_the_clock_is_left_out() -> None:
+    assert [name for name, _ in told("before", "behind", filtered=True)] == ["ours", "before"]
