@@ -31,7 +31,7 @@ _TOOLS = ("fio", "openssl", "xz-utils")
 _MACHINE_PACKAGES = ("systemd", "systemd-sysv", "udev", "dbus", "qemu-guest-agent")
 # The machine's disk and network, what its console, events and agent go through, its balloon and
 # its power button.
-_MODULES = (
+MODULES = (
     "virtio_pci",
     "virtio_mmio",
     "virtio_blk",
@@ -219,11 +219,11 @@ def _machine(payload: Path, progress: Callable[[str], None]) -> tuple[Path, Path
 
     progress("fetching the guest kernel")
     found = kernel.fetch(cache_directory() / "kernel")
-    key = _digest(payload.parent.name, found.release, *_MODULES)
+    key = _digest(payload.parent.name, found.release, *MODULES)
     with _part("initramfs", key) as (directory, aside):
         if aside:
             progress("making the initramfs")
-            kernel.build_initramfs(aside / "initramfs.cpio", payload, found, _MODULES)
+            kernel.build_initramfs(aside / "initramfs.cpio", payload, found, MODULES)
     return found.vmlinuz, directory / "initramfs.cpio"
 
 

@@ -8,15 +8,16 @@ stdout, u32 and stderr.
 from __future__ import annotations
 
 import secrets
-import socket
 import struct
 import time
 from typing import TYPE_CHECKING, Self
 
+from vms.boot import connected
 from vms.errors import MachineError
 from vms.inside import Completed
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
@@ -39,14 +40,9 @@ class Agent:
     word of our own, and what comes before it answers somebody who has gone.
     """
 
-    def __init__(self, path: Path, *, heard_from_start: bool = True) -> None:
+    def __init__(self, port: Path | socket.socket, *, heard_from_start: bool = True) -> None:
         self._in_step = heard_from_start
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            self._socket.connect(str(path))
-        except OSError as error:
-            self._socket.close()
-            raise MachineError(f"Can't connect to the agent: {error.strerror}.") from error
+        self._socket = connected(port)
 
     def run(self, argv: Sequence[str], timeout_seconds: float, stdin: bytes = b"") -> Completed:
         """Run a command to its end, with at most 1 MiB of stdin; 4 MiB of each output are kept.

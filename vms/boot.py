@@ -20,6 +20,19 @@ _KEPT_LINES, _KEPT_WORDS, _LONGEST_LINE = 1000, 1000, 4096
 _PANIC = re.compile(r"Kernel panic - not syncing.*")
 
 
+def connected(port: Path | socket.socket) -> socket.socket:
+    """A machine's port, connected to, or handed over as it is. Raises MachineError."""
+    if isinstance(port, socket.socket):
+        return port
+    line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        line.connect(str(port))
+    except OSError as error:
+        line.close()
+        raise MachineError(f"Can't connect to {port}: {error.strerror}.") from error
+    return line
+
+
 class LineReader:
     """A serial port's lines, each with the host's CLOCK_MONOTONIC at its first byte's arrival.
 
@@ -28,13 +41,8 @@ class LineReader:
     context manager that closes the socket.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            self._socket.connect(str(path))
-        except OSError as error:
-            self._socket.close()
-            raise MachineError(f"Can't connect to {path}: {error.strerror}.") from error
+    def __init__(self, port: Path | socket.socket) -> None:
+        self._socket = connected(port)
         self._poll = select.poll()
         self._poll.register(self._socket, select.POLLIN)
         self._partial = b""

@@ -7,6 +7,7 @@ import lzma
 import os
 import re
 import shutil
+import struct
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,14 @@ if TYPE_CHECKING:
 
 PACKAGE = "linux-image-cloud-amd64"
 _LANGUAGE = {"LC_ALL": "C"}  # what apt prints is read
+_MAGIC_AT, _MAGIC = 0x202, b"HdrS"
+_SETUP_SECTORS_AT, _PAYLOAD_AT, _PAYLOAD = 0x1F1, 0x248, struct.Struct("<II")
+_PROGRAMS = {
+    b"\x1f\x8b": "gzip",
+    b"\xfd7zXZ": "xz",
+    b"\x02\x21\x4c\x18": "lz4",
+    b"\x28\xb5\x2f\xfd": "zstd",
+}
 _DEPENDS = re.compile(rb"\0depends=([^\0]*)\0")
 
 
@@ -83,6 +92,38 @@ def build_initramfs(destination: Path, init: Path, kernel: Kernel, modules: Sequ
         order = "".join(f"/modules/{name}.ko\n" for name in loaded)
         archive.file("modules.load", order.encode())
         archive.end()
+
+
+def uncompress(vmlinuz: Path, destination: Path) -> None:
+    """The ELF image inside of a compressed one, for a VMM that unpacks nothing.
+
+    Raises MachineError. (Linux, Documentation/arch/x86/boot.rst: setup_sects, payload_offset)
+    """
+    image = vmlinuz.read_bytes()
+    if image[_MAGIC_AT : _MAGIC_AT + len(_MAGIC)] != _MAGIC:
+        raise MachineError(f"{vmlinuz} is no Linux kernel for x86.")
+    offset, length = _PAYLOAD.unpack_from(image, _PAYLOAD_AT)
+    begin = ((image[_SETUP_SECTORS_AT] or 4) + 1) * 512 + offset
+    payload = image[begin : begin + length]
+    program = next((name for sign, name in _PROGRAMS.items() if payload.startswith(sign)), "")
+    if not program:
+        raise MachineError(f"{vmlinuz} is compressed in a way that is not known.")
+    if program != "gzip":  # whose own end is the size; behind the others it was put
+        payload = payload[:-4]
+    with destination.open("wb") as file:
+        try:
+            done = subprocess.run(
+                [program, "-d", "-c"],
+                input=payload,
+                stdout=file,
+                stderr=subprocess.PIPE,
+                check=False,
+            )
+        except FileNotFoundError as error:
+            raise MachineError(f"{program} is missing: apt-get install {program}.") from error
+    with destination.open("rb") as file:
+        if done.returncode or file.read(4) != b"\x7fELF":
+            raise MachineError(f"{vmlinuz} could not be unpacked by {program}.")
 
 
 def _load(

@@ -21,6 +21,8 @@ _CLASSES = {
     "qemu": "lab.targets.qemu:FullQemu",
     "qemu-microvm": "lab.targets.qemu:MicroQemu",
     "uml": "lab.targets.uml:UserModeLinux",
+    "firecracker": "lab.targets.vsocked:Firecracker",
+    "cloud-hypervisor": "lab.targets.vsocked:CloudHypervisor",
     "crun": "lab.targets.oci:Crun",
     "runc": "lab.targets.oci:Runc",
     "podman": "lab.targets.podman:Podman",
@@ -31,7 +33,7 @@ NAMES = tuple(_CLASSES)
 DEFAULT = ("native", "container", "vm", "microvm")
 # Other ways to the same machines.
 VARIANTS = ("vm-restore", "microvm-restore", "qemu", "qemu-microvm")
-VMMS = ("uml",)  # other machines
+VMMS = ("uml", "firecracker", "cloud-hypervisor")  # other machines
 FULL_ONLY = (*VARIANTS, *VMMS)  # in the full profile, or when they are named
 MACHINES = ("vm", "microvm", *VARIANTS)  # what QEMU runs, and emulates where KVM does not work
 PEERS = ("crun", "runc", "podman", "docker")

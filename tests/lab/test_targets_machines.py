@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import pytest
 from plausible import write
 
 import vms
-from lab import results, run, summary, targets
-from lab.targets import uml
+from lab import kvm, results, run, summary, targets
+from lab.targets import tap, uml, vsocked
+from lab.targets.base import Settings
+from lab.userland import Userland
 
 MACHINE = vms.Machine(
     name="tonnage-box-1-0",
@@ -55,6 +58,76 @@ def test_user_mode_linux_is_absent_with_its_package(path: Path) -> None:
     assert cls.absent() == "linux.uml is not installed: apt-get install user-mode-linux"
     program(path, "linux.uml")
     assert cls.absent() in {"", "this host has no /dev/net/tun"}
+
+
+@pytest.mark.parametrize("name", ["firecracker", "cloud-hypervisor"])
+def test_a_vmm_is_absent_where_kvm_runs_no_guest(
+    name: str, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cls = targets.find(name)
+    assert cls.absent() == f"{name} is not installed"
+    program(path, name)
+    monkeypatch.setattr(tap, "absent", lambda: "")
+    monkeypatch.setattr(kvm, "prove", lambda _: kvm.Verdict(False, "a Linux guest hung"))
+    assert cls.absent() == "it needs KVM: a Linux guest hung"
+    monkeypatch.setattr(kvm, "prove", lambda _: kvm.Verdict(True, "a Linux guest ran"))
+    assert cls.absent() == ""
+
+
+# The names that firecracker's API knows, and those that it demands. (swagger/firecracker.yaml)
+KNOWN = {
+    "boot-source": {"boot_args", "initrd_path", "kernel_image_path"},
+    "machine-config": {"vcpu_count", "mem_size_mib", "smt", "track_dirty_pages", "cpu_template",
+                       "huge_pages"},
+    "drives": {"drive_id", "is_root_device", "path_on_host", "partuuid", "is_read_only",
+               "cache_type", "rate_limiter", "io_engine", "socket"},
+    "network-interfaces": {"iface_id", "host_dev_name", "guest_mac", "rx_rate_limiter",
+                           "tx_rate_limiter"},
+    "vsock": {"vsock_id", "guest_cid", "uds_path"},
+}  # fmt: skip
+DEMANDED = {"kernel_image_path", "vcpu_count", "mem_size_mib", "drive_id", "is_root_device",
+            "iface_id", "host_dev_name", "guest_cid", "uds_path"}  # fmt: skip
+
+
+def test_firecrackers_configuration_says_what_its_api_knows() -> None:
+    made = vsocked.configuration(MACHINE, Path("/where/v"))
+    assert set(made) == set(KNOWN)
+    said = set()
+    for section, known in KNOWN.items():
+        body = made[section]
+        for fields in body if isinstance(body, list) else [body]:
+            assert isinstance(fields, dict)
+            assert set(fields) <= known
+            said |= set(fields)
+    assert said >= DEMANDED
+    assert made["machine-config"] == {"vcpu_count": 2, "mem_size_mib": 96}
+    assert made["vsock"] == {"guest_cid": 3, "uds_path": "/where/v"}
+
+
+def target_of(name: str, scratch: Path) -> vsocked.VsockedMachine:
+    land = Userland(*(Path("/nonexistent") for _ in range(6)))
+    target = targets.find(name)(Settings(land, scratch, "kvm"))
+    assert isinstance(target, vsocked.VsockedMachine)
+    target.directory.mkdir()
+    return target
+
+
+def test_firecracker_is_told_of_its_configuration_alone(tmp_path: Path) -> None:
+    words = target_of("firecracker", tmp_path).command_line(MACHINE, Path("/where/v"))
+    file = tmp_path / "firecracker/firecracker.json"
+    assert words == ["firecracker", "--id", MACHINE.name, "--no-api", "--config-file", str(file)]
+    assert json.loads(file.read_text()) == vsocked.configuration(MACHINE, Path("/where/v"))
+
+
+def test_cloud_hypervisor_is_told_all_on_its_command_line(tmp_path: Path) -> None:
+    words = target_of("cloud-hypervisor", tmp_path).command_line(MACHINE, Path("/where/v"))
+    options = dict(zip(words[1::2], words[2::2], strict=True))
+    assert options == {
+        "--kernel": "/k", "--initramfs": "/i", "--cmdline": "quiet TONNAGE_ROOT=/dev/vda",
+        "--cpus": "boot=2", "--memory": "size=96M", "--disk": "path=/d",
+        "--net": "tap=tap0,mac=52:54:00:10:02:15", "--vsock": "cid=3,socket=/where/v",
+        "--serial": "tty", "--console": "off",
+    }  # fmt: skip
 
 
 def test_the_quick_profile_leaves_other_machines_out() -> None:

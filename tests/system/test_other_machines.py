@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+import vms
 from lab import targets, userland
 from lab.exclusive import scratch_directory
-from lab.targets import processes
+from lab.targets import processes, vsocked
 from lab.targets.base import Allotment, Completed, Settings, Target
 from lab.worker import Worker
 
@@ -101,6 +103,51 @@ def test_machines_live_side_by_side_and_are_gone(name: str, settings: Settings) 
     assert seen["left"] == []
     assert not [file for file in seen["files"] if "tonnage-" in file]  # type: ignore[attr-defined]
     assert set(Path("/sys/class/net").iterdir()) == links
+
+
+# It does as a guest behind firecracker's vsock does: it is the guest that connects.
+STAND_IN = """
+import socket, struct, sys
+def connected(port):
+    line = socket.socket(socket.AF_UNIX)
+    line.connect(f"{sys.argv[1]}_{port}")
+    return line
+print("first-instruction 1", flush=True)
+events, agent = connected(7001), connected(7002)
+events.sendall(b"listening 2\\n")
+length, = struct.unpack(">I", agent.recv(4))
+said = agent.recv(length).replace(b"\\0", b" ")
+agent.sendall(struct.pack(">IQI", 3, 7, len(said)) + said + struct.pack(">I", 0))
+agent.recv(1)
+"""
+
+
+def test_a_guest_that_connects_by_vsock_is_heard(tmp_path: Path) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    process = vsocked.Process(
+        [sys.executable, "-c", STAND_IN, f"{tmp_path}/v"], "box", tmp_path / "v", 10
+    )
+    try:
+        deadline_ns = time.monotonic_ns() + 10 * 10**9
+        assert process.console.wait_for("first-instruction", deadline_ns)
+        assert process.events.wait_for("listening", deadline_ns)
+        done = process.agent.run(["say", "it"], 10)
+        assert (done.exit_code, done.stdout, done.elapsed_ns) == (3, b"say it", 7)
+    finally:
+        process.destroy()
+    assert not processes.command_line(process.qemu_pid)
+    assert list(tmp_path.iterdir()) == []
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_a_guest_that_never_connects_is_a_failed_start(tmp_path: Path) -> None:
+    process = vsocked.Process(["sleep", "60"], "box", tmp_path / "v", 0.2)
+    try:
+        with pytest.raises(vms.BootTimeout, match="box did not connect by vsock"):
+            process.events.wait_for("listening", 0)
+    finally:
+        process.destroy()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_a_killed_worker_leaves_is_found(name: str, settings: Settings) -> None:

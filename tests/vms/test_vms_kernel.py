@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import lzma
 import shutil
+import struct
 import subprocess
 from pathlib import Path
 
@@ -131,3 +133,34 @@ def test_what_is_missing_is_one_sentence(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(MachineError, match="apt-get install e2fsprogs"):
         disks.build_disk(tmp_path, tmp_path / "disk.qcow2", 1 << 20)
     assert list(tmp_path.iterdir()) == []
+
+
+def compressed(directory: Path, payload: bytes) -> Path:
+    """What the kernel's own set-up says of where its payload is, and the payload."""
+    setup = bytearray(1024)
+    setup[0x1F1] = 1
+    setup[0x202:0x206] = b"HdrS"
+    setup[0x248:0x250] = struct.pack("<II", 16, len(payload))
+    path = directory / "vmlinuz"
+    path.write_bytes(bytes(setup) + b"unpacks".ljust(16, b".") + payload + b"behind it")
+    return path
+
+
+@pytest.mark.parametrize("how", ["gzip", "xz"])
+def test_the_image_inside_of_a_compressed_kernel(how: str, tmp_path: Path) -> None:
+    image = b"\x7fELF" + bytes(5000)
+    size = struct.pack("<I", len(image))
+    # gzip ends with the size by itself; behind the others the kernel's build puts it.
+    payload = gzip.compress(image) if how == "gzip" else lzma.compress(image) + size
+    kernel.uncompress(compressed(tmp_path, payload), tmp_path / "vmlinux")
+    assert (tmp_path / "vmlinux").read_bytes() == image
+
+
+def test_what_is_no_kernel_or_packed_unknown_is_not_unpacked(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("nothing of the kind" * 100)
+    with pytest.raises(MachineError, match="text is no Linux kernel for x86"):
+        kernel.uncompress(tmp_path / "text", tmp_path / "vmlinux")
+    with pytest.raises(MachineError, match="in a way that is not known"):
+        kernel.uncompress(compressed(tmp_path, b"BZh9..."), tmp_path / "vmlinux")
+    with pytest.raises(MachineError, match="could not be unpacked by gzip"):
+        kernel.uncompress(compressed(tmp_path, b"\x1f\x8b broken"), tmp_path / "vmlinux")
