@@ -33,7 +33,7 @@ packages:
 	  $(SUDO) useradd --system --user-group --home-dir /var/lib/libvirt --no-create-home \
 	  --shell /usr/sbin/nologin libvirt-qemu; }
 
-peers: packages ## install the peers to measure beside: crun, runc, podman, docker, user-mode-linux
+peers: packages ## install the peers to measure beside: crun, runc, podman, docker, user-mode-linux, virt-install
 	@setup/packages setup/peers.txt
 
 # The packages come first, since they hold Python's own venv; they alone never make the stamp old.

@@ -21,6 +21,9 @@ _PEERS_PROGRAMS = {
     "podman": ("podman",),
     "docker": ("docker", "dockerd"),
     "uml": ("linux.uml",),
+    "virt-install": ("virt-install", "libvirtd"),
+    "firecracker": ("firecracker",),
+    "cloud-hypervisor": ("cloud-hypervisor",),
 }
 
 

@@ -84,9 +84,10 @@ def running(root: Path) -> Iterator[str]:
 def _await(process: subprocess.Popen[bytes], address: str, root: Path) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
-        with suppress(libvirt.libvirtError):
-            libvirt.open(address).close()
-            return
+        if (root / "libvirt-sock").exists():  # libvirt complains on stderr of one that does not
+            with suppress(libvirt.libvirtError):
+                libvirt.open(address).close()
+                return
         time.sleep(_POLL_SECONDS)
     said = (root / "stderr").read_text(errors="replace").strip().splitlines()
     raise MachineError(f"libvirtd did not start: {said[-1] if said else 'it does not answer'}.")

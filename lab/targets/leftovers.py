@@ -25,7 +25,7 @@ _NAME = re.compile(r"tonnage(?:-[a-z]+)+-(\d+)")
 # What may be left behind, in the order in which it is ended: the payload, then what started it or
 # watches over it, which then cleans up and ends by itself, then the daemons.
 _WATCH = ("crun", "runc", "conmon", "podman", "docker")
-_DAEMONS = ("dockerd", "containerd", "containerd-shim-runc-v2")
+_DAEMONS = ("dockerd", "containerd", "containerd-shim-runc-v2", "libvirtd")
 _MACHINES = ("qemu-system-x86_64", "linux", "linux.uml", "firecracker", "cloud-hypervisor")
 _ORDER = ("payload", *_WATCH, *_DAEMONS, *_MACHINES)
 

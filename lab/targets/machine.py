@@ -83,13 +83,13 @@ class MachineInstance(Instance):
     def reached(self, milestone: Milestone) -> int | None:
         """When the milestone's line arrived here; `ready` when a request was answered."""
         if milestone == "first-instruction":
-            return self._line(self.domain.console, "first-instruction")
+            return self._line("console", "first-instruction")
         if not self._listening:
-            self._line(self.domain.events, "listening")
+            self._line("events", "listening")
             self._listening = True
         if milestone == "ready":
             return self.ask()
-        return self._line(self.domain.events, "userspace") if self.has_userspace else None
+        return self._line("events", "userspace") if self.has_userspace else None
 
     def ask(self) -> int:
         """When the payload answered on the machine's address, through the forwarded port."""
@@ -132,7 +132,7 @@ class MachineInstance(Instance):
             *guest_log.spans(
                 self.run,
                 self._running_ns,
-                self._line(self.domain.console, "first-instruction"),
+                self._line("console", "first-instruction"),
             ),
         ]
 
@@ -141,14 +141,17 @@ class MachineInstance(Instance):
         self.domain.destroy()
         self.disk.unlink(missing_ok=True)
 
-    def _line(self, reader: vms.LineReader, wanted: str) -> int:
+    def _line(self, port: Literal["console", "events"], wanted: str) -> int:
         deadline_ns = self.t0_ns + int(self._deadline_seconds * 1e9)
         try:
+            reader: vms.LineReader = getattr(self.domain, port)
             return reader.wait_for(wanted, deadline_ns)
-        except vms.MachineError as error:
+        except vms.BootTimeout as error:
             raise StartFailed(
                 f"{self.name} was not at {wanted} within {self._deadline_seconds:.0f} s: {error}"
             ) from error
+        except vms.MachineError as error:
+            raise StartFailed(f"{self.name} did not start: {error}") from error
 
 
 class Machine(Target):

@@ -20,6 +20,7 @@ _CLASSES = {
     "microvm-restore": "lab.targets.restored:RestoredMicroMachine",
     "qemu": "lab.targets.qemu:FullQemu",
     "qemu-microvm": "lab.targets.qemu:MicroQemu",
+    "virt-install": "lab.targets.virt_install:VirtInstall",
     "uml": "lab.targets.uml:UserModeLinux",
     "firecracker": "lab.targets.vsocked:Firecracker",
     "cloud-hypervisor": "lab.targets.vsocked:CloudHypervisor",
@@ -32,7 +33,7 @@ _CLASSES = {
 NAMES = tuple(_CLASSES)
 DEFAULT = ("native", "container", "vm", "microvm")
 # Other ways to the same machines.
-VARIANTS = ("vm-restore", "microvm-restore", "qemu", "qemu-microvm")
+VARIANTS = ("vm-restore", "microvm-restore", "qemu", "qemu-microvm", "virt-install")
 VMMS = ("uml", "firecracker", "cloud-hypervisor")  # other machines
 FULL_ONLY = (*VARIANTS, *VMMS)  # in the full profile, or when they are named
 MACHINES = ("vm", "microvm", *VARIANTS)  # what QEMU runs, and emulates where KVM does not work

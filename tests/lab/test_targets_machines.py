@@ -60,6 +60,15 @@ def test_user_mode_linux_is_absent_with_its_package(path: Path) -> None:
     assert cls.absent() in {"", "this host has no /dev/net/tun"}
 
 
+def test_virt_install_is_absent_with_its_package(path: Path) -> None:
+    cls = targets.find("virt-install")
+    program(path, "qemu-system-x86_64")
+    assert cls.absent() == "virt-install is not installed: apt-get install virtinst"
+    program(path, "virt-install")
+    program(path, "libvirtd")
+    assert cls.absent() == ""
+
+
 @pytest.mark.parametrize("name", ["firecracker", "cloud-hypervisor"])
 def test_a_vmm_is_absent_where_kvm_runs_no_guest(
     name: str, path: Path, monkeypatch: pytest.MonkeyPatch

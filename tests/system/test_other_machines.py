@@ -13,6 +13,7 @@ import pytest
 
 import vms
 from lab import targets, userland
+from lab.errors import StartFailed
 from lab.exclusive import scratch_directory
 from lab.targets import processes, vsocked
 from lab.targets.base import Allotment, Completed, Settings, Target
@@ -66,6 +67,31 @@ def start_and_stay(target: Target) -> list[int]:
     return instance.pids()
 
 
+def start_and_use(target: Target) -> dict[str, object]:
+    """The traditional machine up to its default target; how long it takes to go."""
+    with target.start() as instance:
+        seen: dict[str, object] = {
+            "milestones": [
+                instance.t0_ns,
+                instance.reached("first-instruction"),
+                instance.reached("ready"),
+                instance.ask(),
+            ],
+            "said": instance.run(["cat", "/etc/hostname"], 30).stdout,
+            "command": processes.command_line(instance.pids()[0]),
+        }
+        stop_ns = time.monotonic_ns()
+        instance.stop()
+        seen["gone-seconds"] = (time.monotonic_ns() - stop_ns) / 1e9
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(StartFailed) as refused:
+        patch.setattr(target, "chipset", "none-such")
+        with target.start() as never:
+            never.reached("first-instruction")
+    seen["refused"] = str(refused.value)
+    seen["files"] = sorted(path.name for path in target.directory.iterdir())  # type: ignore[attr-defined]
+    return seen
+
+
 @pytest.fixture(scope="module", params=targets.VMMS)
 def name(request: pytest.FixtureRequest) -> str:
     name: str = request.param
@@ -81,6 +107,20 @@ def settings() -> Iterator[Settings]:
         # Workers are sent the functions of this module.
         patch.setenv("PYTHONPATH", str(Path(__file__).parent))
         yield Settings(land, scratch, "tcg", start_deadline_seconds=60.0)
+
+
+def test_a_machine_by_virt_install(settings: Settings) -> None:
+    if why := targets.find("virt-install").absent():
+        pytest.skip(why)
+    with Worker("virt-install", settings) as worker:
+        seen = worker.call(DEADLINE_SECONDS, start_and_use)
+    t0_ns, first, ready, asked = seen["milestones"]  # type: ignore[misc]
+    assert t0_ns < first < ready < asked
+    assert seen["said"] == b"tonnage\n"
+    assert b"pc-q35" in seen["command"]  # type: ignore[operator]
+    assert seen["gone-seconds"] < 1.5  # type: ignore[operator]
+    assert "virt-install failed" in str(seen["refused"])
+    assert seen["files"] == []
 
 
 def test_machines_live_side_by_side_and_are_gone(name: str, settings: Settings) -> None:
