@@ -12,7 +12,7 @@ import os
 from runtime import cgroups, creation, hooks, rootfs
 from runtime.creation import Request
 from runtime.errors import ContainerError, HookFailed
-from runtime.linux.process import SIGKILL, ended_within, kill, reap
+from runtime.linux.process import SIGKILL, ended_within, in_pid_namespace_of, kill, reap
 from runtime.state import State, StateDirectory, names, process_start
 from runtime.undo import Undo
 
@@ -195,14 +195,20 @@ class Container:
 
     def kill_all(self, number: int = SIGKILL) -> None:
         """Send every process of it a signal."""
-        if number == SIGKILL:
+        if number == SIGKILL and self.state.cgroup_paths:
             self.cgroup.kill()
             return
-        for pid in self.cgroup.processes():
+        for pid in self.processes():
             try:
                 os.kill(pid, number)
             except ProcessLookupError:
                 continue
+
+    def processes(self) -> list[int]:
+        """The pids in it, as seen from here: of its cgroup, else of its own pid namespace."""
+        if self.state.cgroup_paths:
+            return self.cgroup.processes()
+        return in_pid_namespace_of(self.pid) if self._is_alive() else []
 
     def pause(self) -> None:
         """Stop all its processes. Raises ContainerError."""
@@ -217,6 +223,8 @@ class Container:
     def update(self, resources: Resources) -> None:
         """Change its limits. Raises ContainerError, and then all is as it was."""
         self._must_be("updated", RUNNING, CREATED, PAUSED)
+        if not self.state.cgroup_paths:
+            raise ContainerError(f"The container {self.identifier} has no cgroup to limit it by.")
         self.cgroup.update(resources)
 
     def delete(self, *, force: bool = False) -> None:

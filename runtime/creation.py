@@ -5,6 +5,7 @@ All that can be refused is refused before the clone; what was made is undone if 
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 
@@ -19,10 +20,10 @@ from runtime.linux.spawn import explain
 from runtime.meeting import Meeting, Talk
 from runtime.mounts import inside
 from runtime.namespaces import Namespaces
-from runtime.spec import VERSION
+from runtime.spec import VERSION, Resources
 from runtime.state import CALLS, CONFIG, REPORT, START, State, StateDirectory, process_start
 from runtime.undo import Undo
-from runtime.users import home
+from runtime.users import home, in_user_namespace, is_rootless
 from runtime.validation import check
 
 TYPE_CHECKING = False
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from runtime.rootfs import Bundle, Overlay
     from runtime.spec import Process, Spec
     from runtime.steps import Steps
+
+
+_DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
 def _silent(_: str) -> None:
@@ -54,6 +58,7 @@ class Request(Struct):
     kept_descriptors: int = 0
     pivots: bool = True
     cgroup_manager: str = "cgroupfs"
+    rootless: str = "auto"  # else `true` or `false`
     warn: Callable[[str], object] = staticmethod(_silent)
     steps: Steps | None = None  # if it is to tell them
 
@@ -84,9 +89,7 @@ def create(request: Request, directory: StateDirectory) -> Made:
         begin("filter")
         compiled = seccomp.compile(spec.linux.seccomp, request.warn) if spec.linux.seccomp else None
         begin("cgroup")
-        cgroup = cgroups.create(
-            spec.linux.cgroups_path, request.identifier, manager=request.cgroup_manager
-        )
+        cgroup = _make_cgroup(request)
         undo(cgroup.remove)
         cgroup.limit(spec.linux.resources)
         if not spaces.owns("mount"):
@@ -101,11 +104,12 @@ def create(request: Request, directory: StateDirectory) -> Made:
                 bundle=request.bundle,
                 namespaces=spaces,
                 able=able_in(spaces),
+                makes_devices=not (spaces.owns("user") or in_user_namespace()),
                 streams=request.streams,
                 report=meeting.report,
                 answer=meeting.answer,
                 cgroup_files=tuple(cgroup.join_descriptors()),
-                cgroup_paths=cgroup.paths,
+                cgroup_paths=cgroup.paths or cgroups.of_process(os.getpid()).paths,
                 opened=sources.prepare(spec, request.root, request.bundle, spaces, opened),
                 seccomp=compiled,
                 console=request.console,
@@ -129,6 +133,28 @@ def create(request: Request, directory: StateDirectory) -> Made:
             _accompany(talk, request, directory, state, child, spaces)
             meeting.release()
     return Made(state=state, pidfd=child.pidfd, cgroup=cgroup)
+
+
+def _make_cgroup(request: Request) -> Cgroup:
+    """The cgroup; none for a user who may make none and asks for no limit. Raises ContainerError.
+
+    Of devices a user namespace has none but those that are bound, whatever is said of them.
+    """
+    linux = request.spec.linux
+    try:
+        return cgroups.create(
+            linux.cgroups_path, request.identifier, manager=request.cgroup_manager
+        )
+    except ContainerError as error:
+        denied = isinstance(error.__cause__, OSError) and error.__cause__.errno in _DENIED
+        if not denied or not is_rootless(request.rootless):
+            raise
+        if linux.resources.replace(devices=()) != Resources():
+            raise ContainerError(
+                f"linux.resources: {error} Without it there are no limits: ask for none, or have"
+                " a cgroup delegated to this user."
+            ) from error
+    return cgroups.create("", request.identifier, manager="disabled")
 
 
 def _share_mounts(root: Bundle | Overlay, directory: StateDirectory) -> None:

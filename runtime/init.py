@@ -54,6 +54,7 @@ class Plan(Struct):
     bundle: str
     namespaces: Namespaces
     able: int  # the capabilities that can be had, as bits
+    makes_devices: bool  # which no user namespace may
     streams: tuple[int, ...]
     report: int  # where the child tells, and from where it hears
     answer: int
@@ -178,11 +179,10 @@ def _bring_loopback_up(program: Program) -> None:
 def _enter_root(program: Program, plan: Plan) -> Result:
     """From the host's root file system into the container's; the umask that was."""
     linux = plan.spec.linux
-    bound = plan.namespaces.owns("user")
     paths = None if plan.namespaces.owns("cgroup") else plan.cgroup_paths
     shared = not plan.namespaces.owns("mount")
     mounting = Mounts(program, plan.spec.mounts, plan.bundle, paths, shared=shared)
-    devices = Devices(program, mounting, with_defaults(linux.devices), bound=bound)
+    devices = Devices(program, mounting, with_defaults(linux.devices), bound=not plan.makes_devices)
 
     program.step("mount propagation")
     if not shared:  # a root that the host shares is there already

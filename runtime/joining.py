@@ -50,7 +50,7 @@ def join(order: Order) -> Joined:
     check_process(order.wanted, order.warn)
     spec, pid = order.spec, order.state.pid
     compiled = seccomp.compile(spec.linux.seccomp, order.warn) if spec.linux.seccomp else None
-    cgroup = cgroups.of_process(pid)
+    cgroup = cgroups.of_process(pid) if order.state.cgroup_paths else cgroups.reopen({})
     try:
         with Namespaces(_of_process(spec, pid)) as spaces, Meeting() as meeting:
             with Descriptors() as opened:

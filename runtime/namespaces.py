@@ -10,6 +10,7 @@ from runtime.errors import ContainerError
 from runtime.linux import syscalls
 from runtime.linux.libc import syscall
 from runtime.linux.mounts import AT_FDCWD
+from runtime.users import in_user_namespace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,8 +58,9 @@ class Namespaces:
         except BaseException:
             self.close()
             raise
-        # Without privileges nothing can be entered but from inside the user namespace.
-        alone = self.enters("user") and not _may_enter()
+        # Without privileges nothing can be entered but from inside the user namespace; and from
+        # inside of one, there is no way back into what is the host's.
+        alone = bool(paths) and (in_user_namespace() or (self.enters("user") and not _may_enter()))
         self._by_child = set(self._entered) if alone else self._entered.keys() & _IN_PLACE
 
     def makes(self, kind: str) -> bool:
@@ -82,9 +84,9 @@ class Namespaces:
 
         Who is in a pid namespace is settled when a process is born: see `forks`.
         """
+        self._enter(program, self._by_child & {"user"})
+        self._enter(program, self._by_child - _IN_PLACE)
         if self.enters("user"):
-            self._enter(program, {"user"})
-            self._enter(program, self._by_child - _IN_PLACE)
             flags = sum(FLAGS[kind] for kind in self._new - _LATER)
             program.call("make the namespaces", syscalls.UNSHARE, flags)
 
@@ -95,7 +97,7 @@ class Namespaces:
     @property
     def forks(self) -> bool:
         """Whether the child must fork to be in its pid namespace."""
-        return self.enters("user") and ("pid" in self._new or "pid" in self._by_child)
+        return "pid" in self._by_child or (self.enters("user") and "pid" in self._new)
 
     def by_child(self) -> list[int]:
         """The descriptors that the child needs for it."""

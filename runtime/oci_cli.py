@@ -61,6 +61,9 @@ class Settings:
         self.root = options.value("--root") or default_root()
         self.log_path = options.value("--log")
         self.log_format = options.value("--log-format", "text")
+        self.rootless = options.value("--rootless", "auto")
+        if self.rootless not in {"auto", "true", "false"}:
+            raise ContainerError(f"--rootless takes true, false or auto, not {self.rootless!r}.")
         self.debug = options.has("--debug")
         self.cgroup_manager = options.value("--cgroup-manager", "cgroupfs")
         if options.has("--systemd-cgroup"):
@@ -107,12 +110,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _carry_out(options, settings)
     except ContainerError as error:
         settings.fail(str(error))
-        if settings.debug:
-            import traceback
-
-            traceback.print_exception(error)
+        failure: Exception = error
     except PermissionError as error:
         settings.fail(f"{error.filename or 'This'}: permission denied; run it as root.")
+        failure = error
+    if settings.debug:
+        import traceback
+
+        traceback.print_exception(failure)
     return 1
 
 
@@ -131,9 +136,11 @@ def _carry_out(options: Options, settings: Settings) -> int:
 
 def default_root() -> str:
     """Where containers are kept: /run for root, the user's own place for others."""
-    own = os.environ.get("XDG_RUNTIME_DIR", "")
-    if os.geteuid() != 0 and own:
-        return f"{own}/tonnage-oci"
+    if own := os.environ.get("XDG_RUNTIME_DIR", ""):
+        from runtime.users import is_rootless
+
+        if is_rootless():
+            return f"{own}/tonnage-oci"
     return "/run/tonnage-oci"
 
 

@@ -1,4 +1,4 @@
-"""Users as a root file system's own /etc/passwd has them. (passwd(5))"""
+"""Users: as a root file system's own /etc/passwd has them, and who this one is. (passwd(5))"""
 
 from __future__ import annotations
 
@@ -23,6 +23,22 @@ def home(roots: Iterable[str], uid: int) -> str:
                 return words[5] or "/"
         break
     return "/"
+
+
+def is_rootless(said: str = "auto") -> bool:
+    """Whether this user is another than the host's root, unless it is said `true` or `false`.
+
+    Root of a user namespace is another.
+    """
+    if said != "auto":
+        return said == "true"
+    return os.geteuid() != 0 or in_user_namespace()
+
+
+def in_user_namespace() -> bool:
+    """Whether this process is in another user namespace than the host's. (user_namespaces(7))"""
+    with open("/proc/self/uid_map", "rb") as file:
+        return file.read().split() != [b"0", b"0", b"4294967295"]
 
 
 def _read(root: str) -> bytes | None:

@@ -19,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable
 
-    from runtime.spec import Linux, Mount, Process, Spec
+    from runtime.spec import IdMapping, Linux, Mount, Process, Spec
 
 _CLOCKS = frozenset({"monotonic", "boottime"})
 _BY_IPC = ("kernel.msg", "kernel.sem", "kernel.shm", "fs.mqueue.")
@@ -143,6 +143,10 @@ def _check_namespaces(spec: Spec) -> None:
         raise ContainerError("linux.uidMappings are for a user namespace, which is not asked for.")
     if "user" in new and not (linux.uid_mappings and linux.gid_mappings):
         raise ContainerError("linux.uidMappings and gidMappings are missing for a user namespace.")
+    if "user" in new and spec.process is not None:
+        user = spec.process.user
+        _check_mapped("uid", [user.uid], linux.uid_mappings)
+        _check_mapped("gid", [user.gid, *user.additional_gids], linux.gid_mappings)
     if linux.time_offsets and "time" not in new:
         raise ContainerError("linux.timeOffsets are for a time namespace, which is not asked for.")
     _known("linux.timeOffsets", linux.time_offsets, _CLOCKS)
@@ -152,6 +156,14 @@ def _check_namespaces(spec: Spec) -> None:
         if "network" not in kinds:
             raise ContainerError("linux.netDevices are for a network namespace: ask for one.")
         netdevices.check(linux.net_devices)
+
+
+def _check_mapped(what: str, wanted: Iterable[int], mappings: Iterable[IdMapping]) -> None:
+    for number in wanted:
+        if not any(0 <= number - each.container_id < each.size for each in mappings):
+            raise ContainerError(
+                f"process.user: {what} {number} is nobody's by linux.{what}Mappings."
+            )
 
 
 def _check_mount(mount: Mount, linux: Linux) -> None:

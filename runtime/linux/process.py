@@ -25,6 +25,22 @@ def get_descriptor(pidfd: int, number: int) -> int:
     return check(LIBC.syscall(_PIDFD_GETFD, pidfd, number, 0))
 
 
+def in_pid_namespace_of(pid: int) -> list[int]:
+    """The processes in one's pid namespace, unless that is this one's: then it alone."""
+    wanted = _pid_namespace(str(pid))
+    if wanted in {"", _pid_namespace("self")}:
+        return [pid]
+    found = (name for name in os.listdir("/proc") if name.isdecimal())
+    return sorted(int(name) for name in found if _pid_namespace(name) == wanted)
+
+
+def _pid_namespace(name: str) -> str:
+    try:
+        return os.readlink(f"/proc/{name}/ns/pid")
+    except OSError:
+        return ""  # it has ended, or is another user's
+
+
 def ended_within(pidfd: int, seconds: float | None) -> bool:
     """Whether the process ends in that time; None is for ever."""
     poll = select.poll()

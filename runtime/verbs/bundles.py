@@ -69,6 +69,7 @@ class Order:
                 kept_descriptors=kept_descriptors(self.options),
                 pivots=not self.options.has("--no-pivot"),
                 cgroup_manager=settings.cgroup_manager,
+                rootless=settings.rootless,
                 warn=settings.warn,
             ),
             settings.root,

@@ -20,7 +20,7 @@ def main(_: str, words: Sequence[str], settings: Settings) -> int:
         raise ContainerError("Name a container.")
     name, *ours = options.words
     shape = options.value("--format", "table")
-    pids = sorted(Container.load(name, settings.root).cgroup.processes())
+    pids = sorted(Container.load(name, settings.root).processes())
     if shape == "json":
         print("[" + ",".join(map(str, pids)) + "]")
         return 0

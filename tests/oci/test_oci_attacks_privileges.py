@@ -6,13 +6,12 @@ there for it. docs/security.md tells of each how it is withstood.
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from driver import DEADLINE_SECONDS, Bundle, Done, waited_for
+from driver import Bundle, Done, waited_for
 
 from runtime import profile
 
@@ -20,8 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 from attacks import attack
-
-NOBODY = 65534
+from users import NOBODY, runtime_of_user
 
 # CVE-2022-29162, CVE-2022-24769: inheritable capabilities.
 
@@ -44,21 +42,9 @@ def test_capabilities_are_not_inheritable(bundle: Bundle) -> None:
 
 def as_nobody(bundle: Bundle, *words: str) -> Done:
     """Run the runtime as a user without privileges, who is in a group more."""
-    as_user = ["setpriv", "--reuid", str(NOBODY), "--regid", str(NOBODY), "--groups", "4321"]
-    tried = [*as_user, bundle.runtime.command, "--version"]
-    if subprocess.run(tried, capture_output=True, check=False).returncode == 126:
-        pytest.skip(f"a user without privileges can't run {bundle.runtime} from where it lies")
-    state = bundle.path / "state"
-    state.mkdir()
-    os.chown(state, NOBODY, NOBODY)
     bundle.write()
-    done = subprocess.run(
-        [*as_user, "env", f"XDG_RUNTIME_DIR={state}",
-         bundle.runtime.command, "--root", state, *words, "--bundle", bundle.path, bundle.identity],
-        capture_output=True, check=False, text=True, stdin=subprocess.DEVNULL,
-        timeout=DEADLINE_SECONDS, cwd=bundle.path,
-    )  # fmt: skip
-    return Done(done.returncode, done.stdout, done.stderr)
+    user = runtime_of_user(bundle.runtime, ids=False)
+    return user.tell(*words, "--bundle", str(bundle.path), bundle.identity)
 
 
 def rootless(bundle: Bundle) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from users import FIRST_ID, IDS, NOBODY, readable
 
 from lab.targets import leftovers
 from lab.userland import PAYLOAD_IN_TREE
@@ -116,6 +117,37 @@ def podman(runtime: Path, scratch: Path, image: Path) -> Iterator[Engine]:
         options = (*LIMITS, f"--cgroup-parent=/{family}", "--pull=never")
         engine = Engine("podman", command, enter, options, ("--time=0",), scratch)
         engine.said("import", "--quiet", str(image), IMAGE)
+        yield engine
+        engine("rm", "--force", "--all", *engine.at_once)
+
+
+@contextmanager
+def rootless_podman(runtime: Path, scratch: Path, image: Path) -> Iterator[Engine]:
+    """podman of a user without privileges, who was given a range of ids; a copy of the runtime."""
+    scratch.chmod(0o755)
+    own = {name: scratch / name for name in ("home", "run")}
+    for path in own.values():
+        path.mkdir(mode=0o700)
+        os.chown(path, NOBODY, NOBODY)
+    (scratch / "subid").write_text(f"nobody:{FIRST_ID}:{IDS}\n")
+    shutil.copy(image, scratch / "image.tar")
+    with _namespaces(f"tonnage-rootless-{os.getpid()}") as enter:
+        for name in ("subuid", "subgid"):
+            subprocess.run(
+                [*enter, "mount", "--bind", scratch / "subid", f"/etc/{name}"], check=True
+            )
+        as_user = (
+            *enter, "--wd=/", "setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}",
+            "--clear-groups", "env", f"XDG_RUNTIME_DIR={own['run']}",
+            *(f"{each}={own['home']}" for each in ("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME")),
+        )  # fmt: skip
+        command = (
+            *as_user, "podman", f"--runtime={readable(str(runtime), scratch)}",
+            "--storage-driver=vfs", "--cgroup-manager=cgroupfs", "--events-backend=file",
+        )  # fmt: skip
+        options = (*LIMITS, "--pull=never", "--network=none")
+        engine = Engine("podman", command, as_user, options, ("--time=0",), scratch)
+        engine.said("import", "--quiet", str(scratch / "image.tar"), IMAGE)
         yield engine
         engine("rm", "--force", "--all", *engine.at_once)
 
