@@ -146,6 +146,8 @@ def _round(
     samples: list[Sample] = []
     for worker in workers:
         kind = targets.find(worker.target).kind
+        if not profile.asks(name, worker.target):
+            continue
         if not experiment.joins(worker.target, kind, number, profile):
             continue
         progress.tell(f"round {number + 1}: {worker.target}")

@@ -10,6 +10,7 @@ from lab.errors import LabError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from lab.targets.base import Kind
     from lab.workloads import Workload
 
 
@@ -43,8 +44,9 @@ class Burst:
 class Profile:
     """Rounds by experiment; machines that are emulated, being slow, take part in every n-th.
 
-    `workloads` are those of `performance`, which a run adds. `minutes` is what the whole of it may
-    take on the reference host.
+    `only` names the targets of an experiment that not all have time for; it yields to targets that
+    the user names. `workloads` are those of `performance`, which a run adds. `minutes` is what the
+    whole of it may take on the reference host.
     """
 
     name: Literal["quick", "full"]
@@ -53,11 +55,20 @@ class Profile:
     machines_every: int
     density: Density
     burst: Burst
+    only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     workloads: Mapping[str, Workload] = field(default_factory=dict)
 
     def on(self, accelerator: Literal["kvm", "tcg"]) -> Profile:
         """The profile for machines that are as fast as that: under KVM they join every round."""
         return replace(self, machines_every=1) if accelerator == "kvm" else self
+
+    def asks(self, experiment: str, target: str) -> bool:
+        """Whether the experiment has time for the target."""
+        return target in self.only.get(experiment, (target,))
+
+    def has_turn(self, kind: Kind, number: int) -> bool:
+        """Whether targets of that kind take part in the round of this number."""
+        return kind != "machine" or number % self.machines_every == 0
 
 
 _GIB = 1 << 30
@@ -79,6 +90,11 @@ PROFILES = {
             containers=500, machines=8, memory_floor_bytes=2 * _GIB, start_limit_seconds=60.0
         ),
         burst=Burst(16, 0),
+        only={
+            "burst": ("container",),
+            "density": ("container", "microvm"),
+            "isolation": ("container",),
+        },
     ),
     "full": Profile(
         name="full",

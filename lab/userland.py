@@ -53,6 +53,7 @@ class Userland:
     tree: Path
     image: Path
     disk: Path
+    shipped_disk: Path
     kernel: Path
     initramfs: Path
 
@@ -75,11 +76,13 @@ def build(progress: Callable[[str], None], packages: Iterable[str] = ()) -> User
     payload = _payload(progress)
     tree = _tree(payload, progress, sorted(set(packages) - set(_TOOLS)))
     kernel, initramfs = _machine(payload, progress)
+    disk = _disk(tree, progress)
     return Userland(
         payload=payload,
         tree=tree,
         image=_image(tree, progress),
-        disk=_disk(tree, progress),
+        disk=disk,
+        shipped_disk=_shipped_disk(disk, progress),
         kernel=kernel,
         initramfs=initramfs,
     )
@@ -211,6 +214,17 @@ def _disk(tree: Path, progress: Callable[[str], None]) -> Path:
         if aside:
             progress("making the machine's disk")
             disks.build_disk(tree, aside / "base.qcow2", DISK_BYTES)
+    return directory / "base.qcow2"
+
+
+def _shipped_disk(disk: Path, progress: Callable[[str], None]) -> Path:
+    """The disk compressed inside its qcow2 file, as cloud images are shipped."""
+    from vms import disks
+
+    with _part("shipped-disk", _digest(disk.parent.name)) as (directory, aside):
+        if aside:
+            progress("compressing the machine's disk")
+            disks.compress(disk, aside / "base.qcow2")
     return directory / "base.qcow2"
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from vms import state
 from vms.ending import ended_within
 from vms.errors import MachineError
 
@@ -56,7 +57,23 @@ def prepare(root: Path) -> str:
     for path in (root / "etc/qemu.conf", root / "etc/qemu/qemu.conf"):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(CONFIGURATION)
+    _share_capabilities(root)
     return f"qemu:///embed?root={root}"
+
+
+def _share_capabilities(root: Path) -> None:
+    """Have all roots keep in one place what libvirt finds out about QEMU.
+
+    To ask one takes seconds. libvirt itself asks again when QEMU, the kernel, the CPU or its own
+    version is another, and writes its answers aside and renames them.
+    """
+    kept, here = state.capabilities(), root / "cache/qemu/capabilities"
+    if here.exists():
+        return
+    with suppress(OSError):  # without it, libvirt asks
+        kept.mkdir(mode=0o700, parents=True, exist_ok=True)
+        here.parent.mkdir(parents=True, exist_ok=True)
+        here.symlink_to(kept)
 
 
 def refuse_long(root: Path) -> None:

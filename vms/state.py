@@ -30,6 +30,11 @@ def roots() -> Path:
     return directory() / "r"
 
 
+def capabilities() -> Path:
+    """What each QEMU of this host can do, as libvirt found out by asking it."""
+    return directory() / "capabilities"
+
+
 def sockets() -> Path:
     """Where the ports of machines listen that a libvirt of the host's keeps."""
     return directory() / "c"

@@ -32,9 +32,9 @@ _DEADLINE_SECONDS = 600.0
 
 def joins(target: str, kind: Kind, number: int, profile: Profile) -> bool:
     """Every target of a kind of which the profile asks for any; emulated machines now and then."""
-    if kind == "machine":
-        return profile.burst.machines > 0 and number % profile.machines_every == 0
-    return True
+    if kind == "machine" and not profile.burst.machines:
+        return False
+    return profile.has_turn(kind, number)
 
 
 def measure(worker: Worker, number: int, profile: Profile, tell: Tell) -> list[Sample]:

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 HEADLINE: tuple[str, Unit] = ("running", "integer")
 RUNS_WORKLOADS = False
-TARGETS = ("container", "microvm")
 STEPS = 20
 _DEADLINE_SECONDS = 600.0
 _SETTLE_SECONDS = 0.2
@@ -65,8 +64,8 @@ class Load:
 
 
 def joins(target: str, kind: Kind, number: int, profile: Profile) -> bool:
-    """The full profile fills the host with every kind; the quick one with the two that can."""
-    return kind != "native" and (profile.name == "full" or target in TARGETS)
+    """Every kind that is an instance of its own."""
+    return kind != "native"
 
 
 def measure(worker: Worker, number: int, profile: Profile, tell: Tell) -> list[Sample]:

@@ -36,7 +36,6 @@ HEADLINE: tuple[str, Unit] = ("beside-cpu", "ratio")
 RUNS_WORKLOADS = False
 SMALL = Allotment(cpus=0.5, memory_bytes=256 << 20, pids=64)
 ROOMY = Allotment()
-QUICK_TARGETS = ("container",)
 _DEADLINE_SECONDS = 600.0
 _NOISE_BEGINS_SECONDS = 0.5
 _TAKE_SECONDS = 120.0
@@ -68,12 +67,8 @@ _TAKE_PIDS = "for i in $(seq 200); do sleep 2 >/dev/null 2>&1 & echo $i; done"
 
 
 def joins(target: str, kind: Kind, number: int, profile: Profile) -> bool:
-    """All that isolate, machines now and then; in the quick profile our own container alone."""
-    if kind == "native" or target in VARIANTS:
-        return False
-    if profile.name == "quick" and target not in QUICK_TARGETS:
-        return False
-    return kind != "machine" or number % profile.machines_every == 0
+    """All that isolate, machines now and then."""
+    return kind != "native" and target not in VARIANTS and profile.has_turn(kind, number)
 
 
 def measure(worker: Worker, number: int, profile: Profile, tell: Tell) -> list[Sample]:

@@ -40,9 +40,7 @@ def joins(target: str, kind: Kind, number: int, profile: Profile) -> bool:
 
     A machine that is started in another way is the same once it runs.
     """
-    if target in VARIANTS:
-        return False
-    return kind != "machine" or number % profile.machines_every == 0
+    return target not in VARIANTS and profile.has_turn(kind, number)
 
 
 def measure(worker: Worker, number: int, profile: Profile, tell: Tell) -> list[Sample]:

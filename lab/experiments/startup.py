@@ -34,7 +34,7 @@ _MILESTONES: tuple[Milestone, ...] = ("first-instruction", "ready", "userspace")
 
 def joins(target: str, kind: Kind, number: int, profile: Profile) -> bool:
     """Every target does; machines, being slow, only in every n-th round."""
-    return kind != "machine" or number % profile.machines_every == 0
+    return profile.has_turn(kind, number)
 
 
 def measure(worker: Worker, number: int, profile: Profile, tell: Tell) -> list[Sample]:

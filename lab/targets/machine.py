@@ -239,10 +239,7 @@ class Machine(Target):
     def shipped(self) -> list[Path]:
         """The disk compressed inside its qcow2 file, which is used as it arrives; the kernel."""
         userland = self.settings.userland
-        compressed = self.directory / "shipped.qcow2"
-        if not compressed.exists():
-            disks.compress(userland.disk, compressed)
-        return [compressed, userland.kernel, userland.initramfs]
+        return [userland.shipped_disk, userland.kernel, userland.initramfs]
 
     def image_paths(self) -> list[Path]:
         """Disk, kernel and initramfs."""

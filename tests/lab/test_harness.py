@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -46,6 +47,14 @@ def test_machines_join_the_first_round_and_then_evenly(profile: profiles.Profile
 @pytest.mark.parametrize("profile", profiles.PROFILES.values(), ids=profiles.PROFILES)
 def test_every_profile_covers_every_experiment(profile: profiles.Profile) -> None:
     assert set(profile.rounds) == set(experiments.EXPERIMENTS)
+
+
+def test_an_experiment_that_is_for_few_skips_the_others_unless_they_are_named() -> None:
+    quick = profiles.PROFILES["quick"]
+    assert quick.asks("density", "container")
+    assert not quick.asks("density", "crun")
+    assert all(quick.asks("startup", name) for name in ("crun", "vm"))
+    assert replace(quick, only={}).asks("density", "crun")
 
 
 class FlakyWorker:

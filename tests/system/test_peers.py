@@ -142,7 +142,7 @@ def land() -> userland.Userland:
     payload = userland._payload(print)
     tree = userland._tree(payload, print)
     nothing = Path("/nonexistent")
-    return userland.Userland(payload, tree, userland._image(tree, print), nothing, nothing, nothing)
+    return userland.Userland(payload, tree, userland._image(tree, print), *[nothing] * 4)
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Nothing of these tests is kept on the host."""
+    monkeypatch.setenv("TONNAGE_STATE", str(tmp_path / "state"))
+    return tmp_path / "state"
+
+
 @pytest.fixture
 def short() -> Iterator[Path]:
     """A path that is short enough for sockets below it."""
@@ -92,6 +99,19 @@ def test_what_a_dead_owner_left_is_swept(short: Path) -> None:
         innocent.kill()
     assert not (short / "run").exists()
     embedded.release(short)
+
+
+def test_roots_share_what_is_known_of_qemu(short: Path, state: Path) -> None:
+    """Asked once on a host; what is known outlives the root of the process that asked."""
+    for name in ("a", "b"):
+        embedded.prepare(short / name)
+        answers = short / name / "cache/qemu/capabilities"
+        (answers / f"{name}.xml").write_text("<qemuCaps/>")
+        embedded.release(short / name)
+    assert sorted(path.name for path in answers.iterdir()) == ["a.xml", "b.xml"]
+    for name in ("a", "b"):
+        embedded.clean(short / name)
+    assert len(list((state / "capabilities").iterdir())) == 2
 
 
 def error(message: str, code: int = libvirt.VIR_ERR_INTERNAL_ERROR) -> libvirt.libvirtError:
