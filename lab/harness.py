@@ -102,10 +102,10 @@ def execute(
     others = Tenants(os.getpid(), settings.scratch)
     with ExitStack() as stack:
         workers = []
-        for name in plan.targets:
-            progress.tell(f"preparing {name}")
+        for worker in [stack.enter_context(Worker(name, settings)) for name in plan.targets]:
+            progress.tell(f"preparing {worker.target}")
             try:
-                worker = stack.enter_context(Worker(name, settings))
+                worker.await_target()
                 if plan.page_cache in page_cache.LASTING:
                     worker.call(_PAGE_CACHE_SECONDS, page_cache.prepare, plan.page_cache)
                 workers.append(worker)

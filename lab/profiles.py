@@ -78,7 +78,7 @@ PROFILES = {
         name="quick",
         minutes=5,
         rounds={
-            "startup": 15,
+            "startup": 12,
             "burst": 1,
             "footprint": 2,
             "density": 1,

@@ -35,15 +35,26 @@ CLOSE_SECONDS = 60.0
 
 
 class Worker:
-    """A target in a process of its own; a context manager that ends it and what it started."""
+    """A target in a process of its own; a context manager that ends it and what it started.
+
+    Entered, it begins to prepare its target, so that several prepare side by side; a call waits
+    until that is done.
+    """
 
     def __init__(self, target: str, settings: Settings) -> None:
         self.target = target
         self._settings = settings
+        self._is_prepared = False
 
     def __enter__(self) -> Self:
         self._spawn()
         return self
+
+    def await_target(self) -> None:
+        """Wait until the target can be asked to start something. Raises LabError if it can't."""
+        if not self._is_prepared:
+            self._receive(self._settings.prepare_deadline_seconds)
+            self._is_prepared = True
 
     def revive(self) -> list[str]:
         """Replace a worker that was killed or has ended, so that the next round finds one.
@@ -55,6 +66,7 @@ class Worker:
         self._connection.close()
         removed = targets.find(self.target).clean(self._settings.scratch)
         self._spawn()
+        self.await_target()
         return removed
 
     def _spawn(self) -> None:
@@ -67,12 +79,9 @@ class Worker:
                 stdout=sys.stderr,
             )
         self._connection = Connection(ours.detach())
-        try:
+        self._is_prepared = False
+        with contextlib.suppress(OSError):  # it has ended: whoever waits for it is told
             self._connection.send(self._settings)
-            self._receive(self._settings.prepare_deadline_seconds)
-        except BaseException:
-            self.__exit__(*sys.exc_info())
-            raise
 
     def call(
         self,
@@ -86,6 +95,7 @@ class Worker:
         Raises what it raised if that was a LabError, and StartFailed if the worker does not answer
         within the deadline: it is then killed, and further calls fail as well.
         """
+        self.await_target()
         try:
             self._connection.send((function, args, kwargs))
         except OSError as error:
