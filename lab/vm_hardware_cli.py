@@ -34,6 +34,11 @@ def register(verbs: Subparsers, common: argparse.ArgumentParser) -> None:
     one(verbs, common, "setmem", _setmem, "change the memory, by the balloon").add_argument(
         "mib", type=int, metavar="MIB"
     )
+    parser = one(verbs, common, "attach-memory", _attach_memory, "plug a memory module in")
+    parser.add_argument("mib", type=int, metavar="MIB", help="a multiple of 128")
+    one(verbs, common, "detach-memory", _detach_memory, "unplug a memory module").add_argument(
+        "module", metavar="MODULE", help="such as dimm0"
+    )
     parser = one(verbs, common, "blockresize", _blockresize, "make a disk larger")
     parser.add_argument("target", metavar="TARGET")
     parser.add_argument("mib", type=int, metavar="MIB")
@@ -80,6 +85,20 @@ def _setmem(options: argparse.Namespace, connection: vms.Connection) -> int:
     from vms import hotplug
 
     hotplug.set_memory(connection.find(options.name), options.mib)
+    return 0
+
+
+def _attach_memory(options: argparse.Namespace, connection: vms.Connection) -> int:
+    from vms import hotplug
+
+    print(hotplug.attach_memory(connection.find(options.name), options.mib))
+    return 0
+
+
+def _detach_memory(options: argparse.Namespace, connection: vms.Connection) -> int:
+    from vms import hotplug
+
+    hotplug.detach_memory(connection.find(options.name), options.module)
     return 0
 
 

@@ -33,6 +33,7 @@ def parser() -> argparse.ArgumentParser:
     add("--name", help="default: the image's, and this process's number")
     add("--cpus", type=int, default=1, metavar="N")
     add("--memory", type=size, default=512 << 20, metavar="SIZE", help="default: 512M")
+    add("--max-memory", type=size, metavar="SIZE", help="room for memory that is plugged in later")
     add("--disk-size", type=size, metavar="SIZE", help="of its disk; default: the image's")
     add("--disk", action="append", default=[], metavar="PATH[,OPTION=…]",
         help="one more disk: format= cache= io= read_only discard")  # fmt: skip
@@ -83,6 +84,7 @@ def machine(options: argparse.Namespace, folder: Path) -> vms.Machine:
         name=name(options),
         vcpus=options.cpus,
         memory_mib=options.memory >> 20,
+        memory=vms.Memory(options.max_memory >> 20 if options.max_memory else None),
         accelerator=accelerator,
         chipset=options.machine,
         boot=_boot(options, image, accelerator),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from vms.domain import Domain
 
 _GONE_SECONDS = 30.0
+MODULE_MIB = 128  # what Linux on x86 takes at a time. (memory_hotplug: block_size_bytes)
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -87,10 +88,25 @@ def set_memory(domain: Domain, mib: int) -> None:
         domain.handle.setMemoryFlags(mib << 10, _scope(domain))
 
 
-def attach_memory(domain: Domain, mib: int) -> None:
-    """Plug a memory module in. Raises MachineError, as for a machine described with no slots."""
-    if domain.xml().find("maxMemory") is None:
+def attach_memory(domain: Domain, mib: int) -> str:
+    """Plug a memory module in; returns its name, such as dimm0, by which it is unplugged.
+
+    A guest uses it once it has brought it online: by itself where its kernel was told
+    `memhp_default_state=online_movable`, which also lets it go again. Raises MachineError for a
+    size that a Linux guest can't take, and for more than was left room for.
+    """
+    described = domain.xml()
+    room = described.find("maxMemory")
+    if room is None:
         raise MachineError(f"{domain.name} was described with no slots for memory to be added.")
+    if mib < 1 or mib % MODULE_MIB:
+        raise MachineError(f"A memory module has a multiple of {MODULE_MIB} MiB, not {mib}.")
+    left_mib = (int(room.text or 0) - int(described.findtext("memory") or 0)) >> 10
+    if mib > left_mib:
+        raise MachineError(f"{domain.name} was described with room for {left_mib} MiB more.")
+    before = _modules(described)
+    if len(before) >= int(room.attrib["slots"]):
+        raise MachineError(f"All {room.attrib['slots']} slots of {domain.name} hold memory.")
     module = element(
         "memory",
         element("target", element("size", text=mib, unit="MiB"), element("node", text=0)),
@@ -98,6 +114,25 @@ def attach_memory(domain: Domain, mib: int) -> None:
     )
     with told_as(f"{mib} MiB of memory can't be added to {domain.name}"):
         domain.handle.attachDeviceFlags(printed(module), _scope(domain))
+    (name,) = _modules(domain.xml()).keys() - before.keys()
+    return name
+
+
+def detach_memory(domain: Domain, name: str) -> None:
+    """Unplug a memory module, and wait until the guest has let it go. Raises MachineError."""
+    found = _modules(domain.xml())
+    if name not in found:
+        raise MachineError(f"{domain.name} has no memory module {name}.")
+    _detach(domain, found[name], name)
+
+
+def _modules(described: ET.Element) -> dict[str, ET.Element]:
+    """Memory modules by their names: libvirt's where the machine runs, else of the same kind."""
+    found = {}
+    for number, module in enumerate(described.findall("./devices/memory")):
+        alias = module.find("alias")
+        found[f"dimm{number}" if alias is None else alias.attrib["name"]] = module
+    return found
 
 
 def resize_disk(domain: Domain, target: str, size_bytes: int) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pickle
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +29,7 @@ from vms import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from vms.devices import Chipset
 
@@ -191,6 +193,44 @@ def test_devices_are_plugged_in_and_out(
     assert said(large, "ls /sys/block") == "vda"
     with pytest.raises(vms.MachineError, match="large has no disk vdb"):
         hotplug.detach_disk(large, target)
+
+
+def test_memory_is_plugged_in_and_out(connection: vms.Connection) -> None:
+    plain = machine(connection.root, "roomy", "q35")
+    assert isinstance(plain.boot, vms.DirectKernel)
+    words = f"{plain.boot.command_line} memhp_default_state=online_movable"
+    roomy = dataclasses.replace(
+        plain,
+        memory_mib=256,
+        memory=vms.Memory(maximum_mib=640),
+        boot=dataclasses.replace(plain.boot, command_line=words),
+    )
+    with connection.start(roomy) as box:
+        box.events.wait_for("listening", time.monotonic_ns() + int(BOOT_SECONDS * 1e9))
+        before = memory_mib(box)
+        with pytest.raises(vms.MachineError, match="a multiple of 128 MiB, not 100"):
+            hotplug.attach_memory(box, 100)
+        with pytest.raises(vms.MachineError, match="roomy was described with room for 384 MiB"):
+            hotplug.attach_memory(box, 512)
+        module = hotplug.attach_memory(box, 256)
+        wait_until(lambda: memory_mib(box) == before + 256)
+        with pytest.raises(vms.MachineError, match="room for 128 MiB more"):
+            hotplug.attach_memory(box, 256)
+        with pytest.raises(vms.MachineError, match="roomy has no memory module dimm7"):
+            hotplug.detach_memory(box, "dimm7")
+        hotplug.detach_memory(box, module)
+        wait_until(lambda: memory_mib(box) == before)
+
+
+def memory_mib(box: vms.Domain) -> int:
+    return int(said(box, "cat /proc/meminfo").split()[1]) >> 10
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    give_up = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < give_up
+        time.sleep(0.2)
 
 
 def test_a_screen_is_pictured(large: vms.Domain) -> None:

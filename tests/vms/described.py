@@ -84,6 +84,9 @@ def described() -> dict[str, Machine]:
             ),
             balloon=Balloon(statistics_seconds=5, free_page_reporting=False, deflate_on_oom=False),
         ),
+        "memory-room": replace(
+            plain, vcpus=1, memory=Memory(maximum_mib=512), cpu=Cpu(maximum=4)
+        ),
         "memory-file": replace(plain, memory=Memory(source="file"), balloon=Balloon()),
         "uefi": replace(plain, boot=uefi, disks=(Disk(Path("/d/a")), Disk(Path("/d/b")))),
         "uefi-secure": replace(

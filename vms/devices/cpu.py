@@ -72,14 +72,24 @@ class Cpu:
             element("emulatorpin", cpuset=self.emulator_pin) if self.emulator_pin else None,
         )
 
-    def element(self, accelerator: Accelerator, broken: Sequence[str]) -> ET.Element:
-        """The model. `broken` are features that this host's KVM offers and then fails on."""
+    def most(self, vcpus: int) -> int:
+        """How many there may be."""
+        return self.maximum or vcpus
+
+    def element(
+        self, accelerator: Accelerator, broken: Sequence[str], cell: ET.Element | None
+    ) -> ET.Element:
+        """The model, and the memory that it is near to.
+
+        `broken` are features that this host's KVM offers and then fails on.
+        """
         kvm = accelerator is Accelerator.KVM
         without = dict.fromkeys((*self.without, *(broken if kvm else ())))
         return element(
             "cpu",
             self.topology.element() if self.topology else None,
             *(element("feature", policy="disable", name=name) for name in without),
+            cell,
             mode="host-passthrough" if kvm else "maximum",
             check="none" if kvm else None,
         )

@@ -91,7 +91,7 @@ class Machine:
         yield from (disk.path for disk in self.disks)
 
     def _cpu_objections(self) -> Iterator[str]:
-        most = self.cpu.maximum or self.vcpus
+        most = self.cpu.most(self.vcpus)
         if most < self.vcpus:
             yield f"cpu.maximum is {most}, fewer than vcpus, {self.vcpus}"
         shape = self.cpu.topology
@@ -145,6 +145,7 @@ def domain_xml(machine: Machine, paths: Mapping[str, Path], broken: Sequence[str
     else.
     """
     shared = any(share.driver == "virtiofs" for share in machine.shares)
+    cell = machine.memory.cell(machine.memory_mib, machine.cpu.most(machine.vcpus))
     domain = element(
         "domain",
         element("name", text=machine.name),
@@ -155,7 +156,7 @@ def domain_xml(machine: Machine, paths: Mapping[str, Path], broken: Sequence[str
         machine.cpu.tuning(),
         _os(machine, paths.get(NVRAM)),
         element("features", element("acpi")),
-        machine.cpu.element(machine.accelerator, broken),
+        machine.cpu.element(machine.accelerator, broken, cell),
         element("on_poweroff", text="destroy"),
         element("on_reboot", text=machine.on_reboot),
         element("on_crash", text=machine.on_crash),

@@ -10,7 +10,7 @@ from vms.devices.place import Chipset, address
 from vms.elements import element
 from vms.fields import Between
 
-_SLOTS = 16  # DIMMs that may be plugged in
+_SLOTS = 16  # modules (DIMMs) that may be plugged in
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,13 @@ class Memory:
         if not self.maximum_mib:
             return None
         return element("maxMemory", text=self.maximum_mib, slots=_SLOTS, unit="MiB")
+
+    def cell(self, mib: int, vcpus: int) -> ET.Element | None:
+        """The one NUMA cell, with all that the machine begins with: modules are plugged into it."""
+        if not self.maximum_mib:
+            return None
+        cpus = f"0-{vcpus - 1}" if vcpus > 1 else "0"
+        return element("numa", element("cell", id=0, cpus=cpus, memory=mib, unit="MiB"))
 
     def backing(self, *, shared: bool) -> ET.Element | None:
         """What backs it; `shared` if a device demands it."""
