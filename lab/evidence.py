@@ -193,11 +193,17 @@ class Evidence:
         return works
 
     def _workloads(self, target: str, baseline: str) -> dict[str, dict[int, float]]:
-        """Ratios by workload and round, of the workloads and rounds that both have."""
+        """Ratios by workload and round, of the workloads and rounds that both have.
+
+        Those on a network or a volume of their own are left out: what they cost is the choice of
+        how an instance is attached, and there are many to choose from.
+        """
+        described = self.run.settings.get("workloads", {}).values()
+        attached = {m for each in described if each.get("attached") for m in each["results"]}
         samples = self.run.samples[self.run.samples["experiment"] == "performance"]
         found = {}
         for metric, of_metric in samples.groupby("metric", sort=False):
-            if summary.is_beside(str(metric)):
+            if summary.is_beside(str(metric)) or metric in attached:
                 continue
             ours, theirs = (
                 summary.costs_by_round(of_metric[of_metric["target"] == name], self.run)

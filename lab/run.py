@@ -188,6 +188,7 @@ def _described(
             "versions": userland.versions(tree, workload.packages),
             "threads": workload.threads,
             "bound_by": workload.bound_by,
+            "attached": workload.attached,
             "results": {
                 metric: {"unit": result.unit, "better": result.better}
                 for metric, result in workload.results.items()

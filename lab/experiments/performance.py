@@ -7,7 +7,8 @@ is compared is always what a unit of work costs, so that a ratio reads the same 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 from lab import cpu_time
 from lab.errors import LabError
@@ -16,12 +17,12 @@ from lab.targets.registry import VARIANTS
 from lab.workloads.reading import value_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from lab.experiments.base import Tell
     from lab.profiles import Profile
     from lab.results import Unit
-    from lab.targets.base import Completed, Instance, Kind, Target
+    from lab.targets.base import Attachment, Completed, Instance, Kind, Target
     from lab.worker import Worker
     from lab.workloads import Workload
 
@@ -44,7 +45,10 @@ def joins(target: str, kind: Kind, number: int, profile: Profile) -> bool:
 
 
 def measure(worker: Worker, number: int, profile: Profile, tell: Tell) -> list[Sample]:
-    """Every workload once, in one fresh instance; one that fails costs no other its figure."""
+    """Every workload once, in one fresh instance; one that fails costs no other its figure.
+
+    Those for which something is to be attached share another one, for each attachment.
+    """
     workloads = profile.workloads
     deadline_seconds = _START_SECONDS + sum(each.timeout_seconds for each in workloads.values())
     outcomes = worker.call(deadline_seconds, run_all, workloads)
@@ -67,30 +71,72 @@ def measure(worker: Worker, number: int, profile: Profile, tell: Tell) -> list[S
 def run_all(target: Target, workloads: Mapping[str, Workload]) -> dict[str, Outcome]:
     """What each metric came to. After a workload that failed, the rest gets a fresh instance."""
     outcomes: dict[str, Outcome] = {}
-    here_ns = there_ns = 0
-    left = list(workloads.items())
-    while left:
-        with target.start() as instance:
-            instance.reached("ready")
-            while left:
-                name, workload = left.pop(0)
-                try:
-                    used_ns, begin_ns = cpu_time.used_ns(instance.pids()), time.monotonic_ns()
-                    done = _run(instance, workload)
-                    here_ns += time.monotonic_ns() - begin_ns
-                    there_ns += done.elapsed_ns
-                    used_ns = cpu_time.used_ns(instance.pids()) - used_ns
-                    outcomes |= {
-                        m: value_of(result, done) for m, result in workload.results.items()
-                    }
-                    outcomes[f"{cpu_time.PREFIX}{name}"] = used_ns / 1e9
-                except LabError as error:
-                    reason = f"{name} failed in {target.name}: {str(error).removesuffix('.')}"
+    spent = _Spent()
+    for attachment, together in _by_attachment(workloads):
+        if attachment and attachment not in target.attachments:
+            continue
+        left = dict(together)
+        while left:
+            try:
+                with target.attached(attachment) if attachment else target.start() as instance:
+                    instance.reached("ready")
+                    _run_on(target, instance, left, outcomes, spent)
+            except LabError as error:
+                if not attachment:
+                    raise
+                reason = f"{target.name}, attached by {attachment}, failed: {_sentence(error)}"
+                for workload in left.values():
                     outcomes |= dict.fromkeys(workload.results, reason)
-                    break
-    if here_ns:
-        outcomes[CLOCKS] = there_ns / here_ns
+                break
+    if spent.here_ns:
+        outcomes[CLOCKS] = spent.there_ns / spent.here_ns
     return outcomes
+
+
+@dataclass(slots=True)
+class _Spent:
+    """What all commands took, by the host's clock and by their instance's."""
+
+    here_ns: int = 0
+    there_ns: int = 0
+
+
+def _by_attachment(
+    workloads: Mapping[str, Workload],
+) -> Iterator[tuple[Attachment | Literal[""], list[tuple[str, Workload]]]]:
+    """Workloads that need the same attachment; first those that need none."""
+    found: dict[Attachment | Literal[""], list[tuple[str, Workload]]] = {"": []}
+    for name, workload in workloads.items():
+        found.setdefault(workload.attached, []).append((name, workload))
+    yield from found.items()
+
+
+def _run_on(
+    target: Target,
+    instance: Instance,
+    left: dict[str, Workload],
+    outcomes: dict[str, Outcome],
+    spent: _Spent,
+) -> None:
+    """Take one after another from those that are left, until one fails."""
+    for name, workload in list(left.items()):
+        del left[name]
+        try:
+            used_ns, begin_ns = cpu_time.used_ns(instance.pids()), time.monotonic_ns()
+            done = _run(instance, workload)
+            spent.here_ns += time.monotonic_ns() - begin_ns
+            spent.there_ns += done.elapsed_ns
+            used_ns = cpu_time.used_ns(instance.pids()) - used_ns
+            outcomes |= {m: value_of(result, done) for m, result in workload.results.items()}
+            outcomes[f"{cpu_time.PREFIX}{name}"] = used_ns / 1e9
+        except LabError as error:
+            reason = f"{name} failed in {target.name}: {_sentence(error)}"
+            outcomes |= dict.fromkeys(workload.results, reason)
+            return
+
+
+def _sentence(error: LabError) -> str:
+    return str(error).removesuffix(".")
 
 
 def _run(instance: Instance, workload: Workload) -> Completed:

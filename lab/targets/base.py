@@ -13,12 +13,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Self
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from lab.userland import Userland
 
 Kind = Literal["native", "container", "machine"]
 Milestone = Literal["first-instruction", "userspace", "ready"]
+# What an instance can have beyond what all have: a way to a peer (lab.targets.wires), a volume.
+Attachment = Literal["host", "bridge", "nat", "user", "volume"]
+VOLUME = "/mnt"  # where it is seen inside
 PORT = 7000
 
 # Limits that every container gets, and so pays for, but that no workload here meets.
@@ -131,6 +135,7 @@ class Target(ABC):
 
     name: str
     kind: Kind
+    attachments: tuple[Attachment, ...] = ()  # those that it can be started with
     tells_apart = False  # whether a start that tells its steps is another, since telling takes time
 
     def __init__(self, settings: Settings) -> None:
@@ -162,6 +167,13 @@ class Target(ABC):
     def start_telling(self) -> Instance:
         """The same, with an instance whose `spans` tell where the time went."""
         return self.start()
+
+    def attached(self, attachment: Attachment) -> AbstractContextManager[Instance]:
+        """One more instance, that has the attachment, and the peer if it is a way to one.
+
+        It is stopped, and what was made for it removed, when the context is left. Raises LabError.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def image_bytes(self) -> dict[str, int]:

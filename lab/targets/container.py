@@ -6,19 +6,22 @@ import itertools
 import os
 import signal
 import time
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import runtime
 from lab import userland
 from lab.errors import StartFailed
-from lab.targets import base
-from lab.targets.base import Allotment, Instance, Kind, Span, Target
+from lab.targets import base, peer
+from lab.targets.base import VOLUME, Allotment, Attachment, Instance, Kind, Span, Target
 from lab.targets.piped import PayloadPipes, PipedInstance
 from lab.userland import PAYLOAD_IN_TREE, allocated_bytes
-from runtime.spec import Cpu, Memory, Pids, Resources
+from runtime.spec import Cpu, Memory, Mount, Pids, Resources
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from lab.targets.base import Settings
     from runtime.spec import Spec
     from runtime.steps import Steps
@@ -68,6 +71,7 @@ class OurContainer(Target):
 
     name = "container"
     kind: Kind = "container"
+    attachments: tuple[Attachment, ...] = get_args(Attachment)
     tells_apart = True
 
     def __init__(self, settings: Settings) -> None:
@@ -101,6 +105,23 @@ class OurContainer(Target):
             raise
         instance.steps = steps
         return instance
+
+    @contextmanager
+    def attached(self, attachment: Attachment) -> Iterator[ContainerInstance]:
+        """By a card of its own, by slirp4netns, or in the host's network; a directory as volume."""
+        with ExitStack() as stack:
+            if attachment == "volume":
+                directory = self.settings.scratch / "volume"
+                directory.mkdir(exist_ok=True)
+                yield stack.enter_context(self._start(_with_volume(self._spec, directory)))
+                return
+            wires = stack.enter_context(peer.wires(self.settings))
+            stack.enter_context(wires.at_host())
+            spec = sharing_network(self._spec) if attachment == "host" else self._spec
+            instance = stack.enter_context(self._start(spec))
+            if attachment != "host":
+                wires.attach(instance.payload_pid(), attachment)
+            yield instance
 
     def _start(self, spec: Spec, steps: Steps | None = None) -> ContainerInstance:
         pipes = PayloadPipes()
@@ -148,6 +169,17 @@ class OurContainer(Target):
         """What its upper layer takes."""
         assert isinstance(instance, ContainerInstance)
         return allocated_bytes(Path(instance.container.upper))
+
+
+def sharing_network(spec: Spec) -> Spec:
+    """The same in the network of whoever starts it."""
+    own = tuple(each for each in spec.linux.namespaces if each.type != "network")
+    return spec.replace(linux=spec.linux.replace(namespaces=own))
+
+
+def _with_volume(spec: Spec, directory: Path) -> Spec:
+    volume = Mount(destination=VOLUME, type="bind", source=str(directory), options=("rbind", "rw"))
+    return spec.replace(mounts=(*spec.mounts, volume))
 
 
 def _spec(allotment: Allotment) -> Spec:

@@ -7,25 +7,39 @@ import math
 import os
 import shutil
 import socket
+import subprocess
 import time
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import vms
 from lab.errors import LabError, StartFailed
-from lab.targets import guest_log
-from lab.targets.base import PORT, Completed, Instance, Kind, Milestone, Span, Target
+from lab.targets import guest_log, peer
+from lab.targets.base import (
+    PORT,
+    VOLUME,
+    Attachment,
+    Completed,
+    Instance,
+    Kind,
+    Milestone,
+    Span,
+    Target,
+)
 from lab.userland import allocated_bytes, cache_directory
 from vms import accelerators, disks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from lab.targets.base import Allotment, Settings
     from vms.agent import Agent
 
 _ASK_SECONDS = 30.0
+_VOLUME_BYTES = 256 << 20
 _KERNEL_WORDS = "console=ttyS0 quiet loglevel=1 net.ifnames=0 panic=-1"
 
 
@@ -262,6 +276,44 @@ class FullMachine(Machine):
     kernel_words = (
         f"{_KERNEL_WORDS} systemd.show_status=0 TONNAGE_ROOT=/dev/vda TONNAGE_INIT=/sbin/init"
     )
+    attachments: tuple[Attachment, ...] = ("bridge", "nat", "user", "volume")
+
+    @contextmanager
+    def attached(self, attachment: Attachment) -> Iterator[MachineInstance]:
+        """By a card on a bridge, by QEMU's own stack in user space; a second disk as volume."""
+        with ExitStack() as stack:
+            if attachment == "volume":
+                volume = self.directory / "volume.raw"
+                stack.callback(volume.unlink, missing_ok=True)
+                _make_volume(volume)
+                disk = vms.Disk(volume, format="raw", cache="none")
+                instance = stack.enter_context(self._start(volumes=(disk,)))
+                _run_in(instance, f"mount /dev/vdb {VOLUME}")
+                yield instance
+                return
+            wires = stack.enter_context(peer.wires(self.settings))
+            stack.enter_context(wires.at_host())
+            if attachment in ("user", "host"):
+                yield stack.enter_context(self._start())
+                return
+            card = vms.HostBridge(wires.bridge(attachment))
+            instance = stack.enter_context(self._start(networks=(card,)))
+            _run_in(instance, " && ".join(wires.inside(attachment, "eth1")))
+            yield instance
+
+    def _start(
+        self, *, volumes: tuple[vms.Disk, ...] = (), networks: tuple[vms.HostBridge, ...] = ()
+    ) -> MachineInstance:
+        """With these volumes and cards beyond those that all have."""
+        name = self.new_name()
+        disk = self.directory / f"{name}.qcow2"
+        t0_ns = time.monotonic_ns()
+        disks.clone(self.settings.userland.disk, disk)
+        machine = self.describe(name, disk)
+        machine = replace(
+            machine, disks=(*machine.disks, *volumes), networks=(*machine.networks, *networks)
+        )
+        return MachineInstance(self, machine, t0_ns)
 
 
 class MicroMachine(Machine):
@@ -272,6 +324,24 @@ class MicroMachine(Machine):
     memory_mib = 256
     has_userspace = False
     kernel_words = f"{_KERNEL_WORDS} TONNAGE_ROOT=/dev/vda"
+
+
+def _make_volume(path: Path) -> None:
+    """An empty file system in a file. (mke2fs(8))"""
+    with path.open("wb") as file:
+        file.truncate(_VOLUME_BYTES)
+    done = subprocess.run(
+        ["mke2fs", "-q", "-t", "ext4", str(path)], capture_output=True, check=False
+    )
+    if done.returncode:
+        raise LabError(f"No volume can be made: {done.stderr.decode(errors='replace').strip()}.")
+
+
+def _run_in(instance: MachineInstance, script: str) -> None:
+    done = instance.run(["sh", "-ec", script], _ASK_SECONDS)
+    if done.exit_code:
+        said = done.stderr.decode(errors="replace").strip()
+        raise LabError(f"{instance.name} can't be attached: {said}.")
 
 
 def free_port() -> int:

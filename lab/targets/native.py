@@ -10,13 +10,15 @@ from __future__ import annotations
 import signal
 import subprocess
 import time
-from typing import TYPE_CHECKING
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, get_args
 
-from lab.targets import namespaces
-from lab.targets.base import Kind, Target
+from lab.targets import namespaces, peer
+from lab.targets.base import VOLUME, Attachment, Kind, Target
 from lab.targets.piped import PayloadPipes, PipedInstance
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from lab.targets.base import Allotment, Settings
@@ -47,6 +49,7 @@ class Native(Target):
 
     name = "native"
     kind: Kind = "native"
+    attachments: tuple[Attachment, ...] = get_args(Attachment)
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
@@ -69,13 +72,16 @@ class Native(Target):
         namespace must not reach the host's /dev by it.
         """
         scratch = self.settings.scratch / "native" / "tmp"
-        scratch.mkdir(parents=True, exist_ok=True)
-        scratch.chmod(0o1777)
+        volume = self.settings.scratch / "native" / "volume"
+        for directory in (scratch, volume):
+            directory.mkdir(parents=True, exist_ok=True)
+            directory.chmod(0o1777)
         self._root.mkdir(exist_ok=True)
         namespaces.enter_private_mount_namespace()
         namespaces.bind(self.settings.userland.tree, self._root, read_only=True)
         self.resources.callback(namespaces.unmount, self._root)
         namespaces.bind(scratch, self._root / "tmp")
+        namespaces.bind(volume, self._root / VOLUME.lstrip("/"))
         for shared in ("proc", "sys", "dev"):
             namespaces.bind(f"/{shared}", self._root / shared)
 
@@ -92,6 +98,15 @@ class Native(Target):
         instance = NativeInstance(self.name, t0_ns, pipes, self.settings.start_deadline_seconds)
         instance.process = process
         return instance
+
+    @contextmanager
+    def attached(self, attachment: Attachment) -> Iterator[NativeInstance]:
+        """By the host's own links, whichever way is asked for; the volume is there anyway."""
+        with ExitStack() as stack:
+            if attachment != "volume":
+                wires = stack.enter_context(peer.wires(self.settings))
+                stack.enter_context(wires.at_host())
+            yield stack.enter_context(self.start())
 
     def image_bytes(self) -> dict[str, int]:
         """A program that is installed has no image of its own."""

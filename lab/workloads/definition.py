@@ -46,6 +46,9 @@ class Workload(
     """One command, run inside every target; a string is given to `sh -ec`.
 
     `profile`: whether it is for every run, or for those alone that have the time for it.
+    `attached`: what its instance has beyond what all have: a way to the peer, whose address is
+    10.80.0.2 and which serves iperf3 on port 17301 and sockperf (TCP) on 17302, or a volume at
+    /mnt. Targets that can't have it leave the workload out.
     """
 
     what: str
@@ -55,6 +58,7 @@ class Workload(
     results: dict[str, Result]
     packages: list[str] = []
     profile: Literal["quick", "full"] = "quick"
+    attached: Literal["", "host", "bridge", "nat", "user", "volume"] = ""
     timeout_seconds: float = 120.0
 
     @property

@@ -357,3 +357,21 @@ def test_a_rate_counts_by_what_a_unit_of_work_costs(tmp_path: Path) -> None:
     found = row(results.load(tmp_path / "run"), "close to native")
     assert found.verdict == FAILS
     assert found.measured[0] == "container / native, mean of 1 workloads 2 ×"
+
+
+def test_how_an_instance_is_attached_is_no_matter_of_nearness(tmp_path: Path) -> None:
+    result = {"unit": "second", "better": "less"}
+    described = {
+        "xz": {"attached": "", "results": {"xz": result}},
+        "trip": {"attached": "user", "results": {"trip": result}},
+    }
+    with RunFolder(tmp_path / "run", WITH_KVM, {**SETTINGS, "workloads": described}) as made:
+        made.append(
+            Sample("performance", target, metric, "second", number, (1 + number / 100) * cost)
+            for number in range(3)
+            for target, trip in (("native", 1.0), ("container", 9.0))
+            for metric, cost in (("xz", 1.0), ("trip", trip))
+        )
+    found = row(results.load(tmp_path / "run"), "close to native")
+    assert found.verdict == HOLDS
+    assert found.measured[0] == "container / native, mean of 1 workloads 1 ×"

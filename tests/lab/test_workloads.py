@@ -39,6 +39,12 @@ def test_the_quick_ones_need_nothing_but_the_basic_user_land() -> None:
     assert all(each.bound_by and each.threads and each.what for each in full.values())
 
 
+def test_nothing_is_attached_in_a_quick_run() -> None:
+    assert not any(each.attached for each in workloads.load("quick").values())
+    ways = {each.attached for each in workloads.load("full").values()}
+    assert ways == {"", "host", "bridge", "nat", "user", "volume"}
+
+
 def test_a_users_file_is_run_whatever_the_profile(tmp_path: Path) -> None:
     text = SORT.replace("threads", 'profile = "full"\nthreads')
     found = workloads.load("quick", [file(tmp_path, text)])

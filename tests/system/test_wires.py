@@ -1,0 +1,127 @@
+"""Instances on a network of their own: each way reaches the peer, and nothing is left of it."""
+
+from __future__ import annotations
+
+import pickle
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lab import userland
+from lab.targets import find, wires
+from lab.targets.base import VOLUME, Settings
+from lab.targets.network_namespaces import enter
+from lab.targets.wires import PEER, Way, Wires
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PORT = 17399
+
+
+@contextmanager
+def alone() -> Iterator[int]:
+    """A process in a network namespace of its own; its pid."""
+    with subprocess.Popen(["unshare", "--net", "sleep", "60"]) as process:
+        own = Path("/proc/self/ns/net").readlink()
+        while Path(f"/proc/{process.pid}/ns/net").readlink() == own:
+            time.sleep(0.01)
+        yield process.pid
+        process.kill()
+
+
+def needs(way: Way) -> None:
+    if why := wires.missing(way):
+        pytest.skip(why)
+
+
+def interfaces() -> set[str]:
+    """Those of the host, as this thread sees it."""
+    return {line.partition(":")[0].strip() for line in Path("/proc/thread-self/net/dev").open()}
+
+
+@pytest.mark.parametrize(
+    ("way", "seen"), [("bridge", "10.80.0.11"), ("nat", "10.80.0.1"), ("user", "10.80.0.1")]
+)
+def test_each_way_reaches_the_peer_from_its_own_address(way: Way, seen: str) -> None:
+    needs(way)
+    with Wires() as made, alone() as pid:
+        made.attach(pid, way)
+        with made.at_peer():
+            listener = socket.create_server((PEER, PORT))
+        with listener, Path(f"/proc/{pid}/ns/net").open("rb") as inside:
+            with enter(inside.fileno()):
+                client = socket.create_connection((PEER, PORT), timeout=5)
+            with client:
+                connection, (address, _) = listener.accept()
+                connection.close()
+        assert address == seen
+        assert not {"wire", "br-wire", "br-nat"} & interfaces()
+
+
+def test_the_network_ends_with_a_process_that_is_killed() -> None:
+    needs("user")
+    script = (
+        "import sys\nfrom lab.targets.wires import Wires\nwith Wires() as made:\n"
+        "    made.attach(int(sys.argv[1]), 'user')\n    print('up', flush=True)\n"
+        "    sys.stdin.read()\n"
+    )
+    with alone() as pid:
+        holder = subprocess.Popen(
+            [sys.executable, "-c", script, str(pid)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        )  # fmt: skip
+        assert holder.stdout
+        assert holder.stdout.readline() == b"up\n"
+        assert helpers(pid)
+        holder.send_signal(signal.SIGKILL)
+        holder.communicate()
+        deadline = time.monotonic() + 5
+        while helpers(pid) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not helpers(pid)
+
+
+def helpers(pid: int) -> list[str]:
+    """The processes of slirp4netns that serve that one."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if words[0] == b"slirp4netns" and str(pid).encode() in words:
+            found.append(path.parent.name)
+    return found
+
+
+@pytest.mark.parametrize("name", ["native", "container"])
+def test_what_is_written_to_a_volume_lies_on_the_host(name: str, tmp_path: Path) -> None:
+    cache = userland.cache_directory()
+    tree = userland.build_tree(lambda _: None)
+    payload = tree / userland.PAYLOAD_IN_TREE.lstrip("/")
+    land = userland.Userland(payload, tree, cache, cache, cache, cache)
+    script = f"echo kept >{VOLUME}/said"
+    run = (
+        "import sys, pickle\nfrom lab.targets import find\n"
+        "name, settings, script = pickle.load(sys.stdin.buffer)\n"
+        "with find(name)(settings) as target, target.attached('volume') as instance:\n"
+        "    instance.reached('ready')\n"
+        "    sys.exit(instance.run(['sh', '-c', script], 20).exit_code)\n"
+    )
+    settings = Settings(land, tmp_path, "tcg")
+    done = subprocess.run(
+        [sys.executable, "-c", run], input=pickle.dumps((name, settings, script)),
+        capture_output=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (said,) = tmp_path.rglob("volume/said")
+    assert said.read_text() == "kept\n"
+    assert "volume" in find(name).attachments
