@@ -120,8 +120,7 @@ def _run(options: argparse.Namespace) -> int:
     """In the foreground: whatever ends this process ends the machine, and removes what it had."""
     import signal
 
-    from lab import vm_console
-    from vms import Connection, foreground
+    from vms import Connection, console, foreground
 
     if address(options):
         raise LabError("run has its own libvirt: to have one keep the machine, use create.")
@@ -136,8 +135,8 @@ def _run(options: argparse.Namespace) -> int:
             print(connection.xml(made, connection.paths_of(made)))
             return 0
         domain = stack.enter_context(connection.start(made))
-        _progress(f"{made.name} runs, {_labelled(made)}; {vm_console.ESCAPE_NAME} ends it")
-        vm_console.attach(domain, connection.paths_of(made)["console"])
+        _progress(f"{made.name} runs, {_labelled(made)}; {console.ESCAPE_NAME} ends it")
+        console.attach(domain)
     return 0
 
 

@@ -11,6 +11,7 @@ import select
 import signal
 import socket
 import termios
+import threading
 import tty
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from vms.domain import Domain
 
-ESCAPE = 0x1D  # Ctrl-]
+ESCAPE, ESCAPE_NAME = 0x1D, "Ctrl-]"
 _BLOCK_BYTES = 65536
 _RESIZE_SECONDS = 2.0
 
@@ -32,8 +33,8 @@ _RESIZE_SECONDS = 2.0
 def attach(domain: Domain, keyboard: int = 0, screen: int = 1, escape: int = ESCAPE) -> bool:
     """Join the terminal and the console. True if it was left, False if the machine ended.
 
-    `keyboard` and `screen` are descriptors; one that is no terminal is passed on as it is, and its
-    end leaves the console. Raises MachineError.
+    `keyboard` and `screen` are descriptors; one that is no terminal is passed on as it is. Where
+    nothing more will be typed, what is said is still shown. Raises MachineError.
     """
     if CONSOLE not in domain.sockets:
         raise MachineError(f"{domain.name} has no console that listens on a socket.")
@@ -77,8 +78,10 @@ def _join(line: int, keyboard: int, screen: int, escape: int, resized: _Resized)
             typed = os.read(keyboard, _BLOCK_BYTES)
             before, left, _ = typed.partition(bytes([escape]))
             _write_all(line, before)
-            if left or not typed:
+            if left:
                 return True
+            if not typed:
+                poll.unregister(keyboard)
 
 
 def _read(line: int) -> bytes:
@@ -120,6 +123,10 @@ class _Resized:
         """Tell the machine. It may have no agent, or one that is busy: then it stays as it is."""
         with suppress(BlockingIOError):
             os.read(self.descriptor, _BLOCK_BYTES)
+        # Beside what is said, which must not wait for an agent that is not up yet.
+        threading.Thread(target=self._tell, daemon=True).start()
+
+    def _tell(self) -> None:
         with suppress(OSError, MachineError):
             size = os.get_terminal_size(self._keyboard)
             words = ("rows", str(size.lines), "cols", str(size.columns))

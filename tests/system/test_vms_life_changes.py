@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import pickle
 import subprocess
@@ -195,7 +196,37 @@ def test_devices_are_plugged_in_and_out(
         hotplug.detach_disk(large, target)
 
 
-def test_memory_is_plugged_in_and_out(connection: vms.Connection) -> None:
+def test_hardware_is_changed_by_verbs(
+    connection: vms.Connection, large: vms.Domain, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(*words: str) -> tuple[int, str]:
+        return vm(capsys, address_of(connection), *words)
+
+    disk = connection.root / "verb.raw"
+    with disk.open("wb") as file:
+        file.truncate(1 << 20)
+    code, told = run("attach-disk", "large", str(disk), "--disk-format", "raw")
+    target = told.strip()
+    assert code == 0, told
+    wait_until(lambda: target in said(large, "ls /sys/block").split())
+    assert run("blockresize", "large", target, "2") == (0, "")
+    assert said(large, f"cat /sys/block/{target}/size") == str((2 << 20) // 512)
+    assert run("detach-disk", "large", target) == (0, "")
+    code, mac = run("attach-interface", "large")
+    assert code == 0
+    assert run("detach-interface", "large", mac.strip()) == (0, "")
+    assert run("setvcpus", "large", "2") == (0, "")
+    code, told = run("setvcpus", "large", "3")
+    assert (code, "large can have 1 to 2 vCPUs" in told) == (2, True)
+    assert run("setmem", "large", "120") == (0, "")
+    assert run("setmem", "large", "128") == (0, "")
+    code, told = run("attach-memory", "large", "128")
+    assert (code, "no slots for memory" in told) == (2, True)
+
+
+def test_memory_is_plugged_in_and_out(
+    connection: vms.Connection, capsys: pytest.CaptureFixture[str]
+) -> None:
     plain = machine(connection.root, "roomy", "q35")
     assert isinstance(plain.boot, vms.DirectKernel)
     words = f"{plain.boot.command_line} memhp_default_state=online_movable"
@@ -212,13 +243,13 @@ def test_memory_is_plugged_in_and_out(connection: vms.Connection) -> None:
             hotplug.attach_memory(box, 100)
         with pytest.raises(vms.MachineError, match="roomy was described with room for 384 MiB"):
             hotplug.attach_memory(box, 512)
-        module = hotplug.attach_memory(box, 256)
+        assert vm(capsys, address_of(connection), "attach-memory", "roomy", "256") == (0, "dimm0\n")
         wait_until(lambda: memory_mib(box) == before + 256)
         with pytest.raises(vms.MachineError, match="room for 128 MiB more"):
             hotplug.attach_memory(box, 256)
         with pytest.raises(vms.MachineError, match="roomy has no memory module dimm7"):
             hotplug.detach_memory(box, "dimm7")
-        hotplug.detach_memory(box, module)
+        assert vm(capsys, address_of(connection), "detach-memory", "roomy", "dimm0") == (0, "")
         wait_until(lambda: memory_mib(box) == before)
 
 
@@ -248,24 +279,40 @@ def test_a_running_machine_moves_to_another_libvirt_and_is_told_to_by_verbs(
         daemon.running(embedded / "d") as uri,
         vms.Connection.open(embedded / "e", uri, image_directories=IMAGES) as there,
     ):
-        moved = migration.migrate(box, there)
-        assert 0 < moved.downtime_seconds < moved.total_seconds < BOOT_SECONDS
-        assert moved.transferred_bytes > 1 << 20
-        assert said(moved.domain, "cat /run/moved") == "kept"
+        box.disconnect()
+        code, told = vm(capsys, address_of(connection), "migrate", "mover", uri, "--format", "json")
+        assert code == 0, told
+        figures = json.loads(told)
+        assert 0 < figures["downtime_seconds"] < figures["total_seconds"] < BOOT_SECONDS
+        assert figures["transferred_bytes"] > 1 << 20
+        moved = there.find("mover")
+        assert said(moved, "cat /run/moved") == "kept"
         assert "mover" not in [each.name for each in connection.domains()]
         with pytest.raises(vms.MachineError, match="takes none in: migrate to a daemon"):
-            migration.migrate(moved.domain, connection)
-        moved.domain.disconnect()
+            migration.migrate(moved, connection)
+        moved.disconnect()
         verbs_of_life(uri, capsys)
+        verbs_inside(uri, capsys, connection.root)
+        verbs_of_one_that_is_off(uri, capsys)
+
+
+def address_of(connection: vms.Connection) -> str:
+    """The embedded libvirt of this process, for a command that runs in it."""
+    return str(connection.handle.getURI())
+
+
+def vm(capsys: pytest.CaptureFixture[str], uri: str, verb: str, *words: str) -> tuple[int, str]:
+    """What `tonnage vm VERB` returns and prints."""
+    code = cli.main(["vm", verb, "--connect", uri, *words])
+    told = capsys.readouterr()
+    return code, told.out + told.err
 
 
 def verbs_of_life(uri: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Every step of a machine's life by the command, on the machine that has moved."""
+    """Steps of a machine's life by the command, on the machine that has moved."""
 
     def run(*words: str) -> tuple[int, str]:
-        code = cli.main(["vm", words[0], "--connect", uri, *words[1:]])
-        told = capsys.readouterr()
-        return code, told.out + told.err
+        return vm(capsys, uri, *words)
 
     assert run("exec", "mover", "--", "sh", "-c", "echo hi; exit 4") == (4, "hi\n")
     assert run("suspend", "mover") == (0, "")
@@ -276,9 +323,55 @@ def verbs_of_life(uri: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("snapshot-delete", "mover", "s") == (0, "")
     code, told = run("start", "nobody")
     assert (code, "There is no machine nobody here" in told) == (2, True)
+
+
+def verbs_inside(uri: str, capsys: pytest.CaptureFixture[str], directory: Path) -> None:
+    """Files in and out, and the console."""
+    file, back = directory / "sent", directory / "back"
+    file.write_bytes(os.urandom(70_000))
+    assert vm(capsys, uri, "cp", str(file), "mover:/root/sent") == (0, "")
+    assert vm(capsys, uri, "cp", "mover:/root/sent", str(back)) == (0, "")
+    assert back.read_bytes() == file.read_bytes()
+    code, told = vm(capsys, uri, "cp", str(file), str(back))
+    assert (code, "One of the two must be NAME:PATH" in told) == (2, True)
+
+    listens = "(read line; echo heard $line) </dev/ttyS0 >/dev/ttyS0 2>&1 &"
+    assert vm(capsys, uri, "exec", "mover", "--", "sh", "-c", listens) == (0, "")
+    console = subprocess.Popen(
+        [sys.executable, "-m", "lab.cli", "vm", "console", "mover", "--connect", uri],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    with console:
+        assert console.stdin is not None
+        assert console.stdout is not None
+        console.stdin.write(b"ahoy\r")
+        console.stdin.flush()
+        seen = b""
+        while b"heard ahoy" not in seen:
+            some = os.read(console.stdout.fileno(), 4096)
+            assert some, seen
+            seen += some
+        console.stdin.write(b"\x1d")
+    assert console.returncode == 0
+
+
+def verbs_of_one_that_is_off(uri: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Shut down, renamed, copied, forgotten."""
+
+    def run(*words: str) -> tuple[int, str]:
+        return vm(capsys, uri, *words)
+
+    code, told = run("clone", "mover", "twin")
+    assert (code, "must be shut off to be cloned" in told) == (2, True)
     assert "was shut down by acpi" in run("shutdown", "mover")[1]
     assert run("rename", "mover", "cask") == (0, "")
     assert run("rename", "cask", "mover") == (0, "")
+    assert run("clone", "mover", "twin") == (0, "twin\n")
+    listed = {
+        each["name"]: each["state"] for each in json.loads(run("list", "--format", "json")[1])
+    }
+    assert listed == {"mover": "shut off", "twin": "shut off"}
+    assert run("undefine", "twin", "mover") == (0, "")
 
 
 def killed_at(moment: str, root: Path, box: vms.Machine) -> None:

@@ -168,6 +168,29 @@ def test_a_console_is_joined_until_the_escape_character(port: tuple[Path, socket
         os.close(descriptor)
 
 
+def test_where_nothing_more_is_typed_the_console_is_still_shown(tmp_path: Path) -> None:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(str(tmp_path / "c"))
+    listener.listen()
+    shown, screen = os.pipe()
+    box = Domain("box", {"console": tmp_path / "c"}, None)
+    left: list[bool] = []
+    with listener, Path(os.devnull).open("rb") as nothing:
+        joined = threading.Thread(
+            target=lambda: left.append(consoles.attach(box, nothing.fileno(), screen))
+        )
+        joined.start()
+        guest, _ = listener.accept()
+        joined.join(0.2)
+        guest.sendall(b"still here")
+        assert os.read(shown, 100) == b"still here"
+        guest.close()
+        joined.join(10)
+    assert left == [False]
+    os.close(shown)
+    os.close(screen)
+
+
 def test_a_file_that_does_not_come_whole_is_not_there(tmp_path: Path) -> None:
     class Broken:
         def read_file(self, path: str, timeout_seconds: float) -> Iterator[bytes]:
