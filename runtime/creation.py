@@ -252,15 +252,15 @@ def _state(request: Request, pid: int, cgroup: Cgroup) -> State:
         bundle=request.bundle,
         annotations=request.spec.annotations,
         rootfs=request.root.path,
-        created=_now(),
+        created=now(),
         owner=os.geteuid(),
         process_start=process_start(pid),
         cgroup_paths=cgroup.paths,
     )
 
 
-def _now() -> str:
-    """RFC 3339, in UTC."""
+def now() -> str:
+    """The time by RFC 3339, in UTC."""
     now_ns = time.time_ns()
     seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now_ns // 1_000_000_000))
     return f"{seconds}.{now_ns % 1_000_000_000:09d}Z"

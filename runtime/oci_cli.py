@@ -36,7 +36,7 @@ VERBS = {
     "spec": ("spec", "write a configuration to begin with"),
     "features": ("features", "print what this runtime can do"),
     "checkpoint": ("checkpoint", "write a running container to files"),
-    "restore": ("checkpoint", "run a container from files"),
+    "restore": ("restore", "run a container from files"),
 }
 _OPTIONS = {
     "--root": VALUE,
@@ -61,6 +61,7 @@ class Settings:
         self.root = options.value("--root") or default_root()
         self.log_path = options.value("--log")
         self.log_format = options.value("--log-format", "text")
+        self.criu = options.value("--criu")
         self.rootless = options.value("--rootless", "auto")
         if self.rootless not in {"auto", "true", "false"}:
             raise ContainerError(f"--rootless takes true, false or auto, not {self.rootless!r}.")
@@ -129,6 +130,9 @@ def _carry_out(options: Options, settings: Settings) -> int:
     verb, *rest = options.words
     if verb not in VERBS:
         raise ContainerError(f"There is no command {verb!r}; `tonnage-oci --help` tells which are.")
+    if rest[:1] in (["--help"], ["-h"]):
+        print(f"usage: tonnage-oci {verb} [OPTION …] [CONTAINER …]\n\n{VERBS[verb][1]}")
+        return 0
     module = __import__(f"runtime.verbs.{VERBS[verb][0]}", fromlist=["main"])
     code: int = module.main(verb, rest, settings)
     return code

@@ -18,6 +18,7 @@ from runtime.cgroups.limits_v2 import weight
 from runtime.cgroups.v1 import CgroupV1
 from runtime.cgroups.v2 import CgroupV2
 from runtime.errors import ContainerError
+from runtime.users import is_rootless
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -238,7 +239,7 @@ def _with_all_hierarchies(pid: int, unit: str, this: host.Host) -> _Scope:
 
 
 def _connected() -> dbus.Connection:
-    if os.geteuid() == 0:
+    if not is_rootless():
         return dbus.Connection("/run/systemd/private")
     runtime = os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.geteuid()}")
     return dbus.Connection(f"{runtime}/systemd/private")

@@ -39,7 +39,7 @@ def document() -> dict[str, object]:
             "namespaces": sorted(FLAGS),
             "capabilities": list(capabilities.NAMES[: capabilities.last_known() + 1]),
             "cgroup": {
-                "v1": True, "v2": True, "systemd": False, "systemdUser": False, "rdma": True,
+                "v1": True, "v2": True, "systemd": True, "systemdUser": False, "rdma": True,
             },
             "seccomp": _seccomp(),
             "apparmor": {"enabled": True},
@@ -51,7 +51,10 @@ def document() -> dict[str, object]:
             "mountExtensions": {"idmap": {"enabled": True}},
             "netDevices": {"enabled": True},
         },
-        "annotations": {"io.github.tonnage.version": version()},
+        "annotations": {
+            "io.github.tonnage.version": version(),
+            "io.github.tonnage.checkpoint.enabled": "true",  # by criu, where that is installed
+        },
     }  # fmt: skip
 
 

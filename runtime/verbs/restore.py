@@ -1,0 +1,48 @@
+"""`restore`: a container that `checkpoint` has written runs on, by criu."""
+
+from __future__ import annotations
+
+import os
+
+from runtime.checkpoint import restore
+from runtime.creation import Request
+from runtime.foreground import Foreground
+from runtime.options import SWITCH
+from runtime.rootfs import Bundle
+from runtime.verbs.bundles import Order, write_pid_file
+from runtime.verbs.checkpoint import OPTIONS, chosen
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from runtime.container import Container
+    from runtime.oci_cli import Settings
+
+
+def main(_: str, words: Sequence[str], settings: Settings) -> int:
+    """Restore it; the exit code of its program, or 0 if that is left to run by itself."""
+    order = Order(words, {**OPTIONS, "--detach": SWITCH, "--keep": SWITCH})
+    if order.options.has("--detach"):
+        _restore(order, settings)
+        return 0
+    with Foreground(terminal=False) as foreground:
+        container = _restore(order, settings)
+        code = foreground.accompany(container.pid, container.pidfd)
+    container.ended_with(code)
+    if not order.options.has("--keep"):
+        container.delete(force=True)
+    return code
+
+
+def _restore(order: Order, settings: Settings) -> Container:
+    request = Request(
+        identifier=order.identifier,
+        spec=order.spec,
+        root=Bundle(os.path.realpath(order.rootfs)),
+        bundle=order.bundle,
+        cgroup_manager=settings.cgroup_manager,
+    )
+    made = restore(request, chosen(order.options, settings), settings.root)
+    write_pid_file(order.options.value("--pid-file"), made.pid)
+    return made

@@ -1,0 +1,257 @@
+"""The command line's `checkpoint` and `restore`, which runc and crun have by criu as well.
+
+TONNAGE_CRIU names another criu than that of the PATH; one that can't work with this kernel is
+skipped with its own reason.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from driver import DEADLINE_SECONDS, Done, waited_for
+
+if TYPE_CHECKING:
+    from driver import Bundle
+
+CRIU = os.environ.get("TONNAGE_CRIU", "criu")
+COUNTS = "i=0; while :; do i=$((i+1)); echo $i; sleep 0.05; done"
+
+
+@pytest.fixture(scope="module")
+def criu() -> str:
+    path = shutil.which(CRIU)
+    if not path:
+        pytest.skip("criu is not installed: apt-get install criu")
+    checked = subprocess.run([path, "check"], capture_output=True, text=True, check=False)
+    if checked.returncode:
+        pytest.skip(f"criu can't work here: {(checked.stderr or checked.stdout).splitlines()[0]}")
+    return path
+
+
+def counted(bundle: Bundle) -> list[int]:
+    return [int(word) for word in bundle.output().split("\n")[:-1]]
+
+
+def counting(bundle: Bundle) -> None:
+    bundle.running(COUNTS)
+    waited_for(lambda: len(counted(bundle)) > 3, "it counts")
+
+
+def tell(bundle: Bundle, criu: str, verb: str, *words: str) -> Done:
+    """Either verb, where its files are in the bundle."""
+    image = ("--image-path", str(bundle.path / "image"), "--work-path", str(bundle.path / "work"))
+    bundle_words = ("--bundle", str(bundle.path), "--detach") if verb == "restore" else ()
+    given = ("--criu", criu, verb, *image, *bundle_words, *words, bundle.identity)
+    if verb == "checkpoint":
+        return bundle.runtime.tell(*given)
+    # criu wants a file that was written to as it was.
+    with (bundle.path / "stdout").open("ab") as stdout, (bundle.path / "stderr").open("ab") as log:
+        done = subprocess.run(
+            [bundle.runtime.command, "--root", bundle.runtime.root, *given],
+            stdin=subprocess.DEVNULL, stdout=stdout, stderr=log, check=False, cwd=bundle.path,
+            timeout=DEADLINE_SECONDS,
+        )  # fmt: skip
+    return Done(done.returncode, "", bundle.errors())
+
+
+def restored(bundle: Bundle, criu: str) -> None:
+    """Delete it, have it again, and see that it goes on."""
+    last = counted(bundle)[-1]
+    deleted = bundle.delete()
+    assert deleted, deleted.stderr
+    done = tell(bundle, criu, "restore")
+    assert done, done.stderr
+    waited_for(lambda: counted(bundle)[-1] > last + 2, "it counts on")
+    assert counted(bundle) == list(range(1, len(counted(bundle)) + 1))
+
+
+@pytest.mark.parametrize("masked", [False, True], ids=["plain", "as engines have it"])
+def test_a_container_goes_on_from_files(bundle: Bundle, criu: str, masked: bool) -> None:
+    """`checkpoint` stops it; `restore` has it go on: its memory, mounts, limits and namespaces."""
+    if masked:
+        bundle.namespace("cgroup")
+        bundle.linux["maskedPaths"] = ["/proc/timer_list", "/sys/firmware"]
+        bundle.linux["readonlyPaths"] = ["/proc/sys"]
+        bundle.linux["resources"] = {"pids": {"limit": 50}}
+        bundle.mount("/data", "bind", "/etc", "rbind", "ro")
+        bundle.mount("/sys/fs/cgroup", "cgroup", "cgroup", "ro")
+    counting(bundle)
+    before = bundle.exec(bundle.identity, "sh", "-c", "hostname; cut -d' ' -f5 /proc/1/mountinfo")
+    done = tell(bundle, criu, "checkpoint")
+    assert done, done.stderr
+    assert bundle.state()["status"] == "stopped"
+    restored(bundle, criu)
+    state = bundle.state()
+    assert state["status"] == "running"
+    assert f"/{bundle.identity}\n" in Path(f"/proc/{state['pid']}/cgroup").read_text()
+    after = bundle.exec(bundle.identity, "sh", "-c", "hostname; cut -d' ' -f5 /proc/1/mountinfo")
+    assert sorted(after.stdout.split()) == sorted(before.stdout.split())
+    if masked:
+        limits = [*Path("/sys/fs/cgroup").glob(f"**/{bundle.identity}/pids.max")]
+        assert [each.read_text().strip() for each in limits] == ["50"]
+    deleted = bundle.delete("--force")
+    assert deleted, deleted.stderr
+    assert not bundle.runtime.left(bundle.identity)
+
+
+def test_it_is_left_running(bundle: Bundle, criu: str) -> None:
+    """--leave-running: what is written goes on as well."""
+    counting(bundle)
+    done = tell(bundle, criu, "checkpoint", "--leave-running")
+    assert done, done.stderr
+    assert bundle.state()["status"] == "running"
+    last = counted(bundle)[-1]
+    waited_for(lambda: counted(bundle)[-1] > last, "it counts on")
+
+
+def test_memory_is_written_before(bundle: Bundle, criu: str) -> None:
+    """--pre-dump and --parent-path: in two steps, of which the first lets it run."""
+    counting(bundle)
+    image = str(bundle.path / "image")
+    first = bundle.runtime.tell(
+        "--criu", criu, "checkpoint", "--pre-dump", "--image-path", f"{image}/first",
+        bundle.identity,
+    )  # fmt: skip
+    if "mem" in first.stderr and "track" in first.stderr:
+        pytest.skip(f"memory can't be tracked here: {first.stderr.strip()}")
+    assert first, first.stderr
+    assert bundle.state()["status"] == "running"
+    done = tell(bundle, criu, "checkpoint", "--parent-path", "first")
+    assert done, done.stderr
+    restored(bundle, criu)
+
+
+def test_a_restored_container_ends_as_its_program(bundle: Bundle, criu: str) -> None:
+    """`restore` in the foreground: the exit code, and nothing is left."""
+    bundle.running("while [ ! -e /go ]; do sleep 0.05; done; exit 6")
+    done = tell(bundle, criu, "checkpoint")
+    assert done, done.stderr
+    assert bundle.delete()
+    words = ("--criu", criu, "restore", "--image-path", str(bundle.path / "image"), "--bundle",
+             str(bundle.path), bundle.identity)  # fmt: skip
+    (bundle.rootfs / "go").touch()
+    assert bundle.runtime.run(*words, into=bundle.path) == 6, bundle.errors()  # it wrote nothing
+    assert not bundle.runtime.left(bundle.identity)
+
+
+def test_a_pipe_is_exchanged(bundle: Bundle, criu: str) -> None:
+    """What wrote into a pipe of whoever ran it writes into that of whoever restores it."""
+    bundle.shell(COUNTS)
+    bundle.write()
+    command = [bundle.runtime.command, "--root", str(bundle.runtime.root)]
+    with subprocess.Popen(
+        [*command, "run", "--bundle", bundle.path, bundle.identity],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as running:
+        assert running.stdout
+        lines = [running.stdout.readline() for _ in range(3)]
+        done = tell(bundle, criu, "checkpoint")
+        assert done, done.stderr
+        lines += running.stdout.readlines()
+    words = ["--criu", criu, "restore", "--image-path", bundle.path / "image", "--bundle"]
+    with subprocess.Popen(
+        [*command, *words, bundle.path, bundle.identity],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as again:
+        assert again.stdout
+        first = int(again.stdout.readline())
+        bundle.delete("--force")
+    assert int(lines[-1]) <= first <= int(lines[-1]) + 1
+
+
+def test_a_restore_that_fails_leaves_nothing(bundle: Bundle, criu: str) -> None:
+    """Files that are damaged, and none at all."""
+    counting(bundle)
+    assert tell(bundle, criu, "checkpoint")
+    assert bundle.delete()
+    (bundle.path / "image/pstree.img").write_bytes(b"damaged")
+    for _ in range(2):
+        done = tell(bundle, criu, "restore")
+        assert not done
+        assert "Traceback" not in done.stderr
+        assert not bundle.runtime.left(bundle.identity)
+        shutil.rmtree(bundle.path / "image", ignore_errors=True)
+
+
+def test_another_cgroup_is_refused(bundle: Bundle, criu: str) -> None:
+    """linux.cgroupsPath: the processes are written with theirs."""
+    counting(bundle)
+    assert tell(bundle, criu, "checkpoint")
+    assert bundle.delete()
+    bundle.linux["cgroupsPath"] = f"/{bundle.identity}-other"
+    bundle.write()
+    done = tell(bundle, criu, "restore")
+    assert not done
+    assert "linux.cgroupsPath" in done.stderr
+    assert not bundle.runtime.left(bundle.identity)
+
+
+# What needs no criu.
+
+
+def pretended(bundle: Bundle, script: str) -> str:
+    """A program in criu's place."""
+    program = bundle.path / "criu"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    return str(program)
+
+
+def test_criu_that_is_not_there_is_named(bundle: Bundle) -> None:
+    bundle.running()
+    done = tell(bundle, "/no/such/criu", "checkpoint")
+    assert not done
+    assert "apt-get install criu" in done.stderr
+    assert bundle.state()["status"] == "running"
+
+
+def test_the_reason_that_criu_has_is_told(bundle: Bundle) -> None:
+    """And the container runs on."""
+    bundle.running()
+    script = "echo 'Error (criu/x.c:1): a reason that it has' >&2; exit 1"
+    done = tell(bundle, pretended(bundle, script), "checkpoint")
+    assert not done
+    assert "a reason that it has" in done.stderr
+    assert bundle.state()["status"] == "running"
+
+
+def test_options_are_handed_on(bundle: Bundle) -> None:
+    """Those of runc and crun, by criu's names."""
+    bundle.running()
+    told = bundle.path / "told"
+    program = pretended(bundle, f'echo "$@" > {told}')
+    done = tell(
+        bundle, program, "checkpoint", "--leave-running", "--tcp-established", "--ext-unix-sk",
+        "--shell-job", "--file-locks", "--manage-cgroups-mode", "ignore",
+    )  # fmt: skip
+    assert done, done.stderr
+    words = told.read_text().split()
+    assert words[0] == "dump"
+    for word in ("--leave-running", "--tcp-established", "--ext-unix-sk", "--shell-job",
+                 "--file-locks", "--manage-cgroups=ignore", str(bundle.path / "work")):  # fmt: skip
+        assert word in words
+
+
+@pytest.mark.parametrize("what", ["created", "stopped", "mode", "parent"])
+def test_what_cannot_be_written_is_refused(bundle: Bundle, what: str) -> None:
+    """Before criu is called."""
+    {"created": bundle.created, "stopped": bundle.stopped}.get(what, bundle.running)()
+    words = {"mode": ("--manage-cgroups-mode", "loose"), "parent": ("--parent-path", "none")}
+    done = tell(bundle, pretended(bundle, "exit 0"), "checkpoint", *words.get(what, ()))
+    assert not done
+    assert what in done.stderr
+    assert not (bundle.path / "image").exists()
+
+
+def test_engines_can_ask_whether_it_is_built(bundle: Bundle) -> None:
+    """`checkpoint --help`, by which podman knows."""
+    assert bundle.runtime.tell("checkpoint", "--help")
