@@ -11,6 +11,7 @@ from runtime.cgroups import controllers, device_program, devices, files, limits_
 from runtime.cgroups.cgroup import Cgroup, make, unmake
 from runtime.errors import ContainerError
 from runtime.linux import bpf
+from runtime.users import in_user_namespace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ _FREEZE_SECONDS = 5.0
 _DELEGATED = "/sys/kernel/cgroup/delegate"
 # OCI config-linux.md, "Cgroup ownership": where the kernel does not say.
 _DELEGATED_AT_LEAST = "cgroup.procs\ncgroup.subtree_control\ncgroup.threads"
-_IDENTITY = ["0", "0", "4294967295"]
 
 
 class CgroupV2(Cgroup):
@@ -152,7 +152,7 @@ class CgroupV2(Cgroup):
             else:
                 self._detach()
         except OSError as error:
-            if _is_in_a_user_namespace():
+            if in_user_namespace():
                 return  # no device can be made there that the host's root could not open
             raise ContainerError(
                 f"linux.resources.devices: can't set the device filter of {self}: {error.strerror}."
@@ -197,7 +197,3 @@ def create(location: str, root: str) -> CgroupV2:
         unmake(made)
         raise
     return CgroupV2({"": directory})
-
-
-def _is_in_a_user_namespace() -> bool:
-    return files.read("/proc/self/uid_map").split() != _IDENTITY
