@@ -26,6 +26,7 @@ COLOURS = {
     "podman": "#7c3aed",
     "docker": "#4d7c0f",
     "vm": "#b91c1c",
+    "vm-tuned": "#7f1d1d",
     "microvm": "#ea8a0c",
     "vm-restore": "#9d174d",
     "microvm-restore": "#d97706",

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from lab.errors import LabError
+from lab.targets.registry import NAMES, TUNED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,6 +73,7 @@ class Profile:
 
 
 _GIB = 1 << 30
+_UNTUNED = tuple(name for name in NAMES if name not in TUNED)
 
 PROFILES = {
     "quick": Profile(
@@ -112,6 +114,7 @@ PROFILES = {
             containers=4000, machines=32, memory_floor_bytes=2 * _GIB, start_limit_seconds=120.0
         ),
         burst=Burst(64, 8),
+        only=dict.fromkeys(("startup", "burst", "footprint", "density", "isolation"), _UNTUNED),
     ),
 }
 

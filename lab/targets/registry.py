@@ -15,6 +15,7 @@ _CLASSES = {
     "native": "lab.targets.native:Native",
     "container": "lab.targets.container:OurContainer",
     "vm": "lab.targets.machine:FullMachine",
+    "vm-tuned": "lab.targets.tuned:TunedMachine",
     "microvm": "lab.targets.machine:MicroMachine",
     "vm-restore": "lab.targets.restored:RestoredFullMachine",
     "microvm-restore": "lab.targets.restored:RestoredMicroMachine",
@@ -35,8 +36,14 @@ DEFAULT = ("native", "container", "vm", "microvm")
 # Other ways to the same machines.
 VARIANTS = ("vm-restore", "microvm-restore", "qemu", "qemu-microvm", "virt-install")
 VMMS = ("uml", "firecracker", "cloud-hypervisor")  # other machines
-FULL_ONLY = (*VARIANTS, *VMMS)  # in the full profile, or when they are named
-MACHINES = ("vm", "microvm", *VARIANTS)  # what QEMU runs, and emulates where KVM does not work
+TUNED = ("vm-tuned",)  # the same machine, set up to perform: of performance alone
+FULL_ONLY = (*VARIANTS, *TUNED, *VMMS)  # in the full profile, or when they are named
+MACHINES = (
+    "vm",
+    "microvm",
+    *VARIANTS,
+    *TUNED,
+)  # what QEMU runs, and emulates where KVM does not work
 PEERS = ("crun", "runc", "podman", "docker")
 
 

@@ -101,7 +101,7 @@ def described() -> dict[str, Machine]:
             disks=(
                 Disk(Path("/d/a"), cache="none", io="native", discard=True, serial="first"),
                 Disk(Path("/d/b"), cache="writethrough", io="threads"),
-                Disk(Path("/d/c"), cache="unsafe", io="io_uring"),
+                Disk(Path("/d/c"), cache="unsafe", io="io_uring", own_thread=True),
                 Disk(Path("/d/d"), cache="directsync", read_only=True),
             ),
         ),

@@ -127,6 +127,7 @@ class Machine:
         if any(share.driver == "virtiofs" for share in self.shares):
             yield "shares on a microvm must have driver 9p"
         for what, wanted in {
+            "disks.own_thread": any(disk.own_thread for disk in self.disks),
             "watchdog": self.watchdog,
             "video": self.video,
             "memory.maximum_mib": self.memory.maximum_mib,
@@ -153,6 +154,7 @@ def domain_xml(machine: Machine, paths: Mapping[str, Path], broken: Sequence[str
         element("memory", text=machine.memory_mib, unit="MiB"),
         machine.memory.backing(shared=shared),
         machine.cpu.count(machine.vcpus),
+        *_threads(machine),
         machine.cpu.tuning(),
         _os(machine, paths.get(NVRAM)),
         element("features", element("acpi")),
@@ -164,6 +166,14 @@ def domain_xml(machine: Machine, paths: Mapping[str, Path], broken: Sequence[str
         type="kvm" if machine.accelerator is Accelerator.KVM else "qemu",
     )
     return printed(domain)
+
+
+def _threads(machine: Machine) -> Iterator[ET.Element]:
+    """The threads of disks that have one, which go by the disks' numbers."""
+    owned = [number + 1 for number, disk in enumerate(machine.disks) if disk.own_thread]
+    if owned:
+        yield element("iothreads", text=len(owned))
+        yield element("iothreadids", *(element("iothread", id=number) for number in owned))
 
 
 def _os(machine: Machine, nvram: Path | None) -> ET.Element:

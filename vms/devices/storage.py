@@ -20,13 +20,15 @@ class Disk:
     """A disk image by virtio-blk; the first is the guest's /dev/vda.
 
     `io` is how QEMU reaches the file (None: QEMU's own choice); native needs a cache of none or
-    directsync. With `discard` what the guest trims is given back to the host's file system.
+    directsync. With `own_thread` a thread of QEMU's serves it beside the one that does all else
+    (an iothread). With `discard` what the guest trims is given back to the host's file system.
     """
 
     path: Path
     format: Literal["qcow2", "raw"] = "qcow2"
     cache: Literal["none", "writeback", "writethrough", "directsync", "unsafe"] = "writeback"
     io: Literal["native", "threads", "io_uring"] | None = None
+    own_thread: bool = False
     read_only: bool = False
     discard: bool = False
     serial: Annotated[str, Like(r"[A-Za-z0-9_.+-]{1,20}", "up to 20 letters, digits, _ . + -")] | (
@@ -49,6 +51,7 @@ class Disk:
                 type=self.format,
                 cache=self.cache,
                 io=self.io,
+                iothread=number + 1 if self.own_thread else None,
                 discard="unmap" if self.discard else None,
             ),
             element("source", file=self.path),

@@ -1,0 +1,61 @@
+"""The tuned machine: what it has that the plain one has not, and which experiments it is for."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lab import profiles
+from lab.targets import find, tuned
+from lab.targets.base import Settings
+from lab.targets.machine import FullMachine
+from lab.targets.tuned import TunedMachine
+from lab.userland import Userland
+
+if TYPE_CHECKING:
+    import vms
+
+SOMEWHERE = Path("/nowhere")
+SETTINGS = Settings(Userland(*[SOMEWHERE for _ in fields(Userland)]), SOMEWHERE, "kvm")
+
+
+def described(target: type[FullMachine]) -> vms.Machine:
+    return target(SETTINGS).describe("m", SOMEWHERE / "disk")
+
+
+def test_every_vcpu_stays_on_a_cpu_and_the_guest_sees_how_they_lie() -> None:
+    machine = described(TunedMachine)
+    assert sorted(machine.cpu.pins.values()) == sorted(map(str, os.sched_getaffinity(0)))
+    assert machine.cpu.topology
+    assert machine.cpu.topology.cpus == machine.vcpus
+    assert not machine.objection()
+
+
+def test_its_disk_goes_past_the_hosts_cache_in_a_thread_of_its_own() -> None:
+    ((plain,), (disk,)) = (described(each).disks for each in (FullMachine, TunedMachine))
+    assert (disk.path, disk.format) == (plain.path, plain.format)
+    assert disk.cache == "none"
+    assert disk.io in {"native", "io_uring"}
+    assert disk.own_thread
+    assert not disk.objection()
+
+
+@pytest.mark.parametrize(("free", "size"), [("128", 2048), ("127", None)])
+def test_huge_pages_are_taken_where_there_are_enough(
+    free: str, size: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "free").write_text(free)
+    monkeypatch.setattr(tuned, "_FREE", tmp_path / "free")
+    assert described(TunedMachine).memory.huge_page_kib == size
+
+
+def test_it_is_measured_beside_the_plain_one_in_performance_alone() -> None:
+    full = profiles.find("full")
+    asking = [name for name in full.rounds if full.asks(name, "vm-tuned")]
+    assert asking == ["performance"]
+    assert all(full.asks(name, "vm") for name in full.rounds)
+    assert find("vm-tuned") is TunedMachine
