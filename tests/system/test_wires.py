@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -107,7 +108,7 @@ def test_what_is_written_to_a_volume_lies_on_the_host(name: str, tmp_path: Path)
     cache = userland.cache_directory()
     tree = userland.build_tree(lambda _: None)
     payload = tree / userland.PAYLOAD_IN_TREE.lstrip("/")
-    land = userland.Userland(payload, tree, cache, cache, cache, cache)
+    land = userland.Userland(payload, tree, *[cache for _ in fields(userland.Userland)][2:])
     script = f"echo kept >{VOLUME}/said"
     run = (
         "import sys, pickle\nfrom lab.targets import find\n"
