@@ -302,6 +302,15 @@ def cgroups_of(identity: str) -> list[Path]:
     )
 
 
+def mounts_of_host() -> list[str]:
+    """What is mounted on the host, where and with what propagation, but for other tests' places."""
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    ours = f"/oci-{os.getpid()}/"
+    return sorted(
+        " ".join(line.split()[2:]) for line in lines if "tonnage" not in line or ours in line
+    )
+
+
 def namespace_of(pid: int | str, name: str) -> str:
     """Which namespace a process is in. (namespaces(7))"""
     return str(Path(f"/proc/{pid}/ns/{name}").readlink())

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from driver import namespace_of, waited_for
+from driver import mounts_of_host, namespace_of, waited_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -83,20 +83,14 @@ def without_mount_namespace(bundle: Bundle) -> None:
     bundle.mount("/sys/fs/cgroup", "cgroup", "cgroup", "ro")
 
 
-def mounts() -> list[str]:
-    """What is mounted on the host, where and with what propagation."""
-    lines = Path("/proc/self/mountinfo").read_text().splitlines()
-    return sorted(" ".join(line.split()[2:]) for line in lines)
-
-
 def test_a_mount_namespace_that_is_not_named_is_inherited(bundle: Bundle) -> None:
     """Namespaces: the same for mounts, which the host is rid of once the container is deleted."""
     without_mount_namespace(bundle)
-    before = mounts()
+    before = mounts_of_host()
     report = bundle.report("/proc/kcore")
     assert report["namespaces"]["mnt"] == namespace_of("self", "mnt")
     assert report["namespaces"]["pid"] != namespace_of("self", "pid")
-    assert mounts() == before
+    assert mounts_of_host() == before
 
 
 def test_a_failed_create_leaves_no_mount(bundle: Bundle) -> None:
@@ -106,9 +100,9 @@ def test_a_failed_create_leaves_no_mount(bundle: Bundle) -> None:
     """
     without_mount_namespace(bundle)
     bundle.mount("/late", "no-file-system", "none")
-    before = mounts()
+    before = mounts_of_host()
     bundle.refused()
-    assert mounts() == before
+    assert mounts_of_host() == before
 
 
 def test_what_the_host_shares_is_left_to_it(bundle: Bundle) -> None:
@@ -122,13 +116,13 @@ def test_what_the_host_shares_is_left_to_it(bundle: Bundle) -> None:
     without_mount_namespace(bundle)
     bundle.mount("/data", "bind", str(shared), "rbind")
     bundle.mount("/data/inner", "tmpfs", "tmpfs")
-    before = mounts()
+    before = mounts_of_host()
     bundle.running("mount -t tmpfs tmpfs /data/sub 2>/dev/null; echo up; exec sleep 60")
     waited_for(lambda: "up" in bundle.output(), "the container is up")
     assert not (shared / "inner").is_mount()
     assert bundle.exec(bundle.identity, "mountpoint", "-q", "/data/inner")
     assert bundle.delete("--force")
-    assert mounts() == before
+    assert mounts_of_host() == before
 
 
 def test_a_cgroup_namespace_begins_at_the_containers_cgroup(bundle: Bundle) -> None:

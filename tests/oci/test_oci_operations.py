@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from driver import cgroups_of, waited_for
+from driver import cgroups_of, mounts_of_host, waited_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,10 +16,6 @@ if TYPE_CHECKING:
     from driver import Bundle, Runtime
 
 BAD_IDS = ["", ".", "..", "a/b", "../escape", "a b", "a\nb", "x;y"]
-
-
-def mounts_of_host() -> list[str]:
-    return Path("/proc/self/mountinfo").read_text().splitlines()
 
 
 @pytest.mark.parametrize("verb", ["create", "start", "kill", "delete"])
