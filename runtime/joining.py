@@ -9,7 +9,7 @@ from runtime.creation import able_in, hand_on_listener, with_home
 from runtime.descriptors import Descriptors
 from runtime.document import Struct
 from runtime.linux import syscalls
-from runtime.linux.libc import LIBC
+from runtime.linux.libc import syscall
 from runtime.linux.program import Program
 from runtime.meeting import Meeting, fork
 from runtime.namespaces import FILES, Namespaces
@@ -91,11 +91,11 @@ class Hidden:
     """
 
     def __enter__(self) -> None:
-        self._before = LIBC.prctl(_PR_GET_DUMPABLE, 0, 0, 0, 0)
-        LIBC.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+        self._before = syscall(syscalls.PRCTL, _PR_GET_DUMPABLE, 0, 0, 0, 0)
+        syscall(syscalls.PRCTL, _PR_SET_DUMPABLE, 0, 0, 0, 0)
 
     def __exit__(self, *_: object) -> None:
-        LIBC.prctl(_PR_SET_DUMPABLE, self._before, 0, 0, 0)
+        syscall(syscalls.PRCTL, _PR_SET_DUMPABLE, self._before, 0, 0, 0)
 
 
 def _of_process(spec: Spec, pid: int) -> list[Namespace]:

@@ -5,16 +5,18 @@ Instructions are bytes as the kernel takes them; what may be loaded where is bpf
 
 from __future__ import annotations
 
-import ctypes
 import os
 import struct
 import sys
 
-from runtime.linux.libc import syscall
+from runtime.linux.libc import address, buffer, syscall
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from _ctypes import Array
     from collections.abc import Sequence
+
+    from runtime.linux.libc import Char
 
 # Registers: r0 is the verdict, r1 points to struct bpf_cgroup_dev_ctx.
 R0, R1, R2, R3, R4, R5 = range(6)
@@ -38,33 +40,15 @@ _INSTRUCTION = struct.Struct("<BBhi" if sys.byteorder == "little" else ">BBhi")
 _MOST_ATTACHED = 64  # the kernel's BPF_CGROUP_MAX_PROGS
 
 
-class _Load(ctypes.Structure):
-    _fields_ = [
-        ("type", ctypes.c_uint32), ("count", ctypes.c_uint32),
-        ("instructions", ctypes.c_uint64), ("license", ctypes.c_uint64),
-        ("log_level", ctypes.c_uint32), ("log_size", ctypes.c_uint32),
-        ("log", ctypes.c_uint64), ("kernel_version", ctypes.c_uint32),
-        ("flags", ctypes.c_uint32), ("name", ctypes.c_char * 16),
-    ]  # fmt: skip
-
-
-class _Attach(ctypes.Structure):
-    _fields_ = [
-        (name, ctypes.c_uint32)
-        for name in ("target_fd", "program_fd", "type", "flags", "replaced_fd")
-    ]
-
-
-class _Query(ctypes.Structure):
-    _fields_ = [
-        ("target_fd", ctypes.c_uint32), ("type", ctypes.c_uint32),
-        ("query_flags", ctypes.c_uint32), ("attach_flags", ctypes.c_uint32),
-        ("identifiers", ctypes.c_uint64), ("count", ctypes.c_uint32),
-    ]  # fmt: skip
-
-
-class _Identifier(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_uint32) for name in ("identifier", "next", "open_flags")]
+# union bpf_attr, as each command takes it. (linux/bpf.h)
+# type, count, instructions, license, log_level, log_size, log, kernel_version, flags, name
+_LOADED = struct.Struct("=2I2Q2IQ2I16s")
+# target_fd, program_fd, type, flags, replaced_fd
+_ATTACHED = struct.Struct("=5I")
+# target_fd, type, query_flags, attach_flags, identifiers, count
+_QUERIED = struct.Struct("=4IQI")
+# identifier, next, open_flags
+_IDENTIFIED = struct.Struct("=3I")
 
 
 def instruction(
@@ -78,14 +62,10 @@ def instruction(
 
 def load(program: Sequence[bytes]) -> int:
     """A descriptor of the program, once the kernel has verified it. Raises OSError."""
-    code = ctypes.create_string_buffer(b"".join(program))
-    licence = ctypes.create_string_buffer(b"Apache-2.0")
-    return _bpf(_LOAD, _Load(
-        type=_CGROUP_DEVICE_PROGRAM,
-        count=len(program),
-        instructions=ctypes.addressof(code),
-        license=ctypes.addressof(licence),
-        name=b"tonnage",
+    code, licence = buffer(b"".join(program)), buffer(b"Apache-2.0\0")
+    return _bpf(_LOAD, _LOADED.pack(
+        _CGROUP_DEVICE_PROGRAM, len(program), address(code), address(licence), 0, 0, 0, 0, 0,
+        b"tonnage",
     ))  # fmt: skip
 
 
@@ -96,7 +76,7 @@ def attach(directory_fd: int, program_fd: int) -> None:
     """
     before = attached(directory_fd)
     if len(before) == 1:
-        replaced = _bpf(_BY_ID, _Identifier(identifier=before[0]))
+        replaced = _by_identifier(before[0])
         try:
             flags = _ALLOW_MULTI | _REPLACE
             _attach(directory_fd, program_fd, flags, replaced)
@@ -105,7 +85,7 @@ def attach(directory_fd: int, program_fd: int) -> None:
         return
     _attach(directory_fd, program_fd, _ALLOW_MULTI)
     for identifier in before:
-        old = _bpf(_BY_ID, _Identifier(identifier=identifier))
+        old = _by_identifier(identifier)
         try:
             _detach(directory_fd, old)
         finally:
@@ -114,21 +94,19 @@ def attach(directory_fd: int, program_fd: int) -> None:
 
 def attached(directory_fd: int) -> list[int]:
     """The kernel's numbers of the programs of the cgroup itself. Raises OSError."""
-    identifiers = (ctypes.c_uint32 * _MOST_ATTACHED)()
-    query = _Query(
-        target_fd=directory_fd,
-        type=_CGROUP_DEVICE,
-        identifiers=ctypes.addressof(identifiers),
-        count=_MOST_ATTACHED,
+    identifiers = buffer(bytes(4 * _MOST_ATTACHED))
+    query = buffer(
+        _QUERIED.pack(directory_fd, _CGROUP_DEVICE, 0, 0, address(identifiers), _MOST_ATTACHED)
     )
     _bpf(_QUERY, query)
-    return list(identifiers[: query.count])
+    count = _QUERIED.unpack(bytes(query))[-1]
+    return list(struct.unpack_from(f"={count}I", bytes(identifiers)))
 
 
 def detach_all(directory_fd: int) -> None:
     """Leave the cgroup without a program of its own. Raises OSError."""
     for identifier in attached(directory_fd):
-        program = _bpf(_BY_ID, _Identifier(identifier=identifier))
+        program = _by_identifier(identifier)
         try:
             _detach(directory_fd, program)
         finally:
@@ -136,19 +114,16 @@ def detach_all(directory_fd: int) -> None:
 
 
 def _attach(directory_fd: int, program_fd: int, flags: int, replaced_fd: int = 0) -> None:
-    _bpf(_ATTACH, _Attach(
-        target_fd=directory_fd,
-        program_fd=program_fd,
-        type=_CGROUP_DEVICE,
-        flags=flags,
-        replaced_fd=replaced_fd,
-    ))  # fmt: skip
+    _bpf(_ATTACH, _ATTACHED.pack(directory_fd, program_fd, _CGROUP_DEVICE, flags, replaced_fd))
 
 
 def _detach(directory_fd: int, program_fd: int) -> None:
-    _bpf(_DETACH, _Attach(target_fd=directory_fd, program_fd=program_fd, type=_CGROUP_DEVICE))
+    _bpf(_DETACH, _ATTACHED.pack(directory_fd, program_fd, _CGROUP_DEVICE, 0, 0))
 
 
-def _bpf(command: int, attributes: ctypes.Structure) -> int:
-    number = _NUMBERS[os.uname().machine]
-    return syscall(number, command, ctypes.byref(attributes), ctypes.sizeof(attributes))
+def _by_identifier(identifier: int) -> int:
+    return _bpf(_BY_ID, _IDENTIFIED.pack(identifier, 0, 0))
+
+
+def _bpf(command: int, attributes: bytes | Array[Char]) -> int:
+    return syscall(_NUMBERS[os.uname().machine], command, attributes, len(attributes))

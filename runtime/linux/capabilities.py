@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
 from _struct import Struct
 
-from runtime.linux.libc import LIBC, check
+from runtime.linux import syscalls
+from runtime.linux.libc import buffer, syscall
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,9 +48,9 @@ def mask(names: Iterable[str]) -> int:
 
 def own_permitted() -> int:
     """The capabilities that this process can have, as bits. Raises OSError."""
-    data = ctypes.create_string_buffer(_DATA.size)
-    check(LIBC.capget(header(), data))
-    _, low, _, _, high, _ = _DATA.unpack(data.raw)
+    data = buffer(bytes(_DATA.size))
+    syscall(syscalls.CAPGET, header(), data)
+    _, low, _, _, high, _ = _DATA.unpack(bytes(data))
     return int(low) | int(high) << 32
 
 

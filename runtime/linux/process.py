@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import select
 
-from runtime.linux.libc import LIBC, check
+from runtime.linux import syscalls
+from runtime.linux.libc import syscall
 
 SIGKILL = 9
-_PIDFD_SEND_SIGNAL, _PIDFD_GETFD = 424, 438
 
 
 def kill(pidfd: int, number: int = SIGKILL) -> bool:
     """Send a signal; whether the process was there to get it. Raises OSError."""
     try:
-        check(LIBC.syscall(_PIDFD_SEND_SIGNAL, pidfd, number, None, 0))
+        syscall(syscalls.PIDFD_SEND_SIGNAL, pidfd, number, None, 0)
     except ProcessLookupError:
         return False
     return True
@@ -22,7 +22,7 @@ def kill(pidfd: int, number: int = SIGKILL) -> bool:
 
 def get_descriptor(pidfd: int, number: int) -> int:
     """A copy of a descriptor of another process. Raises OSError. (pidfd_getfd(2))"""
-    return check(LIBC.syscall(_PIDFD_GETFD, pidfd, number, 0))
+    return syscall(syscalls.PIDFD_GETFD, pidfd, number, 0)
 
 
 def in_pid_namespace_of(pid: int) -> list[int]:

@@ -10,20 +10,21 @@ Its /proc/PID/exe is that file and not the interpreter of the host. (CVE-2019-57
 
 from __future__ import annotations
 
-import ctypes
 import os
 import time
+from _ctypes import addressof
 from _struct import Struct
 from fcntl import fcntl
 
 from runtime.errors import ContainerError
 from runtime.linux import memory, syscalls
+from runtime.linux.libc import Function, Int, Long
 from runtime.linux.process import reap
 from runtime.linux.program import REPORT, Program, Table, failure, strings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
 _INTO_CGROUP = 0x200000000
 _CLEAR_HANDLERS = 0x100000000
@@ -126,14 +127,9 @@ _SEGMENT = Struct("<IIQQQQQQ")
 _READ_WRITE, _READ_EXECUTE = 6, 5
 
 
-class _CloneArguments(ctypes.Structure):
-    _fields_ = [
-        (name, ctypes.c_uint64)
-        for name in (
-            "flags", "pidfd", "child_tid", "parent_tid", "exit_signal", "stack", "stack_size",
-            "tls", "set_tid", "set_tid_size", "cgroup",
-        )
-    ]  # fmt: skip
+# struct clone_args: flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls,
+# set_tid, set_tid_size, cgroup. (clone3(2))
+_CLONE_ARGUMENTS = Struct("=11Q")
 
 
 class Child:
@@ -214,23 +210,19 @@ class _Arena:
         self._size = program.size()
         self.address = memory.allocate(self._size)
         self.table = program.assemble(self.address, report)
-        ctypes.memmove(self.address, self.table.content, self._size)
+        memory.fill(self.address, self.table.content)
 
     def free(self) -> None:
         memory.free(self.address, self._size)
 
 
 def _clone(arena: _Arena, flags: int, cgroup: int | None) -> tuple[int, int]:
-    pidfd = ctypes.c_int(-1)
-    arguments = _CloneArguments(
-        flags=flags | _PIDFD | _CLEAR_HANDLERS | _SHARE_MEMORY,
-        pidfd=ctypes.addressof(pidfd),
-        exit_signal=_SIGCHLD,
+    pidfd = Int(-1)
+    flags |= _PIDFD | _CLEAR_HANDLERS | _SHARE_MEMORY | (0 if cgroup is None else _INTO_CGROUP)
+    arguments = _CLONE_ARGUMENTS.pack(
+        flags, addressof(pidfd), 0, 0, _SIGCHLD, 0, 0, 0, 0, 0, cgroup or 0
     )
-    if cgroup is not None:
-        arguments.flags |= _INTO_CGROUP
-        arguments.cgroup = cgroup
-    pid = _loop()(ctypes.addressof(arguments), ctypes.sizeof(arguments), arena.address)
+    pid: int = _loop()(arguments, Long(len(arguments)), Long(arena.address))
     if pid < 0:
         raise OSError(-pid, os.strerror(-pid))
     return pid, pidfd.value
@@ -285,16 +277,15 @@ def _code() -> bytes:
     return bytes.fromhex("".join(line.split()[0] for line in lines if line.strip()))
 
 
-def _loop() -> Callable[[int, int, int], int]:
+def _loop() -> Function:
     """The loop in memory that can be executed, put there once. Raises OSError."""
     if not _loaded:
         code = _code()
         address = memory.allocate(len(code))
-        ctypes.memmove(address, code, len(code))
+        memory.fill(address, code)
         memory.protect(address, len(code), memory.READ | memory.EXECUTE)
-        _loaded.append(_Prototype(address))
+        _loaded.append(Function(address))
     return _loaded[0]
 
 
-_Prototype = ctypes.PYFUNCTYPE(ctypes.c_long, ctypes.c_void_p, ctypes.c_ulong, ctypes.c_void_p)
-_loaded: list[Callable[[int, int, int], int]] = []
+_loaded: list[Function] = []
