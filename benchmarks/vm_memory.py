@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import os
 import subprocess
 import sys
 import time
@@ -75,8 +76,8 @@ def measure(variant: str, machines: int) -> dict[str, object]:
     with ExitStack() as stack:
         scratch = stack.enter_context(scratch_directory())
         target = stack.enter_context(target_of(variant)(Settings(land, scratch, accelerator)))
-        if variant.endswith("ksm"):
-            stack.enter_context(merging())
+        if _KSM.exists():
+            stack.enter_context(merging(wanted=variant.endswith("ksm")))
         for number in range(1, machines + 1):
             instance = stack.enter_context(target.start(_SIZE))
             instance.reached("ready")
@@ -89,6 +90,7 @@ def measure(variant: str, machines: int) -> dict[str, object]:
                     "running": number,
                     "pss": memory(pid for each in target.running for pid in each.pids()).pss,
                     "available": available_memory_bytes(),
+                    "merged": merged_bytes(),
                 }
             )
     running = [point["running"] for point in points]
@@ -101,17 +103,27 @@ def measure(variant: str, machines: int) -> dict[str, object]:
 
 
 @contextmanager
-def merging() -> Iterator[None]:
-    """Have the kernel merge pages while the block runs. (Linux, admin-guide/mm/ksm.rst)"""
+def merging(*, wanted: bool) -> Iterator[None]:
+    """Have the kernel merge pages while the block runs, or none, whatever the host is set to.
+
+    (Linux, admin-guide/mm/ksm.rst)
+    """
     before = {name: (_KSM / name).read_text() for name in _KSM_SETTINGS}
     try:
-        for name, value in _KSM_SETTINGS.items():
+        for name, value in (_KSM_SETTINGS if wanted else {"run": "2"}).items():
             (_KSM / name).write_text(value)
         yield
     finally:
         (_KSM / "run").write_text("2")  # unmerge: what follows must not profit from it
         for name, value in before.items():
             (_KSM / name).write_text(value)
+
+
+def merged_bytes() -> int:
+    """What merging spares the whole host at the moment; 0 where the kernel has no KSM."""
+    if not _KSM.exists():
+        return 0
+    return int((_KSM / "pages_sharing").read_text()) * os.sysconf("SC_PAGE_SIZE")
 
 
 def await_merged() -> None:
@@ -123,7 +135,8 @@ def await_merged() -> None:
         if int((_KSM / "full_scans").read_text()) < scans + 2:
             continue
         shared = float((_KSM / "pages_sharing").read_text())
-        if last >= 0 and abs(shared - last) <= 0.01 * last:
+        # A page is merged only once two scans have found it unchanged.
+        if last > 0 and abs(shared - last) <= 0.01 * last:
             return
         last, scans = shared, int((_KSM / "full_scans").read_text())
 
