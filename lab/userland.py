@@ -12,6 +12,7 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
 WORKLOADS = Path(__file__).parent / "workloads"
+PYTHON_IN_TREE = "/usr/lib/tonnage/python"  # workloads name it
+PYPI = "pypi:"  # before the name and version of a package that is not Debian's
 PAYLOAD_IN_TREE = "/usr/lib/tonnage/payload"
 DISK_BYTES = 2 << 30
 
@@ -116,10 +119,17 @@ def _payload(progress: Callable[[str], None]) -> Path:
 
 def _tree(payload: Path, progress: Callable[[str], None], more: Sequence[str] = ()) -> Path:
     suite = debian_suite()
-    packages = ",".join((*_MACHINE_PACKAGES, *_TOOLS, *more))
+    python = [name.removeprefix(PYPI) for name in more if name.startswith(PYPI)]
+    debian = [name for name in more if not name.startswith(PYPI)]
+    packages = ",".join((*_MACHINE_PACKAGES, *_TOOLS, *debian))
     guest = sorted((WORKLOADS / "guest").iterdir())
     key = _digest(
-        suite, packages, payload.parent.name, *(path.read_bytes() for path in guest), _CUSTOMIZE
+        suite,
+        packages,
+        payload.parent.name,
+        *(path.read_bytes() for path in guest),
+        _CUSTOMIZE,
+        *python,
     )
     with _part("tree", key) as (directory, aside):
         if aside:
@@ -140,6 +150,8 @@ def _tree(payload: Path, progress: Callable[[str], None], more: Sequence[str] = 
                 ],
                 "mmdebstrap",
             )
+            if python:
+                _install_python(aside / "root", python)
             if more:
                 _forget_services(aside / "root")
             _customize(aside / "root", payload)
@@ -152,7 +164,7 @@ _CUSTOMIZE = "1"  # counts changes to _customize
 def _customize(root: Path, payload: Path) -> None:
     """Put the payload in, and what a machine of it needs to come up unattended."""
     inside = root / PAYLOAD_IN_TREE.lstrip("/")
-    inside.parent.mkdir(parents=True)
+    inside.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy2(payload, inside)
     units = root / "etc/systemd/system"
     wants = units / "multi-user.target.wants"
@@ -175,6 +187,16 @@ def _forget_services(root: Path) -> None:
     """Let no package's server or timer start by itself: a workload starts what it needs."""
     for wants in (root / "etc/systemd/system").glob("*.wants"):
         shutil.rmtree(wants)
+
+
+def _install_python(root: Path, packages: Sequence[str]) -> None:
+    """Install packages of PyPI, as they are pinned and without what they would bring along."""
+    _command(
+        [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+         "--no-deps", "--no-compile", "--only-binary=:all:",
+         "--target", str(root / PYTHON_IN_TREE.lstrip("/")), *packages],
+        "python3-pip",
+    )  # fmt: skip
 
 
 def versions(tree: Path, packages: Iterable[str]) -> dict[str, str]:

@@ -45,6 +45,8 @@ class Workload(
 ):
     """One command, run inside every target; a string is given to `sh -ec`.
 
+    A package is Debian's, or PyPI's, pinned, as `pypi:name==1.0`: that is for `PYTHONPATH`
+    /usr/lib/tonnage/python.
     `profile`: whether it is for every run, or for those alone that have the time for it.
     `attached`: what its instance has beyond what all have: a way to the peer, whose address is
     10.80.0.2 and which serves iperf3 on port 17301 and sockperf (TCP) on 17302, or a volume at
@@ -90,6 +92,9 @@ def _fault(workload: Workload) -> str:
     """What no type says; empty if nothing is wrong."""
     if not workload.results:
         return "it has no results"
+    for package in workload.packages:
+        if package.startswith("pypi:") and "==" not in package:
+            return f"{package} is not pinned: say which version, by =="
     for metric, result in workload.results.items():
         if result.json and result.pattern:
             return f"{metric} is read by json or by pattern, not by both"

@@ -63,6 +63,7 @@ def test_a_users_file_is_run_whatever_the_profile(tmp_path: Path) -> None:
         (SORT.replace('{ unit', '{ pattern = "x", unit'), "has 0 groups, where one holds"),
         (SORT.replace('{ unit', '{ pattern = "(", unit'), "is no regular expression"),
         (SORT.replace('{ unit', '{ pattern = "(x)", json = "a", unit'), "not by both"),
+        (SORT.replace('"coreutils"', '"pypi:x"'), "pypi:x is not pinned"),
         (SORT.replace("[sort]", "[redis]"), "there is a workload redis already"),
         (SORT.replace("results.sort", "results.sqlite"), "there is a metric sqlite already"),
     ],
