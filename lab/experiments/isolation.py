@@ -8,7 +8,7 @@ it is too small, against an instance that is not. A machine's allotment is
 its size: its neighbour is always limited, and is measured once.
 
 Every noise ends by itself after seconds, and no neighbour has more than PIDS_LIMIT processes. Noise
-on a network is missing: no two targets share one yet.
+on a network is missing: an instance has its network to itself.
 """
 
 from __future__ import annotations
