@@ -10,7 +10,7 @@ STAMP := .venv/.set-up
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages peers table doctor test lint types unit system conformance fuzz test-v2 vm-boots clean-host
+.PHONY: help setup packages peers table doctor test lint types unit system conformance fuzz test-v2 vm-boots vm-cloudinit clean-host
 
 help: ## what can be made
 	@sed -nE 's/^([a-z0-9-]+):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -75,6 +75,9 @@ conformance: setup ## an OCI runtime (RUNTIME=…, else ours) against the specif
 vm-boots: setup ## 200 boots of a microvm, 100 of them on a busy host: does one hang?
 	@for busy in 0 4; do $(SUDO) $(BIN)/python -m benchmarks.vm_boots --boots 100 --busy $$busy \
 	  --out results/vm-boots/busy-$$busy.json $(ARGS) || exit 1; done
+
+vm-cloudinit: setup ## a cloud image with cloud-init inside: does it do what its seed says?
+	@$(SUDO) $(BIN)/python -m benchmarks.vm_cloudinit --out results/vm-cloudinit/record.json $(ARGS)
 
 clean-host: setup ## remove what killed runs have left
 	@$(SUDO) $(BIN)/tonnage clean

@@ -1,0 +1,172 @@
+"""Does a cloud image take what it is told? One with cloud-init inside, booted with our seed.
+
+    python -m benchmarks.vm_cloudinit --out results/vm-cloudinit/record.json
+
+The image is built of Debian's packages and kept in the cache: systemd, cloud-init, netplan, an ssh
+server. It is booted by `vms` with a seed (vms.cloudinit) that names its host, brings an ssh key,
+and has user data that writes a file and makes a user. Whoever then gets in by that key, through a
+forwarded port, looks whether all of it is so. cloud-init's last stage, which is about packages and
+commands, is not part of it: in an image as small as this one it ends with an error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import vms
+from lab import facts, kvm, userland
+from lab.exclusive import scratch_directory
+from lab.targets.machine import free_port
+from vms import accelerators, cloudinit, disks, kernel
+
+PACKAGES = ("systemd", "systemd-sysv", "udev", "dbus", "cloud-init", "netplan.io",
+            "openssh-server", "sudo")  # fmt: skip
+_DISK_BYTES = 2 << 30
+_MODULES = (*userland.MODULES, "isofs")  # the seed's file system
+_WORDS = "console=ttyS0 quiet net.ifnames=0 TONNAGE_ROOT=/dev/vda TONNAGE_INIT=/sbin/init"
+_USER_DATA = """\
+#cloud-config
+users: [default, {name: sailor, shell: /bin/sh}]
+write_files: [{path: /etc/told, content: all hands}]
+"""
+# What is looked at inside, and what must be found.
+WANTED = {
+    "hostname": "cask",
+    "whoami": "debian",
+    "cat /etc/told": "all hands",
+    "id -un sailor": "sailor",
+}
+
+
+def image() -> Path:
+    """The cloud image's disk, built now if the cache has none."""
+    suite = userland.debian_suite()
+    key = hashlib.sha256(" ".join((suite, *PACKAGES)).encode()).hexdigest()[:16]
+    directory = userland.cache_directory() / f"cloud-{key}"
+    if not directory.is_dir():
+        aside = directory.with_name(f".{directory.name}.{os.getpid()}")
+        aside.mkdir(parents=True)
+        try:
+            _build(suite, aside)
+            aside.rename(directory)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+    return directory / "base.qcow2"
+
+
+def _build(suite: str, directory: Path) -> None:
+    print(f"building a Debian {suite} cloud image", file=sys.stderr)
+    root = directory / "root"
+    subprocess.run(
+        ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(PACKAGES)}",
+         "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/doc/*",
+         suite, str(root)],
+        check=True,
+    )  # fmt: skip
+    (root / "etc/fstab").write_text("/dev/vda / ext4 defaults 0 1\n")
+    (root / "etc/machine-id").write_text("")  # made at its first boot
+    # Without a prompt on the line that the kernel and cloud-init speak on.
+    (root / "etc/systemd/system/serial-getty@ttyS0.service").symlink_to("/dev/null")
+    subprocess.run(["systemctl", f"--root={root}", "enable", "systemd-networkd"], check=True)
+    for key in root.glob("etc/ssh/ssh_host_*"):
+        key.unlink()  # a cloud image has none: cloud-init makes them
+    disks.build_disk(root, directory / "base.qcow2", _DISK_BYTES)
+    shutil.rmtree(root)
+
+
+def ssh(key: Path, port: int, command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command inside, as the image's default user."""
+    return subprocess.run(
+        ["ssh", "-i", str(key), "-p", str(port), "-o", "BatchMode=yes", "-o", "ConnectTimeout=20",
+         "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
+         "-o", "LogLevel=ERROR", "-o", "IdentitiesOnly=yes", "debian@127.0.0.1", command],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def boot_and_look(scratch: Path, accelerator: str, deadline_seconds: float) -> dict[str, object]:
+    """Boot it with a seed; what was found inside, and after how many seconds it let us in."""
+    land = userland.build(lambda line: print(line, file=sys.stderr))
+    base = image()
+    key, port = scratch / "key", free_port()
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    public = key.with_suffix(".pub").read_text().strip()
+    cloudinit.write_seed(cloudinit.Seed("cask", (public,), _USER_DATA), scratch / "seed.iso")
+    disks.clone(base, scratch / "disk.qcow2")
+    initramfs = scratch / "initramfs.cpio"
+    found = kernel.fetch(land.kernel.parent.parent)
+    kernel.build_initramfs(initramfs, land.payload, found, _MODULES)
+    emulated = accelerators.kernel_words() if accelerator == "tcg" else ""
+    machine = vms.Machine(
+        name="tonnage-cloudinit",
+        vcpus=1,
+        memory_mib=768,
+        accelerator=vms.Accelerator(accelerator),
+        chipset="q35",
+        boot=vms.DirectKernel(land.kernel, initramfs, f"{_WORDS} {emulated}".rstrip()),
+        disks=(
+            vms.Disk(scratch / "disk.qcow2"),
+            vms.Disk(scratch / "seed.iso", format="raw", read_only=True),
+        ),
+        networks=(vms.UserNetwork((vms.Forward(port, 22),)),),
+        rng=vms.Rng(),
+    )
+    directories = (userland.cache_directory(),)
+    with vms.Connection.open(scratch / "l", image_directories=directories) as connection:
+        begun = time.monotonic()
+        with connection.start(machine) as domain:
+            said: deque[str] = deque(maxlen=20)
+            threading.Thread(target=listen, args=(domain, said), daemon=True).start()
+            while ssh(key, port, "true").returncode:
+                if time.monotonic() > begun + deadline_seconds:
+                    raise SystemExit("no ssh within the deadline:\n" + "\n".join(said))
+                time.sleep(1)
+            seconds = time.monotonic() - begun
+            inside = {command: ssh(key, port, command).stdout.strip() for command in WANTED}
+    return {"ssh_seconds": seconds, "found": inside}
+
+
+def listen(domain: vms.Domain, said: deque[str]) -> None:
+    """Read its console until it ends: a guest waits whose console is full."""
+    with suppress(vms.MachineError, ValueError, OSError):
+        while True:
+            said.append(domain.console.line(time.monotonic_ns() + 10**12)[1])
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--deadline", type=float, default=600.0, metavar="SECONDS")
+    parser.add_argument("--out", type=Path, help="the record, as JSON")
+    options = parser.parse_args()
+    accelerator = "kvm" if kvm.prove(lambda _: None).works else "tcg"
+    with ExitStack() as stack:
+        scratch = stack.enter_context(scratch_directory())
+        looked = boot_and_look(scratch, accelerator, options.deadline)
+    record = {
+        "accelerator": accelerator,
+        **looked,
+        "wanted": WANTED,
+        "qemu": facts.version("qemu-system-x86_64"),
+        "host": {"kernel": platform.release(), "cpu": facts.cpu_model()},
+    }
+    if options.out:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(json.dumps(record, indent=1) + "\n")
+    print(json.dumps(looked, indent=1))
+    return 0 if looked["found"] == WANTED else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
