@@ -29,12 +29,15 @@ from runtime.validation import check
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import TypeVar
 
     from runtime.cgroups import Cgroup
     from runtime.linux.spawn import Child
     from runtime.rootfs import Bundle, Overlay
     from runtime.spec import Process, Spec
     from runtime.steps import Steps
+
+    T = TypeVar("T")
 
 
 _DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
@@ -80,12 +83,11 @@ def create(request: Request, directory: StateDirectory) -> Made:
     spec = request.spec
     begin = request.steps.begin if request.steps else _silent
     begin("configuration")
-    wanted, text = _checked(request)
+    wanted = _once(_checked, spec, lambda: check(spec, request.warn))
     if isinstance(request.root, rootfs.Bundle):
         mounted = [inside(mount.destination) for mount in spec.mounts]
         check_existing(request.root.path, with_defaults(spec.linux.devices), mounted)
     with Undo() as undo, Namespaces(spec.linux.namespaces) as spaces:
-        directory.write(CONFIG, text)
         begin("filter")
         compiled = seccomp.compile(spec.linux.seccomp, request.warn) if spec.linux.seccomp else None
         begin("cgroup")
@@ -94,7 +96,7 @@ def create(request: Request, directory: StateDirectory) -> Made:
         cgroup.limit(spec.linux.resources)
         if not spaces.owns("mount"):
             _share_mounts(request.root, directory)
-        begin("program for the child")
+        begin("pipes, sources")
         with Meeting() as meeting, Descriptors() as opened:
             gate = _make_gate(directory, opened) if request.waits else None
             plan = init.Plan(
@@ -122,15 +124,23 @@ def create(request: Request, directory: StateDirectory) -> Made:
             )
             with spaces.entered():
                 child, talk = meeting.start(
-                    init.launch(plan), init.write(plan), kept=plan.kept(),
-                    flags=spaces.clone_flags(), cgroup=cgroup.clone_descriptor(),
-                    forks=spaces.forks,
-                )  # fmt: skip
+                    init.launch(plan),
+                    kept=plan.kept(),
+                    flags=spaces.clone_flags(),
+                    cgroup=cgroup.clone_descriptor(),
+                )
             if request.steps:
                 request.steps.note("clone", child.asked_ns)
             cgroup.close()
+            program = init.write(plan)
+            if spaces.makes("user"):
+                talk.hear()
+                namespaces.map_ids(child.pid, spec.linux)
+                talk.answer()
+            meeting.execute(program, forks=spaces.forks)
+            directory.write(CONFIG, _once(_encoded, spec, lambda: encode(spec)))
             state = _state(request, child.pid, cgroup)
-            _accompany(talk, request, directory, state, child, spaces)
+            _accompany(talk, request, directory, state, child)
             meeting.release()
     return Made(state=state, pidfd=child.pidfd, cgroup=cgroup)
 
@@ -168,19 +178,18 @@ def _share_mounts(root: Bundle | Overlay, directory: StateDirectory) -> None:
     shared_root.mount(root.path, directory)
 
 
-def _checked(request: Request) -> tuple[Process, str]:
-    """The process to start, and the configuration as text, once it is known to be sound.
+def _once(latest: list[tuple[Spec, T]], spec: Spec, made: Callable[[], T]) -> T:
+    """What was made of the configuration; of one that comes again it is not made again.
 
-    A configuration is frozen: one from which containers are made in a row is looked at once.
+    A configuration is frozen, and containers are made in a row from one.
     """
-    if not (_latest and _latest[0][0] is request.spec):
-        wanted = check(request.spec, request.warn)
-        _latest[:] = [(request.spec, wanted, encode(request.spec))]
-    _, wanted, text = _latest[0]
-    return wanted, text
+    if not (latest and latest[0][0] is spec):
+        latest[:] = [(spec, made())]
+    return latest[0][1]
 
 
-_latest: list[tuple[Spec, Process, str]] = []
+_checked: list[tuple[Spec, Process]] = []
+_encoded: list[tuple[Spec, str]] = []
 
 
 def document(state: State, status: str) -> hooks.Document:
@@ -201,14 +210,9 @@ def _accompany(
     directory: StateDirectory,
     state: State,
     child: Child,
-    spaces: Namespaces,
 ) -> None:
     """Do the parent's part, until the child waits to be started or runs its program."""
     spec = request.spec
-    if spaces.makes("user"):
-        talk.hear()
-        namespaces.map_ids(child.pid, spec.linux)
-        talk.answer()
     directory.save(state)
     if _meets_for_hooks(spec):
         talk.hear()

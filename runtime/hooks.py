@@ -77,9 +77,8 @@ def _run(hook: Hook, document: bytes, inside: Namespaces) -> None:
             reset_signals(program)
             execute(program, hook.args or (hook.path,), hook.env, hook.path)
             with inside.entered():
-                child, talk = meeting.start(
-                    launch, program, kept=(stdin, said, *inside.by_child()), forks=inside.forks
-                )
+                child, talk = meeting.start(launch, kept=(stdin, said, *inside.by_child()))
+            meeting.execute(program, forks=inside.forks)
             try:
                 talk.finish()
             except ContainerError as error:

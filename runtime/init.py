@@ -98,7 +98,7 @@ def launch(plan: Plan) -> Program:
     A process in a user namespace has them all, until it execs without being anybody there.
     """
     program = plan.program()
-    program.step("exec of the set-up")
+    program.step("namespaces")
     program.call("die with the runtime", syscalls.PRCTL, _PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
     plan.namespaces.launch(program)
     if plan.namespaces.makes("user"):

@@ -70,12 +70,13 @@ def join(order: Order) -> Joined:
                 kept = [root, *order.streams, *cgroup.join_descriptors(), *spaces.by_child()]
                 kept += [order.console] if order.console is not None else []
                 kept += range(3, 3 + order.kept_descriptors)
-                with spaces.entered(), Hidden():
-                    child, talk = meeting.start(
-                        launch, program, kept=kept, cgroup=cgroup.clone_descriptor(),
-                        forks=spaces.forks,
-                    )  # fmt: skip
-            talk.hear()
+                with Hidden():
+                    with spaces.entered():
+                        child, talk = meeting.start(
+                            launch, kept=kept, cgroup=cgroup.clone_descriptor()
+                        )
+                    meeting.execute(program, forks=spaces.forks)
+                    talk.hear()
             hand_on_listener(talk, spec, order.state, child.pid, child.pidfd)
             talk.finish()
             meeting.release()

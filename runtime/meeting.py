@@ -13,7 +13,7 @@ from runtime.errors import ContainerError
 from runtime.linux import syscalls
 from runtime.linux.process import kill, reap
 from runtime.linux.program import REPORT, Block, Label, Program
-from runtime.linux.spawn import Child, spawn
+from runtime.linux.spawn import Executable, spawn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from runtime.linux.program import Result
+    from runtime.linux.spawn import Child
 
 _HERE = b"\xff"  # no errno is that large, and a report of a failure begins with one
 _MESSAGE_BYTES = 16
@@ -48,8 +49,11 @@ class Talk:
             self._refuse(said)
 
     def answer(self) -> None:
-        """Let it go on."""
-        os.write(self._writing, _HERE)
+        """Let it go on; why it can't, if it has ended, is heard next."""
+        try:
+            os.write(self._writing, _HERE)
+        except BrokenPipeError:
+            return
 
     def number(self) -> int:
         """A number that it tells, of a descriptor or a process. Raises ContainerError."""
@@ -87,35 +91,51 @@ class Meeting:
     def __init__(self) -> None:
         self._reading, self.report = pipe_above_streams()
         self.answer, self._writing = pipe_above_streams()
+        self._file: Executable | None = None
         self._child: Child | None = None
         self._released = False
 
     def start(
         self,
         launch: Program,
-        program: Program,
         *,
         kept: Iterable[int] = (),
         flags: int = 0,
         cgroup: int | None = None,
-        forks: bool = False,
     ) -> tuple[Child, Talk]:
-        """Start the child; one that forks has its own child in its place. Raises ContainerError."""
+        """Start the child, which waits for its program when it is done with `launch`.
+
+        Raises ContainerError.
+        """
+        launch.step("wait for its calls")
+        wait(launch, self.answer)
+        launch.step("exec of the set-up")
         try:
+            self._file = Executable(self.report)
             self._child = spawn(
-                launch, program, report=self.report, kept=(self.answer, *kept), flags=flags,
-                cgroup=cgroup,
-            )  # fmt: skip
+                launch, self._file, kept=(self.answer, *kept), flags=flags, cgroup=cgroup
+            )
         except OSError as error:
             raise ContainerError(f"Can't make the namespaces: {error.strerror}.") from error
         os.close(self.report)
         os.close(self.answer)
         self.report = self.answer = -1
-        talk = Talk(self._reading, self._writing, self._child.failure)
+        self._talk = Talk(self._reading, self._writing, self._child.failure)
+        return self._child, self._talk
+
+    def execute(self, program: Program, *, forks: bool = False) -> None:
+        """Have the child that was started carry out its program.
+
+        One that forks has its own child in its place. Raises ContainerError.
+        """
+        assert self._file
+        assert self._child
+        self._file.fill(program)
+        self._file.close()
+        self._talk.answer()
         if forks:
-            self._child.succeed(talk.number())
-            talk.answer()
-        return self._child, talk
+            self._child.succeed(self._talk.number())
+            self._talk.answer()
 
     def release(self) -> None:
         """Let the child live on by itself."""
@@ -128,6 +148,8 @@ class Meeting:
         for descriptor in (self._reading, self._writing, self.report, self.answer):
             if descriptor >= 0:
                 os.close(descriptor)
+        if self._file:
+            self._file.close()
         if self._child:
             if not self._released:
                 kill(self._child.pidfd)

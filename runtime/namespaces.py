@@ -35,6 +35,7 @@ FLAGS = {
 FILES = {name: {"mount": "mnt", "network": "net"}.get(name, name) for name in FLAGS}
 # Made by the child itself, since something must be done before: join the cgroup, set the offsets.
 _LATER = frozenset({"cgroup", "time"})
+_BORN_IN = frozenset({"user", "pid"})
 # Entered by the child: a thread that shares its memory or its root with another may not.
 _IN_PLACE = frozenset({"user", "mount", "time"})
 _NS_GET_NSTYPE = 0xB703
@@ -76,18 +77,22 @@ class Namespaces:
         return self.makes(kind) or self.enters(kind)
 
     def clone_flags(self) -> int:
-        """What clone3(2) is to make; what is to belong to a user namespace is made in it."""
-        return 0 if self.enters("user") else sum(FLAGS[kind] for kind in self._new - _LATER)
+        """What clone3(2) is to make: what a child is born in. The rest it makes itself."""
+        return 0 if self.enters("user") else sum(FLAGS[kind] for kind in self._new & _BORN_IN)
 
     def launch(self, program: Program) -> None:
-        """Have the child enter a user namespace, and then what it may and makes in there.
+        """Have the child enter a user namespace, and then what it may there; and make the new ones.
 
-        Who is in a pid namespace is settled when a process is born: see `forks`.
+        Who is in a pid namespace is settled when a process is born: see `forks`. To make the others
+        takes as long as to write the child's program: the parent does so meanwhile.
         """
         self._enter(program, self._by_child & {"user"})
         self._enter(program, self._by_child - _IN_PLACE)
-        if self.enters("user"):
-            flags = sum(FLAGS[kind] for kind in self._new - _LATER)
+        made = self._new - _LATER
+        if not self.enters("user"):
+            made -= _BORN_IN
+        if made:
+            flags = sum(FLAGS[kind] for kind in made)
             program.call("make the namespaces", syscalls.UNSHARE, flags)
 
     def enter(self, program: Program) -> None:

@@ -14,7 +14,7 @@ from runtime.linux import mounts, syscalls
 from runtime.linux.libc import syscall
 from runtime.linux.mounts import AT_FDCWD, Options
 from runtime.linux.program import Program
-from runtime.meeting import Meeting, meet, tell
+from runtime.meeting import Meeting, tell
 from runtime.mounts import inside, source_path
 from runtime.namespaces import FLAGS, map_ids
 from runtime.spec import Linux
@@ -70,11 +70,9 @@ def _mapped(mount: Mount, options: Options, linux: Linux, bundle: str, held: Des
 def _user_namespace(users: tuple[IdMapping, ...], groups: tuple[IdMapping, ...]) -> int:
     """A namespace with these mappings, of a process that is gone when this returns."""
     with Meeting() as meeting:
-        program = Program()
-        tell(program, meeting.report)
         launch = Program()
-        meet(launch, meeting.report, meeting.answer)
-        child, talk = meeting.start(launch, program, flags=FLAGS["user"])
+        tell(launch, meeting.report)
+        child, talk = meeting.start(launch, flags=FLAGS["user"])
         talk.hear()
         map_ids(child.pid, Linux(uid_mappings=users, gid_mappings=groups))
         return os.open(f"/proc/{child.pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)

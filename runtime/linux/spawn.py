@@ -20,11 +20,14 @@ from runtime.errors import ContainerError
 from runtime.linux import memory, syscalls
 from runtime.linux.libc import Function, Int, Long
 from runtime.linux.process import reap
-from runtime.linux.program import REPORT, Program, Table, failure, strings
+from runtime.linux.program import REPORT, failure, strings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from typing import Self
+
+    from runtime.linux.program import Program
 
 _INTO_CGROUP = 0x200000000
 _CLEAR_HANDLERS = 0x100000000
@@ -132,6 +135,42 @@ _READ_WRITE, _READ_EXECUTE = 6, 5
 _CLONE_ARGUMENTS = Struct("=11Q")
 
 
+class Executable:
+    """A file in memory that carries out a program when it is executed; a context manager.
+
+    A child may be there before its program is. `report` is where it writes what failed, `names` are
+    what its calls are to do. Raises OSError.
+    """
+
+    def __init__(self, report: int) -> None:
+        self.report = report
+        self.names: list[str] = []
+        self.descriptor = _memory_file("tonnage-init")
+
+    def fill(self, program: Program) -> None:
+        """Put the program into it; nobody can write to it any more. Raises OSError.
+
+        ContainerError on a machine that is not known. (elf(5), fcntl(2), "File Sealing")
+        """
+        table = program.assemble(_TABLE, self.report)
+        os.pwrite(self.descriptor, _head(len(table.content)), 0)
+        os.pwrite(self.descriptor, table.content, _TABLE - _LOAD)
+        fcntl(self.descriptor, _F_ADD_SEALS, _SEALS)
+        self.names = table.names
+
+    def close(self) -> None:
+        """Let go of it; whoever executes it has it."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
 class Child:
     """A process that was spawned; `pidfd` is the caller's to close, and `free` its to call.
 
@@ -139,13 +178,20 @@ class Child:
     until it has execed.
     """
 
-    def __init__(self, launch: _Arena, program: Table, pid: int, pidfd: int, asked_ns: int) -> None:
+    def __init__(
+        self, launch: _Arena, file: Executable, pid: int, pidfd: int, asked_ns: int
+    ) -> None:
         self.pid = pid
         self.pidfd = pidfd
         self.asked_ns = asked_ns
-        self.calls = program.names
         self.free = launch.free
         self._launch = launch.table
+        self._file = file
+
+    @property
+    def calls(self) -> list[str]:
+        """What its program's calls are to do."""
+        return self._file.names
 
     def succeed(self, pid: int) -> None:
         """Its child, which is ours as well, is in its place; it has ended."""
@@ -167,40 +213,33 @@ def explain(report: bytes, calls: Sequence[str]) -> tuple[str, int]:
 
 def spawn(
     launch: Program,
-    program: Program,
+    file: Executable,
     *,
-    report: int,
     kept: Iterable[int] = (),
     flags: int = 0,
     cgroup: int | None = None,
 ) -> Child:
-    """Start a child, in new namespaces and a v2 cgroup if one is given, for the program.
+    """Start a child, in new namespaces and a v2 cgroup if one is given, that executes the file.
 
     `launch` comes before, while the child shares this process's memory: it is for what must be done
-    before any exec. `kept` are the descriptors that the program uses, `report` is where the child
-    writes what failed. Signal handlers are reset. Raises OSError, and ContainerError on a machine
-    that is not known. (clone(2), memfd_create(2))
+    before any exec, and waits until the file is filled if it is not yet. `kept` are the descriptors
+    that the program uses. Signal handlers are reset. Raises OSError, and ContainerError on a
+    machine that is not known. (clone(2), execveat(2))
     """
-    table = program.assemble(_TABLE, report)
-    file = _executable(table.content)
-    arena = None
+    for descriptor in (file.report, *kept):
+        launch.call("keep a descriptor", syscalls.FCNTL, descriptor, _F_SETFD, 0)
+    launch.call(
+        "execute the program", syscalls.EXECVEAT,
+        file.descriptor, b"", strings([b"tonnage-init"]), strings([]), _AT_EMPTY_PATH,
+    )  # fmt: skip
+    arena = _Arena(launch, file.report)
     try:
-        for descriptor in (report, *kept):
-            launch.call("keep a descriptor", syscalls.FCNTL, descriptor, _F_SETFD, 0)
-        launch.call(
-            "execute the program", syscalls.EXECVEAT,
-            file, b"", strings([b"tonnage-init"]), strings([]), _AT_EMPTY_PATH,
-        )  # fmt: skip
-        arena = _Arena(launch, report)
         asked_ns = time.monotonic_ns()
         pid, pidfd = _clone(arena, flags, cgroup)
     except BaseException:
-        if arena:
-            arena.free()
+        arena.free()
         raise
-    finally:
-        os.close(file)
-    return Child(arena, table, pid, pidfd, asked_ns)
+    return Child(arena, file, pid, pidfd, asked_ns)
 
 
 class _Arena:
@@ -228,24 +267,12 @@ def _clone(arena: _Arena, flags: int, cgroup: int | None) -> tuple[int, int]:
     return pid, pidfd.value
 
 
-def _executable(table: bytes) -> int:
-    """The descriptor of a file in memory that carries out the table when it is executed.
-
-    Nobody can write to it any more. (elf(5), memfd_create(2))
-    """
-    name = "tonnage-init"
+def _memory_file(name: str) -> int:
+    """The descriptor of an empty file in memory that may be executed. (memfd_create(2))"""
     try:
-        file = os.memfd_create(name, _MFD_CLOEXEC | _MFD_ALLOW_SEALING | _MFD_EXEC)
+        return os.memfd_create(name, _MFD_CLOEXEC | _MFD_ALLOW_SEALING | _MFD_EXEC)
     except OSError:  # before Linux 6.3, where every such file can be executed
-        file = os.memfd_create(name, _MFD_CLOEXEC | _MFD_ALLOW_SEALING)
-    try:
-        os.pwrite(file, _head(len(table)), 0)
-        os.pwrite(file, table, _TABLE - _LOAD)
-        fcntl(file, _F_ADD_SEALS, _SEALS)
-    except BaseException:
-        os.close(file)
-        raise
-    return file
+        return os.memfd_create(name, _MFD_CLOEXEC | _MFD_ALLOW_SEALING)
 
 
 def _head(table_bytes: int) -> bytes:

@@ -25,7 +25,9 @@ ASSEMBLERS = {"x86_64": "as", "aarch64": "aarch64-linux-gnu-as"}
 
 @contextmanager
 def spawned(launch: Program, program: Program, report: int, *kept: int) -> Iterator[spawn.Child]:
-    child = spawn.spawn(launch, program, report=report, kept=kept)
+    with spawn.Executable(report) as file:
+        file.fill(program)
+        child = spawn.spawn(launch, file, kept=kept)
     yield child
     child.free()
 

@@ -35,7 +35,9 @@ def told(*names: str, filtered: bool = False) -> list[tuple[str, int]]:
                 block = Block((4).to_bytes(8, "little") + bytes(8), {8: Block(_REFUSES_THE_CLOCK)})
                 program.call("filter", syscalls.SECCOMP, 1, 0, block)
         program.call("exit", syscalls.EXIT_GROUP, 3)
-        child = spawn.spawn(steps.program(), program, report=2, kept=[steps.report])
+        with spawn.Executable(2) as file:
+            file.fill(program)
+            child = spawn.spawn(steps.program(), file, kept=[steps.report])
         _, status = os.waitpid(child.pid, 0)
         assert os.waitstatus_to_exitcode(status) == 3
         os.close(child.pidfd)
