@@ -57,7 +57,7 @@ def _read(root: str) -> bytes | None:
     finally:
         os.close(directory)
     try:
-        return os.read(file, _LARGEST_BYTES)
+        return os.read(file, min(os.fstat(file).st_size, _LARGEST_BYTES))
     except OSError:
         return None
     finally:

@@ -300,8 +300,10 @@ def _machine() -> str:
 
 
 def _code() -> bytes:
-    lines = _CODE[_machine()].split("\n")
-    return bytes.fromhex("".join(line.split()[0] for line in lines if line.strip()))
+    if not _codes:
+        lines = _CODE[_machine()].split("\n")
+        _codes.append(bytes.fromhex("".join(line.split()[0] for line in lines if line.strip())))
+    return _codes[0]
 
 
 def _loop() -> Function:
@@ -315,4 +317,5 @@ def _loop() -> Function:
     return _loaded[0]
 
 
+_codes: list[bytes] = []
 _loaded: list[Function] = []
