@@ -190,9 +190,11 @@ def _row(finished: Round) -> tuple[object, ...]:
     return *head, *astuple(finished.conditions)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Run:
     """A run folder that was read: host and settings as written, samples as a frame of COLUMNS.
+
+    It is read only, and equal to itself alone: what was worked out of it can be kept.
 
     `rounds` is a frame of ROUND_COLUMNS, empty if the run did not record its rounds.
     """

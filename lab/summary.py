@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from lab import provenance, tables, units
@@ -42,6 +43,7 @@ SERIES = frozenset(
         "started-per-second",
     }
 )
+_KEPT_RUNS = 8  # more than are compared at a time
 _BEGIN = "begin: "  # of a step of a start: where it is drawn
 _STEP = "step: "  # one target's step is not another's, though both may be called alike
 # Counted, not sampled: the same every time, so that one count is exact.
@@ -127,18 +129,20 @@ def label(target: str, run: Run) -> str:
     return f"{target} (emulated)" if emulated else target
 
 
-def measurements(run: Run) -> list[Measurement]:
+@lru_cache(maxsize=_KEPT_RUNS)
+def measurements(run: Run) -> tuple[Measurement, ...]:
     """Every metric of every target, in the order in which they were first measured."""
-    return [
+    return tuple(
         _measurement(str(experiment), str(target), str(metric), samples, run)
         for (experiment, target, metric), samples in run.samples.groupby(
             ["experiment", "target", "metric"], sort=False
         )
         if not _is_curve(str(metric))
-    ]
+    )
 
 
-def ratios(run: Run) -> list[Ratio]:
+@lru_cache(maxsize=_KEPT_RUNS)
+def ratios(run: Run) -> tuple[Ratio, ...]:
     """Every metric of every target against its baselines, from the rounds that have both."""
     rounds = {
         (str(experiment), str(metric), str(target)): samples
@@ -171,7 +175,7 @@ def ratios(run: Run) -> list[Ratio]:
                         smallest_difference=smallest_difference(made),
                     )
                 )
-    return found
+    return tuple(found)
 
 
 def by_round(samples: pd.DataFrame) -> dict[int, float]:

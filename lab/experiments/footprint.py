@@ -17,7 +17,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab import targets
 from lab.disk_usage import usage
 from lab.errors import LabError
 from lab.experiments.inside import look_inside
@@ -55,17 +54,12 @@ def joins(target: str, kind: Kind, number: int, profile: Profile) -> bool:
 
 
 def measure(worker: Worker, number: int, profile: Profile, tell: Tell) -> list[Sample]:
-    """What does not vary once; the move every round, and what one idle instance takes.
-
-    Of machines that are emulated, being slow, the instances are looked at now and then.
-    """
+    """What does not vary once; what one idle instance takes, every round."""
     first = number == 0
     found = worker.call(_DEADLINE_SECONDS, sizes_of_image) if first else {}
     found |= worker.call(_DEADLINE_SECONDS, move)
-    notes: dict[str, str] = {}
-    if profile.has_turn(targets.find(worker.target).kind, number):
-        taken, notes = worker.call(_DEADLINE_SECONDS, measure_instance, inside=first)
-        found |= taken
+    taken, notes = worker.call(_DEADLINE_SECONDS, measure_instance, inside=first)
+    found |= taken
     return [
         Sample(
             "footprint",

@@ -35,7 +35,7 @@ def no_guest(monkeypatch: pytest.MonkeyPatch) -> None:
         raise LabError("There is no network.")
 
     which = shutil.which
-    monkeypatch.setattr(shutil, "which", lambda name: which(name) or which("true"))
+    monkeypatch.setattr(shutil, "which", lambda name, **_: which(name) or which("true"))
     monkeypatch.setattr(userland, "probe_machine", refuse)
 
 

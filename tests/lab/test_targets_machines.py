@@ -114,7 +114,7 @@ def test_firecrackers_configuration_says_what_its_api_knows() -> None:
 
 
 def target_of(name: str, scratch: Path) -> vsocked.VsockedMachine:
-    land = Userland(*(Path("/nonexistent") for _ in range(6)))
+    land = Userland(*(Path("/nonexistent") for _ in range(7)))
     target = targets.find(name)(Settings(land, scratch, "kvm"))
     assert isinstance(target, vsocked.VsockedMachine)
     target.directory.mkdir()
