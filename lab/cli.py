@@ -19,7 +19,7 @@ from lab.errors import LabError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-DONE, MEASUREMENT_FAILED, BAD_USAGE, INTERRUPTED = 0, 1, 2, 130
+DONE, MEASUREMENT_FAILED, BAD_USAGE, INTERRUPTED, UNREAD = 0, 1, 2, 130, 141
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,6 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("tonnage: interrupted", file=sys.stderr)
         return INTERRUPTED
+    except BrokenPipeError:  # whoever read, `head` perhaps, has gone: nor is there more to flush
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UNREAD
 
 
 def _doctor(options: argparse.Namespace) -> int:

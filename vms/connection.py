@@ -200,6 +200,8 @@ class Connection:
 
     def close(self) -> None:
         """Close it; machines that run go on, unless libvirt is embedded and its process ends."""
+        if self._address in _kept:
+            return
         with suppress(libvirt.libvirtError):
             self._libvirt.close()
 
@@ -260,8 +262,15 @@ def default_uri() -> str | None:
     return os.environ.get("LIBVIRT_DEFAULT_URI") or None
 
 
+# libvirt registers its drivers anew each time that it is embedded, and has room for some twenty: so
+# a process embeds it once, and keeps it.
+_kept: dict[str, Any] = {}
+
+
 def _opened(address: str, patience_seconds: float = 0.0) -> Any:
     """Open libvirt; with patience, wait for a daemon that is being started again."""
+    if address in _kept and _kept[address].isAlive():
+        return _kept[address]
     give_up = time.monotonic() + patience_seconds
     while True:
         try:
@@ -273,6 +282,8 @@ def _opened(address: str, patience_seconds: float = 0.0) -> Any:
             continue
         with suppress(libvirt.libvirtError):  # the embedded one has nobody to keep in touch with
             handle.setKeepAlive(*_KEEPALIVE)
+        if embedded.is_embedded(address):
+            _kept[address] = handle
         return handle
 
 

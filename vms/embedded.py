@@ -125,6 +125,11 @@ def is_local(uri: str) -> bool:
     return not urlsplit(uri).netloc
 
 
+def is_embedded(uri: str) -> bool:
+    """Whether a libvirt at that address is part of this process."""
+    return urlsplit(uri).path == "/embed"
+
+
 def pid_file(root: Path, name: str) -> Path:
     """Where libvirt writes which process a machine's QEMU is."""
     return root / "run/qemu" / f"{name}.pid"

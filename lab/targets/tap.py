@@ -7,69 +7,54 @@ ask. Nothing of it is seen on the host, and both go with the last who holds the 
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import os
 import socket
 import struct
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.errors import LabError
+from lab.targets import network_namespaces
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
 _DEVICE = Path("/dev/net/tun")
 NAME = "tap0"
 GUEST_ADDRESS = "10.0.2.15"  # the payload's own choice
 GUEST_MAC = "52:54:00:10:02:15"
 _HOST_ADDRESS, _MASK = "10.0.2.2", "255.255.255.0"
-_CLONE_NEWNET = 0x40000000
 _TUNSETIFF, _TUNSETPERSIST = 0x400454CA, 0x400454CB
 _TAP, _NO_PACKET_INFORMATION = 0x2, 0x1000
 _SIOCSIFADDR, _SIOCSIFNETMASK, _SIOCSIFFLAGS = 0x8916, 0x891C, 0x8914
 _UP = 0x1
 _REQUEST_BYTES = 40
-_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class Tap:
     """The device and its namespace. Raises LabError if the host grants none."""
 
-    _namespace = -1
-
     def __init__(self) -> None:
-        self._own = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        self._namespace = network_namespaces.make()
         try:
-            _call("unshare", _CLONE_NEWNET)
-            try:
-                self._namespace = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+            with self.inside():
                 _make()
-            except OSError as error:
-                raise LabError(f"No tap device can be made: {error.strerror}.") from error
-            finally:
-                _call("setns", self._own, _CLONE_NEWNET)
-        except BaseException:
+        except BaseException as error:
             self.close()
+            if isinstance(error, OSError):
+                raise LabError(f"No tap device can be made: {error.strerror}.") from error
             raise
 
-    @contextmanager
-    def inside(self) -> Iterator[None]:
+    def inside(self) -> AbstractContextManager[None]:
         """Be in the namespace for a while: processes and sockets made there stay."""
-        _call("setns", self._namespace, _CLONE_NEWNET)
-        try:
-            yield
-        finally:
-            _call("setns", self._own, _CLONE_NEWNET)
+        return network_namespaces.enter(self._namespace)
 
     def close(self) -> None:
         """Let go of the namespace."""
-        for held in (self._namespace, self._own):
-            if held >= 0:
-                os.close(held)
-        self._namespace = self._own = -1
+        if self._namespace >= 0:
+            os.close(self._namespace)
+            self._namespace = -1
 
 
 def absent() -> str:
@@ -95,9 +80,3 @@ def _make() -> None:
 def _request(value: bytes) -> bytes:
     """A struct ifreq: the device's name, then the value."""
     return (NAME.encode().ljust(16, b"\0") + value).ljust(_REQUEST_BYTES, b"\0")
-
-
-def _call(name: str, *arguments: int) -> None:
-    if getattr(_LIBC, name)(*arguments) != 0:
-        reason = os.strerror(ctypes.get_errno())
-        raise LabError(f"{name} failed for a network namespace: {reason}.")

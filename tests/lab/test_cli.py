@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import traceback
 from importlib import import_module
@@ -105,3 +106,15 @@ def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
     said = capsys.readouterr().out
     for verb in ("doctor", "table", "run", "report", "calibrate", "compare", "clean"):
         assert verb in said
+
+
+def test_nobody_reads_on() -> None:
+    """As in `tonnage … | head`: no traceback."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-u", "-m", "lab.cli", "doctor", "--tune", "--format", "json"],
+        stdout=writing, stderr=subprocess.PIPE, cwd=Path(cli.__file__).parents[1], check=False,
+    )  # fmt: skip
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (cli.UNREAD, b"")

@@ -351,7 +351,7 @@ def verbs_inside(uri: str, capsys: pytest.CaptureFixture[str], directory: Path) 
             some = os.read(console.stdout.fileno(), 4096)
             assert some, seen
             seen += some
-        console.stdin.write(b"\x1d")
+        console.communicate(b"\x1d")
     assert console.returncode == 0
 
 
