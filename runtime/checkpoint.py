@@ -11,13 +11,13 @@ import time
 
 from runtime import cgroups
 from runtime.container import PAUSED, RUNNING, Container
-from runtime.creation import Request, now
+from runtime.creation import Request, state_of
 from runtime.criu import with_root
 from runtime.descriptors import Descriptors
 from runtime.document import Struct, decode, encode
 from runtime.errors import ContainerError
 from runtime.linux.process import SIGKILL, kill
-from runtime.state import CONFIG, State, StateDirectory, process_start
+from runtime.state import CONFIG, StateDirectory, process_start
 from runtime.undo import Undo
 
 TYPE_CHECKING = False
@@ -97,17 +97,7 @@ def restore(request: Request, criu: Criu, root: str) -> Container:
         cgroup.limit(spec.linux.resources)
         pid = _restored(request, criu, directory, beside)
         undo(_end, pid)
-        state = State(
-            identifier=request.identifier,
-            pid=pid,
-            bundle=request.bundle,
-            annotations=spec.annotations,
-            rootfs=request.root.path,
-            created=now(),
-            owner=os.geteuid(),
-            process_start=process_start(pid),
-            cgroup_paths=cgroup.paths,
-        )
+        state = state_of(request, pid, cgroup)
         directory.save(state)
     return Container(directory, state)
 

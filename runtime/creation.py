@@ -139,7 +139,7 @@ def create(request: Request, directory: StateDirectory) -> Made:
                 talk.answer()
             meeting.execute(program, forks=spaces.forks)
             directory.write(CONFIG, _once(_encoded, spec, lambda: encode(spec)))
-            state = _state(request, child.pid, cgroup)
+            state = state_of(request, child.pid, cgroup)
             _accompany(talk, request, directory, state, child)
             meeting.release()
     return Made(state=state, pidfd=child.pidfd, cgroup=cgroup)
@@ -249,21 +249,22 @@ def hand_on_listener(talk: Talk, spec: Spec, state: State, pid: int, pidfd: int)
         talk.answer()
 
 
-def _state(request: Request, pid: int, cgroup: Cgroup) -> State:
+def state_of(request: Request, pid: int, cgroup: Cgroup) -> State:
+    """What is to be written down of a container that has just come to be."""
     return State(
         identifier=request.identifier,
         pid=pid,
         bundle=request.bundle,
         annotations=request.spec.annotations,
         rootfs=request.root.path,
-        created=now(),
+        created=_now(),
         owner=os.geteuid(),
         process_start=process_start(pid),
         cgroup_paths=cgroup.paths,
     )
 
 
-def now() -> str:
+def _now() -> str:
     """The time by RFC 3339, in UTC."""
     now_ns = time.time_ns()
     seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now_ns // 1_000_000_000))

@@ -13,7 +13,7 @@ from runtime.devices import Devices, with_defaults
 from runtime.document import Struct
 from runtime.linux import syscalls
 from runtime.linux.program import Block, Program
-from runtime.meeting import fork, hand_over, meet, tell, wait
+from runtime.meeting import die_with_runtime, fork, hand_over, meet, tell, wait
 from runtime.mounts import Mounts, inside
 
 TYPE_CHECKING = False
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from runtime.spec import Linux, Process, Spec
     from runtime.steps import Steps
 
-_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _SIGKILL = 1, 4, 9
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
 _AF_INET, _SOCK_DGRAM_CLOEXEC = 2, 0o2000002
 _SIOCSIFFLAGS, _IFF_UP = 0x8914, 1
 _IFREQ_BYTES, _IFNAME_BYTES = 40, 16
@@ -99,7 +99,7 @@ def launch(plan: Plan) -> Program:
     """
     program = plan.program()
     program.step("namespaces")
-    program.call("die with the runtime", syscalls.PRCTL, _PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
+    die_with_runtime(program)
     plan.namespaces.launch(program)
     if plan.namespaces.makes("user"):
         meet(program, plan.report, plan.answer)

@@ -11,7 +11,7 @@ from runtime.document import Struct
 from runtime.linux import syscalls
 from runtime.linux.libc import syscall
 from runtime.linux.program import Program
-from runtime.meeting import Meeting, fork
+from runtime.meeting import Meeting, die_with_runtime, fork
 from runtime.namespaces import FILES, Namespaces
 from runtime.spec import Namespace
 from runtime.validation import check_process
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from runtime.spec import Process, Spec
     from runtime.state import State
 
-_PR_SET_PDEATHSIG, _PR_GET_DUMPABLE, _PR_SET_DUMPABLE, _SIGKILL = 1, 3, 4, 9
+_PR_GET_DUMPABLE, _PR_SET_DUMPABLE = 3, 4
 
 
 class Joined(Struct):
@@ -108,7 +108,7 @@ def _of_process(spec: Spec, pid: int) -> list[Namespace]:
 
 
 def _launch(launch: Program, order: Order, spaces: Namespaces) -> None:
-    launch.call("die with the runtime", syscalls.PRCTL, _PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
+    die_with_runtime(launch)
     affinity = order.wanted.exec_cpu_affinity
     if affinity and affinity.initial:
         process.run_on(launch, "process.execCPUAffinity.initial", affinity.initial)

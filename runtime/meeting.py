@@ -11,7 +11,7 @@ import os
 
 from runtime.errors import ContainerError
 from runtime.linux import syscalls
-from runtime.linux.process import kill, reap
+from runtime.linux.process import SIGKILL, kill, reap
 from runtime.linux.program import REPORT, Block, Label, Program
 from runtime.linux.spawn import Executable, spawn
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _HERE = b"\xff"  # no errno is that large, and a report of a failure begins with one
 _MESSAGE_BYTES = 16
 _CLONE_PARENT, _SIGCHLD = 0x8000, 17
-_PR_SET_PDEATHSIG, _SIGKILL = 1, 9
+_PR_SET_PDEATHSIG = 1
 
 
 class Talk:
@@ -176,6 +176,11 @@ def wait(program: Program, answer: int) -> None:
     program.call("hear the runtime", syscalls.IOPRIO_GET, count, 0)
 
 
+def die_with_runtime(program: Program) -> None:
+    """Have the child end with whoever has started it, until it is to live on. (prctl(2))"""
+    program.call("die with the runtime", syscalls.PRCTL, _PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
+
+
 def fork(program: Program, report: int, answer: int) -> None:
     """Have the child fork, and its child, in the pid namespace that was chosen, go on in its place.
 
@@ -189,7 +194,7 @@ def fork(program: Program, report: int, answer: int) -> None:
     program.call(what, syscalls.WRITE, report, message, _MESSAGE_BYTES)
     program.call(what, syscalls.EXIT_GROUP, 0)
     program.place(born)
-    program.call("die with the runtime", syscalls.PRCTL, _PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
+    die_with_runtime(program)
     wait(program, answer)
 
 

@@ -213,11 +213,15 @@ class Machine(Target):
 
     def start(self, allotment: Allotment | None = None) -> MachineInstance:
         """Clone the disk and start a transient domain."""
+        return self._start(lambda name, disk: self.describe(name, disk, allotment))
+
+    def _start(self, describe: Callable[[str, Path], vms.Machine]) -> MachineInstance:
+        """The machine that is described for a name and a disk."""
         name = self.new_name()
         disk = self.directory / f"{name}.qcow2"
         t0_ns = time.monotonic_ns()
         disks.clone(self.settings.userland.disk, disk)
-        return MachineInstance(self, self.describe(name, disk, allotment), t0_ns)
+        return MachineInstance(self, describe(name, disk), t0_ns)
 
     def launch(self, machine: vms.Machine, on_running: Callable[[Running], object]) -> Running:
         """Have it run. Raises vms.MachineError."""
@@ -261,7 +265,7 @@ class Machine(Target):
         return [userland.disk, userland.kernel, userland.initramfs]
 
     def instance_disk_bytes(self, instance: Instance) -> int:
-        """What its thin clone takes."""
+        """What its own disk takes: a thin clone, or whatever it has instead."""
         assert isinstance(instance, MachineInstance)
         return allocated_bytes(instance.disk)
 
@@ -287,33 +291,32 @@ class FullMachine(Machine):
                 stack.callback(volume.unlink, missing_ok=True)
                 _make_volume(volume)
                 disk = vms.Disk(volume, format="raw", cache="none")
-                instance = stack.enter_context(self._start(volumes=(disk,)))
+                instance = stack.enter_context(self._start_with(volumes=(disk,)))
                 _run_in(instance, f"mount /dev/vdb {VOLUME}")
                 yield instance
                 return
             wires = stack.enter_context(peer.wires(self.settings))
             stack.enter_context(wires.at_host())
             if attachment in ("user", "host"):
-                yield stack.enter_context(self._start())
+                yield stack.enter_context(self.start())
                 return
             card = vms.HostBridge(wires.bridge(attachment))
-            instance = stack.enter_context(self._start(networks=(card,)))
+            instance = stack.enter_context(self._start_with(networks=(card,)))
             _run_in(instance, " && ".join(wires.inside(attachment, "eth1")))
             yield instance
 
-    def _start(
+    def _start_with(
         self, *, volumes: tuple[vms.Disk, ...] = (), networks: tuple[vms.HostBridge, ...] = ()
     ) -> MachineInstance:
         """With these volumes and cards beyond those that all have."""
-        name = self.new_name()
-        disk = self.directory / f"{name}.qcow2"
-        t0_ns = time.monotonic_ns()
-        disks.clone(self.settings.userland.disk, disk)
-        machine = self.describe(name, disk)
-        machine = replace(
-            machine, disks=(*machine.disks, *volumes), networks=(*machine.networks, *networks)
-        )
-        return MachineInstance(self, machine, t0_ns)
+
+        def describe(name: str, disk: Path) -> vms.Machine:
+            plain = self.describe(name, disk)
+            return replace(
+                plain, disks=(*plain.disks, *volumes), networks=(*plain.networks, *networks)
+            )
+
+        return self._start(describe)
 
 
 class MicroMachine(Machine):

@@ -22,14 +22,13 @@ from lab.targets import tap, tapped
 from lab.targets.machine import Running
 from lab.targets.port import Port
 from lab.targets.tapped import RAW, Child, TappedInstance, TappedMachine
-from lab.userland import allocated_bytes
 from vms import cpio
 from vms.agent import Agent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from lab.targets.base import Allotment, Instance
+    from lab.targets.base import Allotment
 
 PROGRAM = "linux.uml"
 # The serial lines, by what they are to us: the guest's ttyS1 and ttyS2.
@@ -138,8 +137,3 @@ class UserModeLinux(TappedMachine):
         process = Process(machine, self.directory / RAW, self.directory)
         on_running(process)
         return process
-
-    def instance_disk_bytes(self, instance: Instance) -> int:
-        """What the copy-on-write file takes."""
-        assert isinstance(instance, TappedInstance)
-        return allocated_bytes(instance.disk)

@@ -22,7 +22,7 @@ from lab.errors import LabError
 from lab.targets import tap, tapped
 from lab.targets.port import Port
 from lab.targets.tapped import RAW, Child, TappedInstance, TappedMachine
-from lab.userland import MODULES, allocated_bytes
+from lab.userland import MODULES
 from vms import disks, kernel
 from vms.agent import Agent
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from lab.targets.base import Allotment, Instance
+    from lab.targets.base import Allotment
     from lab.targets.machine import Running
 
 _EVENTS_PORT, _AGENT_PORT = 7001, 7002  # the payload's own choice
@@ -137,11 +137,6 @@ class VsockedMachine(TappedMachine):
     @abstractmethod
     def command_line(self, machine: vms.Machine, vsock: Path) -> Sequence[str]:
         """The VMM's command line; makes what it names."""
-
-    def instance_disk_bytes(self, instance: Instance) -> int:
-        """What its copy takes."""
-        assert isinstance(instance, TappedInstance)
-        return allocated_bytes(instance.disk)
 
 
 class Firecracker(VsockedMachine):

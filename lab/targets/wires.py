@@ -12,7 +12,7 @@ import os
 import select
 import shutil
 import subprocess
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -20,7 +20,7 @@ from lab.errors import LabError
 from lab.targets.network_namespaces import enter, make
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
 # By the host's own links, on a bridge, behind NAT, or by a network stack in user space.
 Way = Literal["host", "bridge", "nat", "user"]
@@ -62,17 +62,13 @@ class Wires:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    @contextmanager
-    def at_host(self) -> Iterator[None]:
+    def at_host(self) -> AbstractContextManager[None]:
         """What is started meanwhile runs on the host's side."""
-        with enter(self.host):
-            yield
+        return enter(self.host)
 
-    @contextmanager
-    def at_peer(self) -> Iterator[None]:
+    def at_peer(self) -> AbstractContextManager[None]:
         """What is started meanwhile runs on the peer."""
-        with enter(self.peer):
-            yield
+        return enter(self.peer)
 
     def bridge(self, way: Way) -> str:
         """The bridge that a machine's card is put on."""
@@ -165,11 +161,10 @@ def _ip(*commands: str) -> None:
         _run("ip", *words.split())
 
 
-def _run(*argv: str) -> str:
+def _run(*argv: str) -> None:
     try:
         done = subprocess.run(argv, capture_output=True, text=True, check=False)
     except FileNotFoundError as error:
         raise LabError(f"{argv[0]} is missing: apt-get install {_TOOLS[argv[0]]}.") from error
     if done.returncode:
         raise LabError(f"{' '.join(argv)} failed: {done.stderr.strip()}.")
-    return done.stdout

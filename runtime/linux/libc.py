@@ -63,20 +63,16 @@ def function(name: str) -> Function:
 _call = function("syscall")
 
 
-def check(result: int, path: str | bytes | None = None) -> int:
-    """The result of a call, unless it is negative. Raises OSError with the call's errno."""
-    if result < 0:
-        code = get_errno()
-        raise OSError(code, os.strerror(code), None if path is None else os.fsdecode(path))
-    return result
-
-
 def syscall(number: int, *arguments: object) -> int:
     """A system call by number. Raises OSError. (syscall(2))
 
     Numbers are passed as they are, bytes and buffers by their address.
     """
-    return check(_call(number, *map(_argument, arguments)))
+    result: int = _call(number, *map(_argument, arguments))
+    if result < 0:
+        code = get_errno()
+        raise OSError(code, os.strerror(code))
+    return result
 
 
 def buffer(content: bytes) -> Array[Char]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
 from plausible import write
+from programs import program
 
 import vms
 from lab import kvm, results, run, summary, targets
@@ -27,20 +27,11 @@ MACHINE = vms.Machine(
 )
 
 
-def program(directory: Path, name: str) -> None:
-    (directory / name).write_text("#!/bin/sh\n")
-    (directory / name).chmod(0o755)
-
-
 @pytest.fixture
-def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A PATH with nothing but qemu-img on it, for a user who seems to be root."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    program(folder, "qemu-img")
-    monkeypatch.setenv("PATH", str(folder))
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
-    return folder
+def path(path: Path) -> Path:
+    """A PATH with nothing but qemu-img on it."""
+    program(path, "qemu-img")
+    return path
 
 
 def test_a_kernel_as_a_process_gets_disk_network_and_lines() -> None:

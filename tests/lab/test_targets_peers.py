@@ -9,28 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from programs import program
 
 from lab import targets
 from lab.targets import docker, leftovers, processes
 from lab.targets.command import last_words
 
 ENDED_PID = 1 << 22  # above every pid_max
-
-
-def program(directory: Path, name: str) -> None:
-    (directory / name).write_text("#!/bin/sh\n")
-    (directory / name).chmod(0o755)
-
-
-@pytest.fixture
-def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A PATH with nothing on it, for a user who seems to be root."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    monkeypatch.setenv("PATH", str(folder))
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.delenv("DOCKER_HOST", raising=False)
-    return folder
 
 
 @pytest.mark.parametrize(
