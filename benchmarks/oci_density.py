@@ -1,11 +1,15 @@
 """Many idle containers, each with a network of its own: started, listed, killed and removed.
 
-    python -m benchmarks.oci_density --count 10000
+    python -m benchmarks.oci_density --count 10000 --without memory
 
 Each has what docker's containers have by default, the network namespace included, a layer of its
 own over the common user land, and the payload in it, which waits for a signal. Memory is the slope
 of the host's MemAvailable over the number that run, so that what anything of a container takes, the
 kernel's own included, is counted.
+
+`--without` names controllers of version 1 that they share a cgroup of: the kernel's price for a
+cgroup of memory grows with the number of file systems, so that of thousands with such cgroups most
+of the memory is that (docs/limitations.md).
 """
 
 from __future__ import annotations
@@ -26,6 +30,7 @@ from lab.exclusive import measurement_lock, scratch_directory
 from lab.statistics import Estimate, estimate_slope
 from runtime import Container, default_spec
 from runtime.container import all_below
+from runtime.creation import WITHOUT
 
 OURS_COMMAND = Path(sys.executable).with_name("tonnage-oci")
 WANTED_STARTS_PER_SECOND = WANTED_DELETES_PER_SECOND = 250.0
@@ -73,7 +78,7 @@ def too_many(count: int) -> str:
     return ""
 
 
-def measure(count: int) -> Outcome:
+def measure(count: int, without: str) -> Outcome:
     land = userland.build(lambda line: print(line, file=sys.stderr))
     outcome = Outcome()
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -83,7 +88,7 @@ def measure(count: int) -> Outcome:
         root = stack.enter_context(scratch_directory()) / "c"
         stack.callback(remove_all, root)
         begin = time.monotonic()
-        start_all(count, root, land.tree, outcome)
+        start_all(count, root, land.tree, without, outcome)
         outcome.start_seconds = time.monotonic() - begin
 
         begin = time.monotonic()
@@ -100,9 +105,10 @@ def measure(count: int) -> Outcome:
     return outcome
 
 
-def start_all(count: int, root: Path, tree: Path, outcome: Outcome) -> None:
+def start_all(count: int, root: Path, tree: Path, without: str, outcome: Outcome) -> None:
     """Start them one after another; free memory is looked at SAMPLES times on the way."""
-    spec = default_spec([userland.PAYLOAD_IN_TREE, "sleep"])
+    plain = default_spec([userland.PAYLOAD_IN_TREE, "sleep"])
+    spec = plain.replace(annotations={WITHOUT: without})
     every = max(1, count // SAMPLES)
     with open(os.devnull, "r+b") as null:  # noqa: PTH123
         streams = {name: null.fileno() for name in ("stdin", "stdout", "stderr")}
@@ -139,11 +145,12 @@ def verdict(*, met: bool) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--count", type=int, default=10_000)
+    parser.add_argument("--without", default="", metavar="CONTROLLERS")
     options = parser.parse_args()
     if why := too_many(options.count):
         print(why, file=sys.stderr)
         return 2
-    outcome = measure(options.count)
+    outcome = measure(options.count, options.without)
     each = outcome.mib_each
     starts = outcome.count / outcome.start_seconds
     deletes = outcome.count / outcome.delete_seconds

@@ -21,6 +21,7 @@ import argparse
 import dataclasses
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -76,8 +77,6 @@ def measure(variant: str, machines: int) -> dict[str, object]:
     with ExitStack() as stack:
         scratch = stack.enter_context(scratch_directory())
         target = stack.enter_context(target_of(variant)(Settings(land, scratch, accelerator)))
-        if _KSM.exists():
-            stack.enter_context(merging(wanted=variant.endswith("ksm")))
         for number in range(1, machines + 1):
             instance = stack.enter_context(target.start(_SIZE))
             instance.reached("ready")
@@ -108,6 +107,9 @@ def merging(*, wanted: bool) -> Iterator[None]:
 
     (Linux, admin-guide/mm/ksm.rst)
     """
+    if not _KSM.exists():
+        yield
+        return
     before = {name: (_KSM / name).read_text() for name in _KSM_SETTINGS}
     try:
         for name, value in (_KSM_SETTINGS if wanted else {"run": "2"}).items():
@@ -151,6 +153,7 @@ def main() -> int:
     if options.variant:
         print(json.dumps(measure(options.variant, options.machines)))
         return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that merging is set back
     found = {}
     with measurement_lock():
         for variant in options.variants.split(","):
@@ -158,9 +161,12 @@ def main() -> int:
                 print(f"{variant}: left out, this kernel has no KSM", file=sys.stderr)
                 continue
             again = [sys.executable, "-m", "benchmarks.vm_memory", "--variant", variant]
-            done = subprocess.run(
-                [*again, "--machines", str(options.machines)], stdout=subprocess.PIPE, check=True
-            )
+            with merging(wanted=variant.endswith("ksm")):
+                done = subprocess.run(
+                    [*again, "--machines", str(options.machines)],
+                    stdout=subprocess.PIPE,
+                    check=True,
+                )
             found[variant] = json.loads(done.stdout)
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)

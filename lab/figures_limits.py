@@ -21,6 +21,7 @@ _NOISES = {
     "memory": "copies of memory",
     "forks": "a fork bomb",
     "disk": "writes to disk",
+    "network": "datagrams on one bridge",
 }
 _IDLE = {
     "pss": "memory:\nPSS of all its processes",

@@ -50,6 +50,11 @@ class Worker:
         self._spawn()
         return self
 
+    @property
+    def pid(self) -> int:
+        """The process, which may have ended."""
+        return self._process.pid
+
     def await_target(self) -> None:
         """Wait until the target can be asked to start something. Raises LabError if it can't."""
         if not self._is_prepared:

@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 
+# An annotation: the controllers, comma-separated, of version 1 that the container is to have no
+# cgroup of its own of. One of memory costs the kernel the more, the more of them there are.
+WITHOUT = "io.github.tonnage.cgroup.without"
 _DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
@@ -153,7 +156,10 @@ def _make_cgroup(request: Request) -> Cgroup:
     linux = request.spec.linux
     try:
         return cgroups.create(
-            linux.cgroups_path, request.identifier, manager=request.cgroup_manager
+            linux.cgroups_path,
+            request.identifier,
+            manager=request.cgroup_manager,
+            without=_left_out(request.spec),
         )
     except ContainerError as error:
         denied = isinstance(error.__cause__, OSError) and error.__cause__.errno in _DENIED
@@ -165,6 +171,11 @@ def _make_cgroup(request: Request) -> Cgroup:
                 " a cgroup delegated to this user."
             ) from error
     return cgroups.create("", request.identifier, manager="disabled")
+
+
+def _left_out(spec: Spec) -> frozenset[str]:
+    words = spec.annotations.get(WITHOUT)
+    return frozenset(word.strip() for word in words.split(",")) if words else frozenset()
 
 
 def _share_mounts(root: Bundle | Overlay, directory: StateDirectory) -> None:

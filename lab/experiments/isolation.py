@@ -7,8 +7,9 @@ of CPU, memory and processes: what it got stands beside what was asked for; and 
 it is too small, against an instance that is not. A machine's allotment is
 its size: its neighbour is always limited, and is measured once.
 
-Every noise ends by itself after seconds, and no neighbour has more than PIDS_LIMIT processes. Noise
-on a network is missing: an instance has its network to itself.
+Every noise ends by itself after seconds, and no neighbour has more than PIDS_LIMIT processes. For
+noise on a network both are on one bridge, where the target can be put on one; elsewhere an instance
+has its network to itself.
 """
 
 from __future__ import annotations
@@ -20,17 +21,21 @@ from typing import TYPE_CHECKING
 from lab.errors import LabError
 from lab.experiments import neighbours
 from lab.results import Sample
+from lab.targets import peer, wires
 from lab.targets.base import Allotment
 from lab.targets.registry import VARIANTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from lab.experiments.base import Tell
     from lab.profiles import Profile
     from lab.results import Unit
     from lab.targets.base import Instance, Kind, Target
     from lab.worker import Worker
+
+    Start = Callable[[Allotment | None], AbstractContextManager[Instance]]
 
 HEADLINE: tuple[str, Unit] = ("beside-cpu", "ratio")
 RUNS_WORKLOADS = False
@@ -110,21 +115,36 @@ def slow_down(target: Target) -> dict[str, float]:
     with target.start(_roomy(target)) as victim:
         victim.reached("ready")
         for pair in neighbours.PAIRS:
-            neighbours.work(victim, pair)  # what is read from disk once is not read again
-            alone = neighbours.work(victim, pair)
-            for metric, allotment in _noises(target, pair):
-                found[metric] = _beside(target, victim, pair, allotment) / alone
+            found |= _slowed(target, victim, pair, target.start)
+    if "bridge" in target.attachments and not wires.missing("bridge"):
+        with (
+            peer.wires(target.settings, peer.ANSWERING) as network,
+            target.attached("bridge", _roomy(target), network) as victim,
+        ):
+            victim.reached("ready")
+            found |= _slowed(
+                target,
+                victim,
+                neighbours.NETWORK,
+                lambda allotment: target.attached("bridge", allotment, network),
+            )
     return found
 
 
-def _beside(
-    target: Target, victim: Instance, pair: neighbours.Pair, allotment: Allotment | None
-) -> float:
-    with target.start(allotment) as neighbour:
-        neighbour.reached("ready")
-        neighbours.make_noise(neighbour, pair)
-        time.sleep(_NOISE_BEGINS_SECONDS)
-        return neighbours.work(victim, pair)
+def _slowed(
+    target: Target, victim: Instance, pair: neighbours.Pair, start: Start
+) -> dict[str, float]:
+    """By how much one sort of noise slows the victim down; `start` gives it its neighbours."""
+    neighbours.work(victim, pair)  # what is read from disk once is not read again
+    alone = neighbours.work(victim, pair)
+    found = {}
+    for metric, allotment in _noises(target, pair):
+        with start(allotment) as neighbour:
+            neighbour.reached("ready")
+            neighbours.make_noise(neighbour, pair)
+            time.sleep(_NOISE_BEGINS_SECONDS)
+            found[metric] = neighbours.work(victim, pair) / alone
+    return found
 
 
 def _noises(target: Target, pair: neighbours.Pair) -> Iterator[tuple[str, Allotment | None]]:

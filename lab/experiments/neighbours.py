@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from lab.errors import LabError
 from lab.targets.base import CPUS_LIMIT
+from lab.targets.wires import PEER
 from lab.userland import PAYLOAD_IN_TREE
 
 if TYPE_CHECKING:
@@ -60,6 +61,12 @@ PAIRS = (
         f"{_FIO} --name=n --rw=randwrite --bs=256k --time_based --runtime={NOISE_SECONDS}",
         clock="fio",
     ),
+)
+# Of instances on one bridge, with a peer behind it that answers (lab.targets.peer).
+NETWORK = Pair(
+    "network",
+    f"{PAYLOAD_IN_TREE} ask {PEER} 1000",
+    _many(CPUS_LIMIT, f"{PAYLOAD_IN_TREE} flood {PEER} {NOISE_SECONDS}"),
 )
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from lab.targets.wires import Wires
     from lab.userland import Userland
 
 Kind = Literal["native", "container", "machine"]
@@ -168,9 +169,15 @@ class Target(ABC):
         """The same, with an instance whose `spans` tell where the time went."""
         return self.start()
 
-    def attached(self, attachment: Attachment) -> AbstractContextManager[Instance]:
+    def attached(
+        self,
+        attachment: Attachment,
+        allotment: Allotment | None = None,
+        wires: Wires | None = None,
+    ) -> AbstractContextManager[Instance]:
         """One more instance, that has the attachment, and the peer if it is a way to one.
 
+        Its network is its own, with the measured servers at the peer, unless it is given `wires`.
         It is stopped, and what was made for it removed, when the context is left. Raises LabError.
         """
         raise NotImplementedError

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lab.targets.base import Settings
+    from lab.targets.wires import Wires
     from runtime.spec import Spec
     from runtime.steps import Steps
 
@@ -107,17 +108,24 @@ class OurContainer(Target):
         return instance
 
     @contextmanager
-    def attached(self, attachment: Attachment) -> Iterator[ContainerInstance]:
+    def attached(
+        self,
+        attachment: Attachment,
+        allotment: Allotment | None = None,
+        wires: Wires | None = None,
+    ) -> Iterator[ContainerInstance]:
         """By a card of its own, by slirp4netns, or in the host's network; a directory as volume."""
+        spec = _spec(allotment) if allotment else self._spec
         with ExitStack() as stack:
             if attachment == "volume":
                 directory = self.settings.scratch / "volume"
                 directory.mkdir(exist_ok=True)
-                yield stack.enter_context(self._start(_with_volume(self._spec, directory)))
+                yield stack.enter_context(self._start(_with_volume(spec, directory)))
                 return
-            wires = stack.enter_context(peer.wires(self.settings))
+            wires = wires or stack.enter_context(peer.wires(self.settings))
             stack.enter_context(wires.at_host())
-            spec = sharing_network(self._spec) if attachment == "host" else self._spec
+            if attachment == "host":
+                spec = sharing_network(spec)
             instance = stack.enter_context(self._start(spec))
             if attachment != "host":
                 wires.attach(instance.payload_pid(), attachment)

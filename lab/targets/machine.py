@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lab.targets.base import Allotment, Settings
+    from lab.targets.wires import Wires
     from vms.agent import Agent
 
 _ASK_SECONDS = 30.0
@@ -283,7 +284,12 @@ class FullMachine(Machine):
     attachments: tuple[Attachment, ...] = ("bridge", "nat", "user", "volume")
 
     @contextmanager
-    def attached(self, attachment: Attachment) -> Iterator[MachineInstance]:
+    def attached(
+        self,
+        attachment: Attachment,
+        allotment: Allotment | None = None,
+        wires: Wires | None = None,
+    ) -> Iterator[MachineInstance]:
         """By a card on a bridge, by QEMU's own stack in user space; a second disk as volume."""
         with ExitStack() as stack:
             if attachment == "volume":
@@ -291,27 +297,31 @@ class FullMachine(Machine):
                 stack.callback(volume.unlink, missing_ok=True)
                 _make_volume(volume)
                 disk = vms.Disk(volume, format="raw", cache="none")
-                instance = stack.enter_context(self._start_with(volumes=(disk,)))
+                instance = stack.enter_context(self._start_with(allotment, volumes=(disk,)))
                 _run_in(instance, f"mount /dev/vdb {VOLUME}")
                 yield instance
                 return
-            wires = stack.enter_context(peer.wires(self.settings))
+            wires = wires or stack.enter_context(peer.wires(self.settings))
             stack.enter_context(wires.at_host())
             if attachment in ("user", "host"):
-                yield stack.enter_context(self.start())
+                yield stack.enter_context(self.start(allotment))
                 return
             card = vms.HostBridge(wires.bridge(attachment))
-            instance = stack.enter_context(self._start_with(networks=(card,)))
-            _run_in(instance, " && ".join(wires.inside(attachment, "eth1")))
+            instance = stack.enter_context(self._start_with(allotment, networks=(card,)))
+            _run_in(instance, " ".join(wires.inside(attachment, "eth1")))
             yield instance
 
     def _start_with(
-        self, *, volumes: tuple[vms.Disk, ...] = (), networks: tuple[vms.HostBridge, ...] = ()
+        self,
+        allotment: Allotment | None,
+        *,
+        volumes: tuple[vms.Disk, ...] = (),
+        networks: tuple[vms.HostBridge, ...] = (),
     ) -> MachineInstance:
         """With these volumes and cards beyond those that all have."""
 
         def describe(name: str, disk: Path) -> vms.Machine:
-            plain = self.describe(name, disk)
+            plain = self.describe(name, disk, allotment)
             return replace(
                 plain, disks=(*plain.disks, *volumes), networks=(*plain.networks, *networks)
             )

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lab.targets.base import Allotment, Settings
+    from lab.targets.wires import Wires
 
 
 class NativeInstance(PipedInstance):
@@ -100,13 +101,18 @@ class Native(Target):
         return instance
 
     @contextmanager
-    def attached(self, attachment: Attachment) -> Iterator[NativeInstance]:
+    def attached(
+        self,
+        attachment: Attachment,
+        allotment: Allotment | None = None,
+        wires: Wires | None = None,
+    ) -> Iterator[NativeInstance]:
         """By the host's own links, whichever way is asked for; the volume is there anyway."""
         with ExitStack() as stack:
             if attachment != "volume":
-                wires = stack.enter_context(peer.wires(self.settings))
+                wires = wires or stack.enter_context(peer.wires(self.settings))
                 stack.enter_context(wires.at_host())
-            yield stack.enter_context(self.start())
+            yield stack.enter_context(self.start(allotment))
 
     def image_bytes(self) -> dict[str, int]:
         """A program that is installed has no image of its own."""

@@ -11,28 +11,44 @@ import signal
 import socket
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.errors import LabError
+from lab.targets.base import PORT
 from lab.targets.wires import PEER, Wires
+from lab.userland import PAYLOAD_IN_TREE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lab.targets.base import Settings
 
-STREAM_PORT, ROUND_TRIP_PORT = 17301, 17302  # workloads name them
-_SERVE = (
-    f"iperf3 --server --port {STREAM_PORT} >/dev/null 2>&1 &"
-    f" exec sockperf server --tcp -p {ROUND_TRIP_PORT} >/dev/null 2>&1"
-)
 _SECONDS = 10.0
 
 
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """What the peer runs, as a shell script, and the ports that are served then."""
+
+    script: str
+    ports: tuple[int, ...]
+
+
+# Workloads name these ports; the programs are in the user land of those workloads alone.
+MEASURING = Servers(
+    "iperf3 --server --port 17301 >/dev/null 2>&1 &"
+    " exec sockperf server --tcp -p 17302 >/dev/null 2>&1",
+    (17301, 17302),
+)
+# The payload, which ends with its stdin.
+ANSWERING = Servers(f"sleep infinity | {PAYLOAD_IN_TREE} serve peer >/dev/null", (PORT,))
+
+
 @contextmanager
-def wires(settings: Settings) -> Iterator[Wires]:
-    """A network whose peer serves iperf3 and sockperf. Raises LabError."""
+def wires(settings: Settings, servers: Servers = MEASURING) -> Iterator[Wires]:
+    """A network whose peer has those servers. Raises LabError."""
     import runtime
     from lab.targets.container import sharing_network
 
@@ -41,7 +57,7 @@ def wires(settings: Settings) -> Iterator[Wires]:
             try:
                 container = runtime.Container.run(
                     f"tonnage-peer-{os.getpid()}",
-                    sharing_network(runtime.default_spec(args=["sh", "-c", _SERVE])),
+                    sharing_network(runtime.default_spec(args=["sh", "-c", servers.script])),
                     layers=[settings.userland.tree],
                     stdin=nothing.fileno(),
                     stdout=nothing.fileno(),
@@ -52,7 +68,7 @@ def wires(settings: Settings) -> Iterator[Wires]:
                 raise LabError(f"The peer of the network did not start: {error}") from error
         with container:
             with made.at_host():
-                for port in (STREAM_PORT, ROUND_TRIP_PORT):
+                for port in servers.ports:
                     _await(port)
             yield made
             container.kill_all(signal.SIGKILL)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from lab.errors import LabError
 from lab.targets.network_namespaces import enter, make
+from lab.userland import PAYLOAD_IN_TREE
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -28,7 +29,7 @@ WAYS: tuple[Way, ...] = get_args(Way)
 
 PEER = "10.80.0.2"  # workloads name it
 _BRIDGE, _NAT_BRIDGE = "br-wire", "br-nat"
-_HOST, _NAT_HOST, _BITS = "10.80.0.1", "10.81.0.1", 24
+_HOST, _NAT_HOST, _BITS, _MASK = "10.80.0.1", "10.81.0.1", 24, "255.255.255.0"
 _NAT = "10.81.0.0/24"
 _TOOLS = {"ip": "iproute2", "iptables": "iptables", "slirp4netns": "slirp4netns"}
 _SLIRP_SECONDS = 10.0
@@ -75,8 +76,10 @@ class Wires:
         return _NAT_BRIDGE if way == "nat" else _BRIDGE
 
     def inside(self, way: Way, interface: str) -> list[str]:
-        """The commands that a machine runs to be attached by that card, as a shell takes them."""
-        return [f"ip {words}" for words in self._inside(way, interface)]
+        """The command that a machine runs to be attached by that card: its image has no `ip`."""
+        self._attached += 1
+        by_nat = [PEER, _NAT_HOST] if way == "nat" else []
+        return [PAYLOAD_IN_TREE, "address", interface, self._address(way), _MASK, *by_nat]
 
     def attach(self, pid: int, way: Way) -> None:
         """Attach the network namespace of a process, by a virtual card or by slirp4netns."""
@@ -91,13 +94,13 @@ class Wires:
                 f"link set {link} master {self.bridge(way)} up",
             )
         with Path(f"/proc/{pid}/ns/net").open("rb") as namespace, enter(namespace.fileno()):
-            _ip(*self._inside(way, "eth0"))
+            _ip(f"addr add {self._address(way)}/{_BITS} dev eth0", "link set eth0 up")
+            if way == "nat":
+                _ip(f"route add {PEER} via {_NAT_HOST}")
 
-    def _inside(self, way: Way, interface: str) -> list[str]:
-        number = 10 + self._attached
-        address = f"10.81.0.{number}" if way == "nat" else f"10.80.0.{number}"
-        words = [f"addr add {address}/{_BITS} dev {interface}", f"link set {interface} up"]
-        return [*words, f"route add {PEER} via {_NAT_HOST}"] if way == "nat" else words
+    def _address(self, way: Way) -> str:
+        """That of the latest that was attached."""
+        return f"{'10.81.0' if way == 'nat' else '10.80.0'}.{10 + self._attached}"
 
     def _namespace(self) -> int:
         descriptor = make()

@@ -16,6 +16,10 @@
  *   payload copy MIB COUNT             copy a block of MIB mebibytes COUNT times (memory bandwidth)
  *   payload switches COUNT             bounce a byte COUNT times between two processes
  *   payload spawn COUNT                fork, exec /bin/true and wait, COUNT times
+ *   payload ask ADDRESS COUNT          have COUNT requests answered by a payload that serves there
+ *   payload flood ADDRESS SECONDS      send datagrams there, as many as can be sent
+ *   payload address INTERFACE ADDRESS MASK [HOST GATEWAY]
+ *                                      give an interface its address, bring it up; the way to a host
  *   payload sleep                      wait for a signal and touch nothing
  *   payload read PATH OFFSET LENGTH    a part of a file to stdout
  *   payload write PATH OFFSET          stdin into a file from there on; at 0 it is made anew
@@ -69,6 +73,8 @@
 #define AGENT_PORT 7002
 #define GUEST_ADDRESS "10.0.2.15"
 #define GUEST_GATEWAY "10.0.2.2"
+#define DISCARD_PORT 9
+#define DATAGRAM_BYTES 1400
 #define EVENT_FIFO "/run/tonnage-events"
 #define OUTPUT_LIMIT (4u << 20)
 #define REQUEST_LIMIT (1u << 20)
@@ -160,7 +166,7 @@ static void say_again(int port)
 
 /* ---- the network ---- */
 
-static void set_address(int sock, const char *interface, const char *address, const char *mask)
+static int set_address(int sock, const char *interface, const char *address, const char *mask)
 {
 	struct ifreq request = {0};
 	struct sockaddr_in *in = (struct sockaddr_in *)&request.ifr_addr;
@@ -169,30 +175,38 @@ static void set_address(int sock, const char *interface, const char *address, co
 	in->sin_family = AF_INET;
 	inet_pton(AF_INET, address, &in->sin_addr);
 	if (ioctl(sock, SIOCSIFADDR, &request) < 0)
-		return; /* no such interface: a machine without a network */
+		return -1; /* no such interface: a machine without a network */
 	inet_pton(AF_INET, mask, &in->sin_addr);
 	ioctl(sock, SIOCSIFNETMASK, &request);
 	ioctl(sock, SIOCGIFFLAGS, &request);
 	request.ifr_flags |= IFF_UP | IFF_RUNNING;
-	ioctl(sock, SIOCSIFFLAGS, &request);
+	return ioctl(sock, SIOCSIFFLAGS, &request);
+}
+
+/* To one host by a gateway, or, without a host, to everywhere. */
+static int add_route(int sock, const char *host, const char *gateway)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET}, by = {.sin_family = AF_INET}, all = to;
+	struct rtentry route = {.rt_flags = RTF_UP | RTF_GATEWAY | (host ? RTF_HOST : 0)};
+
+	inet_pton(AF_INET, gateway, &by.sin_addr);
+	if (host)
+		inet_pton(AF_INET, host, &to.sin_addr);
+	memcpy(&route.rt_dst, &to, sizeof to);
+	memcpy(&route.rt_genmask, &all, sizeof all);
+	memcpy(&route.rt_gateway, &by, sizeof by);
+	return ioctl(sock, SIOCADDRT, &route);
 }
 
 static void configure_guest_network(void)
 {
 	int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	struct rtentry route = {0};
-	struct sockaddr_in *gateway = (struct sockaddr_in *)&route.rt_gateway;
 
 	if (sock < 0)
 		return;
 	set_address(sock, "lo", "127.0.0.1", "255.0.0.0");
 	set_address(sock, "eth0", GUEST_ADDRESS, "255.255.255.0");
-	gateway->sin_family = AF_INET;
-	inet_pton(AF_INET, GUEST_GATEWAY, &gateway->sin_addr);
-	route.rt_dst.sa_family = AF_INET;
-	route.rt_genmask.sa_family = AF_INET;
-	route.rt_flags = RTF_UP | RTF_GATEWAY;
-	ioctl(sock, SIOCADDRT, &route);
+	add_route(sock, NULL, GUEST_GATEWAY);
 	close(sock);
 }
 
@@ -219,6 +233,58 @@ static void answer(int sock)
 		return;
 	write_all(peer, "pong\n", 5);
 	close(peer);
+}
+
+static struct sockaddr_in at(const char *address, uint16_t port)
+{
+	struct sockaddr_in place = {.sin_family = AF_INET, .sin_port = htons(port)};
+
+	if (inet_pton(AF_INET, address, &place.sin_addr) != 1) {
+		errno = EINVAL;
+		fail(address);
+	}
+	return place;
+}
+
+static int ask(const char *address, long count)
+{
+	struct sockaddr_in server = at(address, PORT);
+	char said[5];
+
+	for (long i = 0; i < count; i++) {
+		int sock = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		if (sock < 0 || connect(sock, (struct sockaddr *)&server, sizeof server) < 0 ||
+		    read_all(sock, said, sizeof said) < 0)
+			fail(address);
+		close(sock);
+	}
+	return 0;
+}
+
+/* To the port whose datagrams are for nobody; one that finds no room is the noise's own loss. */
+static int flood(const char *address, long seconds)
+{
+	static const char datagram[DATAGRAM_BYTES];
+	struct sockaddr_in nobody = at(address, DISCARD_PORT);
+	uint64_t end = now_ns() + (uint64_t)seconds * 1000000000u;
+	int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (sock < 0)
+		fail(address);
+	while (now_ns() < end)
+		sendto(sock, datagram, sizeof datagram, 0, (struct sockaddr *)&nobody, sizeof nobody);
+	return 0;
+}
+
+static int be_at(const char *interface, const char *address, const char *mask, char **way)
+{
+	int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (sock < 0 || set_address(sock, interface, address, mask) < 0)
+		fail(interface);
+	if (way && add_route(sock, way[0], way[1]) < 0)
+		fail(way[0]);
+	return 0;
 }
 
 /* Where the agent is process 1 there is nobody else to end the machine. */
@@ -790,6 +856,12 @@ int main(int argc, char **argv)
 		return bounce(atol(argv[2]));
 	if (strcmp(role, "spawn") == 0 && argc > 2)
 		return spawn(atol(argv[2]));
+	if (strcmp(role, "ask") == 0 && argc > 3)
+		return ask(argv[2], atol(argv[3]));
+	if (strcmp(role, "flood") == 0 && argc > 3)
+		return flood(argv[2], atol(argv[3]));
+	if (strcmp(role, "address") == 0 && argc > 4)
+		return be_at(argv[2], argv[3], argv[4], argc > 6 ? argv + 5 : NULL);
 	if (strcmp(role, "sleep") == 0) {
 		signal(SIGTERM, terminate);
 		pause();

@@ -80,9 +80,13 @@ def create(
     identifier: str,
     *,
     manager: str = "cgroupfs",
+    without: frozenset[str] = frozenset(),
     host: Host | None = None,
 ) -> Cgroup:
     """A container's cgroup, in every hierarchy: `cgroups_path` is the document's, or empty.
+
+    In version 1's hierarchies of the controllers `without` it has none of its own, and stays in the
+    cgroup of whoever makes it; version 2 has no such choice.
 
     `manager` is `cgroupfs`, which makes directories; `systemd`, which asks systemd for a scope, the
     path being `slice:prefix:name`; or `disabled`, whose cgroup limits nothing. One that exists is
@@ -108,7 +112,12 @@ def create(
         return v2.create(location, host.every_hierarchy()[""])
     from runtime.cgroups import v1
 
-    return v1.create(location, host.every_hierarchy())
+    wanted = {
+        words: root
+        for words, root in host.every_hierarchy().items()
+        if without.isdisjoint(words.split(","))
+    }
+    return v1.create(location, wanted)
 
 
 def reopen(paths: dict[str, str]) -> Cgroup:

@@ -123,8 +123,8 @@ class CgroupV1(Cgroup):
             directory = self.paths[""]
         if directory is None:
             raise ContainerError(
-                f"linux.resources.{setting.field}: this host has no {setting.controller} cgroup:"
-                " leave out the limit on it."
+                f"linux.resources.{setting.field}: there is no {setting.controller} cgroup for"
+                " this container: leave out the limit on it."
             )
         return directory
 
@@ -134,7 +134,7 @@ class CgroupV1(Cgroup):
 
     def _by_name(self, controller: str, purpose: str) -> str:
         if controller not in self._by_controller:
-            raise ContainerError(f"Can't {purpose}: this host has no {controller} cgroup.")
+            raise ContainerError(f"Can't {purpose}: the container has no {controller} cgroup.")
         return self._by_controller[controller]
 
     def _limit_devices(self, allowed: bool, different: list[str]) -> None:

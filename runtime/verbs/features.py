@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from runtime import process
+from runtime.creation import WITHOUT
 from runtime.linux import capabilities, mounts
 from runtime.namespaces import FLAGS
 from runtime.spec import VERSION
@@ -51,6 +52,7 @@ def document() -> dict[str, object]:
             "mountExtensions": {"idmap": {"enabled": True}},
             "netDevices": {"enabled": True},
         },
+        "potentiallyUnsafeConfigAnnotations": [WITHOUT],
         "annotations": {
             "io.github.tonnage.version": version(),
             "io.github.tonnage.checkpoint.enabled": "true",  # by criu, where that is installed

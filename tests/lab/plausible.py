@@ -140,7 +140,8 @@ def _burst() -> Iterator[Sample]:
 
 def _isolation(number: int, chance: random.Random) -> Iterator[Sample]:
     for target in ("container", "vm"):
-        for noise, cost in (("cpu", 1.6), ("memory", 1.8), ("forks", 1.1), ("disk", 1.7)):
+        costs = {"cpu": 1.6, "memory": 1.8, "forks": 1.1, "disk": 1.7, "network": 2.1}
+        for noise, cost in costs.items():
             value = cost * chance.lognormvariate(0, 0.05)
             yield Sample("isolation", target, f"beside-{noise}", "ratio", number, value)
             if target == "container":

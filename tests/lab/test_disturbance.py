@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import select
+import signal
 import subprocess
 import sys
 import time
@@ -13,6 +15,8 @@ import pytest
 
 from lab import disturbance, tenants
 from lab.disturbance import Reading
+from lab.orphans import Orphans
+from lab.targets import processes
 from lab.tenants import Used
 
 CALM = Reading(
@@ -113,3 +117,34 @@ def test_others_are_told_from_ours(tmp_path: Path) -> None:
         for process in (stranger, named, elsewhere):
             process.kill()
             process.wait()
+
+
+def of_children() -> float:
+    """CPU seconds of the children that this process has waited for."""
+    used = os.times()
+    return used.children_user + used.children_system
+
+
+def test_an_orphan_is_taken_in_and_what_it_used_is_ours() -> None:
+    with Orphans() as orphans:
+        known = burning()
+        said = subprocess.run(
+            ["sh", "-c", '"$0" -c "$1" </dev/null >/dev/null 2>&1 & echo $!', sys.executable, BURN],
+            stdout=subprocess.PIPE, check=True,
+        ).stdout  # fmt: skip
+        orphan = int(said)
+        pidfd = os.pidfd_open(orphan)
+        try:
+            assert select.select([pidfd], [], [], 30)[0]
+            assert processes.parent(orphan) == os.getpid()
+            known.kill()
+            os.waitid(os.P_PID, known.pid, os.WEXITED | os.WNOWAIT)
+            before = of_children()
+            orphans.reap([known.pid])
+            assert not Path(f"/proc/{orphan}").exists()
+            assert of_children() - before >= 0.35
+            assert known.wait() == -signal.SIGKILL
+        finally:
+            os.close(pidfd)
+            known.kill()
+            known.wait()
