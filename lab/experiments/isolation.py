@@ -111,7 +111,7 @@ def _asked(machine: bool) -> dict[str, str]:
 
 def slow_down(target: Target) -> dict[str, float]:
     """Time beside a neighbour / time alone, by sort of noise and whether it was limited."""
-    found = {}
+    found: dict[str, float] = {}
     with target.start(_roomy(target)) as victim:
         victim.reached("ready")
         for pair in neighbours.PAIRS:

@@ -282,6 +282,7 @@ class FullMachine(Machine):
         f"{_KERNEL_WORDS} systemd.show_status=0 TONNAGE_ROOT=/dev/vda TONNAGE_INIT=/sbin/init"
     )
     attachments: tuple[Attachment, ...] = ("bridge", "nat", "user", "volume")
+    card_queues = 1  # of a card on a bridge
 
     @contextmanager
     def attached(
@@ -306,7 +307,7 @@ class FullMachine(Machine):
             if attachment in ("user", "host"):
                 yield stack.enter_context(self.start(allotment))
                 return
-            card = vms.HostBridge(wires.bridge(attachment))
+            card = vms.HostBridge(wires.bridge(attachment), queues=self.card_queues)
             instance = stack.enter_context(self._start_with(allotment, networks=(card,)))
             _run_in(instance, " ".join(wires.inside(attachment, "eth1")))
             yield instance

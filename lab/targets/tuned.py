@@ -2,7 +2,8 @@
 
 Each vCPU stays on a CPU of the host's, and the guest sees how they are arranged; its memory is of
 huge pages where the host has set enough of them aside; its disk goes past the host's page cache, by
-io_uring where the kernel has it, in a thread of its own.
+io_uring where the kernel has it, in a thread of its own; a card on a bridge has a queue for each
+vCPU.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import vms
 from lab.targets.machine import FullMachine
 
 if TYPE_CHECKING:
-    from lab.targets.base import Allotment, Attachment
+    from lab.targets.base import Allotment, Attachment, Settings
 
 _HUGE_PAGE_KIB = 2048
 _FREE = Path(f"/sys/kernel/mm/hugepages/hugepages-{_HUGE_PAGE_KIB}kB/free_hugepages")
@@ -30,7 +31,11 @@ class TunedMachine(FullMachine):
     """`vm` with as many vCPUs as the host has CPUs, and all that is said above."""
 
     name = "vm-tuned"
-    attachments: tuple[Attachment, ...] = ()
+    attachments: tuple[Attachment, ...] = ("bridge",)
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.card_queues = len(os.sched_getaffinity(0))
 
     def describe(self, name: str, disk: Path, allotment: Allotment | None = None) -> vms.Machine:
         """The same machine, tuned."""

@@ -83,7 +83,6 @@ class Process:
         """What its agent tells; its port is forwarded with that. Raises MachineError."""
         reader = self._owned.enter_context(vms.LineReader(self._accepted(_EVENTS)))
         self._connection.find(self._machine.name).forward(self._machine)
-        reap_when_ended(self.qemu_pid)
         return reader
 
     @cached_property
@@ -132,6 +131,7 @@ class Process:
                 self._installer.kill()
             self._installer.wait()
         if self._pid_file.exists():
+            reap_when_ended(self.qemu_pid)  # for libvirt waits until it is
             self._connection.find(self._machine.name).destroy()
 
 

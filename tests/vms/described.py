@@ -115,7 +115,7 @@ def described() -> dict[str, Machine]:
                 ),
                 LibvirtNetwork(),
                 LibvirtNetwork("isolated", mac="52:54:00:00:00:02"),
-                HostBridge("br0", mac="52:54:00:00:00:03"),
+                HostBridge("br0", mac="52:54:00:00:00:03", queues=2),
             ),
         ),
         "shares": replace(

@@ -15,6 +15,7 @@ Mac = Annotated[
     str, Like(r"[0-9a-f][02468ace](:[0-9a-f]{2}){5}", "a unicast address such as 52:54:00:12:34:56")
 ]
 _Name = Annotated[str, Like(r"[A-Za-z0-9_.:-]+", "the name of a network")]
+_Queues = Annotated[int, Between(1, 256)]
 _Interface = Annotated[str, Like(r"[^/\s]{1,15}", "the name of an interface")]
 
 
@@ -70,14 +71,16 @@ class LibvirtNetwork:
 
 @dataclass(frozen=True, slots=True)
 class HostBridge:
-    """A card on a bridge that the host has."""
+    """A card on a bridge that the host has; with more than one queue, as many CPUs can use it."""
 
     interface: _Interface
     mac: Mac | None = None
+    queues: _Queues = 1
 
     def element(self, chipset: Chipset) -> ET.Element:
         """The <interface>."""
-        return _card("bridge", chipset, self.mac, element("source", bridge=self.interface))
+        driver = element("driver", queues=str(self.queues)) if self.queues > 1 else None
+        return _card("bridge", chipset, self.mac, element("source", bridge=self.interface), driver)
 
 
 Network = UserNetwork | LibvirtNetwork | HostBridge
