@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from lab import disturbance, experiments, page_cache, stopping, targets
 from lab.errors import LabError
-from lab.orphans import Orphans
+from lab.orphans import adopting
 from lab.results import Round, Sample
 from lab.tenants import Tenants
 from lab.worker import Worker
@@ -102,7 +102,6 @@ def execute(
     executed = Executed()
     others = Tenants(os.getpid(), settings.scratch)
     with ExitStack() as stack:
-        orphans = stack.enter_context(Orphans())
         workers = []
         for worker in [stack.enter_context(Worker(name, settings)) for name in plan.targets]:
             progress.tell(f"preparing {worker.target}")
@@ -122,7 +121,6 @@ def execute(
                     began = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
                     before = disturbance.read(others)
                     samples = _round(name, number, order, plan, progress)
-                    orphans.reap(worker.pid for worker in order)
                     conditions = disturbance.between(before, disturbance.read(others))
                     turns = tuple(worker.target for worker in order)
                     folder.append(samples, Round(name, number, began, turns, conditions))
@@ -157,7 +155,8 @@ def _round(
         try:
             if plan.page_cache not in page_cache.LASTING:
                 worker.call(_PAGE_CACHE_SECONDS, page_cache.prepare, plan.page_cache)
-            samples += experiment.measure(worker, number, profile, progress.tell)
+            with adopting([each.pid for each in workers]):
+                samples += experiment.measure(worker, number, profile, progress.tell)
         except LabError as error:
             metric, unit = experiment.HEADLINE
             samples.append(

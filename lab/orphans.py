@@ -7,37 +7,41 @@ from __future__ import annotations
 
 import ctypes
 import os
-from contextlib import suppress
+import signal
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from lab.targets import processes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from typing import Self
+    from collections.abc import Collection, Iterator
 
 _PR_SET_CHILD_SUBREAPER = 36
 
 
-class Orphans:
-    """While it lasts, what descends from this process has it for a parent once its own is gone.
+@contextmanager
+def adopting(own: Collection[int]) -> Iterator[None]:
+    """For a while, be the parent of what descends from this process and has lost its own.
 
-    (prctl(2), PR_SET_CHILD_SUBREAPER)
+    They are waited for as they end, since others wait until they are gone. `own` are children whose
+    end is somebody's to hear; nothing else may be started here meanwhile. (prctl(2),
+    PR_SET_CHILD_SUBREAPER)
     """
+    prctl = ctypes.CDLL(None).prctl
 
-    def __enter__(self) -> Self:
-        self._before = set(_children())
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-        return self
-
-    def reap(self, own: Iterable[int]) -> None:
-        """Wait for those that have ended; `own` are children that others will wait for."""
-        for pid in set(_children()).difference(self._before, own):
+    def reap(*_: object) -> None:
+        for pid in set(_children()).difference(own):
             with suppress(ChildProcessError):
                 os.waitpid(pid, os.WNOHANG)
 
-    def __exit__(self, *_: object) -> None:
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+    before = signal.signal(signal.SIGCHLD, reap)
+    prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    try:
+        yield
+    finally:
+        prctl(_PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+        signal.signal(signal.SIGCHLD, before)
+        reap()
 
 
 def _children() -> list[int]:

@@ -102,18 +102,18 @@ PROFILES = {
         name="full",
         minutes=60,
         rounds={
-            "startup": 30,
+            "startup": 24,
             "burst": 2,
-            "footprint": 4,
+            "footprint": 3,
             "density": 1,
-            "performance": 4,
-            "isolation": 3,
+            "performance": 3,
+            "isolation": 2,
         },
         machines_every=3,
         density=Density(
             containers=4000, machines=32, memory_floor_bytes=2 * _GIB, start_limit_seconds=120.0
         ),
-        burst=Burst(64, 8),
+        burst=Burst(64, 8, limit_seconds=20.0),
         only=dict.fromkeys(("startup", "burst", "footprint", "density", "isolation"), _UNTUNED),
     ),
 }

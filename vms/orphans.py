@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _PR_SET_CHILD_SUBREAPER = 36
 _REAP_SECONDS = 0.02
+_starting = threading.Lock()
+_starts = [0]  # that go on now
 
 
 @contextmanager
@@ -28,17 +30,23 @@ def adopting_orphans() -> Iterator[None]:
 
     (prctl(2), PR_SET_CHILD_SUBREAPER)
     """
-    prctl = ctypes.CDLL(None).prctl
     started = threading.Event()
     reaper = threading.Thread(target=_reap_until, args=(started,), daemon=True)
-    prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    _adopt(1)
     reaper.start()
     try:
         yield
     finally:
-        prctl(_PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+        _adopt(-1)
         started.set()
         reaper.join()
+
+
+def _adopt(more: int) -> None:
+    """Adopt as long as any start goes on: they overlap."""
+    with _starting:
+        _starts[0] += more
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, int(_starts[0] > 0), 0, 0, 0)
 
 
 def reap_when_ended(pid: int) -> None:

@@ -65,7 +65,7 @@ PAIRS = (
 # Of instances on one bridge, with a peer behind it that answers (lab.targets.peer).
 NETWORK = Pair(
     "network",
-    f"{PAYLOAD_IN_TREE} ask {PEER} 1000",
+    f"{PAYLOAD_IN_TREE} ask {PEER} 4000",
     _many(CPUS_LIMIT, f"{PAYLOAD_IN_TREE} flood {PEER} {NOISE_SECONDS}"),
 )
 

@@ -61,6 +61,7 @@ class FlakyWorker:
     """Stands for a worker whose target fails in every second round."""
 
     target = "native"
+    pid = 0
 
     def __init__(self) -> None:
         self.revived = 0
