@@ -75,6 +75,12 @@ COLUMNS = tuple(field.name for field in fields(Sample))
 ROUND_COLUMNS = ("experiment", "round", "began", "order", *disturbance.COLUMNS)
 
 
+def refuse_used(path: Path) -> None:
+    """Raise LabError if something is in a folder that a run is to be written to."""
+    if path.is_dir() and any(path.iterdir()):
+        raise LabError(f"{path} is not empty: a run folder is written once; name another.")
+
+
 class RunFolder:
     """A run folder being written; a context manager that closes its files.
 
@@ -89,8 +95,7 @@ class RunFolder:
         }
         try:
             path.mkdir(parents=True, exist_ok=True)
-            if any(path.iterdir()):
-                raise LabError(f"{path} is not empty: a run folder is written once; name another.")
+            refuse_used(path)
             _write_json(path / "host.json", host)
             _write_json(path / "run.json", settings)
             self._samples = _Table(path / "measurements.csv", COLUMNS)

@@ -75,6 +75,8 @@ def measure(request: Request) -> Outcome:
 
     Raises LabError for what can't be measured here, before anything is started.
     """
+    if request.out:
+        results.refuse_used(request.out)
     profile = profiles.find(request.profile)
     profile = replace(profile, workloads=workloads.load(profile.name, request.workloads))
     if request.targets is not None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyperf
 import pytest
 
-from lab import results
+from lab import results, run
 from lab.errors import LabError
 from lab.results import RunFolder, Sample
 
@@ -77,6 +77,11 @@ def test_a_folder_that_holds_something_is_refused(written: Path) -> None:
     with pytest.raises(LabError, match="is not empty"):
         RunFolder(written, HOST, SETTINGS)
     assert (written / "measurements.csv").read_bytes() == before
+
+
+def test_a_folder_that_holds_something_is_refused_before_anything_is_built(written: Path) -> None:
+    with pytest.raises(LabError, match="is not empty"):
+        run.measure(run.Request(out=written))
 
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
