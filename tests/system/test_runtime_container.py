@@ -17,6 +17,7 @@ import runtime
 from lab import userland
 from runtime import shared_root
 from runtime.cgroups import host
+from runtime.creation import WITHOUT
 from runtime.spec import Cpu, Memory, Mount, Pids, Resources, Spec
 from runtime.state import StateDirectory
 
@@ -343,6 +344,23 @@ def test_the_childs_cgroup_is_its_own_on_every_hierarchy(tree: Path, root: Path)
         ours = [line for line in lines if line.endswith("/tonnage-box")]
         assert len(ours) == len(host.this_host().every_hierarchy())
         assert box.cgroup.memory_bytes() > 0
+
+
+@pytest.mark.skipif(host.is_v2(), reason="version 2 has no cgroup without a controller")
+def test_it_can_be_left_in_its_makers_cgroup_of_a_controller(tree: Path, root: Path) -> None:
+    def cgroups(pid: int | str) -> dict[str, str]:
+        lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
+        return {line.split(":")[1]: line.split(":")[2] for line in lines}
+
+    without = {WITHOUT: "memory"}
+    spec = runtime.default_spec(["sleep", "60"]).replace(annotations=without)
+    with runtime.Container.run("box", spec, [tree], root=root) as box:
+        its, own = cgroups(box.pid), cgroups("self")
+    assert its["memory"] == own["memory"]
+    assert its["pids"] == "/tonnage-box"
+    limited = Resources(memory=Memory(limit=64 << 20))
+    with pytest.raises(runtime.ContainerError, match=r"memory\.limit: there is no memory cgroup"):
+        run(tree, root, "true", limited, annotations=without)
 
 
 def test_what_would_stay_mounted_on_the_host_is_refused(tree: Path, root: Path) -> None:
