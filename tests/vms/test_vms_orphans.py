@@ -1,0 +1,27 @@
+"""Starts that overlap adopt together."""
+
+from __future__ import annotations
+
+import ctypes
+
+from vms.orphans import adopting_orphans
+
+_PR_GET_CHILD_SUBREAPER = 37
+
+
+def adopts() -> bool:
+    """Whether this process is the parent of its descendants' orphans. (prctl(2))"""
+    found = ctypes.c_int(-1)
+    assert ctypes.CDLL(None).prctl(_PR_GET_CHILD_SUBREAPER, ctypes.byref(found), 0, 0, 0) == 0
+    return bool(found.value)
+
+
+def test_the_first_of_two_starts_to_end_leaves_the_other_adopting() -> None:
+    first, second = adopting_orphans(), adopting_orphans()
+    assert not adopts()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert adopts()
+    second.__exit__(None, None, None)
+    assert not adopts()
