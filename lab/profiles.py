@@ -45,9 +45,10 @@ class Burst:
 class Profile:
     """Rounds by experiment; machines that are emulated, being slow, take part in every n-th.
 
-    `only` names the targets of an experiment that not all have time for; it yields to targets that
-    the user names. `workloads` are those of `performance`, which a run adds. `minutes` is what the
-    whole of it may take on the reference host.
+    `only` names the targets of an experiment that not all have time for, `only_emulated` those of
+    one where machines are emulated; both yield to targets that the user names. `workloads` are
+    those of `performance`, which a run adds. `minutes` is what the whole of it may take on the
+    reference host.
     """
 
     name: Literal["quick", "full"]
@@ -57,11 +58,18 @@ class Profile:
     density: Density
     burst: Burst
     only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    only_emulated: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     workloads: Mapping[str, Workload] = field(default_factory=dict)
 
     def on(self, accelerator: Literal["kvm", "tcg"]) -> Profile:
         """The profile for machines that are as fast as that: under KVM they join every round."""
-        return replace(self, machines_every=1) if accelerator == "kvm" else self
+        if accelerator == "kvm":
+            return replace(self, machines_every=1)
+        return replace(self, only={**self.only, **self.only_emulated})
+
+    def of_named_targets(self) -> Profile:
+        """The profile where the user has named the targets: it has time for them all."""
+        return replace(self, only={}, only_emulated={})
 
     def asks(self, experiment: str, target: str) -> bool:
         """Whether the experiment has time for the target."""
@@ -74,6 +82,8 @@ class Profile:
 
 _GIB = 1 << 30
 _UNTUNED = tuple(name for name in NAMES if name not in TUNED)
+# Without those machines that differ by who starts them alone: many of them are as many of `vm`.
+_APART = tuple(name for name in _UNTUNED if name not in {"qemu", "qemu-microvm", "virt-install"})
 
 PROFILES = {
     "quick": Profile(
@@ -111,10 +121,18 @@ PROFILES = {
         },
         machines_every=3,
         density=Density(
-            containers=4000, machines=32, memory_floor_bytes=2 * _GIB, start_limit_seconds=120.0
+            containers=4000,
+            machines=32,
+            memory_floor_bytes=2 * _GIB,
+            start_limit_seconds=120.0,
+            fill_seconds=40.0,
         ),
         burst=Burst(64, 8, limit_seconds=20.0),
-        only=dict.fromkeys(("startup", "burst", "footprint", "density", "isolation"), _UNTUNED),
+        only={
+            **dict.fromkeys(("startup", "footprint", "isolation"), _UNTUNED),
+            **dict.fromkeys(("burst", "density"), _APART),
+        },
+        only_emulated={"performance": _UNTUNED},
     ),
 }
 

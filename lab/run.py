@@ -80,7 +80,7 @@ def measure(request: Request) -> Outcome:
     profile = profiles.find(request.profile)
     profile = replace(profile, workloads=workloads.load(profile.name, request.workloads))
     if request.targets is not None:
-        profile = replace(profile, only={})
+        profile = profile.of_named_targets()
     for name in request.experiments:
         experiments.find(name)
     present, absent = _choose(request.targets, profile.name)

@@ -58,4 +58,7 @@ def test_it_is_measured_beside_the_plain_one_in_performance_alone() -> None:
     asking = [name for name in full.rounds if full.asks(name, "vm-tuned")]
     assert asking == ["performance"]
     assert all(full.asks(name, "vm") for name in full.rounds)
+    assert full.on("kvm").asks("performance", "vm-tuned")
+    assert not full.on("tcg").asks("performance", "vm-tuned")
+    assert full.of_named_targets().on("tcg").asks("performance", "vm-tuned")
     assert find("vm-tuned") is TunedMachine
