@@ -76,7 +76,7 @@ def build(progress: Callable[[str], None], packages: Iterable[str] = ()) -> User
     With `packages` that the basic user land does not have, it is a second one beside it. `progress`
     is told what is being waited for. Raises LabError with what could not be built.
     """
-    payload = _payload(progress)
+    payload = build_payload(progress)
     tree = _tree(payload, progress, sorted(set(packages) - set(_TOOLS)))
     kernel, initramfs = _machine(payload, progress)
     disk = _disk(tree, progress)
@@ -96,7 +96,7 @@ def build_tree(progress: Callable[[str], None]) -> Path:
 
     Raises LabError.
     """
-    return _tree(_payload(progress), progress)
+    return _tree(build_payload(progress), progress)
 
 
 def probe_machine(progress: Callable[[str], None]) -> tuple[Path, Path]:
@@ -104,10 +104,11 @@ def probe_machine(progress: Callable[[str], None]) -> tuple[Path, Path]:
 
     Raises LabError.
     """
-    return _machine(_payload(progress), progress)
+    return _machine(build_payload(progress), progress)
 
 
-def _payload(progress: Callable[[str], None]) -> Path:
+def build_payload(progress: Callable[[str], None]) -> Path:
+    """The payload alone. Raises LabError."""
     source = WORKLOADS / "payload.c"
     key = _digest(source.read_bytes(), *_COMPILE, platform.machine())
     with _part("payload", key) as (directory, aside):

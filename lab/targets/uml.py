@@ -10,14 +10,21 @@ machine. What the payload has as its network is a tap.
 
 from __future__ import annotations
 
+import functools
+import os
 import shutil
+import signal
+import socket
+import subprocess
+import tempfile
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import vms
+from lab import userland
 from lab.targets import tap, tapped
 from lab.targets.machine import Running
 from lab.targets.port import Port
@@ -31,6 +38,7 @@ if TYPE_CHECKING:
     from lab.targets.base import Allotment
 
 PROGRAM = "linux.uml"
+_PROBE_SECONDS = 15.0
 # The serial lines, by what they are to us: the guest's ttyS1 and ttyS2.
 _LINES = {"tonnage.events": 1, "tonnage.agent": 2}
 
@@ -104,18 +112,13 @@ class UserModeLinux(TappedMachine):
     @classmethod
     def absent(cls) -> str:
         """What keeps it from running here."""
-        return tapped.absent(PROGRAM, "user-mode-linux")
+        return tapped.absent(PROGRAM, "user-mode-linux") or _objection()
 
     def prepare(self) -> None:
         """Make the raw disk, and an initramfs without modules: all that it needs is built in."""
         super().prepare()
         initramfs = self.directory / "initramfs.cpio"
-        with initramfs.open("wb") as file:
-            archive = cpio.Writer(file)
-            archive.directory("dev")
-            archive.device("dev/console", 5, 1)
-            archive.file("init", self.settings.userland.payload.read_bytes(), mode=0o755)
-            archive.end()
+        _write_initramfs(initramfs, self.settings.userland.payload)
         self.resources.callback(initramfs.unlink)
         kernel = shutil.which(PROGRAM)
         assert kernel
@@ -137,3 +140,43 @@ class UserModeLinux(TappedMachine):
         process = Process(machine, self.directory / RAW, self.directory)
         on_running(process)
         return process
+
+
+def _write_initramfs(path: Path, payload: Path) -> None:
+    with path.open("wb") as file:
+        archive = cpio.Writer(file)
+        archive.directory("dev")
+        archive.device("dev/console", 5, 1)
+        archive.file("init", payload.read_bytes(), mode=0o755)
+        archive.end()
+
+
+@functools.cache
+def _objection() -> str:
+    """Why every guest panics here; empty if it does not.
+
+    It is tried: Debian 12's kernel lets no program of a guest run on a CPU with AMX, whose
+    registers take more room than it knows.
+    """
+    with tempfile.TemporaryDirectory(prefix="tonnage-uml-") as name, ExitStack() as stack:
+        directory = Path(name)
+        _write_initramfs(directory / "initramfs.cpio", userland.build_payload(lambda _: None))
+        ours, theirs = (stack.enter_context(end) for end in socket.socketpair())
+        process = stack.enter_context(
+            subprocess.Popen(
+                [PROGRAM, "umid=probe", f"uml_dir={directory}", "mem=64M",
+                 f"initrd={directory / 'initramfs.cpio'}", "con=null", "con0=fd:0,fd:1", "ssl=null",
+                 "quiet", "loglevel=1", "panic=-1"],
+                stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL, process_group=0,
+            )
+        )  # fmt: skip
+        stack.callback(os.killpg, process.pid, signal.SIGKILL)
+        theirs.close()
+        ours.settimeout(_PROBE_SECONDS)
+        with suppress(OSError), ours.makefile("rb") as lines:
+            for line in lines:
+                if line.startswith(b"first-instruction"):
+                    break
+                if b"Kernel panic" in line:
+                    return f"its kernel does not get on with this CPU: {line.decode().strip()}"
+    return ""

@@ -48,7 +48,8 @@ def test_user_mode_linux_is_absent_with_its_package(path: Path) -> None:
     cls = targets.find("uml")
     assert cls.absent() == "linux.uml is not installed: apt-get install user-mode-linux"
     program(path, "linux.uml")
-    assert cls.absent() in {"", "this host has no /dev/net/tun"}
+    why = cls.absent()
+    assert why in {"", "this host has no /dev/net/tun"} or "Kernel panic" in why
 
 
 def test_virt_install_is_absent_with_its_package(path: Path) -> None:

@@ -29,8 +29,8 @@ def quiet(_: str) -> None:
 @needs_gcc
 def test_the_payload_is_built_once(cache: Path) -> None:
     told: list[str] = []
-    first = userland._payload(told.append)
-    again = userland._payload(told.append)
+    first = userland.build_payload(told.append)
+    again = userland.build_payload(told.append)
     assert first == again
     assert told == ["compiling the payload"]
     assert [path.name for path in cache.iterdir()] == [first.parent.name]
@@ -38,7 +38,7 @@ def test_the_payload_is_built_once(cache: Path) -> None:
 
 @needs_gcc
 def test_the_payload_tells_its_first_instruction_and_refuses_what_it_does_not_know() -> None:
-    payload = userland._payload(quiet)
+    payload = userland.build_payload(quiet)
     said = subprocess.run([payload, "hello"], capture_output=True, text=True, check=True).stdout
     word, ns = said.split()
     assert word == "first-instruction"
@@ -68,7 +68,7 @@ def test_a_full_or_forbidden_cache_is_one_sentence(
 def test_a_missing_tool_names_its_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(LabError, match="gcc is missing: apt-get install gcc"):
-        userland._payload(quiet)
+        userland.build_payload(quiet)
 
 
 def test_allocated_bytes_count_blocks_once(tmp_path: Path) -> None:

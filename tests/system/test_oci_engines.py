@@ -31,7 +31,7 @@ V2 = Path("/sys/fs/cgroup/cgroup.controllers").exists()
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     target: Path = tmp_path_factory.mktemp("image") / "image.tar"
-    engines.pack_image(userland._tree(userland._payload(print), print), target)
+    engines.pack_image(userland._tree(userland.build_payload(print), print), target)
     return target
 
 

@@ -139,7 +139,7 @@ def traces() -> dict[str, set[str]]:
 @pytest.fixture(scope="module")
 def land() -> userland.Userland:
     """The parts that containers need, as `make table` keeps them."""
-    payload = userland._payload(print)
+    payload = userland.build_payload(print)
     tree = userland._tree(payload, print)
     nothing = Path("/nonexistent")
     return userland.Userland(payload, tree, userland._image(tree, print), *[nothing] * 4)
