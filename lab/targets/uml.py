@@ -167,7 +167,8 @@ def _objection() -> str:
                 [PROGRAM, "umid=probe", f"uml_dir={directory}", "mem=64M",
                  f"initrd={directory / 'initramfs.cpio'}", "con=null", "con0=fd:0,fd:1", "ssl=null",
                  "quiet", "loglevel=1", "panic=-1"],
-                stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=subprocess.DEVNULL, process_group=0,
+                stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=subprocess.DEVNULL,
+                process_group=0,
             )
         )  # fmt: skip
         stack.callback(os.killpg, process.pid, signal.SIGKILL)
