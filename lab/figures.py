@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from lab.results import Run
 
+_FEW_WORKLOADS, _FEW_TARGETS = 12, 5
+_WIDE = 100  # a ratio of what an axis shows, above which it has room for powers of ten alone
 _MILESTONES = {"first-instruction": "o", "ready": "s", "userspace": "D"}
 
 
@@ -72,7 +74,8 @@ def overview(run: Run) -> Figure:
     with mpl.rc_context(STYLE):
         starts = 1.4 + 0.4 * max(2, len(_targets(run, "startup")))
         memory = 3.2 + len(list(_density(run, "memory-available"))) * LEGEND_ROW_POINTS / 72
-        figure = Figure(figsize=(11.5, starts + memory + FOOT_INCHES))
+        is_full = len(_metrics(run, "performance")) > _FEW_WORKLOADS
+        figure = Figure(figsize=(15 if is_full else 11.5, starts + memory + FOOT_INCHES))
         grid = figure.add_gridspec(2, 2, height_ratios=(starts, memory), width_ratios=(1.12, 1))
         _startup(figure.add_subplot(grid[0, 0]), run)
         _memory(figure.add_subplot(grid[1, 0]), run)
@@ -249,7 +252,8 @@ def _near_native(axis: Axes, run: Run) -> None:
         drawing.say_empty(axis, run, "performance")
     low, high = axis.get_xlim()
     narrow = MaxNLocator(nbins=6, steps=[1, 2, 5, 10])
-    axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)) if high / low > 4 else narrow)
+    subs = (1.0,) if high / low > _WIDE else (1.0, 2.0, 5.0)
+    axis.xaxis.set_major_locator(LogLocator(subs=subs) if high / low > 4 else narrow)
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} ×"))
     axis.xaxis.set_minor_formatter(NullFormatter())
     axis.set_xlabel("time / time natively in the same round (log scale), right is slower")
@@ -263,6 +267,7 @@ def _near_native(axis: Axes, run: Run) -> None:
             )
             for target, marker in markers.items()
         ],
+        columns=2 if len(targets) > _FEW_TARGETS else 3,
     )
 
 

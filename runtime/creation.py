@@ -94,7 +94,8 @@ def create(request: Request, directory: StateDirectory) -> Made:
         begin("filter")
         compiled = seccomp.compile(spec.linux.seccomp, request.warn) if spec.linux.seccomp else None
         begin("cgroup")
-        cgroup = _make_cgroup(request)
+        left_out = _left_out(spec)
+        cgroup = _make_cgroup(request, left_out)
         undo(cgroup.remove)
         cgroup.limit(spec.linux.resources)
         if not spaces.owns("mount"):
@@ -114,7 +115,7 @@ def create(request: Request, directory: StateDirectory) -> Made:
                 report=meeting.report,
                 answer=meeting.answer,
                 cgroup_files=tuple(cgroup.join_descriptors()),
-                cgroup_paths=cgroup.paths or cgroups.of_process(os.getpid()).paths,
+                cgroup_paths=_with_shared(cgroup, left_out),
                 opened=sources.prepare(spec, request.root, request.bundle, spaces, opened),
                 seccomp=compiled,
                 console=request.console,
@@ -148,7 +149,7 @@ def create(request: Request, directory: StateDirectory) -> Made:
     return Made(state=state, pidfd=child.pidfd, cgroup=cgroup)
 
 
-def _make_cgroup(request: Request) -> Cgroup:
+def _make_cgroup(request: Request, left_out: frozenset[str]) -> Cgroup:
     """The cgroup; none for a user who may make none and asks for no limit. Raises ContainerError.
 
     Of devices a user namespace has none but those that are bound, whatever is said of them.
@@ -159,7 +160,7 @@ def _make_cgroup(request: Request) -> Cgroup:
             linux.cgroups_path,
             request.identifier,
             manager=request.cgroup_manager,
-            without=_left_out(request.spec),
+            without=left_out,
         )
     except ContainerError as error:
         denied = isinstance(error.__cause__, OSError) and error.__cause__.errno in _DENIED
@@ -176,6 +177,13 @@ def _make_cgroup(request: Request) -> Cgroup:
 def _left_out(spec: Spec) -> frozenset[str]:
     words = spec.annotations.get(WITHOUT)
     return frozenset(word.strip() for word in words.split(",")) if words else frozenset()
+
+
+def _with_shared(cgroup: Cgroup, left_out: frozenset[str]) -> dict[str, str]:
+    """The cgroups that its first process is in: its own, and those of whoever makes it."""
+    if cgroup.paths and not left_out:
+        return cgroup.paths
+    return {**cgroups.of_process(os.getpid()).paths, **cgroup.paths}
 
 
 def _share_mounts(root: Bundle | Overlay, directory: StateDirectory) -> None:

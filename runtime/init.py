@@ -179,8 +179,8 @@ def _bring_loopback_up(program: Program) -> None:
 def _enter_root(program: Program, plan: Plan) -> Result:
     """From the host's root file system into the container's; the umask that was."""
     linux = plan.spec.linux
-    paths = None if plan.namespaces.owns("cgroup") else plan.cgroup_paths
     shared = not plan.namespaces.owns("mount")
+    paths = _bound_cgroups(plan)
     mounting = Mounts(program, plan.spec.mounts, plan.bundle, paths, shared=shared)
     devices = Devices(program, mounting, with_defaults(linux.devices), bound=not plan.makes_devices)
 
@@ -215,6 +215,19 @@ def _enter_root(program: Program, plan: Plan) -> Result:
     mounting.directory(inside(plan.wanted.cwd))
     rootfs.settle(program, linux.rootfs_propagation, read_only=_is_read_only(plan.spec))
     return umask
+
+
+def _bound_cgroups(plan: Plan) -> dict[str, str]:
+    """The container's cgroups that it is to see by binds, not by mounts of its own.
+
+    Those of version 1 always: a mount in a new namespace is a file system more for each hierarchy,
+    and makes the kernel walk all cgroups and all such file systems of the host.
+    """
+    if not plan.namespaces.owns("cgroup"):
+        return plan.cgroup_paths
+    if not plan.namespaces.makes("cgroup"):
+        return {}
+    return {words: path for words, path in plan.cgroup_paths.items() if words}
 
 
 def _leave_root(program: Program, plan: Plan, host: Result) -> None:

@@ -44,11 +44,11 @@ class Mounts:
         program: Program,
         wanted: Sequence[Mount],
         bundle: str,
-        cgroup_paths: Mapping[str, str] | None,
+        cgroup_paths: Mapping[str, str],
         *,
         shared: bool = False,
     ) -> None:
-        """`cgroup_paths` are the container's own on the host, if it has no namespace of them.
+        """`cgroup_paths` are those of the container's own on the host that are to be bound.
 
         `shared` is whether the mount namespace is the host's.
         """
@@ -78,7 +78,7 @@ class Mounts:
                 if number not in opened:
                     self._held.add(number)
                 self._sources[number] = opened.get(number) or self._hold(path)
-            elif mount.type == "cgroup" and self._cgroup_paths is not None:
+            elif mount.type == "cgroup":
                 for controllers, path in self._cgroup_paths.items():
                     self._cgroups[controllers] = self.open(path)
 
@@ -249,12 +249,12 @@ class Mounts:
     def _mount_cgroup(
         self, controllers: str, kind: str, options: Options, destination: str
     ) -> None:
-        if self._cgroup_paths is None:
-            words = "none,name=systemd" if controllers == "systemd" else controllers
-            self.mount("cgroup", destination, kind, options.flags, words.encode())
-        else:
+        if controllers in self._cgroups:
             self.attach_at(destination, self._cgroups[controllers])
             self._set_attributes(destination, 0, options.attributes)
+            return
+        words = "none,name=systemd" if controllers == "systemd" else controllers
+        self.mount("cgroup", destination, kind, options.flags, words.encode())
 
     def _change(self, options: Options, destination: str) -> None:
         if any(options.recursive):

@@ -154,7 +154,17 @@ static void mount_at(const char *path, const char *kind, unsigned long flags, co
 	check(mount(kind, path, kind, flags, options), path);
 }
 
-static void mount_all(void)
+/* The container's cgroups, to be bound: open_tree of each while the host is seen. */
+static void open_cgroups(const char *identity, int *trees)
+{
+	for (size_t i = 0; i < COUNT(hierarchies); i++) {
+		trees[i] = syscall(SYS_open_tree, AT_FDCWD, in_cgroup(hierarchies[i], identity, ""),
+				   OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+		check(trees[i], hierarchies[i]);
+	}
+}
+
+static void mount_all(const int *cgroups)
 {
 	char path[64];
 	mount_at("/proc", "proc", STRICT, NULL);
@@ -165,11 +175,14 @@ static void mount_all(void)
 	mount_at("/dev/mqueue", "mqueue", STRICT, NULL);
 	mount_at("/sys", "sysfs", STRICT | MS_RDONLY, NULL);
 	mount_at("/sys/fs/cgroup", "tmpfs", STRICT | MS_RELATIME, "mode=755");
+	struct mount_attr strict = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID |
+						MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC};
 	for (size_t i = 0; i < COUNT(hierarchies); i++) {
 		snprintf(path, sizeof path, "/sys/fs/cgroup/%s", hierarchies[i]);
-		int named = strcmp(hierarchies[i], "systemd") == 0;
-		mount_at(path, "cgroup", STRICT | MS_RELATIME | MS_RDONLY,
-			 named ? "none,name=systemd" : hierarchies[i]);
+		mkdir(path, 0755);
+		check(syscall(SYS_move_mount, cgroups[i], "", AT_FDCWD, path,
+			      MOVE_MOUNT_F_EMPTY_PATH), path);
+		check(syscall(SYS_mount_setattr, AT_FDCWD, path, 0, &strict, sizeof strict), path);
 	}
 	for (size_t i = 0; i < COUNT(devices); i++)
 		check(mknod(devices[i].path, S_IFCHR | 0666,
@@ -210,20 +223,23 @@ static void hide(int null)
 		    STRICT | MS_RDONLY | MS_REMOUNT | MS_RELATIME, "mode=755"), "remount cgroup");
 }
 
-static void enter_root(const char *rootfs)
+static void enter_root(const char *rootfs, const char *identity)
 {
+	int cgroups[COUNT(hierarchies)];
+
 	check(mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL), "make / a slave");
 	int tree = syscall(SYS_open_tree, AT_FDCWD, rootfs,
 			   OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
 	check(tree, rootfs);
 	check(syscall(SYS_move_mount, tree, "", AT_FDCWD, rootfs, MOVE_MOUNT_F_EMPTY_PATH), rootfs);
+	open_cgroups(identity, cgroups);
 	int null = syscall(SYS_open_tree, AT_FDCWD, "/dev/null", OPEN_TREE_CLONE |
 			   OPEN_TREE_CLOEXEC);
 	int outer = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	check(chdir(rootfs), rootfs);
 	check(chroot("."), "chroot");
 	umask(0);
-	mount_all();
+	mount_all(cgroups);
 	hide(null);
 	int inner = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	check(fchdir(outer), "fchdir");
@@ -277,7 +293,7 @@ static void become(const char *rootfs, const char *identity, const int *tasks, i
 	int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	struct ifreq up = {.ifr_name = "lo", .ifr_flags = IFF_UP};
 	check(ioctl(sock, SIOCSIFFLAGS, &up), "loopback");
-	enter_root(rootfs);
+	enter_root(rootfs, identity);
 	check(syscall(SYS_close_range, 3, ~0u, 4 /* CLOSE_RANGE_CLOEXEC */), "close_range");
 	check(write(report, "\377", 1), "report");
 	prctl(PR_SET_PDEATHSIG, 0);
