@@ -126,7 +126,7 @@ def boot_and_look(scratch: Path, accelerator: str, deadline_seconds: float) -> d
         rng=vms.Rng(),
     )
     directories = (userland.cache_directory(),)
-    with vms.Connection.open(scratch / "l", image_directories=directories) as connection:
+    with vms.Connection.open(scratch / "l-vm", image_directories=directories) as connection:
         begun = time.monotonic()
         with connection.start(machine) as domain:
             said: deque[str] = deque(maxlen=20)

@@ -4,8 +4,9 @@
 
 Small microvms are started one after another and are left running; then the driver's own memory (its
 proportional set size, libvirt's event loop included) is set against their number, and all of them
-are asked for their statistics in one call. A machine here has 72 MiB and no disk: in 64 MiB
-the Debian cloud kernel does not unpack itself.
+are asked for their statistics in one call. A machine here has 80 MiB and no disk: in 64 MiB the
+Debian cloud kernel does not unpack itself, and one that is unpacked beforehand ends for want of
+memory before its init, as does the first at 72 on some CPUs.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from lab.exclusive import measurement_lock, scratch_directory
 from vms import accelerators, statistics
 
 WANTED_MIB, WANTED_SECONDS = 1.0, 2.0
-MEMORY_MIB = 72
+MEMORY_MIB = 80
 _TIMES = 5
 
 
@@ -48,7 +49,7 @@ def measure(count: int) -> tuple[float, float]:
     with (
         measurement_lock(wait=True, tell=lambda line: print(line, file=sys.stderr)),
         scratch_directory() as scratch,
-        vms.Connection.open(scratch / "l", image_directories=(scratch,)) as connection,
+        vms.Connection.open(scratch / "l-microvm", image_directories=(scratch,)) as connection,
     ):
         sizes = []
         for number in range(count):
