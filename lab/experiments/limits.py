@@ -51,7 +51,10 @@ def met(disk: Path, margin: float = _NEAR) -> str:
 
 def of_failure(reason: str) -> str:
     """The limit that the reason of a failed start names; empty if it names none. (errno(3))"""
-    return next((limit for code, limit in _BY_ERRNO.items() if os.strerror(code) in reason), "")
+    said = reason.lower()  # within a sentence, some begin it in lower case
+    return next(
+        (limit for code, limit in _BY_ERRNO.items() if os.strerror(code).lower() in said), ""
+    )
 
 
 def _limits(disk: Path) -> Iterator[Limit]:
