@@ -10,6 +10,7 @@ import os
 import time
 
 from runtime import cgroups, hooks, init, namespaces, rootfs, seccomp, sources
+from runtime.cgroups.host import WITHOUT
 from runtime.descriptors import Descriptors
 from runtime.devices import check_existing, with_defaults
 from runtime.document import Struct, encode
@@ -40,9 +41,6 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 
-# An annotation: the controllers, comma-separated, of version 1 that the container is to have no
-# cgroup of its own of. One of memory costs the kernel the more, the more of them there are.
-WITHOUT = "io.github.tonnage.cgroup.without"
 _DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 

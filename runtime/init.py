@@ -220,8 +220,8 @@ def _enter_root(program: Program, plan: Plan) -> Result:
 def _bound_cgroups(plan: Plan) -> dict[str, str]:
     """The container's cgroups that it is to see by binds, not by mounts of its own.
 
-    Those of version 1 always: a mount in a new namespace is a file system more for each hierarchy,
-    and makes the kernel walk all cgroups and all such file systems of the host.
+    Those of version 1 in a new namespace too, where a mount is a file system more for each
+    hierarchy, and makes the kernel walk all cgroups and all such file systems of the host.
     """
     if not plan.namespaces.owns("cgroup"):
         return plan.cgroup_paths

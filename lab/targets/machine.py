@@ -309,7 +309,7 @@ class FullMachine(Machine):
                 return
             card = vms.HostBridge(wires.bridge(attachment), queues=self.card_queues)
             instance = stack.enter_context(self._start_with(allotment, networks=(card,)))
-            _run_in(instance, " ".join(wires.inside(attachment, "eth1")))
+            _run_in(instance, wires.inside(attachment, "eth1"))
             yield instance
 
     def _start_with(

@@ -75,11 +75,11 @@ class Wires:
         """The bridge that a machine's card is put on."""
         return _NAT_BRIDGE if way == "nat" else _BRIDGE
 
-    def inside(self, way: Way, interface: str) -> list[str]:
+    def inside(self, way: Way, interface: str) -> str:
         """The command that a machine runs to be attached by that card: its image has no `ip`."""
         self._attached += 1
-        by_nat = [PEER, _NAT_HOST] if way == "nat" else []
-        return [PAYLOAD_IN_TREE, "address", interface, self._address(way), _MASK, *by_nat]
+        by_nat = f" {PEER} {_NAT_HOST}" if way == "nat" else ""
+        return f"{PAYLOAD_IN_TREE} address {interface} {self._address(way)} {_MASK}{by_nat}"
 
     def attach(self, pid: int, way: Way) -> None:
         """Attach the network namespace of a process, by a virtual card or by slirp4netns."""

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from runtime.cgroups.cgroup import Cgroup
 
 ROOT = "/sys/fs/cgroup"
+# An annotation: the controllers, comma-separated, of version 1 that a container is to have no
+# cgroup of its own of. One of memory costs the kernel the more, the more of them there are.
+WITHOUT = "io.github.tonnage.cgroup.without"
 _SYSTEMD = "/run/systemd/system"
 # What a mount of version 1 may say beside its controllers.
 _FLAGS = {"rw", "ro", "xattr", "noprefix", "clone_children", "cpuset_v2_mode", "favordynmods"}

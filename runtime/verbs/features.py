@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from runtime import process
-from runtime.creation import WITHOUT
+from runtime.cgroups.host import WITHOUT
 from runtime.linux import capabilities, mounts
 from runtime.namespaces import FLAGS
 from runtime.spec import VERSION

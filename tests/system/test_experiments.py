@@ -98,7 +98,7 @@ def test_a_container_tells_its_steps_without_a_gap() -> None:
 def test_a_full_host_names_its_limit() -> None:
     bounds = replace(QUICK, density=replace(QUICK.density, containers=40, memory_floor_bytes=0))
     with worker("container") as made:
-        pid = made._process.pid
+        pid = made.pid
         descriptors = len(list(Path(f"/proc/{pid}/fd").iterdir())) + 40
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (descriptors, descriptors))
         samples = density.measure(made, 0, bounds, quiet)

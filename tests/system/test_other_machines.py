@@ -197,7 +197,7 @@ def test_what_a_killed_worker_leaves_is_found(name: str, settings: Settings) -> 
     with Worker(name, settings) as worker:
         pids = worker.call(DEADLINE_SECONDS, start_and_stay)
         assert os.getpgid(pids[0])
-        os.kill(worker._process.pid, signal.SIGKILL)
+        os.kill(worker.pid, signal.SIGKILL)
         worker._process.wait()
         removed = targets.find(name).clean(settings.scratch)
         deadline = time.monotonic() + 5

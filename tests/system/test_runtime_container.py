@@ -17,7 +17,7 @@ import runtime
 from lab import userland
 from runtime import shared_root
 from runtime.cgroups import host
-from runtime.creation import WITHOUT
+from runtime.cgroups.host import WITHOUT
 from runtime.spec import Cpu, Memory, Mount, Pids, Resources, Spec
 from runtime.state import StateDirectory
 
