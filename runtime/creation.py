@@ -125,8 +125,8 @@ def create(request: Request, directory: StateDirectory) -> Made:
                 steps=request.steps,
             )
             with spaces.entered():
+                init.launch(meeting.launch, plan)
                 child, talk = meeting.start(
-                    init.launch(plan),
                     kept=plan.kept(),
                     flags=spaces.clone_flags(),
                     cgroup=cgroup.clone_descriptor(),

@@ -67,9 +67,9 @@ def _run(hook: Hook, document: bytes, inside: Namespaces) -> None:
     try:
         os.pwrite(stdin, document, 0)
         with Meeting() as meeting:
-            launch, program = Program(), Program()
-            inside.launch(launch)
-            inside.enter(launch)
+            program = Program()
+            inside.launch(meeting.launch)
+            inside.enter(meeting.launch)
             if inside.forks:
                 fork(program, meeting.report, meeting.answer)
             place_streams(program, (stdin, said, said))
@@ -77,7 +77,7 @@ def _run(hook: Hook, document: bytes, inside: Namespaces) -> None:
             reset_signals(program)
             execute(program, hook.args or (hook.path,), hook.env, hook.path)
             with inside.entered():
-                child, talk = meeting.start(launch, kept=(stdin, said, *inside.by_child()))
+                child, talk = meeting.start(kept=(stdin, said, *inside.by_child()))
             meeting.execute(program, forks=inside.forks)
             try:
                 talk.finish()

@@ -70,9 +70,10 @@ class Plan(Struct):
     pivots: bool = True
     steps: Steps | None = None  # if it is to tell them
 
-    def program(self) -> Program:
-        """An empty one, that tells its steps if it is to."""
-        return self.steps.program() if self.steps else Program()
+    def watch(self, program: Program) -> None:
+        """Have the program tell its steps, if it is to."""
+        if self.steps:
+            self.steps.watch(program)
 
     def needed_to_the_end(self) -> list[int]:
         """The descriptors that the child uses once it has left the host."""
@@ -92,12 +93,12 @@ class Plan(Struct):
         return list(dict.fromkeys(found))
 
 
-def launch(plan: Plan) -> Program:
+def launch(program: Program, plan: Plan) -> None:
     """What comes before the first exec, which would cost a process its capabilities.
 
     A process in a user namespace has them all, until it execs without being anybody there.
     """
-    program = plan.program()
+    plan.watch(program)
     program.step("namespaces")
     die_with_runtime(program)
     plan.namespaces.launch(program)
@@ -107,12 +108,12 @@ def launch(plan: Plan) -> Program:
         namespaces.become_root_of_user_namespace(
             program, set_groups=namespaces.may_set_groups(plan.spec.linux)
         )
-    return program
 
 
 def write(plan: Plan) -> Program:
     """The program of a container's first process."""
-    program = plan.program()
+    program = Program()
+    plan.watch(program)
     program.step("session, namespaces")
     program.call("hide from others", syscalls.PRCTL, _PR_SET_DUMPABLE, 0, 0, 0, 0)
     if plan.namespaces.forks:

@@ -55,8 +55,8 @@ def join(order: Order) -> Joined:
         with Namespaces(_of_process(spec, pid)) as spaces, Meeting() as meeting:
             with Descriptors() as opened:
                 root = opened.hold(os.open(f"/proc/{pid}/root", os.O_PATH | os.O_CLOEXEC))
-                launch, program = Program(), Program()
-                _launch(launch, order, spaces)
+                program = Program()
+                _launch(meeting.launch, order, spaces)
                 _write(
                     program, order, spaces, cgroup.join_descriptors(), root,
                     meeting.report, meeting.answer,
@@ -72,9 +72,7 @@ def join(order: Order) -> Joined:
                 kept += range(3, 3 + order.kept_descriptors)
                 with Hidden():
                     with spaces.entered():
-                        child, talk = meeting.start(
-                            launch, kept=kept, cgroup=cgroup.clone_descriptor()
-                        )
+                        child, talk = meeting.start(kept=kept, cgroup=cgroup.clone_descriptor())
                     meeting.execute(program, forks=spaces.forks)
                     talk.hear()
             hand_on_listener(talk, spec, order.state, child.pid, child.pidfd)

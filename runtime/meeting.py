@@ -12,15 +12,15 @@ import os
 from runtime.errors import ContainerError
 from runtime.linux import syscalls
 from runtime.linux.process import SIGKILL, kill, reap
-from runtime.linux.program import REPORT, Block, Label, Program
-from runtime.linux.spawn import Executable, spawn
+from runtime.linux.program import REPORT, Block, Label
+from runtime.linux.spawn import Executable, Launch, spawn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Self
 
-    from runtime.linux.program import Result
+    from runtime.linux.program import Program, Result
     from runtime.linux.spawn import Child
 
 _HERE = b"\xff"  # no errno is that large, and a report of a failure begins with one
@@ -85,19 +85,20 @@ def _reason(code: int) -> str:
 class Meeting:
     """Two pipes, and a child at their other ends; a context manager.
 
-    A child that was not released does not outlive the block.
+    `launch` is what the child does at once, before it waits for its program. One that was not
+    released does not outlive the block.
     """
 
     def __init__(self) -> None:
         self._reading, self.report = pipe_above_streams()
         self.answer, self._writing = pipe_above_streams()
+        self.launch = Launch()
         self._file: Executable | None = None
         self._child: Child | None = None
         self._released = False
 
     def start(
         self,
-        launch: Program,
         *,
         kept: Iterable[int] = (),
         flags: int = 0,
@@ -107,6 +108,7 @@ class Meeting:
 
         Raises ContainerError.
         """
+        launch = self.launch
         launch.step("wait for its calls")
         wait(launch, self.answer)
         launch.step("exec of the set-up")
@@ -150,12 +152,11 @@ class Meeting:
                 os.close(descriptor)
         if self._file:
             self._file.close()
-        if self._child:
-            if not self._released:
-                kill(self._child.pidfd)
-                reap(self._child.pid)
-                os.close(self._child.pidfd)
-            self._child.free()
+        if self._child and not self._released:
+            kill(self._child.pidfd)
+            reap(self._child.pid)
+            os.close(self._child.pidfd)
+        self.launch.close()
 
 
 def meet(program: Program, report: int, answer: int) -> None:

@@ -13,7 +13,6 @@ from runtime.errors import ContainerError
 from runtime.linux import mounts, syscalls
 from runtime.linux.libc import syscall
 from runtime.linux.mounts import AT_FDCWD, Options
-from runtime.linux.program import Program
 from runtime.meeting import Meeting, tell
 from runtime.mounts import inside, source_path
 from runtime.namespaces import FLAGS, map_ids
@@ -70,9 +69,8 @@ def _mapped(mount: Mount, options: Options, linux: Linux, bundle: str, held: Des
 def _user_namespace(users: tuple[IdMapping, ...], groups: tuple[IdMapping, ...]) -> int:
     """A namespace with these mappings, of a process that is gone when this returns."""
     with Meeting() as meeting:
-        launch = Program()
-        tell(launch, meeting.report)
-        child, talk = meeting.start(launch, flags=FLAGS["user"])
+        tell(meeting.launch, meeting.report)
+        child, talk = meeting.start(flags=FLAGS["user"])
         talk.hear()
         map_ids(child.pid, Linux(uid_mappings=users, gid_mappings=groups))
         return os.open(f"/proc/{child.pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)

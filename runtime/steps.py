@@ -13,8 +13,12 @@ import time
 from _struct import Struct
 
 from runtime.linux import syscalls
-from runtime.linux.program import Block, Label, Program
+from runtime.linux.program import Block, Label
 from runtime.meeting import pipe_above_streams
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from runtime.linux.program import Program
 
 _CLOCK_MONOTONIC = 1
 _STEP = Struct("<3Q")  # seconds and nanoseconds, as the clock gives them; which step
@@ -39,9 +43,9 @@ class Steps:
         """A step of the parent's began then, by CLOCK_MONOTONIC."""
         self._begun.append((name, at_ns))
 
-    def program(self) -> Program:
-        """A program for the child that tells its steps as well."""
-        return _TellingProgram(self.report, self._names)
+    def watch(self, program: Program) -> None:
+        """Have a program of the child's tell its steps as well."""
+        program.tell = self._told
 
     def begun(self) -> list[tuple[str, int]]:
         """Every step and when it began, in nanoseconds of CLOCK_MONOTONIC, once the start is over.
@@ -62,28 +66,19 @@ class Steps:
                 os.close(descriptor)
         self._reading = self.report = -1
 
+    def _told(self, program: Program, name: str) -> None:
+        told = Block(_STEP.pack(0, 0, len(self._names)))
+        self._names.append(name)
+        refused = Label()
+        program.call(
+            "look at the clock", syscalls.CLOCK_GETTIME, _CLOCK_MONOTONIC, told,
+            foreseen=[(errno.EPERM, refused), (errno.ENOSYS, refused)],
+        )  # fmt: skip
+        program.call("tell the step", syscalls.WRITE, self.report, told, _STEP.size)
+        program.place(refused)
+
     def __enter__(self) -> Steps:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-class _TellingProgram(Program):
-    """A program whose steps the child tells, by their number among `names`."""
-
-    def __init__(self, report: int, names: list[str]) -> None:
-        super().__init__()
-        self._report = report
-        self._names = names
-
-    def step(self, name: str) -> None:
-        told = Block(_STEP.pack(0, 0, len(self._names)))
-        self._names.append(name)
-        refused = Label()
-        self.call(
-            "look at the clock", syscalls.CLOCK_GETTIME, _CLOCK_MONOTONIC, told,
-            foreseen=[(errno.EPERM, refused), (errno.ENOSYS, refused)],
-        )  # fmt: skip
-        self.call("tell the step", syscalls.WRITE, self._report, told, _STEP.size)
-        self.place(refused)

@@ -16,51 +16,57 @@ from __future__ import annotations
 
 from _struct import Struct
 
+from runtime.errors import ContainerError
 from runtime.linux import syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import TypeAlias
 
     Argument: TypeAlias = "int | bytes | Result | Block | None"
 
+# Where a program that is executed lies: its calls, and behind them, with room for half a million,
+# what they point to. So every address is known as soon as there is something to point to.
+CALLS, DATA = 0x10010000, 0x14010000
 # The number, six arguments, two places for the result, and how far it is to the next call; then
 # two errnos that were foreseen, each with how far it is to the next call, and two words to spare.
 CALL_BYTES = 16 * 8
+_CALL = [Struct(f"<Q{count}q{8 * (6 - count)}x3Q48x") for count in range(7)]
+_RESULT, _THEN, _FORESEEN = 7 * 8, 9 * 8, 10 * 8
 # The errno and the place of the call that failed; the places of the first call and of those to make
-# where one fails.
-_HEAD = Struct("<4Q")
+# where one fails; and where results go that nobody uses.
+_HEAD = Struct("<6Q")
+_NOWHERE = 4 * 8
 REPORT = Struct("<2Q")
-_POINTER = Struct("<Q")
-_ZEROES = (0,) * 6
-_ONWARDS = (CALL_BYTES, 0, 0, 0, 0, 0, 0)
-_MASK = (1 << 64) - 1
+_WORD = Struct("<Q")
+_TWO_WORDS = Struct("<2Q")
 _CHILD_FAILED = 127
 
 
 class Label:
     """A place in a program that calls before it can lead to."""
 
-    __slots__ = ("index",)
+    __slots__ = ("leads",)
 
     def __init__(self) -> None:
-        self.index = -1
+        self.leads: list[tuple[int, int]] = []  # calls, and where in each the way is written
 
 
 class Result:
     """What a call will return, for two later arguments at most."""
 
-    __slots__ = ("uses",)
+    __slots__ = ("place", "unused")
 
-    def __init__(self) -> None:
-        self.uses: list[tuple[int | Block, int]] = []
+    def __init__(self, place: int) -> None:
+        self.place = place
+        self.unused = 2
 
 
 class Block:
     """Memory that calls point to: bytes, with places for pointers and for results in them."""
 
-    __slots__ = ("content", "offset", "pointers")
+    __slots__ = ("address", "content", "pointers", "results")
 
     def __init__(
         self,
@@ -69,19 +75,26 @@ class Block:
         results: Mapping[int, Result] | None = None,
     ) -> None:
         self.content = content
-        self.pointers = pointers or {}
-        self.offset = -1
-        for place, result in (results or {}).items():
-            result.uses.append((self, place))
+        self.pointers = pointers
+        self.results = results
+        self.address = 0
 
 
 class Program:
-    """Calls in the order in which they are to be made."""
+    """Calls in the order in which they are to be made.
 
-    def __init__(self) -> None:
-        self._calls: list[tuple[str, int, tuple[Argument, ...], Result]] = []
-        self._leads: dict[int, tuple[Label | None, tuple[tuple[int, Label], ...]]] = {}
-        self._layout: tuple[dict[bytes, int], list[Block], int] | None = None
+    `calls` is the table of them as it is to lie in memory from `base` on, `data` what they point
+    to, from `data_base` on; `names` are what they are to do.
+    """
+
+    def __init__(self, base: int = CALLS, data_base: int = DATA) -> None:
+        self.base = base
+        self.data_base = data_base
+        self.calls = bytearray(_HEAD.size)
+        self.data = bytearray()
+        self.names: list[str] = []
+        self.tell: Callable[[Program, str], None] | None = None  # if it is to tell its steps
+        self._strings: dict[bytes, int] = {}
 
     def call(
         self,
@@ -96,107 +109,86 @@ class Program:
         `then` is where a success leads, `foreseen` up to two errnos and where these lead. Bytes
         are passed by their address, with a NUL behind them.
         """
-        result = Result()
-        for place, argument in enumerate(arguments):
-            if isinstance(argument, Result):
-                argument.uses.append((len(self._calls), place))
-        if then or foreseen:
-            self._leads[len(self._calls)] = then, tuple(foreseen)
-        self._calls.append((what, number, arguments, result))
-        return result
+        start = len(self.calls)
+        self.names.append(what)
+        self._append(number, arguments)
+        if then:
+            then.leads.append((start, start + _THEN))
+        for place, (errno, label) in enumerate(foreseen):
+            at = start + _FORESEEN + place * _TWO_WORDS.size
+            _WORD.pack_into(self.calls, at, errno)
+            label.leads.append((start, at + _WORD.size))
+        return Result(start + _RESULT)
 
     def step(self, name: str) -> None:
         """A step of this name begins; only a program that tells its steps (runtime.steps) cares."""
+        if self.tell:
+            self.tell(self, name)
 
     def place(self, label: Label) -> None:
         """Put a label before the next call."""
-        label.index = len(self._calls)
+        for start, at in label.leads:
+            _WORD.pack_into(self.calls, at, len(self.calls) - start)
 
-    def size(self) -> int:
-        """How many bytes it takes in memory."""
-        return self._laid_out()[2] + _POINTER.size
+    def finish(self, report: int) -> None:
+        """No call comes behind; a failure is written to the descriptor `report`.
 
-    def assemble(self, base: int, report: int) -> Table:
-        """The program as it is to lie in memory from `base` on.
-
-        A failure is written to the descriptor `report`.
+        Raises ContainerError if there are more than there is room for.
         """
-        calls = [*self._calls, *_on_failure(report)]
-        strings, blocks, end = self._laid_out()
-        table = bytearray(end + _POINTER.size)
-        first = base + _HEAD.size
-        _HEAD.pack_into(table, 0, 0, 0, first, first + len(self._calls) * CALL_BYTES)
-        for string, offset in strings.items():
-            table[offset : offset + len(string)] = string
-        for block in blocks:
-            table[block.offset : block.offset + len(block.content)] = block.content
-            for place, target in block.pointers.items():
-                _POINTER.pack_into(table, block.offset + place, base + target.offset)
+        failing = self.base + len(self.calls)
+        # Tell of the call that failed, as the loop has left it at the head of the program; exit.
+        self._append(syscalls.WRITE, (report, self.base, REPORT.size))
+        self._append(syscalls.EXIT_GROUP, (_CHILD_FAILED,))
+        _HEAD.pack_into(self.calls, 0, 0, 0, self.base + _HEAD.size, failing, 0, 0)
+        if len(self.calls) > self.data_base - self.base:
+            raise ContainerError(
+                f"The configuration asks for {len(self.names)} system calls, too many for a start."
+            )
 
-        words: list[int] = []
-        nowhere = base + end
-        for index, (_, number, arguments, result) in enumerate(calls):
-            words.append(number)
-            for argument in arguments:
-                if isinstance(argument, int):
-                    words.append(argument & _MASK)
-                elif isinstance(argument, bytes):
-                    words.append(base + strings[argument])
-                else:
-                    words.append(base + argument.offset if isinstance(argument, Block) else 0)
-            words += _ZEROES[len(arguments) :]
-            words += _places(result, base, first, nowhere) if result.uses else (nowhere, nowhere)
-            words += self._ahead(index) if index in self._leads else _ONWARDS
-        Struct(f"<{len(words)}Q").pack_into(table, _HEAD.size, *words)
-        return Table(bytes(table), base, [what for what, *_ in self._calls])
-
-    def _ahead(self, index: int) -> list[int]:
-        """How far it is from a call to those that it leads to, as the table has it."""
-        then, foreseen = self._leads[index]
-        words = [(then.index - index) * CALL_BYTES if then else CALL_BYTES]
-        for errno, label in foreseen:
-            words += (errno, (label.index - index) * CALL_BYTES)
-        return words + [0] * (len(_ONWARDS) - len(words))
-
-    def _laid_out(self) -> tuple[dict[bytes, int], list[Block], int]:
-        if not self._layout:
-            calls = len(self._calls) + len(_on_failure(0))
-            self._layout = self._lay_out(_HEAD.size + calls * CALL_BYTES)
-        return self._layout
-
-    def _lay_out(self, size: int) -> tuple[dict[bytes, int], list[Block], int]:
-        """Give what arguments point to its place, behind so many bytes; the bytes in all."""
-        strings: dict[bytes, int] = {}
-        blocks: list[Block] = []
-        waiting = [
-            each
-            for _, _, arguments, _ in self._calls
-            for each in arguments
-            if type(each) is not int
+    def _append(self, number: int, arguments: Sequence[Argument]) -> None:
+        start = len(self.calls) + _WORD.size
+        words = [
+            each if type(each) is int else self._word(each, start + place * _WORD.size)
+            for place, each in enumerate(arguments)
         ]
-        while waiting:
-            argument = waiting.pop()
-            if isinstance(argument, bytes):
-                if argument not in strings:
-                    strings[argument] = size
-                    size += len(argument) + 8 & ~7
-            elif isinstance(argument, Block) and argument.offset < 0:
-                blocks.append(argument)
-                argument.offset = size
-                size += len(argument.content) + 8 & ~7
-                waiting += argument.pointers.values()
-        return strings, blocks, size
+        nowhere = self.base + _NOWHERE
+        self.calls += _CALL[len(words)].pack(number, *words, nowhere, nowhere, CALL_BYTES)
 
+    def _word(self, argument: Argument, at: int) -> int:
+        """An argument as it is passed; a result comes to its place in the table later."""
+        if isinstance(argument, bytes):
+            return self._strings.get(argument) or self._string(argument)
+        if isinstance(argument, Block):
+            return argument.address or self._block(argument)
+        if isinstance(argument, Result):
+            self._pass_on(argument, self.base + at)
+            return 0
+        return argument or 0
 
-class Table:
-    """A program as bytes, for one place in memory; `names` are what its calls are to do."""
+    def _string(self, content: bytes) -> int:
+        self._strings[content] = address = self._put(content)
+        return address
 
-    __slots__ = ("base", "content", "names")
+    def _block(self, block: Block) -> int:
+        block.address = address = self._put(block.content)
+        for place, target in (block.pointers or {}).items():
+            pointed = target.address or self._block(target)
+            _WORD.pack_into(self.data, address - self.data_base + place, pointed)
+        for place, result in (block.results or {}).items():
+            self._pass_on(result, address + place)
+        return address
 
-    def __init__(self, content: bytes, base: int, names: list[str]) -> None:
-        self.content = content
-        self.base = base
-        self.names = names
+    def _put(self, content: bytes) -> int:
+        """The address of these bytes and a NUL behind them; words stay aligned."""
+        address = self.data_base + len(self.data)
+        self.data += content.ljust(len(content) + 8 & ~7, b"\0")
+        return address
+
+    def _pass_on(self, result: Result, address: int) -> None:
+        if not result.unused:
+            raise ValueError("A result has been used twice already.")
+        result.unused -= 1
+        _WORD.pack_into(self.calls, result.place + result.unused * _WORD.size, address)
 
 
 def failure(report: bytes, names: Sequence[str], base: int) -> tuple[str, int] | None:
@@ -204,27 +196,6 @@ def failure(report: bytes, names: Sequence[str], base: int) -> tuple[str, int] |
     code, place = REPORT.unpack(report)
     index = (place - base - _HEAD.size) // CALL_BYTES
     return (names[index], code) if 0 <= index < len(names) else None
-
-
-def _places(result: Result, base: int, first: int, nowhere: int) -> tuple[int, int]:
-    """Where a result is to be written: into later arguments, or into blocks."""
-    found = [
-        base + user.offset + where
-        if isinstance(user, Block)
-        else first + user * CALL_BYTES + 8 + where * 8
-        for user, where in result.uses
-    ]
-    return found[0], found[1] if len(found) > 1 else nowhere
-
-
-def _on_failure(report: int) -> list[tuple[str, int, tuple[Argument, ...], Result]]:
-    """Tell of the call that failed, as the loop has left it at the head of the program; exit."""
-    head = Block(b"")
-    head.offset = 0
-    return [
-        ("report", syscalls.WRITE, (report, head, REPORT.size), Result()),
-        ("exit", syscalls.EXIT_GROUP, (_CHILD_FAILED,), Result()),
-    ]
 
 
 def strings(words: Iterable[bytes]) -> Block:

@@ -20,14 +20,12 @@ from runtime.errors import ContainerError
 from runtime.linux import memory, syscalls
 from runtime.linux.libc import Function, Int, Long
 from runtime.linux.process import reap
-from runtime.linux.program import REPORT, failure, strings
+from runtime.linux.program import CALLS, DATA, REPORT, Program, failure, strings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Self
-
-    from runtime.linux.program import Program
 
 _INTO_CGROUP = 0x200000000
 _CLEAR_HANDLERS = 0x100000000
@@ -120,19 +118,50 @@ _CODE = {
 }
 
 
-# How the file begins: it loads the table's address (mov r8d, _TABLE or movz and movk x9) and goes
+# How the file begins: it loads the table's address (mov r8d, CALLS or movz and movk x9) and goes
 # on with the loop from so many bytes on, where the child of a clone does.
 _ENTRIES = {"x86_64": ("41b800000110", 16), "aarch64": ("090080d22900a2f2", 20)}
 _MACHINES = {"x86_64": 62, "aarch64": 183}
-_LOAD, _TABLE, _ALIGNMENT = 0x10000000, 0x10010000, 0x10000
+_LOAD, _ALIGNMENT = 0x10000000, 0x10000
 _ELF = Struct("<16sHHIQQQIHHHHHH")
 _SEGMENT = Struct("<IIQQQQQQ")
 _READ_WRITE, _READ_EXECUTE = 6, 5
+_HALF_BYTES = 1 << 20  # of a launch: room for 8,000 calls, and as much for what they point to
 
 
 # struct clone_args: flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls,
 # set_tid, set_tid_size, cgroup. (clone3(2))
 _CLONE_ARGUMENTS = Struct("=11Q")
+
+
+class Launch(Program):
+    """A program in this process's memory, for a child that shares it; a context manager.
+
+    Raises OSError.
+    """
+
+    def __init__(self) -> None:
+        address = memory.allocate(2 * _HALF_BYTES)  # of which only what is used is there
+        super().__init__(address, address + _HALF_BYTES)
+
+    def load(self, report: int) -> None:
+        """Put it where the child is to find it; a failure is written to the descriptor `report`.
+
+        Raises ContainerError.
+        """
+        self.finish(report)
+        memory.fill(self.base, bytes(self.calls))
+        memory.fill(self.data_base, bytes(self.data))
+
+    def close(self) -> None:
+        """Give the memory back: the child is gone, or has execed."""
+        memory.free(self.base, 2 * _HALF_BYTES)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 class Executable:
@@ -152,11 +181,13 @@ class Executable:
 
         ContainerError on a machine that is not known. (elf(5), fcntl(2), "File Sealing")
         """
-        table = program.assemble(_TABLE, self.report)
-        os.pwrite(self.descriptor, _head(len(table.content)), 0)
-        os.pwrite(self.descriptor, table.content, _TABLE - _LOAD)
+        program.finish(self.report)
+        data_offset = CALLS - _LOAD + _aligned(len(program.calls))
+        os.pwrite(self.descriptor, _head(program, data_offset), 0)
+        os.pwrite(self.descriptor, program.calls, CALLS - _LOAD)
+        os.pwrite(self.descriptor, program.data, data_offset)
         fcntl(self.descriptor, _F_ADD_SEALS, _SEALS)
-        self.names = table.names
+        self.names = program.names
 
     def close(self) -> None:
         """Let go of it; whoever executes it has it."""
@@ -172,20 +203,19 @@ class Executable:
 
 
 class Child:
-    """A process that was spawned; `pidfd` is the caller's to close, and `free` its to call.
+    """A process that was spawned; `pidfd` is the caller's to close.
 
-    `asked_ns` is when it was asked for, by CLOCK_MONOTONIC. The memory that it began in must last
-    until it has execed.
+    `asked_ns` is when it was asked for, by CLOCK_MONOTONIC. Its launch must last until it has
+    execed.
     """
 
     def __init__(
-        self, launch: _Arena, file: Executable, pid: int, pidfd: int, asked_ns: int
+        self, launch: Launch, file: Executable, pid: int, pidfd: int, asked_ns: int
     ) -> None:
         self.pid = pid
         self.pidfd = pidfd
         self.asked_ns = asked_ns
-        self.free = launch.free
-        self._launch = launch.table
+        self._launch = launch
         self._file = file
 
     @property
@@ -202,17 +232,17 @@ class Child:
 
     def failure(self, report: bytes) -> tuple[str, int]:
         """What it could not do, and the errno, from what it reported."""
-        table = self._launch
-        return failure(report, table.names, table.base) or explain(report, self.calls)
+        launch = self._launch
+        return failure(report, launch.names, launch.base) or explain(report, self.calls)
 
 
 def explain(report: bytes, calls: Sequence[str]) -> tuple[str, int]:
     """What a program could not do, and the errno, from what it reported; `calls` are a child's."""
-    return failure(report, calls, _TABLE) or ("do what it was to", REPORT.unpack(report)[0])
+    return failure(report, calls, CALLS) or ("do what it was to", REPORT.unpack(report)[0])
 
 
 def spawn(
-    launch: Program,
+    launch: Launch,
     file: Executable,
     *,
     kept: Iterable[int] = (),
@@ -232,36 +262,19 @@ def spawn(
         "execute the program", syscalls.EXECVEAT,
         file.descriptor, b"", strings([b"tonnage-init"]), strings([]), _AT_EMPTY_PATH,
     )  # fmt: skip
-    arena = _Arena(launch, file.report)
-    try:
-        asked_ns = time.monotonic_ns()
-        pid, pidfd = _clone(arena, flags, cgroup)
-    except BaseException:
-        arena.free()
-        raise
-    return Child(arena, file, pid, pidfd, asked_ns)
+    launch.load(file.report)
+    asked_ns = time.monotonic_ns()
+    pid, pidfd = _clone(launch, flags, cgroup)
+    return Child(launch, file, pid, pidfd, asked_ns)
 
 
-class _Arena:
-    """A program in this process's memory, for a child that shares it."""
-
-    def __init__(self, program: Program, report: int) -> None:
-        self._size = program.size()
-        self.address = memory.allocate(self._size)
-        self.table = program.assemble(self.address, report)
-        memory.fill(self.address, self.table.content)
-
-    def free(self) -> None:
-        memory.free(self.address, self._size)
-
-
-def _clone(arena: _Arena, flags: int, cgroup: int | None) -> tuple[int, int]:
+def _clone(launch: Launch, flags: int, cgroup: int | None) -> tuple[int, int]:
     pidfd = Int(-1)
     flags |= _PIDFD | _CLEAR_HANDLERS | _SHARE_MEMORY | (0 if cgroup is None else _INTO_CGROUP)
     arguments = _CLONE_ARGUMENTS.pack(
         flags, addressof(pidfd), 0, 0, _SIGCHLD, 0, 0, 0, 0, 0, cgroup or 0
     )
-    pid: int = _loop()(arguments, Long(len(arguments)), Long(arena.address))
+    pid: int = _loop()(arguments, Long(len(arguments)), Long(launch.base))
     if pid < 0:
         raise OSError(-pid, os.strerror(-pid))
     return pid, pidfd.value
@@ -275,22 +288,29 @@ def _memory_file(name: str) -> int:
         return os.memfd_create(name, _MFD_CLOEXEC | _MFD_ALLOW_SEALING)
 
 
-def _head(table_bytes: int) -> bytes:
-    """The file's beginning: a segment of code, a segment for the table, and the code."""
+def _head(program: Program, data_offset: int) -> bytes:
+    """The file's beginning: segments of code, calls and data, and the code."""
     entry, skipped = _ENTRIES[_machine()]
     code = bytes.fromhex(entry) + _code()[skipped:]
-    size = _ELF.size + 2 * _SEGMENT.size
+    size = _ELF.size + 3 * _SEGMENT.size
     return b"".join((
         _ELF.pack(
             b"\x7fELF\x02\x01\x01", 2, _MACHINES[_machine()], 1, _LOAD + size, _ELF.size, 0, 0,
-            _ELF.size, _SEGMENT.size, 2, 0, 0, 0,
+            _ELF.size, _SEGMENT.size, 3, 0, 0, 0,
         ),
-        _SEGMENT.pack(1, _READ_EXECUTE, 0, _LOAD, _LOAD, *[size + len(code)] * 2, _ALIGNMENT),
-        _SEGMENT.pack(
-            1, _READ_WRITE, _TABLE - _LOAD, _TABLE, _TABLE, *[table_bytes] * 2, _ALIGNMENT
-        ),
+        _segment(_READ_EXECUTE, 0, _LOAD, size + len(code)),
+        _segment(_READ_WRITE, CALLS - _LOAD, CALLS, len(program.calls)),
+        _segment(_READ_WRITE, data_offset, DATA, len(program.data)),
         code,
     ))  # fmt: skip
+
+
+def _segment(access: int, offset: int, address: int, size: int) -> bytes:
+    return _SEGMENT.pack(1, access, offset, address, address, size, size, _ALIGNMENT)
+
+
+def _aligned(size: int) -> int:
+    return size + _ALIGNMENT - 1 & -_ALIGNMENT
 
 
 def _machine() -> str:

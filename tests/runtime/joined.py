@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from runtime.linux import syscalls
 from runtime.linux.program import Program, strings
-from runtime.linux.spawn import Executable, spawn
+from runtime.linux.spawn import Executable, Launch, spawn
 
 if TYPE_CHECKING:
     from runtime.cgroups import Cgroup
@@ -32,13 +32,13 @@ def start(cgroup: Cgroup, command: list[str], stdout: int) -> int:
         "exec", syscalls.EXECVE,
         path.encode(), strings(word.encode() for word in command), strings(environment),
     )  # fmt: skip
-    with Executable(report) as file:
-        file.fill(program)
-        child = spawn(Program(), file, kept=(*joins, stdout), cgroup=cgroup.clone_descriptor())
-    os.close(report)
-    failed = os.read(reading, 16)
+    with Launch() as launch:
+        with Executable(report) as file:
+            file.fill(program)
+            child = spawn(launch, file, kept=(*joins, stdout), cgroup=cgroup.clone_descriptor())
+        os.close(report)
+        failed = os.read(reading, 16)
     os.close(reading)
     os.close(child.pidfd)
-    child.free()
     assert not failed, child.failure(failed)
     return child.pid

@@ -24,18 +24,18 @@ ASSEMBLERS = {"x86_64": "as", "aarch64": "aarch64-linux-gnu-as"}
 
 
 @contextmanager
-def spawned(launch: Program, program: Program, report: int, *kept: int) -> Iterator[spawn.Child]:
-    with spawn.Executable(report) as file:
-        file.fill(program)
-        child = spawn.spawn(launch, file, kept=kept)
-    yield child
-    child.free()
+def spawned(program: Program, report: int, *kept: int) -> Iterator[spawn.Child]:
+    with spawn.Launch() as launch:
+        with spawn.Executable(report) as file:
+            file.fill(program)
+            child = spawn.spawn(launch, file, kept=kept)
+        yield child
 
 
 def run(program: Program) -> tuple[int, tuple[str, int] | None]:
     """The child's exit code, and what it could not do."""
     reading, writing = os.pipe2(os.O_CLOEXEC)
-    with spawned(Program(), program, writing) as child:
+    with spawned(program, writing) as child:
         os.close(writing)
         report = os.read(reading, REPORT.size)
         _, status = os.waitpid(child.pid, 0)
@@ -80,11 +80,13 @@ def test_the_call_that_failed_is_told() -> None:
 
 
 def test_what_fails_before_the_program_is_told_as_well() -> None:
-    launch, program = Program(), Program()
-    launch.call("enter the moon", syscalls.CHDIR, b"/the/moon")
+    program = Program()
     leave(program, 0)
     reading, writing = os.pipe2(os.O_CLOEXEC)
-    with spawned(launch, program, writing) as child:
+    with spawn.Executable(writing) as file, spawn.Launch() as launch:
+        launch.call("enter the moon", syscalls.CHDIR, b"/the/moon")
+        file.fill(program)
+        child = spawn.spawn(launch, file)
         os.close(writing)
         assert child.failure(os.read(reading, REPORT.size)) == ("enter the moon", errno.ENOENT)
         os.waitpid(child.pid, 0)
@@ -99,7 +101,7 @@ def test_its_executable_is_not_the_interpreter_and_cannot_be_written(tmp_path: P
     program.call("say so", syscalls.WRITE, writing, b"x", 1)
     program.call("wait", syscalls.READ, gate[0], Block(bytes(8)), 1)
     leave(program, 0)
-    with spawned(Program(), program, writing, gate[0]) as child:
+    with spawned(program, writing, gate[0]) as child:
         assert os.read(reading, 1) == b"x"
         link = f"/proc/{child.pid}/exe"
         assert os.readlink(link).startswith("/memfd:tonnage-init")  # noqa: PTH115

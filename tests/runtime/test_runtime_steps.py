@@ -7,7 +7,7 @@ import os
 import time
 
 from runtime.linux import spawn, syscalls
-from runtime.linux.program import Block
+from runtime.linux.program import Block, Program
 from runtime.steps import Steps
 
 _ERRNO = 0x00050000 | errno.EPERM
@@ -27,7 +27,8 @@ def told(*names: str, filtered: bool = False) -> list[tuple[str, int]]:
     """What a child tells that does nothing but begin those steps, after one of ours."""
     with Steps() as steps:
         steps.begin("ours")
-        program = steps.program()
+        program = Program()
+        steps.watch(program)
         for number, name in enumerate(names):
             program.step(name)
             if filtered and not number:
@@ -35,13 +36,13 @@ def told(*names: str, filtered: bool = False) -> list[tuple[str, int]]:
                 block = Block((4).to_bytes(8, "little") + bytes(8), {8: Block(_REFUSES_THE_CLOCK)})
                 program.call("filter", syscalls.SECCOMP, 1, 0, block)
         program.call("exit", syscalls.EXIT_GROUP, 3)
-        with spawn.Executable(2) as file:
+        with spawn.Executable(2) as file, spawn.Launch() as launch:
             file.fill(program)
-            child = spawn.spawn(steps.program(), file, kept=[steps.report])
-        _, status = os.waitpid(child.pid, 0)
+            steps.watch(launch)
+            child = spawn.spawn(launch, file, kept=[steps.report])
+            _, status = os.waitpid(child.pid, 0)
         assert os.waitstatus_to_exitcode(status) == 3
         os.close(child.pidfd)
-        child.free()
         return steps.begun()
 
 

@@ -86,10 +86,15 @@ def test_what_a_dead_owner_left_is_swept(short: Path) -> None:
     """Its QEMU is one by its command line and its pid file; another process of that pid is not."""
     pids = short / "run/qemu"
     pids.mkdir(parents=True)
+    code = "import time; print('ready', flush=True); time.sleep(60)"
+    words = [sys.executable, "-c", code, str(short)]
     with (
         subprocess.Popen(["sleep", "60"]) as innocent,
-        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", str(short)]) as left,
+        subprocess.Popen(words, stdout=subprocess.PIPE) as left,
     ):
+        # Popen returns in the middle of an exec, when the process has no command line yet.
+        assert left.stdout is not None
+        assert left.stdout.readline() == b"ready\n"
         (pids / "left.pid").write_text(str(left.pid))
         (pids / "innocent.pid").write_text(str(innocent.pid))
         (pids / "gone.pid").write_text("999999999")
