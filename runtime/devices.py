@@ -15,10 +15,10 @@ from runtime.spec import Device
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from runtime.linux.program import Program
-    from runtime.mounts import Mounts, Source
+    from runtime.mounts import Mounts, Opening, Source
 
 # OCI config-linux.md, "Default Devices".
 DEFAULT = tuple(
@@ -45,27 +45,32 @@ def with_defaults(wanted: Iterable[Device]) -> list[Device]:
     return list(by_path.values())
 
 
-class Devices:
-    """The device nodes of one container; where none may be made, the host's are bound instead.
+def open_sources(opening: Opening, wanted: Iterable[Device]) -> dict[str, Source]:
+    """The host's nodes, to be bound where none may be made. Raises ContainerError.
 
     A process in a user namespace may make none. (user_namespaces(7), mknod(2))
     """
+    return {
+        path: opening.open(_of_host(device, path))
+        for path, device in _by_path(wanted)
+        if device.type != "p"
+    }
+
+
+class Devices:
+    """The device nodes of one container, in place of which those of the host may be bound."""
 
     def __init__(
-        self, program: Program, mounting: Mounts, wanted: Iterable[Device], *, bound: bool
+        self,
+        program: Program,
+        mounting: Mounts,
+        wanted: Iterable[Device],
+        sources: Mapping[str, Source],
     ) -> None:
         self._program = program
         self._mounting = mounting
-        self._wanted = [(inside(device.path), device) for device in wanted]
-        self._bound = bound
-        self._sources: dict[str, Source] = {}
-
-    def open_sources(self) -> None:
-        """Take the host's nodes, if these are to be bound. Raises ContainerError."""
-        if self._bound:
-            for path, device in self._wanted:
-                if device.type != "p":
-                    self._sources[path] = self._mounting.open(_of_host(device, path))
+        self._wanted = _by_path(wanted)
+        self._sources = sources
 
     def make(self) -> None:
         """The nodes, and the links that lead to them."""
@@ -98,6 +103,10 @@ class Devices:
                 AT_FDCWD, os.fsencode(path), device.uid or 0, device.gid or 0, 0,
             )  # fmt: skip
         self._program.place(there)
+
+
+def _by_path(wanted: Iterable[Device]) -> list[tuple[str, Device]]:
+    return [(inside(device.path), device) for device in wanted]
 
 
 def check_existing(root: str, wanted: Iterable[Device], mounted: Iterable[str]) -> None:

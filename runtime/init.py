@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 
-from runtime import console, namespaces, process, rootfs
-from runtime.devices import Devices, with_defaults
+from runtime import console, devices, namespaces, process, rootfs
+from runtime.devices import Devices
 from runtime.document import Struct
 from runtime.linux import syscalls
 from runtime.linux.program import Block, Program
 from runtime.meeting import die_with_runtime, fork, hand_over, meet, tell, wait
-from runtime.mounts import Mounts, inside
+from runtime.mounts import Mounts, Opening, Sources, inside, make_directories
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from runtime.namespaces import Namespaces
     from runtime.rootfs import Bundle, Overlay
     from runtime.seccomp import Filter
-    from runtime.spec import Linux, Process, Spec
+    from runtime.spec import Box, Device, Linux, Mount, Process, Spec
     from runtime.steps import Steps
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
@@ -181,41 +181,76 @@ def _enter_root(program: Program, plan: Plan) -> Result:
     """From the host's root file system into the container's; the umask that was."""
     linux = plan.spec.linux
     shared = not plan.namespaces.owns("mount")
-    paths = _bound_cgroups(plan)
-    mounting = Mounts(program, plan.spec.mounts, plan.bundle, paths, shared=shared)
-    devices = Devices(program, mounting, with_defaults(linux.devices), bound=not plan.makes_devices)
-
     program.step("mount propagation")
     if not shared:  # a root that the host shares is there already
         rootfs.prepare(program, plan.root, linux.rootfs_propagation)
-    mounting.open_sources(plan.opened)
-    devices.open_sources()
-    nothing = rootfs.open_nothing(mounting, linux.masked_paths)
+    sources = _open_sources(program, plan, shared=shared)
     host = rootfs.enter(program, plan.root)
     umask = program.call("set the umask", syscalls.UMASK, 0)
-    program.step("mounts")
-    mounting.attach()
-    program.step("devices")
-    if not mounting.binds("/dev"):
-        devices.make()
-        devices.link(proc_is_mounted=mounting.mounts("/proc"))
-    if plan.console is not None:
-        user = plan.wanted.user.uid
-        console.open_terminal(program, plan.console, plan.wanted.console_size, user)
-        console.mount(program, mounting)
-    program.step("masked and read-only paths")
-    rootfs.hide(program, nothing, linux.masked_paths)
-    rootfs.protect(program, linux.readonly_paths)
-    mounting.finish()
+    terminal = (
+        None
+        if plan.console is None
+        else (plan.console, plan.wanted.console_size, plan.wanted.user.uid)
+    )
+    program.part(
+        _furnish, plan.spec.mounts, linux.devices, linux.masked_paths, linux.readonly_paths,
+        sources, shared, terminal,
+    )  # fmt: skip
     if plan.meets_for_hooks:
         meet(program, plan.report, plan.answer)
     program.step("pivot")
     if not shared:
         _leave_root(program, plan, host)
     leave_host(program, plan.needed_to_the_end(), plan.kept_descriptors)
-    mounting.directory(inside(plan.wanted.cwd))
+    make_directories(program, inside(plan.wanted.cwd), {"/"})
     rootfs.settle(program, linux.rootfs_propagation, read_only=_is_read_only(plan.spec))
     return umask
+
+
+def _open_sources(program: Program, plan: Plan, *, shared: bool) -> Sources:
+    """What comes from the host, while it is still seen."""
+    linux = plan.spec.linux
+    opening = Opening(program, shared=shared)
+    binds = opening.binds(plan.spec.mounts, plan.bundle, plan.opened)
+    cgroups = opening.cgroups(plan.spec.mounts, _bound_cgroups(plan))
+    wanted = () if plan.makes_devices else devices.with_defaults(linux.devices)
+    return Sources(
+        bound=binds,
+        cgroups=cgroups,
+        devices=devices.open_sources(opening, wanted),
+        nothing=rootfs.open_nothing(opening, linux.masked_paths),
+    )
+
+
+def _furnish(
+    program: Program,
+    wanted: tuple[Mount, ...],
+    nodes: tuple[Device, ...],
+    masked: tuple[str, ...],
+    read_only: tuple[str, ...],
+    sources: Sources,
+    shared: bool,
+    terminal: tuple[int, Box | None, int] | None,
+) -> None:
+    """A part: all that is to be in the root, in which the child stands, and what is hidden there.
+
+    `terminal` is the descriptor that a terminal is sent to, its size, and its owner.
+    """
+    mounting = Mounts(program, wanted, sources, shared=shared)
+    program.step("mounts")
+    mounting.attach()
+    program.step("devices")
+    if not mounting.binds("/dev"):
+        made = Devices(program, mounting, devices.with_defaults(nodes), sources.devices)
+        made.make()
+        made.link(proc_is_mounted=mounting.mounts("/proc"))
+    if terminal:
+        console.open_terminal(program, *terminal)
+        console.mount(program, mounting)
+    program.step("masked and read-only paths")
+    rootfs.hide(program, sources.nothing, masked)
+    rootfs.protect(program, read_only)
+    mounting.finish()
 
 
 def _bound_cgroups(plan: Plan) -> dict[str, str]:
@@ -300,9 +335,10 @@ def become(
     early = seccomp is not None and not wanted.no_new_privileges
     if early:
         _filter(program, seccomp, report, answer)
-    process.become_user(
-        program, wanted, umask, able, may_set_groups=namespaces.may_set_groups(linux)
-    )
+    program.part(
+        process.become_user, wanted.user, wanted.capabilities, umask, able,
+        namespaces.may_set_groups(linux),
+    )  # fmt: skip
     if wanted.no_new_privileges:
         process.forbid_new_privileges(program)
     if not early:

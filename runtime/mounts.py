@@ -12,6 +12,7 @@ import os
 import stat
 
 from runtime.cgroups import host
+from runtime.document import Struct
 from runtime.errors import ContainerError
 from runtime.linux import mounts, syscalls
 from runtime.linux.mounts import AT_FDCWD, Options
@@ -32,69 +33,99 @@ _F_DUPFD_CLOEXEC = 1030
 _KERNEL_S = frozenset({"proc", "sysfs"})
 
 
-class Mounts:
-    """A container's mounts, in the order of the configuration.
+class Bound(Struct):
+    """What is to be bound; what is `held` is no mount yet, but a file of the host."""
 
-    `open_sources` comes while the child still sees the host, `attach` once it stands in its root,
-    `finish` when all that is to be written below the mounts has been.
+    source: Source
+    is_directory: bool = True
+    held: bool = False
+
+
+class Sources(Struct):
+    """What comes from the host: binds by the number of the mount, the rest by what it is for."""
+
+    bound: dict[int, Bound] = {}  # noqa: RUF012 - a struct is frozen
+    cgroups: dict[str, Source] = {}  # noqa: RUF012
+    devices: dict[str, Source] = {}  # noqa: RUF012
+    nothing: dict[str, Source] = {}  # noqa: RUF012 - what paths are masked with
+
+
+class Opening:
+    """While the child still sees the host, it takes what is to be mounted from there.
+
+    `shared` is whether the mount namespace is the host's.
+    """
+
+    def __init__(self, program: Program, *, shared: bool = False) -> None:
+        self._program = program
+        self._shared = shared
+
+    def binds(
+        self, wanted: Sequence[Mount], bundle: str, opened: Mapping[int, int]
+    ) -> dict[int, Bound]:
+        """What is to be bound; `opened` are those, by number, that the runtime has opened."""
+        found = {}
+        for number, mount in enumerate(wanted):
+            is_bind = Options(mount.options).is_bind
+            if number in opened and not is_bind:
+                found[number] = Bound(source=opened[number])
+            elif is_bind:
+                path = source_path(mount, bundle)
+                is_directory = _is_directory(path, inside(mount.destination))
+                source = opened.get(number)
+                found[number] = Bound(
+                    source=self._hold(path) if source is None else source,
+                    is_directory=is_directory,
+                    held=source is None,
+                )
+        return found
+
+    def cgroups(self, wanted: Sequence[Mount], paths: Mapping[str, str]) -> dict[str, Source]:
+        """The container's own cgroups, if they are to be seen; `paths` are theirs on the host."""
+        if not any(mount.type == "cgroup" for mount in wanted):
+            return {}
+        return {controllers: self.open(path) for controllers, path in paths.items()}
+
+    def open(self, path: str) -> Source:
+        """A mount of what is at a path of the host, attached nowhere. (open_tree(2))"""
+        source = self._program.call(
+            f"open {path}, to mount it", syscalls.OPEN_TREE, AT_FDCWD, os.fsencode(path),
+            mounts.OPEN_TREE_CLONE | mounts.OPEN_TREE_CLOEXEC,
+        )  # fmt: skip
+        return _apart(self._program, source) if self._shared else source
+
+    def _hold(self, path: str) -> Result:
+        """What is at a path of the host, to be mounted later."""
+        return self._program.call(
+            f"open {path}, to mount it", syscalls.OPENAT,
+            AT_FDCWD, os.fsencode(path), _O_PATH | _O_CLOEXEC,
+        )  # fmt: skip
+
+
+class Mounts:
+    """A container's mounts, in the order of the configuration, for a child that stands in its root.
+
+    `attach` makes them, `finish` comes when all that is to be written below them has been.
     """
 
     def __init__(
-        self,
-        program: Program,
-        wanted: Sequence[Mount],
-        bundle: str,
-        cgroup_paths: Mapping[str, str],
-        *,
-        shared: bool = False,
+        self, program: Program, wanted: Sequence[Mount], sources: Sources, *, shared: bool = False
     ) -> None:
-        """`cgroup_paths` are those of the container's own on the host that are to be bound.
-
-        `shared` is whether the mount namespace is the host's.
-        """
+        """`shared` is whether the mount namespace is the host's."""
         self._program = program
         self._wanted = [
             (mount, Options(mount.options), inside(mount.destination)) for mount in wanted
         ]
-        self._bundle = bundle
-        self._cgroup_paths = cgroup_paths
+        self._sources = sources
         self._shared = shared
-        self._cgroups: dict[str, Source] = {}
-        self._sources: dict[int, Source] = {}
-        self._held: set[int] = set()  # the sources that are not mounts yet
-        self._is_directory: dict[int, bool] = {}
         self._made = {"/"}
         self._read_only: list[tuple[str, int, bytes]] = []
-
-    def open_sources(self, opened: Mapping[int, int]) -> None:
-        """Take what is to be bound; `opened` are those, by number, that the runtime has opened."""
-        for number, (mount, options, destination) in enumerate(self._wanted):
-            if number in opened and not options.is_bind:
-                self._is_directory[number] = True
-                self._sources[number] = opened[number]
-            elif options.is_bind:
-                path = source_path(mount, self._bundle)
-                self._is_directory[number] = _is_directory(path, destination)
-                if number not in opened:
-                    self._held.add(number)
-                self._sources[number] = opened.get(number) or self._hold(path)
-            elif mount.type == "cgroup":
-                for controllers, path in self._cgroup_paths.items():
-                    self._cgroups[controllers] = self.open(path)
-
-    def open(self, path: str, recursive: int = 0) -> Source:
-        """A mount of what is at a path of the host, attached nowhere. (open_tree(2))"""
-        source = self._program.call(
-            f"open {path}, to mount it", syscalls.OPEN_TREE, AT_FDCWD, os.fsencode(path),
-            mounts.OPEN_TREE_CLONE | mounts.OPEN_TREE_CLOEXEC | recursive,
-        )  # fmt: skip
-        return self._apart(source)
 
     def attach(self) -> None:
         """Mount them all."""
         for number, (mount, options, destination) in enumerate(self._wanted):
-            if number in self._sources:
-                self._bind(number, options, destination)
+            if number in self._sources.bound:
+                self._bind(self._sources.bound[number], options, destination)
             elif options.flags & mounts.REMOUNT:
                 self.mount("", destination, "", options.flags, options.data)
             elif mount.type == "cgroup":
@@ -134,16 +165,7 @@ class Mounts:
 
     def directory(self, path: str) -> None:
         """Make a directory and those that lead to it, but for those that are there."""
-        if path in self._made:
-            return
-        self.directory(os.path.dirname(path))
-        self._made.add(path)
-        there = Label()
-        self._program.call(
-            f"make the directory {path}", syscalls.MKDIRAT, AT_FDCWD, os.fsencode(path), 0o755,
-            foreseen=[(errno.EEXIST, there)],
-        )  # fmt: skip
-        self._program.place(there)
+        make_directories(self._program, path, self._made)
 
     def file(self, path: str) -> None:
         """Make an empty file, unless something is there."""
@@ -173,20 +195,13 @@ class Mounts:
         )  # fmt: skip
         self._forget_below(destination)
 
-    def _hold(self, path: str) -> Result:
-        """What is at a path of the host, to be mounted later."""
-        return self._program.call(
-            f"open {path}, to mount it", syscalls.OPENAT,
-            AT_FDCWD, os.fsencode(path), _O_PATH | _O_CLOEXEC,
-        )  # fmt: skip
-
-    def _bind(self, number: int, options: Options, destination: str) -> None:
-        source = self._sources[number]
-        if self._is_directory[number]:
+    def _bind(self, bound: Bound, options: Options, destination: str) -> None:
+        source = bound.source
+        if bound.is_directory:
             self.directory(destination)
         else:
             self.file(destination)
-        if number in self._held:
+        if bound.held:
             # Cloned only now: the kernel lists mounts in the order in which they were made.
             recursive = mounts.AT_RECURSIVE if options.flags & mounts.REC else 0
             source = self._program.call(
@@ -194,28 +209,14 @@ class Mounts:
                 mounts.OPEN_TREE_CLONE | mounts.OPEN_TREE_CLOEXEC | mounts.AT_EMPTY_PATH
                 | recursive,
             )  # fmt: skip
-        source = self._apart(source)
+        if self._shared:
+            source = _apart(self._program, source)
         if any(options.attributes):
             self._program.call(
                 f"set the options of {destination}", syscalls.MOUNT_SETATTR,
                 source, b"", mounts.AT_EMPTY_PATH, mounts.attributes(*options.attributes), 32,
             )  # fmt: skip
         self.attach_at(destination, source)
-
-    def _apart(self, source: Source) -> Source:
-        """What is to be mounted, as a slave of the host's: what is mounted below stays here.
-
-        In a mount namespace of its own it is so already.
-        """
-        if not self._shared:
-            return source
-        what = "set mount propagation"
-        again = self._program.call(what, syscalls.FCNTL, source, _F_DUPFD_CLOEXEC, 3)
-        self._program.call(
-            what, syscalls.MOUNT_SETATTR, source, b"", mounts.AT_EMPTY_PATH | mounts.AT_RECURSIVE,
-            mounts.attributes(0, 0, mounts.SLAVE), 32,
-        )  # fmt: skip
-        return again
 
     def _mount(self, mount: Mount, options: Options, destination: str) -> None:
         self.directory(destination)
@@ -249,8 +250,8 @@ class Mounts:
     def _mount_cgroup(
         self, controllers: str, kind: str, options: Options, destination: str
     ) -> None:
-        if controllers in self._cgroups:
-            self.attach_at(destination, self._cgroups[controllers])
+        if controllers in self._sources.cgroups:
+            self.attach_at(destination, self._sources.cgroups[controllers])
             self._set_attributes(destination, 0, options.attributes)
             return
         words = "none,name=systemd" if controllers == "systemd" else controllers
@@ -273,6 +274,20 @@ class Mounts:
         self._made = {path for path in self._made if not path.startswith(destination + "/")}
 
 
+def make_directories(program: Program, path: str, there: set[str]) -> None:
+    """Make a directory and those that lead to it, but for those that are known to be there."""
+    if path in there:
+        return
+    make_directories(program, os.path.dirname(path), there)
+    there.add(path)
+    exists = Label()
+    program.call(
+        f"make the directory {path}", syscalls.MKDIRAT, AT_FDCWD, os.fsencode(path), 0o755,
+        foreseen=[(errno.EEXIST, exists)],
+    )  # fmt: skip
+    program.place(exists)
+
+
 def source_path(mount: Mount, bundle: str) -> str:
     """Where a bind mount's source is on the host. (OCI config.md, "Mounts")"""
     return os.path.join(bundle, mount.source)
@@ -281,6 +296,20 @@ def source_path(mount: Mount, bundle: str) -> str:
 def inside(path: str) -> str:
     """A path of the configuration as an absolute one without dots. (OCI config.md, "Mounts")"""
     return os.path.normpath("/" + path.lstrip("/"))
+
+
+def _apart(program: Program, source: Source) -> Source:
+    """What is to be mounted, as a slave of the host's: what is mounted below stays here.
+
+    In a mount namespace of its own it is so already.
+    """
+    what = "set mount propagation"
+    again = program.call(what, syscalls.FCNTL, source, _F_DUPFD_CLOEXEC, 3)
+    program.call(
+        what, syscalls.MOUNT_SETATTR, source, b"", mounts.AT_EMPTY_PATH | mounts.AT_RECURSIVE,
+        mounts.attributes(0, 0, mounts.SLAVE), 32,
+    )  # fmt: skip
+    return again
 
 
 def _is_directory(path: str, destination: str) -> bool:

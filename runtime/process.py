@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from runtime.linux.program import Program, Result
     from runtime.seccomp import Filter
-    from runtime.spec import Capabilities, MemoryPolicy, Personality, Process
+    from runtime.spec import Capabilities, MemoryPolicy, Personality, Process, User
 
 RLIMITS = {
     name: number
@@ -86,8 +86,9 @@ def limit(program: Program, process: Process) -> None:
 
 def adjust_oom_score(program: Program, process: Process) -> None:
     """Write process.oomScoreAdj, if that changes it. The host's /proc must be seen."""
-    if process.oom_score_adj not in {None, _own_oom_score()}:
-        write(program, "set process.oomScoreAdj", "/proc/self/oom_score_adj", process.oom_score_adj)
+    wanted = process.oom_score_adj
+    if wanted is not None and wanted != _own_oom_score():
+        write(program, "set process.oomScoreAdj", "/proc/self/oom_score_adj", wanted)
 
 
 def write(program: Program, what: str, path: str, value: object) -> None:
@@ -161,10 +162,14 @@ def join_new_keyring(program: Program, name: str) -> None:
 
 
 def become_user(
-    program: Program, process: Process, umask: Result, able: int, *, may_set_groups: bool
+    program: Program,
+    user: User,
+    wanted: Capabilities | None,
+    umask: Result,
+    able: int,
+    may_set_groups: bool,
 ) -> None:
     """User, groups, umask and capabilities; `able` are those that can be had, as bits."""
-    wanted = process.capabilities
     last = capabilities.last_known()
     bounding = capabilities.mask(wanted.bounding) if wanted else 0
     for number in range(last + 1):
@@ -179,7 +184,6 @@ def become_user(
                 0,
             )
     program.call("keep the capabilities", syscalls.PRCTL, capabilities.SET_KEEPCAPS, 1, 0, 0, 0)
-    user = process.user
     if may_set_groups:
         groups = b"".join(gid.to_bytes(4, "little") for gid in user.additional_gids)
         program.call("set the groups", syscalls.SETGROUPS, len(user.additional_gids), Block(groups))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from runtime.linux.program import Program, Result
-    from runtime.mounts import Mounts, Source
+    from runtime.mounts import Opening, Source
 
 _O_PATH, _O_DIRECTORY, _O_CLOEXEC = 0o10000000, 0o200000, 0o2000000
 _READ_ONLY = mounts.RDONLY | mounts.NOSUID | mounts.NODEV | mounts.NOEXEC
@@ -132,11 +132,11 @@ def settle(program: Program, propagation: str, *, read_only: bool) -> None:
         )  # fmt: skip
 
 
-def open_nothing(mounting: Mounts, paths: Iterable[str]) -> dict[str, Source]:
+def open_nothing(opening: Opening, paths: Iterable[str]) -> dict[str, Source]:
     """The host's /dev/null for each path to be masked, while the host is still seen."""
     kinds = {path: _kind(path) for path in map(inside, paths)}
     return {
-        path: mounting.open("/dev/null")
+        path: opening.open("/dev/null")
         for path, kind in kinds.items()
         if kind in {"file", "unknown"}
     }

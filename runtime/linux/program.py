@@ -54,13 +54,21 @@ class Label:
 
 
 class Result:
-    """What a call will return, for two later arguments at most."""
+    """What a call will return, for two later arguments at most; `place` is where it says to which.
 
-    __slots__ = ("place", "unused")
+    Equal to the result of the same call of another program.
+    """
+
+    __slots__ = ("place",)
 
     def __init__(self, place: int) -> None:
         self.place = place
-        self.unused = 2
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is Result and other.place == self.place
+
+    def __hash__(self) -> int:
+        return self.place
 
 
 class Block:
@@ -95,6 +103,7 @@ class Program:
         self.names: list[str] = []
         self.tell: Callable[[Program, str], None] | None = None  # if it is to tell its steps
         self._strings: dict[bytes, int] = {}
+        self._passed_on: list[tuple[int, int]] = []
 
     def call(
         self,
@@ -129,6 +138,22 @@ class Program:
         """Put a label before the next call."""
         for start, at in label.leads:
             _WORD.pack_into(self.calls, at, len(self.calls) - start)
+
+    def part(self, write: Callable[..., None], *inputs: object) -> None:
+        """What a function writes into a program: `write(program, *inputs)`.
+
+        It must come of the inputs alone, results of earlier calls among them. For containers are
+        made in a row of configurations that differ in little; what the same function wrote last of
+        equal inputs, at the same place, is taken as it is.
+        """
+        begun = (self.base, len(self.calls), len(self.data))
+        latest = _latest.get(write)
+        if self.tell:
+            write(self, *inputs)
+        elif latest and latest.begun == begun and latest.inputs == inputs:
+            latest.add_to(self)
+        else:
+            _latest[write] = _Part(self, write, inputs)
 
     def finish(self, report: int) -> None:
         """No call comes behind; a failure is written to the descriptor `report`.
@@ -185,10 +210,43 @@ class Program:
         return address
 
     def _pass_on(self, result: Result, address: int) -> None:
-        if not result.unused:
-            raise ValueError("A result has been used twice already.")
-        result.unused -= 1
-        _WORD.pack_into(self.calls, result.place + result.unused * _WORD.size, address)
+        unused = (self.base + _NOWHERE,)
+        for at in (result.place, result.place + _WORD.size):
+            if _WORD.unpack_from(self.calls, at) == unused:
+                _WORD.pack_into(self.calls, at, address)
+                self._passed_on.append((at, address))
+                return
+        raise ValueError("A result has been used twice already.")
+
+
+class _Part:
+    """What a function has added to a program, for the next one that is as far."""
+
+    def __init__(
+        self, program: Program, write: Callable[..., None], inputs: tuple[object, ...]
+    ) -> None:
+        """Have it added. What it points to is its own, not what was there for other calls."""
+        self.inputs = inputs
+        self.begun = (program.base, len(program.calls), len(program.data))
+        names, passed_on = len(program.names), len(program._passed_on)
+        others, program._strings = program._strings, {}
+        write(program, *inputs)
+        program._strings = others
+        self._calls = program.calls[self.begun[1] :]
+        self._data = program.data[self.begun[2] :]
+        self._names = program.names[names:]
+        self._passed_on = program._passed_on[passed_on:]
+
+    def add_to(self, program: Program) -> None:
+        program.calls += self._calls
+        program.data += self._data
+        program.names += self._names
+        program._passed_on += self._passed_on
+        for at, address in self._passed_on:
+            _WORD.pack_into(program.calls, at, address)
+
+
+_latest: dict[Callable[..., None], _Part] = {}
 
 
 def failure(report: bytes, names: Sequence[str], base: int) -> tuple[str, int] | None:
