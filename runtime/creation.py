@@ -1,6 +1,7 @@
 """From a configuration to a process that is set up: what the parent does for it.
 
-All that can be refused is refused before the clone; what was made is undone if any of it fails.
+All that can be refused without asking the kernel is refused before anything is made; what was made
+is undone if any of it fails. The parent limits the cgroup while the child makes its mounts.
 """
 
 from __future__ import annotations
@@ -95,7 +96,6 @@ def create(request: Request, directory: StateDirectory) -> Made:
         left_out = _left_out(spec)
         cgroup = _make_cgroup(request, left_out)
         undo(cgroup.remove)
-        cgroup.limit(spec.linux.resources)
         if not spaces.owns("mount"):
             _share_mounts(request.root, directory)
         begin("pipes, sources")
@@ -133,13 +133,15 @@ def create(request: Request, directory: StateDirectory) -> Made:
                 )
             if request.steps:
                 request.steps.note("clone", child.asked_ns)
-            cgroup.close()
             program = init.write(plan)
             if spaces.makes("user"):
                 talk.hear()
                 namespaces.map_ids(child.pid, spec.linux)
                 talk.answer()
             meeting.execute(program, forks=spaces.forks)
+            cgroup.limit(spec.linux.resources)
+            cgroup.close()
+            talk.answer()
             directory.write(CONFIG, _once(_encoded, spec, lambda: encode(spec)))
             state = state_of(request, child.pid, cgroup)
             _accompany(talk, request, directory, state, child)

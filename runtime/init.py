@@ -122,12 +122,11 @@ def write(plan: Plan) -> Program:
     plan.namespaces.enter(program)
     program.step("join the cgroup")
     _join_cgroup(program, plan)
-    program.step("names, limits, loopback")
+    program.step("names, loopback")
     if plan.namespaces.makes("time"):
         namespaces.make_time_namespace(program, plan.spec.linux)
     if plan.keyring:
         process.join_new_keyring(program, plan.keyring)
-    process.limit(program, plan.wanted)
     process.adjust_oom_score(program, plan.wanted)
     _name(program, plan)
     _set_sysctls(program, plan.spec.linux.sysctl)
@@ -196,6 +195,9 @@ def _enter_root(program: Program, plan: Plan) -> Result:
         _furnish, plan.spec.mounts, linux.devices, linux.masked_paths, linux.readonly_paths,
         sources, shared, terminal,
     )  # fmt: skip
+    program.step("limits")
+    wait(program, plan.answer)  # until the cgroup has its own, without which no policy may be set
+    process.limit(program, plan.wanted)
     if plan.meets_for_hooks:
         meet(program, plan.report, plan.answer)
     program.step("pivot")
