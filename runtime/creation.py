@@ -90,42 +90,34 @@ def create(request: Request, directory: StateDirectory) -> Made:
         mounted = [inside(mount.destination) for mount in spec.mounts]
         check_existing(request.root.path, with_defaults(spec.linux.devices), mounted)
     with Undo() as undo, Namespaces(spec.linux.namespaces) as spaces:
-        begin("filter")
-        compiled = seccomp.compile(spec.linux.seccomp, request.warn) if spec.linux.seccomp else None
-        begin("cgroup")
+        begin("plan the cgroup")
         left_out = _left_out(spec)
-        cgroup = _make_cgroup(request, left_out)
+        cgroup = _plan_cgroup(request, left_out)
         undo(cgroup.remove)
         if not spaces.owns("mount"):
             _share_mounts(request.root, directory)
         begin("pipes, sources")
         with Meeting() as meeting, Descriptors() as opened:
-            gate = _make_gate(directory, opened) if request.waits else None
             plan = init.Plan(
                 spec=spec,
-                wanted=with_home(wanted, request.root.trees),
+                wanted=wanted,
                 root=request.root,
                 bundle=request.bundle,
                 namespaces=spaces,
-                able=able_in(spaces),
-                makes_devices=not (spaces.owns("user") or in_user_namespace()),
                 streams=request.streams,
                 report=meeting.report,
                 answer=meeting.answer,
-                cgroup_files=tuple(cgroup.join_descriptors()),
-                cgroup_paths=_with_shared(cgroup, left_out),
                 opened=sources.prepare(spec, request.root, request.bundle, spaces, opened),
-                seccomp=compiled,
                 console=request.console,
-                gate=gate,
+                gate=_make_gate(directory, opened) if request.waits else None,
                 keyring=request.identifier if request.new_keyring else "",
                 kept_descriptors=request.kept_descriptors,
                 meets_for_hooks=_meets_for_hooks(spec),
                 pivots=request.pivots,
                 steps=request.steps,
             )
+            init.launch(meeting.launch, plan, cgroup)
             with spaces.entered():
-                init.launch(meeting.launch, plan)
                 child, talk = meeting.start(
                     kept=plan.kept(),
                     flags=spaces.clone_flags(),
@@ -133,7 +125,22 @@ def create(request: Request, directory: StateDirectory) -> Made:
                 )
             if request.steps:
                 request.steps.note("clone", child.asked_ns)
-            program = init.write(plan)
+            begin("make the cgroup")
+            cgroup.make()
+            talk.answer()
+            begin("filter")
+            compiled = (
+                seccomp.compile(spec.linux.seccomp, request.warn) if spec.linux.seccomp else None
+            )
+            begin("calls")
+            outfit = init.Outfit(
+                env=with_home(wanted, request.root.trees),
+                able=able_in(spaces),
+                makes_devices=not (spaces.owns("user") or in_user_namespace()),
+                cgroup_paths=_with_shared(cgroup, left_out),
+                seccomp=compiled,
+            )
+            program = init.write(plan, outfit)
             if spaces.makes("user"):
                 talk.hear()
                 namespaces.map_ids(child.pid, spec.linux)
@@ -149,29 +156,29 @@ def create(request: Request, directory: StateDirectory) -> Made:
     return Made(state=state, pidfd=child.pidfd, cgroup=cgroup)
 
 
-def _make_cgroup(request: Request, left_out: frozenset[str]) -> Cgroup:
+def _plan_cgroup(request: Request, left_out: frozenset[str]) -> Cgroup:
     """The cgroup; none for a user who may make none and asks for no limit. Raises ContainerError.
 
     Of devices a user namespace has none but those that are bound, whatever is said of them.
     """
     linux = request.spec.linux
+    cgroup = cgroups.plan(
+        linux.cgroups_path, request.identifier, manager=request.cgroup_manager, without=left_out
+    )
+    if not is_rootless(request.rootless):
+        return cgroup
     try:
-        return cgroups.create(
-            linux.cgroups_path,
-            request.identifier,
-            manager=request.cgroup_manager,
-            without=left_out,
-        )
+        cgroup.make()
     except ContainerError as error:
-        denied = isinstance(error.__cause__, OSError) and error.__cause__.errno in _DENIED
-        if not denied or not is_rootless(request.rootless):
+        if not (isinstance(error.__cause__, OSError) and error.__cause__.errno in _DENIED):
             raise
         if linux.resources.replace(devices=()) != Resources():
             raise ContainerError(
                 f"linux.resources: {error} Without it there are no limits: ask for none, or have"
                 " a cgroup delegated to this user."
             ) from error
-    return cgroups.create("", request.identifier, manager="disabled")
+        return cgroups.plan("", request.identifier, manager="disabled")
+    return cgroup
 
 
 def _left_out(spec: Spec) -> frozenset[str]:
@@ -308,11 +315,11 @@ def able_in(spaces: Namespaces) -> int:
     return capabilities.own_permitted()
 
 
-def with_home(wanted: Process, trees: list[str]) -> Process:
-    """The process, with the HOME of its user if none is set, as login(1) would have it."""
+def with_home(wanted: Process, trees: list[str]) -> tuple[str, ...]:
+    """Its environment, with the HOME of its user if none is set, as login(1) would have it."""
     if any(word.startswith("HOME=") for word in wanted.env):
-        return wanted
-    return wanted.replace(env=(*wanted.env, f"HOME={home(trees, wanted.user.uid)}"))
+        return wanted.env
+    return (*wanted.env, f"HOME={home(trees, wanted.user.uid)}")
 
 
 def open_gate(directory: StateDirectory, state: State, pidfd: int, spec: Spec) -> None:

@@ -12,7 +12,7 @@ from runtime import console, devices, namespaces, process, rootfs
 from runtime.devices import Devices
 from runtime.document import Struct
 from runtime.linux import syscalls
-from runtime.linux.program import Block, Program
+from runtime.linux.program import Block, Program, write_file
 from runtime.meeting import die_with_runtime, fork, hand_over, meet, tell, wait
 from runtime.mounts import Mounts, Opening, Sources, inside, make_directories
 
@@ -20,6 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from runtime.cgroups import Cgroup
     from runtime.linux.program import Result
     from runtime.namespaces import Namespaces
     from runtime.rootfs import Bundle, Overlay
@@ -45,23 +46,28 @@ class Gate(Struct):
     report: int
 
 
+class Outfit(Struct):
+    """What the first process is to have, looked up while it makes its namespaces."""
+
+    env: tuple[str, ...]
+    able: int  # the capabilities that can be had, as bits
+    makes_devices: bool  # which no user namespace may
+    cgroup_paths: dict[str, str]
+    seccomp: Filter | None = None
+
+
 class Plan(Struct):
-    """All that a container's first process is made from."""
+    """All that a container's first process is made from, and begins with."""
 
     spec: Spec
     wanted: Process
     root: Bundle | Overlay
     bundle: str
     namespaces: Namespaces
-    able: int  # the capabilities that can be had, as bits
-    makes_devices: bool  # which no user namespace may
     streams: tuple[int, ...]
     report: int  # where the child tells, and from where it hears
     answer: int
-    cgroup_files: tuple[int, ...] = ()
-    cgroup_paths: dict[str, str] = {}  # noqa: RUF012 - a struct is frozen
     opened: dict[int, int] = {}  # noqa: RUF012 - mounts that the parent has opened, by their number
-    seccomp: Filter | None = None
     console: int | None = None
     gate: Gate | None = None
     keyring: str = ""
@@ -84,7 +90,7 @@ class Plan(Struct):
 
     def kept(self) -> list[int]:
         """The descriptors that the child uses."""
-        found = [*self.streams, *self.cgroup_files, *self.opened.values()]
+        found = [*self.streams, *self.opened.values()]
         found += self.namespaces.by_child()
         found += range(3, 3 + self.kept_descriptors)
         found += [self.console] if self.console is not None else []
@@ -93,7 +99,7 @@ class Plan(Struct):
         return list(dict.fromkeys(found))
 
 
-def launch(program: Program, plan: Plan) -> None:
+def launch(program: Program, plan: Plan, cgroup: Cgroup) -> None:
     """What comes before the first exec, which would cost a process its capabilities.
 
     A process in a user namespace has them all, until it execs without being anybody there.
@@ -102,6 +108,11 @@ def launch(program: Program, plan: Plan) -> None:
     program.step("namespaces")
     die_with_runtime(program)
     plan.namespaces.launch(program)
+    program.step("join the cgroup")
+    wait(program, plan.answer)
+    cgroup.join(program)
+    if plan.namespaces.makes("cgroup"):
+        program.call("make the cgroup namespace", syscalls.UNSHARE, namespaces.FLAGS["cgroup"])
     if plan.namespaces.makes("user"):
         meet(program, plan.report, plan.answer)
     if plan.namespaces.owns("user"):
@@ -110,8 +121,8 @@ def launch(program: Program, plan: Plan) -> None:
         )
 
 
-def write(plan: Plan) -> Program:
-    """The program of a container's first process."""
+def write(plan: Plan, outfit: Outfit) -> Program:
+    """The program of a container's first process, from its launch on."""
     program = Program()
     plan.watch(program)
     program.step("session, namespaces")
@@ -120,8 +131,6 @@ def write(plan: Plan) -> Program:
         fork(program, plan.report, plan.answer)
     program.call("lead a session", syscalls.SETSID)
     plan.namespaces.enter(program)
-    program.step("join the cgroup")
-    _join_cgroup(program, plan)
     program.step("names, loopback")
     if plan.namespaces.makes("time"):
         namespaces.make_time_namespace(program, plan.spec.linux)
@@ -133,22 +142,16 @@ def write(plan: Plan) -> Program:
     process.label(program, plan.wanted)
     if plan.namespaces.makes("network"):
         _bring_loopback_up(program)
-    umask = _enter_root(program, plan)
+    umask = _enter_root(program, plan, outfit)
     _prepare(program, plan)
+    wanted = plan.wanted.replace(env=outfit.env)
     if plan.gate:
-        _wait(program, plan, plan.gate)
+        _wait(program, plan, plan.gate, wanted)
     answer = plan.gate.start if plan.gate else plan.answer
     become(
-        program, plan.wanted, plan.spec.linux, umask, plan.able, plan.seccomp, plan.report, answer
+        program, wanted, plan.spec.linux, umask, outfit.able, outfit.seccomp, plan.report, answer
     )
     return program
-
-
-def _join_cgroup(program: Program, plan: Plan) -> None:
-    for descriptor in plan.cgroup_files:
-        program.call("join the cgroup", syscalls.WRITE, descriptor, b"0", 1)
-    if plan.namespaces.makes("cgroup"):
-        program.call("make the cgroup namespace", syscalls.UNSHARE, namespaces.FLAGS["cgroup"])
 
 
 def _name(program: Program, plan: Plan) -> None:
@@ -164,7 +167,7 @@ def _set_sysctls(program: Program, values: dict[str, str]) -> None:
     """By the host's /proc, which nobody in the container can put another in place of."""
     for key, value in values.items():
         path = key if "/" in key else key.replace(".", "/")
-        process.write(program, f"set linux.sysctl {key}", f"/proc/sys/{path}", value)
+        write_file(program, f"set linux.sysctl {key}", f"/proc/sys/{path}", value)
 
 
 def _bring_loopback_up(program: Program) -> None:
@@ -176,14 +179,14 @@ def _bring_loopback_up(program: Program) -> None:
     program.call(what, syscalls.IOCTL, control, _SIOCSIFFLAGS, block)
 
 
-def _enter_root(program: Program, plan: Plan) -> Result:
+def _enter_root(program: Program, plan: Plan, outfit: Outfit) -> Result:
     """From the host's root file system into the container's; the umask that was."""
     linux = plan.spec.linux
     shared = not plan.namespaces.owns("mount")
     program.step("mount propagation")
     if not shared:  # a root that the host shares is there already
         rootfs.prepare(program, plan.root, linux.rootfs_propagation)
-    sources = _open_sources(program, plan, shared=shared)
+    sources = _open_sources(program, plan, outfit, shared=shared)
     host = rootfs.enter(program, plan.root)
     umask = program.call("set the umask", syscalls.UMASK, 0)
     terminal = (
@@ -209,13 +212,13 @@ def _enter_root(program: Program, plan: Plan) -> Result:
     return umask
 
 
-def _open_sources(program: Program, plan: Plan, *, shared: bool) -> Sources:
+def _open_sources(program: Program, plan: Plan, outfit: Outfit, *, shared: bool) -> Sources:
     """What comes from the host, while it is still seen."""
     linux = plan.spec.linux
     opening = Opening(program, shared=shared)
     binds = opening.binds(plan.spec.mounts, plan.bundle, plan.opened)
-    cgroups = opening.cgroups(plan.spec.mounts, _bound_cgroups(plan))
-    wanted = () if plan.makes_devices else devices.with_defaults(linux.devices)
+    cgroups = opening.cgroups(plan.spec.mounts, _bound_cgroups(plan, outfit))
+    wanted = () if outfit.makes_devices else devices.with_defaults(linux.devices)
     return Sources(
         bound=binds,
         cgroups=cgroups,
@@ -255,17 +258,17 @@ def _furnish(
     mounting.finish()
 
 
-def _bound_cgroups(plan: Plan) -> dict[str, str]:
+def _bound_cgroups(plan: Plan, outfit: Outfit) -> dict[str, str]:
     """The container's cgroups that it is to see by binds, not by mounts of its own.
 
     Those of version 1 in a new namespace too, where a mount is a file system more for each
     hierarchy, and makes the kernel walk all cgroups and all such file systems of the host.
     """
     if not plan.namespaces.owns("cgroup"):
-        return plan.cgroup_paths
+        return outfit.cgroup_paths
     if not plan.namespaces.makes("cgroup"):
         return {}
-    return {words: path for words, path in plan.cgroup_paths.items() if words}
+    return {words: path for words, path in outfit.cgroup_paths.items() if words}
 
 
 def _leave_root(program: Program, plan: Plan, host: Result) -> None:
@@ -300,12 +303,12 @@ def _prepare(program: Program, plan: Plan) -> None:
     process.close_from(program, 3 + plan.kept_descriptors)
 
 
-def _wait(program: Program, plan: Plan, gate: Gate) -> None:
+def _wait(program: Program, plan: Plan, gate: Gate, wanted: Process) -> None:
     """Be created, and go on when started; what fails then is for whoever starts it.
 
     Engines tell a program that is not there from other failures by what `create` says.
     """
-    process.look_up(program, plan.wanted.args, plan.wanted.env)
+    process.look_up(program, wanted.args, wanted.env)
     what = "be left waiting"
     # Before it is heard of: the runtime may end at once, and must not take this process with it.
     program.call(what, syscalls.PRCTL, _PR_SET_PDEATHSIG, 0, 0, 0, 0)

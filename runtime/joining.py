@@ -20,6 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from runtime.cgroups import Cgroup
     from runtime.spec import Process, Spec
     from runtime.state import State
 
@@ -56,18 +57,16 @@ def join(order: Order) -> Joined:
             with Descriptors() as opened:
                 root = opened.hold(os.open(f"/proc/{pid}/root", os.O_PATH | os.O_CLOEXEC))
                 program = Program()
-                _launch(meeting.launch, order, spaces)
-                _write(
-                    program, order, spaces, cgroup.join_descriptors(), root,
-                    meeting.report, meeting.answer,
-                )  # fmt: skip
-                wanted = with_home(order.wanted, [f"/proc/{pid}/root"])
+                _launch(meeting.launch, order, spaces, cgroup)
+                _write(program, order, spaces, root, meeting.report, meeting.answer)
+                env = with_home(order.wanted, [f"/proc/{pid}/root"])
                 umask = program.call("set the umask", syscalls.UMASK, 0)
+                wanted = order.wanted.replace(env=env)
                 init.become(
                     program, wanted, spec.linux, umask, able_in(spaces), compiled,
                     meeting.report, meeting.answer,
                 )  # fmt: skip
-                kept = [root, *order.streams, *cgroup.join_descriptors(), *spaces.by_child()]
+                kept = [root, *order.streams, *spaces.by_child()]
                 kept += [order.console] if order.console is not None else []
                 kept += range(3, 3 + order.kept_descriptors)
                 with Hidden():
@@ -105,11 +104,12 @@ def _of_process(spec: Spec, pid: int) -> list[Namespace]:
     ]
 
 
-def _launch(launch: Program, order: Order, spaces: Namespaces) -> None:
+def _launch(launch: Program, order: Order, spaces: Namespaces, cgroup: Cgroup) -> None:
     die_with_runtime(launch)
     affinity = order.wanted.exec_cpu_affinity
     if affinity and affinity.initial:
         process.run_on(launch, "process.execCPUAffinity.initial", affinity.initial)
+    cgroup.join(launch)
     spaces.launch(launch)
     if spaces.owns("user"):
         may = namespaces.may_set_groups(order.spec.linux)
@@ -120,7 +120,6 @@ def _write(
     program: Program,
     order: Order,
     spaces: Namespaces,
-    cgroup_files: list[int],
     root: int,
     report: int,
     answer: int,
@@ -130,8 +129,6 @@ def _write(
     if spaces.forks:
         fork(program, report, answer)
     program.call("lead a session", syscalls.SETSID)
-    for descriptor in cgroup_files:
-        program.call("join the cgroup", syscalls.WRITE, descriptor, b"0", 1)
     if wanted.exec_cpu_affinity and wanted.exec_cpu_affinity.final:
         process.run_on(program, "process.execCPUAffinity.final", wanted.exec_cpu_affinity.final)
     process.join_new_keyring(program, order.state.identifier)

@@ -104,12 +104,13 @@ class Meeting:
         flags: int = 0,
         cgroup: int | None = None,
     ) -> tuple[Child, Talk]:
-        """Start the child, which waits for its program when it is done with `launch`.
+        """Start the child, which says so when it is done with `launch`, and waits for its program.
 
         Raises ContainerError.
         """
         launch = self.launch
         launch.step("wait for its calls")
+        tell(launch, self.report)
         wait(launch, self.answer)
         launch.step("exec of the set-up")
         try:
@@ -126,7 +127,7 @@ class Meeting:
         return self._child, self._talk
 
     def execute(self, program: Program, *, forks: bool = False) -> None:
-        """Have the child that was started carry out its program.
+        """Have the child that was started carry out its program; what was to come before is done.
 
         One that forks has its own child in its place. Raises ContainerError.
         """
@@ -135,6 +136,7 @@ class Meeting:
         self._file.fill(program)
         self._file.close()
         self._talk.answer()
+        self._talk.hear()
         if forks:
             self._child.succeed(self._talk.number())
             self._talk.answer()

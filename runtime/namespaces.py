@@ -33,7 +33,7 @@ FLAGS = {
 }
 # What /proc/PID/ns calls them.
 FILES = {name: {"mount": "mnt", "network": "net"}.get(name, name) for name in FLAGS}
-# Made by the child itself, since something must be done before: join the cgroup, set the offsets.
+# Made when something else has been done before: the cgroup joined, the offsets set.
 _LATER = frozenset({"cgroup", "time"})
 _BORN_IN = frozenset({"user", "pid"})
 # Entered by the child: a thread that shares its memory or its root with another may not.

@@ -9,7 +9,7 @@ from _struct import Struct
 from runtime.errors import ContainerError
 from runtime.linux import capabilities, syscalls
 from runtime.linux.mounts import AT_FDCWD
-from runtime.linux.program import Block, Label, strings
+from runtime.linux.program import Block, Label, strings, write_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,16 +88,7 @@ def adjust_oom_score(program: Program, process: Process) -> None:
     """Write process.oomScoreAdj, if that changes it. The host's /proc must be seen."""
     wanted = process.oom_score_adj
     if wanted is not None and wanted != _own_oom_score():
-        write(program, "set process.oomScoreAdj", "/proc/self/oom_score_adj", wanted)
-
-
-def write(program: Program, what: str, path: str, value: object) -> None:
-    """Write a value to a file of the kernel's."""
-    file = program.call(
-        what, syscalls.OPENAT, AT_FDCWD, os.fsencode(path), os.O_WRONLY | os.O_CLOEXEC
-    )
-    data = os.fsencode(str(value))
-    program.call(what, syscalls.WRITE, file, data, len(data))
+        write_file(program, "set process.oomScoreAdj", "/proc/self/oom_score_adj", wanted)
 
 
 def label(program: Program, process: Process) -> None:
@@ -106,12 +97,14 @@ def label(program: Program, process: Process) -> None:
     The container's own may be another's. (CVE-2019-16884)
     """
     if process.apparmor_profile and process.apparmor_profile != "unconfined":
-        write(
+        write_file(
             program, "set process.apparmorProfile", "/proc/self/attr/apparmor/exec",
             f"exec {process.apparmor_profile}",
         )  # fmt: skip
     if process.selinux_label:
-        write(program, "set process.selinuxLabel", "/proc/self/attr/exec", process.selinux_label)
+        write_file(
+            program, "set process.selinuxLabel", "/proc/self/attr/exec", process.selinux_label
+        )
 
 
 def place_streams(program: Program, streams: Sequence[int]) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from runtime.cgroups.events import OomEvents
+    from runtime.linux.program import Program
     from runtime.spec import Resources
 
 _REMOVE_SECONDS = 5.0
@@ -43,9 +44,14 @@ class Cgroup:
             return None
         return self._opened(directory, os.O_RDONLY | os.O_DIRECTORY)
 
-    def join_descriptors(self) -> list[int]:
-        """Files into which the child writes `0` to move itself; none where clone does it all."""
-        raise NotImplementedError
+    def make(self) -> None:
+        """Make what is only planned of it. Raises ContainerError, and then nothing of that is."""
+
+    def join(self, program: Program) -> None:
+        """Have a child that still sees the host's files move itself where clone3(2) can't put it.
+
+        Before it is made, too: the child must wait.
+        """
 
     def close(self) -> None:
         """Close the descriptors: the child has been started."""

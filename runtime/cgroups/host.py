@@ -86,7 +86,27 @@ def create(
     without: frozenset[str] = frozenset(),
     host: Host | None = None,
 ) -> Cgroup:
+    """A container's cgroup, as `plan` has it, made. Raises ContainerError: nothing was made."""
+    cgroup = plan(cgroups_path, identifier, manager=manager, without=without, host=host)
+    try:
+        cgroup.make()
+    except BaseException:
+        cgroup.remove()
+        raise
+    return cgroup
+
+
+def plan(
+    cgroups_path: str,
+    identifier: str,
+    *,
+    manager: str = "cgroupfs",
+    without: frozenset[str] = frozenset(),
+    host: Host | None = None,
+) -> Cgroup:
     """A container's cgroup, in every hierarchy: `cgroups_path` is the document's, or empty.
+
+    Where a child joins it, it is not made yet, but what the child is born in is.
 
     In version 1's hierarchies of the controllers `without` it has none of its own, and stays in the
     cgroup of whoever makes it; version 2 has no such choice.
@@ -120,7 +140,7 @@ def create(
         for words, root in host.every_hierarchy().items()
         if without.isdisjoint(words.split(","))
     }
-    return v1.create(location, wanted)
+    return v1.plan(location, wanted)
 
 
 def reopen(paths: dict[str, str]) -> Cgroup:

@@ -235,7 +235,9 @@ def _with_all_hierarchies(pid: int, unit: str, this: host.Host) -> _Scope:
         return _ScopeV2(paths)
     roots = this.every_hierarchy().items()
     missing = {words: root for words, root in roots if paths.get(words) != root + location}
-    return _ScopeV1({**paths, **v1.create(location.strip("/"), missing).paths})
+    made = v1.plan(location.strip("/"), missing)
+    made.make()
+    return _ScopeV1({**paths, **made.paths})
 
 
 def _connected() -> dbus.Connection:

@@ -15,6 +15,7 @@ import time
 from runtime.cgroups import controllers, devices, files, limits_v1, settings
 from runtime.cgroups.cgroup import Cgroup, make, unmake
 from runtime.errors import ContainerError
+from runtime.linux.program import write_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from runtime.cgroups.events import OomEvents
     from runtime.cgroups.settings import Setting
+    from runtime.linux.program import Program
     from runtime.spec import Resources
 
 _FREEZE_SECONDS = 5.0
@@ -31,21 +33,40 @@ _PAUSE_SECONDS = 0.001
 class CgroupV1(Cgroup):
     """A cgroup in each of version 1's hierarchies, and in version 2's where that is mounted too."""
 
-    def __init__(self, paths: dict[str, str]) -> None:
+    def __init__(self, paths: dict[str, str], planned: dict[str, tuple[str, str]] | None = None):
+        """`planned` are those that are not made yet: the hierarchy's root, and where below it."""
         super().__init__(paths)
+        self._planned = planned or {}
+        self._note_controllers()
+
+    def _note_controllers(self) -> None:
         self._by_controller = {
             controller: directory
-            for words, directory in paths.items()
+            for words, directory in self.paths.items()
             for controller in words.split(",")
         }
 
-    def join_descriptors(self) -> list[int]:
-        """`tasks` of each hierarchy of version 1."""
-        return [
-            self._opened(f"{directory}/tasks", os.O_WRONLY)
-            for words, directory in self.paths.items()
-            if words
-        ]
+    def make(self) -> None:
+        """Make the directories that are planned."""
+        made: list[str] = []
+        try:
+            for words, (root, location) in self._planned.items():
+                new = make(root, location)
+                made += new
+                if "cpuset" in words:
+                    _inherit_cpuset(new)
+        except BaseException:
+            unmake(made)
+            raise
+        self.paths.update(_paths(self._planned))
+        self._planned = {}
+        self._note_controllers()
+
+    def join(self, program: Program) -> None:
+        """Have a child write `0` to `tasks` of each hierarchy of version 1."""
+        for words, directory in {**self.paths, **_paths(self._planned)}.items():
+            if words:
+                write_file(program, f"join the cgroup {directory}", f"{directory}/tasks", "0")
 
     def limit(self, resources: Resources) -> None:
         """Set what is asked for, and forbid all devices but those that are asked for."""
@@ -156,21 +177,20 @@ class CgroupV1(Cgroup):
         _write_lines(allow, [line for line in different if line not in now])
 
 
-def create(location: str, hierarchies: dict[str, str]) -> CgroupV1:
-    """A cgroup below the root of each hierarchy. Raises ContainerError, and then there is none."""
-    made: list[str] = []
-    paths = {}
-    try:
-        for words, root in hierarchies.items():
-            new = make(root, location)
-            made += new
-            paths[words] = f"{root}/{location}"
-            if "cpuset" in words:
-                _inherit_cpuset(new)
-    except BaseException:
-        unmake(made)
-        raise
-    return CgroupV1(paths)
+def plan(location: str, hierarchies: dict[str, str]) -> CgroupV1:
+    """A cgroup below the root of each hierarchy, of which nothing is made but version 2's.
+
+    In that the child is born, the others it joins. Raises ContainerError, and then there is none.
+    """
+    planned = {words: (root, location) for words, root in hierarchies.items()}
+    born_in = {words: planned.pop(words) for words in [""] if words in planned}
+    for root, _ in born_in.values():
+        make(root, location)
+    return CgroupV1(_paths(born_in), planned)
+
+
+def _paths(planned: dict[str, tuple[str, str]]) -> dict[str, str]:
+    return {words: f"{root}/{location}" for words, (root, location) in planned.items()}
 
 
 def _inherit_cpuset(made: list[str]) -> None:

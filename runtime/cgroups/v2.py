@@ -34,10 +34,6 @@ class CgroupV2(Cgroup):
         super().__init__(paths)
         self._directory = paths[""]
 
-    def join_descriptors(self) -> list[int]:
-        """None are needed."""
-        return []
-
     def limit(self, resources: Resources) -> None:
         """Set what is asked for, and forbid all devices but those that are asked for."""
         rules = devices.rules(resources.devices)

@@ -14,6 +14,7 @@ with an errno that was foreseen. One that fails otherwise ends the child; the pa
 
 from __future__ import annotations
 
+import os
 from _struct import Struct
 
 from runtime.errors import ContainerError
@@ -42,6 +43,7 @@ REPORT = Struct("<2Q")
 _WORD = Struct("<Q")
 _TWO_WORDS = Struct("<2Q")
 _CHILD_FAILED = 127
+_AT_FDCWD = -100
 
 
 class Label:
@@ -254,6 +256,14 @@ def failure(report: bytes, names: Sequence[str], base: int) -> tuple[str, int] |
     code, place = REPORT.unpack(report)
     index = (place - base - _HEAD.size) // CALL_BYTES
     return (names[index], code) if 0 <= index < len(names) else None
+
+
+def write_file(program: Program, what: str, path: str, value: object) -> None:
+    """Have a value written to a file of the kernel's."""
+    flags = os.O_WRONLY | os.O_CLOEXEC
+    file = program.call(what, syscalls.OPENAT, _AT_FDCWD, os.fsencode(path), flags)
+    data = os.fsencode(str(value))
+    program.call(what, syscalls.WRITE, file, data, len(data))
 
 
 def strings(words: Iterable[bytes]) -> Block:

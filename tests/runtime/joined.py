@@ -20,11 +20,8 @@ def start(cgroup: Cgroup, command: list[str], stdout: int) -> int:
     """The command's pid, once it has been executed; it is in the cgroup from before that on."""
     path = shutil.which(command[0])
     assert path
-    joins = cgroup.join_descriptors()
     reading, report = os.pipe2(os.O_CLOEXEC)
     program = Program()
-    for descriptor in joins:
-        program.call("join", syscalls.WRITE, descriptor, b"0", 1)
     program.call("redirect", syscalls.DUP3, stdout, 1, 0)
     program.call("close on exec", syscalls.FCNTL, report, F_SETFD, FD_CLOEXEC)
     environment = (b"%s=%s" % item for item in os.environb.items())
@@ -33,9 +30,10 @@ def start(cgroup: Cgroup, command: list[str], stdout: int) -> int:
         path.encode(), strings(word.encode() for word in command), strings(environment),
     )  # fmt: skip
     with Launch() as launch:
+        cgroup.join(launch)
         with Executable(report) as file:
             file.fill(program)
-            child = spawn(launch, file, kept=(*joins, stdout), cgroup=cgroup.clone_descriptor())
+            child = spawn(launch, file, kept=(stdout,), cgroup=cgroup.clone_descriptor())
         os.close(report)
         failed = os.read(reading, 16)
     os.close(reading)

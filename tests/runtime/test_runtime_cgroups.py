@@ -13,11 +13,14 @@ from runtime import ContainerError, cgroups
 from runtime.cgroups import files
 from runtime.cgroups.events import OomEvents
 from runtime.cgroups.host import Host, locate
+from runtime.linux.program import Program
 from runtime.spec import Cpu, HugepageLimit, Memory, Pids, Resources
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from runtime.cgroups import Cgroup
 
 V1_FILES = {
     "cpu": {"cpu.shares": "1024", "cpu.cfs_period_us": "100000", "cpu.cfs_quota_us": "-1"},
@@ -110,6 +113,13 @@ def v2(tree: Tree) -> Host:
     return Host({}, str(root))
 
 
+def child_does(cgroup: Cgroup) -> list[str]:
+    """What a child is to do to be in it, each thing once."""
+    program = Program()
+    cgroup.join(program)
+    return list(dict.fromkeys(program.names))
+
+
 def test_version_2_gets_its_own_spelling(v2: Host, tree: Tree) -> None:
     cgroup = cgroups.create("box", "1", host=v2)
     cgroup.limit(LIMITS)
@@ -122,7 +132,7 @@ def test_version_2_gets_its_own_spelling(v2: Host, tree: Tree) -> None:
     assert cgroup.memory_bytes() == 7
     descriptor = cgroup.clone_descriptor()
     assert os.readlink(f"/proc/self/fd/{descriptor}") == str(box)  # noqa: PTH115
-    assert cgroup.join_descriptors() == []
+    assert child_does(cgroup) == []
     cgroup.remove()
     assert not box.exists()
     assert not os.path.exists(f"/proc/self/fd/{descriptor}")  # noqa: PTH110
@@ -163,9 +173,31 @@ def test_version_1_has_a_directory_in_each_hierarchy(v1: Host, tree: Tree) -> No
     assert (tree.root / "pids/docker/box/pids.max").read_text() == "10"
     assert (tree.root / "cpuset/docker/cpuset.cpus").read_text() == "0-3"
     assert (tree.root / "cpuset/docker/box/cpuset.mems").read_text() == "0"
-    assert len(cgroup.join_descriptors()) == len(V1_FILES)
+    directories = [f"{tree.root}/{name}/docker/box" for name in V1_FILES]
+    assert child_does(cgroup) == [f"join the cgroup {path}" for path in directories]
     assert cgroup.clone_descriptor() is None
     cgroup.close()
+
+
+def test_what_is_planned_is_joined_once_it_is_made(v1: Host, tree: Tree) -> None:
+    cgroup = cgroups.plan("/docker/box", "1", host=v1)
+    assert not list(tree.root.glob("*/docker"))
+    joins = child_does(cgroup)
+    assert len(joins) == len(V1_FILES)
+    cgroup.make()
+    assert child_does(cgroup) == joins
+    assert cgroup.paths == {name: f"{tree.root}/{name}/docker/box" for name in V1_FILES}
+    assert all(os.path.isdir(path) for path in cgroup.paths.values())  # noqa: PTH112
+
+
+def test_a_plan_that_fails_is_no_danger_to_what_is_there(v1: Host, tree: Tree) -> None:
+    tree.make(str(tree.root / "pids/box"))
+    (tree.root / "pids/box/cgroup.procs").write_text("4711\n")
+    cgroup = cgroups.plan("box", "1", host=v1)
+    with pytest.raises(ContainerError, match=r"pids/box exists and has processes.* 4711"):
+        cgroup.make()
+    cgroup.remove()
+    assert [path.parent.name for path in tree.root.glob("*/box")] == ["pids"]
 
 
 def test_version_1_refuses_a_limit_whose_controller_is_absent(v1: Host, tree: Tree) -> None:
@@ -192,7 +224,7 @@ def test_a_hybrid_host_has_both(v1: Host, tree: Tree) -> None:
     cgroup.limit(Resources(hugepage_limits=(HugepageLimit(page_size="2MB", limit=4 << 20),)))
     assert (unified / "tonnage-box/hugetlb.2MB.max").read_text() == str(4 << 20)
     assert cgroup.clone_descriptor() is not None
-    assert len(cgroup.join_descriptors()) == len(V1_FILES)
+    assert len(child_does(cgroup)) == len(V1_FILES)
     cgroup.remove()
     assert not list(tree.root.glob("*/tonnage-box"))
 
@@ -276,7 +308,7 @@ def test_another_process_comes_back_by_the_paths(
 def test_disabled_cgroups_limit_nothing_and_say_so(v1: Host) -> None:
     cgroup = cgroups.create("", "box", manager="disabled", host=v1)
     cgroup.limit(Resources())
-    assert (cgroup.paths, cgroup.join_descriptors(), cgroup.clone_descriptor()) == ({}, [], None)
+    assert (cgroup.paths, child_does(cgroup), cgroup.clone_descriptor()) == ({}, [], None)
     assert cgroup.processes() == []
     with pytest.raises(ContainerError, match=r"pids\.limit"):
         cgroup.limit(Resources(pids=Pids(limit=1)))

@@ -442,6 +442,5 @@ def test_version_2_hands_a_cgroup_to_a_user(unified: Cgroup) -> None:
 
 @needs_v2
 def test_version_2_takes_the_child_without_a_move(unified: Cgroup) -> None:
-    assert unified.join_descriptors() == []
     process = run_in(unified, ["cat", "/proc/self/cgroup"])
     assert f"0::/{NAME}/unified" in process.said()
