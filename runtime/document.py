@@ -9,7 +9,7 @@ would take longer than starting a container does, so it is done here, without so
 from __future__ import annotations
 
 import sys
-from _json import encode_basestring_ascii, make_scanner
+from _json import encode_basestring_ascii, make_encoder, make_scanner
 
 from runtime.errors import ContainerError
 
@@ -61,7 +61,10 @@ class Struct:
         raise AttributeError(f"{type(self).__name__} is frozen")
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and _values(self) == _values(other)
+        if type(other) is not type(self):
+            return False
+        # A field may be given its default, or not: then it takes a closer look.
+        return self.__dict__ == other.__dict__ or _values(self) == _values(other)
 
     def __hash__(self) -> int:
         return hash(encode(self))
@@ -125,30 +128,19 @@ def _complaint(text: str) -> str:
 
 def encode(value: object) -> str:
     """The JSON text of a struct or of plain values, in one line."""
-    if value is None:
-        return "null"
-    if value is True:
-        return "true"
-    if value is False:
-        return "false"
-    if isinstance(value, str):
-        return encode_basestring_ascii(value)
-    if isinstance(value, (int, float)):
-        return repr(value)
-    if isinstance(value, Struct):
-        value = plain(value)
-    if isinstance(value, dict):
-        pairs = (f"{encode_basestring_ascii(key)}:{encode(item)}" for key, item in value.items())
-        return "{" + ",".join(pairs) + "}"
-    if isinstance(value, (list, tuple)):
-        return "[" + ",".join(map(encode, value)) + "]"
-    raise TypeError(f"{type(value).__name__} has no place in a document")
+    return "".join(_encode(value, 0))
 
 
 def plain(struct: Struct) -> dict[str, object]:
     """The fields that were given, by their keys in the document."""
     fields = _fields(type(struct))
     return {fields[name]: value for name, value in struct.__dict__.items() if value is not None}
+
+
+def _plain(value: object) -> dict[str, object]:
+    if isinstance(value, Struct):
+        return plain(value)
+    raise TypeError(f"{type(value).__name__} has no place in a document")
 
 
 class _Refused(Exception):
@@ -174,6 +166,8 @@ class _ScannerContext:
 
 _SPACE = " \t\r\n"
 _scan = make_scanner(_ScannerContext)  # type: ignore[arg-type]  # any object will do
+# As json.JSONEncoder has it: no watch for circles, no indentation, nothing sorted or left out.
+_encode = make_encoder(None, _plain, encode_basestring_ascii, None, ":", ",", False, False, True)
 _known_fields: dict[type[Struct], dict[str, str]] = {}
 _known_decoders: dict[type[Struct], Decoder] = {}
 

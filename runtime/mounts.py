@@ -66,7 +66,7 @@ class Opening:
         """What is to be bound; `opened` are those, by number, that the runtime has opened."""
         found = {}
         for number, mount in enumerate(wanted):
-            is_bind = Options(mount.options).is_bind
+            is_bind = Options.of(mount.options).is_bind
             if number in opened and not is_bind:
                 found[number] = Bound(source=opened[number])
             elif is_bind:
@@ -114,7 +114,7 @@ class Mounts:
         """`shared` is whether the mount namespace is the host's."""
         self._program = program
         self._wanted = [
-            (mount, Options(mount.options), inside(mount.destination)) for mount in wanted
+            (mount, Options.of(mount.options), inside(mount.destination)) for mount in wanted
         ]
         self._sources = sources
         self._shared = shared

@@ -54,7 +54,7 @@ def compile(seccomp: Seccomp, warn: Callable[[str], object] = _silent) -> Filter
     is told once, when the section is compiled first. Raises ContainerError that names the field.
     (OCI config-linux.md, "Seccomp")
     """
-    if _latest and _latest[0][0] is seccomp:
+    if _latest and _latest[0][0] == seccomp:
         return _latest[0][1]
     section = _section(seccomp)
     found = _compiled.get(section) or _read(section)

@@ -34,7 +34,7 @@ def prepare(
     """The mounts, by their number in the configuration. Raises ContainerError."""
     found = {}
     for number, mount in enumerate(spec.mounts):
-        options = Options(mount.options)
+        options = Options.of(mount.options)
         try:
             if options.words & _MAPPED or mount.uid_mappings:
                 found[number] = _mapped(mount, options, spec.linux, bundle, held)

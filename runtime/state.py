@@ -57,12 +57,18 @@ class StateDirectory:
     def make(self) -> None:
         """Make it. Raises ContainerError if there is one."""
         try:
-            os.makedirs(os.path.dirname(self.path), mode=0o711, exist_ok=True)
-            os.mkdir(self.path, 0o700)  # in layers there may be programs that set the user id
+            self._make()
         except FileExistsError as error:
             raise ContainerError(f"There is a container {self.identifier} already.") from error
         except OSError as error:
             raise ContainerError(f"Can't make {self.path}: {error.strerror}.") from error
+
+    def _make(self) -> None:
+        try:
+            os.mkdir(self.path, 0o700)  # in layers there may be programs that set the user id
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(self.path), mode=0o711, exist_ok=True)
+            self._make()
 
     def file(self, name: str) -> str:
         """The path of one of its files."""

@@ -171,7 +171,7 @@ def _check_mount(mount: Mount, linux: Linux) -> None:
         raise ContainerError("mounts: a destination is empty.")
     if inside(mount.destination) == "/":
         raise ContainerError("mounts: / is the root file system, and can be no destination.")
-    options = mounts.Options(mount.options)
+    options = mounts.Options.of(mount.options)
     if options.is_bind and not mount.source:
         raise ContainerError(f"mounts: {mount.destination} has no source to be bound.")
     if not options.is_bind and not mount.type and not options.flags & mounts.REMOUNT:

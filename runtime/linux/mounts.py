@@ -117,10 +117,23 @@ class Options:
                 data.append(word)
         self.data = ",".join(data).encode()
 
+    @classmethod
+    def of(cls, words: tuple[str, ...]) -> Options:
+        """These options, sorted once: containers have the same ones again and again."""
+        if words not in _sorted:
+            if len(_sorted) >= _MOST_KEPT:
+                _sorted.clear()
+            _sorted[words] = cls(words)
+        return _sorted[words]
+
     @property
     def is_bind(self) -> bool:
         """Whether what is mounted is a part of what is there."""
         return bool(self.flags & BIND)
+
+
+_sorted: dict[tuple[str, ...], Options] = {}
+_MOST_KEPT = 256
 
 
 def open_how(flags: int, resolve: int) -> Block:

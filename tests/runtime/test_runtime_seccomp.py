@@ -35,6 +35,7 @@ def kept_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Filters are kept apart for each test, in this process and in files."""
     place = tmp_path / "filters"
     monkeypatch.setattr(seccomp, "_compiled", {})
+    monkeypatch.setattr(seccomp, "_latest", [])
     monkeypatch.setattr(seccomp, "directory", lambda: str(place))
     return place
 
@@ -294,6 +295,7 @@ def files(kept_in: Path) -> list[Path]:
 def forget(monkeypatch: pytest.MonkeyPatch) -> None:
     """As another process would, which has no libseccomp either."""
     monkeypatch.setattr(seccomp, "_compiled", {})
+    monkeypatch.setattr(seccomp, "_latest", [])
     monkeypatch.setitem(sys.modules, "runtime.seccomp_rules", None)
 
 

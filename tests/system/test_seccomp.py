@@ -39,6 +39,7 @@ ON_X86_64 = libseccomp.native_architecture() == kernel.AUDIT_ARCH_X86_64
 @pytest.fixture(autouse=True)
 def _kept_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(seccomp, "_compiled", {})
+    monkeypatch.setattr(seccomp, "_latest", [])
     monkeypatch.setattr(seccomp, "directory", lambda: str(tmp_path / "filters"))
 
 
