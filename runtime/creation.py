@@ -151,6 +151,8 @@ def create(request: Request, directory: StateDirectory) -> Made:
             talk.answer()
             directory.write(CONFIG, _once(_encoded, spec, lambda: encode(spec)))
             state = state_of(request, child.pid, cgroup)
+            directory.save(state)
+            talk.answer()
             _accompany(talk, request, directory, state, child)
             meeting.release()
     return Made(state=state, pidfd=child.pidfd, cgroup=cgroup)
@@ -239,7 +241,6 @@ def _accompany(
 ) -> None:
     """Do the parent's part, until the child waits to be started or runs its program."""
     spec = request.spec
-    directory.save(state)
     if _meets_for_hooks(spec):
         talk.hear()
         if spec.linux.net_devices:
@@ -254,8 +255,8 @@ def _accompany(
         if not request.waits:
             hooks.run_inside(spec.hooks.start_container, told, child.pid, kinds)
         talk.answer()
-    talk.hear()
     if request.waits:
+        talk.hear()
         directory.write(CALLS, encode(child.calls))
     else:
         hand_on_listener(talk, spec, state, child.pid, child.pidfd)
@@ -337,7 +338,6 @@ def open_gate(directory: StateDirectory, state: State, pidfd: int, spec: Spec) -
         os.set_blocking(reading, True)
         talk = Talk(reading, writing, lambda report: explain(report, calls))
         talk.answer()
-        talk.hear()
         hand_on_listener(talk, spec, state, state.pid, pidfd)
         talk.finish()
     directory.let_go()

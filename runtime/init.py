@@ -196,11 +196,11 @@ def _enter_root(program: Program, plan: Plan, outfit: Outfit) -> Result:
     )
     program.part(
         _furnish, plan.spec.mounts, linux.devices, linux.masked_paths, linux.readonly_paths,
-        sources, shared, terminal,
+        sources, shared, terminal, plan.answer,
     )  # fmt: skip
-    program.step("limits")
-    wait(program, plan.answer)  # until the cgroup has its own, without which no policy may be set
     process.limit(program, plan.wanted)
+    program.step("state")
+    wait(program, plan.answer)  # until it is written down, so that it can live by itself
     if plan.meets_for_hooks:
         meet(program, plan.report, plan.answer)
     program.step("pivot")
@@ -223,7 +223,7 @@ def _open_sources(program: Program, plan: Plan, outfit: Outfit, *, shared: bool)
         bound=binds,
         cgroups=cgroups,
         devices=devices.open_sources(opening, wanted),
-        nothing=rootfs.open_nothing(opening, linux.masked_paths),
+        nothing=program.part(rootfs.open_nothing, linux.masked_paths, shared),
     )
 
 
@@ -236,6 +236,7 @@ def _furnish(
     sources: Sources,
     shared: bool,
     terminal: tuple[int, Box | None, int] | None,
+    answer: int,
 ) -> None:
     """A part: all that is to be in the root, in which the child stands, and what is hidden there.
 
@@ -244,6 +245,8 @@ def _furnish(
     mounting = Mounts(program, wanted, sources, shared=shared)
     program.step("mounts")
     mounting.attach()
+    program.step("limits")
+    wait(program, answer)  # no node can be made while it is being said which devices are allowed
     program.step("devices")
     if not mounting.binds("/dev"):
         made = Devices(program, mounting, devices.with_defaults(nodes), sources.devices)
@@ -328,7 +331,6 @@ def become(
     answer: int,
 ) -> None:
     """Give up what the process is not to have, and exec."""
-    tell(program, report)
     program.step("user, capabilities")
     program.call("live without the runtime", syscalls.PRCTL, _PR_SET_PDEATHSIG, 0, 0, 0, 0)
     if linux.memory_policy:

@@ -73,9 +73,8 @@ def join(order: Order) -> Joined:
                     with spaces.entered():
                         child, talk = meeting.start(kept=kept, cgroup=cgroup.clone_descriptor())
                     meeting.execute(program, forks=spaces.forks)
-                    talk.hear()
-            hand_on_listener(talk, spec, order.state, child.pid, child.pidfd)
-            talk.finish()
+                    hand_on_listener(talk, spec, order.state, child.pid, child.pidfd)
+                    talk.finish()
             meeting.release()
     finally:
         cgroup.close()

@@ -1,13 +1,17 @@
-"""Where a child and its parent meet: the child says by a byte that it is there, and waits for one.
+"""Where a child and its parent meet: the child says that it is there, and waits for an answer.
 
-The child writes to `report`, whose other end the parent reads: a byte for each meeting, or which
-call failed with what errno; once it execs, or ends, nothing more comes.
+The child writes to `report`, a pipe whose other end the parent reads: a byte for each meeting, or
+which call failed with what errno; once it execs, or ends, nothing more comes. Answers are counted
+by an eventfd, from which it takes one at a time. A pipe's reader is woken on the CPU of its writer,
+who is taken to be done; but who answers goes on, and the child would wait for that CPU while
+another one idles. (pipe_write in the kernel's fs/pipe.c, WF_SYNC in kernel/sched/fair.c)
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import sys
 
 from runtime.errors import ContainerError
 from runtime.linux import syscalls
@@ -24,6 +28,8 @@ if TYPE_CHECKING:
     from runtime.linux.spawn import Child
 
 _HERE = b"\xff"  # no errno is that large, and a report of a failure begins with one
+_ANSWER_BYTES = 8
+_ANSWER = (1).to_bytes(_ANSWER_BYTES, sys.byteorder)
 _MESSAGE_BYTES = 16
 _CLONE_PARENT, _SIGCHLD = 0x8000, 17
 _PR_SET_PDEATHSIG = 1
@@ -51,7 +57,7 @@ class Talk:
     def answer(self) -> None:
         """Let it go on; why it can't, if it has ended, is heard next."""
         try:
-            os.write(self._writing, _HERE)
+            os.write(self._writing, _ANSWER)
         except BrokenPipeError:
             return
 
@@ -83,7 +89,7 @@ def _reason(code: int) -> str:
 
 
 class Meeting:
-    """Two pipes, and a child at their other ends; a context manager.
+    """A pipe and an eventfd, with a child at their other ends; a context manager.
 
     `launch` is what the child does at once, before it waits for its program. One that was not
     released does not outlive the block.
@@ -91,7 +97,7 @@ class Meeting:
 
     def __init__(self) -> None:
         self._reading, self.report = pipe_above_streams()
-        self.answer, self._writing = pipe_above_streams()
+        self.answer = _above_streams(os.eventfd(0, os.EFD_CLOEXEC | os.EFD_SEMAPHORE))
         self.launch = Launch()
         self._file: Executable | None = None
         self._child: Child | None = None
@@ -104,13 +110,12 @@ class Meeting:
         flags: int = 0,
         cgroup: int | None = None,
     ) -> tuple[Child, Talk]:
-        """Start the child, which says so when it is done with `launch`, and waits for its program.
+        """Start the child, which waits for its program when it is done with `launch`.
 
         Raises ContainerError.
         """
         launch = self.launch
         launch.step("wait for its calls")
-        tell(launch, self.report)
         wait(launch, self.answer)
         launch.step("exec of the set-up")
         try:
@@ -121,13 +126,12 @@ class Meeting:
         except OSError as error:
             raise ContainerError(f"Can't make the namespaces: {error.strerror}.") from error
         os.close(self.report)
-        os.close(self.answer)
-        self.report = self.answer = -1
-        self._talk = Talk(self._reading, self._writing, self._child.failure)
+        self.report = -1
+        self._talk = Talk(self._reading, self.answer, self._child.failure)
         return self._child, self._talk
 
     def execute(self, program: Program, *, forks: bool = False) -> None:
-        """Have the child that was started carry out its program; what was to come before is done.
+        """Have the child that was started carry out its program.
 
         One that forks has its own child in its place. Raises ContainerError.
         """
@@ -136,7 +140,6 @@ class Meeting:
         self._file.fill(program)
         self._file.close()
         self._talk.answer()
-        self._talk.hear()
         if forks:
             self._child.succeed(self._talk.number())
             self._talk.answer()
@@ -149,7 +152,7 @@ class Meeting:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for descriptor in (self._reading, self._writing, self.report, self.answer):
+        for descriptor in (self._reading, self.report, self.answer):
             if descriptor >= 0:
                 os.close(descriptor)
         if self._file:
@@ -173,10 +176,9 @@ def tell(program: Program, report: int) -> None:
 
 
 def wait(program: Program, answer: int) -> None:
-    """Have the child wait for the word to go on; nobody left to give it is a failure."""
-    count = program.call("hear the runtime", syscalls.READ, answer, Block(bytes(1)), 1)
-    # It refuses 0, which is what is read once nobody is left to write; 1 it takes. (ioprio_get(2))
-    program.call("hear the runtime", syscalls.IOPRIO_GET, count, 0)
+    """Have the child wait for the word to go on."""
+    into = Block(bytes(_ANSWER_BYTES))
+    program.call("hear the runtime", syscalls.READ, answer, into, _ANSWER_BYTES)
 
 
 def die_with_runtime(program: Program) -> None:
@@ -206,17 +208,20 @@ def hand_over(program: Program, report: int, answer: int, descriptor: Result) ->
     message = Block(_HERE + bytes(_MESSAGE_BYTES - 1), results={8: descriptor})
     program.call("hand over the listener", syscalls.WRITE, report, message, _MESSAGE_BYTES)
     # A filter is in force here: no call but those that filters must allow. (write(2), read(2))
-    program.call("hear the runtime", syscalls.READ, answer, Block(bytes(1)), 1)
+    wait(program, answer)
 
 
 def pipe_above_streams() -> tuple[int, int]:
     """A pipe none of whose ends is 0, 1 or 2, where a program's streams will be put."""
+    reading, writing = os.pipe2(os.O_CLOEXEC)
+    return _above_streams(reading), _above_streams(writing)
+
+
+def _above_streams(descriptor: int) -> int:
+    if descriptor > 2:
+        return descriptor
     from fcntl import F_DUPFD_CLOEXEC, fcntl
 
-    ends = os.pipe2(os.O_CLOEXEC)
-    if min(ends) > 2:
-        return ends
-    reading, writing = (fcntl(end, F_DUPFD_CLOEXEC, 3) for end in ends)
-    for end in ends:
-        os.close(end)
-    return reading, writing
+    above = fcntl(descriptor, F_DUPFD_CLOEXEC, 3)
+    os.close(descriptor)
+    return above

@@ -84,12 +84,17 @@ class Opening:
         """The container's own cgroups, if they are to be seen; `paths` are theirs on the host."""
         if not any(mount.type == "cgroup" for mount in wanted):
             return {}
-        return {controllers: self.open(path) for controllers, path in paths.items()}
+        places = [(words, self._program.text(os.fsencode(path))) for words, path in paths.items()]
+        return self._program.part(_open_cgroups, places, self._shared)
 
-    def open(self, path: str) -> Source:
-        """A mount of what is at a path of the host, attached nowhere. (open_tree(2))"""
+    def open(self, path: str | int, what: str = "") -> Source:
+        """A mount of what is at a path of the host, attached nowhere. (open_tree(2))
+
+        The path may be a text of the program's, which `what` tells in words.
+        """
         source = self._program.call(
-            f"open {path}, to mount it", syscalls.OPEN_TREE, AT_FDCWD, os.fsencode(path),
+            f"open {what or path}, to mount it", syscalls.OPEN_TREE, AT_FDCWD,
+            path if isinstance(path, int) else os.fsencode(path),
             mounts.OPEN_TREE_CLONE | mounts.OPEN_TREE_CLOEXEC,
         )  # fmt: skip
         return _apart(self._program, source) if self._shared else source
@@ -100,6 +105,14 @@ class Opening:
             f"open {path}, to mount it", syscalls.OPENAT,
             AT_FDCWD, os.fsencode(path), _O_PATH | _O_CLOEXEC,
         )  # fmt: skip
+
+
+def _open_cgroups(
+    program: Program, places: Sequence[tuple[str, int]], shared: bool
+) -> dict[str, Source]:
+    """A part, which is the same for all cgroups whose paths are as long."""
+    opening = Opening(program, shared=shared)
+    return {words: opening.open(place, f"the cgroup of {words}") for words, place in places}
 
 
 class Mounts:

@@ -14,14 +14,14 @@ from runtime.errors import ContainerError
 from runtime.linux import mounts, syscalls
 from runtime.linux.mounts import AT_FDCWD
 from runtime.linux.program import Label
-from runtime.mounts import inside
+from runtime.mounts import Opening, inside
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from runtime.linux.program import Program, Result
-    from runtime.mounts import Opening, Source
+    from runtime.mounts import Source
 
 _O_PATH, _O_DIRECTORY, _O_CLOEXEC = 0o10000000, 0o200000, 0o2000000
 _READ_ONLY = mounts.RDONLY | mounts.NOSUID | mounts.NODEV | mounts.NOEXEC
@@ -132,8 +132,9 @@ def settle(program: Program, propagation: str, *, read_only: bool) -> None:
         )  # fmt: skip
 
 
-def open_nothing(opening: Opening, paths: Iterable[str]) -> dict[str, Source]:
-    """The host's /dev/null for each path to be masked, while the host is still seen."""
+def open_nothing(program: Program, paths: Iterable[str], shared: bool) -> dict[str, Source]:
+    """A part: the host's /dev/null for each path to be masked, while the host is still seen."""
+    opening = Opening(program, shared=shared)
     kinds = {path: _kind(path) for path in map(inside, paths)}
     return {
         path: opening.open("/dev/null")

@@ -92,6 +92,16 @@ def is_everything_allowed(found: Sequence[Rule]) -> bool:
     return not any(left.values())
 
 
+def exceptions_of(wanted: tuple[DeviceRule, ...]) -> tuple[bool, list[str]]:
+    """The same of the document's rules; of such that come again they are not worked out again."""
+    if not (_latest and _latest[0][0] == wanted):
+        _latest[:] = [(wanted, exceptions(rules(wanted)))]
+    return _latest[0][1]
+
+
+_latest: list[tuple[tuple[DeviceRule, ...], tuple[bool, list[str]]]] = []
+
+
 def exceptions(found: Sequence[Rule]) -> tuple[bool, list[str]]:
     """Version 1: whether all is allowed by default, and what differs from that, a line each.
 

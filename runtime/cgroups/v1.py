@@ -64,13 +64,16 @@ class CgroupV1(Cgroup):
 
     def join(self, program: Program) -> None:
         """Have a child write `0` to `tasks` of each hierarchy of version 1."""
-        for words, directory in {**self.paths, **_paths(self._planned)}.items():
-            if words:
-                write_file(program, f"join the cgroup {directory}", f"{directory}/tasks", "0")
+        places = [
+            (words, program.text(os.fsencode(f"{directory}/tasks")))
+            for words, directory in {**self.paths, **_paths(self._planned)}.items()
+            if words
+        ]
+        program.part(_join, places)
 
     def limit(self, resources: Resources) -> None:
         """Set what is asked for, and forbid all devices but those that are asked for."""
-        wanted = devices.exceptions(devices.rules(resources.devices))
+        wanted = devices.exceptions_of(resources.devices)
         settings.apply(limits_v1.settings(resources, self._read), self._directory)
         if "devices" in self._by_controller:
             self._limit_devices(*wanted)
@@ -86,7 +89,7 @@ class CgroupV1(Cgroup):
         try:
             settings.apply(wanted, self._directory)
             if resources.devices:
-                self._limit_devices(*devices.exceptions(devices.rules(resources.devices)))
+                self._limit_devices(*devices.exceptions_of(resources.devices))
         except ContainerError:
             settings.restore(before, self._directory)
             raise
@@ -187,6 +190,12 @@ def plan(location: str, hierarchies: dict[str, str]) -> CgroupV1:
     for root, _ in born_in.values():
         make(root, location)
     return CgroupV1(_paths(born_in), planned)
+
+
+def _join(program: Program, places: list[tuple[str, int]]) -> None:
+    """A part, which is the same for all cgroups whose paths are as long."""
+    for words, place in places:
+        write_file(program, f"join the cgroup of {words}", place, "0")
 
 
 def _paths(planned: dict[str, tuple[str, str]]) -> dict[str, str]:

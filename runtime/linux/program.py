@@ -23,8 +23,9 @@ from runtime.linux import syscalls
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-    from typing import TypeAlias
+    from typing import Any, TypeAlias, TypeVar
 
+    T = TypeVar("T")
     Argument: TypeAlias = "int | bytes | Result | Block | None"
 
 # Where a program that is executed lies: its calls, and behind them, with room for half a million,
@@ -131,6 +132,13 @@ class Program:
             label.leads.append((start, at + _WORD.size))
         return Result(start + _RESULT)
 
+    def text(self, content: bytes) -> int:
+        """The address of bytes and a NUL behind them, for an argument that is as good as them.
+
+        Parts are the same whatever the text is, if only its place is.
+        """
+        return self._strings.get(content) or self._string(content)
+
     def step(self, name: str) -> None:
         """A step of this name begins; only a program that tells its steps (runtime.steps) cares."""
         if self.tell:
@@ -141,21 +149,23 @@ class Program:
         for start, at in label.leads:
             _WORD.pack_into(self.calls, at, len(self.calls) - start)
 
-    def part(self, write: Callable[..., None], *inputs: object) -> None:
-        """What a function writes into a program: `write(program, *inputs)`.
+    def part(self, write: Callable[..., T], *inputs: object) -> T:
+        """What a function writes into a program, and what it returns: `write(program, *inputs)`.
 
-        It must come of the inputs alone, results of earlier calls among them. For containers are
+        Both must come of the inputs alone, results of earlier calls among them. For containers are
         made in a row of configurations that differ in little; what the same function wrote last of
         equal inputs, at the same place, is taken as it is.
         """
+        if self.tell:
+            return write(self, *inputs)
         begun = (self.base, len(self.calls), len(self.data))
         latest = _latest.get(write)
-        if self.tell:
-            write(self, *inputs)
-        elif latest and latest.begun == begun and latest.inputs == inputs:
+        if latest and latest.begun == begun and latest.inputs == inputs:
             latest.add_to(self)
         else:
-            _latest[write] = _Part(self, write, inputs)
+            latest = _latest[write] = _Part(self, write, inputs)
+        returned: T = latest.returned
+        return returned
 
     def finish(self, report: int) -> None:
         """No call comes behind; a failure is written to the descriptor `report`.
@@ -184,7 +194,7 @@ class Program:
     def _word(self, argument: Argument, at: int) -> int:
         """An argument as it is passed; a result comes to its place in the table later."""
         if isinstance(argument, bytes):
-            return self._strings.get(argument) or self._string(argument)
+            return self.text(argument)
         if isinstance(argument, Block):
             return argument.address or self._block(argument)
         if isinstance(argument, Result):
@@ -225,14 +235,14 @@ class _Part:
     """What a function has added to a program, for the next one that is as far."""
 
     def __init__(
-        self, program: Program, write: Callable[..., None], inputs: tuple[object, ...]
+        self, program: Program, write: Callable[..., object], inputs: tuple[object, ...]
     ) -> None:
         """Have it added. What it points to is its own, not what was there for other calls."""
         self.inputs = inputs
         self.begun = (program.base, len(program.calls), len(program.data))
         names, passed_on = len(program.names), len(program._passed_on)
         others, program._strings = program._strings, {}
-        write(program, *inputs)
+        self.returned: Any = write(program, *inputs)
         program._strings = others
         self._calls = program.calls[self.begun[1] :]
         self._data = program.data[self.begun[2] :]
@@ -248,7 +258,7 @@ class _Part:
             _WORD.pack_into(program.calls, at, address)
 
 
-_latest: dict[Callable[..., None], _Part] = {}
+_latest: dict[Callable[..., object], _Part] = {}
 
 
 def failure(report: bytes, names: Sequence[str], base: int) -> tuple[str, int] | None:
@@ -258,10 +268,10 @@ def failure(report: bytes, names: Sequence[str], base: int) -> tuple[str, int] |
     return (names[index], code) if 0 <= index < len(names) else None
 
 
-def write_file(program: Program, what: str, path: str, value: object) -> None:
-    """Have a value written to a file of the kernel's."""
-    flags = os.O_WRONLY | os.O_CLOEXEC
-    file = program.call(what, syscalls.OPENAT, _AT_FDCWD, os.fsencode(path), flags)
+def write_file(program: Program, what: str, path: str | int, value: object) -> None:
+    """Have a value written to a file of the kernel's; its path may be a text of the program's."""
+    place = path if isinstance(path, int) else os.fsencode(path)
+    file = program.call(what, syscalls.OPENAT, _AT_FDCWD, place, os.O_WRONLY | os.O_CLOEXEC)
     data = os.fsencode(str(value))
     program.call(what, syscalls.WRITE, file, data, len(data))
 
