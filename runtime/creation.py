@@ -164,23 +164,22 @@ def _plan_cgroup(request: Request, left_out: frozenset[str]) -> Cgroup:
     Of devices a user namespace has none but those that are bound, whatever is said of them.
     """
     linux = request.spec.linux
-    cgroup = cgroups.plan(
-        linux.cgroups_path, request.identifier, manager=request.cgroup_manager, without=left_out
-    )
-    if not is_rootless(request.rootless):
-        return cgroup
+    rootless = is_rootless(request.rootless)
+    plan = cgroups.create if rootless else cgroups.plan
     try:
-        cgroup.make()
+        return plan(
+            linux.cgroups_path, request.identifier, manager=request.cgroup_manager, without=left_out
+        )
     except ContainerError as error:
-        if not (isinstance(error.__cause__, OSError) and error.__cause__.errno in _DENIED):
+        denied = isinstance(error.__cause__, OSError) and error.__cause__.errno in _DENIED
+        if not denied or not rootless:
             raise
         if linux.resources.replace(devices=()) != Resources():
             raise ContainerError(
                 f"linux.resources: {error} Without it there are no limits: ask for none, or have"
                 " a cgroup delegated to this user."
             ) from error
-        return cgroups.plan("", request.identifier, manager="disabled")
-    return cgroup
+    return cgroups.plan("", request.identifier, manager="disabled")
 
 
 def _left_out(spec: Spec) -> frozenset[str]:

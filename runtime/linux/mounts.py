@@ -118,13 +118,14 @@ class Options:
         self.data = ",".join(data).encode()
 
     @classmethod
-    def of(cls, words: tuple[str, ...]) -> Options:
+    def of(cls, words: Iterable[str]) -> Options:
         """These options, sorted once: containers have the same ones again and again."""
-        if words not in _sorted:
+        key = tuple(words)
+        if key not in _sorted:
             if len(_sorted) >= _MOST_KEPT:
                 _sorted.clear()
-            _sorted[words] = cls(words)
-        return _sorted[words]
+            _sorted[key] = cls(key)
+        return _sorted[key]
 
     @property
     def is_bind(self) -> bool:
