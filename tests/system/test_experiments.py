@@ -89,7 +89,7 @@ def test_a_container_tells_its_steps_without_a_gap() -> None:
         spans = made.call(60, startup.steps_told_apart)
     assert timed.spans == []
     names = [span.step for span in spans]
-    wanted = ["cgroup", "clone", "overlay", "mounts", "pivot", "seccomp", "exec"]
+    wanted = ["plan the cgroup", "clone", "overlay", "mounts", "pivot", "seccomp", "exec"]
     assert [name for name in names if name in wanted] == wanted
     assert [span.end_ns for span in spans[:-1]] == [span.begin_ns for span in spans[1:]]
     assert all(span.begin_ns <= span.end_ns for span in spans)
