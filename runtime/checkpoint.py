@@ -14,7 +14,7 @@ from runtime.container import PAUSED, RUNNING, Container
 from runtime.creation import Request, state_of
 from runtime.criu import with_root
 from runtime.descriptors import Descriptors
-from runtime.document import Struct, decode, encode
+from runtime.document import Struct, decode, encode, text_of
 from runtime.errors import ContainerError
 from runtime.linux.process import SIGKILL, kill
 from runtime.state import CONFIG, StateDirectory, process_start
@@ -84,7 +84,7 @@ def restore(request: Request, criu: Criu, root: str) -> Container:
     with Undo() as undo:
         directory.make()
         undo(directory.remove)
-        directory.write(CONFIG, encode(spec))
+        directory.write(CONFIG, text_of(spec))
         cgroup = cgroups.create(
             spec.linux.cgroups_path, request.identifier, manager=request.cgroup_manager
         )

@@ -14,7 +14,7 @@ from runtime import cgroups, hooks, init, namespaces, rootfs, seccomp, sources
 from runtime.cgroups.host import WITHOUT
 from runtime.descriptors import Descriptors
 from runtime.devices import check_existing, with_defaults
-from runtime.document import Struct, encode
+from runtime.document import Struct, encode, text_of
 from runtime.errors import ContainerError
 from runtime.linux import capabilities
 from runtime.linux.process import get_descriptor
@@ -149,7 +149,7 @@ def create(request: Request, directory: StateDirectory) -> Made:
             cgroup.limit(spec.linux.resources)
             cgroup.close()
             talk.answer()
-            directory.write(CONFIG, _once(_encoded, spec, lambda: encode(spec)))
+            directory.write(CONFIG, _once(_texts, spec, lambda: text_of(spec)))
             state = state_of(request, child.pid, cgroup)
             directory.save(state)
             talk.answer()
@@ -216,7 +216,7 @@ def _once(latest: list[tuple[Spec, T]], spec: Spec, made: Callable[[], T]) -> T:
 
 
 _checked: list[tuple[Spec, Process]] = []
-_encoded: list[tuple[Spec, str]] = []
+_texts: list[tuple[Spec, str]] = []
 
 
 def document(state: State, status: str) -> hooks.Document:

@@ -84,7 +84,15 @@ def decode(cls: type[T], text: bytes | str, name: str) -> T:
     Unknown keys are left out and null is as good as absent. Raises ContainerError that names the
     field. (OCI config.md, "Extensibility")
     """
-    return convert(cls, parse(text, name), name)
+    struct = convert(cls, parse(text, name), name)
+    _latest[cls] = (struct, text if isinstance(text, str) else text.decode())
+    return struct
+
+
+def text_of(struct: Struct) -> str:
+    """Its JSON text: the one that it was decoded from, if it is the last that was."""
+    decoded, text = _latest.get(type(struct), (None, ""))
+    return text if decoded is struct else encode(struct)
 
 
 def convert(cls: type[T], value: object, name: str) -> T:
@@ -168,6 +176,7 @@ _SPACE = " \t\r\n"
 _scan = make_scanner(_ScannerContext)  # type: ignore[arg-type]  # any object will do
 # As json.JSONEncoder has it: no watch for circles, no indentation, nothing sorted or left out.
 _encode = make_encoder(None, _plain, encode_basestring_ascii, None, ":", ",", False, False, True)
+_latest: dict[type[Struct], tuple[Struct, str]] = {}
 _known_fields: dict[type[Struct], dict[str, str]] = {}
 _known_decoders: dict[type[Struct], Decoder] = {}
 

@@ -18,14 +18,14 @@ from runtime.mounts import Mounts, Opening, Sources, inside, make_directories
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from runtime.cgroups import Cgroup
     from runtime.linux.program import Result
     from runtime.namespaces import Namespaces
     from runtime.rootfs import Bundle, Overlay
     from runtime.seccomp import Filter
-    from runtime.spec import Box, Device, Linux, Mount, Process, Spec
+    from runtime.spec import Box, Device, MemoryPolicy, Mount, Personality, Process, Spec
     from runtime.steps import Steps
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
@@ -143,14 +143,15 @@ def write(plan: Plan, outfit: Outfit) -> Program:
     if plan.namespaces.makes("network"):
         _bring_loopback_up(program)
     umask = _enter_root(program, plan, outfit)
-    _prepare(program, plan)
     wanted = plan.wanted.replace(env=outfit.env)
     if plan.gate:
         _wait(program, plan, plan.gate, wanted)
     answer = plan.gate.start if plan.gate else plan.answer
-    become(
-        program, wanted, plan.spec.linux, umask, outfit.able, outfit.seccomp, plan.report, answer
-    )
+    linux = plan.spec.linux
+    program.part(
+        become, wanted, linux.memory_policy, linux.personality,
+        namespaces.may_set_groups(linux), umask, outfit.able, outfit.seccomp, plan.report, answer,
+    )  # fmt: skip
     return program
 
 
@@ -204,11 +205,16 @@ def _enter_root(program: Program, plan: Plan, outfit: Outfit) -> Result:
     if plan.meets_for_hooks:
         meet(program, plan.report, plan.answer)
     program.step("pivot")
-    if not shared:
-        _leave_root(program, plan, host)
-    leave_host(program, plan.needed_to_the_end(), plan.kept_descriptors)
-    make_directories(program, inside(plan.wanted.cwd), {"/"})
-    rootfs.settle(program, linux.rootfs_propagation, read_only=_is_read_only(plan.spec))
+    if not shared and plan.pivots:
+        program.part(rootfs.pivot, host)
+    elif not shared:
+        rootfs.move(program, host, plan.root)
+    streams = plan.streams if plan.console is None else None
+    needed = plan.needed_to_the_end()
+    program.part(
+        _settle_in, needed, plan.kept_descriptors, linux.rootfs_propagation,
+        _is_read_only(plan.spec), plan.wanted.cwd, streams,
+    )  # fmt: skip
     return umask
 
 
@@ -274,13 +280,6 @@ def _bound_cgroups(plan: Plan, outfit: Outfit) -> dict[str, str]:
     return {words: path for words, path in outfit.cgroup_paths.items() if words}
 
 
-def _leave_root(program: Program, plan: Plan, host: Result) -> None:
-    if plan.pivots:
-        rootfs.pivot(program, host)
-    else:
-        rootfs.move(program, host, plan.root)
-
-
 def _is_read_only(spec: Spec) -> bool:
     return spec.root is not None and spec.root.readonly
 
@@ -299,11 +298,26 @@ def leave_host(program: Program, needed: Iterable[int], kept_descriptors: int) -
     program.call("leave the host", syscalls.CLOSE_RANGE, first, _LAST_DESCRIPTOR, 0)
 
 
-def _prepare(program: Program, plan: Plan) -> None:
-    program.call(f"enter {plan.wanted.cwd}", syscalls.CHDIR, os.fsencode(plan.wanted.cwd))
-    if plan.console is None:
-        process.place_streams(program, plan.streams)
-    process.close_from(program, 3 + plan.kept_descriptors)
+def _settle_in(
+    program: Program,
+    needed: Sequence[int],
+    kept_descriptors: int,
+    propagation: str,
+    read_only: bool,
+    cwd: str,
+    streams: tuple[int, ...] | None,
+) -> None:
+    """A part: what is left of the host but these descriptors is let go of; the process is in place.
+
+    `streams` are None if its terminal is in their places already.
+    """
+    leave_host(program, needed, kept_descriptors)
+    make_directories(program, inside(cwd), {"/"})
+    rootfs.settle(program, propagation, read_only=read_only)
+    program.call(f"enter {cwd}", syscalls.CHDIR, os.fsencode(cwd))
+    if streams is not None:
+        process.place_streams(program, streams)
+    process.close_from(program, 3 + kept_descriptors)
 
 
 def _wait(program: Program, plan: Plan, gate: Gate, wanted: Process) -> None:
@@ -323,29 +337,28 @@ def _wait(program: Program, plan: Plan, gate: Gate, wanted: Process) -> None:
 def become(
     program: Program,
     wanted: Process,
-    linux: Linux,
+    memory_policy: MemoryPolicy | None,
+    personality: Personality | None,
+    may_set_groups: bool,
     umask: Result,
     able: int,
     seccomp: Filter | None,
     report: int,
     answer: int,
 ) -> None:
-    """Give up what the process is not to have, and exec."""
+    """A part: give up what the process is not to have, and exec."""
     program.step("user, capabilities")
     program.call("live without the runtime", syscalls.PRCTL, _PR_SET_PDEATHSIG, 0, 0, 0, 0)
-    if linux.memory_policy:
-        process.set_memory_policy(program, linux.memory_policy)
-    if linux.personality:
-        process.set_personality(program, linux.personality)
+    if memory_policy:
+        process.set_memory_policy(program, memory_policy)
+    if personality:
+        process.set_personality(program, personality)
     process.reset_signals(program)
     # Without no_new_privs only a process that still has CAP_SYS_ADMIN may load a filter.
     early = seccomp is not None and not wanted.no_new_privileges
     if early:
         _filter(program, seccomp, report, answer)
-    program.part(
-        process.become_user, wanted.user, wanted.capabilities, umask, able,
-        namespaces.may_set_groups(linux),
-    )  # fmt: skip
+    process.become_user(program, wanted.user, wanted.capabilities, umask, able, may_set_groups)
     if wanted.no_new_privileges:
         process.forbid_new_privileges(program)
     if not early:

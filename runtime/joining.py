@@ -63,7 +63,8 @@ def join(order: Order) -> Joined:
                 umask = program.call("set the umask", syscalls.UMASK, 0)
                 wanted = order.wanted.replace(env=env)
                 init.become(
-                    program, wanted, spec.linux, umask, able_in(spaces), compiled,
+                    program, wanted, spec.linux.memory_policy, spec.linux.personality,
+                    namespaces.may_set_groups(spec.linux), umask, able_in(spaces), compiled,
                     meeting.report, meeting.answer,
                 )  # fmt: skip
                 kept = [root, *order.streams, *spaces.by_child()]
