@@ -58,7 +58,7 @@ def _machine(own: userland.Userland, tested: userland.Userland, scratch: Path) -
         disks.clone(land.disk, scratch / f"{name}.qcow2")
     initramfs = scratch / "initramfs.cpio"
     found = kernel.fetch(userland.cache_directory() / "kernel")
-    kernel.build_initramfs(initramfs, own.payload, found, (*userland._MODULES, *MODULES))
+    kernel.build_initramfs(initramfs, own.payload, found, (*userland.MODULES, *MODULES))
     works = kvm.prove(lambda _: None).works
     words = f"{FullMachine.kernel_words} {WORDS}"
     if not works:
