@@ -45,7 +45,7 @@ class Cgroup:
         return self._opened(directory, os.O_RDONLY | os.O_DIRECTORY)
 
     def make(self) -> None:
-        """Make what is only planned of it. Raises ContainerError, and then nothing of that is."""
+        """Make what is only planned of it. Raises ContainerError, and then there is none of it."""
 
     def join(self, program: Program) -> None:
         """Have a child that still sees the host's files move itself where clone3(2) can't put it.

@@ -86,13 +86,9 @@ def create(
     without: frozenset[str] = frozenset(),
     host: Host | None = None,
 ) -> Cgroup:
-    """A container's cgroup, as `plan` has it, made. Raises ContainerError: nothing was made."""
+    """A container's cgroup, as `plan` has it, made. Raises ContainerError: then there is none."""
     cgroup = plan(cgroups_path, identifier, manager=manager, without=without, host=host)
-    try:
-        cgroup.make()
-    except BaseException:
-        cgroup.remove()
-        raise
+    cgroup.make()
     return cgroup
 
 

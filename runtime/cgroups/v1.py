@@ -57,6 +57,7 @@ class CgroupV1(Cgroup):
                     _inherit_cpuset(new)
         except BaseException:
             unmake(made)
+            self.remove()
             raise
         self.paths.update(_paths(self._planned))
         self._planned = {}
