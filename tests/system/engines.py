@@ -187,7 +187,7 @@ def _namespaces(family: str) -> Iterator[tuple[str, ...]]:
             if not path.exists():
                 path.mkdir(parents=True)
                 stack.callback(leftovers.remove_empty, path)
-        stack.callback(leftovers.remove_cgroups, family)
+        stack.callback(_remove_cgroups, family)
         covers = "".join(f"mount -t tmpfs tonnage {path}\n" for path in COVERED)
         # The shell is the first process of the namespace: while it waits it reaps what is orphaned.
         script = f"set -e\n{covers}ip link set lo up\necho made\nwhile :; do sleep 1; done"
@@ -202,6 +202,14 @@ def _namespaces(family: str) -> Iterator[tuple[str, ...]]:
         assert holder.stdout.readline() == b"made\n"
         (first,) = Path(f"/proc/{holder.pid}/task/{holder.pid}/children").read_text().split()
         yield ("nsenter", f"--target={first}", "--mount", "--net", "--pid")
+
+
+def _remove_cgroups(family: str) -> None:
+    """A namespace's processes may take a moment to end with it."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while list(Path("/sys/fs/cgroup").glob(f"*/{family}")) and time.monotonic() < deadline:
+        leftovers.remove_cgroups(family)
+        time.sleep(0.01)
 
 
 def pack_image(tree: Path, target: Path) -> None:
