@@ -38,6 +38,9 @@ _LATER = frozenset({"cgroup", "time"})
 _BORN_IN = frozenset({"user", "pid"})
 # Entered by the child: a thread that shares its memory or its root with another may not.
 _IN_PLACE = frozenset({"user", "mount", "time"})
+# And this one, in which clone3(2) puts no child into a cgroup that lies elsewhere. (cgroups(7),
+# nsdelegate)
+_BEHIND_CGROUP = frozenset({"cgroup"})
 _NS_GET_NSTYPE = 0xB703
 _CAP_SETUID_BIT, _CAP_SYS_ADMIN_BIT = 1 << 7, 1 << 21
 
@@ -62,7 +65,10 @@ class Namespaces:
         # Without privileges nothing can be entered but from inside the user namespace; and from
         # inside of one, there is no way back into what is the host's.
         alone = bool(paths) and (in_user_namespace() or (self.enters("user") and not _may_enter()))
-        self._by_child = set(self._entered) if alone else self._entered.keys() & _IN_PLACE
+        self._alone = alone
+        self._by_child = (
+            set(self._entered) if alone else self._entered.keys() & (_IN_PLACE | _BEHIND_CGROUP)
+        )
 
     def makes(self, kind: str) -> bool:
         """Whether a new one of that type is made."""
@@ -86,8 +92,11 @@ class Namespaces:
         Who is in a pid namespace is settled when a process is born: see `forks`. To make the others
         takes as long as to write the child's program: the parent does so meanwhile.
         """
-        self._enter(program, self._by_child & {"user"})
-        self._enter(program, self._by_child - _IN_PLACE)
+        first, then = {"user"}, self._by_child - _IN_PLACE
+        if not self._alone:  # and there is no way back to what is the host's
+            first, then = then, first
+        self._enter(program, self._by_child & first)
+        self._enter(program, self._by_child & then)
         made = self._new - _LATER
         if not self.enters("user"):
             made -= _BORN_IN

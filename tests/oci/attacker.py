@@ -63,7 +63,7 @@ def look_at(process, ours):
     except OSError:
         pass
     else:
-        if os.fstat(program).st_dev != ours:
+        if not is_our_own(program, f"{process}/exe"):
             overwrite(program)
         os.close(program)
     try:
@@ -78,6 +78,14 @@ def look_at(process, ours):
         if os.fstat(reached).st_dev not in {ours, os.stat("/proc").st_dev}:
             print("ESCAPED by", os.readlink(f"{process}/fd/{descriptor}"), flush=True)
         os.close(reached)
+
+
+def is_our_own(program, link):
+    """Whether what a link of /proc leads to is the file of that path in our own root."""
+    try:
+        return os.path.samestat(os.fstat(program), os.stat(os.readlink(link)))
+    except OSError:
+        return False
 
 
 def up(marker):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,7 +60,7 @@ def test_a_pid_namespace_by_path_is_joined(bundle: Bundle) -> None:
         report = bundle.report()
         assert report["namespaces"]["pid"] == namespace_of(inner, "pid")
         assert report["pid"] > 1
-        subprocess.run(["kill", "-9", inner], check=True)
+        os.kill(int(inner), signal.SIGKILL)
 
 
 @pytest.mark.parametrize("kind", ["network", "ipc", "uts", "pid"])
