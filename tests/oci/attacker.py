@@ -63,7 +63,7 @@ def look_at(process, ours):
     except OSError:
         pass
     else:
-        if not is_our_own(program, f"{process}/exe"):
+        if not is_our_own(program):
             overwrite(program)
         os.close(program)
     try:
@@ -80,10 +80,11 @@ def look_at(process, ours):
         os.close(reached)
 
 
-def is_our_own(program, link):
-    """Whether what a link of /proc leads to is the file of that path in our own root."""
+def is_our_own(program):
+    """Whether a descriptor is of the file that has its path in our own root."""
     try:
-        return os.path.samestat(os.fstat(program), os.stat(os.readlink(link)))
+        path = os.readlink(f"/proc/self/fd/{program}")
+        return os.path.samestat(os.fstat(program), os.stat(path))
     except OSError:
         return False
 
