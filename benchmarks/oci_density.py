@@ -5,7 +5,8 @@
 Each has what docker's containers have by default, the network namespace included, a layer of its
 own over the common user land, and the payload in it, which waits for a signal. Memory is the slope
 of the host's MemAvailable over the number that run, so that what anything of a container takes, the
-kernel's own included, is counted.
+kernel's own included, is counted. They are started by
+as many processes as there are CPUs (`--starters`), each one after another.
 
 `--without` names controllers of version 1 that they share a cgroup of: the kernel's price for a
 cgroup of memory grows with the number of file systems, so that of thousands with such cgroups most
@@ -21,9 +22,11 @@ import resource
 import subprocess
 import sys
 import time
+import traceback
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 from lab import userland
 from lab.exclusive import measurement_lock, scratch_directory
@@ -31,12 +34,16 @@ from lab.statistics import Estimate, estimate_slope
 from runtime import Container, default_spec
 from runtime.cgroups.host import WITHOUT
 from runtime.container import all_below
+from runtime.linux import syscalls
+from runtime.linux.libc import syscall
 
 OURS_COMMAND = Path(sys.executable).with_name("tonnage-oci")
 WANTED_STARTS_PER_SECOND = WANTED_DELETES_PER_SECOND = 250.0
 WANTED_MIB_EACH = 0.6
 WANTED_LIST_SECONDS = 1.0
 SAMPLES = 40
+TOLD_TOGETHER = 10
+PR_SET_CHILD_SUBREAPER = 36  # whose starters have ended, this process waits for
 RESERVED_PIDS = 1000  # those of the kernel and of what runs already
 FLOOR_BYTES = 1 << 30  # of free memory, below which nothing more is started
 MIB = 1 << 20
@@ -78,17 +85,18 @@ def too_many(count: int) -> str:
     return ""
 
 
-def measure(count: int, without: str) -> Outcome:
+def measure(count: int, without: str, starters: int) -> Outcome:
     land = userland.build(lambda line: print(line, file=sys.stderr))
     outcome = Outcome()
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    syscall(syscalls.PRCTL, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     with ExitStack() as stack:
         stack.enter_context(measurement_lock())
         root = stack.enter_context(scratch_directory()) / "c"
         stack.callback(remove_all, root)
         begin = time.monotonic()
-        start_all(count, root, land.tree, without, outcome)
+        start_all(count, root, land.tree, without, starters, outcome)
         outcome.start_seconds = time.monotonic() - begin
 
         begin = time.monotonic()
@@ -105,25 +113,55 @@ def measure(count: int, without: str) -> Outcome:
     return outcome
 
 
-def start_all(count: int, root: Path, tree: Path, without: str, outcome: Outcome) -> None:
-    """Start them one after another; free memory is looked at SAMPLES times on the way."""
-    plain = default_spec([userland.PAYLOAD_IN_TREE, "sleep"])
-    spec = plain.replace(annotations={WITHOUT: without})
+def start_all(
+    count: int, root: Path, tree: Path, without: str, starters: int, outcome: Outcome
+) -> None:
+    """Start them by several processes; free memory is looked at SAMPLES times on the way."""
+    told, telling = os.pipe()
+    pids = []
+    for place in range(starters):
+        if not (pid := os.fork()):
+            os.close(told)
+            start_share(range(place, count, starters), root, tree, without, telling)
+        pids.append(pid)
+    os.close(telling)
     every = max(1, count // SAMPLES)
-    with open(os.devnull, "r+b") as null:  # noqa: PTH123
-        streams = {name: null.fileno() for name in ("stdin", "stdout", "stderr")}
-        for number in range(count):
-            if number % every == 0:
-                outcome.memory.append((number, available_bytes()))
-                if outcome.memory[-1][1] < FLOOR_BYTES:
-                    outcome.stopped_by = "free memory"
-                    return
+    outcome.memory.append((0, available_bytes()))
+    while said := os.read(told, 4096):
+        outcome.count += sum(said)
+        if outcome.count >= outcome.memory[-1][0] + every:
+            outcome.memory.append((outcome.count, available_bytes()))
+            if outcome.memory[-1][1] < FLOOR_BYTES:
+                outcome.stopped_by = "free memory"
+                break
+    os.close(told)  # which ends who goes on
+    for pid in pids:
+        os.waitpid(pid, 0)
+
+
+def start_share(numbers: range, root: Path, tree: Path, without: str, telling: int) -> NoReturn:
+    """Start these in a process of their own, and tell of each TOLD_TOGETHER."""
+    try:
+        plain = default_spec([userland.PAYLOAD_IN_TREE, "sleep"])
+        spec = plain.replace(annotations={WITHOUT: without})
+        started = 0
+        stream = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        for number in numbers:
             container = Container.run(
-                f"tonnage-density-{os.getpid()}-{number}", spec, [tree], root=root, **streams
-            )
-            os.close(container.pidfd)  # a descriptor each would be more than a process may have
-            outcome.count += 1
-        outcome.memory.append((count, available_bytes()))
+                f"tonnage-density-{os.getppid()}-{number}", spec, [tree], root=root,
+                stdin=stream, stdout=stream, stderr=stream,
+            )  # fmt: skip
+            os.close(container.pidfd)  # one each would be more than a process may have
+            started += 1
+            if started == TOLD_TOGETHER or number == numbers[-1]:
+                os.write(telling, bytes([started]))
+                started = 0
+    except BrokenPipeError:
+        pass
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(0)
 
 
 def remove_all(root: Path) -> None:
@@ -146,11 +184,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--without", default="", metavar="CONTROLLERS")
+    parser.add_argument("--starters", type=int, default=os.cpu_count() or 1, metavar="PROCESSES")
     options = parser.parse_args()
     if why := too_many(options.count):
         print(why, file=sys.stderr)
         return 2
-    outcome = measure(options.count, options.without)
+    outcome = measure(options.count, options.without, options.starters)
     each = outcome.mib_each
     starts = outcome.count / outcome.start_seconds
     deletes = outcome.count / outcome.delete_seconds
