@@ -23,6 +23,7 @@ MOUNTED = "mounted.json"  # of a container in the host's mount namespace
 START, REPORT = "start", "report"
 _NAME_SIGNS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-.")
 _LONGEST_NAME = 1024
+_STAT_BYTES = 4096
 
 
 class State(Struct):
@@ -127,10 +128,13 @@ class StateDirectory:
 
     def _read(self, name: str) -> bytes:
         try:
-            with open(self.file(name), "rb") as file:
-                return file.read()
+            descriptor = os.open(self.file(name), os.O_RDONLY | os.O_CLOEXEC)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise ContainerError(f"There is no container {self.identifier}.") from error
+        try:
+            return os.read(descriptor, os.fstat(descriptor).st_size)
+        finally:
+            os.close(descriptor)
 
 
 def names(root: str) -> list[str]:
@@ -152,10 +156,15 @@ def check_name(identifier: str) -> None:
 def process_start(pid: int) -> int:
     """When a process started, in ticks since the boot; 0 if it has ended. (proc_pid_stat(5))"""
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            words = file.read().rpartition(b")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
+        descriptor = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
         return 0
+    try:
+        words = os.read(descriptor, _STAT_BYTES).rpartition(b")")[2].split()
+    except ProcessLookupError:
+        return 0
+    finally:
+        os.close(descriptor)
     return 0 if words[0] in {b"Z", b"X"} else int(words[19])
 
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _PAGE = 65536
+_SHORT = 2048  # the kernel fills a page before it stops in the middle (seq_file.c): this is the end
 
 
 def write(path: str, value: str) -> None:
@@ -27,6 +28,8 @@ def read(path: str) -> str:
         parts = []
         while part := os.read(descriptor, _PAGE):
             parts.append(part)
+            if len(part) < _SHORT:
+                break
     finally:
         os.close(descriptor)
     return b"".join(parts).decode().rstrip("\n")

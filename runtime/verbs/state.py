@@ -38,9 +38,15 @@ def document(container: Container) -> dict[str, object]:
 
 
 def _name(uid: int) -> str:
-    import pwd
+    """The user's name, looked up once: a list has the same one on every line."""
+    if uid not in _names:
+        import pwd
 
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
+        try:
+            _names[uid] = pwd.getpwuid(uid).pw_name
+        except KeyError:
+            _names[uid] = str(uid)
+    return _names[uid]
+
+
+_names: dict[int, str] = {}
