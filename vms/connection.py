@@ -219,7 +219,7 @@ class Connection:
                 domain.run(listener.accept(), machine, origin)
                 on_running(domain)
 
-            words = (*listener.words(), *(origin.words() if origin else ()))
+            words = (*listener.words(), *machine.words(), *(origin.words() if origin else ()))
             with beside(run, listener.give_up):
                 domain.handle = self._create(machine, with_words(xml, words))
 

@@ -166,6 +166,18 @@ def test_accelerators_differ_in_type_and_cpu_alone(chipset: Chipset) -> None:
     assert kvm[1:begin] + kvm[begin + 3 :] == tcg[1:begin] + tcg[begin + 1 :]
 
 
+@pytest.mark.parametrize(
+    ("chipset", "told", "words"),
+    [("microvm", "quiet tsc_early_khz=2600000", ("-machine", "pit=off")),
+     ("microvm", "quiet", ()), ("q35", "tsc_early_khz=2600000", ())],
+)  # fmt: skip
+def test_the_old_timer_goes_where_no_guest_measures_by_it(
+    chipset: Chipset, told: str, words: tuple[str, ...]
+) -> None:
+    boot = DirectKernel(Path("/k"), Path("/i"), told)
+    assert dataclasses.replace(machine(chipset), boot=boot).words() == words
+
+
 def test_without_paths_libvirt_chooses_them() -> None:
     domain = ET.fromstring(domain_xml(machine(), {}))
     console, channel = domain.find("devices/serial"), domain.find("devices/channel/source")
