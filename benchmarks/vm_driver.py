@@ -49,7 +49,7 @@ def listing_seconds(connection: vms.Connection, count: int) -> float:
 def measure(count: int) -> tuple[float, float]:
     """MiB of the driver for one more machine, and the median of some listings in seconds."""
     land = userland.build(lambda line: print(line, file=sys.stderr))
-    words = f"console=ttyS0 quiet loglevel=1 panic=-1 tsc_early_khz={accelerators.tsc_khz()}"
+    words = f"console=ttyS0 quiet loglevel=1 panic=-1 {accelerators.kernel_words()}"
     with (
         measurement_lock(wait=True, tell=lambda line: print(line, file=sys.stderr)),
         scratch_directory() as scratch,

@@ -115,10 +115,9 @@ def _boot(
             raise LabError("--initrd and --append go with a --kernel.")
         return firmware
     words = _CONSOLE_WORDS if words is None else words
-    khz = accelerators.tsc_khz() if accelerator is vms.Accelerator.TCG else 0
-    return vms.DirectKernel(
-        kernel, initrd, f"{words} tsc_early_khz={khz}" if khz else words, firmware
-    )
+    if accelerator is vms.Accelerator.TCG:
+        words = f"{words} {accelerators.kernel_words()}".rstrip()
+    return vms.DirectKernel(kernel, initrd, words, firmware)
 
 
 def _disks(

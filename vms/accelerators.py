@@ -109,9 +109,14 @@ def _hears(child: subprocess.Popen[bytes], deadline: float) -> bool:
 
 
 def kernel_words() -> str:
-    """What a guest's kernel is told under emulation; nothing where the host does not know it."""
+    """What a guest's kernel is told under emulation; nothing where the host does not know it.
+
+    The counter's frequency, and that it is reliable: all clocks of an emulated machine are one. On
+    a busy host a guest would come to doubt it, and fall back to counting ticks, 250 a second, also
+    when it idles: of a hundred guests that takes all of two CPUs. (Linux, kernel-parameters.txt)
+    """
     khz = tsc_khz()
-    return f"tsc_early_khz={khz}" if khz else ""
+    return f"tsc_early_khz={khz} tsc=reliable" if khz else ""
 
 
 def tsc_khz() -> int:

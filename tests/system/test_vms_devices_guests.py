@@ -73,7 +73,7 @@ def everything(
     cloudinit.write_seed(cloudinit.Seed("everything", ("ssh-ed25519 AAAA me",)), root / "seed")
     words = (
         "console=ttyS0 quiet net.ifnames=0 panic=-1 TONNAGE_ROOT=/dev/vda"
-        f" tsc_early_khz={accelerators.tsc_khz()}"
+        f" {accelerators.kernel_words()}"
     )
     machine = vms.Machine(
         name="everything",

@@ -32,7 +32,7 @@ def connection(embedded: Path) -> Iterator[vms.Connection]:
 def bare(name: str, words: str = "") -> vms.Machine:
     """The smallest machine: no disk, the payload as its init."""
     land = userland.build(lambda _: None)
-    line = f"console=ttyS0 quiet loglevel=1 panic=-1 tsc_early_khz={accelerators.tsc_khz()} {words}"
+    line = f"console=ttyS0 quiet loglevel=1 panic=-1 {accelerators.kernel_words()} {words}"
     return vms.Machine(
         name=name,
         vcpus=1,
@@ -50,7 +50,7 @@ def test_a_full_machine_is_entered_by_qemu_guest_agent(
     land = userland.build(lambda _: None)
     disk = connection.root / "full.qcow2"
     disks.clone(land.disk, disk)
-    words = f"{FullMachine.kernel_words} tsc_early_khz={accelerators.tsc_khz()}"
+    words = f"{FullMachine.kernel_words} {accelerators.kernel_words()}"
     machine = vms.Machine(
         name="full",
         vcpus=1,

@@ -32,7 +32,7 @@ def box(connection: vms.Connection) -> Iterator[vms.Domain]:
     land = userland.build(lambda _: None)
     disk = connection.root / "box.qcow2"
     disks.clone(land.disk, disk)
-    words = f"{MicroMachine.kernel_words} tsc_early_khz={accelerators.tsc_khz()}"
+    words = f"{MicroMachine.kernel_words} {accelerators.kernel_words()}"
     domain = connection.define(
         vms.Machine(
             name="box",

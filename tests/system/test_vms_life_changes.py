@@ -49,7 +49,7 @@ def machine(root: Path, name: str, chipset: Chipset) -> vms.Machine:
     land = userland.build(lambda _: None)
     disk = root / f"{name}.qcow2"
     disks.clone(land.disk, disk)
-    words = f"{MicroMachine.kernel_words} tsc_early_khz={accelerators.tsc_khz()}"
+    words = f"{MicroMachine.kernel_words} {accelerators.kernel_words()}"
     full = chipset != "microvm"
     return vms.Machine(
         name=name,

@@ -64,7 +64,7 @@ def machine(land: userland.Userland, root: Path, name: str, chipset: Chipset) ->
         accelerator=vms.Accelerator.TCG,
         chipset=chipset,
         boot=vms.DirectKernel(
-            land.kernel, land.initramfs, f"{words} tsc_early_khz={accelerators.tsc_khz()}"
+            land.kernel, land.initramfs, f"{words} {accelerators.kernel_words()}"
         ),
         disks=(vms.Disk(disk),),
         channels=("tonnage.events", "tonnage.agent"),

@@ -62,7 +62,7 @@ def _machine(own: userland.Userland, tested: userland.Userland, scratch: Path) -
     works = kvm.prove(lambda _: None).works
     words = f"{FullMachine.kernel_words} {WORDS}"
     if not works:
-        words += f" tsc_early_khz={accelerators.tsc_khz()}"
+        words += f" {accelerators.kernel_words()}"
     return vms.Machine(
         name=f"tonnage-v2-{os.getpid()}",
         vcpus=VCPUS,
