@@ -4,9 +4,9 @@
 
 Small microvms are started one after another and are left running; then the driver's own memory (its
 proportional set size, libvirt's event loop included) is set against their number, and all of them
-are asked for their statistics in one call. A machine here has 80 MiB and no disk: in 64 MiB the
+are asked for their statistics in one call. A machine here has 96 MiB and no disk: in 64 MiB the
 Debian cloud kernel does not unpack itself, and one that is unpacked beforehand ends for want of
-memory before its init, as does the first at 72 on some CPUs.
+memory before its init, as does the first at 72 on some CPUs, and at 80 one in a hundred.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from lab.exclusive import measurement_lock, scratch_directory
 from vms import accelerators, statistics
 
 WANTED_MIB, WANTED_SECONDS = 1.0, 2.0
-MEMORY_MIB = 80
+MEMORY_MIB = 96
 _TIMES = 5
 
 
