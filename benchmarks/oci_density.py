@@ -5,8 +5,8 @@
 Each has what docker's containers have by default, the network namespace included, a layer of its
 own over the common user land, and the payload in it, which waits for a signal. Memory is the slope
 of the host's MemAvailable over the number that run, so that what anything of a container takes, the
-kernel's own included, is counted. They are started by
-as many processes as there are CPUs (`--starters`), each one after another.
+kernel's own included, is counted. They are started by as many processes as there are CPUs
+(`--starters`), by each one after another.
 
 `--without` names controllers of version 1 that they share a cgroup of: the kernel's price for a
 cgroup of memory grows with the number of file systems, so that of thousands with such cgroups most

@@ -31,15 +31,12 @@ from runtime.validation import check
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import TypeVar
 
     from runtime.cgroups import Cgroup
     from runtime.linux.spawn import Child
     from runtime.rootfs import Bundle, Overlay
     from runtime.spec import Process, Spec
     from runtime.steps import Steps
-
-    T = TypeVar("T")
 
 
 _DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
@@ -85,7 +82,7 @@ def create(request: Request, directory: StateDirectory) -> Made:
     spec = request.spec
     begin = request.steps.begin if request.steps else _silent
     begin("configuration")
-    wanted = _once(_checked, spec, lambda: check(spec, request.warn))
+    wanted = _check(spec, request.warn)
     if isinstance(request.root, rootfs.Bundle):
         mounted = [inside(mount.destination) for mount in spec.mounts]
         check_existing(request.root.path, with_defaults(spec.linux.devices), mounted)
@@ -134,7 +131,7 @@ def create(request: Request, directory: StateDirectory) -> Made:
             )
             begin("calls")
             outfit = init.Outfit(
-                env=with_home(wanted, request.root.trees),
+                wanted=with_home(wanted, request.root.trees),
                 able=able_in(spaces),
                 makes_devices=not (spaces.owns("user") or in_user_namespace()),
                 cgroup_paths=_with_shared(cgroup, left_out),
@@ -149,7 +146,7 @@ def create(request: Request, directory: StateDirectory) -> Made:
             cgroup.limit(spec.linux.resources)
             cgroup.close()
             talk.answer()
-            directory.write(CONFIG, _once(_texts, spec, lambda: text_of(spec)))
+            directory.write(CONFIG, text_of(spec))
             state = state_of(request, child.pid, cgroup)
             directory.save(state)
             talk.answer()
@@ -205,18 +202,14 @@ def _share_mounts(root: Bundle | Overlay, directory: StateDirectory) -> None:
     shared_root.mount(root.path, directory)
 
 
-def _once(latest: list[tuple[Spec, T]], spec: Spec, made: Callable[[], T]) -> T:
-    """What was made of the configuration; of one that comes again it is not made again.
-
-    A configuration is frozen, and containers are made in a row from one.
-    """
-    if not (latest and latest[0][0] is spec):
-        latest[:] = [(spec, made())]
-    return latest[0][1]
+def _check(spec: Spec, warn: Callable[[str], object]) -> Process:
+    """The process to start. A configuration that comes again is not checked again: it is frozen."""
+    if not (_checked and _checked[0][0] is spec):
+        _checked[:] = [(spec, check(spec, warn))]
+    return _checked[0][1]
 
 
 _checked: list[tuple[Spec, Process]] = []
-_texts: list[tuple[Spec, str]] = []
 
 
 def document(state: State, status: str) -> hooks.Document:
@@ -315,11 +308,11 @@ def able_in(spaces: Namespaces) -> int:
     return capabilities.own_permitted()
 
 
-def with_home(wanted: Process, trees: list[str]) -> tuple[str, ...]:
-    """Its environment, with the HOME of its user if none is set, as login(1) would have it."""
+def with_home(wanted: Process, trees: list[str]) -> Process:
+    """The process, with the HOME of its user if none is set, as login(1) would have it."""
     if any(word.startswith("HOME=") for word in wanted.env):
-        return wanted.env
-    return (*wanted.env, f"HOME={home(trees, wanted.user.uid)}")
+        return wanted
+    return wanted.replace(env=(*wanted.env, f"HOME={home(trees, wanted.user.uid)}"))
 
 
 def open_gate(directory: StateDirectory, state: State, pidfd: int, spec: Spec) -> None:

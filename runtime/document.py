@@ -85,14 +85,20 @@ def decode(cls: type[T], text: bytes | str, name: str) -> T:
     field. (OCI config.md, "Extensibility")
     """
     struct = convert(cls, parse(text, name), name)
-    _latest[cls] = (struct, text if isinstance(text, str) else text.decode())
+    _latest[cls] = (struct, text)
     return struct
 
 
 def text_of(struct: Struct) -> str:
-    """Its JSON text: the one that it was decoded from, if it is the last that was."""
-    decoded, text = _latest.get(type(struct), (None, ""))
-    return text if decoded is struct else encode(struct)
+    """Its JSON text; what it was decoded from or encoded to is kept of the last of its kind.
+
+    A configuration is frozen, and containers are made in a row from one.
+    """
+    latest, text = _latest.get(type(struct), (None, ""))
+    if latest is not struct:
+        text = encode(struct)
+        _latest[type(struct)] = (struct, text)
+    return text if isinstance(text, str) else text.decode()
 
 
 def convert(cls: type[T], value: object, name: str) -> T:
@@ -176,7 +182,7 @@ _SPACE = " \t\r\n"
 _scan = make_scanner(_ScannerContext)  # type: ignore[arg-type]  # any object will do
 # As json.JSONEncoder has it: no watch for circles, no indentation, nothing sorted or left out.
 _encode = make_encoder(None, _plain, encode_basestring_ascii, None, ":", ",", False, False, True)
-_latest: dict[type[Struct], tuple[Struct, str]] = {}
+_latest: dict[type[Struct], tuple[Struct, bytes | str]] = {}
 _known_fields: dict[type[Struct], dict[str, str]] = {}
 _known_decoders: dict[type[Struct], Decoder] = {}
 

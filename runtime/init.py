@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 
 from runtime import console, devices, namespaces, process, rootfs
-from runtime.devices import Devices
 from runtime.document import Struct
 from runtime.linux import syscalls
 from runtime.linux.program import Block, Program, write_file
@@ -49,7 +48,7 @@ class Gate(Struct):
 class Outfit(Struct):
     """What the first process is to have, looked up while it makes its namespaces."""
 
-    env: tuple[str, ...]
+    wanted: Process
     able: int  # the capabilities that can be had, as bits
     makes_devices: bool  # which no user namespace may
     cgroup_paths: dict[str, str]
@@ -143,13 +142,12 @@ def write(plan: Plan, outfit: Outfit) -> Program:
     if plan.namespaces.makes("network"):
         _bring_loopback_up(program)
     umask = _enter_root(program, plan, outfit)
-    wanted = plan.wanted.replace(env=outfit.env)
     if plan.gate:
-        _wait(program, plan, plan.gate, wanted)
+        _wait(program, plan, plan.gate, outfit.wanted)
     answer = plan.gate.start if plan.gate else plan.answer
     linux = plan.spec.linux
     program.part(
-        become, wanted, linux.memory_policy, linux.personality,
+        become, outfit.wanted, linux.memory_policy, linux.personality,
         namespaces.may_set_groups(linux), umask, outfit.able, outfit.seccomp, plan.report, answer,
     )  # fmt: skip
     return program
@@ -167,8 +165,8 @@ def _name(program: Program, plan: Plan) -> None:
 def _set_sysctls(program: Program, values: dict[str, str]) -> None:
     """By the host's /proc, which nobody in the container can put another in place of."""
     for key, value in values.items():
-        path = key if "/" in key else key.replace(".", "/")
-        write_file(program, f"set linux.sysctl {key}", f"/proc/sys/{path}", value)
+        path = os.fsencode(key if "/" in key else key.replace(".", "/"))
+        write_file(program, f"set linux.sysctl {key}", b"/proc/sys/" + path, value)
 
 
 def _bring_loopback_up(program: Program) -> None:
@@ -255,7 +253,7 @@ def _furnish(
     wait(program, answer)  # no node can be made while it is being said which devices are allowed
     program.step("devices")
     if not mounting.binds("/dev"):
-        made = Devices(program, mounting, devices.with_defaults(nodes), sources.devices)
+        made = devices.Devices(program, mounting, devices.with_defaults(nodes), sources.devices)
         made.make()
         made.link(proc_is_mounted=mounting.mounts("/proc"))
     if terminal:

@@ -59,9 +59,8 @@ def join(order: Order) -> Joined:
                 program = Program()
                 _launch(meeting.launch, order, spaces, cgroup)
                 _write(program, order, spaces, root, meeting.report, meeting.answer)
-                env = with_home(order.wanted, [f"/proc/{pid}/root"])
+                wanted = with_home(order.wanted, [f"/proc/{pid}/root"])
                 umask = program.call("set the umask", syscalls.UMASK, 0)
-                wanted = order.wanted.replace(env=env)
                 init.become(
                     program, wanted, spec.linux.memory_policy, spec.linux.personality,
                     namespaces.may_set_groups(spec.linux), umask, able_in(spaces), compiled,

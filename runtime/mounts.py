@@ -87,14 +87,14 @@ class Opening:
         places = [(words, self._program.text(os.fsencode(path))) for words, path in paths.items()]
         return self._program.part(_open_cgroups, places, self._shared)
 
-    def open(self, path: str | int, what: str = "") -> Source:
-        """A mount of what is at a path of the host, attached nowhere. (open_tree(2))
+    def open(self, path: str) -> Source:
+        """A mount of what is at a path of the host, attached nowhere. (open_tree(2))"""
+        return self.open_at(path, os.fsencode(path))
 
-        The path may be a text of the program's, which `what` tells in words.
-        """
+    def open_at(self, what: str, path: bytes | int) -> Source:
+        """The same of a path that may be a text of the program's."""
         source = self._program.call(
-            f"open {what or path}, to mount it", syscalls.OPEN_TREE, AT_FDCWD,
-            path if isinstance(path, int) else os.fsencode(path),
+            f"open {what}, to mount it", syscalls.OPEN_TREE, AT_FDCWD, path,
             mounts.OPEN_TREE_CLONE | mounts.OPEN_TREE_CLOEXEC,
         )  # fmt: skip
         return _apart(self._program, source) if self._shared else source
@@ -112,7 +112,7 @@ def _open_cgroups(
 ) -> dict[str, Source]:
     """A part, which is the same for all cgroups whose paths are as long."""
     opening = Opening(program, shared=shared)
-    return {words: opening.open(place, f"the cgroup of {words}") for words, place in places}
+    return {words: opening.open_at(f"the cgroup of {words}", place) for words, place in places}
 
 
 class Mounts:

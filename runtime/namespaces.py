@@ -10,6 +10,7 @@ from runtime.errors import ContainerError
 from runtime.linux import syscalls
 from runtime.linux.libc import syscall
 from runtime.linux.mounts import AT_FDCWD
+from runtime.linux.program import write_file
 from runtime.users import in_user_namespace
 
 TYPE_CHECKING = False
@@ -179,17 +180,9 @@ def make_time_namespace(program: Program, linux: Linux) -> None:
     program.call("make the time namespace", syscalls.UNSHARE, FLAGS["time"])
     lines = "".join(
         f"{clock} {offset.secs} {offset.nanosecs}\n" for clock, offset in linux.time_offsets.items()
-    ).encode()
+    )
     if lines:
-        what = "set linux.timeOffsets"
-        file = program.call(
-            what,
-            syscalls.OPENAT,
-            AT_FDCWD,
-            b"/proc/self/timens_offsets",
-            os.O_WRONLY | os.O_CLOEXEC,
-        )
-        program.call(what, syscalls.WRITE, file, lines, len(lines))
+        write_file(program, "set linux.timeOffsets", b"/proc/self/timens_offsets", lines)
     made = program.call(
         "open the time namespace", syscalls.OPENAT,
         AT_FDCWD, b"/proc/self/ns/time_for_children", os.O_RDONLY | os.O_CLOEXEC,

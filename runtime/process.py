@@ -88,7 +88,7 @@ def adjust_oom_score(program: Program, process: Process) -> None:
     """Write process.oomScoreAdj, if that changes it. The host's /proc must be seen."""
     wanted = process.oom_score_adj
     if wanted is not None and wanted != _own_oom_score():
-        write_file(program, "set process.oomScoreAdj", "/proc/self/oom_score_adj", wanted)
+        write_file(program, "set process.oomScoreAdj", b"/proc/self/oom_score_adj", wanted)
 
 
 def label(program: Program, process: Process) -> None:
@@ -98,12 +98,12 @@ def label(program: Program, process: Process) -> None:
     """
     if process.apparmor_profile and process.apparmor_profile != "unconfined":
         write_file(
-            program, "set process.apparmorProfile", "/proc/self/attr/apparmor/exec",
+            program, "set process.apparmorProfile", b"/proc/self/attr/apparmor/exec",
             f"exec {process.apparmor_profile}",
         )  # fmt: skip
     if process.selinux_label:
         write_file(
-            program, "set process.selinuxLabel", "/proc/self/attr/exec", process.selinux_label
+            program, "set process.selinuxLabel", b"/proc/self/attr/exec", process.selinux_label
         )
 
 

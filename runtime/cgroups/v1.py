@@ -37,13 +37,16 @@ class CgroupV1(Cgroup):
         """`planned` are those that are not made yet: the hierarchy's root, and where below it."""
         super().__init__(paths)
         self._planned = planned or {}
-        self._note_controllers()
-
-    def _note_controllers(self) -> None:
         self._by_controller = {
             controller: directory
-            for words, directory in self.paths.items()
+            for words, directory in self._to_be().items()
             for controller in words.split(",")
+        }
+
+    def _to_be(self) -> dict[str, str]:
+        """Its paths once all is made."""
+        return self.paths | {
+            words: f"{root}/{location}" for words, (root, location) in self._planned.items()
         }
 
     def make(self) -> None:
@@ -59,15 +62,14 @@ class CgroupV1(Cgroup):
             unmake(made)
             self.remove()
             raise
-        self.paths.update(_paths(self._planned))
+        self.paths = self._to_be()
         self._planned = {}
-        self._note_controllers()
 
     def join(self, program: Program) -> None:
         """Have a child write `0` to `tasks` of each hierarchy of version 1."""
         places = [
             (words, program.text(os.fsencode(f"{directory}/tasks")))
-            for words, directory in {**self.paths, **_paths(self._planned)}.items()
+            for words, directory in self._to_be().items()
             if words
         ]
         program.part(_join, places)
@@ -186,21 +188,18 @@ def plan(location: str, hierarchies: dict[str, str]) -> CgroupV1:
 
     In that the child is born, the others it joins. Raises ContainerError, and then there is none.
     """
-    planned = {words: (root, location) for words, root in hierarchies.items()}
-    born_in = {words: planned.pop(words) for words in [""] if words in planned}
-    for root, _ in born_in.values():
-        make(root, location)
-    return CgroupV1(_paths(born_in), planned)
+    planned = {words: (root, location) for words, root in hierarchies.items() if words}
+    paths = {}
+    if "" in hierarchies:
+        make(hierarchies[""], location)
+        paths[""] = f"{hierarchies['']}/{location}"
+    return CgroupV1(paths, planned)
 
 
 def _join(program: Program, places: list[tuple[str, int]]) -> None:
     """A part, which is the same for all cgroups whose paths are as long."""
     for words, place in places:
         write_file(program, f"join the cgroup of {words}", place, "0")
-
-
-def _paths(planned: dict[str, tuple[str, str]]) -> dict[str, str]:
-    return {words: f"{root}/{location}" for words, (root, location) in planned.items()}
 
 
 def _inherit_cpuset(made: list[str]) -> None:

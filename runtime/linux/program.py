@@ -42,7 +42,6 @@ _HEAD = Struct("<6Q")
 _NOWHERE = 4 * 8
 REPORT = Struct("<2Q")
 _WORD = Struct("<Q")
-_TWO_WORDS = Struct("<2Q")
 _CHILD_FAILED = 127
 _AT_FDCWD = -100
 
@@ -127,7 +126,7 @@ class Program:
         if then:
             then.leads.append((start, start + _THEN))
         for place, (errno, label) in enumerate(foreseen):
-            at = start + _FORESEEN + place * _TWO_WORDS.size
+            at = start + _FORESEEN + place * 2 * _WORD.size
             _WORD.pack_into(self.calls, at, errno)
             label.leads.append((start, at + _WORD.size))
         return Result(start + _RESULT)
@@ -137,7 +136,9 @@ class Program:
 
         Parts are the same whatever the text is, if only its place is.
         """
-        return self._strings.get(content) or self._string(content)
+        if content not in self._strings:
+            self._strings[content] = self._put(content)
+        return self._strings[content]
 
     def step(self, name: str) -> None:
         """A step of this name begins; only a program that tells its steps (runtime.steps) cares."""
@@ -202,10 +203,6 @@ class Program:
             return 0
         return argument or 0
 
-    def _string(self, content: bytes) -> int:
-        self._strings[content] = address = self._put(content)
-        return address
-
     def _block(self, block: Block) -> int:
         block.address = address = self._put(block.content)
         for place, target in (block.pointers or {}).items():
@@ -247,7 +244,10 @@ class _Part:
         self._calls = program.calls[self.begun[1] :]
         self._data = program.data[self.begun[2] :]
         self._names = program.names[names:]
-        self._passed_on = program._passed_on[passed_on:]
+        # To calls that came before; what is passed on within is among its own already.
+        self._passed_on = [
+            each for each in program._passed_on[passed_on:] if each[0] < self.begun[1]
+        ]
 
     def add_to(self, program: Program) -> None:
         program.calls += self._calls
@@ -268,10 +268,9 @@ def failure(report: bytes, names: Sequence[str], base: int) -> tuple[str, int] |
     return (names[index], code) if 0 <= index < len(names) else None
 
 
-def write_file(program: Program, what: str, path: str | int, value: object) -> None:
+def write_file(program: Program, what: str, path: bytes | int, value: object) -> None:
     """Have a value written to a file of the kernel's; its path may be a text of the program's."""
-    place = path if isinstance(path, int) else os.fsencode(path)
-    file = program.call(what, syscalls.OPENAT, _AT_FDCWD, place, os.O_WRONLY | os.O_CLOEXEC)
+    file = program.call(what, syscalls.OPENAT, _AT_FDCWD, path, os.O_WRONLY | os.O_CLOEXEC)
     data = os.fsencode(str(value))
     program.call(what, syscalls.WRITE, file, data, len(data))
 

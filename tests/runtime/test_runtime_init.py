@@ -33,7 +33,7 @@ def written(document: object, identity: str, answer: int = 6) -> tuple[bytes, by
         keyring=identity,
     )  # fmt: skip
     outfit = init.Outfit(
-        env=wanted.env, able=(1 << 41) - 1, makes_devices=True,
+        wanted=wanted, able=(1 << 41) - 1, makes_devices=True,
         cgroup_paths={words: f"/sys/fs/cgroup/{words}/{identity}" for words in CGROUPS},
     )  # fmt: skip
     program: Program = init.write(plan, outfit)
