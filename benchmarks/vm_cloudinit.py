@@ -36,6 +36,8 @@ PACKAGES = ("systemd", "systemd-sysv", "udev", "dbus", "cloud-init", "netplan.io
 _DISK_BYTES = 2 << 30
 _MODULES = (*userland.MODULES, "isofs")  # the seed's file system
 _WORDS = "console=ttyS0 quiet net.ifnames=0 TONNAGE_ROOT=/dev/vda TONNAGE_INIT=/sbin/init"
+# The one that so small an image has; cloud-init wants another one, and says that it failed.
+_LOCALE = "locale: C.UTF-8\n"
 _USER_DATA = """\
 #cloud-config
 users: [default, {name: sailor, shell: /bin/sh}]
@@ -55,7 +57,7 @@ WANTED = {
 def image() -> Path:
     """The cloud image's disk, built now if the cache has none."""
     suite = userland.debian_suite()
-    key = hashlib.sha256(" ".join((suite, *PACKAGES)).encode()).hexdigest()[:16]
+    key = hashlib.sha256(" ".join((suite, *PACKAGES, _LOCALE)).encode()).hexdigest()[:16]
     directory = userland.cache_directory() / f"cloud-{key}"
     if not directory.is_dir():
         aside = directory.with_name(f".{directory.name}.{os.getpid()}")
@@ -79,6 +81,7 @@ def _build(suite: str, directory: Path) -> None:
     )  # fmt: skip
     (root / "etc/fstab").write_text("/dev/vda / ext4 defaults 0 1\n")
     (root / "etc/machine-id").write_text("")  # made at its first boot
+    (root / "etc/cloud/cloud.cfg.d/10_locale.cfg").write_text(_LOCALE)
     # Without a prompt on the line that the kernel and cloud-init speak on.
     (root / "etc/systemd/system/serial-getty@ttyS0.service").symlink_to("/dev/null")
     subprocess.run(["systemctl", f"--root={root}", "enable", "systemd-networkd"], check=True)

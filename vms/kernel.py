@@ -14,12 +14,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vms import cpio
+from vms.devices.boot import DirectKernel
 from vms.errors import MachineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 PACKAGE = "linux-image-cloud-amd64"
+# With no files for its trace points (8.7 MB of inodes), and each CPU's variables in small pages
+# (3.8 MB less).
+_FRUGAL_WORDS = "initcall_blacklist=tracer_init_tracefs percpu_alloc=page"
+_FRUGAL_MODULES = ("virtio_mmio", "virtio_console")
 _LANGUAGE = {"LC_ALL": "C"}  # what apt prints is read
 _MAGIC_AT, _MAGIC = 0x202, b"HdrS"
 _SETUP_SECTORS_AT, _PAYLOAD_AT, _PAYLOAD = 0x1F1, 0x248, struct.Struct("<II")
@@ -92,6 +97,18 @@ def build_initramfs(destination: Path, init: Path, kernel: Kernel, modules: Sequ
         order = "".join(f"/modules/{name}.ko\n" for name in loaded)
         archive.file("modules.load", order.encode())
         archive.end()
+
+
+def build_frugal(directory: Path, init: Path, kernel: Kernel, words: str) -> DirectKernel:
+    """What a microvm of 64 MiB boots, whose `init` uses one channel and nothing else.
+
+    The kernel is unpacked here, since in so little it can't unpack itself. Both files are made in
+    `directory`; `words` are the command line's others. Raises MachineError.
+    """
+    vmlinux, initramfs = directory / "vmlinux", directory / "initramfs.cpio"
+    uncompress(kernel.vmlinuz, vmlinux)
+    build_initramfs(initramfs, init, kernel, _FRUGAL_MODULES)
+    return DirectKernel(vmlinux, initramfs, f"{_FRUGAL_WORDS} {words}")
 
 
 def uncompress(vmlinuz: Path, destination: Path) -> None:

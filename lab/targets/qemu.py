@@ -80,7 +80,7 @@ def command_line(machine: vms.Machine, descriptors: dict[str, int]) -> Sequence[
         )
         words += ["-netdev", f"user,id=net{card}{forwards}"]
         words += ["-device", f"virtio-net-{bus},netdev=net{card}"]
-    words += ["-device", f"virtio-serial-{bus}"]
+    words += ["-device", f"virtio-serial-{bus},max_ports={len(machine.channels) + 1}"]
     for name, descriptor in descriptors.items():
         words += ["-chardev", f"socket,id={name},fd={descriptor},server=on,wait=off"]
         device = "isa-serial" if name == "console" else f"virtserialport,name={name}"

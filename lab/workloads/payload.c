@@ -43,6 +43,7 @@
 #include <errno.h>
 #include <endian.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <net/if.h>
 #include <net/route.h>
 #include <poll.h>
@@ -550,6 +551,32 @@ static int open_named(const char *class, const char *file, const char *wanted, c
 	return found;
 }
 
+static size_t count_paths(const char *pattern)
+{
+	glob_t found;
+	size_t count = glob(pattern, GLOB_NOSORT, NULL, &found) == 0 ? found.gl_pathc : 0;
+
+	globfree(&found);
+	return count;
+}
+
+/* The kernel hears from the host of its ports, and then of their names, while we run already: wait,
+ * within 10 s. */
+static void await_virtio_ports(void)
+{
+	struct timespec pause = {.tv_nsec = 2000000};
+	size_t ports;
+
+	if (!count_paths("/sys/bus/virtio/drivers/virtio_console/virtio*"))
+		return;
+	for (int i = 0; i < 5000; i++) {
+		ports = count_paths("/sys/class/virtio-ports/*");
+		if (ports && count_paths("/sys/class/virtio-ports/*/name") == ports)
+			return;
+		nanosleep(&pause, NULL);
+	}
+}
+
 static int open_virtio_port(const char *name)
 {
 	return open_named("/sys/class/virtio-ports", "name", name, "/dev", O_RDWR);
@@ -601,6 +628,7 @@ static void serve_machine(uint64_t begun_ns, int button)
 
 	signal(SIGPIPE, SIG_IGN);
 	configure_guest_network();
+	await_virtio_ports();
 	events = open_port("tonnage.events", getenv("TONNAGE_EVENTS"), EVENTS_PORT);
 	agent = open_port("tonnage.agent", getenv("TONNAGE_AGENT"), AGENT_PORT);
 	if (mkfifo(EVENT_FIFO, 0600) == 0 || errno == EEXIST)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ import pytest
 import vms
 from lab import userland
 from lab.targets.machine import FullMachine, MicroMachine
-from vms import accelerators, disks
+from vms import accelerators, disks, kernel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,8 +87,8 @@ def test_two_microvms_start_answer_and_are_gone(land: userland.Userland, root: P
             done = box.agent.run(["sh", "-c", "echo hi; echo no >&2; exit 3"], 30)
             assert (done.exit_code, done.stdout, done.stderr) == (3, b"hi\n", b"no\n")
             assert done.elapsed_ns > 0
-        kernel = boxes[0].agent.run(["uname", "-r"], 30).stdout.decode().strip()
-        assert kernel != os.uname().release
+        release = boxes[0].agent.run(["uname", "-r"], 30).stdout.decode().strip()
+        assert release != os.uname().release
         pids = [box.qemu_pid for box in boxes]
         assert connection.running() == boxes
         boxes[0].destroy()
@@ -97,6 +98,28 @@ def test_two_microvms_start_answer_and_are_gone(land: userland.Userland, root: P
         assert connection.running() == [boxes[1]]
     assert not Path(f"/proc/{pids[1]}").exists()
     assert list((root / "s").iterdir()) == []
+
+
+def test_microvms_of_64_mib_and_no_disk_have_their_agent(
+    land: userland.Userland, root: Path, tmp_path: Path
+) -> None:
+    found = kernel.fetch(land.kernel.parent.parent)
+    words = f"console=ttyS0 quiet panic=-1 {accelerators.kernel_words()}"
+    small = vms.Machine(
+        name="small-0",
+        vcpus=1,
+        memory_mib=64,
+        accelerator=vms.Accelerator.TCG,
+        chipset="microvm",
+        boot=kernel.build_frugal(tmp_path, land.payload, found, words),
+        channels=("tonnage.agent",),
+    )
+    with vms.Connection.open(root) as connection:
+        several = [connection.start(replace(small, name=f"small-{n}")) for n in range(4)]
+        for box in several:
+            assert box.wait_for("ready", BOOT_SECONDS)
+            memory = b"".join(box.agent.read_file("/proc/meminfo", 30)).split()
+            assert int(memory[1]) < 64 << 10
 
 
 def test_the_traditional_machine_reaches_its_user_space(

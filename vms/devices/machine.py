@@ -17,7 +17,7 @@ from vms.devices.boot import DirectKernel, Firmware
 from vms.devices.cpu import Accelerator, Cpu
 from vms.devices.memory import Balloon, Memory
 from vms.devices.network import Network, UserNetwork
-from vms.devices.place import Chipset, address
+from vms.devices.place import Chipset
 from vms.devices.rng import Rng
 from vms.devices.share import Share
 from vms.devices.storage import Disk
@@ -204,7 +204,7 @@ def _devices(machine: Machine, paths: Mapping[str, Path]) -> Iterator[ET.Element
         yield disk.element(number, chipset, boots=boots)
     yield element("controller", type="usb", model="none")
     if machine.channels:
-        yield element("controller", address(chipset), type="virtio-serial", index=0)
+        yield port.controller(len(machine.channels), chipset)
     yield from (share.element(chipset) for share in machine.shares)
     yield from (card.element(chipset) for card in machine.networks)
     yield port.console(paths.get(CONSOLE))

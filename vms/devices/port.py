@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 from xml.etree import ElementTree as ET
 
+from vms.devices.place import Chipset, address
 from vms.elements import element
 from vms.fields import Like
 
@@ -20,6 +21,16 @@ def console(listens: Path | None) -> ET.Element:
         element("target", type="isa-serial", port=0),
         type="unix" if listens else "pty",
     )
+
+
+def controller(channels: int, chipset: Chipset) -> ET.Element:
+    """What the channels are ports of; port 0 is kept for a console, which none of them is.
+
+    A guest makes two queues for each port that there could be, and on a microvm each has room for
+    1,024 buffers.
+    """
+    ports = channels + 1
+    return element("controller", address(chipset), type="virtio-serial", index=0, ports=ports)
 
 
 def channel(name: str, listens: Path | None) -> ET.Element:
