@@ -269,6 +269,8 @@ def _whole_number(low: int, high: int) -> Decoder:
 
 
 def _string(value: object) -> str:
+    if type(value) is str and value.isprintable():  # and so neither of what is refused below
+        return value
     if type(value) is not str:
         raise _Refused(f"must be a string, not {_shown(value)}")
     if "\0" in value:

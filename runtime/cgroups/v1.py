@@ -37,11 +37,18 @@ class CgroupV1(Cgroup):
         """`planned` are those that are not made yet: the hierarchy's root, and where below it."""
         super().__init__(paths)
         self._planned = planned or {}
-        self._by_controller = {
-            controller: directory
-            for words, directory in self._to_be().items()
-            for controller in words.split(",")
-        }
+        self._directories: dict[str, str] = {}
+
+    @property
+    def _by_controller(self) -> dict[str, str]:
+        """The controllers' directories, sorted out when one is first asked for."""
+        if not self._directories:
+            self._directories = {
+                controller: directory
+                for words, directory in self._to_be().items()
+                for controller in words.split(",")
+            }
+        return self._directories
 
     def _to_be(self) -> dict[str, str]:
         """Its paths once all is made."""
@@ -118,10 +125,10 @@ class CgroupV1(Cgroup):
 
     def is_frozen(self) -> bool:
         """Whether freezer.state is anything but THAWED."""
-        directory = self._by_controller.get("freezer")
-        if directory is None:
-            return False
-        return files.read_if_there(f"{directory}/freezer.state") not in {None, "THAWED"}
+        for words, directory in self.paths.items():
+            if "freezer" in words:
+                return files.read_if_there(f"{directory}/freezer.state") not in {None, "THAWED"}
+        return False
 
     def statistics(self) -> dict[str, Any]:
         """What it uses, as `runc events --stats` tells it; what the host lacks is absent."""
