@@ -19,10 +19,8 @@ import platform
 import shutil
 import subprocess
 import sys
-import threading
 import time
-from collections import deque
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 
 import vms
@@ -132,23 +130,15 @@ def boot_and_look(scratch: Path, accelerator: str, deadline_seconds: float) -> d
     with vms.Connection.open(scratch / "l-vm", image_directories=directories) as connection:
         begun = time.monotonic()
         with connection.start(machine) as domain:
-            said: deque[str] = deque(maxlen=20)
-            threading.Thread(target=listen, args=(domain, said), daemon=True).start()
             while ssh(key, port, "true").returncode:
                 if time.monotonic() > begun + deadline_seconds:
-                    raise SystemExit("no ssh within the deadline:\n" + "\n".join(said))
+                    said = "\n".join(domain.console.said[-20:])
+                    raise SystemExit(f"no ssh within the deadline:\n{said}")
                 time.sleep(1)
             seconds = time.monotonic() - begun
             status = ssh(key, port, "cloud-init status --wait --long").stdout.strip(". \n")
             inside = {command: ssh(key, port, command).stdout.strip() for command in WANTED}
     return {"ssh_seconds": seconds, "status": status.splitlines(), "found": inside}
-
-
-def listen(domain: vms.Domain, said: deque[str]) -> None:
-    """Read its console until it ends: a guest waits whose console is full."""
-    with suppress(vms.MachineError, ValueError, OSError):
-        while True:
-            said.append(domain.console.line(time.monotonic_ns() + 10**12)[1])
 
 
 def main() -> int:

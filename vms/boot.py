@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import re
-import select
 import socket
+import threading
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Self
 
+from vms import arrivals
 from vms.errors import BootTimeout, MachineError
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 # A guest may say as much as it likes: what is kept of it is bounded.
 _KEPT_LINES, _KEPT_WORDS, _LONGEST_LINE = 1000, 1000, 4096
+_BLOCK_BYTES = 65536
 _PANIC = re.compile(r"Kernel panic - not syncing.*")
 
 
@@ -36,20 +38,21 @@ def connected(port: Path | socket.socket) -> socket.socket:
 class LineReader:
     """A serial port's lines, each with the host's CLOCK_MONOTONIC at its first byte's arrival.
 
-    Reads block; nothing polls. A line that came while nobody waited is stamped when it is read: so
-    wait for what comes first, first. The last thousand lines are kept, the first 4 KiB of each. A
-    context manager that closes the socket.
+    They are taken in as they come, whether somebody waits or not. The last thousand are kept, the
+    first 4 KiB of each. A context manager that closes the socket.
     """
 
     def __init__(self, port: Path | socket.socket) -> None:
         self._socket = connected(port)
-        self._poll = select.poll()
-        self._poll.register(self._socket, select.POLLIN)
+        self._news = threading.Condition()
         self._partial = b""
         self._begun_ns = 0
-        self._lines: deque[tuple[int, str]] = deque(maxlen=_KEPT_LINES)
+        self._lines: deque[str] = deque(maxlen=_KEPT_LINES)
         self._seen: dict[str, int] = {}
+        self._awaited: set[str] = set()
         self._panic = ""
+        self._ended = False
+        arrivals.take_in(self._socket.fileno(), self._take_in)
 
     def ask_again(self) -> None:
         """Ask for what was said before we listened: the agent's events are then said once more."""
@@ -57,38 +60,49 @@ class LineReader:
             self._socket.sendall(b"\n")
 
     def wait_for(self, word: str, deadline_ns: int) -> int:
-        """When the line arrived whose first word this is; other lines are kept for later.
+        """When the line arrived whose first word this is, the first one that there was.
 
         Raises BootTimeout past the deadline, or if the machine closes the port.
         """
-        while word not in self._seen:
-            arrived_ns, line = self.line(deadline_ns)
-            first, *_ = line.split() or [""]
-            self._seen.setdefault(first, arrived_ns)
-            if len(self._seen) > _KEPT_WORDS:
-                del self._seen[next(known for known in self._seen if known != word)]
-        return self._seen[word]
+        with self._news:
+            self._take_in()
+            self._awaited.add(word)
+            left_seconds = (deadline_ns - time.monotonic_ns()) / 1e9
+            self._news.wait_for(lambda: word in self._seen or self._ended, max(0.0, left_seconds))
+            self._awaited.discard(word)
+            if word in self._seen:
+                return self._seen[word]
+            why = "it ended" if self._ended else "the deadline passed"
+            raise BootTimeout(self._panic or f"{why} before it said so.")
 
-    def line(self, deadline_ns: int) -> tuple[int, str]:
-        """The next line and when it arrived. Raises BootTimeout."""
-        while not self._lines:
-            left_ms = max(0, deadline_ns - time.monotonic_ns()) // 1_000_000
-            if not self._poll.poll(left_ms):
-                raise BootTimeout(self.panic or "the deadline passed before it said so.")
-            now_ns = time.monotonic_ns()
-            data = self._socket.recv(65536)
-            if not data:
-                raise BootTimeout(self.panic or "it ended before it said so.")
-            self._take(data, now_ns)
-        return self._lines.popleft()
+    @property
+    def said(self) -> tuple[str, ...]:
+        """The last lines."""
+        with self._news:
+            self._take_in()
+            return tuple(self._lines)
 
     @property
     def panic(self) -> str:
         """What the guest's kernel panicked of, as a sentence; empty if that was not heard."""
-        with contextlib.suppress(OSError):
-            while self._poll.poll(0) and (data := self._socket.recv(65536)):
+        with self._news:
+            self._take_in()
+            return self._panic
+
+    def _take_in(self) -> bool:
+        """Take in what has come; whether more can."""
+        with self._news:
+            try:
+                data = self._socket.recv(_BLOCK_BYTES, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return True
+            except OSError:  # closed by us, or broken
+                data = b""
+            if data:
                 self._take(data, time.monotonic_ns())
-        return self._panic
+            self._ended = not data
+            self._news.notify_all()
+            return not self._ended
 
     def _take(self, data: bytes, now_ns: int) -> None:
         if not self._partial:
@@ -96,14 +110,22 @@ class LineReader:
         *whole, self._partial = (self._partial + data).split(b"\n")
         for raw in whole:
             line = raw[:_LONGEST_LINE].decode(errors="replace").strip("\r")
-            self._lines.append((self._begun_ns, line))
+            self._lines.append(line)
+            self._note(line, self._begun_ns)
             self._begun_ns = now_ns
             if not self._panic and (said := _PANIC.search(line)):
                 self._panic = f"the guest's kernel panicked: {said[0]}"
         self._partial = self._partial[:_LONGEST_LINE]
 
+    def _note(self, line: str, arrived_ns: int) -> None:
+        """Its first word: of the first thousand, and of those that are waited for."""
+        word, *_ = line.split(maxsplit=1) or [""]
+        if len(self._seen) < _KEPT_WORDS or word in self._awaited:
+            self._seen.setdefault(word, arrived_ns)
+
     def close(self) -> None:
         """Close the socket."""
+        arrivals.leave(self._socket.fileno(), self._take_in)
         with contextlib.suppress(OSError):
             self._socket.close()
 

@@ -104,7 +104,8 @@ def test_microvms_of_64_mib_and_no_disk_have_their_agent(
     land: userland.Userland, root: Path, tmp_path: Path
 ) -> None:
     found = kernel.fetch(land.kernel.parent.parent)
-    words = f"console=ttyS0 quiet panic=-1 {accelerators.kernel_words()}"
+    # They talk on their consoles, to which nobody listens.
+    words = f"console=ttyS0 panic=-1 {accelerators.kernel_words()}"
     small = vms.Machine(
         name="small-0",
         vcpus=1,

@@ -131,6 +131,19 @@ def test_a_guest_that_fills_its_console_fills_no_memory(port: tuple[Path, socket
         assert len(reader._partial) <= 4096
 
 
+def test_a_guest_need_not_wait_until_somebody_does(port: tuple[Path, socket.socket]) -> None:
+    path, listener = port
+    with LineReader(path) as reader, listener.accept()[0] as guest:
+        guest.settimeout(30)
+        guest.sendall(b"first-instruction 1\n")
+        for _ in range(20_000):
+            guest.send(b"x")
+        guest.sendall(b"\nlast\n")
+        reader.wait_for("last", time.monotonic_ns() + 30 * 10**9)
+        assert reader.wait_for("first-instruction", 0)
+        assert reader.said[0] == "first-instruction 1"
+
+
 def test_a_panic_is_told_as_the_reason(port: tuple[Path, socket.socket]) -> None:
     path, listener = port
     with LineReader(path) as reader:
