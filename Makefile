@@ -61,8 +61,10 @@ system: setup ## the tests on real containers and machines; need root
 	else echo "tests/system and tests/oci are skipped: they need root (sudo make test)"; fi
 
 fuzz: setup ## configurations by the thousand: a container or one sentence, and nothing left
-	@$(SUDO) env TONNAGE_FUZZ=3000 $(BIN)/pytest --timeout 3600 tests/runtime/test_runtime_fuzz.py \
-	  tests/system/test_fuzz_config.py $(ARGS)
+	@mkdir -p results/fuzz; $(SUDO) env TONNAGE_FUZZ=3000 $(BIN)/pytest -q --timeout 3600 \
+	  --hypothesis-show-statistics tests/runtime/test_runtime_fuzz.py \
+	  tests/system/test_fuzz_config.py $(ARGS) >results/fuzz/record.txt; \
+	  status=$$?; cat results/fuzz/record.txt; exit $$status
 
 test-v2: setup ## the runtime's tests on cgroup v2 alone and systemd, in a machine booted for it
 	@$(SUDO) $(BIN)/python tests/v2/run.py $(ARGS)

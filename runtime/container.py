@@ -12,7 +12,14 @@ import os
 from runtime import cgroups, creation, hooks, rootfs
 from runtime.creation import Request
 from runtime.errors import ContainerError, HookFailed
-from runtime.linux.process import SIGKILL, ended_within, in_pid_namespace_of, kill, reap
+from runtime.linux.process import (
+    SIGKILL,
+    ended_within,
+    exit_code,
+    in_pid_namespace_of,
+    kill,
+    reap,
+)  # fmt: skip
 from runtime.state import State, StateDirectory, names, process_start
 from runtime.undo import Undo
 
@@ -170,13 +177,29 @@ class Container:
     def wait(self, timeout_seconds: float | None = None) -> int:
         """Its exit code, 128 + n if signal n ended it; the same again once it is known.
 
-        Only the process that made it can wait for it. Raises TimeoutError.
+        A process that did not make it is told once its parent knows. Raises TimeoutError, and
+        ContainerError where the kernel tells the parent alone (before Linux 6.15), or it had ended
+        before it was looked at.
         """
         if self._exit_code is None:
-            if timeout_seconds is not None and not ended_within(self.pidfd, timeout_seconds):
+            runs = self.pidfd >= 0 and timeout_seconds is not None
+            if runs and not ended_within(self.pidfd, timeout_seconds):
                 raise TimeoutError(f"{self.identifier} still runs after {timeout_seconds} s.")
-            self._exit_code = reap(self.pid)
+            try:
+                self._exit_code = reap(self.pid)
+            except ChildProcessError:
+                self._exit_code = self._told_exit_code(timeout_seconds)
         return self._exit_code
+
+    def _told_exit_code(self, timeout_seconds: float | None) -> int:
+        try:
+            return exit_code(self.pidfd, timeout_seconds)
+        except TimeoutError:
+            raise TimeoutError(f"Nobody has waited for {self.identifier} yet.") from None
+        except (OSError, ValueError) as error:  # the kernel does not tell, or there is no pidfd
+            raise ContainerError(
+                f"What {self.identifier} ended with is known to its parent alone."
+            ) from error
 
     def ended_with(self, code: int) -> None:
         """It has been waited for elsewhere."""
@@ -258,7 +281,7 @@ class Container:
     def _reap(self) -> None:
         if self._exit_code is None:
             try:
-                self.wait()
+                self._exit_code = reap(self.pid)
             except ChildProcessError:
                 self._exit_code = 0  # it is another's child
 

@@ -188,6 +188,54 @@ def test_exit_codes_and_signals_are_told(tree: Path, root: Path) -> None:
         assert box.wait() == 128 + signal.SIGKILL
 
 
+MAKER = """
+import os, sys, runtime
+spec = runtime.default_spec(["sleep", "60"])
+box = runtime.Container.run("box", spec, [sys.argv[1]], root=sys.argv[2])
+print("made", flush=True)
+sys.stdin.readline()
+box.wait()
+print("waited", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_what_it_ended_with_is_told_to_others(tree: Path, root: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", MAKER, tree, root],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as maker:  # fmt: skip
+        assert maker.stdin
+        assert maker.stdout
+        assert maker.stdout.readline() == "made\n"
+        box = runtime.Container.load("box", str(root))
+        with pytest.raises(TimeoutError, match="box still runs"):
+            box.wait(0.05)
+        box.kill(signal.SIGKILL)
+        if tells_others():
+            with pytest.raises(TimeoutError, match="Nobody has waited for box yet"):
+                box.wait(0.5)
+        maker.stdin.write("\n")
+        maker.stdin.flush()
+        assert maker.stdout.readline() == "waited\n"
+        if tells_others():
+            assert box.wait(SECONDS) == 128 + signal.SIGKILL
+        else:
+            with pytest.raises(runtime.ContainerError, match="known to its parent alone"):
+                box.wait(SECONDS)
+        late = runtime.Container.load("box", str(root))
+        with pytest.raises(runtime.ContainerError, match="known to its parent alone"):
+            late.wait(SECONDS)
+        late.delete()
+        box.close()
+
+
+def tells_others() -> bool:
+    """Whether the kernel tells anybody what a process ended with: Linux 6.15 does."""
+    version, sub, *_ = os.uname().release.split(".")
+    return (int(version), int(sub)) >= (6, 15)
+
+
 def test_ending_it_ends_its_children(tree: Path, root: Path) -> None:
     spec = runtime.default_spec(["sh", "-c", "sleep 61 & sleep 61 & wait"])
     with runtime.Container.run("box", spec, [tree], root=root) as box:
