@@ -61,7 +61,7 @@ system: setup ## the tests on real containers and machines; need root
 	else echo "tests/system and tests/oci are skipped: they need root (sudo make test)"; fi
 
 fuzz: setup ## configurations by the thousand: a container or one sentence, and nothing left
-	@mkdir -p results/fuzz; $(SUDO) env TONNAGE_FUZZ=3000 $(BIN)/pytest -q --timeout 3600 \
+	@mkdir -p results/fuzz; $(SUDO) env TONNAGE_FUZZ=30000 $(BIN)/pytest -q --timeout 3600 \
 	  --hypothesis-show-statistics tests/runtime/test_runtime_fuzz.py \
 	  tests/system/test_fuzz_config.py $(ARGS) >results/fuzz/record.txt; \
 	  status=$$?; cat results/fuzz/record.txt; exit $$status

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 DEFAULT_ROOT = "/run/tonnage"
 _KILL_SECONDS = 10.0
+_EAR = "notify"
 CREATING, CREATED, RUNNING, PAUSED, STOPPED = "creating", "created", "running", "paused", "stopped"
 
 
@@ -73,6 +74,11 @@ class Container:
         """The directory that what it writes goes to, if it was made of layers."""
         return self.directory.file("upper")
 
+    @property
+    def ear(self) -> str:
+        """The directory at which it says how it is, if it was made as a service."""
+        return self.directory.file(_EAR)
+
     @classmethod
     def create(cls, request: Request, root: str = DEFAULT_ROOT) -> Self:
         """Make a container, which runs at once or waits for `start`.
@@ -80,7 +86,13 @@ class Container:
         `root` holds a directory for each container. Raises ContainerError, and then nothing is
         left.
         """
-        return cls._make(request, StateDirectory(root, request.identifier))
+        directory = StateDirectory(root, request.identifier)
+        if not request.is_service:
+            return cls._make(request, directory)
+        from runtime import service
+
+        ear = directory.file(_EAR)
+        return cls._make(request.replace(spec=service.lend_ear(request.spec, ear)), directory, ear)
 
     @classmethod
     def run(

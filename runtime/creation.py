@@ -59,6 +59,7 @@ class Request(Struct):
     new_keyring: bool = True
     kept_descriptors: int = 0
     pivots: bool = True
+    is_service: bool = False  # which says how it is (runtime.service)
     cgroup_manager: str = "cgroupfs"
     rootless: str = "auto"  # else `true` or `false`
     warn: Callable[[str], object] = staticmethod(_silent)

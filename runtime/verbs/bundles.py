@@ -49,6 +49,7 @@ class Order:
         self.rootfs = os.path.join(self.bundle, self.spec.root.path)
         if not os.path.isdir(self.rootfs):
             raise ContainerError(f"root.path: {self.rootfs} is no directory.")
+        self.is_service = bool(os.environ.get("NOTIFY_SOCKET"))
 
     @property
     def has_terminal(self) -> bool:
@@ -57,10 +58,15 @@ class Order:
 
     def carry_out(self, settings: Settings, *, waits: bool, terminal: int | None) -> Container:
         """Make the container; `terminal` is the socket that a terminal is to be sent to."""
+        spec = self.spec
+        if activated := listening():
+            from runtime import service
+
+            spec = service.hand_on(spec, activated)
         made = Container.create(
             Request(
                 identifier=self.identifier,
-                spec=self.spec,
+                spec=spec,
                 root=Bundle(os.path.realpath(self.rootfs)),
                 bundle=self.bundle,
                 console=terminal,
@@ -68,6 +74,7 @@ class Order:
                 new_keyring=not self.options.has("--no-new-keyring"),
                 kept_descriptors=kept_descriptors(self.options),
                 pivots=not self.options.has("--no-pivot"),
+                is_service=self.is_service,
                 cgroup_manager=settings.cgroup_manager,
                 rootless=settings.rootless,
                 warn=settings.warn,
@@ -89,10 +96,14 @@ def read_configuration(bundle: str, options: Options) -> Spec:
 
 
 def kept_descriptors(options: Options) -> int:
-    """How many descriptors from 3 on the process is to have: those of LISTEN_FDS, and more."""
-    listening = os.environ.get("LISTEN_FDS", "0")
-    activated = int(listening) if listening.isdecimal() else 0
-    return activated + options.number("--preserve-fds")
+    """How many descriptors from 3 on the process is to have: sockets handed on, and more."""
+    return listening() + options.number("--preserve-fds")
+
+
+def listening() -> int:
+    """How many sockets systemd has handed to this very process. (sd_listen_fds(3))"""
+    count, pid = os.environ.get("LISTEN_FDS", ""), os.environ.get("LISTEN_PID", str(os.getpid()))
+    return int(count) if count.isdecimal() and pid == str(os.getpid()) else 0
 
 
 def terminal_receiver(options: Options, wants: bool) -> console.Receiver | None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from runtime.errors import ContainerError
 from runtime.foreground import Foreground
 from runtime.options import SWITCH
+from runtime.undo import Undo
 from runtime.verbs.bundles import Order, terminal_receiver
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from runtime.container import Container
     from runtime.oci_cli import Settings
+    from runtime.service import Ear
 
 
 def main(_: str, words: Sequence[str], settings: Settings) -> int:
@@ -22,13 +25,33 @@ def main(_: str, words: Sequence[str], settings: Settings) -> int:
     if detached:
         if order.has_terminal and receiver is None:
             raise ContainerError("A terminal that nobody is at needs --console-socket.")
-        order.carry_out(settings, waits=False, terminal=receiver.fileno() if receiver else None)
+        terminal = receiver.fileno() if receiver else None
+        container = order.carry_out(settings, waits=order.is_service, terminal=terminal)
+        if order.is_service:
+            from runtime import service
+
+            with Undo() as undo:
+                undo(container.__exit__)
+                service.start(container)
         return 0
     with Foreground(terminal=order.has_terminal and receiver is None) as foreground:
         terminal = receiver.fileno() if receiver else foreground.receiver()
-        container = order.carry_out(settings, waits=False, terminal=terminal)
-        code = foreground.accompany(container.pid, container.pidfd)
+        container = order.carry_out(settings, waits=order.is_service, terminal=terminal)
+        ear = _start_heard(container) if order.is_service else None
+        code = foreground.accompany(container.pid, container.pidfd, ear)
     container.ended_with(code)
     if not order.options.has("--keep"):
         container.delete(force=True)
     return code
+
+
+def _start_heard(container: Container) -> Ear:
+    """Start a service; what it says is to be passed on for as long as it is accompanied."""
+    from runtime.service import Ear
+
+    with Undo() as undo:
+        undo(container.__exit__)
+        ear = Ear(container.ear)
+        undo(ear.close)
+        container.start()
+    return ear

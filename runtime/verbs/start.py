@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from runtime.container import Container
 from runtime.verbs.naming import only_name
 
@@ -13,6 +15,12 @@ if TYPE_CHECKING:
 
 
 def main(_: str, words: Sequence[str], settings: Settings) -> int:
-    """Start it."""
-    Container.load(only_name(words), settings.root).start()
+    """Start it; a service is waited for until it is ready."""
+    container = Container.load(only_name(words), settings.root)
+    if os.environ.get("NOTIFY_SOCKET") and os.path.isdir(container.ear):
+        from runtime import service
+
+        service.start(container)
+    else:
+        container.start()
     return 0

@@ -209,6 +209,31 @@ def test_exec_takes_a_process_as_json(bundle: Bundle) -> None:
     assert report["cwd"] == "/tmp"
 
 
+def test_exec_takes_a_cpu_affinity(bundle: Bundle) -> None:
+    """config.md, Linux Process, execCPUAffinity: `final` is what the process is left with.
+
+    It is for processes that are executed, and not for the container's first.
+    """
+    first, *others = sorted(os.sched_getaffinity(0))
+    if not others:
+        pytest.skip("one CPU alone leaves nothing to choose")
+    bundle.process["execCPUAffinity"] = {"initial": f"{first}-{others[-1]}", "final": str(first)}
+    bundle.running()
+    assert os.sched_getaffinity(bundle.state()["pid"]) == {first, *others}
+    allowed = ("grep", "Cpus_allowed_list", "/proc/self/status")
+    assert bundle.exec(bundle.identity, *allowed).stdout.split()[1] == str(first)
+    process = bundle.path / "process.json"
+    for affinity, left in (
+        ({"initial": str(first), "final": str(others[-1])}, others[-1]),
+        ({"initial": str(others[-1])}, others[-1]),
+    ):
+        process.write_text(
+            json.dumps({**bundle.process, "args": list(allowed), "execCPUAffinity": affinity})
+        )
+        done = bundle.exec("--process", str(process), bundle.identity)
+        assert done.stdout.split()[1] == str(left), affinity
+
+
 def test_exec_of_what_does_not_run_is_an_error(bundle: Bundle) -> None:
     """The command line's `exec`: there must be a container to join."""
     bundle.stopped()
