@@ -5,17 +5,12 @@ from __future__ import annotations
 import os
 from _struct import Struct
 
-from runtime.errors import ContainerError
 from runtime.linux import syscalls
 from runtime.linux.mounts import AT_EMPTY_PATH, AT_FDCWD, OPEN_TREE_CLOEXEC, OPEN_TREE_CLONE
 from runtime.linux.program import Block
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from _socket import socket
-
-    Receiver = socket
-
     from runtime.linux.program import Program, Result
     from runtime.mounts import Mounts
     from runtime.spec import Box
@@ -29,19 +24,6 @@ _CONTROL = Struct("<QiiQ")
 _SOL_SOCKET, _SCM_RIGHTS = 1, 1
 _NAME = b"/dev/ptmx"
 _CONSOLE = "/dev/console"
-
-
-def connect(path: str) -> socket:
-    """The socket that the terminal is to be sent to. Raises ContainerError."""
-    from _socket import AF_UNIX, SOCK_STREAM, socket
-
-    connection = socket(AF_UNIX, SOCK_STREAM)
-    try:
-        connection.connect(path)
-    except OSError as error:
-        connection.close()
-        raise ContainerError(f"--console-socket {path}: {error.strerror}.") from error
-    return connection
 
 
 def open_terminal(program: Program, receiver: int, size: Box | None, owner: int) -> None:

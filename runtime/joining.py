@@ -43,6 +43,7 @@ class Order(Struct):
     streams: tuple[int, int, int] = (0, 1, 2)
     console: int | None = None
     kept_descriptors: int = 0
+    sub_cgroups: tuple[str, ...] = ()  # below the container's, else where its first process is
     warn: Callable[[str], object] = print
 
 
@@ -51,7 +52,7 @@ def join(order: Order) -> Joined:
     check_process(order.wanted, order.warn)
     spec, pid = order.spec, order.state.pid
     compiled = seccomp.compile(spec.linux.seccomp, order.warn) if spec.linux.seccomp else None
-    cgroup = cgroups.of_process(pid) if order.state.cgroup_paths else cgroups.reopen({})
+    cgroup = _cgroup(order)
     try:
         with Namespaces(_of_process(spec, pid)) as spaces, Meeting() as meeting:
             with Descriptors() as opened:
@@ -79,6 +80,13 @@ def join(order: Order) -> Joined:
     finally:
         cgroup.close()
     return Joined(pid=child.pid, pidfd=child.pidfd)
+
+
+def _cgroup(order: Order) -> Cgroup:
+    paths = order.state.cgroup_paths
+    if order.sub_cgroups or not paths:
+        return cgroups.below(paths, order.sub_cgroups)
+    return cgroups.of_process(order.state.pid)
 
 
 class Hidden:

@@ -9,6 +9,8 @@ from runtime.errors import ContainerError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from runtime.cgroups.cgroup import Cgroup
 
 ROOT = "/sys/fs/cgroup"
@@ -152,6 +154,27 @@ def reopen(paths: dict[str, str]) -> Cgroup:
     from runtime.cgroups.v1 import CgroupV1
 
     return CgroupV1(paths)
+
+
+def below(paths: dict[str, str], wanted: Sequence[str]) -> Cgroup:
+    """A cgroup's sub-cgroup that is there: for all controllers, or by `CONTROLLER,…:PATH` for some.
+
+    Raises ContainerError.
+    """
+    found = dict(paths)
+    for each in wanted:
+        names, _, path = each.rpartition(":")
+        asked = {name for name in names.split(",") if name}
+        hierarchies = [words for words in paths if not asked or asked & set(words.split(","))]
+        if not hierarchies:
+            raise ContainerError(f"--cgroup {each}: the container has no cgroup of {names}.")
+        for words in hierarchies:
+            found[words] = os.path.normpath(f"{paths[words]}/{path}")
+            if not f"{found[words]}/".startswith(f"{paths[words]}/"):
+                raise ContainerError(f"--cgroup {each} leads out of the container's cgroup.")
+            if not os.path.isdir(found[words]):
+                raise ContainerError(f"--cgroup {each}: there is no cgroup {found[words]}.")
+    return reopen(found)
 
 
 def at(cgroups_path: str, identifier: str) -> Cgroup:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 
-from runtime import console
 from runtime.container import Container
 from runtime.creation import Request
 from runtime.document import decode
@@ -12,9 +11,11 @@ from runtime.errors import ContainerError
 from runtime.options import SWITCH, VALUE, parse
 from runtime.rootfs import Bundle
 from runtime.spec import Spec
+from runtime.undo import Undo
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from _socket import socket
     from collections.abc import Sequence
 
     from runtime.oci_cli import Settings
@@ -58,6 +59,7 @@ class Order:
 
     def carry_out(self, settings: Settings, *, waits: bool, terminal: int | None) -> Container:
         """Make the container; `terminal` is the socket that a terminal is to be sent to."""
+        receiver = pidfd_receiver(self.options)
         spec = self.spec
         if activated := listening():
             from runtime import service
@@ -81,7 +83,10 @@ class Order:
             ),
             settings.root,
         )
-        write_pid_file(self.options.value("--pid-file"), made.pid)
+        with Undo() as undo:
+            undo(made.__exit__)
+            write_pid_file(self.options.value("--pid-file"), made.pid)
+            send_pidfd(receiver, made.pidfd)
         return made
 
 
@@ -106,12 +111,41 @@ def listening() -> int:
     return int(count) if count.isdecimal() and pid == str(os.getpid()) else 0
 
 
-def terminal_receiver(options: Options, wants: bool) -> console.Receiver | None:
+def terminal_receiver(options: Options, wants: bool) -> socket | None:
     """Where the terminal goes, by --console-socket. Raises ContainerError."""
-    path = options.value("--console-socket")
-    if path and not wants:
+    if options.value("--console-socket") and not wants:
         raise ContainerError("--console-socket is for a process with a terminal: this has none.")
-    return console.connect(path) if path else None
+    return _connected("--console-socket", options)
+
+
+def pidfd_receiver(options: Options) -> socket | None:
+    """Where a descriptor of the process goes, by --pidfd-socket. Raises ContainerError."""
+    return _connected("--pidfd-socket", options)
+
+
+def send_pidfd(receiver: socket | None, pidfd: int) -> None:
+    """Send the descriptor there, if it is wanted. Raises OSError."""
+    if receiver:
+        from _socket import SCM_RIGHTS, SOL_SOCKET
+        from _struct import pack
+
+        receiver.sendmsg([b"pidfd"], [(SOL_SOCKET, SCM_RIGHTS, pack("i", pidfd))])
+        receiver.close()
+
+
+def _connected(option: str, options: Options) -> socket | None:
+    path = options.value(option)
+    if not path:
+        return None
+    from _socket import AF_UNIX, SOCK_STREAM, socket
+
+    connection = socket(AF_UNIX, SOCK_STREAM)
+    try:
+        connection.connect(path)
+    except OSError as error:
+        connection.close()
+        raise ContainerError(f"{option} {path}: {error.strerror}.") from error
+    return connection
 
 
 def write_pid_file(path: str, pid: int) -> None:

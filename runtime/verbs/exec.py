@@ -9,10 +9,17 @@ from runtime.errors import ContainerError
 from runtime.foreground import Foreground
 from runtime.options import SWITCH, VALUE, VALUES, parse
 from runtime.spec import Capabilities, Process, User
-from runtime.verbs.bundles import kept_descriptors, terminal_receiver, write_pid_file
+from runtime.verbs.bundles import (
+    kept_descriptors,
+    pidfd_receiver,
+    send_pidfd,
+    terminal_receiver,
+    write_pid_file,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from _socket import socket
     from collections.abc import Sequence
 
     from runtime.oci_cli import Settings
@@ -71,18 +78,25 @@ def main(_: str, words: Sequence[str], settings: Settings) -> int:
         wanted=wanted,
         console=receiver.fileno() if receiver else None,
         kept_descriptors=kept_descriptors(options),
+        sub_cgroups=tuple(options.values("--cgroup")),
         warn=settings.warn,
     )
+    heard = pidfd_receiver(options)
     if detached:
-        joined = joining.join(order)
-        write_pid_file(options.value("--pid-file"), joined.pid)
+        _joined(order, options, heard)
         return 0
     with Foreground(terminal=wanted.terminal and receiver is None) as foreground:
         if not receiver:
             order = order.replace(console=foreground.receiver())
-        joined = joining.join(order)
-        write_pid_file(options.value("--pid-file"), joined.pid)
+        joined = _joined(order, options, heard)
         return foreground.accompany(joined.pid, joined.pidfd)
+
+
+def _joined(order: joining.Order, options: Options, heard: socket | None) -> joining.Joined:
+    joined = joining.join(order)
+    write_pid_file(options.value("--pid-file"), joined.pid)
+    send_pidfd(heard, joined.pidfd)
+    return joined
 
 
 def _process(options: Options, args: Sequence[str], first: Process | None) -> Process:
