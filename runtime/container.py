@@ -314,9 +314,9 @@ class Container:
         self.delete(force=True)
 
 
-def all_below(root: str = DEFAULT_ROOT) -> Iterator[Container]:
-    """The containers below a root, by name; one that goes meanwhile is left out."""
-    for name in names(root):
+def all_below(root: str = DEFAULT_ROOT, wanted: Sequence[str] | None = None) -> Iterator[Container]:
+    """The containers below a root, or those of these names; one that has gone is left out."""
+    for name in names(root) if wanted is None else wanted:
         try:
             container = Container.load(name, root)
         except ContainerError:

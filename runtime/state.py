@@ -109,7 +109,7 @@ class StateDirectory:
 
     def waits(self) -> bool:
         """Whether it has been created and not started."""
-        return os.path.exists(self.file(START))
+        return os.access(self.file(START), os.F_OK)
 
     def exists(self) -> bool:
         """Whether there is one."""
