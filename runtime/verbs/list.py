@@ -47,7 +47,7 @@ def _all_told(root: str) -> list[dict[str, object]]:
     """What is told of each; of thousands, by a process for each CPU."""
     every = names(root)
     processes = max(1, min(len(os.sched_getaffinity(0)), len(every) // _WORTH_A_PROCESS))
-    share = -(-len(every) // processes)
+    share = max(1, -(-len(every) // processes))
     own, *others = [every[at : at + share] for at in range(0, len(every), share)] or [[]]
     asked = [_ask(root, wanted) for wanted in others]
     found = _told(root, own)
