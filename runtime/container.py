@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 DEFAULT_ROOT = "/run/tonnage"
 _KILL_SECONDS = 10.0
-_EAR = "notify"
+_NOTIFY = "notify"
 CREATING, CREATED, RUNNING, PAUSED, STOPPED = "creating", "created", "running", "paused", "stopped"
 
 
@@ -75,9 +75,9 @@ class Container:
         return self.directory.file("upper")
 
     @property
-    def ear(self) -> str:
+    def notify_directory(self) -> str:
         """The directory at which it says how it is, if it was made as a service."""
-        return self.directory.file(_EAR)
+        return self.directory.file(_NOTIFY)
 
     @classmethod
     def create(cls, request: Request, root: str = DEFAULT_ROOT) -> Self:
@@ -91,8 +91,12 @@ class Container:
             return cls._make(request, directory)
         from runtime import service
 
-        ear = directory.file(_EAR)
-        return cls._make(request.replace(spec=service.lend_ear(request.spec, ear)), directory, ear)
+        notify = directory.file(_NOTIFY)
+        return cls._make(
+            request.replace(spec=service.offer_notify_socket(request.spec, notify)),
+            directory,
+            notify,
+        )
 
     @classmethod
     def run(

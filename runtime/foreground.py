@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Self
 
-    from runtime.service import Ear
+    from runtime.service import NotifySocket
     from runtime.terminal import Terminal
 
 # Not for the process: what concerns our own children and terminal, and what can't be caught.
@@ -37,10 +37,10 @@ class Foreground:
         """The descriptor that the process's terminal is to be sent to, if we show it."""
         return self._terminal.receiver() if self._terminal else None
 
-    def accompany(self, pid: int, pidfd: int, ear: Ear | None = None) -> int:
+    def accompany(self, pid: int, pidfd: int, notify: NotifySocket | None = None) -> int:
         """Wait for a child of ours; its exit code, 128 + n if signal n ended it.
 
-        What it says of itself as a service is passed on by `ear`.
+        What it says of itself as a service is passed on by `notify`.
         """
         if self._terminal:
             self._terminal.show()
@@ -49,8 +49,8 @@ class Foreground:
         poll.register(self._wakes, select.POLLIN)
         if self._terminal:
             self._terminal.register(poll)
-        if ear:
-            poll.register(ear, select.POLLIN)
+        if notify:
+            poll.register(notify, select.POLLIN)
         while True:
             ready = {descriptor for descriptor, _ in poll.poll()}
             if self._wakes in ready:
@@ -58,8 +58,8 @@ class Foreground:
                     self._hand_on(number, pidfd)
             if self._terminal:
                 self._terminal.copy(ready, poll)
-            if ear:
-                ear.pass_on()
+            if notify:
+                notify.pass_on()
             if pidfd in ready:
                 break
         if self._terminal:

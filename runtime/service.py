@@ -29,14 +29,14 @@ _BARRIER_SECONDS = 5.0
 _LEFT_OUT = (b"MAINPID", b"MAINPIDFDID", b"MAINPIDFD", b"FDSTORE", b"FDNAME", b"BARRIER")
 
 
-def hand_on(spec: Spec, count: int) -> Spec:
+def tell_sockets(spec: Spec, count: int) -> Spec:
     """The configuration with so many sockets told to its process, the first of its namespace."""
     names = os.environ.get("LISTEN_FDNAMES")
     told = [f"LISTEN_FDS={count}", "LISTEN_PID=1"]
     return _with_environment(spec, [*told, f"LISTEN_FDNAMES={names}"] if names else told)
 
 
-def lend_ear(spec: Spec, directory: str) -> Spec:
+def offer_notify_socket(spec: Spec, directory: str) -> Spec:
     """The configuration with a place for its process to say how it is, a directory of the host."""
     options = ("bind", "ro", "nosuid", "nodev", "noexec")
     mount = Mount(destination=_INSIDE, type="bind", source=directory, options=options)
@@ -49,13 +49,13 @@ def start(container: Container) -> None:
 
     Raises ContainerError.
     """
-    with Ear(container.ear) as ear:
+    with NotifySocket(container.notify_directory) as notify:
         container.start()
-        if ear.hears_ready(container.pidfd):
-            ear.name(container.pid)
+        if notify.await_ready(container.pidfd):
+            notify.announce(container.pid)
 
 
-class Ear:
+class NotifySocket:
     """Hears what a container says of itself and passes it on; a context manager.
 
     It must be there before the container is started. Raises ContainerError.
@@ -94,7 +94,7 @@ class Ear:
             is_ready |= b"READY=1" in lines
         return is_ready
 
-    def hears_ready(self, pidfd: int) -> bool:
+    def await_ready(self, pidfd: int) -> bool:
         """Pass on what is said until it is ready; False if it ends before."""
         poll = select.poll()
         for descriptor in (self.fileno(), pidfd):
@@ -108,7 +108,7 @@ class Ear:
                 return True
         return False
 
-    def name(self, pid: int) -> None:
+    def announce(self, pid: int) -> None:
         """Say which process is the main one, and wait until it was heard: we are about to end.
 
         (sd_notify_barrier(3))

@@ -64,7 +64,7 @@ class Order:
         if activated := listening():
             from runtime import service
 
-            spec = service.hand_on(spec, activated)
+            spec = service.tell_sockets(spec, activated)
         made = Container.create(
             Request(
                 identifier=self.identifier,

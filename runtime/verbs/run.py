@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from runtime.container import Container
     from runtime.oci_cli import Settings
-    from runtime.service import Ear
+    from runtime.service import NotifySocket
 
 
 def main(_: str, words: Sequence[str], settings: Settings) -> int:
@@ -37,21 +37,21 @@ def main(_: str, words: Sequence[str], settings: Settings) -> int:
     with Foreground(terminal=order.has_terminal and receiver is None) as foreground:
         terminal = receiver.fileno() if receiver else foreground.receiver()
         container = order.carry_out(settings, waits=order.is_service, terminal=terminal)
-        ear = _start_heard(container) if order.is_service else None
-        code = foreground.accompany(container.pid, container.pidfd, ear)
+        notify = _start_service(container) if order.is_service else None
+        code = foreground.accompany(container.pid, container.pidfd, notify)
     container.ended_with(code)
     if not order.options.has("--keep"):
         container.delete(force=True)
     return code
 
 
-def _start_heard(container: Container) -> Ear:
+def _start_service(container: Container) -> NotifySocket:
     """Start a service; what it says is to be passed on for as long as it is accompanied."""
-    from runtime.service import Ear
+    from runtime.service import NotifySocket
 
     with Undo() as undo:
         undo(container.__exit__)
-        ear = Ear(container.ear)
-        undo(ear.close)
+        notify = NotifySocket(container.notify_directory)
+        undo(notify.close)
         container.start()
-    return ear
+    return notify

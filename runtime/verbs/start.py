@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def main(_: str, words: Sequence[str], settings: Settings) -> int:
     """Start it; a service is waited for until it is ready."""
     container = Container.load(only_name(words), settings.root)
-    if os.environ.get("NOTIFY_SOCKET") and os.path.isdir(container.ear):
+    if os.environ.get("NOTIFY_SOCKET") and os.path.isdir(container.notify_directory):
         from runtime import service
 
         service.start(container)
