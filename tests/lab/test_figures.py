@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from plausible import write
 
 from lab import figures, figures_limits, figures_starts, results
 from lab.results import Run
+from tests.lab.plausible import write
 
 DRAW = {
     **{

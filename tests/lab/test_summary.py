@@ -7,11 +7,11 @@ import json
 from pathlib import Path
 
 import pytest
-from plausible import HOST, SETTINGS, round_of, write
 from rich.console import Console
 
 from lab import provenance, results, summary, units
 from lab.results import Run, RunFolder, Sample
+from tests.lab.plausible import HOST, SETTINGS, round_of, write
 
 CRUN_READY = ("crun", "ready")
 

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from attacks import ATTACK, attack, put_attacker
-from driver import DEADLINE_SECONDS, Bundle, Runtime, waited_for
+
+from tests.oci.attacks import ATTACK, attack, put_attacker
+from tests.oci.driver import DEADLINE_SECONDS, Bundle, Runtime, waited_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

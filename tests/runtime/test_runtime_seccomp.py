@@ -9,14 +9,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import bpf
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sections import section
 
 from runtime import ContainerError, seccomp, seccomp_rules
 from runtime.linux import libseccomp
+from tests.runtime import bpf
+from tests.runtime.sections import section
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -55,11 +55,11 @@ exec chroot "$root" /usr/bin/env -i container=tonnage /lib/systemd/systemd --uni
 """
 CREATE = """
 import json, os, sys
-sys.path[:0] = [sys.argv[1], f"{sys.argv[1]}/tests/runtime"]
-import joined
+sys.path.insert(0, sys.argv[1])
 from runtime import ContainerError, cgroups
 from runtime.cgroups import systemd
 from runtime.spec import Cpu, DeviceRule, HugepageLimit, Memory, Pids, Resources
+from tests.runtime import joined
 
 def refusal(call):
     try:

@@ -15,13 +15,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import bpf
 import pytest
-from sections import section
 
 from runtime import profile, seccomp
 from runtime.linux import libseccomp
 from runtime.linux import seccomp as kernel
+from tests.runtime import bpf
+from tests.runtime.sections import section
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_h
 from xml.etree import ElementTree as ET
 
 import pytest
-from described import PATHS, described, machine
 
+from tests.vms.described import PATHS, described, machine
 from vms import (
     Accelerator,
     Balloon,
