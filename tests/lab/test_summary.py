@@ -119,6 +119,8 @@ def test_what_is_counted_is_not_set_aside(tmp_path: Path) -> None:
 
 def test_a_ratio_says_what_it_could_have_seen(run: Run) -> None:
     ratio = next(r for r in summary.ratios(run) if r.target == "crun" and r.low and r.high)
+    assert ratio.low
+    assert ratio.high
     assert ratio.smallest_difference is not None
     assert 0.5 < ratio.smallest_difference / (ratio.high / ratio.low - 1) < 1.5
 

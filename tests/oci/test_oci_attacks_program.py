@@ -51,7 +51,7 @@ def own(runtime: Runtime) -> Iterator[Runtime]:
     directory = runtime.scratch / "own"
     directory.mkdir()
     if Path(runtime.command).read_bytes()[:4] == ELF:
-        command = shutil.copy(runtime.command, directory)
+        command = str(shutil.copy(runtime.command, directory))
     else:
         command = copied_environment(Path(runtime.command), directory)
     runtime_of_its_own = Runtime(command, runtime.scratch, runtime.tree, made=1000)

@@ -156,7 +156,7 @@ def test_a_pipe_is_exchanged(bundle: Bundle, criu: str) -> None:
         done = tell(bundle, criu, "checkpoint")
         assert done, done.stderr
         lines += running.stdout.readlines()
-    words = ["--criu", criu, "restore", "--image-path", bundle.path / "image", "--bundle"]
+    words = ["--criu", criu, "restore", "--image-path", str(bundle.path / "image"), "--bundle"]
     with subprocess.Popen(
         [*command, *words, bundle.path, bundle.identity],
         stdin=subprocess.DEVNULL,
