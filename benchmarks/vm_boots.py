@@ -23,6 +23,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import vms
 from lab import facts, kvm, targets, userland
 from lab.errors import StartFailed
 from lab.exclusive import scratch_directory
@@ -31,6 +32,8 @@ from lab.targets.machine import Machine, MachineInstance
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from lab.host import Accelerator
 
 _LOOKS = 5
 _REGISTERS = re.compile(r"\b(?:RIP|EIP)=([0-9a-f]+)|\bHLT=(\d)")
@@ -61,6 +64,8 @@ def boot(target: Machine) -> tuple[float, list[str]]:
 
 def where(instance: MachineInstance) -> str:
     time.sleep(0.2)
+    if not isinstance(instance.domain, vms.Domain):
+        return "not known without a monitor"
     found = _REGISTERS.findall(instance.domain.monitor.say("info registers"))
     return " ".join(address or f"HLT={halted}" for address, halted in found)
 
@@ -75,7 +80,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, help="the record, as JSON")
     options = parser.parse_args()
     land = userland.build(lambda line: print(line, file=sys.stderr))
-    accelerator = "kvm" if kvm.prove(lambda _: None).works else "tcg"
+    accelerator: Accelerator = "kvm" if kvm.prove(lambda _: None).works else "tcg"
     seconds: list[float] = []
     hangs: list[list[str]] = []
     begun = os.getloadavg()
@@ -86,7 +91,8 @@ def main() -> int:
         assert isinstance(target, Machine)
         if options.bare:
             target.emulation_words = ""
-        words = target.describe("any", scratch).boot
+        kernel = target.describe("any", scratch).boot
+        assert isinstance(kernel, vms.DirectKernel)
         stack.enter_context(busy(options.busy))
         for _ in range(options.boots):
             took, looks = boot(target)
@@ -103,7 +109,7 @@ def main() -> int:
         "deadline_seconds": options.deadline,
         "busy_processes": options.busy,
         "load": {"before": begun, "after": os.getloadavg()},
-        "command_line": getattr(words, "command_line", ""),
+        "command_line": kernel.command_line,
         "qemu": facts.version("qemu-system-x86_64"),
         "guest_kernel": land.kernel.name.removeprefix("vmlinuz-"),
         "host": {

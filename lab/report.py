@@ -87,7 +87,7 @@ def _execute(path: Path) -> Any:
     from nbclient.exceptions import CellExecutionError, DeadKernelError
 
     try:
-        notebook = nbformat.read(NOTEBOOK, as_version=4)  # type: ignore[no-untyped-call]
+        notebook = nbformat.read(NOTEBOOK, as_version=4)
     except OSError as error:
         raise LabError(f"The notebook {NOTEBOOK} can't be read: {error.strerror}.") from error
     try:
@@ -151,14 +151,14 @@ async def _run_cells(notebook: Any, path: Path, scratch: Path) -> None:
 def _write_notebook(notebook: Any, path: Path) -> None:
     import nbformat
 
-    nbformat.write(notebook, path)  # type: ignore[no-untyped-call]
+    nbformat.write(notebook, path)
 
 
 def _write_page(notebook: Any, title: str, path: Path) -> None:
     """The notebook's prose and outputs as one file that loads nothing from anywhere."""
     from nbconvert import HTMLExporter
 
-    exporter = HTMLExporter(  # type: ignore[no-untyped-call]
+    exporter = HTMLExporter(
         template_name="basic",
         exclude_input=True,
         exclude_input_prompt=True,

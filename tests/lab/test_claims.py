@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from plausible import HOST, SETTINGS, write
 from rich.console import Console
 
 from lab import claims, results
 from lab.results import Run, RunFolder, Sample
 from lab.verdicts import Verdict
+from tests.lab.plausible import HOST, SETTINGS, write
 
 WITH_KVM = {**HOST, "kvm": {"works": True, "reason": ""}}
 HOLDS, FAILS, UNTESTED = Verdict.HOLDS, Verdict.FAILS, Verdict.UNTESTED

@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
-from plausible import HOST, SETTINGS, write
 
 from lab import cli, comparison, results
 from lab.errors import LabError
 from lab.results import Run, RunFolder, Sample
+from tests.lab.plausible import HOST, SETTINGS, write
 
 
 def made(path: Path, factor: float = 1.0, host: object = None, **settings: object) -> Run:

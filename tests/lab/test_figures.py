@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from plausible import write
 
 from lab import figures, figures_limits, figures_starts, results
 from lab.results import Run
+from tests.lab.plausible import write
 
 DRAW = {
     **{
@@ -32,7 +32,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def words(figure: Figure) -> str:
     figure.draw_without_rendering()
-    return "\n".join(text.get_text() for text in figure.findobj(Text) if text.get_visible())  # type: ignore[attr-defined]
+    return "\n".join(text.get_text() for text in figure.findobj(Text) if text.get_visible())
 
 
 @pytest.mark.parametrize("name", DRAW)

@@ -10,11 +10,11 @@ from typing import Any
 
 import nbformat
 import pytest
-from plausible import HOST, SETTINGS, write
 
 from lab import report
 from lab.errors import LabError
 from lab.results import RunFolder, Sample
+from tests.lab.plausible import HOST, SETTINGS, write
 
 WRITTEN = ["table.md", "overview.png", "report.ipynb", "report.html"]
 

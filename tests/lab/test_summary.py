@@ -7,11 +7,11 @@ import json
 from pathlib import Path
 
 import pytest
-from plausible import HOST, SETTINGS, round_of, write
 from rich.console import Console
 
 from lab import provenance, results, summary, units
 from lab.results import Run, RunFolder, Sample
+from tests.lab.plausible import HOST, SETTINGS, round_of, write
 
 CRUN_READY = ("crun", "ready")
 
@@ -119,6 +119,8 @@ def test_what_is_counted_is_not_set_aside(tmp_path: Path) -> None:
 
 def test_a_ratio_says_what_it_could_have_seen(run: Run) -> None:
     ratio = next(r for r in summary.ratios(run) if r.target == "crun" and r.low and r.high)
+    assert ratio.low
+    assert ratio.high
     assert ratio.smallest_difference is not None
     assert 0.5 < ratio.smallest_difference / (ratio.high / ratio.low - 1) < 1.5
 

@@ -6,14 +6,14 @@ import json
 from pathlib import Path
 
 import pytest
-from plausible import write
-from programs import program
 
 import vms
 from lab import kvm, results, run, summary, targets
 from lab.targets import tap, uml, vsocked
 from lab.targets.base import Settings
 from lab.userland import Userland
+from tests.lab.plausible import write
+from tests.lab.programs import program
 
 MACHINE = vms.Machine(
     name="tonnage-box-1-0",

@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from programs import program
 
 from lab import targets
 from lab.targets import docker, leftovers, processes
 from lab.targets.command import last_words
+from tests.lab.programs import program
 
 ENDED_PID = 1 << 22  # above every pid_max
 

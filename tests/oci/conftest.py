@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from driver import Bundle, Runtime
 
 from lab import userland
+from tests.oci.driver import Bundle, Runtime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

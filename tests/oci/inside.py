@@ -27,18 +27,18 @@ EVERY = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "
          "/dev/stderr")  # fmt: skip
 
 
-def read(path):
+def read(path: str) -> str:
     with open(path, errors="replace") as file:
         return file.read()
 
 
-def status():
+def status() -> dict[str, str]:
     return dict(line.split(":\t", 1) for line in read("/proc/self/status").splitlines()
                 if ":\t" in line)  # fmt: skip
 
 
-def mounts():
-    found = []
+def mounts() -> list[dict[str, object]]:
+    found: list[dict[str, object]] = []
     for line in read("/proc/self/mountinfo").splitlines():
         before, after = line.split(" - ", 1)
         _, _, _, root, destination, options, *tags = before.split()
@@ -49,7 +49,7 @@ def mounts():
     return found
 
 
-def descriptors():
+def descriptors() -> dict[str, str]:
     found = {}
     for name in os.listdir("/proc/self/fd"):
         try:
@@ -60,13 +60,15 @@ def descriptors():
     return {name: target for name, target in found.items() if not target.startswith("/proc/")}
 
 
-def looked_at(path):
+def looked_at(path: str) -> dict[str, object]:
     try:
         found = os.lstat(path)
     except OSError as error:
-        return {"error": os.strerror(error.errno)}
-    seen = {"mode": stat.S_IMODE(found.st_mode), "uid": found.st_uid, "gid": found.st_gid,
-            "type": stat.filemode(found.st_mode)[0]}  # fmt: skip
+        return {"error": error.strerror}
+    seen: dict[str, object] = {
+        "mode": stat.S_IMODE(found.st_mode), "uid": found.st_uid, "gid": found.st_gid,
+        "type": stat.filemode(found.st_mode)[0],
+    }  # fmt: skip
     if stat.S_ISLNK(found.st_mode):
         seen["link"] = os.readlink(path)
     elif stat.S_ISCHR(found.st_mode) or stat.S_ISBLK(found.st_mode):
@@ -75,18 +77,18 @@ def looked_at(path):
         try:
             seen["holds"] = read(path)[:4096]
         except OSError as error:
-            seen["unreadable"] = os.strerror(error.errno)
+            seen["unreadable"] = error.strerror
         seen["writable"] = opens_for_writing(path)
     elif stat.S_ISDIR(found.st_mode):
         try:
             seen["holds"] = sorted(os.listdir(path))[:200]
         except OSError as error:
-            seen["unreadable"] = os.strerror(error.errno)
+            seen["unreadable"] = error.strerror
         seen["writable"] = can_make_a_file_in(path)
     return seen
 
 
-def opens_for_writing(path):
+def opens_for_writing(path: str) -> bool:
     try:
         os.close(os.open(path, os.O_WRONLY))
     except OSError:
@@ -94,7 +96,7 @@ def opens_for_writing(path):
     return True
 
 
-def can_make_a_file_in(path):
+def can_make_a_file_in(path: str) -> bool:
     probe = os.path.join(path, ".probe")
     try:
         os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
@@ -104,27 +106,27 @@ def can_make_a_file_in(path):
     return True
 
 
-def terminal():
+def terminal() -> dict[str, int] | None:
     if not os.isatty(0):
         return None
     rows, columns, *_ = struct.unpack("4H", fcntl.ioctl(0, termios.TIOCGWINSZ, bytes(8)))
     return {"height": rows, "width": columns}
 
 
-def memory_policy():
+def memory_policy() -> dict[str, int]:
     mode, nodes = ctypes.c_int(), (ctypes.c_ulong * 16)()
     LIBC.syscall(GET_MEMPOLICY, ctypes.byref(mode), nodes, 1024, None, 0)
     return {"mode": mode.value, "nodes": nodes[0]}
 
 
-def or_error(path):
+def or_error(path: str) -> str | None:
     try:
         return read(path)
     except OSError as error:
-        return os.strerror(error.errno)
+        return error.strerror
 
 
-def umask():
+def umask() -> int:
     now = os.umask(0)
     os.umask(now)
     return now

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from driver import DEADLINE_SECONDS, Bundle, Runtime
+
+from tests.oci.driver import DEADLINE_SECONDS, Bundle, Runtime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -11,15 +11,15 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from driver import Bundle, Done, waited_for
 
 from runtime import profile
+from tests.oci.driver import Bundle, Done, waited_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-from attacks import attack
-from users import NOBODY, runtime_of_user
+from tests.oci.attacks import attack
+from tests.oci.users import NOBODY, runtime_of_user
 
 # CVE-2022-29162, CVE-2022-24769: inheritable capabilities.
 

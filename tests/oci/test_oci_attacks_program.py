@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from attacks import ATTACK, attack, put_attacker
-from driver import DEADLINE_SECONDS, Bundle, Runtime, waited_for
+
+from tests.oci.attacks import ATTACK, attack, put_attacker
+from tests.oci.driver import DEADLINE_SECONDS, Bundle, Runtime, waited_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +51,7 @@ def own(runtime: Runtime) -> Iterator[Runtime]:
     directory = runtime.scratch / "own"
     directory.mkdir()
     if Path(runtime.command).read_bytes()[:4] == ELF:
-        command = shutil.copy(runtime.command, directory)
+        command = str(shutil.copy(runtime.command, directory))
     else:
         command = copied_environment(Path(runtime.command), directory)
     runtime_of_its_own = Runtime(command, runtime.scratch, runtime.tree, made=1000)

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from driver import CGROUPS, cgroups_of
+
+from tests.oci.driver import CGROUPS, cgroups_of
 
 if TYPE_CHECKING:
-    from driver import Bundle
+    from tests.oci.driver import Bundle
 
 V2 = (CGROUPS / "cgroup.controllers").exists()
 MIB = 1 << 20

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from driver import DEADLINE_SECONDS, Done, waited_for
+
+from tests.oci.driver import DEADLINE_SECONDS, Done, waited_for
 
 if TYPE_CHECKING:
-    from driver import Bundle
+    from tests.oci.driver import Bundle
 
 CRIU = os.environ.get("TONNAGE_CRIU", "criu")
 COUNTS = "i=0; while :; do i=$((i+1)); echo $i; sleep 0.05; done"
@@ -155,7 +156,7 @@ def test_a_pipe_is_exchanged(bundle: Bundle, criu: str) -> None:
         done = tell(bundle, criu, "checkpoint")
         assert done, done.stderr
         lines += running.stdout.readlines()
-    words = ["--criu", criu, "restore", "--image-path", bundle.path / "image", "--bundle"]
+    words = ["--criu", criu, "restore", "--image-path", str(bundle.path / "image"), "--bundle"]
     with subprocess.Popen(
         [*command, *words, bundle.path, bundle.identity],
         stdin=subprocess.DEVNULL,

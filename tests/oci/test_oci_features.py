@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from driver import Bundle, Runtime
+    from tests.oci.driver import Bundle, Runtime
 
 KNOWN = {"ociVersionMin", "ociVersionMax", "hooks", "mountOptions", "linux", "annotations",
          "potentiallyUnsafeConfigAnnotations"}  # fmt: skip

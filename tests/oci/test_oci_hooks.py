@@ -6,12 +6,13 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from driver import namespace_of
+
+from tests.oci.driver import namespace_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from driver import Bundle
+    from tests.oci.driver import Bundle
 
 AT_CREATE = ["prestart", "createRuntime", "createContainer"]
 AT_START = ["startContainer", "poststart"]

@@ -9,10 +9,11 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from driver import namespace_of
+
+from tests.oci.driver import namespace_of
 
 if TYPE_CHECKING:
-    from driver import Runtime
+    from tests.oci.driver import Runtime
 
 BOUNDING = ["CAP_CHOWN", "CAP_KILL", "CAP_NET_RAW", "CAP_SETGID", "CAP_SETUID", "CAP_DAC_OVERRIDE"]
 NUMBERS = {"CAP_CHOWN": 0, "CAP_DAC_OVERRIDE": 1, "CAP_KILL": 5, "CAP_SETGID": 6, "CAP_SETUID": 7,

@@ -11,7 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from driver import Bundle
+    from tests.oci.driver import Bundle
 
 Report = dict[str, Any]
 

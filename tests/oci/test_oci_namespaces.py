@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from driver import mounts_of_host, namespace_of, waited_for
+
+from tests.oci.driver import mounts_of_host, namespace_of, waited_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from driver import Bundle
+    from tests.oci.driver import Bundle
 
 # The type in config.json: unshare(1)'s option and the file in /proc/PID/ns.
 JOINABLE = {

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from driver import cgroups_of, mounts_of_host, waited_for
+
+from tests.oci.driver import cgroups_of, mounts_of_host, waited_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from driver import Bundle, Runtime
+    from tests.oci.driver import Bundle, Runtime
 
 BAD_IDS = ["", ".", "..", "a/b", "../escape", "a b", "a\nb", "x;y"]
 

@@ -11,12 +11,13 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from driver import CGROUPS, PYTHON, cgroups_of
+
+from tests.oci.driver import CGROUPS, PYTHON, cgroups_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from driver import Bundle
+    from tests.oci.driver import Bundle
 
 SECONDS = 20.0
 KEYRING = (
@@ -111,6 +112,7 @@ def test_a_descriptor_of_the_process_is_sent(bundle: Bundle, tmp_path: Path, ver
         listening.bind(path)
         listening.listen()
         bundle.shell("sleep 60")
+        words: tuple[str, ...]
         if verb == "exec":
             bundle.running()
             words = ("--pidfd-socket", path, "--detach", "--pid-file", f"{tmp_path}/pid")

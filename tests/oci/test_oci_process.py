@@ -7,10 +7,11 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from driver import PYTHON, namespace_of, waited_for
+
+from tests.oci.driver import PYTHON, namespace_of, waited_for
 
 if TYPE_CHECKING:
-    from driver import Bundle
+    from tests.oci.driver import Bundle
 
 BE, IDLE = 2, 3  # ioprio_set(2)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from driver import Bundle
+    from tests.oci.driver import Bundle
 
 NET = {"type": "network"}
 MAPPING = [{"containerID": 0, "hostID": 1000, "size": 1}]

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from driver import namespace_of, waited_for
-from users import FIRST_ID, IDS, NOBODY, runtime_of_user
+
+from tests.oci.driver import namespace_of, waited_for
+from tests.oci.users import FIRST_ID, IDS, NOBODY, runtime_of_user
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from driver import Bundle, Runtime
+    from tests.oci.driver import Bundle, Runtime
 
 
 @pytest.fixture(params=["himself", "ids"])

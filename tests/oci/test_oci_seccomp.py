@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from driver import Bundle
+    from tests.oci.driver import Bundle
 
 NATIVE = {"x86_64": "SCMP_ARCH_X86_64", "aarch64": "SCMP_ARCH_AARCH64"}[platform.machine()]
 GETCPU = "import ctypes; r = ctypes.CDLL(None, use_errno=True).getpriority({}, {}); "

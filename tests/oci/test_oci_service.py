@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from driver import Bundle
+    from tests.oci.driver import Bundle
 
 OURS = "tonnage-oci"
 SAYS_SO = "systemd-notify --status=warming; sleep 0.3; systemd-notify --ready MAINPID=77; "

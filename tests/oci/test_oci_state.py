@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from driver import namespace_of
+from tests.oci.driver import namespace_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from driver import Bundle, Runtime
+    from tests.oci.driver import Bundle, Runtime
 
 
 def test_state_has_every_required_property(bundle: Bundle) -> None:

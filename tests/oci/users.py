@@ -13,7 +13,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from driver import Runtime
+
+from tests.oci.driver import Runtime
 
 NOBODY = 65534
 GROUP_MORE = 4321

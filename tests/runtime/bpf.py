@@ -20,7 +20,7 @@ def run(program: bytes, architecture: int, number: int, *arguments: int) -> int:
     """What the filter returns for a call."""
     words = [*arguments, *[0] * (6 - len(arguments))]
     data = struct.pack("iIQ6Q", number, architecture, 0, *(word % (1 << 64) for word in words))
-    instructions = list(struct.iter_unpack("HBBI", program))
+    instructions: list[tuple[int, int, int, int]] = list(struct.iter_unpack("HBBI", program))
     place = accumulator = 0
     while True:
         code, on_true, on_false, operand = instructions[place]

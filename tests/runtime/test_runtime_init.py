@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from hypothesis import given
 from hypothesis import strategies as st
-from test_runtime_fuzz import FUZZ, JUNK, SOUND, changed
 
 from runtime import ContainerError, init
 from runtime.document import decode
@@ -16,6 +15,7 @@ from runtime.namespaces import Namespaces
 from runtime.rootfs import Bundle
 from runtime.spec import Spec
 from runtime.validation import check
+from tests.runtime.test_runtime_fuzz import FUZZ, JUNK, SOUND, changed
 
 if TYPE_CHECKING:
     from runtime.linux.program import Program

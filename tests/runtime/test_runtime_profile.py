@@ -6,12 +6,12 @@ import errno
 import socket
 from typing import TYPE_CHECKING
 
-import bpf
 import pytest
-from sections import section
 
 from runtime import profile, seccomp
 from runtime.linux import capabilities, libseccomp
+from tests.runtime import bpf
+from tests.runtime.sections import section
 
 if TYPE_CHECKING:
     from collections.abc import Collection

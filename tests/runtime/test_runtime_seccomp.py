@@ -9,17 +9,17 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import bpf
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sections import section
 
 from runtime import ContainerError, seccomp, seccomp_rules
 from runtime.linux import libseccomp
+from tests.runtime import bpf
+from tests.runtime.sections import section
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 NATIVE = libseccomp.native_architecture()
 X86_64, X86, AARCH64 = 0xC000003E, 0x40000003, 0xC00000B7
@@ -424,7 +424,7 @@ def test_a_start_that_finds_its_filter_imports_next_to_nothing() -> None:
 
 CALLS = ["read", "mkdirat", "dup3", "openat2", "clone", "unlinkat"]
 SMALL = st.sampled_from([0, 1, 2, 3, 0xFF, 1 << 32, (1 << 32) + 1, (1 << 64) - 1])
-COMPARE = {
+COMPARE: dict[str, Callable[[int, int, int], bool]] = {
     "EQ": lambda a, x, _: a == x,
     "NE": lambda a, x, _: a != x,
     "LT": lambda a, x, _: a < x,

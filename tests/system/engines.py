@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from users import FIRST_ID, IDS, NOBODY, readable
 
 from lab.targets import leftovers
 from lab.userland import PAYLOAD_IN_TREE
+from tests.oci.users import FIRST_ID, IDS, NOBODY, readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import joined
 import pytest
 
 from runtime import ContainerError, cgroups
@@ -32,6 +31,7 @@ from runtime.spec import (
     Resources,
     ThrottleDevice,
 )
+from tests.runtime import joined
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -55,11 +55,11 @@ exec chroot "$root" /usr/bin/env -i container=tonnage /lib/systemd/systemd --uni
 """
 CREATE = """
 import json, os, sys
-sys.path[:0] = [sys.argv[1], f"{sys.argv[1]}/tests/runtime"]
-import joined
+sys.path.insert(0, sys.argv[1])
 from runtime import ContainerError, cgroups
 from runtime.cgroups import systemd
 from runtime.spec import Cpu, DeviceRule, HugepageLimit, Memory, Pids, Resources
+from tests.runtime import joined
 
 def refusal(call):
     try:
@@ -153,7 +153,7 @@ def made_limited_joined_and_removed(*entering: str, beside: Path | None = None) 
     said = subprocess.run(
         [*entering, sys.executable, "-c", CREATE, Path(__file__).parents[2]],
         check=False, capture_output=True, text=True, timeout=SECONDS,
-        preexec_fn=beside and (lambda: (beside / "cgroup.procs").write_text("0")),
+        preexec_fn=(lambda: (beside / "cgroup.procs").write_text("0")) if beside else None,
     )  # fmt: skip
     assert said.returncode == 0, said.stderr
     told = json.loads(said.stdout)

@@ -11,11 +11,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import engines
 import pytest
-from engines import IMAGE, Engine
 
 from lab import userland
+from tests.system import engines
+from tests.system.engines import IMAGE, Engine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,8 @@ from lab import targets, userland
 from lab.errors import StartFailed
 from lab.exclusive import scratch_directory
 from lab.targets import processes, vsocked
-from lab.targets.base import Allotment, Completed, Settings, Target
+from lab.targets.base import Allotment, Completed, Instance, Settings, Target
+from lab.targets.machine import Machine
 from lab.worker import Worker
 
 if TYPE_CHECKING:
@@ -30,34 +32,72 @@ DEADLINE_SECONDS = 120.0
 # What the workers are sent to do.
 
 
-def live(target: Target) -> dict[str, object]:
-    """Two instances' lives, side by side, as plain data."""
+@dataclass(frozen=True)
+class Lives:
+    """Of two instances side by side, and of the first unless said otherwise."""
+
+    kind: str
+    milestones: tuple[int, int, int, int]
+    userspace: int | None
+    steps: list[str]
+    disk_bytes: tuple[int, int]  # before something was written and after
+    memory_kib: tuple[int, int]  # of each
+    beside: int  # how the other's look at what was written ended
+    said: Completed
+    left: list[int]
+    answers_still: int  # the other one, when the first is gone
+    files: list[str]
+
+
+def live(target: Target) -> Lives:
     with target.start(Allotment(cpus=1, memory_bytes=128 << 20)) as one, target.start() as two:
-        first, ready = one.reached("first-instruction"), one.reached("ready")
+        first, ready = reached(one)
         two.reached("ready")
-        seen: dict[str, object] = {
-            "kind": target.kind,
-            "milestones": [one.t0_ns, first, ready, one.ask()],
-            "userspace": one.reached("userspace"),
-            "steps": [span.step for span in one.spans()],
-            "disk": target.instance_disk_bytes(one),
-            "memory": [memory_kib(each.run(["cat", "/proc/meminfo"], 30)) for each in (one, two)],
-        }
+        milestones = (one.t0_ns, first, ready, one.ask())
+        userspace = one.reached("userspace")
+        steps = [span.step for span in one.spans()]
+        before = target.instance_disk_bytes(one)
+        memory = memory_kib(one), memory_kib(two)
         one.run(["sh", "-c", "head -c 4000000 /dev/urandom >/written; sync"], 60)
-        seen["disk-after"] = target.instance_disk_bytes(one)
-        seen["beside"] = two.run(["ls", "/written"], 30).exit_code
-        seen["said"] = one.run(["sh", "-c", "uname -m; echo wrong >&2; exit 3"], 30)
+        after = target.instance_disk_bytes(one)
+        beside = two.run(["ls", "/written"], 30).exit_code
+        said = one.run(["sh", "-c", "uname -m; echo wrong >&2; exit 3"], 30)
         pids = one.pids()
         one.stop()
-        seen["left"] = [pid for pid in pids if processes.command_line(pid)]
-        seen["answers-still"] = two.ask()
-    seen["files"] = sorted(path.name for path in target.directory.iterdir())  # type: ignore[attr-defined]
-    return seen
+        left = [pid for pid in pids if processes.command_line(pid)]
+        answers_still = two.ask()
+    return Lives(
+        kind=target.kind,
+        milestones=milestones,
+        userspace=userspace,
+        steps=steps,
+        disk_bytes=(before, after),
+        memory_kib=memory,
+        beside=beside,
+        said=said,
+        left=left,
+        answers_still=answers_still,
+        files=files_of(target),
+    )
 
 
-def memory_kib(done: Completed) -> int:
+def reached(instance: Instance) -> tuple[int, int]:
+    """When it was at its first instruction, and when it was ready."""
+    first, ready = instance.reached("first-instruction"), instance.reached("ready")
+    assert first is not None
+    assert ready is not None
+    return first, ready
+
+
+def memory_kib(instance: Instance) -> int:
     """What the guest's kernel says that it has."""
-    return int(done.stdout.split()[1])
+    return int(instance.run(["cat", "/proc/meminfo"], 30).stdout.split()[1])
+
+
+def files_of(target: Target) -> list[str]:
+    """What lies in the directory of its instances."""
+    assert isinstance(target, Machine)
+    return sorted(path.name for path in target.directory.iterdir())
 
 
 def start_and_stay(target: Target) -> list[int]:
@@ -67,29 +107,31 @@ def start_and_stay(target: Target) -> list[int]:
     return instance.pids()
 
 
-def start_and_use(target: Target) -> dict[str, object]:
-    """The traditional machine up to its default target; how long it takes to go."""
+@dataclass(frozen=True)
+class Use:
+    """Of the traditional machine up to its default target; how long it takes to go."""
+
+    milestones: tuple[int, int, int, int]
+    said: bytes
+    command: bytes
+    gone_seconds: float
+    refused: str
+    files: list[str]
+
+
+def start_and_use(target: Target) -> Use:
     with target.start() as instance:
-        seen: dict[str, object] = {
-            "milestones": [
-                instance.t0_ns,
-                instance.reached("first-instruction"),
-                instance.reached("ready"),
-                instance.ask(),
-            ],
-            "said": instance.run(["cat", "/etc/hostname"], 30).stdout,
-            "command": processes.command_line(instance.pids()[0]),
-        }
+        milestones = (instance.t0_ns, *reached(instance), instance.ask())
+        said = instance.run(["cat", "/etc/hostname"], 30).stdout
+        command = processes.command_line(instance.pids()[0])
         stop_ns = time.monotonic_ns()
         instance.stop()
-        seen["gone-seconds"] = (time.monotonic_ns() - stop_ns) / 1e9
+        gone_seconds = (time.monotonic_ns() - stop_ns) / 1e9
     with pytest.MonkeyPatch.context() as patch, pytest.raises(StartFailed) as refused:
         patch.setattr(target, "chipset", "none-such")
         with target.start() as never:
             never.reached("first-instruction")
-    seen["refused"] = str(refused.value)
-    seen["files"] = sorted(path.name for path in target.directory.iterdir())  # type: ignore[attr-defined]
-    return seen
+    return Use(milestones, said, command, gone_seconds, str(refused.value), files_of(target))
 
 
 @pytest.fixture(scope="module", params=targets.VMMS)
@@ -114,34 +156,32 @@ def test_a_machine_by_virt_install(settings: Settings) -> None:
         pytest.skip(why)
     with Worker("virt-install", settings) as worker:
         seen = worker.call(DEADLINE_SECONDS, start_and_use)
-    t0_ns, first, ready, asked = seen["milestones"]  # type: ignore[misc]
+    t0_ns, first, ready, asked = seen.milestones
     assert t0_ns < first < ready < asked
-    assert seen["said"] == b"tonnage\n"
-    assert b"pc-q35" in seen["command"]  # type: ignore[operator]
-    assert seen["gone-seconds"] < 1.5  # type: ignore[operator]
-    assert "virt-install failed" in str(seen["refused"])
-    assert seen["files"] == []
+    assert seen.said == b"tonnage\n"
+    assert b"pc-q35" in seen.command
+    assert seen.gone_seconds < 1.5
+    assert "virt-install failed" in seen.refused
+    assert seen.files == []
 
 
 def test_machines_live_side_by_side_and_are_gone(name: str, settings: Settings) -> None:
     links = set(Path("/sys/class/net").iterdir())
     with Worker(name, settings) as worker:
         seen = worker.call(DEADLINE_SECONDS, live)
-    t0_ns, first, ready, asked = seen["milestones"]  # type: ignore[misc]
-    assert seen["kind"] == "machine"
-    assert t0_ns < first < ready < asked <= seen["answers-still"]  # type: ignore[operator]
-    assert seen["userspace"] is None
-    assert {"tap and VMM", "kernel", "init"} <= set(seen["steps"])  # type: ignore[call-overload]
-    small, plain = seen["memory"]  # type: ignore[misc]
+    t0_ns, first, ready, asked = seen.milestones
+    assert seen.kind == "machine"
+    assert t0_ns < first < ready < asked <= seen.answers_still
+    assert seen.userspace is None
+    assert {"tap and VMM", "kernel", "init"} <= set(seen.steps)
+    small, plain = seen.memory_kib
     assert 80_000 < small < 131_072 < plain < 262_144
-    grown = seen["disk-after"] - seen["disk"]  # type: ignore[operator]
-    assert 4_000_000 <= grown < 8_000_000
-    assert seen["beside"] != 0  # what one writes, the other has not
-    said = seen["said"]
-    assert isinstance(said, Completed)
-    assert (said.exit_code, said.stdout, said.stderr) == (3, b"x86_64\n", b"wrong\n")
-    assert seen["left"] == []
-    assert not [file for file in seen["files"] if "tonnage-" in file]  # type: ignore[attr-defined]
+    before, after = seen.disk_bytes
+    assert 4_000_000 <= after - before < 8_000_000
+    assert seen.beside != 0  # what one writes, the other has not
+    assert (seen.said.exit_code, seen.said.stdout, seen.said.stderr) == (3, b"x86_64\n", b"wrong\n")
+    assert seen.left == []
+    assert not [file for file in seen.files if "tonnage-" in file]
     assert set(Path("/sys/class/net").iterdir()) == links
 
 
@@ -162,8 +202,14 @@ agent.recv(1)
 """
 
 
+def descriptors() -> int:
+    """How many are open, but for that of the one thread that reads all ports."""
+    found = Path("/proc/self/fd").iterdir()
+    return sum(path.is_symlink() and "eventpoll" not in str(path.readlink()) for path in found)
+
+
 def test_a_guest_that_connects_by_vsock_is_heard(tmp_path: Path) -> None:
-    before = len(list(Path("/proc/self/fd").iterdir()))
+    before = descriptors()
     process = vsocked.Process(
         [sys.executable, "-c", STAND_IN, f"{tmp_path}/v"], "box", tmp_path / "v", 10
     )
@@ -177,7 +223,7 @@ def test_a_guest_that_connects_by_vsock_is_heard(tmp_path: Path) -> None:
         process.destroy()
     assert not processes.command_line(process.qemu_pid)
     assert list(tmp_path.iterdir()) == []
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert descriptors() == before
 
 
 def test_a_guest_that_never_connects_is_a_failed_start(tmp_path: Path) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from lab import targets, userland
 from lab.errors import LabError, StartFailed
 from lab.targets import processes
 from lab.targets.base import Allotment, Completed, Settings, Target
+from lab.targets.command import CommandInstance, CommandTarget
 from lab.worker import Worker
 
 if TYPE_CHECKING:
@@ -38,32 +38,40 @@ FIXED = [
 # What the workers are sent to do.
 
 
-def live(target: Target) -> dict[str, object]:
-    """One instance's life, as plain data."""
+@dataclass(frozen=True)
+class Life:
+    """One instance's."""
+
+    milestones: tuple[int, int, int, int]
+    userspace: int | None
+    programs: list[str]
+    namespaces: set[str]
+    cgroups: list[str]
+    disk_bytes: tuple[int, int]  # before something was written and after
+    left: list[int]
+
+
+def live(target: Target) -> Life:
     with target.start() as instance:
+        assert isinstance(instance, CommandInstance)
         first = instance.reached("first-instruction")
         ready = instance.reached("ready")
         assert first is not None
         assert ready is not None
-        seen = {
-            "milestones": [instance.t0_ns, first, ready, instance.ask()],
-            "userspace": instance.reached("userspace"),
-            "pids": instance.pids(),
-            "programs": [
-                Path(os.fsdecode(processes.command_line(pid).split(b"\0")[0])).name
-                for pid in instance.pids()
-            ],
-            "namespaces": namespaces_of(instance.payload_pid()),  # type: ignore[attr-defined]
-            "disk": target.instance_disk_bytes(instance),
-            "cgroups": cgroups_of(instance.payload_pid()),  # type: ignore[attr-defined]
-        }
+        milestones = (instance.t0_ns, first, ready, instance.ask())
+        userspace = instance.reached("userspace")
+        programs = [
+            Path(os.fsdecode(processes.command_line(pid).split(b"\0")[0])).name
+            for pid in instance.pids()
+        ]
+        namespaces = namespaces_of(instance.payload_pid())
+        cgroups = cgroups_of(instance.payload_pid())
+        before = target.instance_disk_bytes(instance)
         instance.run(["sh", "-c", "head -c 4000000 /dev/zero >/written; sync"], 60)
-        seen["disk-after"] = target.instance_disk_bytes(instance)
-        stop_ns = time.monotonic_ns()
+        after = target.instance_disk_bytes(instance)
         instance.stop()
-        seen["gone"] = time.monotonic_ns() - stop_ns
-        seen["left"] = [pid for pid in instance.pids() if processes.command_line(pid)]
-    return seen
+        left = [pid for pid in instance.pids() if processes.command_line(pid)]
+    return Life(milestones, userspace, programs, namespaces, cgroups, (before, after), left)
 
 
 def run(target: Target, *argv: str) -> Completed:
@@ -83,18 +91,17 @@ def start_two(target: Target) -> list[int]:
 
 def start_badly(target: Target) -> None:
     """A start that the tool refuses."""
-    words = target.run_words  # type: ignore[attr-defined]
+    assert isinstance(target, CommandTarget)
+    words = target.run_words
 
     def refused(identity: str, allotment: Allotment) -> list[str]:
         verb, *rest = words(identity, allotment)
         return [verb, "--no-such-option", *rest]
 
-    target.run_words = refused  # type: ignore[attr-defined]
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(target, "run_words", refused)
         with target.start() as instance:
             instance.reached("ready")
-    finally:
-        target.run_words = words  # type: ignore[attr-defined]
 
 
 def image_sizes(target: Target) -> dict[str, int]:
@@ -103,8 +110,9 @@ def image_sizes(target: Target) -> dict[str, int]:
 
 def ask_payload_that_was_killed(target: Target) -> None:
     with target.start() as instance:
+        assert isinstance(instance, CommandInstance)
         instance.reached("ready")
-        os.kill(instance.payload_pid(), 9)  # type: ignore[attr-defined]
+        os.kill(instance.payload_pid(), 9)
         instance.run(["true"], 30)
 
 
@@ -192,21 +200,21 @@ def worker(name: str, settings: Settings) -> Iterator[Worker]:
 
 def test_an_instance_lives_and_is_gone(worker: Worker) -> None:
     seen = worker.call(DEADLINE_SECONDS, live)
-    t0_ns, first, ready, asked = seen["milestones"]  # type: ignore[misc]
+    t0_ns, first, ready, asked = seen.milestones
     assert t0_ns < first < ready < asked
     assert first - t0_ns < 10e9
-    assert seen["userspace"] is None
-    assert seen["left"] == []
+    assert seen.userspace is None
+    assert seen.left == []
 
-    assert not namespaces_of(os.getpid()) & seen["namespaces"]  # type: ignore[operator]
+    assert not namespaces_of(os.getpid()) & seen.namespaces
     # Ours is one of those that the host shows; it went with the instance.
-    assert seen["cgroups"]
-    for cgroup in seen["cgroups"]:  # type: ignore[attr-defined]
+    assert seen.cgroups
+    for cgroup in seen.cgroups:
         assert not list(CGROUPS.glob(f"*{cgroup}"))
 
 
 def test_all_of_its_processes_are_counted(worker: Worker) -> None:
-    programs = worker.call(DEADLINE_SECONDS, live)["programs"]
+    programs = worker.call(DEADLINE_SECONDS, live).programs
     expected = {
         "crun": ["crun", "payload"],
         "runc": ["runc", "payload"],
@@ -217,10 +225,9 @@ def test_all_of_its_processes_are_counted(worker: Worker) -> None:
 
 
 def test_what_is_written_inside_counts_as_the_instances_disk(worker: Worker) -> None:
-    seen = worker.call(DEADLINE_SECONDS, live)
-    grown = seen["disk-after"] - seen["disk"]  # type: ignore[operator]
-    assert 4_000_000 <= grown < 4_200_000
-    assert seen["disk"] < 1_000_000  # type: ignore[operator]
+    before, after = worker.call(DEADLINE_SECONDS, live).disk_bytes
+    assert 4_000_000 <= after - before < 4_200_000
+    assert before < 1_000_000
 
 
 def test_a_command_inside_gives_its_output_and_exit_code(worker: Worker) -> None:

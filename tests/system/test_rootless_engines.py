@@ -6,12 +6,12 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
-import engines
 import pytest
-from engines import IMAGE, Engine
-from users import FIRST_ID, IDS, NOBODY
 
 from lab import userland
+from tests.oci.users import FIRST_ID, IDS, NOBODY
+from tests.system import engines
+from tests.system.engines import IMAGE, Engine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

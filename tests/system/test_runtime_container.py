@@ -22,7 +22,7 @@ from runtime.spec import Cpu, Memory, Mount, Pids, Resources, Spec
 from runtime.state import StateDirectory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 pytestmark = pytest.mark.root
 SECONDS = 20.0
@@ -148,6 +148,7 @@ def test_privileges_are_dockers_defaults(tree: Path, root: Path) -> None:
 
 def test_a_user_without_privileges_has_none(tree: Path, root: Path) -> None:
     spec = runtime.default_spec(["sh", "-c", ""])
+    assert spec.process
     process = spec.process.replace(
         args=("sh", "-c", "id -u; id -G; grep CapEff /proc/self/status; umask"),
         user=runtime.spec.User(uid=1000, gid=1000, additional_gids=(7,), umask=0o77),
@@ -270,7 +271,7 @@ def test_limits_hold(tree: Path, root: Path) -> None:
     assert int(minutes) * 60 + float(seconds) < 0.75
 
 
-BAD = {
+BAD: dict[str, tuple[Callable[[Spec], Spec], str]] = {
     "no such program": (
         lambda spec: replace_args(spec, ["/no/such"]),
         "Can't run /no/such: no such file or directory",
@@ -299,11 +300,13 @@ BAD = {
 
 
 def replace_args(spec: Spec, args: list[str]) -> Spec:
+    assert spec.process
     return spec.replace(process=spec.process.replace(args=tuple(args)))
 
 
 def test_a_working_directory_that_is_not_there_is_made(tree: Path, root: Path) -> None:
     spec = runtime.default_spec(["sh"])
+    assert spec.process
     said = run(tree, root, "", process=spec.process.replace(args=("pwd",), cwd="/no/such"))
     assert said.text == "/no/such\n"
 
@@ -362,7 +365,7 @@ def test_deleting_twice_touches_nobody_else(tree: Path, root: Path) -> None:
 def test_a_read_only_bind_is_read_only(tree: Path, root: Path, tmp_path: Path) -> None:
     (tmp_path / "shared").mkdir()
     spec = runtime.default_spec(["true"])
-    bind = Mount(destination="/mnt", source=str(tmp_path / "shared"), options=["rbind", "ro"])
+    bind = Mount(destination="/mnt", source=str(tmp_path / "shared"), options=("rbind", "ro"))
     said = run(tree, root, "touch /mnt/x; mount | grep ' /mnt '", mounts=(*spec.mounts, bind))
     assert "Read-only file system" in said.text
     assert list((tmp_path / "shared").iterdir()) == []

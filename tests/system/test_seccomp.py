@@ -15,13 +15,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import bpf
 import pytest
-from sections import section
 
 from runtime import profile, seccomp
 from runtime.linux import libseccomp
 from runtime.linux import seccomp as kernel
+from tests.runtime import bpf
+from tests.runtime.sections import section
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -140,7 +140,9 @@ def test_the_kernel_takes_each_flag(flags: list[str]) -> None:
 @pytest.mark.parametrize("flags", [None, [], ["WAIT_KILLABLE_RECV"], ["TSYNC"]])
 def test_a_listener_answers(flags: list[str] | None) -> None:
     """One call gets a value made up, the next an errno, the third is let through."""
-    more = {} if flags is None else {"flags": [f"SECCOMP_FILTER_FLAG_{flag}" for flag in flags]}
+    more: dict[str, Any] = (
+        {} if flags is None else {"flags": [f"SECCOMP_FILTER_FLAG_{flag}" for flag in flags]}
+    )
     found = compiled("NOTIFY", listenerPath="/run/unused", **more)
     pid = os.fork()
     if pid == 0:
@@ -256,15 +258,17 @@ def crun_program(tmp_path: Path) -> Iterator[Callable[[dict[str, Any]], bytes]]:
         }
         (bundle / "rootfs/none").touch(mode=0o755)
         (bundle / "config.json").write_text(json.dumps(config))
-        quiet = {"stdout": subprocess.DEVNULL, "stdin": subprocess.DEVNULL}
         with (tmp_path / "said").open("w") as said:
             done = subprocess.run(
                 [*command, "create", "--bundle", str(bundle), identity],
-                check=False, stderr=said, **quiet,
+                check=False, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said,
             )  # fmt: skip
         assert done.returncode == 0, (tmp_path / "said").read_text()
         program = (tmp_path / "state" / identity / "seccomp.bpf").read_bytes()
-        subprocess.run([*command, "delete", "--force", identity], check=True, **quiet)
+        subprocess.run(
+            [*command, "delete", "--force", identity],
+            check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        )  # fmt: skip
         return program
 
     yield compile_by_crun

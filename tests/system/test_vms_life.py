@@ -63,7 +63,7 @@ def said(box: vms.Domain, *argv: str) -> str:
 def test_its_start_is_told_to_those_who_come_late(box: vms.Domain) -> None:
     for milestone in ("first-instruction", "userspace", "ready"):
         if milestone != "userspace":  # it has no init that reaches a target
-            assert box.wait_for(milestone, BOOT_SECONDS)  # type: ignore[arg-type]
+            assert box.wait_for(milestone, BOOT_SECONDS)
     with pytest.raises(vms.BootTimeout, match="box was not at userspace"):
         box.wait_for("userspace", 0.1)
 
@@ -104,7 +104,7 @@ def test_files_are_copied_whole(box: vms.Domain, tmp_path: Path) -> None:
 def test_it_is_suspended_saved_and_goes_on(connection: vms.Connection, box: vms.Domain) -> None:
     box.inside.run(["sh", "-c", "echo kept > /run/memory"], 30)
     box.suspend()
-    assert box.state == "paused"
+    assert (box.state, box.is_running) == ("paused", True)
     box.resume()
     assert box.state == "running"
     box.save()

@@ -186,7 +186,7 @@ def test_what_a_killed_process_left_is_cleaned(land: userland.Userland, embedded
         "        vms.DirectKernel(paths[1], paths[2], 'console=ttyS0'), (vms.Disk(paths[3]),)))\n"
         "    os.kill(os.getpid(), 9)\n"
     )
-    words = [root, box.boot.kernel, box.boot.initrd, box.disks[0].path, *IMAGES]
+    words = [root, land.kernel, land.initramfs, box.disks[0].path, *IMAGES]
     killed = subprocess.run([sys.executable, "-c", code, *words], check=False, timeout=60)
     assert killed.returncode == -signal.SIGKILL
     (pid,) = machines_below(root)

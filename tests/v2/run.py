@@ -20,9 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-import guest
-
 from lab.errors import LabError
+from tests.v2 import guest
 from vms import MachineError
 
 if TYPE_CHECKING:

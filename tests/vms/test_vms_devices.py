@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 from xml.etree import ElementTree as ET
 
 import pytest
-from described import PATHS, described, machine
 
+from tests.vms.described import PATHS, described, machine
 from vms import (
     Accelerator,
     Balloon,
@@ -93,7 +94,7 @@ def choices(annotation: Any) -> set[Any]:
     return {choice for inner in get_args(annotation) for choice in choices(inner)}
 
 
-@pytest.mark.parametrize("kind", sorted(kinds(), key=lambda kind: kind.__name__))
+@pytest.mark.parametrize("kind", sorted(kinds(), key=attrgetter("__name__")))
 def test_every_property_is_exercised(kind: type) -> None:
     """A property whose every golden machine has the same value is one that nothing tests."""
     seen = [part for each in MACHINES.values() for part in parts(each) if type(part) is kind]

@@ -36,7 +36,8 @@ def guest(tmp_path: Path) -> kernel.Kernel:
 
 def names(archive: Path) -> list[str]:
     """The names in a newc archive, in order."""
-    data, at, found = archive.read_bytes(), 0, []
+    data, at = archive.read_bytes(), 0
+    found: list[str] = []
     while True:
         assert data[at : at + 6] == b"070701"
         fields = [int(data[at + 6 + 8 * n : at + 14 + 8 * n], 16) for n in range(13)]

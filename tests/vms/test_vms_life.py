@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import signal
 import socket
 import struct
 import threading
@@ -41,7 +42,7 @@ def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]
 def test_a_machine_lives_and_is_heard(connection: Connection) -> None:
     with events.listen(connection, ("lifecycle",)) as heard:
         box = connection.find("test")
-        assert box.state == "running"
+        assert (box.state, box.is_running) == ("running", True)
         box.suspend()
         assert box.state == "paused"
         box.resume()
@@ -163,7 +164,7 @@ def test_a_console_is_joined_until_the_escape_character(port: tuple[Path, socket
     joined = threading.Thread(target=lambda: left.append(consoles.attach(box, keyboard, screen)))
     # Signal handlers are the main thread's: here the terminal's size is not followed.
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(consoles.signal, "signal", lambda *_: None)
+        patched.setattr(signal, "signal", lambda *_: None)
         joined.start()
         guest, _ = listener.accept()
         guest.sendall(b"login: ")
