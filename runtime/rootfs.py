@@ -100,7 +100,8 @@ def pivot(program: Program, host: Result) -> None:
     program.call("go back to the host's root", syscalls.FCHDIR, host)
     program.call("stand in the host's root", syscalls.CHROOT, b".")
     program.call("enter the root file system", syscalls.FCHDIR, own)
-    program.call("pivot into the root file system", syscalls.PIVOT_ROOT, b".", b".")
+    what = "pivot into the root file system (--no-pivot moves it instead)"
+    program.call(what, syscalls.PIVOT_ROOT, b".", b".")
     program.call("leave the host's root", syscalls.UMOUNT2, b".", mounts.DETACH)
     program.call("stand in the new root", syscalls.CHDIR, b"/")
 
