@@ -175,7 +175,7 @@ class CommandTarget(Target):
         """Make the folder of all that this worker makes."""
         self.instances.mkdir(parents=True)
         self.resources.callback(leftovers.remove_cgroups, self.family)
-        self.resources.callback(shutil.rmtree, self.directory, ignore_errors=True)
+        self.resources.callback(leftovers.remove_folder, self.directory)
 
     def cover(self, *directories: str) -> None:
         """Lay empty file systems over directories in which a tool keeps things come what may.

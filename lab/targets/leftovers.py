@@ -12,13 +12,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.targets import processes
+from lab.targets import namespaces, processes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _CGROUPS = Path("/sys/fs/cgroup")
 _END_SECONDS = 5.0
+_PAUSE_SECONDS = 0.02
 _NOTES = "made"
 _NAME = re.compile(r"tonnage(?:-[a-z]+)+-(\d+)")
 
@@ -64,6 +65,19 @@ def clean(name: str, scratch: Path) -> list[str]:
             shutil.rmtree(folder, ignore_errors=True)
             done.append(f"removed {folder}")
     return done
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a worker's own folder, once no process names it in its command line any more.
+
+    Tools leave helpers behind that tidy up, and one that is killed leaves there what it mounted.
+    """
+    deadline = time.monotonic() + _END_SECONDS
+    while _is_named(folder) and time.monotonic() < deadline:
+        time.sleep(_PAUSE_SECONDS)
+    for path in namespaces.mounted_below(folder):
+        namespaces.unmount(path)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def note(folder: Path, made: Path) -> None:
@@ -114,6 +128,11 @@ def _left(name: str) -> Iterator[tuple[int, str]]:
         family = re.search(rf"tonnage-{name}-\d+".encode(), command_line)
         if program in _ORDER and family and is_left_by_dead(family[0].decode()):
             yield pid, program
+
+
+def _is_named(folder: Path) -> bool:
+    name = os.fsencode(folder)
+    return any(name in processes.command_line(pid) for pid in processes.all_pids())
 
 
 def _end_process(pid: int, *, told: bool) -> None:
