@@ -33,8 +33,6 @@ from lab.targets.machine import Machine, MachineInstance
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lab.host import Accelerator
-
 _LOOKS = 5
 _REGISTERS = re.compile(r"\b(?:RIP|EIP)=([0-9a-f]+)|\bHLT=(\d)")
 
@@ -80,7 +78,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, help="the record, as JSON")
     options = parser.parse_args()
     land = userland.build(lambda line: print(line, file=sys.stderr))
-    accelerator: Accelerator = "kvm" if kvm.prove(lambda _: None).works else "tcg"
+    accelerator = kvm.accelerator(lambda _: None)
     seconds: list[float] = []
     hangs: list[list[str]] = []
     begun = os.getloadavg()

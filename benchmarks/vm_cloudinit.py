@@ -146,7 +146,7 @@ def main() -> int:
     parser.add_argument("--deadline", type=float, default=600.0, metavar="SECONDS")
     parser.add_argument("--out", type=Path, help="the record, as JSON")
     options = parser.parse_args()
-    accelerator = "kvm" if kvm.prove(lambda _: None).works else "tcg"
+    accelerator = kvm.accelerator(lambda _: None)
     with ExitStack() as stack:
         scratch = stack.enter_context(scratch_directory())
         looked = boot_and_look(scratch, accelerator, options.deadline)

@@ -41,8 +41,6 @@ from lab.targets.machine import Machine, MicroMachine
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lab.host import Accelerator
-
 VARIANTS = ("plain", "free-page-reporting", "ksm", "restored", "restored-ksm")
 WANTED = 0.6
 # Debian's kernel, as packaged, hangs mute with 64 MiB, and panics for want of memory with 80.
@@ -74,7 +72,7 @@ def target_of(variant: str) -> type[Machine]:
 def measure(variant: str, machines: int) -> dict[str, object]:
     """The points of one variant, and its slopes in bytes."""
     land = userland.build(lambda line: print(line, file=sys.stderr))
-    accelerator: Accelerator = "kvm" if kvm.prove(lambda _: None).works else "tcg"
+    accelerator = kvm.accelerator(lambda _: None)
     points: list[dict[str, int]] = []
     with ExitStack() as stack:
         scratch = stack.enter_context(scratch_directory())

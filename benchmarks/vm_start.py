@@ -28,8 +28,6 @@ from lab.worker import Worker
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lab.host import Accelerator
-
 Times = dict[str, dict[int, dict[str, float]]]
 # What is compared with what, of which times, and the most that it may be.
 CLAIMS: tuple[tuple[str, str, str, float], ...] = (
@@ -49,7 +47,7 @@ def measure(names: list[str], rounds: int, seed: int, say: Callable[[str], None]
     """Milliseconds by target, round and what was reached; a start that failed is left out."""
     chance = random.Random(seed)
     land = userland.build(say)
-    accelerator: Accelerator = "kvm" if kvm.prove(say).works else "tcg"
+    accelerator = kvm.accelerator(say)
     say(f"accelerator: {accelerator}")
     found: Times = {name: {} for name in names}
     with ExitStack() as stack:

@@ -22,6 +22,8 @@ from lab.errors import LabError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from lab.host import Accelerator
+
 DEADLINE_SECONDS = 8.0
 _DEVICE = Path("/dev/kvm")
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -55,6 +57,11 @@ def prove(progress: Callable[[str], None]) -> Verdict:
     if verdict.works is not None:
         _keep(verdict)
     return verdict
+
+
+def accelerator(progress: Callable[[str], None]) -> Accelerator:
+    """What machines run by here: KVM where it works, else emulation."""
+    return "kvm" if prove(progress).works else "tcg"
 
 
 def cpu_flag() -> str:

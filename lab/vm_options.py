@@ -208,7 +208,7 @@ def _accelerator(wanted: str) -> vms.Accelerator:
     from lab import kvm
 
     if wanted == "auto":
-        wanted = "kvm" if kvm.prove(lambda _: None).works else "tcg"
+        wanted = kvm.accelerator(lambda _: None)
     return vms.Accelerator(wanted)
 
 

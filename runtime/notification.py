@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-from _struct import pack
-
+from runtime.descriptors import rights
 from runtime.document import encode
 from runtime.errors import ContainerError
 from runtime.spec import VERSION
@@ -22,7 +21,7 @@ def send(listener: int, seccomp: Seccomp, state: State, pid: int) -> None:
 
     Raises ContainerError.
     """
-    from _socket import AF_UNIX, SCM_RIGHTS, SOCK_STREAM, SOL_SOCKET, socket
+    from _socket import AF_UNIX, SOCK_STREAM, socket
 
     document = {
         "ociVersion": VERSION,
@@ -41,8 +40,7 @@ def send(listener: int, seccomp: Seccomp, state: State, pid: int) -> None:
     agent = socket(AF_UNIX, SOCK_STREAM)
     try:
         agent.connect(seccomp.listener_path)
-        rights = [(SOL_SOCKET, SCM_RIGHTS, pack("i", listener))]
-        agent.sendmsg([encode(document).encode()], rights)
+        agent.sendmsg([encode(document).encode()], rights(listener))
     except OSError as error:
         raise ContainerError(
             f"linux.seccomp.listenerPath: nobody answers at {seccomp.listener_path}:"

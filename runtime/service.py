@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 import select
-from _socket import AF_UNIX, MSG_DONTWAIT, SCM_RIGHTS, SOCK_CLOEXEC, SOCK_DGRAM, SOL_SOCKET, socket
-from _struct import pack
+from _socket import AF_UNIX, MSG_DONTWAIT, SOCK_CLOEXEC, SOCK_DGRAM, socket
 
+from runtime.descriptors import rights
 from runtime.errors import ContainerError
 from runtime.spec import Mount
 
@@ -115,7 +115,7 @@ class NotifySocket:
         """
         self._say(b"MAINPID=%d" % pid)
         heard, held = os.pipe2(os.O_CLOEXEC)
-        self._say(b"BARRIER=1", [(SOL_SOCKET, SCM_RIGHTS, pack("i", held))])
+        self._say(b"BARRIER=1", rights(held))
         os.close(held)
         poll = select.poll()
         poll.register(heard, 0)  # whose end comes with the last copy of the other one's
@@ -128,9 +128,9 @@ class NotifySocket:
         except BlockingIOError:
             return b""
 
-    def _say(self, text: bytes, rights: Sequence[tuple[int, int, bytes]] = ()) -> None:
+    def _say(self, text: bytes, sent: Sequence[tuple[int, int, bytes]] = ()) -> None:
         try:
-            self._socket.sendmsg([text], rights, 0, self._address)
+            self._socket.sendmsg([text], sent, 0, self._address)
         except OSError:
             return  # nobody listens, which is no reason to end a container
 

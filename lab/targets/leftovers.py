@@ -6,13 +6,13 @@ import contextlib
 import fcntl
 import os
 import re
-import shutil
 import signal
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.targets import namespaces, processes
+from lab import exclusive
+from lab.targets import processes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,7 +62,7 @@ def clean(name: str, scratch: Path) -> list[str]:
         if is_left_by_dead(folder.name):
             for made in folder.glob(f"{_NOTES}/*"):
                 remove_empty(made.readlink())
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_folder(folder)
             done.append(f"removed {folder}")
     return done
 
@@ -75,9 +75,7 @@ def remove_folder(folder: Path) -> None:
     deadline = time.monotonic() + _END_SECONDS
     while _is_named(folder) and time.monotonic() < deadline:
         time.sleep(_PAUSE_SECONDS)
-    for path in namespaces.mounted_below(folder):
-        namespaces.unmount(path)
-    shutil.rmtree(folder, ignore_errors=True)
+    exclusive.remove(folder)
 
 
 def note(folder: Path, made: Path) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lab.errors import LabError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _CLONE_NEWNS = 0x20000
 _MS_RDONLY, _MS_REMOUNT, _MS_BIND, _MS_REC, _MS_PRIVATE = 1, 32, 4096, 16384, 1 << 18
@@ -29,16 +32,6 @@ def bind(source: str | Path, target: Path, *, read_only: bool = False) -> None:
     _call("mount", *paths, None, _MS_BIND | _MS_REC, None)
     if read_only:
         _call("mount", None, paths[1], None, _MS_BIND | _MS_REMOUNT | _MS_RDONLY, None)
-
-
-def mounted_below(folder: Path) -> list[Path]:
-    """What is mounted below a folder in this namespace, the last mounted first. (proc_mounts(5))"""
-    found = []
-    for line in Path("/proc/self/mounts").read_text().splitlines():
-        path = Path(line.split()[1])
-        if folder in path.parents:
-            found.append(path)
-    return found[::-1]
 
 
 def unmount(target: Path) -> None:

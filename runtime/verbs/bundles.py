@@ -6,6 +6,7 @@ import os
 
 from runtime.container import Container
 from runtime.creation import Request
+from runtime.descriptors import rights
 from runtime.document import decode
 from runtime.errors import ContainerError
 from runtime.options import SWITCH, VALUE, parse
@@ -126,10 +127,7 @@ def pidfd_receiver(options: Options) -> socket | None:
 def send_pidfd(receiver: socket | None, pidfd: int) -> None:
     """Send the descriptor there, if it is wanted. Raises OSError."""
     if receiver:
-        from _socket import SCM_RIGHTS, SOL_SOCKET
-        from _struct import pack
-
-        receiver.sendmsg([b"pidfd"], [(SOL_SOCKET, SCM_RIGHTS, pack("i", pidfd))])
+        receiver.sendmsg([b"pidfd"], rights(pidfd))
         receiver.close()
 
 
