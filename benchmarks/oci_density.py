@@ -8,6 +8,9 @@ of the host's MemAvailable over the number that run, so that what anything of a 
 kernel's own included, is counted. They are started by as many processes as there are CPUs
 (`--starters`), by each one after another.
 
+The runtime's directory, their layers in it, is a file system in memory, as /run is on a host with
+systemd; what it takes is in the memory that is measured. `--on disk` has it on the disk instead.
+
 `--without` names controllers of version 1 that they share a cgroup of: the kernel's price for a
 cgroup of memory grows with the number of file systems, so that of thousands with such cgroups most
 of the memory is that (docs/limitations.md); and a new cpuset is held against all beside it.
@@ -23,19 +26,23 @@ import subprocess
 import sys
 import time
 import traceback
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from lab import userland
 from lab.exclusive import measurement_lock, scratch_directory
 from lab.statistics import Estimate, estimate_slope
+from lab.targets.namespaces import unmount
 from runtime import Container, default_spec
 from runtime.cgroups.host import WITHOUT
 from runtime.container import all_below
 from runtime.linux import syscalls
 from runtime.linux.libc import syscall
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 OURS_COMMAND = Path(sys.executable).with_name("tonnage-oci")
 WANTED_STARTS_PER_SECOND = WANTED_DELETES_PER_SECOND = 250.0
@@ -85,7 +92,22 @@ def too_many(count: int) -> str:
     return ""
 
 
-def measure(count: int, without: str, starters: int) -> Outcome:
+@contextmanager
+def runtime_directory(place: str) -> Iterator[Path]:
+    """Where the runtime keeps its containers: in memory, or on the disk of the user land."""
+    with scratch_directory() as scratch:
+        root = scratch / "c"
+        root.mkdir()
+        if place == "memory":
+            subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=711", "tmpfs", root], check=True)
+        try:
+            yield root
+        finally:
+            if place == "memory":
+                unmount(root)
+
+
+def measure(count: int, without: str, starters: int, place: str) -> Outcome:
     land = userland.build(lambda line: print(line, file=sys.stderr))
     outcome = Outcome()
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -93,7 +115,7 @@ def measure(count: int, without: str, starters: int) -> Outcome:
     syscall(syscalls.PRCTL, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     with ExitStack() as stack:
         stack.enter_context(measurement_lock())
-        root = stack.enter_context(scratch_directory()) / "c"
+        root = stack.enter_context(runtime_directory(place))
         stack.callback(remove_all, root)
         begin = time.monotonic()
         start_all(count, root, land.tree, without, starters, outcome)
@@ -185,11 +207,12 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--without", default="", metavar="CONTROLLERS")
     parser.add_argument("--starters", type=int, default=os.cpu_count() or 1, metavar="PROCESSES")
+    parser.add_argument("--on", choices=("memory", "disk"), default="memory")
     options = parser.parse_args()
     if why := too_many(options.count):
         print(why, file=sys.stderr)
         return 2
-    outcome = measure(options.count, options.without, options.starters)
+    outcome = measure(options.count, options.without, options.starters, options.on)
     each = outcome.mib_each
     starts = outcome.count / outcome.start_seconds
     deletes = outcome.count / outcome.delete_seconds
