@@ -26,23 +26,20 @@ import subprocess
 import sys
 import time
 import traceback
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from lab import userland
 from lab.exclusive import measurement_lock, scratch_directory
 from lab.statistics import Estimate, estimate_slope
-from lab.targets.namespaces import unmount
+from lab.targets.command import mount
 from runtime import Container, default_spec
 from runtime.cgroups.host import WITHOUT
 from runtime.container import all_below
 from runtime.linux import syscalls
 from runtime.linux.libc import syscall
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 OURS_COMMAND = Path(sys.executable).with_name("tonnage-oci")
 WANTED_STARTS_PER_SECOND = WANTED_DELETES_PER_SECOND = 250.0
@@ -92,21 +89,6 @@ def too_many(count: int) -> str:
     return ""
 
 
-@contextmanager
-def runtime_directory(place: str) -> Iterator[Path]:
-    """Where the runtime keeps its containers: in memory, or on the disk of the user land."""
-    with scratch_directory() as scratch:
-        root = scratch / "c"
-        root.mkdir()
-        if place == "memory":
-            subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=711", "tmpfs", root], check=True)
-        try:
-            yield root
-        finally:
-            if place == "memory":
-                unmount(root)
-
-
 def measure(count: int, without: str, starters: int, place: str) -> Outcome:
     land = userland.build(lambda line: print(line, file=sys.stderr))
     outcome = Outcome()
@@ -115,7 +97,10 @@ def measure(count: int, without: str, starters: int, place: str) -> Outcome:
     syscall(syscalls.PRCTL, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     with ExitStack() as stack:
         stack.enter_context(measurement_lock())
-        root = stack.enter_context(runtime_directory(place))
+        root = stack.enter_context(scratch_directory()) / "c"
+        if place == "memory":
+            root.mkdir()
+            mount("tmpfs", root, "mode=711")  # which goes with the scratch directory
         stack.callback(remove_all, root)
         begin = time.monotonic()
         start_all(count, root, land.tree, without, starters, outcome)
