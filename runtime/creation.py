@@ -10,7 +10,7 @@ import errno
 import os
 import time
 
-from runtime import cgroups, hooks, init, namespaces, rootfs, seccomp, sources
+from runtime import bare, cgroups, hooks, init, namespaces, rootfs, seccomp, sources
 from runtime.cgroups.host import WITHOUT
 from runtime.descriptors import Descriptors
 from runtime.devices import check_existing, with_defaults
@@ -112,6 +112,7 @@ def create(request: Request, directory: StateDirectory) -> Made:
                 kept_descriptors=request.kept_descriptors,
                 meets_for_hooks=_meets_for_hooks(spec),
                 pivots=request.pivots,
+                bare=_bare(request, spaces),
                 steps=request.steps,
             )
             init.launch(meeting.launch, plan, cgroup)
@@ -201,6 +202,16 @@ def _share_mounts(root: Bundle | Overlay, directory: StateDirectory) -> None:
     from runtime import shared_root
 
     shared_root.mount(root.path, directory)
+
+
+def _bare(request: Request, spaces: Namespaces) -> int | None:
+    """A mount namespace for the root to be moved into, if that can be instead of pivot_root(2).
+
+    A terminal is opened in the root that would be left behind, and would have no name in the copy.
+    """
+    if not request.pivots or request.console is not None or _meets_for_hooks(request.spec):
+        return None
+    return bare.descriptor() if bare.serves(request.spec, spaces) else None
 
 
 def _check(spec: Spec, warn: Callable[[str], object]) -> Process:

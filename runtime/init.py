@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from runtime import console, devices, namespaces, process, rootfs
+from runtime import bare, console, devices, namespaces, process, rootfs
 from runtime.document import Struct
 from runtime.linux import syscalls
 from runtime.linux.program import Block, Program, write_file
@@ -73,6 +73,7 @@ class Plan(Struct):
     kept_descriptors: int = 0
     meets_for_hooks: bool = False
     pivots: bool = True
+    bare: int | None = None  # a mount namespace with nothing in it, to go to instead
     steps: Steps | None = None  # if it is to tell them
 
     def watch(self, program: Program) -> None:
@@ -92,7 +93,7 @@ class Plan(Struct):
         found = [*self.streams, *self.opened.values()]
         found += self.namespaces.by_child()
         found += range(3, 3 + self.kept_descriptors)
-        found += [self.console] if self.console is not None else []
+        found += [each for each in (self.console, self.bare) if each is not None]
         found += [self.gate.start, self.gate.report] if self.gate else []
         found += [self.steps.report] if self.steps else []
         return list(dict.fromkeys(found))
@@ -203,7 +204,9 @@ def _enter_root(program: Program, plan: Plan, outfit: Outfit) -> Result:
     if plan.meets_for_hooks:
         meet(program, plan.report, plan.answer)
     program.step("pivot")
-    if not shared and plan.pivots:
+    if plan.bare is not None:
+        program.part(bare.enter, plan.bare)
+    elif not shared and plan.pivots:
         program.part(rootfs.pivot, host)
     elif not shared:
         rootfs.move(program, host, plan.root)

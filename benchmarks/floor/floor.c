@@ -223,7 +223,25 @@ static void hide(int null)
 		    STRICT | MS_RDONLY | MS_REMOUNT | MS_RELATIME, "mode=755"), "remount cgroup");
 }
 
-static void enter_root(const char *rootfs, const char *identity)
+/* A mount namespace with nothing in it, which a runtime that starts containers in a row has by then. */
+static int make_bare(void)
+{
+	int host = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	check(host, "the host's mount namespace");
+	check(unshare(CLONE_NEWNS), "unshare");
+	int bare = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	check(bare, "the bare mount namespace");
+	check(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), "make / private");
+	check(mount("tmpfs", "/proc", "tmpfs", STRICT | MS_RDONLY, "mode=0,size=4k,nr_inodes=1"), "tmpfs");
+	check(chdir("/proc"), "chdir");
+	check(syscall(SYS_pivot_root, ".", "."), "pivot_root");
+	check(umount2(".", MNT_DETACH), "umount");
+	check(setns(host, CLONE_NEWNS), "setns");
+	close(host);
+	return bare;
+}
+
+static void enter_root(const char *rootfs, const char *identity, int bare)
 {
 	int cgroups[COUNT(hierarchies)];
 
@@ -235,19 +253,19 @@ static void enter_root(const char *rootfs, const char *identity)
 	open_cgroups(identity, cgroups);
 	int null = syscall(SYS_open_tree, AT_FDCWD, "/dev/null", OPEN_TREE_CLONE |
 			   OPEN_TREE_CLOEXEC);
-	int outer = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	check(chdir(rootfs), rootfs);
 	check(chroot("."), "chroot");
 	umask(0);
 	mount_all(cgroups);
 	hide(null);
-	int inner = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	check(fchdir(outer), "fchdir");
-	check(chroot("."), "chroot back");
-	check(fchdir(inner), "fchdir");
-	check(syscall(SYS_pivot_root, ".", "."), "pivot_root");
-	check(umount2(".", MNT_DETACH), "umount");
-	check(chdir("/"), "chdir");
+	tree = syscall(SYS_open_tree, AT_FDCWD, "/", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC |
+		       AT_RECURSIVE);
+	check(tree, "open the root");
+	check(setns(bare, CLONE_NEWNS), "setns");
+	check(unshare(CLONE_NEWNS), "unshare");
+	check(syscall(SYS_move_mount, tree, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH), "move the root");
+	check(fchdir(tree), "fchdir");
+	check(chroot("."), "chroot");
 }
 
 static void drop_privileges(const struct sock_fprog *filter)
@@ -276,7 +294,7 @@ static void drop_privileges(const struct sock_fprog *filter)
 }
 
 static void become(const char *rootfs, const char *identity, const int *tasks, int report,
-		   const struct sock_fprog *filter)
+		   int bare, const struct sock_fprog *filter)
 {
 	static char *const argv[] = {"/usr/lib/tonnage/payload", "hello", NULL};
 	static char *const envp[] = {
@@ -293,7 +311,7 @@ static void become(const char *rootfs, const char *identity, const int *tasks, i
 	int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	struct ifreq up = {.ifr_name = "lo", .ifr_flags = IFF_UP};
 	check(ioctl(sock, SIOCSIFFLAGS, &up), "loopback");
-	enter_root(rootfs, identity);
+	enter_root(rootfs, identity, bare);
 	check(syscall(SYS_close_range, 3, ~0u, 4 /* CLOSE_RANGE_CLOEXEC */), "close_range");
 	check(write(report, "\377", 1), "report");
 	prctl(PR_SET_PDEATHSIG, 0);
@@ -320,6 +338,7 @@ int main(int argc, char **argv)
 	check(length, argv[4]);
 	close(fd);
 	struct sock_fprog filter = {(unsigned short)(length / sizeof instructions[0]), instructions};
+	int bare = make_bare();
 	memset(config_text, ' ', sizeof config_text);
 
 	struct timespec now;
@@ -338,7 +357,7 @@ int main(int argc, char **argv)
 	pid_t pid = syscall(SYS_clone3, &arguments, sizeof arguments);
 	check(pid, "clone3");
 	if (pid == 0)
-		become(argv[1], argv[2], tasks, report[1], &filter);
+		become(argv[1], argv[2], tasks, report[1], bare, &filter);
 	close(report[1]);
 	keep(state, "state.json", config_text, 800);
 	for (size_t i = 0; i < COUNT(hierarchies); i++)
