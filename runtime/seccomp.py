@@ -23,7 +23,7 @@ _LARGEST_BYTES = 1 << 18
 _MOST_KEPT = 64
 # A Mersenne prime: what remains of a division by it names a file, and needs no import.
 _NAMES = (1 << 61) - 1
-_FORMAT = 1
+_FORMAT = 2  # of what is kept, and of how it is compiled
 
 _compiled: dict[str, Filter] = {}
 _latest: list[tuple[Seccomp, Filter]] = []  # the section itself: it is frozen

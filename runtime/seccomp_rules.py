@@ -13,6 +13,7 @@ import struct
 from runtime.errors import ContainerError
 from runtime.linux import seccomp as kernel
 from runtime.seccomp import Filter
+from runtime.seccomp_ranges import condense
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,7 +61,6 @@ FLAGS = {
 _WITH_ERRNO = {"SCMP_ACT_ERRNO", "SCMP_ACT_TRACE"}
 _PERMISSIVE = {"SCMP_ACT_ALLOW", "SCMP_ACT_LOG", "SCMP_ACT_TRACE"}
 _ARGUMENTS = 6
-_MANY_CALLS = 32  # from here on a binary tree finds a call sooner
 _FIELD = "linux.seccomp"
 
 
@@ -85,8 +85,6 @@ def build(seccomp: Seccomp, warn: Callable[[str], object]) -> tuple[Filter, str]
                 raise ContainerError(
                     f"{_FIELD}.architectures: {name} can't be had here: {error.strerror}."
                 ) from error
-        if sum(len(rule.names) for rule in seccomp.syscalls) > _MANY_CALLS:
-            rules.search_by_tree()
         for place, rule in enumerate(seccomp.syscalls):
             unknown += _add(rules, rule, f"{_FIELD}.syscalls.{place}", default)
         program = rules.program()
@@ -97,7 +95,7 @@ def build(seccomp: Seccomp, warn: Callable[[str], object]) -> tuple[Filter, str]
         )
     if seccomp.default_action not in _PERMISSIVE and default & 0xFFFF != errno.ENOSYS:
         program = _refusing_newer(seccomp, tokens) + program
-    return Filter(program, _flags(seccomp, listener), listener), libseccomp.path()
+    return Filter(condense(program), _flags(seccomp, listener), listener), libseccomp.path()
 
 
 def _action(name: str, errno_ret: int | None, field: str) -> int:

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from typing import Self
 
 _ERROR = -1  # __NR_SCMP_ERROR
-_OPTIMIZE, _BINARY_TREE = 8, 2  # SCMP_FLTATR_CTL_OPTIMIZE
 
 _LIBRARY = ctypes.CDLL("libseccomp.so.2")
 
@@ -40,7 +39,6 @@ for _name, _result, _arguments in (
     ("arch_native", ctypes.c_uint32, []),
     ("arch_resolve_name", ctypes.c_uint32, [ctypes.c_char_p]),
     ("arch_add", ctypes.c_int, [ctypes.c_void_p, ctypes.c_uint32]),
-    ("attr_set", ctypes.c_int, [ctypes.c_void_p, ctypes.c_int, ctypes.c_uint32]),
     ("syscall_resolve_name", ctypes.c_int, [ctypes.c_char_p]),
     ("syscall_resolve_name_arch", ctypes.c_int, [ctypes.c_uint32, ctypes.c_char_p]),
     ("rule_add_array", ctypes.c_int, [
@@ -104,10 +102,6 @@ class Rules:
     def add_architecture(self, token: int) -> None:
         """Apply the rules that follow to this architecture too; twice is no error."""
         _check(_LIBRARY.seccomp_arch_add(self._context, token), 17)
-
-    def search_by_tree(self) -> None:
-        """Find a call's rules in a binary tree, not one after the other. (libseccomp 2.5)"""
-        _check(_LIBRARY.seccomp_attr_set(self._context, _OPTIMIZE, _BINARY_TREE))
 
     def add(self, action: int, call: int, comparisons: tuple[Comparison, ...] = ()) -> None:
         """Do `action` on this call, if every comparison holds."""

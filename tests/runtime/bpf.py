@@ -19,7 +19,9 @@ CONDITIONS = {
 def run(program: bytes, architecture: int, number: int, *arguments: int) -> int:
     """What the filter returns for a call."""
     words = [*arguments, *[0] * (6 - len(arguments))]
-    data = struct.pack("iIQ6Q", number, architecture, 0, *(word % (1 << 64) for word in words))
+    data = struct.pack(
+        "IIQ6Q", number % (1 << 32), architecture, 0, *(word % (1 << 64) for word in words)
+    )
     instructions: list[tuple[int, int, int, int]] = list(struct.iter_unpack("HBBI", program))
     place = accumulator = 0
     while True:
