@@ -3,10 +3,11 @@
     python -m benchmarks.oci_density --count 10000 --without memory,cpuset
 
 Each has what docker's containers have by default, the network namespace included, a layer of its
-own over the common user land, and the payload in it, which waits for a signal. Memory is the slope
-of the host's MemAvailable over the number that run, so that what anything of a container takes, the
-kernel's own included, is counted. They are started by as many processes as there are CPUs
-(`--starters`), by each one after another.
+own over the common user land, and in it a program that waits for a signal (benchmarks/floor/idle.c:
+what a pause container is to a pod). Memory is the slope of the host's MemAvailable over the number
+that run, so that what anything of a container takes, the kernel's own included, is counted. They
+are started by one process more than there are CPUs (`--starters`), by each one after another: while
+a child of one waits for the kernel, another's goes on.
 
 The runtime's directory, their layers in it, is a file system in memory, as /run is on a host with
 systemd; what it takes is in the memory that is measured. `--on disk` has it on the disk instead.
@@ -29,8 +30,9 @@ import traceback
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
+from benchmarks.programs import compile_program
 from lab import userland
 from lab.exclusive import measurement_lock, scratch_directory
 from lab.statistics import Estimate, estimate_slope
@@ -41,10 +43,14 @@ from runtime.container import all_below
 from runtime.linux import syscalls
 from runtime.linux.libc import syscall
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 OURS_COMMAND = Path(sys.executable).with_name("tonnage-oci")
 WANTED_STARTS_PER_SECOND = WANTED_DELETES_PER_SECOND = 250.0
 WANTED_MIB_EACH = 0.6
 WANTED_LIST_SECONDS = 1.0
+IDLE = Path("/idle")
 SAMPLES = 40
 TOLD_TOGETHER = 10
 PR_SET_CHILD_SUBREAPER = 36  # whose starters have ended, this process waits for
@@ -97,13 +103,15 @@ def measure(count: int, without: str, starters: int, place: str) -> Outcome:
     syscall(syscalls.PRCTL, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     with ExitStack() as stack:
         stack.enter_context(measurement_lock())
-        root = stack.enter_context(scratch_directory()) / "c"
+        scratch = stack.enter_context(scratch_directory())
+        layers = [idle_layer(scratch / "idle"), land.tree]
+        root = scratch / "c"
         if place == "memory":
             root.mkdir()
             mount("tmpfs", root, "mode=711")  # which goes with the scratch directory
         stack.callback(remove_all, root)
         begin = time.monotonic()
-        start_all(count, root, land.tree, without, starters, outcome)
+        start_all(count, root, layers, without, starters, outcome)
         outcome.start_seconds = time.monotonic() - begin
 
         begin = time.monotonic()
@@ -120,8 +128,15 @@ def measure(count: int, without: str, starters: int, place: str) -> Outcome:
     return outcome
 
 
+def idle_layer(directory: Path) -> Path:
+    """A layer with the program that is idle."""
+    directory.mkdir()
+    compile_program(IDLE.name, directory, "-nostdlib")
+    return directory
+
+
 def start_all(
-    count: int, root: Path, tree: Path, without: str, starters: int, outcome: Outcome
+    count: int, root: Path, layers: Sequence[Path], without: str, starters: int, outcome: Outcome
 ) -> None:
     """Start them by several processes; free memory is looked at SAMPLES times on the way."""
     told, telling = os.pipe()
@@ -129,7 +144,7 @@ def start_all(
     for place in range(starters):
         if not (pid := os.fork()):
             os.close(told)
-            start_share(range(place, count, starters), root, tree, without, telling)
+            start_share(range(place, count, starters), root, layers, without, telling)
         pids.append(pid)
     os.close(telling)
     every = max(1, count // SAMPLES)
@@ -146,16 +161,18 @@ def start_all(
         os.waitpid(pid, 0)
 
 
-def start_share(numbers: range, root: Path, tree: Path, without: str, telling: int) -> NoReturn:
+def start_share(
+    numbers: range, root: Path, layers: Sequence[Path], without: str, telling: int
+) -> NoReturn:
     """Start these in a process of their own, and tell of each TOLD_TOGETHER."""
     try:
-        plain = default_spec([userland.PAYLOAD_IN_TREE, "sleep"])
+        plain = default_spec([str(IDLE)])
         spec = plain.replace(annotations={WITHOUT: without})
         started = 0
         stream = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         for number in numbers:
             container = Container.run(
-                f"tonnage-density-{os.getppid()}-{number}", spec, [tree], root=root,
+                f"tonnage-density-{os.getppid()}-{number}", spec, layers, root=root,
                 stdin=stream, stdout=stream, stderr=stream,
             )  # fmt: skip
             os.close(container.pidfd)  # one each would be more than a process may have
@@ -191,7 +208,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--without", default="", metavar="CONTROLLERS")
-    parser.add_argument("--starters", type=int, default=os.cpu_count() or 1, metavar="PROCESSES")
+    parser.add_argument(
+        "--starters", type=int, default=(os.cpu_count() or 1) + 1, metavar="PROCESSES"
+    )
     parser.add_argument("--on", choices=("memory", "disk"), default="memory")
     options = parser.parse_args()
     if why := too_many(options.count):

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.oci_bundle import bundle, config
+from benchmarks.programs import compile_program
 from benchmarks.starts import STATES, bring_host_to
 from lab import userland
 from lab.exclusive import measurement_lock, scratch_directory
@@ -43,7 +44,6 @@ from runtime.spec import Spec
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-SOURCES = Path(__file__).parent / "floor"
 OURS_COMMAND = Path(sys.executable).with_name("tonnage-oci")
 # A measure, whose ratio to whose, and what is wanted of it at most.
 WANTED = (
@@ -151,15 +151,6 @@ def by_floor(program: Path) -> Callable[[Place, str], dict[str, float]]:
         return {"first-instruction": (int(said["first-instruction"]) - int(said["request"])) / 1e6}
 
     return start
-
-
-def compile_program(name: str, directory: Path) -> Path:
-    program = directory / name
-    subprocess.run(
-        ["gcc", "-std=gnu17", "-O2", "-static", "-Wall", "-Wextra", "-Werror", "-o", program,
-         SOURCES / f"{name}.c"], check=True,
-    )  # fmt: skip
-    return program
 
 
 def write_filter(directory: Path) -> None:

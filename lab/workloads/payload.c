@@ -20,7 +20,6 @@
  *   payload flood ADDRESS SECONDS      send datagrams there, as many as can be sent
  *   payload address INTERFACE ADDRESS MASK [HOST GATEWAY]
  *                                      give an interface its address, bring it up; the way to a host
- *   payload sleep                      wait for a signal and touch nothing
  *   payload read PATH OFFSET LENGTH    a part of a file to stdout
  *   payload write PATH OFFSET          stdin into a file from there on; at 0 it is made anew
  *   payload place FROM TO MODE         give a file its mode (octal) and its name
@@ -890,11 +889,6 @@ int main(int argc, char **argv)
 		return flood(argv[2], atol(argv[3]));
 	if (strcmp(role, "address") == 0 && argc > 4)
 		return be_at(argv[2], argv[3], argv[4], argc > 6 ? argv + 5 : NULL);
-	if (strcmp(role, "sleep") == 0) {
-		signal(SIGTERM, terminate);
-		pause();
-		return 0;
-	}
 	dprintf(2, "payload: no such role: %s\n", role);
 	return 2;
 }
