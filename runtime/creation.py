@@ -10,7 +10,7 @@ import errno
 import os
 import time
 
-from runtime import bare, cgroups, hooks, init, namespaces, rootfs, seccomp, sources
+from runtime import bare, cgroups, elsewhere, hooks, init, namespaces, rootfs, seccomp, sources
 from runtime.cgroups.host import WITHOUT
 from runtime.descriptors import Descriptors
 from runtime.devices import check_existing, with_defaults
@@ -113,6 +113,7 @@ def create(request: Request, directory: StateDirectory) -> Made:
                 meets_for_hooks=_meets_for_hooks(spec),
                 pivots=request.pivots,
                 bare=_bare(request, spaces),
+                avoided=elsewhere.avoided(),
                 steps=request.steps,
             )
             init.launch(meeting.launch, plan, cgroup)

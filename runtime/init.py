@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from runtime import bare, console, devices, namespaces, process, rootfs
+from runtime import bare, console, devices, elsewhere, namespaces, process, rootfs
 from runtime.document import Struct
 from runtime.linux import syscalls
 from runtime.linux.program import Block, Program, write_file
@@ -74,6 +74,7 @@ class Plan(Struct):
     meets_for_hooks: bool = False
     pivots: bool = True
     bare: int | None = None  # a mount namespace with nothing in it, to go to instead
+    avoided: int | None = None  # a CPU to keep off while the parent works there
     steps: Steps | None = None  # if it is to tell them
 
     def watch(self, program: Program) -> None:
@@ -106,6 +107,8 @@ def launch(program: Program, plan: Plan, cgroup: Cgroup) -> None:
     """
     plan.watch(program)
     program.step("namespaces")
+    if plan.avoided is not None:
+        elsewhere.avoid(program, plan.avoided)
     die_with_runtime(program)
     plan.namespaces.launch(program)
     program.step("join the cgroup")
@@ -198,6 +201,8 @@ def _enter_root(program: Program, plan: Plan, outfit: Outfit) -> Result:
         _furnish, plan.spec.mounts, linux.devices, linux.masked_paths, linux.readonly_paths,
         sources, shared, terminal, plan.answer,
     )  # fmt: skip
+    if plan.avoided is not None:
+        elsewhere.avoid_none(program)
     process.limit(program, plan.wanted)
     program.step("state")
     wait(program, plan.answer)  # until it is written down, so that it can live by itself

@@ -7,7 +7,8 @@
  * cgroup v1 (hybrid or not), with everything known beforehand: it reads no configuration, checks
  * nothing and looks nothing up. FILTER holds the seccomp filter as an array of struct sock_filter;
  * the state that is kept is written below STATE. Its child is forked, where a Python process has to
- * start it in another way: what that costs is not in the floor.
+ * start it in another way: what that costs is not in the floor. Nor need it keep the child off its
+ * CPU (runtime/elsewhere.py): it waits while the child works.
  *
  * It prints "request NANOSECONDS", its clock when it had read the filter and began; the payload
  * prints "first-instruction NANOSECONDS".
@@ -223,7 +224,7 @@ static void hide(int null)
 		    STRICT | MS_RDONLY | MS_REMOUNT | MS_RELATIME, "mode=755"), "remount cgroup");
 }
 
-/* A mount namespace with nothing in it, which a runtime that starts containers in a row has by then. */
+/* A mount namespace with nothing in it, as who starts containers in a row has by the second. */
 static int make_bare(void)
 {
 	int host = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
