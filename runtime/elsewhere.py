@@ -35,17 +35,21 @@ def avoided() -> int | None:
 
 def avoid(program: Program, cpu: int) -> None:
     """Have the child keep off a CPU. (sched_setaffinity(2))"""
-    _allow(program, _EVERY & ~(1 << cpu))
+    _choose(program, syscalls.SCHED_SETAFFINITY, _EVERY & ~(1 << cpu))
 
 
-def avoid_none(program: Program) -> None:
-    """Have it go anywhere again, within its cpuset."""
-    _allow(program, _EVERY)
+def avoid_none(program: Program, cpu: int | None) -> None:
+    """Have it go anywhere again, within its cpuset, if it was kept off a CPU.
+
+    If not, a call that does nothing stands there: parts behind it are taken over from the last
+    program only if they lie at the same place.
+    """
+    _choose(program, syscalls.GETPID if cpu is None else syscalls.SCHED_SETAFFINITY, _EVERY)
 
 
-def _allow(program: Program, cpus: int) -> None:
+def _choose(program: Program, number: int, cpus: int) -> None:
     mask = Block(cpus.to_bytes(_MASK_BYTES, "little"))
-    program.call("choose a CPU", syscalls.SCHED_SETAFFINITY, 0, _MASK_BYTES, mask)
+    program.call("choose a CPU", number, 0, _MASK_BYTES, mask)
 
 
 def _possible_cpus() -> int:

@@ -201,8 +201,7 @@ def _enter_root(program: Program, plan: Plan, outfit: Outfit) -> Result:
         _furnish, plan.spec.mounts, linux.devices, linux.masked_paths, linux.readonly_paths,
         sources, shared, terminal, plan.answer,
     )  # fmt: skip
-    if plan.avoided is not None:
-        elsewhere.avoid_none(program)
+    elsewhere.avoid_none(program, plan.avoided)
     process.limit(program, plan.wanted)
     program.step("state")
     wait(program, plan.answer)  # until it is written down, so that it can live by itself

@@ -34,6 +34,7 @@ _TABLE = {
     "FSCONFIG": (431, 431),
     "FSMOUNT": (432, 432),
     "FSOPEN": (430, 430),
+    "GETPID": (39, 172),
     "IOCTL": (16, 29),
     "IOPRIO_GET": (252, 31),
     "IOPRIO_SET": (251, 30),

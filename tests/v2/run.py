@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 RESULTS = guest.PROJECT / "results" / "test-v2"
 FILES = (
     "tests/system/test_cgroups*.py",
-    "tests/system/test_runtime_container.py",
+    "tests/system/test_runtime_*.py",
     "tests/oci/test_*.py",
     "tests/system/test_seccomp*.py",
     "tests/system/test_attacks*.py",
