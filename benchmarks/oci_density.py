@@ -36,7 +36,7 @@ from benchmarks.programs import compile_program
 from lab import userland
 from lab.exclusive import measurement_lock, scratch_directory
 from lab.statistics import Estimate, estimate_slope
-from lab.targets.command import mount
+from lab.targets.namespaces import mount
 from runtime import Container, default_spec
 from runtime.cgroups.host import WITHOUT
 from runtime.container import all_below

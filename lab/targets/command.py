@@ -11,7 +11,6 @@ behind from what is still in use.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import itertools
 import os
 import re
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
 STOP_SECONDS = 20.0
 _KILLED = 128 + signal.SIGKILL
 _LOGRUS = re.compile(r'level=(?:error|fatal) msg="((?:[^"\\]|\\.)*)"')
-_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class CommandInstance(PipedInstance):
@@ -188,7 +186,7 @@ class CommandTarget(Target):
                 self.resources.callback(leftovers.remove_empty, path)
                 leftovers.note(self.directory, path)
             self.resources.enter_context(leftovers.in_use(path))
-            mount("tmpfs", path, f"mode={path.stat().st_mode & 0o7777:o}")
+            namespaces.mount("tmpfs", path, f"mode={path.stat().st_mode & 0o7777:o}")
             self.resources.callback(namespaces.unmount, path)
 
     def start(self, allotment: Allotment | None = None) -> CommandInstance:
@@ -267,17 +265,6 @@ def absent_program(program: str, package: str) -> str:
     if not shutil.which(program):
         return f"{program} is not installed: apt-get install {package}"
     return "" if os.geteuid() == 0 else "it needs root"
-
-
-def mount(kind: str, target: Path, options: str) -> None:
-    """Mount a new file system in the worker's mount namespace. (mount(2))
-
-    Raises LabError.
-    """
-    name = kind.encode()
-    if _LIBC.mount(name, os.fsencode(target), name, 0, os.fsencode(options)) != 0:
-        reason = os.strerror(ctypes.get_errno())
-        raise LabError(f"Can't mount {kind} on {target}: {reason}.")
 
 
 def on_disk(directory: Path) -> list[Path]:

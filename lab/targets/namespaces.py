@@ -26,8 +26,14 @@ def enter_private_mount_namespace() -> None:
     _call("mount", None, b"/", None, _MS_REC | _MS_PRIVATE, None)
 
 
+def mount(kind: str, target: Path, options: str) -> None:
+    """Mount a new file system. Raises LabError. (mount(2))"""
+    name = kind.encode()
+    _call("mount", name, os.fsencode(target), name, 0, os.fsencode(options))
+
+
 def bind(source: str | Path, target: Path, *, read_only: bool = False) -> None:
-    """Bind a directory. (mount(2))"""
+    """Bind a directory. Raises LabError. (mount(2))"""
     paths = os.fsencode(source), os.fsencode(target)
     _call("mount", *paths, None, _MS_BIND | _MS_REC, None)
     if read_only:
@@ -35,11 +41,13 @@ def bind(source: str | Path, target: Path, *, read_only: bool = False) -> None:
 
 
 def unmount(target: Path) -> None:
-    """Detach a mount in this namespace. (umount2(2))"""
+    """Detach a mount in this namespace. Raises LabError. (umount2(2))"""
     _call("umount2", os.fsencode(target), _MNT_DETACH)
 
 
 def _call(name: str, *arguments: int | bytes | None) -> None:
     if getattr(_LIBC, name)(*arguments) != 0:
         reason = os.strerror(ctypes.get_errno())
-        raise LabError(f"{name} failed in the worker's mount namespace: {reason}.")
+        paths = " on ".join(os.fsdecode(each) for each in arguments[:2] if isinstance(each, bytes))
+        what = f"{name} {paths}".rstrip()
+        raise LabError(f"{what} failed in the worker's mount namespace: {reason}.")

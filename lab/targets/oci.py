@@ -126,7 +126,7 @@ class OciRuntime(command.CommandTarget):
             (bundle / name).mkdir()
         tree = self.settings.userland.tree
         layers = f"lowerdir={tree},upperdir={bundle}/upper,workdir={bundle}/work"
-        command.mount("overlay", bundle / "rootfs", layers)
+        namespaces.mount("overlay", bundle / "rootfs", layers)
         config = {
             **_CONFIG,
             "process": {**_CONFIG["process"], "args": [PAYLOAD_IN_TREE, "serve", identity]},
