@@ -23,12 +23,12 @@ _EVERY = (1 << 8 * _MASK_BYTES) - 1
 
 
 def avoided() -> int | None:
-    """This thread's CPU, if a child is to be kept off it: there are others, and they idle.
+    """This thread's CPU, if a child is to be kept off it: there are others, and not too busy.
 
     None as well where not every CPU is allowed, since then it could not be put back as it was.
     """
     own = len(os.sched_getaffinity(0))
-    if not 2 <= own <= 8 * _MASK_BYTES or own != _possible_cpus() or _running() > own:
+    if not 2 <= own <= 8 * _MASK_BYTES or own != _possible_cpus() or _others() > own:
         return None
     return int(function("sched_getcpu")())
 
@@ -64,11 +64,11 @@ def _possible_cpus() -> int:
     return _possible[0]
 
 
-def _running() -> int:
-    """How many threads of the host run or want to, this one included. (proc_loadavg(5))"""
+def _others() -> int:
+    """How many threads of the host run or want to, but for this one. (proc_loadavg(5))"""
     file = os.open("/proc/loadavg", os.O_RDONLY | os.O_CLOEXEC)
     try:
-        return int(os.read(file, 128).split()[3].partition(b"/")[0])
+        return int(os.read(file, 128).split()[3].partition(b"/")[0]) - 1
     finally:
         os.close(file)
 
