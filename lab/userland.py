@@ -254,8 +254,10 @@ def _shipped_disk(disk: Path, progress: Callable[[str], None]) -> Path:
 def _machine(payload: Path, progress: Callable[[str], None]) -> tuple[Path, Path]:
     from vms import kernel
 
-    progress("fetching the guest kernel")
-    found = kernel.fetch(cache_directory() / "kernel")
+    cache = cache_directory() / "kernel"
+    if not cache.is_dir():
+        progress("fetching the guest kernel")
+    found = kernel.fetch(cache)
     key = _digest(payload.parent.name, found.release, *MODULES)
     with _part("initramfs", key) as (directory, aside):
         if aside:
