@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ import pytest
 
 from runtime import elsewhere
 from runtime.spec import Cpu, Resources
-from tests.system.test_runtime_container import root, run, tree
+from tests.system.test_runtime_container import SECONDS, root, run, tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +34,9 @@ def _busy() -> Iterator[None]:
     """More want to run than there are CPUs."""
     command = [sys.executable, "-c", "while True: pass"]
     others = [subprocess.Popen(command) for _ in range(2 * (os.cpu_count() or 1))]
+    deadline = time.monotonic() + SECONDS
+    while elsewhere._others() < len(others) and time.monotonic() < deadline:
+        time.sleep(0.01)  # until they have come to their loop
     yield
     for each in others:
         each.kill()
