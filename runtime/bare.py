@@ -12,12 +12,12 @@ import os
 
 from runtime.linux import mounts, syscalls
 from runtime.linux.mounts import AT_FDCWD, Options
-from runtime.linux.program import Program
-from runtime.meeting import Meeting, tell, wait
+from runtime.meeting import Meeting, die_with_runtime, tell
 from runtime.namespaces import FLAGS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from runtime.linux.program import Program
     from runtime.namespaces import Namespaces
     from runtime.spec import Spec
 
@@ -27,9 +27,9 @@ _WHAT = "make an empty mount namespace"
 
 
 def serves(spec: Spec, spaces: Namespaces) -> bool:
-    """Whether such a root can be moved: all of it is to be copied, and that by the host's root.
+    """Whether such a root can be moved: all of it can be copied, and that by the host's root.
 
-    Hooks may mount what can't be copied. (mount_namespaces(7), MS_UNBINDABLE)
+    (mount_namespaces(7), MS_UNBINDABLE)
     """
     can_be_copied = not any(
         mounts.UNBINDABLE & propagation
@@ -64,23 +64,21 @@ def _is_there(kept: tuple[int, int]) -> bool:
 
 def _make() -> int:
     """A namespace whose process is gone when this returns. (pivot_root(2), NOTES)"""
-    program = Program()
     private = mounts.REC | mounts.PRIVATE
     read_only = mounts.RDONLY | mounts.NOSUID | mounts.NODEV | mounts.NOEXEC
-    for number, *arguments in (
-        (syscalls.UNSHARE, FLAGS["mount"]),
-        (syscalls.MOUNT, None, b"/", None, private, None),
-        (syscalls.MOUNT, b"tmpfs", _PLACE, b"tmpfs", read_only, _MODE),
-        (syscalls.CHDIR, _PLACE),
-        (syscalls.PIVOT_ROOT, b".", b"."),
-        (syscalls.UMOUNT2, b".", mounts.DETACH),
-    ):
-        program.call(_WHAT, number, *arguments)
     with Meeting() as meeting:
-        tell(program, meeting.report)
-        wait(program, meeting.answer)
+        die_with_runtime(meeting.launch)
+        for number, *arguments in (
+            (syscalls.UNSHARE, FLAGS["mount"]),
+            (syscalls.MOUNT, None, b"/", None, private, None),
+            (syscalls.MOUNT, b"tmpfs", _PLACE, b"tmpfs", read_only, _MODE),
+            (syscalls.CHDIR, _PLACE),
+            (syscalls.PIVOT_ROOT, b".", b"."),
+            (syscalls.UMOUNT2, b".", mounts.DETACH),
+        ):
+            meeting.launch.call(_WHAT, number, *arguments)
+        tell(meeting.launch, meeting.report)
         child, talk = meeting.start()
-        meeting.execute(program)
         talk.hear()
         return os.open(f"/proc/{child.pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
 

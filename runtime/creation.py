@@ -208,7 +208,8 @@ def _share_mounts(root: Bundle | Overlay, directory: StateDirectory) -> None:
 def _bare(request: Request, spaces: Namespaces) -> int | None:
     """A mount namespace for the root to be moved into, if that can be instead of pivot_root(2).
 
-    A terminal is opened in the root that would be left behind, and would have no name in the copy.
+    A terminal is opened in the root that would be left behind, and would have no name in the copy;
+    and hooks may mount what can't be copied.
     """
     if not request.pivots or request.console is not None or _meets_for_hooks(request.spec):
         return None

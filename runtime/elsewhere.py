@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import os
 
+from runtime.errors import ContainerError
 from runtime.linux import syscalls
 from runtime.linux.libc import function
 from runtime.linux.program import Block
+from runtime.process import numbers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,10 +29,10 @@ def avoided() -> int | None:
 
     None as well where not every CPU is allowed, since then it could not be put back as it was.
     """
-    own = len(os.sched_getaffinity(0))
-    if not 2 <= own <= 8 * _MASK_BYTES or own != _possible_cpus() or _others() > own:
+    own = os.sched_getaffinity(0)
+    if len(own) < 2 or own != _possible_cpus() or _others() > len(own):
         return None
-    return int(function("sched_getcpu")())
+    return int(_own_cpu())
 
 
 def avoid(program: Program, cpu: int) -> None:
@@ -52,15 +54,15 @@ def _choose(program: Program, number: int, cpus: int) -> None:
     program.call("choose a CPU", number, 0, _MASK_BYTES, mask)
 
 
-def _possible_cpus() -> int:
-    """How many there may ever be; 0 if that is not told."""
+def _possible_cpus() -> set[int]:
+    """Those that there may ever be; none if it is not told, or they are more than a mask holds."""
     if not _possible:
         try:
             with open("/sys/devices/system/cpu/possible", encoding="ascii") as file:
-                first, _, last = file.read().strip().partition("-")
-        except OSError:  # no sysfs
-            first = last = ""
-        _possible.append(int(last) + 1 if first == "0" and last.isdigit() else 0)
+                found = numbers(file.read().strip())
+        except (OSError, ContainerError):
+            found = []
+        _possible.append(set(found))
     return _possible[0]
 
 
@@ -73,4 +75,5 @@ def _others() -> int:
         os.close(file)
 
 
-_possible: list[int] = []
+_possible: list[set[int]] = []
+_own_cpu = function("sched_getcpu")

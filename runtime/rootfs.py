@@ -1,7 +1,8 @@
 """A container's root file system: the way from the host's root into its own, and what is hidden.
 
 All as calls for the child: it makes the mount that becomes its root, stands in it by chroot(2)
-while the rest is mounted, and at last makes it the only root that there is, by pivot_root(2).
+while the rest is mounted, and at last makes it the only root that there is, by pivot_root(2) or as
+runtime.bare does.
 """
 
 from __future__ import annotations

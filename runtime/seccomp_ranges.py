@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     Answers = tuple[tuple[int, Answer], ...]  # by the first number of each range, in their order
 
 _NUMBERS = 1 << 32
+_KNOWN = frozenset({kernel.DATA_NUMBER, kernel.DATA_ARCHITECTURE})
 _RETURN, _PLACE = "return", "place"
 _CLASS, _JUMPS, _RETURNS = 0x07, 0x05, 0x06
 _FARTHEST = 250  # of the 255 instructions that a comparison can lead past, some to spare
@@ -97,9 +98,6 @@ class _Reading:
         return architecture == operand
 
 
-_KNOWN = frozenset({kernel.DATA_NUMBER, kernel.DATA_ARCHITECTURE})
-
-
 def _divided(code: int, operand: int, first: int, last: int) -> list[tuple[int, int, bool]]:
     """A range as a comparison divides it, and whether that holds for each part."""
     if code == kernel.JUMP_EQUAL:
@@ -158,19 +156,18 @@ class _Writing:
         """Copy what these places of a program lead to. Where each of it is now."""
         copies: dict[int, int] = {}
         for place in sorted(_reached(instructions, places), reverse=True):
-            code, on_true, on_false, operand = instructions[place]
-            behind = place + 1
+            code, _, _, operand = instructions[place]
+            ways = [copies[way] for way in _ways(place, instructions[place])]
             if code == kernel.RETURN:
                 copies[place] = self.give(operand)
-            elif code == kernel.JUMP:
-                copies[place] = copies[behind + operand]
-            elif code & _CLASS == _JUMPS:
-                ways = copies[behind + on_true], copies[behind + on_false]
-                copies[place] = self.compare(code, operand, *ways)
-            elif code & _CLASS == _RETURNS:
+            elif not ways:
                 copies[place] = self._add(code, 0, 0, operand)
+            elif code == kernel.JUMP:
+                copies[place] = ways[0]
+            elif len(ways) > 1:
+                copies[place] = self.compare(code, operand, *ways)
             else:
-                copies[place] = self.follow(code, operand, copies[behind])
+                copies[place] = self.follow(code, operand, *ways)
         return copies
 
     def give(self, value: int) -> int:
@@ -208,18 +205,23 @@ class _Writing:
 def _reached(instructions: Sequence[Instruction], places: set[int]) -> set[int]:
     """All instructions that these places lead to."""
     reached: set[int] = set()
-    waiting: list[int] = list(places)
+    waiting = list(places)
     while waiting:
         place = waiting.pop()
-        if place in reached:
-            continue
-        reached.add(place)
-        code, on_true, on_false, operand = instructions[place]
-        behind = place + 1
-        if code == kernel.JUMP:
-            waiting.append(behind + operand)
-        elif code & _CLASS == _JUMPS:
-            waiting += behind + on_true, behind + on_false
-        elif code & _CLASS != _RETURNS:
-            waiting.append(behind)
+        if place not in reached:
+            reached.add(place)
+            waiting += _ways(place, instructions[place])
     return reached
+
+
+def _ways(place: int, instruction: Instruction) -> tuple[int, ...]:
+    """The places that an instruction leads to: none, one, or those on true and on false."""
+    code, on_true, on_false, operand = instruction
+    behind = place + 1
+    if code & _CLASS == _RETURNS:
+        return ()
+    if code == kernel.JUMP:
+        return (behind + operand,)
+    if code & _CLASS == _JUMPS:
+        return behind + on_true, behind + on_false
+    return (behind,)

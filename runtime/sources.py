@@ -13,7 +13,7 @@ from runtime.errors import ContainerError
 from runtime.linux import mounts, syscalls
 from runtime.linux.libc import syscall
 from runtime.linux.mounts import AT_FDCWD, Options
-from runtime.meeting import Meeting, tell
+from runtime.meeting import Meeting, die_with_runtime, tell
 from runtime.mounts import inside, source_path
 from runtime.namespaces import FLAGS, map_ids
 from runtime.spec import Linux
@@ -69,6 +69,7 @@ def _mapped(mount: Mount, options: Options, linux: Linux, bundle: str, held: Des
 def _user_namespace(users: tuple[IdMapping, ...], groups: tuple[IdMapping, ...]) -> int:
     """A namespace with these mappings, of a process that is gone when this returns."""
     with Meeting() as meeting:
+        die_with_runtime(meeting.launch)
         tell(meeting.launch, meeting.report)
         child, talk = meeting.start(flags=FLAGS["user"])
         talk.hear()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lab.userland import cache_directory
+from runtime import bare
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +28,14 @@ PROGRAMS = re.compile(r"qemu-system\S* .*tonnage|payload serve ")
 # Names bear the process id of the worker or run that is answerable for what bears them.
 OWNER = re.compile(r"tonnage(?:-[a-z]+)*-(\d+)|tonnage/s(\d+)")
 SETTLE_SECONDS = 5.0  # for what is dying
+
+
+@pytest.fixture
+def kept() -> int:
+    """The empty mount namespace of a process that has started a container before."""
+    found = bare.descriptor() or bare.descriptor()
+    assert found
+    return found
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -46,14 +46,6 @@ print(call(166, b"/", 2), call(308, own, 0x20000), os.listdir("/"), oct(os.stat(
 
 
 @pytest.fixture
-def kept() -> int:
-    """The namespace that this process keeps, as one that has started a container before."""
-    found = bare.descriptor() or bare.descriptor()
-    assert found
-    return found
-
-
-@pytest.fixture
 def root(tmp_path: Path, kept: int) -> Iterator[Path]:
     """The directory of a test's containers."""
     mounts = Path("/proc/self/mountinfo").read_text()

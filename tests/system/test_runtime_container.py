@@ -15,7 +15,7 @@ import pytest
 
 import runtime
 from lab import userland
-from runtime import bare, shared_root
+from runtime import shared_root
 from runtime.cgroups import host
 from runtime.cgroups.host import WITHOUT
 from runtime.spec import Cpu, Memory, Mount, Pids, Resources, Spec
@@ -34,12 +34,13 @@ def tree() -> Path:
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Iterator[Path]:
-    """The directory of a test's containers; whatever it made must be gone in the end."""
+def root(tmp_path: Path, kept: int) -> Iterator[Path]:
+    """The directory of a test's containers; whatever it made must be gone in the end.
+
+    But for what is `kept` from a process's second container on.
+    """
     mounts = Path("/proc/self/mounts").read_text()
     ours = children()
-    for _ in range(2):  # who starts containers in a row keeps it from the second on
-        bare.descriptor()
     descriptors = set(os.listdir("/proc/self/fd"))  # noqa: PTH208
     yield tmp_path / "c"
     assert not list((tmp_path / "c").glob("*"))
