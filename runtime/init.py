@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from runtime import bare, console, devices, elsewhere, namespaces, process, rootfs
+from runtime import bare, console, devices, elsewhere, masking, namespaces, process, rootfs
 from runtime.document import Struct
 from runtime.linux import syscalls
 from runtime.linux.program import Block, Program, write_file
@@ -230,11 +230,12 @@ def _open_sources(program: Program, plan: Plan, outfit: Outfit, *, shared: bool)
     binds = opening.binds(plan.spec.mounts, plan.bundle, plan.opened)
     cgroups = opening.cgroups(plan.spec.mounts, _bound_cgroups(plan, outfit))
     wanted = () if outfit.makes_devices else devices.with_defaults(linux.devices)
+    masked = masking.kinds(linux.masked_paths, plan.spec.mounts)
     return Sources(
         bound=binds,
         cgroups=cgroups,
         devices=devices.open_sources(opening, wanted),
-        nothing=program.part(rootfs.open_nothing, linux.masked_paths, shared),
+        nothing=program.part(masking.open_nothing, masked, shared),
     )
 
 
@@ -267,8 +268,8 @@ def _furnish(
         console.open_terminal(program, *terminal)
         console.mount(program, mounting)
     program.step("masked and read-only paths")
-    rootfs.hide(program, sources.nothing, masked)
-    rootfs.protect(program, read_only)
+    masking.hide(program, sources.nothing, masking.kinds(masked, wanted))
+    masking.protect(program, masking.kinds(read_only, wanted))
     mounting.finish()
 
 

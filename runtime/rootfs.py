@@ -1,4 +1,4 @@
-"""A container's root file system: the way from the host's root into its own, and what is hidden.
+"""A container's root file system: the way from the host's root into its own.
 
 All as calls for the child: it makes the mount that becomes its root, stands in it by chroot(2)
 while the rest is mounted, and at last makes it the only root that there is, by pivot_root(2) or as
@@ -7,25 +7,19 @@ runtime.bare does.
 
 from __future__ import annotations
 
-import errno
 import os
-import stat
 
 from runtime.errors import ContainerError
 from runtime.linux import mounts, syscalls
 from runtime.linux.mounts import AT_FDCWD
-from runtime.linux.program import Label
-from runtime.mounts import Opening, inside
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Sequence
 
     from runtime.linux.program import Program, Result
-    from runtime.mounts import Source
 
 _O_PATH, _O_DIRECTORY, _O_CLOEXEC = 0o10000000, 0o200000, 0o2000000
-_READ_ONLY = mounts.RDONLY | mounts.NOSUID | mounts.NODEV | mounts.NOEXEC
 
 
 class Bundle:
@@ -132,84 +126,6 @@ def settle(program: Program, propagation: str, *, read_only: bool) -> None:
             f"make the root {propagation}", syscalls.MOUNT,
             None, b"/", None, mounts.PROPAGATIONS[propagation], None,
         )  # fmt: skip
-
-
-def open_nothing(program: Program, paths: Iterable[str], shared: bool) -> dict[str, Source]:
-    """A part: the host's /dev/null for each path to be masked, while the host is still seen."""
-    opening = Opening(program, shared=shared)
-    kinds = {path: _kind(path) for path in map(inside, paths)}
-    return {
-        path: opening.open("/dev/null")
-        for path, kind in kinds.items()
-        if kind in {"file", "unknown"}
-    }
-
-
-def hide(program: Program, nothing: Mapping[str, Source], paths: Iterable[str]) -> None:
-    """Mask paths: files by the host's /dev/null, directories by an empty one.
-
-    The host's, since what the container has by that name may lead elsewhere. (CVE-2025-31133)
-    """
-    for path in dict.fromkeys(map(inside, paths)):
-        kind = _kind(path)
-        if not kind:
-            continue
-        hidden, is_directory = Label(), Label()
-        if path in nothing:
-            program.call(
-                f"mask {path}", syscalls.MOVE_MOUNT, nothing[path], b"",
-                AT_FDCWD, os.fsencode(path), mounts.MOVE_FROM_EMPTY_PATH, then=hidden,
-                foreseen=[(errno.ENOENT, hidden), (errno.EINVAL, is_directory)],
-            )  # fmt: skip
-            program.place(is_directory)
-        if kind != "file":
-            program.call(
-                f"mask {path}", syscalls.MOUNT, b"tmpfs", os.fsencode(path), b"tmpfs",
-                _READ_ONLY, b"size=0k,nr_inodes=1", foreseen=[(errno.ENOENT, hidden)],
-            )  # fmt: skip
-        program.place(hidden)
-
-
-def protect(program: Program, paths: Iterable[str]) -> None:
-    """Make what is at paths, and below them, read-only."""
-    for path in dict.fromkeys(map(inside, paths)):
-        if not _kind(path):
-            continue
-        absent = Label()
-        tree = program.call(
-            f"make {path} read-only", syscalls.OPEN_TREE, AT_FDCWD, os.fsencode(path),
-            mounts.OPEN_TREE_CLONE | mounts.OPEN_TREE_CLOEXEC | mounts.AT_RECURSIVE
-            | mounts.AT_SYMLINK_NOFOLLOW, foreseen=[(errno.ENOENT, absent)],
-        )  # fmt: skip
-        program.call(
-            f"make {path} read-only", syscalls.MOUNT_SETATTR,
-            tree, b"", mounts.AT_EMPTY_PATH | mounts.AT_RECURSIVE,
-            mounts.attributes(mounts.ATTR_RDONLY, 0), 32,
-        )  # fmt: skip
-        program.call(
-            f"make {path} read-only", syscalls.MOVE_MOUNT,
-            tree, b"", AT_FDCWD, os.fsencode(path), mounts.MOVE_FROM_EMPTY_PATH,
-        )  # fmt: skip
-        program.place(absent)
-
-
-_kinds: dict[str, str] = {}
-
-
-def _kind(path: str) -> str:
-    """What there is to hide: "directory", "file", "" for nothing, "unknown" for the image's own.
-
-    /proc and /sys are the kernel's: what a path is here, it is in there.
-    """
-    if not path.startswith(("/proc/", "/sys/")):
-        return "unknown"
-    if path not in _kinds:
-        try:
-            found = stat.S_ISDIR(os.stat(path).st_mode)
-            _kinds[path] = "directory" if found else "file"
-        except OSError:
-            _kinds[path] = ""
-    return _kinds[path]
 
 
 def _directory(path: bytes) -> tuple[int, bytes, int]:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 # what they point to. So every address is known as soon as there is something to point to.
 CALLS, DATA = 0x10010000, 0x14010000
 # The number, six arguments, two places for the result, and how far it is to the next call; then
-# two errnos that were foreseen, each with how far it is to the next call, and two words to spare.
+# three errnos that were foreseen, each with how far it is to the next call.
 CALL_BYTES = 16 * 8
 _CALL = [Struct(f"<Q{count}q{8 * (6 - count)}x3Q48x") for count in range(7)]
 _RESULT, _THEN, _FORESEEN = 7 * 8, 9 * 8, 10 * 8
@@ -117,7 +117,7 @@ class Program:
     ) -> Result:
         """Add a call; `what` completes the sentence "can't …".
 
-        `then` is where a success leads, `foreseen` up to two errnos and where these lead. Bytes
+        `then` is where a success leads, `foreseen` up to three errnos and where these lead. Bytes
         are passed by their address, with a NUL behind them.
         """
         start = len(self.calls)

@@ -64,21 +64,24 @@ _CODE = {
     488b4b40          mov rcx, [rbx+64]
     488901            mov [rcx], rax
     488b4b48          mov rcx, [rbx+72]
-    eb2c              jmp 4f
+    eb36              jmp 4f
     48f7d8         3: neg rax
     488b4b58          mov rcx, [rbx+88]
     483b4350          cmp rax, [rbx+80]
-    741f              je 4f
+    7429              je 4f
     488b4b68          mov rcx, [rbx+104]
     483b4360          cmp rax, [rbx+96]
+    741f              je 4f
+    488b4b78          mov rcx, [rbx+120]
+    483b4370          cmp rax, [rbx+112]
     7415              je 4f
     498907            mov [r15], rax
     49895f08          mov [r15+8], rbx
     498b5f18          mov rbx, [r15+24]
     4981471880000000    add qword ptr [r15+24], 128
-    eb9b              jmp 2b
+    eb91              jmp 2b
     4801cb         4: add rbx, rcx
-    eb96              jmp 2b
+    eb8c              jmp 2b
     """,
     "aarch64": """
     e90302aa          mov x9, x2
@@ -99,21 +102,24 @@ _CODE = {
     200100f9          str x0, [x9]
     400100f9          str x0, [x10]
     8a2640f9          ldr x10, [x20, 72]
-    0d000014          b 4f
+    10000014          b 4f
     e00300cb       3: neg x0, x0
     892a45a9          ldp x9, x10, [x20, 80]
     1f0009eb          cmp x0, x9
-    20010054          b.eq 4f
+    80010054          b.eq 4f
     892a46a9          ldp x9, x10, [x20, 96]
+    1f0009eb          cmp x0, x9
+    20010054          b.eq 4f
+    892a47a9          ldp x9, x10, [x20, 112]
     1f0009eb          cmp x0, x9
     c0000054          b.eq 4f
     605200a9          stp x0, x20, [x19]
     740e40f9          ldr x20, [x19, 24]
     89020291          add x9, x20, 128
     690e00f9          str x9, [x19, 24]
-    e9ffff17          b 2b
+    e6ffff17          b 2b
     94020a8b       4: add x20, x20, x10
-    e7ffff17          b 2b
+    e4ffff17          b 2b
     """,
 }
 

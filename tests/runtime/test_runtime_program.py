@@ -139,6 +139,32 @@ def test_foreseen_errors_and_successes_lead_onwards() -> None:
     assert run(program) == (4, None)
 
 
+@pytest.mark.parametrize("place", range(3))
+def test_each_of_three_foreseen_errors_leads_to_its_own_place(place: int) -> None:
+    program = Program()
+    labels = [Label(), Label(), Label()]
+    codes = [errno.EPERM, errno.EIO, errno.ELOOP]
+    codes[place] = errno.ENOENT
+    program.call(
+        "enter the moon", syscalls.CHDIR, b"/no", foreseen=list(zip(codes, labels, strict=True))
+    )
+    leave(program, 10)
+    for number, label in enumerate(labels):
+        program.place(label)
+        leave(program, number)
+    assert run(program) == (place, None)
+
+
+def test_an_error_beside_three_foreseen_ones_is_told() -> None:
+    program = Program()
+    end = Label()
+    foreseen = [(code, end) for code in (errno.EPERM, errno.EIO, errno.ELOOP)]
+    program.call("enter the moon", syscalls.CHDIR, b"/no", foreseen=foreseen)
+    program.place(end)
+    leave(program, 4)
+    assert run(program) == (127, ("enter the moon", errno.ENOENT))
+
+
 def test_results_and_pointers_are_put_into_blocks() -> None:
     reading, writing = os.pipe2(os.O_CLOEXEC)
     program = Program()
