@@ -106,7 +106,9 @@ def boot_and_look(scratch: Path, accelerator: str, deadline_seconds: float) -> d
     key, port = scratch / "key", free_port()
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
     public = key.with_suffix(".pub").read_text().strip()
-    cloudinit.write_seed(cloudinit.Seed("cask", (public,), _USER_DATA), scratch / "seed.iso")
+    cloudinit.write_seed(
+        cloudinit.Seed("cask", (public,), _USER_DATA.encode()), scratch / "seed.iso"
+    )
     disks.clone(base, scratch / "disk.qcow2")
     initramfs = scratch / "initramfs.cpio"
     found = kernel.fetch(land.kernel.parent.parent)

@@ -23,6 +23,8 @@ from lab.errors import LabError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from vms.kernel import Kernel
+
 WORKLOADS = Path(__file__).parent / "workloads"
 PYTHON_IN_TREE = "/usr/lib/tonnage/python"  # workloads name it
 PYPI = "pypi:"  # before the name and version of a package that is not Debian's
@@ -45,6 +47,13 @@ MODULES = (
     "evdev",
     "ext4",
 )
+# Of a machine that somebody works in: directories of the host, CD images, virtio-scsi's disks. What
+# is measured does without them, since each takes time and memory at every boot.
+_WORKING_MODULES = ("isofs", "sr_mod", "virtio_scsi")
+# What serves a directory of the host, where the kernel has it: Debian's cloud kernel has no 9p.
+_SHARE_MODULES = {"virtiofs": ("virtiofs",), "9p": ("9p", "9pnet_virtio")}
+# The units that every machine starts; the others are there for a word of the kernel's.
+_WANTED_UNITS = ("tonnage-agent.service", "tonnage-userspace.service")
 _COMPILE = ("gcc", "-std=gnu17", "-O2", "-static", "-Wall", "-Wextra", "-Werror")
 
 
@@ -107,6 +116,21 @@ def probe_machine(progress: Callable[[str], None]) -> tuple[Path, Path]:
     return _machine(build_payload(progress), progress)
 
 
+def working_machine(progress: Callable[[str], None]) -> tuple[Path, tuple[str, ...]]:
+    """The initramfs of a machine that somebody works in, and the kinds of share that it mounts.
+
+    Raises LabError, MachineError.
+    """
+    from vms import kernel
+
+    payload = build_payload(progress)
+    found = kernel.fetch(cache_directory() / "kernel")
+    known = kernel.module_names(found)
+    shares = tuple(kind for kind, needed in _SHARE_MODULES.items() if known.issuperset(needed))
+    modules = (*MODULES, *_WORKING_MODULES, *(m for kind in shares for m in _SHARE_MODULES[kind]))
+    return _initramfs(payload, found, modules, progress), shares
+
+
 def build_payload(progress: Callable[[str], None]) -> Path:
     """The payload alone. Raises LabError."""
     source = WORKLOADS / "payload.c"
@@ -159,7 +183,7 @@ def _tree(payload: Path, progress: Callable[[str], None], more: Sequence[str] = 
     return directory / "root"
 
 
-_CUSTOMIZE = "1"  # counts changes to _customize
+_CUSTOMIZE = "2"  # counts changes to _customize
 
 
 def _customize(root: Path, payload: Path) -> None:
@@ -172,7 +196,8 @@ def _customize(root: Path, payload: Path) -> None:
     wants.mkdir(parents=True, exist_ok=True)
     for unit in sorted((WORKLOADS / "guest").iterdir()):
         shutil.copy(unit, units / unit.name)
-        (wants / unit.name).symlink_to(f"/etc/systemd/system/{unit.name}")
+    for name in _WANTED_UNITS:
+        (wants / name).symlink_to(f"/etc/systemd/system/{name}")
     (units / "default.target").symlink_to("/lib/systemd/system/multi-user.target")
     # A login prompt on ttyS0 would hang up the line on which the payload announces itself.
     (units / "serial-getty@ttyS0.service").symlink_to("/dev/null")
@@ -258,12 +283,20 @@ def _machine(payload: Path, progress: Callable[[str], None]) -> tuple[Path, Path
     if not cache.is_dir():
         progress("fetching the guest kernel")
     found = kernel.fetch(cache)
-    key = _digest(payload.parent.name, found.release, *MODULES)
+    return found.vmlinuz, _initramfs(payload, found, MODULES, progress)
+
+
+def _initramfs(
+    payload: Path, found: Kernel, modules: Sequence[str], progress: Callable[[str], None]
+) -> Path:
+    from vms import kernel
+
+    key = _digest(payload.parent.name, found.release, *modules)
     with _part("initramfs", key) as (directory, aside):
         if aside:
             progress("making the initramfs")
-            kernel.build_initramfs(aside / "initramfs.cpio", payload, found, MODULES)
-    return found.vmlinuz, directory / "initramfs.cpio"
+            kernel.build_initramfs(aside / "initramfs.cpio", payload, found, modules)
+    return directory / "initramfs.cpio"
 
 
 def debian_suite() -> str:

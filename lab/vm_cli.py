@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from vms.images import Image
 
 _BUILT = "debian"
+_SHELL_WORDS = "systemd.wants=tonnage-console.service"  # lab/workloads/guest has it
 
 
 def register(
@@ -68,13 +69,15 @@ def _build(options: argparse.Namespace) -> int:
     from vms.images import Store
 
     land = userland.build(_progress)
+    initramfs, shares = userland.working_machine(_progress)
     image = Store().add(
         options.name,
         f"Debian {userland.debian_suite()}",
         land.disk,
         land.kernel,
-        land.initramfs,
-        FullMachine.kernel_words,
+        initramfs,
+        f"{FullMachine.kernel_words} {_SHELL_WORDS}",
+        shares,
     )
     return _show_images([image], options.format)
 

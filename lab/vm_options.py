@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import vms
+    from vms.cloudinit import Seed
     from vms.images import Image
 
 _SIZE = re.compile(r"(\d+)([KMGT]?)(?:i?B)?", re.IGNORECASE)
@@ -93,7 +94,7 @@ def machine(options: argparse.Namespace, folder: Path) -> vms.Machine:
         networks=tuple(_networks(options)),
         balloon=vms.Balloon(),
         rng=vms.Rng(),
-        shares=tuple(_share(word, options.machine) for word in options.volume),
+        shares=tuple(_shares(options, image)),
         on_reboot="restart",
     )
     return replace(made, disks=tuple(_disks(options, image, folder, made.name)))
@@ -103,7 +104,7 @@ def _boot(
     options: argparse.Namespace, image: Image | None, accelerator: vms.Accelerator
 ) -> vms.DirectKernel | vms.Firmware:
     import vms
-    from vms import accelerators
+    from vms import accelerators, identity
 
     firmware = vms.Firmware("uefi" if options.uefi else "bios")
     kernel, initrd, words = options.kernel, options.initrd, options.append
@@ -115,6 +116,8 @@ def _boot(
             raise LabError("--initrd and --append go with a --kernel.")
         return firmware
     words = _CONSOLE_WORDS if words is None else words
+    if image and kernel == image.kernel:
+        words = f"{words} {identity.words(name(options))}"
     if accelerator is vms.Accelerator.TCG:
         words = f"{words} {accelerators.kernel_words()}".rstrip()
     return vms.DirectKernel(kernel, initrd, words, firmware)
@@ -126,22 +129,39 @@ def _disks(
     import vms
     from vms import cloudinit, disks
 
+    seed = _seed(options, image, hostname)
     if image:
         clone = folder / "disk.qcow2"
         disks.clone(image.disk, clone, options.disk_size)
         yield vms.Disk(clone, discard=True)
     for word in options.disk:
         yield _disk(word)
-    keys = tuple(_text(path).strip() for path in options.ssh_key)
-    if (image and image.kernel is None) or keys or options.user_data or options.network_config:
-        told = {}
-        if options.user_data:
-            told["user_data"] = _text(options.user_data)
-        if options.network_config:
-            told["network_config"] = _text(options.network_config)
-        seed = folder / "seed.iso"
-        cloudinit.write_seed(cloudinit.Seed(hostname, keys, **told), seed)
-        yield vms.Disk(seed, format="raw", read_only=True)
+    if seed:
+        path = folder / "seed.iso"
+        cloudinit.write_seed(seed, path)
+        yield vms.Disk(path, format="raw", read_only=True)
+
+
+def _seed(options: argparse.Namespace, image: Image | None, hostname: str) -> Seed | None:
+    """What cloud-init is told; None where nothing is, and no cloud image looks for it."""
+    from vms import cloudinit, ssh_keys
+
+    has_cloud_init = image is None or image.kernel is None
+    asked = options.ssh_key or options.user_data or options.network_config
+    if asked and image and not has_cloud_init:
+        raise LabError(
+            f"{image.name} has no cloud-init, which --ssh-key, --user-data and --network-config are"
+            " for: import a cloud image; tonnage vm exec and console lead into this one."
+        )
+    if not (asked or (image and has_cloud_init)):
+        return None
+    keys = [ssh_keys.public_keys(_text(path), str(path)) for path in options.ssh_key]
+    told: dict[str, bytes] = {}
+    if options.user_data:
+        told["user_data"] = _bytes(options.user_data)
+    if options.network_config:
+        told["network_config"] = _bytes(options.network_config)
+    return cloudinit.Seed(hostname, tuple(key for each in keys for key in each), **told)  # type: ignore[arg-type]
 
 
 def _disk(word: str) -> vms.Disk:
@@ -191,6 +211,19 @@ def _forward(word: str) -> vms.Forward:
     return vms.Forward(int(found[2]), int(found[3]), "udp" if found[4] == "udp" else "tcp", address)
 
 
+def _shares(options: argparse.Namespace, image: Image | None) -> Iterator[vms.Share]:
+    for word in options.volume:
+        share = _share(word, options.machine)
+        if image and image.kernel and not options.kernel and share.driver not in image.shares:
+            others = ", ".join(image.shares) or "none"
+            raise LabError(
+                f"--volume {word}: the kernel of image {image.name} mounts no {share.driver}"
+                f" ({others}), which read-only directories and a microvm need: leave :ro out on a"
+                " q35, or import a cloud image."
+            )
+        yield share
+
+
 def _share(word: str, chipset: str) -> vms.Share:
     import vms
 
@@ -213,7 +246,12 @@ def _accelerator(wanted: str) -> vms.Accelerator:
 
 
 def _text(path: Path) -> str:
+    """A file's text; what is no UTF-8 in it, as in a key's comment, is replaced."""
+    return _bytes(path).decode(errors="replace")
+
+
+def _bytes(path: Path) -> bytes:
     try:
-        return path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise LabError(f"Can't read {path}: {error}.") from error
+        return path.read_bytes()
+    except OSError as error:
+        raise LabError(f"Can't read {path}: {error.strerror}.") from error

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
+from vms import cloudinit, identity
 from vms.elements import printed
 from vms.errors import MachineError
 
@@ -40,6 +41,7 @@ def clone(connection: Connection, domain: Domain, name: str) -> Domain:
             for mac in card.findall("mac"):
                 card.remove(mac)
         _listen_elsewhere(described, name)
+        _renew_command_line(described, name)
         made = connection.define_xml(printed(described))
         undo.pop_all()
     return made
@@ -47,7 +49,7 @@ def clone(connection: Connection, domain: Domain, name: str) -> Domain:
 
 def _copy_disk(disk: ET.Element, was: str, name: str, undo: ExitStack) -> None:
     source = disk.find("source")
-    if source is None or disk.find("readonly") is not None:
+    if source is None or _is_shared(disk, source):
         return
     if "file" not in source.attrib:
         raise MachineError(f"{was} has a disk that is no file: it can't be copied.")
@@ -56,8 +58,21 @@ def _copy_disk(disk: ET.Element, was: str, name: str, undo: ExitStack) -> None:
     if copy.exists():
         raise MachineError(f"{copy} is there already: remove it, or choose another name.")
     undo.callback(copy.unlink, missing_ok=True)
-    _copy(path, copy)
+    if disk.find("readonly") is not None:
+        cloudinit.copy_seed(path, copy, name)
+    else:
+        _copy(path, copy)
     source.set("file", str(copy))
+
+
+def _is_shared(disk: ET.Element, source: ET.Element) -> bool:
+    """Return True for a read-only disk that the copy may have as well, which no seed is."""
+    return disk.find("readonly") is not None and not cloudinit.is_seed(Path(source.get("file", "")))
+
+
+def _renew_command_line(described: ET.Element, name: str) -> None:
+    for line in described.findall("./os/cmdline"):
+        line.text = identity.renewed(line.text or "", name)
 
 
 def _renamed(path: Path, was: str, name: str) -> str:

@@ -34,7 +34,10 @@ _DISK, _KERNEL, _INITRD, _RECORD = "disk.qcow2", "kernel", "initrd", "image.json
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """One golden image. `kernel` and `command_line` are set if it has no boot loader."""
+    """One golden image. `kernel` and `command_line` are set if it has no boot loader.
+
+    `shares` are the kinds of directory that its kernel mounts, where that is known.
+    """
 
     name: str
     digest: str
@@ -43,6 +46,7 @@ class Image:
     created: str
     directory: Path
     command_line: str | None = None
+    shares: tuple[str, ...] = ()
 
     @property
     def disk(self) -> Path:
@@ -81,14 +85,21 @@ class Store:
         return self._read(directory)
 
     def add(
-        self, name: str, source: str, disk: Path, kernel: Path, initrd: Path, command_line: str
+        self,
+        name: str,
+        source: str,
+        disk: Path,
+        kernel: Path,
+        initrd: Path,
+        command_line: str,
+        shares: tuple[str, ...] = (),
     ) -> Image:
         """An image of a disk without a boot loader, and what boots it. Raises MachineError."""
         with self._new(name) as aside:
             disks.copy(disk, aside / _DISK)
             disks.copy(kernel, aside / _KERNEL)
             disks.copy(initrd, aside / _INITRD)
-            self._write(aside, name, source, command_line)
+            self._write(aside, name, source, command_line, shares)
         return self.find(name)
 
     def import_image(
@@ -134,7 +145,7 @@ class Store:
             for path in image.directory.iterdir():
                 disks.copy(path, aside / path.name)
             disks.resize(aside / _DISK, size_bytes)
-            self._write(aside, name, image.source, image.command_line)
+            self._write(aside, name, image.source, image.command_line, image.shares)
         return self.find(name)
 
     @contextmanager
@@ -163,7 +174,14 @@ class Store:
     def _aside(self, name: str) -> Path:
         return self.directory / f".{name}.{os.getpid()}"
 
-    def _write(self, aside: Path, name: str, source: str, command_line: str | None) -> None:
+    def _write(
+        self,
+        aside: Path,
+        name: str,
+        source: str,
+        command_line: str | None,
+        shares: tuple[str, ...] = (),
+    ) -> None:
         record = {
             "name": name,
             "digest": f"sha256:{file_digest(aside / _DISK)}",
@@ -171,6 +189,7 @@ class Store:
             "source": source,
             "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "command_line": command_line,
+            "shares": shares,
         }
         (aside / _RECORD).write_bytes(msgspec.json.format(msgspec.json.encode(record)))
 

@@ -1,4 +1,4 @@
-"""A small ISO 9660 writer: one directory of files, with their own names by Rock Ridge.
+"""Small ISO 9660 images: one directory of files, with their own names by Rock Ridge.
 
 (ECMA-119; IEEE P1281 and P1282)
 """
@@ -6,13 +6,17 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
+from vms.errors import MachineError
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
 _SECTOR = 2048
-_DESCRIPTOR, _PATHS_LITTLE, _PATHS_BIG, _ROOT, _FIRST_FILE = 16, 18, 19, 20, 21
+_DESCRIPTOR_SECTOR, _PATHS_LITTLE, _PATHS_BIG, _ROOT, _FIRST_FILE = 16, 18, 19, 20, 21
 _DIRECTORY, _FILE = 2, 0
 _MODES = {_DIRECTORY: 0o040755, _FILE: 0o100644}
 # No time is written, so that the same files give the same image: 1970, and "not specified".
@@ -20,6 +24,71 @@ _RECORD_TIME = bytes((70, 1, 1, 0, 0, 0, 0))
 _VOLUME_TIME = b"0" * 16 + b"\0"
 _LONGEST_LABEL = 32
 _PATH_TABLE_BYTES = 10
+_MAGIC_AT, _MAGIC, _LABEL_AT, _ROOT_RECORD_AT = 1, b"CD001", 40, 156
+_NAME_AT, _IS_DIRECTORY = 33, 2
+_MOST_BYTES = 64 << 20  # of an image that is read as a whole
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """An image's volume label, and the files of its uppermost directory by name."""
+
+    label: str
+    files: dict[str, bytes]
+
+
+def read(path: Path) -> Contents:
+    """What an image holds. Raises MachineError if it is none, or too large to be read whole."""
+    try:
+        with path.open("rb") as file:
+            image = file.read(_MOST_BYTES + 1)
+    except OSError as error:
+        raise MachineError(f"Can't read {path}: {error.strerror}.") from error
+    volume = image[_DESCRIPTOR_SECTOR * _SECTOR :][:_SECTOR]
+    is_one = volume[_MAGIC_AT : _MAGIC_AT + len(_MAGIC)] == _MAGIC and len(volume) == _SECTOR
+    if not is_one or len(image) > _MOST_BYTES:
+        raise MachineError(f"{path} is no small ISO 9660 image.")
+    label = volume[_LABEL_AT : _LABEL_AT + _LONGEST_LABEL].decode("ascii", "replace").strip()
+    try:
+        root = _extent(volume[_ROOT_RECORD_AT:], image)
+        return Contents(label, {name: _extent(record, image) for name, record in _entries(root)})
+    except (struct.error, IndexError) as error:
+        raise MachineError(f"{path} is cut off or broken.") from error
+
+
+def _entries(directory: bytes) -> Iterator[tuple[str, bytes]]:
+    """The files of a directory: their names, and their records."""
+    at = 0
+    while at < len(directory):
+        length = directory[at]
+        if not length:  # no record goes over a sector's end
+            at = (at // _SECTOR + 1) * _SECTOR
+            continue
+        record = directory[at : at + length]
+        if not record[25] & _IS_DIRECTORY:
+            yield _name(record), record
+        at += length
+
+
+def _name(record: bytes) -> str:
+    """By Rock Ridge, else by the identifier, in small letters and without its version."""
+    end = _NAME_AT + record[32]
+    at, name = end + 1 - record[32] % 2, b""
+    while at + 4 <= len(record) and record[at + 2] > 4:
+        if record[at : at + 2] == b"NM":
+            name += record[at + 5 : at + record[at + 2]]
+        at += record[at + 2]
+    if name:
+        return name.decode(errors="replace")
+    return record[_NAME_AT:end].decode("ascii", "replace").partition(";")[0].rstrip(".").lower()
+
+
+def _extent(record: bytes, image: bytes) -> bytes:
+    (sector,), (length,) = struct.unpack_from("<I", record, 2), struct.unpack_from("<I", record, 10)
+    content = image[sector * _SECTOR : sector * _SECTOR + length]
+    if len(content) < length:
+        raise IndexError(sector)
+    return content
 
 
 def write(destination: IO[bytes], label: str, files: Mapping[str, bytes]) -> None:
@@ -29,7 +98,7 @@ def write(destination: IO[bytes], label: str, files: Mapping[str, bytes]) -> Non
         raise ValueError("too many names, or too long a label")
     sectors = _FIRST_FILE + sum(_sectors(content) for content in files.values())
     parts = (
-        bytes(_DESCRIPTOR * _SECTOR),
+        bytes(_DESCRIPTOR_SECTOR * _SECTOR),
         _volume(label, sectors),
         b"\xffCD001\x01",
         _path_table("<"),

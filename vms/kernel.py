@@ -77,12 +77,7 @@ def build_initramfs(destination: Path, init: Path, kernel: Kernel, modules: Sequ
     /modules.load names their files in the order in which they must be loaded; what is built into
     the kernel is left out. Raises MachineError for a module that the kernel has not.
     """
-    available = {path.name.partition(".")[0].replace("-", "_"): path
-                 for path in kernel.modules.rglob("*.ko*")}  # fmt: skip
-    builtin = {
-        Path(line).name.removesuffix(".ko").replace("-", "_")
-        for line in (kernel.modules / "modules.builtin").read_text().split()
-    }
+    available, builtin = _files(kernel), _builtin(kernel)
     loaded: dict[str, bytes] = {}
     for name in modules:
         _load(name, available, builtin, loaded)
@@ -97,6 +92,23 @@ def build_initramfs(destination: Path, init: Path, kernel: Kernel, modules: Sequ
         order = "".join(f"/modules/{name}.ko\n" for name in loaded)
         archive.file("modules.load", order.encode())
         archive.end()
+
+
+def module_names(kernel: Kernel) -> set[str]:
+    """The modules that a kernel has, as files or built into it."""
+    return {*_files(kernel), *_builtin(kernel)}
+
+
+def _files(kernel: Kernel) -> dict[str, Path]:
+    return {path.name.partition(".")[0].replace("-", "_"): path
+            for path in kernel.modules.rglob("*.ko*")}  # fmt: skip
+
+
+def _builtin(kernel: Kernel) -> set[str]:
+    return {
+        Path(line).name.removesuffix(".ko").replace("-", "_")
+        for line in (kernel.modules / "modules.builtin").read_text().split()
+    }
 
 
 def build_frugal(directory: Path, init: Path, kernel: Kernel, words: str) -> DirectKernel:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import http.server
-import json
 import shutil
 import subprocess
 import threading
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from vms import MachineError, cloudinit, disks
+from vms import MachineError, disks
 from vms.images import Store, file_digest
 
 if TYPE_CHECKING:
@@ -140,50 +139,3 @@ def test_what_is_broken_or_leads_elsewhere_is_not_taken(store: Store, tmp_path: 
     raw = tmp_path / "raw"
     raw.write_bytes(b"x" * MIB)
     assert store.import_image("raw", str(raw), source_format="raw").virtual_bytes == MIB
-
-
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFake me@here"
-
-
-def test_a_seed_tells_a_machine_of_itself(tmp_path: Path) -> None:
-    seed = cloudinit.Seed("box", (KEY,), network_config="version: 2\n")
-    files = seed.files()
-    told = json.loads(files["meta-data"])
-    assert told["local-hostname"] == "box"
-    assert told["public-keys"] == [KEY]
-    assert files["network-config"] == b"version: 2\n"
-    again = cloudinit.Seed("box", (KEY,), user_data="#!/bin/sh\n", network_config="version: 2\n")
-    assert json.loads(again.files()["meta-data"])["instance-id"] != told["instance-id"]
-    one, two = tmp_path / "one", tmp_path / "two"
-    cloudinit.write_seed(seed, one)
-    cloudinit.write_seed(seed, two)
-    assert one.read_bytes() == two.read_bytes()
-
-
-@pytest.mark.skipif(not shutil.which("isoinfo"), reason="isoinfo is not installed")
-def test_others_read_the_seeds_image(tmp_path: Path) -> None:
-    image = tmp_path / "seed.iso"
-    seed = cloudinit.Seed("box", (KEY,), user_data="#cloud-config\n" + "# much\n" * 1000)
-    cloudinit.write_seed(seed, image)
-    said = subprocess.run(
-        ["isoinfo", "-d", "-i", image], capture_output=True, text=True, check=True
-    )
-    assert "Volume id: cidata" in said.stdout
-    for name, content in seed.files().items():
-        read = ["isoinfo", "-R", "-i", str(image), "-x", f"/{name}"]
-        assert subprocess.run(read, capture_output=True, check=True).stdout == content
-
-
-@pytest.mark.parametrize(
-    ("seed", "sentence"),
-    [
-        (cloudinit.Seed("box", user_data="packages: [x]"), "must begin with #cloud-config"),
-        (cloudinit.Seed("box", ("-----BEGIN OPENSSH PRIVATE KEY-----",)), "is no public ssh key"),
-    ],
-)
-def test_what_cloud_init_would_pass_over_is_refused(
-    seed: cloudinit.Seed, sentence: str, tmp_path: Path
-) -> None:
-    with pytest.raises(MachineError, match=sentence):
-        cloudinit.write_seed(seed, tmp_path / "seed")
-    assert list(tmp_path.iterdir()) == []
