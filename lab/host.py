@@ -120,6 +120,11 @@ def show(host: Host) -> None:
 
 
 def _kvm(proved: kvm.Verdict, chosen: Accelerator) -> Fact:
+    if proved.works and proved.needs_pvh:
+        meaning = (
+            "machines boot an uncompressed kernel; what brings its own boot loader is emulated"
+        )
+        return Fact("KVM", f"works in part: {proved.reason}", "limited", meaning)
     if proved.works:
         return Fact("KVM", f"works: {proved.reason}")
     if chosen == "kvm":

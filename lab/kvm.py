@@ -2,7 +2,7 @@
 
 There are hosts on which /dev/kvm opens, KVM_CREATE_VM works and firmware runs, and a Linux guest
 then hangs, or QEMU aborts on an MSR. So nothing is inferred: a tiny guest is booted against a
-deadline.
+deadline, by its compressed kernel and, if that is not heard, by the uncompressed one.
 """
 
 from __future__ import annotations
@@ -31,16 +31,24 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether KVM works, None if that was not tried; and the sentence that says why."""
+    """Whether KVM works, None if that was not tried; and the sentence that says why.
+
+    With `needs_pvh` it runs what QEMU loads uncompressed, and nothing that boots otherwise.
+    """
 
     works: bool | None
     reason: str
+    needs_pvh: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
     boot: str
     verdict: Verdict
+    ways: int = 1  # in which a guest was tried: earlier versions knew one
+
+
+_WAYS = 2
 
 
 def prove(progress: Callable[[str], None]) -> Verdict:
@@ -64,6 +72,12 @@ def accelerator(progress: Callable[[str], None]) -> Accelerator:
     return "kvm" if prove(progress).works else "tcg"
 
 
+def needs_pvh() -> bool:
+    """Return True if KVM was found here to run uncompressed kernels alone."""
+    verdict = recall()
+    return bool(verdict and verdict.works and verdict.needs_pvh)
+
+
 def cpu_flag() -> str:
     """What the CPU shows of virtualization: vmx, svm, or nothing. (proc_cpuinfo(5))"""
     words = set(Path("/proc/cpuinfo").read_text().split())
@@ -81,7 +95,8 @@ def recall() -> Verdict | None:
         found = msgspec.json.decode(kept().read_bytes(), type=_Kept)
     except (OSError, msgspec.DecodeError):
         return None
-    return found.verdict if found.boot == _this_boot() else None
+    is_known = found.verdict.works or found.ways == _WAYS
+    return found.verdict if is_known and found.boot == _this_boot() else None
 
 
 def _keep(verdict: Verdict) -> None:
@@ -90,7 +105,7 @@ def _keep(verdict: Verdict) -> None:
         OSError
     ):  # a full disk costs the next run a few seconds, not this one its verdict
         try:
-            aside.write_bytes(msgspec.json.encode(_Kept(_this_boot(), verdict)))
+            aside.write_bytes(msgspec.json.encode(_Kept(_this_boot(), verdict, _WAYS)))
             aside.rename(kept())
         finally:
             aside.unlink(missing_ok=True)
@@ -108,5 +123,7 @@ def _boot(progress: Callable[[str], None]) -> Verdict:
     except (LabError, MachineError) as error:
         return Verdict(None, f"not tried: no guest to boot ({str(error).rstrip('.')})")
     progress("booting a tiny guest under KVM, to see whether it runs")
-    found = accelerators.prove_kvm(kernel, initramfs, DEADLINE_SECONDS)
-    return Verdict(found.works, found.reason)
+    found = accelerators.prove_kvm(
+        kernel, initramfs, DEADLINE_SECONDS, lambda: userland.uncompressed(kernel, progress)
+    )
+    return Verdict(found.works, found.reason, found.needs_pvh)

@@ -131,6 +131,17 @@ def working_machine(progress: Callable[[str], None]) -> tuple[Path, tuple[str, .
     return _initramfs(payload, found, modules, progress), shares
 
 
+def uncompressed(vmlinuz: Path, progress: Callable[[str], None] = lambda _: None) -> Path:
+    """The ELF image inside of a guest's kernel, unpacked once. Raises LabError, MachineError."""
+    from vms import kernel
+
+    with _part("vmlinux", _digest(vmlinuz.read_bytes())) as (directory, aside):
+        if aside:
+            progress("unpacking the guest kernel")
+            kernel.uncompress(vmlinuz, aside / "vmlinux")
+    return directory / "vmlinux"
+
+
 def build_payload(progress: Callable[[str], None]) -> Path:
     """The payload alone. Raises LabError."""
     source = WORKLOADS / "payload.c"

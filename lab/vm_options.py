@@ -80,7 +80,7 @@ def machine(options: argparse.Namespace, folder: Path) -> vms.Machine:
     image = Store().find(options.image) if options.image else None
     if image is None and not (options.kernel or options.disk):
         raise LabError("Name an image (tonnage vm images), a --disk, or a --kernel.")
-    accelerator = _accelerator(options.accel)
+    accelerator = _accelerator(options, image)
     made = vms.Machine(
         name=name(options),
         vcpus=options.cpus,
@@ -88,7 +88,7 @@ def machine(options: argparse.Namespace, folder: Path) -> vms.Machine:
         memory=vms.Memory(options.max_memory >> 20 if options.max_memory else None),
         accelerator=accelerator,
         chipset=options.machine,
-        boot=_boot(options, image, accelerator),
+        boot=_boot(options, image, accelerator, folder),
         disks=(),
         channels=_CHANNELS if image and image.kernel else (_GUEST_AGENT,),
         networks=tuple(_networks(options)),
@@ -101,7 +101,10 @@ def machine(options: argparse.Namespace, folder: Path) -> vms.Machine:
 
 
 def _boot(
-    options: argparse.Namespace, image: Image | None, accelerator: vms.Accelerator
+    options: argparse.Namespace,
+    image: Image | None,
+    accelerator: vms.Accelerator,
+    folder: Path,
 ) -> vms.DirectKernel | vms.Firmware:
     import vms
     from vms import accelerators, identity
@@ -120,7 +123,7 @@ def _boot(
         words = f"{words} {identity.words(name(options))}"
     if accelerator is vms.Accelerator.TCG:
         words = f"{words} {accelerators.kernel_words()}".rstrip()
-    return vms.DirectKernel(kernel, initrd, words, firmware)
+    return vms.DirectKernel(_runnable(kernel, accelerator, folder), initrd, words, firmware)
 
 
 def _disks(
@@ -236,13 +239,32 @@ def _share(word: str, chipset: str) -> vms.Share:
     return vms.Share(Path(directory).absolute(), tag, "9p" if old else "virtiofs", read_only)
 
 
-def _accelerator(wanted: str) -> vms.Accelerator:
+def _accelerator(options: argparse.Namespace, image: Image | None) -> vms.Accelerator:
+    """Which one; auto is KVM only for what this host's KVM runs."""
     import vms
     from lab import kvm
 
-    if wanted == "auto":
-        wanted = kvm.accelerator(lambda _: None)
-    return vms.Accelerator(wanted)
+    if options.accel != "auto":
+        return vms.Accelerator(options.accel)
+    has_kernel = bool(options.kernel or (image and image.kernel))
+    if kvm.accelerator(lambda _: None) == "tcg" or (
+        kvm.needs_pvh() and (options.uefi or not has_kernel)
+    ):
+        return vms.Accelerator.TCG
+    return vms.Accelerator.KVM
+
+
+def _runnable(kernel: Path, accelerator: vms.Accelerator, folder: Path) -> Path:
+    """The kernel in the form that the accelerator runs here, unpacked in the machine's folder."""
+    import vms
+    from lab import kvm
+    from vms.kernel import is_uncompressed, uncompress
+
+    if accelerator is vms.Accelerator.TCG or not kvm.needs_pvh() or is_uncompressed(kernel):
+        return kernel
+    unpacked = folder / "vmlinux"
+    uncompress(kernel, unpacked)
+    return unpacked
 
 
 def _text(path: Path) -> str:

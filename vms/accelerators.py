@@ -13,6 +13,12 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vms.errors import MachineError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _EMULATOR = "qemu-system-x86_64"
 _DEVICE = "/dev/kvm"
@@ -28,22 +34,58 @@ _REFINED = re.compile(r"tsc: (?:Refined TSC clocksource calibration:|Detected) (
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether an accelerator works, and how that was found."""
+    """Whether an accelerator works, and how that was found.
+
+    With `needs_pvh` it runs a guest whose kernel comes uncompressed, and none other.
+    """
 
     works: bool
     reason: str
+    needs_pvh: bool = False
 
 
-def prove_kvm(kernel: Path, initramfs: Path, deadline_seconds: float) -> Verdict:
+def prove_kvm(
+    kernel: Path,
+    initramfs: Path,
+    deadline_seconds: float,
+    uncompressed: Callable[[], Path] | None = None,
+) -> Verdict:
     """Boot a tiny Linux guest under KVM; it works if the guest's init is heard in time.
 
-    The guest runs in a child process that is killed past the deadline.
+    Where the compressed kernel is not heard, the one that `uncompressed` makes is tried by its PVH
+    entry, which begins in protected mode: a KVM that can't run the real mode of the kernel's setup
+    code, or the code that decompresses it, may still run the rest. Each guest runs in a child
+    process that is killed past the deadline. (Linux, arch/x86/platform/pvh/head.S)
     """
     if not os.access(_DEVICE, os.R_OK | os.W_OK):
         return Verdict(False, "/dev/kvm can't be opened")
+    plain = boots(kernel, initramfs, deadline_seconds)
+    if plain.works or uncompressed is None:
+        return plain
+    try:
+        unpacked = uncompressed()
+    except MachineError as error:
+        why = str(error).rstrip(".")
+        return Verdict(False, f"{plain.reason}; an uncompressed kernel was not tried ({why})")
+    by_pvh = boots(unpacked, initramfs, deadline_seconds)
+    if by_pvh.works:
+        return Verdict(
+            True,
+            f"{by_pvh.reason}, from an uncompressed kernel (PVH) alone; from a compressed one"
+            f" {plain.reason}",
+            needs_pvh=True,
+        )
+    return Verdict(False, f"{plain.reason}; from an uncompressed kernel (PVH): {by_pvh.reason}")
+
+
+def boots(
+    kernel: Path, initramfs: Path, deadline_seconds: float, accelerator: str = "kvm"
+) -> Verdict:
+    """Boot a tiny Linux guest, compressed or by its PVH entry, and listen for its init."""
+    cpu = ",-".join(("host", *broken_features())) if accelerator == "kvm" else "max"
     argv = [
-        _EMULATOR, "-machine", "q35,accel=kvm", "-cpu", ",-".join(("host", *broken_features())),
-        "-m", "128",
+        _EMULATOR, "-machine", f"q35,accel={accelerator}", "-cpu", cpu,
+        "-m", "256",
         "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-serial", "stdio",
         "-kernel", str(kernel), "-initrd", str(initramfs),
         "-append", "console=ttyS0 quiet loglevel=1 panic=-1",

@@ -26,6 +26,7 @@ PACKAGE = "linux-image-cloud-amd64"
 _FRUGAL_WORDS = "initcall_blacklist=tracer_init_tracefs percpu_alloc=page"
 _FRUGAL_MODULES = ("virtio_mmio", "virtio_console")
 _LANGUAGE = {"LC_ALL": "C"}  # what apt prints is read
+_ELF = b"\x7fELF"
 _MAGIC_AT, _MAGIC = 0x202, b"HdrS"
 _SETUP_SECTORS_AT, _PAYLOAD_AT, _PAYLOAD = 0x1F1, 0x248, struct.Struct("<II")
 _PROGRAMS = {
@@ -123,6 +124,15 @@ def build_frugal(directory: Path, init: Path, kernel: Kernel, words: str) -> Dir
     return DirectKernel(vmlinux, initramfs, f"{_FRUGAL_WORDS} {words}")
 
 
+def is_uncompressed(image: Path) -> bool:
+    """Return True for an ELF image, which a VMM boots by its PVH entry. Raises MachineError."""
+    try:
+        with image.open("rb") as file:
+            return file.read(len(_ELF)) == _ELF
+    except OSError as error:
+        raise MachineError(f"Can't read {image}: {error.strerror}.") from error
+
+
 def uncompress(vmlinuz: Path, destination: Path) -> None:
     """The ELF image inside of a compressed one, for a VMM that unpacks nothing.
 
@@ -150,9 +160,8 @@ def uncompress(vmlinuz: Path, destination: Path) -> None:
             )
         except FileNotFoundError as error:
             raise MachineError(f"{program} is missing: apt-get install {program}.") from error
-    with destination.open("rb") as file:
-        if done.returncode or file.read(4) != b"\x7fELF":
-            raise MachineError(f"{vmlinuz} could not be unpacked by {program}.")
+    if done.returncode or not is_uncompressed(destination):
+        raise MachineError(f"{vmlinuz} could not be unpacked by {program}.")
 
 
 def _load(

@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import vms
+from lab import kvm
 from lab.errors import LabError, StartFailed
 from lab.targets import guest_log, peer
 from lab.targets.base import (
@@ -28,7 +29,7 @@ from lab.targets.base import (
     Span,
     Target,
 )
-from lab.userland import allocated_bytes, cache_directory
+from lab.userland import allocated_bytes, cache_directory, uncompressed
 from vms import accelerators, disks
 
 if TYPE_CHECKING:
@@ -185,6 +186,7 @@ class Machine(Target):
         emulated = settings.accelerator == "tcg"
         self.emulation_words = accelerators.kernel_words() if emulated else ""
         self.directory = settings.scratch / self.name
+        self.kernel = settings.userland.kernel
 
     @classmethod
     def absent(cls) -> str:
@@ -205,6 +207,8 @@ class Machine(Target):
     def prepare(self) -> None:
         """Open libvirt's embedded driver, with a root of this worker's own."""
         self.directory.mkdir(parents=True, exist_ok=True)
+        if self.settings.accelerator == "kvm" and kvm.needs_pvh():
+            self.kernel = uncompressed(self.kernel)
         self.connection = self.resources.enter_context(
             vms.Connection.open(
                 root=self.settings.scratch / f"l-{self.name}",
@@ -242,7 +246,7 @@ class Machine(Target):
             memory_mib=allotment.memory_bytes >> 20 if allotment else self.memory_mib,
             accelerator=vms.Accelerator(self.settings.accelerator),
             chipset=self.chipset,
-            boot=vms.DirectKernel(userland.kernel, userland.initramfs, words),
+            boot=vms.DirectKernel(self.kernel, userland.initramfs, words),
             disks=(vms.Disk(disk),),
             channels=("tonnage.events", "tonnage.agent"),
             networks=(vms.UserNetwork((vms.Forward(free_port(), PORT),)),),

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 
 from lab import cli, facts, host, kvm, targets, userland
 from lab.errors import LabError
+from vms import MachineError, accelerators
 
 THIS_BOOT = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
@@ -39,9 +41,9 @@ def no_guest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(userland, "probe_machine", refuse)
 
 
-def keep_verdict(*, works: bool, boot: str = THIS_BOOT) -> None:
+def keep_verdict(*, works: bool, boot: str = THIS_BOOT, ways: int = 2) -> None:
     verdict = {"works": works, "reason": "as kept"}
-    kvm.kept().write_text(json.dumps({"boot": boot, "verdict": verdict}))
+    kvm.kept().write_text(json.dumps({"boot": boot, "verdict": verdict, "ways": ways}))
 
 
 def fact(found: host.Host, name: str) -> facts.Fact:
@@ -134,6 +136,75 @@ def test_what_was_not_tried_is_not_kept() -> None:
     assert found == kvm.Verdict(None, "not tried: no guest to boot (There is no network)")
     assert not kvm.kept().exists()
     assert host.inspect("auto").accelerator == "tcg"
+
+
+@pytest.fixture
+def in_two_ways(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
+    """Which kernels ran, in turn, on a host whose KVM runs what names itself uncompressed."""
+    tried: list[str] = []
+    for name in ("vmlinuz", "vmlinux"):
+        (tmp_path / name).touch()
+
+    def boots(kernel: Path, *_: object) -> accelerators.Verdict:
+        tried.append(kernel.name)
+        works = kernel.name in RUN_BY_KVM
+        return accelerators.Verdict(works, "a guest ran" if works else "a guest hung")
+
+    monkeypatch.setattr(accelerators, "_DEVICE", str(tmp_path / "device"))
+    monkeypatch.setattr(accelerators, "boots", boots)
+    monkeypatch.setattr(userland, "probe_machine", lambda _: (tmp_path / "vmlinuz", tmp_path))
+    monkeypatch.setattr(userland, "uncompressed", lambda *_: tmp_path / "vmlinux")
+    monkeypatch.setattr(shutil, "which", lambda name, **_: f"/usr/bin/{name}")
+    return tried
+
+
+RUN_BY_KVM: set[str] = set()
+
+
+@pytest.mark.usefixtures("device")
+@pytest.mark.parametrize(
+    ("run", "tries", "works", "needs_pvh"),
+    [
+        ({"vmlinuz", "vmlinux"}, ["vmlinuz"], True, False),
+        ({"vmlinux"}, ["vmlinuz", "vmlinux"], True, True),
+        (set(), ["vmlinuz", "vmlinux"], False, False),
+    ],
+)
+def test_kvm_is_tried_in_two_ways(
+    run: set[str], tries: list[str], works: bool, needs_pvh: bool, in_two_ways: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(sys.modules[__name__], "RUN_BY_KVM", run)
+    found = kvm.prove(lambda _: None)
+    assert in_two_ways == tries
+    assert (found.works, found.needs_pvh) == (works, needs_pvh)
+    assert kvm.prove(lambda _: None) == found
+    assert in_two_ways == tries, "it was not kept"
+    assert kvm.needs_pvh() is needs_pvh
+    told = fact(host.inspect("auto"), "KVM")
+    assert told.state == ("ok" if works and not needs_pvh else "limited")
+    assert ("uncompressed kernel (PVH)" in told.value) == (tries == ["vmlinuz", "vmlinux"])
+    assert ("works in part" in told.value) is needs_pvh
+
+
+@pytest.mark.usefixtures("device")
+def test_a_verdict_by_one_way_is_tried_by_the_other_too(in_two_ways: list[str]) -> None:
+    keep_verdict(works=False, ways=1)
+    assert kvm.prove(lambda _: None).reason != "as kept"
+    assert in_two_ways == ["vmlinuz", "vmlinux"]
+
+
+@pytest.mark.usefixtures("device", "in_two_ways")
+def test_a_kernel_that_cannot_be_unpacked_is_said_not_to_have_been_tried(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object) -> Path:
+        raise MachineError("xz is missing.")
+
+    monkeypatch.setattr(userland, "uncompressed", refuse)
+    found = kvm.prove(lambda _: None)
+    assert found.works is False
+    assert found.reason == "a guest hung; an uncompressed kernel was not tried (xz is missing)"
 
 
 @pytest.mark.usefixtures("device")

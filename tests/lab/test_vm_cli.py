@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import shutil
+import struct
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from lab import cli, vm_options
-from vms import Balloon, Disk, Firmware, Forward, HostBridge, LibvirtNetwork, Share, UserNetwork
+from lab import cli, kvm, vm_options
+from vms import (
+    Balloon,
+    DirectKernel,
+    Disk,
+    Firmware,
+    Forward,
+    HostBridge,
+    LibvirtNetwork,
+    Share,
+    UserNetwork,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,6 +77,51 @@ def test_a_key_makes_a_seed(tmp_path: Path) -> None:
     made = described("--disk", "/d/a.qcow2", "--ssh-key", str(key))
     assert made.disks[1] == Disk(tmp_path / "seed.iso", "raw", read_only=True)
     assert b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFake me" in (tmp_path / "seed.iso").read_bytes()
+
+
+@pytest.fixture
+def _pvh_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A host whose KVM was found to run uncompressed kernels alone."""
+    (tmp_path / "device").touch()
+    monkeypatch.setattr(kvm, "_DEVICE", tmp_path / "device")
+    kvm.kept().parent.mkdir(parents=True)
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    verdict = {"works": True, "reason": "as kept", "needs_pvh": True}
+    kvm.kept().write_text(json.dumps({"boot": boot, "verdict": verdict}))
+
+
+def kernel_file(path: Path) -> Path:
+    """The outside of a compressed kernel, with an ELF image that is nothing but its magic."""
+    payload = gzip.compress(b"\x7fELF and more")
+    image = bytearray(2 * 512)
+    image[0x1F1], image[0x202:0x206] = 1, b"HdrS"
+    image[0x248:0x250] = struct.pack("<II", 0, len(payload))
+    path.write_bytes(bytes(image) + payload)
+    return path
+
+
+@pytest.mark.usefixtures("_pvh_alone")
+@pytest.mark.parametrize(
+    ("words", "accelerator", "unpacked"),
+    [
+        (["--kernel", "vmlinuz"], "kvm", True),
+        (["--kernel", "vmlinuz", "--accel", "tcg"], "tcg", False),
+        (["--kernel", "elf"], "kvm", False),
+        (["--kernel", "vmlinuz", "--uefi"], "tcg", False),
+        (["--disk", "/d/a.qcow2"], "tcg", False),
+    ],
+)
+def test_where_kvm_runs_uncompressed_kernels_alone_machines_use_it_for_these(
+    words: list[str], accelerator: str, unpacked: bool, tmp_path: Path
+) -> None:
+    kernel_file(tmp_path / "vmlinuz")
+    (tmp_path / "elf").write_bytes(b"\x7fELF")
+    options = vm_options.parser().parse_args(words)
+    made = vm_options.machine(options, tmp_path)
+    assert made.accelerator.value == accelerator
+    if isinstance(made.boot, DirectKernel):
+        assert (made.boot.kernel == tmp_path / "vmlinux") is unpacked
+    assert (tmp_path / "vmlinux").exists() is unpacked
 
 
 @pytest.mark.parametrize(

@@ -201,3 +201,21 @@ def test_kvm_is_proved_within_its_deadline(land: userland.Userland) -> None:
     assert time.monotonic() - begun < 10
     assert verdict.reason
     assert verdict.works == ("a Linux guest ran" in verdict.reason)
+
+
+def test_the_probes_guest_boots_by_either_entry_of_its_kernel(land: userland.Userland) -> None:
+    """Under emulation, which runs both: what is not heard under KVM is for KVM's own reasons."""
+    for image in (land.kernel, userland.uncompressed(land.kernel)):
+        verdict = accelerators.boots(image, land.initramfs, 120.0, "tcg")
+        assert verdict.works, verdict.reason
+
+
+def test_a_machine_boots_an_uncompressed_kernel(root: Path, land: userland.Userland) -> None:
+    boot = vms.DirectKernel(
+        userland.uncompressed(land.kernel), land.initramfs, "console=ttyS0 quiet panic=-1"
+    )
+    with vms.Connection.open(root) as connection:
+        for chipset in ("q35", "i440fx"):
+            made = vms.Machine("pvh", 1, 256, vms.Accelerator.TCG, chipset, boot)
+            with connection.start(made) as box:
+                box.wait_for("first-instruction", 120)
