@@ -13,19 +13,19 @@ import time
 from runtime import bare, cgroups, elsewhere, hooks, init, namespaces, rootfs, seccomp, sources
 from runtime.cgroups.host import WITHOUT
 from runtime.descriptors import Descriptors
-from runtime.devices import check_existing, with_defaults
+from runtime.destinations import Resolver
+from runtime.devices import check_existing
 from runtime.document import Struct, encode, text_of
 from runtime.errors import ContainerError
 from runtime.linux import capabilities
 from runtime.linux.process import get_descriptor
 from runtime.linux.spawn import explain
 from runtime.meeting import Meeting, Talk
-from runtime.mounts import inside
 from runtime.namespaces import Namespaces
 from runtime.spec import VERSION, Resources
 from runtime.state import CALLS, CONFIG, REPORT, START, State, StateDirectory, process_start
 from runtime.undo import Undo
-from runtime.users import home, in_user_namespace, is_rootless
+from runtime.users import PASSWD, PASSWD_BYTES, home, in_user_namespace, is_rootless
 from runtime.validation import check
 
 TYPE_CHECKING = False
@@ -84,9 +84,10 @@ def create(request: Request, directory: StateDirectory) -> Made:
     begin = request.steps.begin if request.steps else _silent
     begin("configuration")
     wanted = _check(spec, request.warn)
+    resolver = Resolver(request.root.trees)
+    layout = resolver.lay_out(spec, wanted.cwd, request.bundle)
     if isinstance(request.root, rootfs.Bundle):
-        mounted = [inside(mount.destination) for mount in spec.mounts]
-        check_existing(request.root.path, with_defaults(spec.linux.devices), mounted)
+        check_existing(layout.devices, resolver.found_in_image)
     with Undo() as undo, Namespaces(spec.linux.namespaces) as spaces:
         begin("plan the cgroup")
         left_out = _left_out(spec)
@@ -101,11 +102,12 @@ def create(request: Request, directory: StateDirectory) -> Made:
                 wanted=wanted,
                 root=request.root,
                 bundle=request.bundle,
+                layout=layout,
                 namespaces=spaces,
                 streams=request.streams,
                 report=meeting.report,
                 answer=meeting.answer,
-                opened=sources.prepare(spec, request.root, request.bundle, spaces, opened),
+                opened=sources.prepare(spec, layout, request.bundle, spaces, opened),
                 console=request.console,
                 gate=_make_gate(directory, opened) if request.waits else None,
                 keyring=request.identifier if request.new_keyring else "",
@@ -134,7 +136,7 @@ def create(request: Request, directory: StateDirectory) -> Made:
             )
             begin("calls")
             outfit = init.Outfit(
-                wanted=with_home(wanted, request.root.trees),
+                wanted=with_environment(wanted, lambda: resolver.read(PASSWD, PASSWD_BYTES)),
                 able=able_in(spaces),
                 makes_devices=not (spaces.owns("user") or in_user_namespace()),
                 cgroup_paths=_with_shared(cgroup, left_out),
@@ -322,11 +324,17 @@ def able_in(spaces: Namespaces) -> int:
     return capabilities.own_permitted()
 
 
-def with_home(wanted: Process, trees: list[str]) -> Process:
-    """The process, with the HOME of its user if none is set, as login(1) would have it."""
-    if any(word.startswith("HOME=") for word in wanted.env):
+def with_environment(wanted: Process, passwd: Callable[[], bytes | None]) -> Process:
+    """The process with each variable once, by the last value that is given.
+
+    If its HOME is empty or not set, it is its user's by the container's /etc/passwd.
+    """
+    by_name = {word.partition("=")[0]: word for word in wanted.env}
+    if by_name.get("HOME", "HOME=") == "HOME=":
+        by_name["HOME"] = f"HOME={home(passwd(), wanted.user.uid)}"
+    elif len(by_name) == len(wanted.env):
         return wanted
-    return wanted.replace(env=(*wanted.env, f"HOME={home(trees, wanted.user.uid)}"))
+    return wanted.replace(env=tuple(by_name.values()))
 
 
 def open_gate(directory: StateDirectory, state: State, pidfd: int, spec: Spec) -> None:

@@ -15,7 +15,7 @@ from runtime.spec import Device
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from runtime.linux.program import Program
     from runtime.mounts import Mounts, Opening, Source
@@ -38,22 +38,20 @@ _LINKS = (
 KINDS = {"c": stat.S_IFCHR, "u": stat.S_IFCHR, "b": stat.S_IFBLK, "p": stat.S_IFIFO}
 
 
-def with_defaults(wanted: Iterable[Device]) -> list[Device]:
-    """What is asked for, and the default devices of which nothing is said."""
+def with_defaults(wanted: Iterable[Device]) -> dict[str, Device]:
+    """What is asked for, and the default devices of which nothing is said, by their paths."""
     by_path = {device.path: device for device in DEFAULT}
     by_path.update((inside(device.path), device) for device in wanted)
-    return list(by_path.values())
+    return by_path
 
 
-def open_sources(opening: Opening, wanted: Iterable[Device]) -> dict[str, Source]:
+def open_sources(opening: Opening, wanted: Iterable[tuple[str, Device]]) -> dict[str, Source]:
     """The host's nodes, to be bound where none may be made. Raises ContainerError.
 
     A process in a user namespace may make none. (user_namespaces(7), mknod(2))
     """
     return {
-        path: opening.open(_of_host(device, path))
-        for path, device in _by_path(wanted)
-        if device.type != "p"
+        path: opening.open(_of_host(device, path)) for path, device in wanted if device.type != "p"
     }
 
 
@@ -64,12 +62,12 @@ class Devices:
         self,
         program: Program,
         mounting: Mounts,
-        wanted: Iterable[Device],
+        wanted: Iterable[tuple[str, Device]],
         sources: Mapping[str, Source],
     ) -> None:
         self._program = program
         self._mounting = mounting
-        self._wanted = _by_path(wanted)
+        self._wanted = wanted
         self._sources = sources
 
     def make(self) -> None:
@@ -105,25 +103,19 @@ class Devices:
         self._program.place(there)
 
 
-def _by_path(wanted: Iterable[Device]) -> list[tuple[str, Device]]:
-    return [(inside(device.path), device) for device in wanted]
+def check_existing(
+    wanted: Iterable[tuple[str, Device]], found: Callable[[str], os.stat_result | None]
+) -> None:
+    """Refuse devices in whose place the image has something else; `found` tells what.
 
-
-def check_existing(root: str, wanted: Iterable[Device], mounted: Iterable[str]) -> None:
-    """Refuse devices in whose place the root file system has something else.
-
-    What is below a mount is made anew. Raises ContainerError. (OCI config-linux.md, "Devices")
+    Raises ContainerError. (OCI config-linux.md, "Devices")
     """
-    for device in wanted:
-        path = inside(device.path)
-        if any(path.startswith(destination + "/") for destination in mounted):
+    for path, device in wanted:
+        there = found(path)
+        if there is None:
             continue
-        try:
-            found = os.lstat(root + path)
-        except OSError:
-            continue
-        same_kind = stat.S_IFMT(found.st_mode) == KINDS[device.type]
-        if not same_kind or found.st_rdev != os.makedev(device.major, device.minor):
+        same_kind = stat.S_IFMT(there.st_mode) == KINDS[device.type]
+        if not same_kind or there.st_rdev != os.makedev(device.major, device.minor):
             raise ContainerError(f"linux.devices: {path} is there already and is something else.")
 
 

@@ -13,18 +13,19 @@ from runtime.document import Struct
 from runtime.linux import syscalls
 from runtime.linux.program import Block, Program, write_file
 from runtime.meeting import die_with_runtime, fork, hand_over, meet, tell, wait
-from runtime.mounts import Mounts, Opening, Sources, inside, make_directories
+from runtime.mounts import Mounts, Opening, Sources, make_directories
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from runtime.cgroups import Cgroup
+    from runtime.destinations import Layout
     from runtime.linux.program import Result
     from runtime.namespaces import Namespaces
     from runtime.rootfs import Bundle, Overlay
     from runtime.seccomp import Filter
-    from runtime.spec import Box, Device, MemoryPolicy, Mount, Personality, Process, Spec
+    from runtime.spec import Box, MemoryPolicy, Mount, Personality, Process, Spec
     from runtime.steps import Steps
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
@@ -62,6 +63,7 @@ class Plan(Struct):
     wanted: Process
     root: Bundle | Overlay
     bundle: str
+    layout: Layout
     namespaces: Namespaces
     streams: tuple[int, ...]
     report: int  # where the child tells, and from where it hears
@@ -198,7 +200,7 @@ def _enter_root(program: Program, plan: Plan, outfit: Outfit) -> Result:
         else (plan.console, plan.wanted.console_size, plan.wanted.user.uid)
     )
     program.part(
-        _furnish, plan.spec.mounts, linux.devices, linux.masked_paths, linux.readonly_paths,
+        _furnish, plan.spec.mounts, plan.layout, linux.masked_paths, linux.readonly_paths,
         sources, shared, terminal, plan.answer,
     )  # fmt: skip
     elsewhere.avoid_none(program, plan.avoided)
@@ -218,7 +220,7 @@ def _enter_root(program: Program, plan: Plan, outfit: Outfit) -> Result:
     needed = plan.needed_to_the_end()
     program.part(
         _settle_in, needed, plan.kept_descriptors, linux.rootfs_propagation,
-        _is_read_only(plan.spec), plan.wanted.cwd, streams,
+        _is_read_only(plan.spec), plan.wanted.cwd, plan.layout.cwd, streams,
     )  # fmt: skip
     return umask
 
@@ -229,7 +231,7 @@ def _open_sources(program: Program, plan: Plan, outfit: Outfit, *, shared: bool)
     opening = Opening(program, shared=shared)
     binds = opening.binds(plan.spec.mounts, plan.bundle, plan.opened)
     cgroups = opening.cgroups(plan.spec.mounts, _bound_cgroups(plan, outfit))
-    wanted = () if outfit.makes_devices else devices.with_defaults(linux.devices)
+    wanted = () if outfit.makes_devices else plan.layout.devices
     masked = masking.kinds(linux.masked_paths, plan.spec.mounts)
     return Sources(
         bound=binds,
@@ -242,7 +244,7 @@ def _open_sources(program: Program, plan: Plan, outfit: Outfit, *, shared: bool)
 def _furnish(
     program: Program,
     wanted: tuple[Mount, ...],
-    nodes: tuple[Device, ...],
+    layout: Layout,
     masked: tuple[str, ...],
     read_only: tuple[str, ...],
     sources: Sources,
@@ -254,14 +256,14 @@ def _furnish(
 
     `terminal` is the descriptor that a terminal is sent to, its size, and its owner.
     """
-    mounting = Mounts(program, wanted, sources, shared=shared)
+    mounting = Mounts(program, wanted, layout.mounts, sources, shared=shared)
     program.step("mounts")
     mounting.attach()
     program.step("limits")
     wait(program, answer)  # no node can be made while it is being said which devices are allowed
     program.step("devices")
     if not mounting.binds("/dev"):
-        made = devices.Devices(program, mounting, devices.with_defaults(nodes), sources.devices)
+        made = devices.Devices(program, mounting, layout.devices, sources.devices)
         made.make()
         made.link(proc_is_mounted=mounting.mounts("/proc"))
     if terminal:
@@ -311,14 +313,15 @@ def _settle_in(
     propagation: str,
     read_only: bool,
     cwd: str,
+    directory: str,
     streams: tuple[int, ...] | None,
 ) -> None:
     """A part: what is left of the host but these descriptors is let go of; the process is in place.
 
-    `streams` are None if its terminal is in their places already.
+    `directory` is where `cwd` leads; `streams` are None if its terminal is in their places already.
     """
     leave_host(program, needed, kept_descriptors)
-    make_directories(program, inside(cwd), {"/"})
+    make_directories(program, directory, {"/"})
     rootfs.settle(program, propagation, read_only=read_only)
     program.call(f"enter {cwd}", syscalls.CHDIR, os.fsencode(cwd))
     if streams is not None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 
 from runtime import cgroups, console, init, namespaces, process, seccomp
-from runtime.creation import able_in, hand_on_listener, with_home
+from runtime.creation import able_in, hand_on_listener, with_environment
 from runtime.descriptors import Descriptors
+from runtime.destinations import read_in
 from runtime.document import Struct
 from runtime.linux import syscalls
 from runtime.linux.libc import syscall
@@ -14,6 +15,7 @@ from runtime.linux.program import Program
 from runtime.meeting import Meeting, die_with_runtime, fork
 from runtime.namespaces import FILES, Namespaces
 from runtime.spec import Namespace
+from runtime.users import PASSWD, PASSWD_BYTES
 from runtime.validation import check_process
 
 TYPE_CHECKING = False
@@ -60,7 +62,9 @@ def join(order: Order) -> Joined:
                 program = Program()
                 _launch(meeting.launch, order, spaces, cgroup)
                 _write(program, order, spaces, root, meeting.report, meeting.answer)
-                wanted = with_home(order.wanted, [f"/proc/{pid}/root"])
+                wanted = with_environment(
+                    order.wanted, lambda: read_in(f"/proc/{pid}/root", PASSWD, PASSWD_BYTES)
+                )
                 umask = program.call("set the umask", syscalls.UMASK, 0)
                 init.become(
                     program, wanted, spec.linux.memory_policy, spec.linux.personality,

@@ -22,6 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from runtime.destinations import Destination
     from runtime.linux.program import Program, Result
     from runtime.spec import Mount
 
@@ -122,12 +123,19 @@ class Mounts:
     """
 
     def __init__(
-        self, program: Program, wanted: Sequence[Mount], sources: Sources, *, shared: bool = False
+        self,
+        program: Program,
+        wanted: Sequence[Mount],
+        destinations: Sequence[Destination],
+        sources: Sources,
+        *,
+        shared: bool = False,
     ) -> None:
         """`shared` is whether the mount namespace is the host's."""
         self._program = program
         self._wanted = [
-            (mount, Options.of(mount.options), inside(mount.destination)) for mount in wanted
+            (mount, Options.of(mount.options), destination)
+            for mount, destination in zip(wanted, destinations, strict=True)
         ]
         self._sources = sources
         self._shared = shared
@@ -136,7 +144,8 @@ class Mounts:
 
     def attach(self) -> None:
         """Mount them all."""
-        for number, (mount, options, destination) in enumerate(self._wanted):
+        for number, (mount, options, place) in enumerate(self._wanted):
+            destination = place.path
             if number in self._sources.bound:
                 self._bind(self._sources.bound[number], options, destination)
             elif options.flags & mounts.REMOUNT:
@@ -144,16 +153,18 @@ class Mounts:
             elif mount.type == "cgroup":
                 self._mount_cgroups(options, destination)
             else:
-                self._mount(mount, options, destination)
+                self._mount(mount, options, place)
             self._change(options, destination)
 
     def mounts(self, destination: str) -> bool:
         """Whether something is mounted there."""
-        return any(each == destination for _, _, each in self._wanted)
+        return any(each.path == destination for _, _, each in self._wanted)
 
     def binds(self, destination: str) -> bool:
         """Whether something of the host's is mounted there."""
-        return any(each == destination and options.is_bind for _, options, each in self._wanted)
+        return any(
+            each.path == destination and options.is_bind for _, options, each in self._wanted
+        )
 
     def finish(self) -> None:
         """Make read-only what was kept writable for what is below it."""
@@ -231,7 +242,10 @@ class Mounts:
             )  # fmt: skip
         self.attach_at(destination, source)
 
-    def _mount(self, mount: Mount, options: Options, destination: str) -> None:
+    def _mount(self, mount: Mount, options: Options, place: Destination) -> None:
+        destination, data = place.path, options.data
+        if place.mode is not None:
+            data = b",".join(filter(None, (data, b"mode=%o" % place.mode)))
         self.directory(destination)
         if mount.type in _KERNEL_S:
             self._program.call(
@@ -241,8 +255,8 @@ class Mounts:
             )  # fmt: skip
         flags = options.flags
         if mount.type == "tmpfs":
-            flags = self.keep_writable(destination, flags, options.data)
-        self.mount(mount.source or mount.type, destination, mount.type, flags, options.data)
+            flags = self.keep_writable(destination, flags, data)
+        self.mount(mount.source or mount.type, destination, mount.type, flags, data)
         self._forget_below(destination)
 
     def _mount_cgroups(self, options: Options, destination: str) -> None:

@@ -14,26 +14,27 @@ from runtime.linux import mounts, syscalls
 from runtime.linux.libc import syscall
 from runtime.linux.mounts import AT_FDCWD, Options
 from runtime.meeting import Meeting, die_with_runtime, tell
-from runtime.mounts import inside, source_path
+from runtime.mounts import source_path
 from runtime.namespaces import FLAGS, map_ids
 from runtime.spec import Linux
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runtime.descriptors import Descriptors
+    from runtime.destinations import Destination, Layout
     from runtime.namespaces import Namespaces
-    from runtime.rootfs import Bundle, Overlay
     from runtime.spec import IdMapping, Mount, Spec
 
+_NO_LINK = os.O_NOFOLLOW | os.O_CLOEXEC
 _MAPPED = frozenset({"idmap", "ridmap"})
 
 
 def prepare(
-    spec: Spec, root: Bundle | Overlay, bundle: str, spaces: Namespaces, held: Descriptors
+    spec: Spec, layout: Layout, bundle: str, spaces: Namespaces, held: Descriptors
 ) -> dict[int, int]:
     """The mounts, by their number in the configuration. Raises ContainerError."""
     found = {}
-    for number, mount in enumerate(spec.mounts):
+    for number, (mount, destination) in enumerate(zip(spec.mounts, layout.mounts, strict=True)):
         options = Options.of(mount.options)
         try:
             if options.words & _MAPPED or mount.uid_mappings:
@@ -41,7 +42,7 @@ def prepare(
             elif options.is_bind and spaces.owns("user") and os.geteuid() == 0:
                 found[number] = held.hold(_opened(source_path(mount, bundle), options))
             elif "tmpcopyup" in options.words and mount.type == "tmpfs":
-                found[number] = _filled(mount, options, root.trees, held)
+                found[number] = _filled(mount, options, destination, held)
         except OSError as error:
             raise ContainerError(f"mounts: {mount.destination}: {error.strerror}.") from error
     return found
@@ -77,33 +78,37 @@ def _user_namespace(users: tuple[IdMapping, ...], groups: tuple[IdMapping, ...])
         return os.open(f"/proc/{child.pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
 
 
-def _filled(mount: Mount, options: Options, trees: list[str], held: Descriptors) -> int:
-    """A tmpfs with a copy of what is there in the image. (fsopen(2), fsmount(2))"""
+def _filled(mount: Mount, options: Options, destination: Destination, held: Descriptors) -> int:
+    """A tmpfs with a copy of what is there in the container. (fsopen(2), fsmount(2))
+
+    Its own directory has the mode and the owner of the one that it covers, unless it is said
+    otherwise.
+    """
     context = held.hold(syscall(syscalls.FSOPEN, b"tmpfs", mounts.FSOPEN_CLOEXEC))
+    _set(context, "source", mount.source or "tmpfs")
     for word in filter(None, options.data.decode().split(",")):
-        key, _, value = word.partition("=")
-        syscall(
-            syscalls.FSCONFIG, context, mounts.FSCONFIG_SET_STRING, key.encode(), value.encode(), 0
-        )
+        key, is_set, value = word.partition("=")
+        _set(context, key, value if is_set else None)
     syscall(syscalls.FSCONFIG, context, mounts.FSCONFIG_CREATE, None, None, 0)
     made = held.hold(syscall(syscalls.FSMOUNT, context, mounts.FSMOUNT_CLOEXEC, 0))
-    for tree in reversed(trees):
-        try:
-            source = held.hold(_within(tree, inside(mount.destination)))
-        except FileNotFoundError:
-            continue
-        _copy(f"/proc/self/fd/{source}", f"/proc/self/fd/{made}")
+    place = f"/proc/self/fd/{made}"
+    for number, directory in enumerate(reversed(destination.copied), start=1):
+        source = held.hold(os.open(directory, os.O_RDONLY | os.O_DIRECTORY | _NO_LINK))
+        if number == len(destination.copied):
+            found = os.fstat(source)
+            owner = -1 if options.has("uid") else found.st_uid
+            os.chown(place, owner, -1 if options.has("gid") else found.st_gid)
+        _copy(f"/proc/self/fd/{source}", place)
+    if destination.mode is not None:
+        os.chmod(place, destination.mode)
     return made
 
 
-def _within(tree: str, path: str) -> int:
-    """A directory of a tree, out of which no link leads. (openat2(2))"""
-    root = os.open(tree, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        how = mounts.open_how(os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, mounts.RESOLVE_IN_ROOT)
-        return syscall(syscalls.OPENAT2, root, os.fsencode(path), how.content, len(how.content))
-    finally:
-        os.close(root)
+def _set(context: int, key: str, value: str | None) -> None:
+    """Set one option of a file system that is not mounted yet. (fsconfig(2))"""
+    command = mounts.FSCONFIG_SET_FLAG if value is None else mounts.FSCONFIG_SET_STRING
+    text = None if value is None else os.fsencode(value)
+    syscall(syscalls.FSCONFIG, context, command, os.fsencode(key), text, 0)
 
 
 def _copy(source: str, target: str) -> None:

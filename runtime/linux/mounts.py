@@ -14,7 +14,8 @@ AT_FDCWD = -100
 AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH, AT_RECURSIVE = 0x100, 0x1000, 0x8000
 OPEN_TREE_CLONE, OPEN_TREE_CLOEXEC = 1, 0o2000000
 MOVE_FROM_EMPTY_PATH, MOVE_TO_SYMLINKS, MOVE_TO_EMPTY_PATH = 0x04, 0x10, 0x40
-FSMOUNT_CLOEXEC, FSOPEN_CLOEXEC, FSCONFIG_SET_STRING, FSCONFIG_CREATE = 1, 1, 1, 6
+FSMOUNT_CLOEXEC, FSOPEN_CLOEXEC = 1, 1
+FSCONFIG_SET_FLAG, FSCONFIG_SET_STRING, FSCONFIG_CREATE = 0, 1, 6
 DETACH = 2  # umount2(2), MNT_DETACH
 
 # mount(2)
@@ -126,6 +127,10 @@ class Options:
                 _sorted.clear()
             _sorted[key] = cls(key)
         return _sorted[key]
+
+    def has(self, name: str) -> bool:
+        """Return True if an option of that name is given, with a value or without."""
+        return name in self.words or any(word.startswith(f"{name}=") for word in self.words)
 
     @property
     def is_bind(self) -> bool:

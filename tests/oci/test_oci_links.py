@@ -103,3 +103,100 @@ def test_a_mask_of_the_kernels_that_is_something_else_is_not_left_open(bundle: B
     bundle.shell("cat /proc/kcore/file")
     done = bundle.run()
     assert "secret" not in done.stdout
+
+
+# Destinations: followed to their end, and what is missing there is made.
+
+
+def to_nowhere(root: Path) -> None:
+    (root / "link").symlink_to("/srv/new/place")
+
+
+def to_empty_directory(root: Path) -> None:
+    (root / "link").symlink_to("first")
+    (root / "first").symlink_to("../../real")
+    (root / "real").mkdir()
+
+
+def below_nowhere(root: Path) -> None:
+    (root / "link").symlink_to("srv/place")
+
+
+DESTINATIONS = {
+    "to nothing yet": (to_nowhere, "/link", "/srv/new/place"),
+    "to a directory": (to_empty_directory, "/link", "/real"),
+    "below nothing yet": (below_nowhere, "/link/in", "/srv/place/in"),
+}
+
+
+@pytest.mark.parametrize("kind", DESTINATIONS)
+@pytest.mark.parametrize("what", ["directory", "file", "tmpfs", "cwd"])
+def test_a_destination_is_followed_to_its_end(bundle: Bundle, kind: str, what: str) -> None:
+    make, path, real = DESTINATIONS[kind]
+    make(bundle.rootfs)
+    source = bundle.path / "source"
+    source.mkdir()
+    (source / "file").write_text("new")
+    script = f"cat {path}/file {real}/file"
+    expected = ["newnew"]
+    if what == "directory":
+        bundle.mount(path, "bind", str(source), "rbind")
+    elif what == "file":
+        bundle.mount(f"{path}/file", "bind", str(source / "file"), "bind")
+    elif what == "tmpfs":
+        bundle.mount(path, "tmpfs", "tmpfs")
+        script, expected = f"touch {path}/seen; ls {real}", ["seen"]
+    else:
+        bundle.process["cwd"] = path
+        script, expected = "pwd -P", [real]
+    assert said(bundle, script) == expected
+
+
+def test_a_link_in_a_volume_is_followed_inside(bundle: Bundle) -> None:
+    """A mount below a volume that a link names, and whose own link is absolute."""
+    volume = bundle.path / "volume"
+    volume.mkdir()
+    (volume / "inner").symlink_to("/elsewhere")
+    (bundle.rootfs / "link").symlink_to("real")
+    bundle.mount("/link", "bind", str(volume), "rbind")
+    bundle.mount("/link/inner", "tmpfs", "tmpfs")
+    assert said(bundle, "touch /real/inner/seen; ls /elsewhere") == ["seen"]
+
+
+def test_a_destination_in_a_circle_is_refused(bundle: Bundle) -> None:
+    (bundle.rootfs / "loop").symlink_to("loop")
+    bundle.mount("/loop/x", "tmpfs", "tmpfs")
+    assert "/loop/x" in bundle.refused()
+
+
+@pytest.mark.parametrize("mode", [0o700, 0o755, 0o1777])
+@pytest.mark.parametrize("options", [(), ("tmpcopyup", "noswap"), ("mode=0444",)])
+def test_a_tmpfs_has_the_mode_of_what_it_covers(
+    bundle: Bundle, mode: int, options: tuple[str, ...]
+) -> None:
+    (bundle.rootfs / "place").mkdir()
+    (bundle.rootfs / "place").chmod(mode)
+    bundle.mount("/place", "tmpfs", "shown", *options)
+    expected = "444" if options == ("mode=0444",) else f"{mode:o}"
+    script = "stat -c %a /place; grep ' /place ' /proc/self/mounts | cut -d' ' -f1"
+    assert said(bundle, script) == [expected, "shown"]
+
+
+def test_a_variable_is_there_once_with_its_last_value(bundle: Bundle) -> None:
+    bundle.process["env"] += ["TWICE=first", "OTHER=x", "TWICE=second", "HOME="]
+    bundle.process["args"] = ["/usr/bin/env"]
+    assert bundle.run()
+    found = bundle.output().split()
+    assert sorted(each for each in found if each[:4] in {"TWIC", "HOME"}) == [
+        "HOME=/root",
+        "TWICE=second",
+    ]
+
+
+def test_home_is_by_the_passwd_that_is_bound(bundle: Bundle) -> None:
+    (bundle.rootfs / "etc/passwd").unlink()
+    (bundle.rootfs / "etc/passwd").symlink_to("../usr/passwd")
+    (bundle.path / "passwd").write_text("me:x:1000:1000::/home/bound:/bin/sh\n")
+    bundle.mount("/etc/passwd", "bind", str(bundle.path / "passwd"), "bind")
+    bundle.process["user"] = {"uid": 1000, "gid": 1000}
+    assert said(bundle, "echo $HOME") == ["/home/bound"]

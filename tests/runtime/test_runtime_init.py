@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime import ContainerError, init
+from runtime.destinations import Resolver
 from runtime.document import decode
 from runtime.linux import program as programs
 from runtime.namespaces import Namespaces
@@ -27,10 +28,11 @@ def written(document: object, identity: str, answer: int = 6) -> tuple[bytes, by
     """What the child carries out. Raises ContainerError for a configuration that is refused."""
     spec = decode(Spec, json.dumps(document), "config.json")
     wanted = check(spec, lambda _: None)
+    layout = Resolver([f"/{identity}/rootfs"]).lay_out(spec, wanted.cwd, f"/{identity}")
     plan = init.Plan(
         spec=spec, wanted=wanted, root=Bundle(f"/{identity}/rootfs"), bundle=f"/{identity}",
-        namespaces=Namespaces(spec.linux.namespaces), streams=(0, 9, 2), report=5, answer=answer,
-        keyring=identity,
+        layout=layout, namespaces=Namespaces(spec.linux.namespaces), streams=(0, 9, 2), report=5,
+        answer=answer, keyring=identity,
     )  # fmt: skip
     outfit = init.Outfit(
         wanted=wanted, able=(1 << 41) - 1, makes_devices=True,
