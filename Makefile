@@ -8,13 +8,16 @@ BIN := .venv/bin
 STAMP := .venv/.set-up
 # Without sudo the command itself says that it needs root.
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
+SUITE ?= bookworm
+BUSY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages peers table doctor test lint types unit system conformance fuzz test-v2 vm-boots vm-cloudinit clean-host
+.PHONY: help setup packages peers test-tools table doctor test bare lint types unit system conformance fuzz test-v2 vm-boots vm-cloudinit clean-host
 
 help: ## what can be made
 	@sed -nE 's/^([a-z0-9-]+):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 	@echo '  PROFILE=quick|full, ARGS="…" for the command, PYTHON=… for the virtual environment'
+	@echo '  SUITE=bookworm|trixie, BUSY=1 for make bare'
 
 table: setup ## measure containers and machines, print the table
 	@$(SUDO) $(BIN)/tonnage table --profile $(PROFILE) $(ARGS)
@@ -35,6 +38,9 @@ packages:
 
 peers: packages ## install the peers to measure beside: crun, runc, podman, docker, user-mode-linux, virt-install
 	@setup/packages setup/peers.txt
+
+test-tools: packages ## install what some tests use beside, and skip without: criu, passt, dnsmasq
+	@setup/packages setup/tests.txt
 
 # The packages come first, since they hold Python's own venv; they alone never make the stamp old.
 $(STAMP): pyproject.toml setup/packages.txt setup/tonnage-oci | packages
@@ -59,6 +65,9 @@ unit: setup ## the tests that need neither root nor network
 system: setup ## the tests on real containers and machines; need root
 	@if [ "$$(id -u)" = 0 ]; then $(BIN)/pytest tests/system tests/oci $(ARGS); \
 	else echo "tests/system and tests/oci are skipped: they need root (sudo make test)"; fi
+
+bare: ## make table and make test in a bare Debian tree, with nothing of this host but its kernel
+	@$(SUDO) .ci/bare $(if $(BUSY),--busy) $(SUITE)
 
 fuzz: setup ## configurations by the thousand: a container or one sentence, and nothing left
 	@mkdir -p results/fuzz; $(SUDO) env TONNAGE_FUZZ=30000 $(BIN)/pytest -q --timeout 3600 \

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ("tests.missing",)
+
 ROOTED = tuple(Path(__file__).parent / name for name in ("system", "oci"))
 
 
