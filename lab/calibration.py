@@ -241,7 +241,7 @@ def remember(calibration: Calibration) -> None:
     path = _newest()
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        aside.write_text(json.dumps(calibration.document()) + "\n")
+        aside.write_text(json.dumps(calibration.document()) + "\n", encoding="utf-8")
         aside.rename(path)
     except OSError as error:
         raise LabError(f"Can't keep the calibration: {path}: {error.strerror}.") from error
@@ -250,7 +250,7 @@ def remember(calibration: Calibration) -> None:
 def newest() -> dict[str, Any] | None:
     """The newest calibration of this host, as `document` gave it; None if there is none."""
     try:
-        found = json.loads(_newest().read_text())
+        found = json.loads(_newest().read_text("utf-8"))
     except (OSError, ValueError):
         return None
     if not isinstance(found, dict) or found.get("host") != socket.gethostname():

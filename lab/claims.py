@@ -6,8 +6,8 @@ the numbered statements around it. Each is bound to a measure and to a judge of 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 from lab import calibration, provenance, verdicts
 from lab import verdicts_within as within
@@ -236,6 +236,17 @@ def markdown(run: Run) -> str:
         lines.append("Statements on which this run has no figure:\n")
         lines += [f"- {row.source}: {row.claim}: {row.reason}." for row in silent]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def document(run: Run) -> dict[str, Any]:
+    """Return the findings as one JSON document."""
+    return {
+        "run": {"folder": run.path.name, **run.settings},
+        "host": run.host,
+        "table": [asdict(row) for row in examine(run, TABLE)],
+        "statements": [asdict(row) for row in examine(run, STATEMENTS)],
+        "conditions": conditions(run),
+    }
 
 
 def rules(run: Run) -> str:

@@ -12,7 +12,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from lab import summary, units
+from lab import summary, units, version
 from lab.errors import LabError
 from lab.statistics import CONFIDENCE
 
@@ -60,10 +60,14 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What two or more runs have in common; `overlooked` says which conditions differ."""
+    """What two or more runs have in common; `overlooked` says which conditions differ.
+
+    `versions` has each run and the version of the lab that made it.
+    """
 
     first: str
     later: tuple[str, ...]
+    versions: tuple[tuple[str, str], ...]
     overlooked: tuple[str, ...]
     ratios: tuple[Difference, ...]
     medians: tuple[Difference, ...]
@@ -101,6 +105,10 @@ def compare(runs: Sequence[Run], despite: Collection[str] = ()) -> Comparison:
     return Comparison(
         first=str(first.path),
         later=tuple(str(run.path) for run in later),
+        versions=tuple(
+            (run.path.name, version.shown(run.settings.get("tonnage")) or "version unknown")
+            for run in runs
+        ),
         overlooked=tuple(sentence for _, sentence in differing),
         ratios=tuple(ratios),
         medians=tuple(medians),
@@ -112,18 +120,29 @@ def document(comparison: Comparison) -> dict[str, Any]:
     return {**asdict(comparison), "agreement": comparison.agreement()}
 
 
-def show(comparison: Comparison, console: Console | None = None) -> None:
-    """Print what differs, and how much is the same, on standard output unless told otherwise."""
+def show(
+    comparison: Comparison, console: Console | None = None, *, only_different: bool = False
+) -> None:
+    """Print how much is the same, and each figure, on standard output unless told otherwise.
+
+    With `only_different`, figures that are the same or can't be told are left out.
+    """
     from rich.console import Console
     from rich.table import Table
 
     console = console or Console()
     for sentence in comparison.overlooked:
         console.print(f"though {sentence}", style="yellow", markup=False)
-    for title, found in (
+    for name, made_by in comparison.versions:
+        console.print(f"{name}: {made_by}", style="dim", markup=False, highlight=False)
+    console.print(_agreement(comparison), markup=False)
+    for title, figures in (
         ("ratios within rounds", comparison.ratios),
         ("medians", comparison.medians),
     ):
+        found = [each for each in figures if not only_different or each.verdict == "different"]
+        if not found:
+            continue
         table = Table(title=title, title_justify="left", title_style="bold", box=None)
         for heading in ("", "metric", "first", "later", "change", "95 % interval", "verdict"):
             table.add_column(heading, overflow="fold")
@@ -138,9 +157,13 @@ def show(comparison: Comparison, console: Console | None = None) -> None:
                 _verdict(each),
             )
         console.print(table)
+
+
+def _agreement(comparison: Comparison) -> str:
+    """Return how many ratios agree, in a sentence."""
     told = [each for each in comparison.ratios if each.verdict != "unknown"]
     same = sum(each.verdict == "same" for each in told)
-    console.print(
+    return (
         f"{same} of {len(told)} ratios agree ({units.share(comparison.agreement())});"
         f" {len(comparison.ratios) - len(told)} can't be told, having no interval"
     )

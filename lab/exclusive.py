@@ -39,7 +39,7 @@ def scratch_directory() -> Iterator[Path]:
     path = cache_directory() / f"s{os.getpid()}"
     path.mkdir(parents=True)
     try:
-        with (path / _LOCK).open("w") as lock:
+        with (path / _LOCK).open("wb") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH)
             yield path
     finally:
@@ -50,7 +50,7 @@ def remove(path: Path) -> None:
     """Remove a directory of ours, and nothing that is mounted below it: that may be the host's."""
     mounted = [
         Path(line.split()[4].encode().decode("unicode_escape"))
-        for line in Path("/proc/self/mountinfo").read_text().splitlines()
+        for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
     ]
     for mount in reversed([each for each in mounted if path in each.parents]):
         namespaces.unmount(mount)
@@ -62,7 +62,7 @@ def hold(scratch: Path) -> Iterator[None]:
     """Take part in holding a run's directory, if it is one that is locked."""
     with ExitStack() as stack:
         with suppress(FileNotFoundError):
-            lock = stack.enter_context((scratch / _LOCK).open("r"))
+            lock = stack.enter_context((scratch / _LOCK).open("rb"))
             fcntl.flock(lock, fcntl.LOCK_SH)
         yield
 
@@ -75,7 +75,7 @@ def left_directories() -> list[Path]:
 def _is_held(path: Path) -> bool:
     deadline = time.monotonic() + _DYING_SECONDS
     try:
-        with (path / _LOCK).open("r") as lock:
+        with (path / _LOCK).open("rb") as lock:
             while True:
                 try:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -99,7 +99,7 @@ def measurement_lock(
     lock is taken when it is free. (flock(2): it dies with its holder.)
     """
     try:
-        opened = MEASURING.open("a+")
+        opened = MEASURING.open("a+", encoding="utf-8")
     except OSError as error:
         raise LabError(f"Can't hold the host: {MEASURING}: {error.strerror}; use sudo.") from error
     with opened as lock:

@@ -284,7 +284,8 @@ def version(command: str) -> str:
             [command, "--version"],
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             timeout=_TRIAL_SECONDS,
             check=False,
         )
@@ -317,7 +318,8 @@ def _refusal(*argv: str) -> str:
             argv,
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             timeout=_TRIAL_SECONDS,
             check=False,
         )
@@ -340,7 +342,7 @@ def _field(file: str, wanted: str) -> str:
 
 def _read(file: str) -> str:
     try:
-        return Path(file).read_text().strip()
+        return Path(file).read_text(encoding="utf-8").strip()
     except OSError:
         return ""
 

@@ -122,7 +122,7 @@ def _estimate(
     axis: Axes, measured: summary.Measurement, y: float, colour: str, marker: str
 ) -> None:
     axis.plot(
-        measured.samples, [y] * measured.n,
+        measured.samples, [y] * len(measured.samples),
         linestyle="none", marker=marker, markersize=4, color=colour, alpha=0.22, markeredgewidth=0,
     )  # fmt: skip
     if measured.median is None:

@@ -24,9 +24,12 @@ from lab.tenants import Tenants
 from lab.worker import Worker
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from lab.profiles import Profile
     from lab.progress import Progress
     from lab.results import RunFolder
+    from lab.resumption import FinishedRound
     from lab.targets.base import Settings
 
 
@@ -92,8 +95,9 @@ def execute(
     folder: RunFolder,
     progress: Progress,
     budget: stopping.Budget,
+    finished: Mapping[str, Sequence[FinishedRound]],
 ) -> Executed:
-    """Measure the plan into the folder, within the budget.
+    """Measure the plan into the folder, within the budget; not the rounds that are `finished`.
 
     Raises LabError if nothing can go on. KeyboardInterrupt passes through: the workers are ended,
     and the rounds that were finished are in the folder.
@@ -116,6 +120,12 @@ def execute(
             rounds = stopping.Rounds(plan.rounds_of(name), plan.precision, budget.next_end_ns())
             with progress.stage(name, rounds.wanted) as stage:
                 number = 0
+                for each in finished.get(name, ()):
+                    chance.sample(workers, len(workers))  # so that the orders are the seed's
+                    executed.failures.extend(_failures(name, number, each.samples))
+                    rounds.done(each.samples, int(each.seconds * 1e9))
+                    stage.advance(rounds.wanted)
+                    number += 1
                 while rounds.more():
                     order = chance.sample(workers, len(workers))
                     began = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")

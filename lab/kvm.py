@@ -80,7 +80,7 @@ def needs_pvh() -> bool:
 
 def cpu_flag() -> str:
     """What the CPU shows of virtualization: vmx, svm, or nothing. (proc_cpuinfo(5))"""
-    words = set(Path("/proc/cpuinfo").read_text().split())
+    words = set(Path("/proc/cpuinfo").read_text(encoding="utf-8").split())
     return next((flag for flag in ("vmx", "svm") if flag in words), "")
 
 
@@ -112,7 +112,7 @@ def _keep(verdict: Verdict) -> None:
 
 
 def _this_boot() -> str:
-    return _BOOT_ID.read_text().strip()
+    return _BOOT_ID.read_text(encoding="utf-8").strip()
 
 
 def _boot(progress: Callable[[str], None]) -> Verdict:

@@ -33,7 +33,7 @@ def prepare(target: Target, state: State) -> None:
     """Bring the cache into the state for the target's next start."""
     if state == "dropped":
         os.sync()
-        _DROP.write_text(_PAGES_DENTRIES_INODES)
+        _DROP.write_text(_PAGES_DENTRIES_INODES, encoding="utf-8")
     elif state == "cold":
         push_out(target.image_paths())
     elif state == "warm":

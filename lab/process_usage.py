@@ -60,7 +60,7 @@ def cgroup_memory_bytes(pid: int) -> int | None:
 
 
 def _memory_cgroup(pid: int | str) -> Path | None:
-    for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
+    for line in Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8").splitlines():
         number, controllers, path = line.split(":", 2)
         if "memory" in controllers.split(","):
             return _CGROUPS / "memory" / path.lstrip("/")
@@ -79,7 +79,7 @@ def _fields(path: Path) -> dict[str, int]:
     """`Name: number` lines of a file; empty if the process has ended."""
     found = {}
     with contextlib.suppress(OSError):
-        for line in path.read_text().splitlines():
+        for line in path.read_text(encoding="utf-8").splitlines():
             name, _, rest = line.partition(":")
             first = rest.split()[:1]
             if first and first[0].isdigit():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lab import calibration, tables, units
+from lab import calibration, tables, units, version
 
 if TYPE_CHECKING:
     from lab.results import Run
@@ -27,6 +27,7 @@ def line(run: Run) -> str:
         f"page cache {settings.get('page_cache', 'unknown')}",
         f"profile {settings.get('profile', 'unknown')}",
         str(settings.get("started", "date unknown"))[:10],
+        *filter(None, [version.shown(settings.get("tonnage"))]),
     ]
     if settings.get("interrupted") or "finished" not in settings:
         parts.append("interrupted: finished rounds only")

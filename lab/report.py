@@ -31,21 +31,22 @@ DEADLINE_SECONDS = 300.0
 PICTURE_DPI = 144
 
 
-def write(path: Path) -> list[Path]:
-    """Write table.md, overview.png, report.ipynb and report.html into the run folder.
+def write(path: Path, out: Path | None = None) -> list[Path]:
+    """Write table.md, overview.png, report.ipynb and report.html into the run folder, or `out`.
 
     What an earlier report left there is replaced. Raises LabError for a folder that is no run or
     holds no measurement, and if the notebook fails or takes longer than DEADLINE_SECONDS.
     """
     run = results.load(path)
     _require_measurements(run)
-    with _aside(path) as aside:
+    out = out or path
+    with _aside(out) as aside:
         (aside / "table.md").write_text(claims.markdown(run), encoding="utf-8")
         _draw(run, aside / "overview.png")
         notebook = _execute(path)
         _write_notebook(notebook, aside / "report.ipynb")
         _write_page(notebook, f"tonnage: {path.name}", aside / "report.html")
-    return [path / name for name in ("table.md", "overview.png", "report.ipynb", "report.html")]
+    return [out / name for name in ("table.md", "overview.png", "report.ipynb", "report.html")]
 
 
 def _require_measurements(run: results.Run) -> None:
@@ -65,7 +66,7 @@ def _aside(path: Path) -> Iterator[Path]:
     """A directory inside the run folder, whose files move up when the block ends well."""
     aside = path / f".report.{os.getpid()}"
     try:
-        aside.mkdir()
+        aside.mkdir(parents=True)
         yield aside
         for file in sorted(aside.iterdir()):
             file.rename(path / file.name)
@@ -78,7 +79,14 @@ def _aside(path: Path) -> Iterator[Path]:
 def _draw(run: results.Run, path: Path) -> None:
     from lab import figures
 
-    figures.overview(run).savefig(path, dpi=PICTURE_DPI)
+    try:
+        figures.overview(run).savefig(path, dpi=PICTURE_DPI)
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        if os.environ.get("TONNAGE_DEBUG"):
+            raise
+        raise LabError(
+            f"The picture of {run.path} can't be drawn: {type(error).__name__}: {error}."
+        ) from error
 
 
 def _execute(path: Path) -> Any:

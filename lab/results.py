@@ -30,7 +30,7 @@ from lab import disturbance
 from lab.errors import LabError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     import pandas as pd
 
@@ -84,22 +84,33 @@ def refuse_used(path: Path) -> None:
 class RunFolder:
     """A run folder being written; a context manager that closes its files.
 
-    Raises LabError if the folder is not empty or can't be written.
+    `finished` are the samples of the rounds that a resumed run has, by experiment and number;
+    without it the folder is new. Raises LabError if a new folder is not empty, or one can't be
+    written.
     """
 
-    def __init__(self, path: Path, host: dict[str, Any], settings: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        host: dict[str, Any],
+        settings: dict[str, Any],
+        finished: Mapping[tuple[str, int], Sequence[Sample]] | None = None,
+    ) -> None:
         self.path = path
+        self._settings = settings
         self._suites: dict[str, dict[str, pyperf.Benchmark]] = {}
         self._metadata: dict[str, Any] = {
             key: settings[key] for key in ("accelerator", "page_cache", "seed") if key in settings
         }
         try:
             path.mkdir(parents=True, exist_ok=True)
-            refuse_used(path)
-            _write_json(path / "host.json", host)
+            if finished is None:
+                refuse_used(path)
+                _write_json(path / "host.json", host)
             _write_json(path / "run.json", settings)
-            self._samples = _Table(path / "measurements.csv", COLUMNS)
-            self._rounds = _Table(path / "rounds.csv", ROUND_COLUMNS)
+            kept = None if finished is None else self._take_over(finished)
+            self._samples = _Table(path / "measurements.csv", COLUMNS, kept)
+            self._rounds = _Table(path / "rounds.csv", ROUND_COLUMNS, kept)
         except OSError as error:
             raise LabError(f"Can't write the run folder {path}: {error.strerror}.") from error
 
@@ -109,7 +120,7 @@ class RunFolder:
         try:
             for sample in samples:
                 self._samples.write(astuple(sample))
-                if sample.unit in _PYPERF_UNITS and (sample.value or 0) > 0:
+                if _is_for_suite(sample):
                     self._add_to_suite(sample)
                     touched.add(sample.experiment)
             self._samples.sync()
@@ -123,13 +134,13 @@ class RunFolder:
                 f"Can't write to {self.path}: {error.strerror}. Earlier rounds are kept."
             ) from error
 
-    def update_settings(self, settings: dict[str, Any]) -> None:
-        """Replace run.json: how the run ended, and what was found along the way.
+    def update_settings(self, ended: dict[str, Any]) -> None:
+        """Add to run.json how the run ended, and what was found along the way.
 
         Raises LabError; the old one then stays.
         """
         try:
-            _write_json(self.path / "run.json", settings)
+            _write_json(self.path / "run.json", {**self._settings, **ended})
         except OSError as error:
             raise LabError(f"Can't write to {self.path}: {error.strerror}.") from error
 
@@ -139,6 +150,15 @@ class RunFolder:
     def __exit__(self, *_: object) -> None:
         self._samples.close()
         self._rounds.close()
+
+    def _take_over(
+        self, finished: Mapping[tuple[str, int], Sequence[Sample]]
+    ) -> set[tuple[str, str]]:
+        """Take finished rounds into the suites; return their experiments and numbers as written."""
+        for samples in finished.values():
+            for sample in filter(_is_for_suite, samples):
+                self._add_to_suite(sample)
+        return {(experiment, str(number)) for experiment, number in finished}
 
     def _add_to_suite(self, sample: Sample) -> None:
         # pyperf wants a number above zero, and one name a benchmark; zeros stay in the CSV alone.
@@ -170,13 +190,21 @@ class RunFolder:
 
 
 class _Table:
-    """A CSV file being written."""
+    """A CSV file being written.
 
-    def __init__(self, path: Path, columns: Iterable[str]) -> None:
-        self._file: IO[str] = path.open("x", newline="", encoding="utf-8")
+    `kept` are the experiments and rounds whose rows stay, in a file that is there already.
+    """
+
+    def __init__(
+        self, path: Path, columns: tuple[str, ...], kept: Collection[tuple[str, str]] | None = None
+    ) -> None:
+        rows = [] if kept is None else _rows_of(path, columns, kept)
+        aside = path.with_name(f".{path.name}.new")
+        self._file: IO[str] = aside.open("x", newline="", encoding="utf-8")
         self._writer = csv.writer(self._file)
-        self._writer.writerow(columns)
-        self._file.flush()
+        self._writer.writerows([columns, *rows])
+        self.sync()
+        aside.rename(path)
 
     def write(self, row: Iterable[object]) -> None:
         self._writer.writerow(row)
@@ -188,6 +216,24 @@ class _Table:
     def close(self) -> None:
         with contextlib.suppress(OSError):  # what counts was synced
             self._file.close()
+
+
+def _is_for_suite(sample: Sample) -> bool:
+    """Whether pyperf can hold the sample: it knows three units, and numbers above zero."""
+    return sample.unit in _PYPERF_UNITS and (sample.value or 0) > 0
+
+
+def _rows_of(
+    path: Path, columns: tuple[str, ...], wanted: Collection[tuple[str, str]]
+) -> list[list[str]]:
+    """Return the whole rows of these experiments and rounds."""
+    experiment, number = columns.index("experiment"), columns.index("round")
+    with path.open(newline="", encoding="utf-8") as file:
+        return [
+            row
+            for row in csv.reader(file)
+            if len(row) == len(columns) and (row[experiment], row[number]) in wanted
+        ]
 
 
 def _row(finished: Round) -> tuple[object, ...]:
@@ -262,7 +308,8 @@ def new_folder(parent: Path, hostname: str) -> Path:
 def _write_json(path: Path, document: dict[str, Any]) -> None:
     aside = path.with_name(f".{path.name}.new")
     try:
-        aside.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        text = json.dumps(document, indent=2, ensure_ascii=False)
+        aside.write_text(text + "\n", encoding="utf-8")
         aside.rename(path)
     except OSError:
         with contextlib.suppress(OSError):
@@ -272,7 +319,7 @@ def _write_json(path: Path, document: dict[str, Any]) -> None:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        document = json.loads(path.read_text())
+        document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise LabError(f"{path.parent} is not a run folder: it has no {path.name}.") from error
     except (OSError, ValueError) as error:

@@ -24,9 +24,11 @@ from lab import (
     page_cache,
     profiles,
     results,
+    resumption,
     stopping,
     targets,
     userland,
+    version,
     workloads,
 )
 from lab.errors import LabError
@@ -41,7 +43,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Request:
-    """What the user asked for; None is "as the profile and the host have it"."""
+    """What the user asked for; None is "as the profile and the host have it".
+
+    `resumes` is the folder of an interrupted run that asked for this, to be gone on with.
+    """
 
     profile: str = "quick"
     experiments: tuple[str, ...] = experiments.EXPERIMENTS
@@ -56,6 +61,7 @@ class Request:
     budget_minutes: float | None = None
     wait: bool = False
     page_cache: page_cache.State = "warm"
+    resumes: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +83,7 @@ def measure(request: Request) -> Outcome:
     """
     if request.out:
         results.refuse_used(request.out)
+    begun = resumption.load(request.resumes) if request.resumes else None
     profile = profiles.find(request.profile)
     profile = replace(profile, workloads=workloads.load(profile.name, request.workloads))
     if request.targets is not None:
@@ -107,20 +114,30 @@ def measure(request: Request) -> Outcome:
             page_cache=request.page_cache,
         )
         document = found.document()
-        path = request.out or results.new_folder(Path("results"), document["hostname"])
+        described = _described(profile.workloads, lands)
+        if begun:
+            begun.require_same_host(document, plan.settings())
+            begun.require_same_workloads(described)
         settings = {
             **plan.settings(),
+            "tonnage": version.document(),
+            "targets_asked": request.targets,
+            "rounds_asked": request.rounds,
+            "start_deadline_seconds": request.start_deadline_seconds,
             "absent": absent,
             "calibration": calibration.newest(),
             "cpu_virtualization": kvm.cpu_flag(),
             "userland": {name: land.tree.parent.name for name, land in lands.items()},
-            "workloads": _described(profile.workloads, lands),
+            "workloads": described,
             "started": _now(),
         }
-        with (
-            results.RunFolder(path, document, settings) as folder,
-            exclusive.scratch_directory() as scratch,
-        ):
+        if begun:
+            folder = begun.reopen(settings)
+        else:
+            path = request.out or results.new_folder(Path("results"), document["hostname"])
+            folder = results.RunFolder(path, document, settings)
+        progress.tell(f"measuring into {folder.path}")
+        with folder, exclusive.scratch_directory() as scratch:
             try:
                 executed = harness.Executed()
                 budget = stopping.Budget(plan.budget_seconds, len(plan.experiments))
@@ -134,16 +151,17 @@ def measure(request: Request) -> Outcome:
                             folder,
                             progress,
                             budget,
+                            begun.rounds if begun else {},
                         )
                     )
             except BaseException:
                 with suppress(LabError):  # on a full disk, the first failure is what counts
-                    folder.update_settings({**settings, "finished": _now(), "interrupted": True})
+                    folder.update_settings({"finished": _now(), "interrupted": True})
                 raise
-            folder.update_settings({**settings, "finished": _now(), **executed.settings()})
+            folder.update_settings({"finished": _now(), **executed.settings()})
     for sentence in executed.failures:
         progress.tell(f"failed: {sentence}")
-    return Outcome(path, executed.failures)
+    return Outcome(folder.path, executed.failures)
 
 
 def _budget_seconds(request: Request, profile: profiles.Profile) -> float | None:

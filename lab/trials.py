@@ -108,7 +108,7 @@ def _move_between_cgroups() -> None:
 
     (cgroups(7); on version 2 alone a move waits for nothing, nor does a start)
     """
-    for line in Path("/proc/self/cgroup").read_text().splitlines():
+    for line in Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines():
         _, controllers, path = line.split(":", 2)
         if controllers == "pids":
             procs = Path("/sys/fs/cgroup/pids") / path.lstrip("/") / "cgroup.procs"

@@ -298,12 +298,12 @@ def _keep(root: Path, kept: dict[str, dict[str, str]]) -> None:
         path.unlink(missing_ok=True)
         return
     aside = path.with_name(f"{path.name}.new")
-    aside.write_text(json.dumps(kept, indent=2) + "\n")
+    aside.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
     aside.rename(path)
 
 
 def _lines(path: Path) -> list[str]:
     try:
-        return path.read_text().splitlines()
+        return path.read_text(encoding="utf-8").splitlines()
     except OSError:
         return []

@@ -239,7 +239,7 @@ def _install_python(root: Path, packages: Sequence[str]) -> None:
 def versions(tree: Path, packages: Iterable[str]) -> dict[str, str]:
     """Which version of each package the tree has; what it does not have is left out. (dpkg(1))"""
     found = {}
-    for paragraph in (tree / "var/lib/dpkg/status").read_text(errors="replace").split("\n\n"):
+    for paragraph in (tree / "var/lib/dpkg/status").read_text("utf-8", "replace").split("\n\n"):
         fields = dict(line.partition(": ")[::2] for line in paragraph.splitlines())
         found[fields.get("Package", "")] = fields.get("Version", "")
     return {name: found[name] for name in packages if name in found}

@@ -21,7 +21,7 @@ import sys
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, Self, TypeVar
 
-from lab import exclusive, targets
+from lab import exclusive, signals, targets
 from lab.errors import LabError, StartFailed
 
 if TYPE_CHECKING:
@@ -171,9 +171,8 @@ def _attempt(
 
 def main() -> None:
     """Serve one target over the socket whose descriptor is the second argument."""
-    # Ctrl-C reaches the whole foreground group: the parent decides when a worker ends.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signals.leave_to_parent()
+    signals.exit_once(128 + signal.SIGTERM)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a dense host wants descriptors
     name, descriptor = sys.argv[1:]

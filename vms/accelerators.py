@@ -170,7 +170,7 @@ def tsc_khz() -> int:
     0 if it can't be found. (Linux, arch/x86/kernel/tsc.c)
     """
     found = _REFINED.findall(_kernel_log())
-    cpu = Path("/proc/cpuinfo").read_text()
+    cpu = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     if not found and " hypervisor" in cpu:  # elsewhere "cpu MHz" is what the core runs at just now
         found = _MEGAHERTZ.findall(cpu)
     return round(float(found[-1]) * 1000) if found else 0
@@ -179,7 +179,12 @@ def tsc_khz() -> int:
 def _kernel_log() -> str:
     try:
         return subprocess.run(
-            ["dmesg"], capture_output=True, text=True, timeout=10, check=False
+            ["dmesg"],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=10,
+            check=False,
         ).stdout
     except (OSError, subprocess.TimeoutExpired):
         return ""

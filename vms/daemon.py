@@ -59,7 +59,7 @@ def running(root: Path) -> Iterator[str]:
         raise MachineError("libvirtd is not installed: apt-get install libvirt-daemon.")
     for name in _DIRECTORIES:
         (root / name).mkdir(parents=True, exist_ok=True)
-    (root / "etc/qemu.conf").write_text(CONFIGURATION)
+    (root / "etc/qemu.conf").write_text(CONFIGURATION, encoding="utf-8")
     (root / "etc/libvirtd.conf").write_text(_LIBVIRTD.format(root=root, host_uuid=uuid.uuid4()))
     binds = " && ".join(
         f"mkdir -p {target} && mount --bind {root / name} {target}"
@@ -89,7 +89,7 @@ def _await(process: subprocess.Popen[bytes], address: str, root: Path) -> None:
                 libvirt.open(address).close()
                 return
         time.sleep(_POLL_SECONDS)
-    said = (root / "stderr").read_text(errors="replace").strip().splitlines()
+    said = (root / "stderr").read_text("utf-8", "replace").strip().splitlines()
     raise MachineError(f"libvirtd did not start: {said[-1] if said else 'it does not answer'}.")
 
 

@@ -56,7 +56,7 @@ def prepare(root: Path) -> str:
     # Where libvirt looks differs between its versions.
     for path in (root / "etc/qemu.conf", root / "etc/qemu/qemu.conf"):
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(CONFIGURATION)
+        path.write_text(CONFIGURATION, encoding="utf-8")
     _share_capabilities(root)
     return f"qemu:///embed?root={root}"
 

@@ -220,7 +220,8 @@ def _run(argv: Sequence[str], cwd: Path | None = None) -> str:
             cwd=cwd,
             env={**os.environ, **_LANGUAGE},
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             check=False,
         )
     except FileNotFoundError as error:

@@ -88,7 +88,7 @@ def _reap_until(started: threading.Event) -> None:
     while not started.wait(_REAP_SECONDS):
         with suppress(OSError):  # it was reaped elsewhere meanwhile
             ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-            name = Path(f"/proc/{ended.si_pid}/comm").read_text() if ended else ""
+            name = Path(f"/proc/{ended.si_pid}/comm").read_text(encoding="utf-8") if ended else ""
             if ended and ended.si_pid == before and name.startswith("qemu-system"):
                 os.waitpid(ended.si_pid, os.WNOHANG)
             before = ended.si_pid if ended else 0

@@ -246,7 +246,7 @@ def stop_all(target: Target) -> float:
 
 def available_memory_bytes() -> int:
     """The host's MemAvailable. (proc_meminfo(5))"""
-    for line in Path("/proc/meminfo").read_text().splitlines():
+    for line in Path("/proc/meminfo").read_text(encoding="utf-8").splitlines():
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) * 1024
     raise LabError("/proc/meminfo has no MemAvailable: this kernel is too old to measure on.")

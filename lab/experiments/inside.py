@@ -32,7 +32,7 @@ def look_inside(target: Target, instance: Instance) -> tuple[dict[str, float], d
     digest = _said(instance, f"cd / && {_DIGEST}")
     wanted = _digest_of(target.settings.userland.tree)
     figures = {
-        "own-kernel": float(boot != Path(_BOOT_ID).read_text().strip()),
+        "own-kernel": float(boot != Path(_BOOT_ID).read_text(encoding="utf-8").strip()),
         # The shell, ls and grep that counted are not the instance's own.
         "processes-inside": float(processes) - 3,
         "same-user-land": float(digest == wanted),
@@ -50,6 +50,11 @@ def _said(instance: Instance, script: str) -> str:
 
 def _digest_of(tree: Path) -> str:
     done = subprocess.run(
-        ["sh", "-c", _DIGEST], cwd=tree, capture_output=True, text=True, check=False
+        ["sh", "-c", _DIGEST],
+        cwd=tree,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
     )
     return done.stdout.strip()

@@ -114,4 +114,4 @@ def _number(name: str) -> float:
 
 
 def _words(path: str) -> list[str]:
-    return Path(path).read_text().split()
+    return Path(path).read_text(encoding="utf-8").split()

@@ -193,7 +193,12 @@ def _removed(kind: str, *listing: str) -> list[str]:
 def _said(*argv: str) -> str:
     try:
         done = subprocess.run(
-            argv, capture_output=True, text=True, check=False, timeout=_DAEMON_SECONDS
+            argv,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+            timeout=_DAEMON_SECONDS,
         )
     except subprocess.TimeoutExpired:
         return ""

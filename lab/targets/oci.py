@@ -136,7 +136,7 @@ class OciRuntime(command.CommandTarget):
                 "resources": _resources(allotment),
             },
         }
-        (bundle / "config.json").write_text(json.dumps(config))
+        (bundle / "config.json").write_text(json.dumps(config), encoding="utf-8")
         return "run", "--bundle", str(bundle), identity
 
     def kill_words(self, identity: str) -> Sequence[str]:

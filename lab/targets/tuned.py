@@ -59,7 +59,7 @@ class TunedMachine(FullMachine):
 def _topology(vcpus: int, cpus: list[int]) -> vms.Topology:
     """Threads of one core if the host's are that and it comes out even; else a core each."""
     siblings = Path(f"/sys/devices/system/cpu/cpu{cpus[0]}/topology/thread_siblings_list")
-    text = siblings.read_text().strip() if siblings.exists() else ""
+    text = siblings.read_text(encoding="utf-8").strip() if siblings.exists() else ""
     threads = len(text.replace("-", ",").split(",")) if text else 1
     if vcpus % threads or cpus[:threads] != list(range(cpus[0], cpus[0] + threads)):
         threads = 1
@@ -68,7 +68,7 @@ def _topology(vcpus: int, cpus: list[int]) -> vms.Topology:
 
 def _huge_page_kib(memory_mib: int) -> int | None:
     """None unless the host has enough of them free: it is not changed for a measurement."""
-    free = int(_FREE.read_text()) if _FREE.exists() else 0
+    free = int(_FREE.read_text(encoding="utf-8")) if _FREE.exists() else 0
     return _HUGE_PAGE_KIB if free * _HUGE_PAGE_KIB >= memory_mib * 1024 else None
 
 

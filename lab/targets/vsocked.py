@@ -149,7 +149,7 @@ class Firecracker(VsockedMachine):
     def command_line(self, machine: vms.Machine, vsock: Path) -> Sequence[str]:
         """Its configuration is a file beside the disk, which goes with the worker's directory."""
         file = self.directory / "firecracker.json"
-        file.write_text(json.dumps(configuration(machine, vsock)))
+        file.write_text(json.dumps(configuration(machine, vsock)), encoding="utf-8")
         return [self.program, "--id", machine.name, "--no-api", "--config-file", str(file)]
 
 

@@ -125,7 +125,7 @@ class Wires:
                 f"route add default via {PEER}",
             )
             if not missing("nat"):
-                Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
+                Path("/proc/sys/net/ipv4/ip_forward").write_text("1", encoding="utf-8")
                 _run("iptables", "-t", "nat", "-A", "POSTROUTING", "-s", _NAT, "!", "-d", _NAT,
                      "-j", "MASQUERADE")  # fmt: skip
         with enter(self.peer):
@@ -166,7 +166,7 @@ def _ip(*commands: str) -> None:
 
 def _run(*argv: str) -> None:
     try:
-        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        done = subprocess.run(argv, capture_output=True, encoding="utf-8", check=False)
     except FileNotFoundError as error:
         raise LabError(f"{argv[0]} is missing: apt-get install {_TOOLS[argv[0]]}.") from error
     if done.returncode:

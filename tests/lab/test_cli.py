@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from lab import cli, targets
+from tests.lab.plausible import write
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +46,10 @@ def test_what_does_not_exist_is_named(
     "arguments",
     [[], ["fly"], ["run"], ["run", "startup", "--rounds", "0"], ["run", "startup", "--rounds", "x"],
      ["table", "--accel", "warp"], ["doctor", "--format", "xml"], ["table", "--precision", "0%"],
-     ["table", "--precision", "wide"], ["table", "--budget", "-1"]],
+     ["table", "--precision", "wide"], ["table", "--budget", "-1"], ["table", "--budget", "nan"],
+     ["table", "--seed", "-1"], ["table", "--start-deadline", "nan"],
+     ["table", "--start-deadline", "inf"], ["table", "--start-deadline", "0"],
+     ["run", "startup", "--out", ""], ["run", "startup", "--budget", "0.0001"]],
 )  # fmt: skip
 def test_bad_words_exit_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
@@ -104,7 +109,7 @@ def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         cli.main(["--help"])
     said = capsys.readouterr().out
-    for verb in ("doctor", "table", "run", "report", "calibrate", "compare", "clean"):
+    for verb in ("doctor", "table", "run", "show", "report", "calibrate", "compare", "clean"):
         assert verb in said
 
 
@@ -118,3 +123,83 @@ def test_nobody_reads_on() -> None:
     )  # fmt: skip
     os.close(writing)
     assert (done.returncode, done.stderr) == (cli.UNREAD, b"")
+
+
+def tonnage(words: str) -> subprocess.CompletedProcess[str]:
+    """Run the command by a shell, which can close and redirect."""
+    program = f"{sys.executable} -m lab.cli"
+    return subprocess.run(
+        ["bash", "-c", words.replace("tonnage", program)], stderr=subprocess.PIPE, text=True,
+        cwd=Path(cli.__file__).parents[1], check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("verb", ["doctor --tune", "doctor --tune --format json", "--help"])
+@pytest.mark.parametrize(
+    ("to", "why"), [(">/dev/full", "No space left on device"), (">&-", "Bad file descriptor")]
+)
+def test_output_that_cannot_be_written_is_one_sentence(verb: str, to: str, why: str) -> None:
+    done = tonnage(f"tonnage {verb} {to}")
+    assert done.returncode == cli.OUTPUT_FAILED
+    assert done.stderr == f"tonnage: Can't write to standard output: {why}.\n"
+
+
+@pytest.mark.parametrize("verb", ["doctor --tune", "doctor --tune --format json"])
+def test_a_reader_that_goes_is_no_error(verb: str) -> None:
+    done = tonnage(f"tonnage {verb} | true; exit ${{PIPESTATUS[0]}}")
+    assert (done.returncode, done.stderr) == (cli.UNREAD, "")
+
+
+def test_a_closed_error_stream_is_nobody_else_s() -> None:
+    """What is opened next must not get its number, and be written into."""
+    assert tonnage("tonnage report nowhere 2>&-").returncode == cli.BAD_USAGE
+
+
+def test_the_version_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--version"])
+    assert not ended.value.code
+    assert capsys.readouterr().out.startswith("tonnage 0.")
+
+
+def test_what_there_is_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["run", "--list"])
+    said = capsys.readouterr().out
+    for name in ("startup", "density", "native", "container", "vm-restore", "full"):
+        assert name in said
+
+
+def test_debug_is_taken_behind_the_verb() -> None:
+    with pytest.raises(Exception, match="no experiment"):
+        cli.main(["run", "colour", "--debug"])
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_run_of_old_is_shown(
+    form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path / "run", experiments=("startup",))
+    assert cli.main(["show", str(tmp_path / "run"), "--format", form]) == cli.DONE
+    said = capsys.readouterr().out
+    if form == "json":
+        assert json.loads(said)["run"]["folder"] == "run"
+    assert "first-instruction" in said
+
+
+def test_only_what_differs_is_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, slow in (("a", 1.0), ("b", 3.0)):
+        write(
+            tmp_path / name,
+            experiments=("performance",),
+            slowness={"container": slow},
+            noise=0.01,
+        )
+    words = ["compare", str(tmp_path / "a"), str(tmp_path / "b")]
+    assert cli.main(words) == cli.DONE
+    everything = capsys.readouterr().out
+    assert cli.main([*words, "--different"]) == cli.DONE
+    some = capsys.readouterr().out
+    assert "ratios agree" in some.splitlines()[2]
+    assert "different (" in some
+    assert len(some.splitlines()) < len(everything.splitlines())

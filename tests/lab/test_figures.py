@@ -87,3 +87,9 @@ def test_a_waterfall_names_each_step_and_how_long_it_takes(run: Run) -> None:
 def test_starting_was_not_measured_step_by_step(tmp_path: Path) -> None:
     run = results.load(write(tmp_path / "run", experiments=("footprint",)))
     assert "startup was not measured" in words(figures_starts.waterfall(run))
+
+
+def test_a_picture_is_drawn_where_rounds_are_set_aside(tmp_path: Path) -> None:
+    run = results.load(write(tmp_path / "run", disturbed={3: "steal took 9 %", 7: "load"}))
+    assert "n=13" in words(figures.startup(run))
+    assert words(figures.overview(run))

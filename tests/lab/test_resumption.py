@@ -1,0 +1,94 @@
+"""An interrupted run is gone on with: its finished rounds stay, others are dropped."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lab import results, resumption
+from lab.errors import LabError
+from tests.lab.plausible import write
+
+SETTINGS = {
+    "targets_asked": ["native"],
+    "rounds_asked": 20,
+    "start_deadline_seconds": 60.0,
+    "precision": None,
+    "budget_seconds": 90.0,
+    "page_cache": "warm",
+    "interrupted": True,
+    "finished": "2026-11-24T12:00:00+00:00",
+    "started": "2026-11-24T11:00:00+00:00",
+}
+
+
+@pytest.fixture
+def begun(tmp_path: Path) -> Path:
+    """A run that was killed while it wrote down its sixteenth round."""
+    path = write(tmp_path / "run", experiments=("startup",))
+    change(path, **SETTINGS)
+    rows = (path / "measurements.csv").read_text().splitlines()
+    unfinished = rows[1].split(",")
+    unfinished[4] = "15"
+    (path / "measurements.csv").write_text("\n".join([*rows, ",".join(unfinished)]) + "\n")
+    return path
+
+
+def change(path: Path, **settings: object) -> None:
+    kept = json.loads((path / "run.json").read_text())
+    (path / "run.json").write_text(json.dumps({**kept, **settings}))
+
+
+def test_it_asks_for_what_was_asked(begun: Path) -> None:
+    request = resumption.request(begun, (), ())
+    assert (request.experiments, request.targets) == (("startup",), ("native",))
+    assert (request.rounds, request.budget_minutes) == (20, 1.5)
+    assert request.resumes == begun
+
+
+def test_finished_rounds_are_kept_and_the_unfinished_one_is_not(begun: Path) -> None:
+    before = results.load(begun)
+    interrupted = resumption.load(begun)
+    assert [each.number for each in interrupted.rounds["startup"]] == list(range(15))
+    now = {**interrupted.settings, "started": "2026-11-25T09:00:00+00:00"}
+    del now["interrupted"], now["finished"]
+    with interrupted.reopen(now) as folder:
+        folder.append([])
+        folder.update_settings({"finished": "2026-11-25T09:30:00+00:00"})
+    after = results.load(begun)
+    assert len(after.samples) == len(before.samples) - 1
+    assert set(after.samples["round"]) == set(range(15))
+    assert len(after.rounds) == len(before.rounds)
+    assert after.settings["started"] == "2026-11-24T11:00:00+00:00"
+    assert after.settings["resumed"] == ["2026-11-25T09:00:00+00:00"]
+    assert not [path for path in begun.iterdir() if path.name.startswith(".")]
+
+
+def test_a_run_that_has_ended_is_refused(begun: Path) -> None:
+    change(begun, interrupted=False)
+    with pytest.raises(LabError, match="there is nothing to resume"):
+        resumption.load(begun)
+
+
+def test_another_host_is_refused(begun: Path) -> None:
+    interrupted = resumption.load(begun)
+    plan = {name: interrupted.settings[name] for name in ("accelerator", "targets", "rounds")}
+    interrupted.require_same_host(interrupted.host, plan)
+    with pytest.raises(LabError, match=r"and is now 9\.9\. Begin a new run"):
+        interrupted.require_same_host({**interrupted.host, "kernel": "9.9"}, plan)
+    with pytest.raises(LabError, match="its accelerator was tcg, and is now kvm"):
+        interrupted.require_same_host(interrupted.host, {**plan, "accelerator": "kvm"})
+
+
+def test_experiments_are_the_run_s_own(begun: Path) -> None:
+    with pytest.raises(LabError, match="name none"):
+        resumption.request(begun, ("density",), ())
+
+
+def test_a_run_of_an_older_version_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "run", experiments=("startup",))
+    change(path, interrupted=True)
+    with pytest.raises(LabError, match="older version"):
+        resumption.request(path, (), ())

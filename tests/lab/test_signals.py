@@ -1,0 +1,35 @@
+"""A signal ends a command as Ctrl-C does, once; what is ignored already stays so."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from lab import signals
+
+
+@pytest.mark.parametrize("number", signals.ENDING)
+def test_a_signal_ends_the_block_and_later_ones_do_not_disturb(number: signal.Signals) -> None:
+    cleaned = False
+    before = signal.getsignal(number)
+    with pytest.raises(signals.Interrupted) as ended, signals.interrupting():
+        try:
+            os.kill(os.getpid(), number)
+        finally:
+            for each in signals.ENDING:
+                os.kill(os.getpid(), each)
+            cleaned = True
+    assert ended.value.number == number
+    assert cleaned
+    assert signal.getsignal(number) is before
+
+
+def test_what_is_ignored_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as under nohup(1)
+    try:
+        with signals.interrupting():
+            os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)

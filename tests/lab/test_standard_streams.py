@@ -1,0 +1,45 @@
+"""Text for terminals of other encodings, and documents that are whole in any."""
+
+from __future__ import annotations
+
+import io
+import json
+from contextlib import redirect_stdout
+
+import pytest
+
+from lab import standard_streams
+
+
+def printed(text: str | dict[str, str], encoding: str) -> bytes:
+    """What comes out where standard output is in the encoding."""
+    standard_streams.prepare()
+    kept = io.BytesIO()
+    with (
+        io.TextIOWrapper(kept, encoding=encoding, errors=standard_streams.PLAIN) as terminal,
+        redirect_stdout(terminal),
+    ):
+        if isinstance(text, dict):
+            standard_streams.print_json(text)
+        else:
+            print(text, end="")
+        terminal.flush()
+        return kept.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("encoding", "said"),
+    [
+        ("utf-8", "1.5 × – 2 … µs 容".encode()),
+        ("iso-8859-1", "1.5 × - 2 ... µs ?".encode("iso-8859-1")),
+        ("ascii", b"1.5 x - 2 ... us ?"),
+    ],
+)
+def test_what_an_encoding_lacks_is_written_alike(encoding: str, said: bytes) -> None:
+    assert printed("1.5 × – 2 … µs 容", encoding) == said
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "iso-8859-1", "ascii"])
+def test_a_document_is_the_same_in_any_encoding(encoding: str) -> None:
+    document = {"name": "× 容 \N{GRINNING FACE}"}
+    assert json.loads(printed(document, encoding).decode(encoding)) == document
