@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 UNKNOWN = "—"
+_LEGIBLE = 0.1  # below it an end is read in a smaller unit
+_LEAST_END = 0.01
+_FEW_ZEROS, _MANY_DIGITS = 1e-4, 1e12
+_ROUNDING = 1e-9  # of a product of floating-point numbers
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 class Scale(NamedTuple):
@@ -21,7 +27,8 @@ _SCALES = {
         Scale("min", 60.0, 120.0),
         Scale("s", 1.0, 1.0),
         Scale("ms", 1e-3, 1e-3),
-        Scale("µs", 1e-6, 0.0),
+        Scale("µs", 1e-6, 1e-6),
+        Scale("ns", 1e-9, 0.0),
     ),
     "byte": (
         Scale("GiB", 2.0**30, 2.0**30),
@@ -35,16 +42,21 @@ _SCALES = {
 
 
 def scale_for(value: float, unit: str) -> Scale:
-    """The scale in which the value has few digits before its point.
+    """Return the scale in which the value has few digits before its point.
 
-    `unit` is second, byte, integer or ratio; another one is read as it is.
+    `unit` is second, byte, integer or ratio; another one is read as it is. A value that would be
+    rounded up to the next scale's least is read in that one: 999.7 µs are 1 ms.
     """
     scales = _SCALES.get(unit, (Scale(unit, 1.0, 0.0),))
-    return next((scale for scale in scales if abs(value) >= scale.least), scales[-1])
+    if value == 0:
+        return next(scale for scale in scales if scale.size == 1.0)
+    fitting = next((scale for scale in scales if abs(value) >= scale.least), scales[-1])
+    rounded = _rounded(abs(value) / fitting.size) * fitting.size * (1 + _ROUNDING)
+    return next((scale for scale in scales if rounded >= scale.least), fitting)
 
 
 def quantity(value: float | None, unit: str) -> str:
-    """The value with its unit, in three significant digits."""
+    """Return the value with its unit, in three significant digits."""
     if value is None:
         return UNKNOWN
     scale = scale_for(value, unit)
@@ -52,22 +64,50 @@ def quantity(value: float | None, unit: str) -> str:
 
 
 def share(value: float | None) -> str:
-    """A part of the whole, or a relative difference, in per cent."""
+    """Return a part of the whole, or a relative difference, in per cent."""
     return UNKNOWN if value is None else f"{_digits(100 * value)} %"
 
 
 def interval(low: float | None, high: float | None, unit: str) -> str:
-    """Both bounds in one unit, that of the larger one."""
+    """Return both ends in the unit of the larger one, or each in its own if they lie far apart.
+
+    An end for which no unit is small enough is said to be less than 0.01 of the smallest.
+    """
     if low is None or high is None:
         return UNKNOWN
-    scale = scale_for(high, unit)
-    return f"{_digits(low / scale.size)} – {_digits(high / scale.size)} {scale.name}".rstrip()
+    common = scale_for(max(low, high, key=abs), unit)
+    scales = [
+        common if end == 0 or abs(end) / common.size >= _LEGIBLE else scale_for(end, unit)
+        for end in (low, high)
+    ]
+    name = "" if scales[0] == scales[1] else f" {scales[0].name}"
+    return f"{_end(low, scales[0])}{name} – {_end(high, scales[1])} {scales[1].name}".rstrip()
+
+
+def _end(value: float, scale: Scale) -> str:
+    number = value / scale.size
+    return f"< {_LEAST_END:g}" if 0 < number < _LEAST_END else _digits(number)
 
 
 def _digits(number: float) -> str:
+    """Return three significant digits, two below 0.1; with a power of ten if there are many."""
     size = abs(number)
-    if size == round(size) or size >= 100:
-        return f"{number:,.0f}"
-    if size >= 10:
-        return f"{number:.1f}"
-    return f"{number:.2f}" if size >= 0.1 else f"{number:.2g}"
+    if not math.isfinite(number):
+        return f"{number:+}".replace("inf", "∞").lstrip("+")
+    if size == 0 or (_FEW_ZEROS <= size < _MANY_DIGITS):
+        number = _rounded(number)
+        size = abs(number)
+        if size == round(size) or size >= 100:
+            return f"{number:,.0f}"
+        if size >= 10:
+            return f"{number:.1f}"
+        return f"{number:.2f}" if size >= _LEGIBLE else f"{number:.2g}"
+    digits, _, power = f"{number:.1e}".partition("e")
+    return f"{digits}·10{str(int(power)).translate(_SUPERSCRIPT)}"
+
+
+def _rounded(number: float) -> float:
+    """Return the number as it is shown: whole from 100 on, else in three significant digits."""
+    if not math.isfinite(number):
+        return number
+    return float(round(number)) if abs(number) >= 100 else float(f"{number:.3g}")
