@@ -61,7 +61,7 @@ _DEADLINE_SECONDS = 600.0
 class Request:
     """What the user asked for."""
 
-    repetitions: int = 200
+    repetitions: int = calibration.REPETITIONS
     seed: int | None = None
     out: Path | None = None
     wait: bool = False
@@ -70,7 +70,8 @@ class Request:
 def run(request: Request) -> tuple[Path, Calibration]:
     """Calibrate into a new folder: calibration.json, calibration.md and every value in pairs.csv.
 
-    It is kept as this host's newest too. Raises LabError for what can't be calibrated here.
+    It is kept as this host's newest too, unless it has too few repetitions to tell. Raises
+    LabError for what can't be calibrated here.
     """
     if os.geteuid() != 0:
         raise LabError("Calibrating needs root (namespaces, cgroups, mounts): run it with sudo.")

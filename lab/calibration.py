@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from lab.disturbance import Conditions
 
 HELD = FOUND = 0.95  # of the repetitions
+# A lab that is right in 95 % of cases or fewer is right in so many in a row in less than 5 %.
+# (Wilks, Annals of Mathematical Statistics 1941)
+FEWEST_REPETITIONS = 59
+REPETITIONS = 200
 ADDED_SHARE, ADDED_SECONDS = 0.02, 0.2e-3  # whichever is more
 
 
@@ -57,7 +61,8 @@ class Trial:
     `size` is the difference that was put in. Without one, the interval is right if it holds 1; with
     one, if it lies above 1. `precision` is what was asked for, None where the rounds were fixed;
     `too_wide` counts repetitions that MOST_ROUNDS did not bring there. `low` and `high` bound the
-    true share at 95 % (Clopper and Pearson, Biometrika 1934).
+    true share at 95 % (Clopper and Pearson, Biometrika 1934). `met` is None where there were fewer
+    than FEWEST_REPETITIONS, unless their interval excludes the bound.
     """
 
     what: str
@@ -69,7 +74,7 @@ class Trial:
     too_wide: int
     low: float
     high: float
-    met: bool
+    met: bool | None
 
     @property
     def share(self) -> float:
@@ -108,7 +113,11 @@ class Calibration:
     def missed(self) -> list[str]:
         """What did not meet its bound."""
         added = [f"what is added to {each.what}" for each in self.added if not each.met]
-        return added + [each.what for each in self.trials if not each.met]
+        return added + [each.what for each in self.trials if each.met is False]
+
+    def untold(self) -> list[str]:
+        """Trials with too few repetitions to say whether they met their bound."""
+        return [each.what for each in self.trials if each.met is None]
 
     def document(self) -> dict[str, Any]:
         """The calibration as JSON has it."""
@@ -142,8 +151,14 @@ def judge_trial(
         too_wide=too_wide,
         low=float(bounds.low),
         high=float(bounds.high),
-        met=right >= wanted * repetitions,
+        met=_met_bound(right, repetitions, wanted, float(bounds.high)),
     )
+
+
+def _met_bound(right: int, repetitions: int, wanted: float, high: float) -> bool | None:
+    if repetitions >= FEWEST_REPETITIONS:
+        return right >= wanted * repetitions
+    return False if high < wanted else None
 
 
 def is_right(ratio: Estimate, size: float) -> bool:
@@ -221,6 +236,13 @@ def sentence(found: dict[str, Any] | None) -> str:
     """A calibration in a sentence, for the page of a run; that there is none, if so."""
     if not found:
         return "The lab was not calibrated on this host: tonnage calibrate."
+    fewest = min((each["repetitions"] for each in found["trials"]), default=0)
+    if fewest < FEWEST_REPETITIONS:
+        return (
+            f"The lab was not calibrated on this host: {fewest} repetitions of a trial, on"
+            f" {found['began'][:10]}, are too few to tell; tonnage calibrate makes"
+            f" {REPETITIONS}."
+        )
     shares = [each["right"] / each["repetitions"] for each in found["trials"] if not each["size"]]
     slower = [
         f"{units.share(each['size'])} in {units.share(each['right'] / each['repetitions'])}"
@@ -236,8 +258,13 @@ def sentence(found: dict[str, Any] | None) -> str:
     )
 
 
-def remember(calibration: Calibration) -> None:
-    """Keep it as this host's newest, for the reports of its runs. Raises LabError."""
+def remember(calibration: Calibration) -> bool:
+    """Keep it as this host's newest, for the reports of its runs; return True if it is kept.
+
+    One with too few repetitions is not: it would replace one that tells. Raises LabError.
+    """
+    if not calibration.trials or calibration.untold():
+        return False
     path = _newest()
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -245,6 +272,7 @@ def remember(calibration: Calibration) -> None:
         aside.rename(path)
     except OSError as error:
         raise LabError(f"Can't keep the calibration: {path}: {error.strerror}.") from error
+    return True
 
 
 def newest() -> dict[str, Any] | None:
@@ -263,6 +291,9 @@ def _newest() -> Path:
 
 
 def _met(each: dict[str, Any]) -> str:
+    few = each.get("repetitions", FEWEST_REPETITIONS) < FEWEST_REPETITIONS
+    if each["met"] is None or (each["met"] and few):
+        return f"can't be told by fewer than {FEWEST_REPETITIONS}"
     return "yes" if each["met"] else "**no**"
 
 

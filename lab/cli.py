@@ -114,6 +114,13 @@ def _calibrate(options: argparse.Namespace) -> int:
         print_json(found.document(), indent=2)
     else:
         print(calibration.markdown(found.document()))
+    if found.untold():
+        print(
+            f"tonnage: {options.repetitions} repetitions are too few to hold the lab to its"
+            f" bounds: {calibration.FEWEST_REPETITIONS} or more would tell; reports of this"
+            " host's runs don't use this calibration.",
+            file=sys.stderr,
+        )
     print(path, file=sys.stderr)
     return MEASUREMENT_FAILED if found.missed() else DONE
 

@@ -73,6 +73,32 @@ def test_a_trial_must_be_right_in_95_of_100(right: int, *, met: bool) -> None:
     assert trial.low < right / 200 < trial.high
 
 
+@pytest.mark.parametrize(
+    ("repetitions", "right", "met"),
+    [(1, 1, None), (2, 2, None), (58, 58, None), (59, 59, True), (59, 56, False), (10, 3, False)],
+)
+def test_a_few_repetitions_meet_no_bound(repetitions: int, right: int, met: bool | None) -> None:
+    for size in (0, 0.05):
+        trial = calibration.judge_trial("native", size, None, [15] * repetitions, right, 0)
+        assert trial.met is met
+
+
+def test_a_toy_calibration_is_neither_kept_nor_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: "here")
+    assert calibration.remember(made())
+    toy = made()
+    toy.trials = [calibration.judge_trial("native against itself", 0, None, [15] * 2, 2, 0)]
+    assert not calibration.remember(toy)
+    kept = calibration.newest()
+    assert kept is not None
+    assert kept["trials"][0]["repetitions"] == 200
+    document = json.loads(json.dumps(toy.document()))
+    assert (toy.missed(), toy.untold()) == ([], ["native against itself"])
+    assert "2 repetitions of a trial, on 2026-11-24, are too few" in calibration.sentence(document)
+    document["trials"][0]["met"] = True  # as it was recorded before
+    assert "can't be told by fewer than 59" in calibration.markdown(document)
+
+
 def test_what_missed_is_said_everywhere() -> None:
     found = made(right=170)
     assert found.missed() == ["native against itself"]

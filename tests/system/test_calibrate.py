@@ -34,6 +34,7 @@ def test_a_calibration_is_real_and_kept(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(calibrating, "PAIRS", 20)
     monkeypatch.setattr(calibrating, "CHANNELS", 5)
     monkeypatch.setattr(calibrating, "DRIFTS", 2)
+    monkeypatch.setattr(calibration, "FEWEST_REPETITIONS", 2)  # so that it is kept
     path, found = calibrating.run(
         calibrating.Request(repetitions=2, seed=3, out=tmp_path / "calibration", wait=True)
     )
