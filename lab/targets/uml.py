@@ -162,15 +162,18 @@ def _objection() -> str:
         directory = Path(name)
         _write_initramfs(directory / "initramfs.cpio", userland.build_payload(lambda _: None))
         ours, theirs = (stack.enter_context(end) for end in socket.socketpair())
-        process = stack.enter_context(
-            subprocess.Popen(
-                [PROGRAM, "umid=probe", f"uml_dir={directory}", "mem=64M",
-                 f"initrd={directory / 'initramfs.cpio'}", "con=null", "con0=fd:0,fd:1", "ssl=null",
-                 "quiet", "loglevel=1", "panic=-1"],
-                stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=subprocess.DEVNULL,
-                process_group=0,
-            )
-        )  # fmt: skip
+        try:
+            process = stack.enter_context(
+                subprocess.Popen(
+                    [PROGRAM, "umid=probe", f"uml_dir={directory}", "mem=64M",
+                     f"initrd={directory / 'initramfs.cpio'}", "con=null", "con0=fd:0,fd:1", "ssl=null",
+                     "quiet", "loglevel=1", "panic=-1"],
+                    stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=subprocess.DEVNULL,
+                    process_group=0,
+                )
+            )  # fmt: skip
+        except OSError as error:
+            return f"{PROGRAM} can't be run: {error.strerror}"
         stack.callback(os.killpg, process.pid, signal.SIGKILL)
         theirs.close()
         ours.settimeout(_PROBE_SECONDS)

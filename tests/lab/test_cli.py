@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import cli, targets
+from lab import cli, experiments, targets
 from tests.lab.plausible import write
 
 
@@ -87,6 +87,8 @@ def as_nobody(arguments: list[str], log: Path) -> tuple[int, str]:
     import_module("lab.run")  # while root can: nobody may not be able to read this tree
     for name in targets.NAMES:
         targets.find(name)
+    for name in experiments.EXPERIMENTS:
+        experiments.find(name)
     with log.open("wb") as sink:
         child = os.fork()
         if child == 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 
 import pytest
 
@@ -17,6 +18,7 @@ def test_a_signal_ends_the_block_and_later_ones_do_not_disturb(number: signal.Si
     with pytest.raises(signals.Interrupted) as ended, signals.interrupting():
         try:
             os.kill(os.getpid(), number)
+            time.sleep(10)  # any thread may be given the signal; the main one raises
         finally:
             for each in signals.ENDING:
                 os.kill(os.getpid(), each)
