@@ -102,20 +102,18 @@ def _import(options: argparse.Namespace) -> int:
 
 
 def _remove(options: argparse.Namespace) -> int:
-    from vms import state
     from vms.images import Store
 
     for name in options.names:
-        Store().remove(name, state.machines())
+        Store().remove(name)
         _progress(f"removed image {name}")
     return 0
 
 
 def _resize(options: argparse.Namespace) -> int:
-    from vms import state
     from vms.images import Store
 
-    image = Store().resize(options.name, options.size, state.machines())
+    image = Store().resize(options.name, options.size)
     return _show_images([image], options.format)
 
 

@@ -48,7 +48,7 @@ def _attach_disk(options: argparse.Namespace, connection: vms.Connection) -> int
     from vms import Disk, hotplug
 
     disk = Disk(options.path.absolute(), options.disk_format)
-    print(hotplug.attach_disk(connection.find(options.name), disk))
+    print(hotplug.attach_disk(connection, connection.find(options.name), disk))
     return 0
 
 

@@ -1,18 +1,24 @@
-"""Copies of a machine that is off, with disks, names and addresses of their own."""
+"""Copies of a machine that is off, with disks, names, addresses and variables of their own.
+
+A copy is independent: what its disks read from images that are not the store's, as below external
+snapshots, is written into the copies.
+"""
 
 from __future__ import annotations
 
-import subprocess
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-from vms import cloudinit, identity
+from vms import cloudinit, disks, identity, named, overlays, qcow2, readers, state
 from vms.elements import printed
 from vms.errors import MachineError
+from vms.merging import frozen_images_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from vms.connection import Connection
     from vms.domain import Domain
 
@@ -21,22 +27,30 @@ _ITS_OWN = ("uuid", "metadata")
 
 
 def clone(connection: Connection, domain: Domain, name: str) -> Domain:
-    """Define a copy: each disk's image is copied beside it, what lies below it is shared.
+    """Define a copy: each disk's image is copied; of what lies below, only the store's is shared.
 
     Raises MachineError, as for a machine that runs, and then no copy is left.
     """
+    named.refuse(name)
+    if name in {each.name for each in connection.domains()}:
+        raise MachineError(f"There is a machine {name} already: choose another name.")
     if domain.is_running or domain.is_saved:
         raise MachineError(f"{domain.name} must be shut off to be cloned: its disks are in use.")
     described = domain.xml(inactive=True)
+    connection.refuse_unsafe_disks(described, frozen_images_of(domain))
     for tag in _ITS_OWN:
         for found in described.findall(tag):
             described.remove(found)
-    named = described.find("name")
-    assert named is not None
-    named.text = name
+    title = described.find("name")
+    assert title is not None
+    title.text = name
     with ExitStack() as undo:
-        for disk in described.findall("./devices/disk"):
-            _copy_disk(disk, domain.name, name, undo)
+        copies = [
+            copy
+            for disk in described.findall("./devices/disk")
+            if (copy := _copy_disk(disk, domain, name, undo))
+        ]
+        _copy_variables(described, name, undo)
         for card in described.findall("./devices/interface"):
             for mac in card.findall("mac"):
                 card.remove(mac)
@@ -44,25 +58,32 @@ def clone(connection: Connection, domain: Domain, name: str) -> Domain:
         _renew_command_line(described, name)
         made = connection.define_xml(printed(described))
         undo.pop_all()
+    for copy in copies:
+        readers.note(copy)
     return made
 
 
-def _copy_disk(disk: ET.Element, was: str, name: str, undo: ExitStack) -> None:
-    source = disk.find("source")
+def _copy_disk(disk: ET.Element, domain: Domain, name: str, undo: ExitStack) -> Path | None:
+    """The copy of a disk; None for one that the two share."""
+    source, driver = disk.find("source"), disk.find("driver")
     if source is None or _is_shared(disk, source):
-        return
+        return None
     if "file" not in source.attrib:
-        raise MachineError(f"{was} has a disk that is no file: it can't be copied.")
+        raise MachineError(f"{domain.name} has a disk that is no file: it can't be copied.")
     path = Path(source.attrib["file"])
-    copy = path.with_name(_renamed(path, was, name))
+    is_qcow2 = driver is not None and driver.get("type") == "qcow2"
+    copy = _own_folder(path, name, undo) / _renamed(path, domain.name, name, is_qcow2=is_qcow2)
     if copy.exists():
         raise MachineError(f"{copy} is there already: remove it, or choose another name.")
     undo.callback(copy.unlink, missing_ok=True)
     if disk.find("readonly") is not None:
         cloudinit.copy_seed(path, copy, name)
     else:
-        _copy(path, copy)
+        disks.copy(path, copy)
+    if is_qcow2:
+        _make_independent(path, copy, domain.image_directories)
     source.set("file", str(copy))
+    return copy
 
 
 def _is_shared(disk: ET.Element, source: ET.Element) -> bool:
@@ -75,9 +96,60 @@ def _renew_command_line(described: ET.Element, name: str) -> None:
         line.text = identity.renewed(line.text or "", name)
 
 
-def _renamed(path: Path, was: str, name: str) -> str:
+def _own_folder(path: Path, name: str, undo: ExitStack) -> Path:
+    """The copy's own folder where machines have one each, else the folder of the disk."""
+    machines = state.machines()
+    if path.parent.parent.resolve() != machines.resolve():
+        return path.parent
+    folder = machines / name
+    if not folder.exists():
+        folder.mkdir()
+        undo.callback(folder.rmdir)
+    return folder
+
+
+def _renamed(path: Path, was: str, name: str, *, is_qcow2: bool) -> str:
     """Named for the copy as the disk was for the machine, else with its name in front."""
-    return path.name.replace(was, name, 1) if was in path.name else f"{name}-{path.name}"
+    if path.parent.parent.resolve() == state.machines().resolve():
+        stem = path.stem
+    else:
+        stem = name if path.stem == was else f"{name}-{path.stem}"
+    return f"{stem}.qcow2" if is_qcow2 else f"{stem}{path.suffix}"
+
+
+def _make_independent(image: Path, copy: Path, directories: Sequence[Path]) -> None:
+    """Have a copy read from the store alone, and hold no snapshots, which are the machine's."""
+    for snapshot in qcow2.read(copy).snapshots:
+        disks.drop_snapshot(copy, snapshot)
+    below = overlays.backing(qcow2.read(image))
+    if below is None:
+        return
+    stores = [directory.resolve() for directory in directories]
+    disks.name_base(copy, below)  # by its whole path: the copy may lie elsewhere
+    onto = below
+    while not any(onto[0].resolve().is_relative_to(store) for store in stores):
+        following = overlays.backing(qcow2.read(onto[0])) if onto[1] == "qcow2" else None
+        if following is None:
+            disks.rebase(copy, None)
+            return
+        onto = following
+    if onto != below:
+        disks.rebase(copy, onto)
+
+
+def _copy_variables(described: ET.Element, name: str, undo: ExitStack) -> None:
+    """The firmware's variables: one that was never started has none yet."""
+    kept = described.find("./os/nvram")
+    if kept is None or not kept.text:
+        return
+    path = Path(kept.text)
+    copy = path.with_name(f"{name}.nvram")
+    if copy.exists():
+        raise MachineError(f"{copy} is there already: remove it, or choose another name.")
+    if path.exists():
+        undo.callback(copy.unlink, missing_ok=True)
+        disks.copy(path, copy)
+    kept.text = str(copy)
 
 
 def _listen_elsewhere(described: ET.Element, name: str) -> None:
@@ -87,12 +159,3 @@ def _listen_elsewhere(described: ET.Element, name: str) -> None:
         source = port.find("source")
         if source is not None and (path := source.get("path")):
             source.set("path", str(Path(path).with_name(f"{name}.{number}")))
-
-
-def _copy(source: Path, destination: Path) -> None:
-    """Sparse, and sharing blocks where the file system can. (cp(1))"""
-    argv = ["cp", "--reflink=auto", "--sparse=always", str(source), str(destination)]
-    done = subprocess.run(argv, capture_output=True, check=False)
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip()
-        raise MachineError(f"{source} can't be copied: {said}.")

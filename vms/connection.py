@@ -19,19 +19,23 @@ os.environ.setdefault("LIBVIRT_LOG_OUTPUTS", "4:file:/dev/null")
 
 import libvirt
 
-from vms import accelerators, embedded, state
+from vms import accelerators, embedded, readers, state
 from vms.devices import CONSOLE, NVRAM, Accelerator, LibvirtNetwork, Machine, domain_xml
 from vms.domain import Domain
 from vms.errors import MachineError
 from vms.huge_pages import without_huge_pages
-from vms.launch import Origin, beside, with_words
+from vms.launch import Origin, beside, with_words, without_monitor
 from vms.libvirt_errors import sentence, told_as
+from vms.merging import frozen_images_of
 from vms.monitor import Listener
 from vms.orphans import adopting_orphans
-from vms.trust import refuse_unsafe
+from vms.readers import is_golden
+from vms.trust import disk_files, refuse_unsafe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
+
+    from vms.devices import Disk
 
 _REOPEN_SECONDS = 10.0
 _RETRY_SECONDS = 0.2
@@ -99,9 +103,25 @@ class Connection:
         if self.is_local:
             machine.check()
             for disk in machine.disks:
-                refuse_unsafe(disk.path, disk.format, self._image_directories)
+                self.check_disk(disk)
         for sentence_ in self._objections(machine):
             raise MachineError(f"{machine.name}: {sentence_}.")
+
+    def check_disk(self, disk: Disk) -> None:
+        """Refuse a disk that no machine may have. Raises MachineError."""
+        if self.is_local:
+            refuse_unsafe(disk.path, disk.format, self._image_directories)
+            if not disk.read_only and is_golden(disk.path):
+                raise MachineError(
+                    f"{disk.path} is the store's, from which others read: give the machine a clone."
+                )
+
+    def refuse_unsafe_disks(self, described: ET.Element, bases: Collection[Path] = ()) -> None:
+        """Refuse a description in libvirt's words by its disks. Raises MachineError."""
+        if not self.is_local:
+            return
+        for path, format_ in disk_files(described):
+            refuse_unsafe(path, format_, self._image_directories, bases)
 
     def start(
         self,
@@ -124,6 +144,7 @@ class Connection:
             for path in paths.values():
                 undo.callback(path.unlink, missing_ok=True)
             domain = Domain(machine.name, paths, self._pid_file(machine.name))
+            domain.image_directories = self._image_directories
             undo.callback(domain.destroy)
             with told_as(f"Can't start {machine.name}"), adopting_orphans():
                 xml = self.xml(machine, paths)
@@ -144,7 +165,11 @@ class Connection:
         """
         self.check(machine)
         paths = self.paths_of(machine) if self.is_embedded else {}
-        return self.define_xml(self.xml(machine, paths))
+        defined = self.define_xml(self.xml(machine, paths))
+        if self.is_local:
+            for disk in machine.disks:
+                readers.note(disk.path)
+        return defined
 
     def define_xml(self, xml: str) -> Domain:
         """The same, for a machine described in libvirt's own words. Raises MachineError."""
@@ -163,11 +188,21 @@ class Connection:
         return sorted(found, key=lambda domain: domain.name)
 
     def restore(self, path: Path) -> Domain:
-        """Let a machine whose memory was saved to a file go on. Raises MachineError."""
+        """Let a machine whose memory was saved to a file go on. Raises MachineError.
+
+        Its disks are looked at as those of a machine that is started.
+        """
+        with told_as(f"Can't restore {path}"):
+            secure = libvirt.VIR_DOMAIN_SAVE_IMAGE_XML_SECURE
+            xml = self.handle.saveImageGetXMLDesc(str(path), secure)
+        described = ET.fromstring(xml)
+        name = described.findtext("name", "")
+        known = [domain for domain in self.domains() if domain.name == name]
+        bases = [base for domain in known for base in frozen_images_of(domain)]
+        self.refuse_unsafe_disks(described, bases)
         with told_as(f"Can't restore {path}"), adopting_orphans():
-            described = ET.fromstring(self.handle.saveImageGetXMLDesc(str(path)))
-            self.handle.restore(str(path))
-        domain = self.find(described.findtext("name", ""))
+            self.handle.restoreFlags(str(path), without_monitor(xml))
+        domain = self.find(name)
         domain.reap()
         return domain
 
@@ -216,7 +251,7 @@ class Connection:
         with Listener(self.sockets / f"{domain.name}.q") as listener:
 
             def run() -> None:
-                domain.run(listener.accept(), machine, origin)
+                domain.run(listener, machine, origin)
                 on_running(domain)
 
             words = (*listener.words(), *machine.words(), *(origin.words() if origin else ()))
@@ -251,7 +286,9 @@ class Connection:
             yield "memory.transparent_huge_pages can only be switched off with the embedded libvirt"
 
     def _found(self, handle: Any) -> Domain:
-        return Domain.found(handle, self._pid_file(handle.name()))
+        domain = Domain.found(handle, self._pid_file(handle.name()))
+        domain.image_directories = self._image_directories
+        return domain
 
     def _pid_file(self, name: str) -> Path | None:
         return embedded.pid_file(self.root, name) if self.is_embedded else None

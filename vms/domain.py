@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Literal, Self
 from xml.etree import ElementTree as ET
 
 import libvirt
 import libvirt_qemu
 
-from vms import qga
+from vms import qga, state
 from vms.agent import Agent
 from vms.boot import LineReader
 from vms.devices import CONSOLE
 from vms.ending import kill
 from vms.errors import BootTimeout, MachineError
 from vms.events import Events
+from vms.launch import beside
 from vms.libvirt_errors import told_as
 from vms.listening import listening_sockets
+from vms.monitor import Listener
 from vms.orphans import adopting_orphans, reap_when_ended
 from vms.states import STATES, State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from vms.devices import Machine
@@ -53,8 +55,10 @@ class Domain:
         self.name = name
         self.sockets = sockets
         self.on_gone: Callable[[], object] = lambda: None
+        self.image_directories: Sequence[Path] = (state.images(),)
         self._pid_file = pid_file
         self._monitor = ExitStack()
+        self._calls: tuple[Path, Machine] | None = None
         self._readers: dict[str, LineReader] = {}
         self._agent: Agent | None = None
         self._from_start = False
@@ -134,14 +138,35 @@ class Domain:
         if AGENT in self.sockets:
             _ = self.agent
 
-    def run(self, monitor: Monitor, machine: Machine, origin: Origin | None) -> None:
+    def run(self, listener: Listener, machine: Machine, origin: Origin | None) -> None:
         """Connect to its ports, bring it to where it begins and let it go. Raises MachineError."""
-        self.monitor = self._monitor.enter_context(monitor)
+        self._calls = listener.path, machine
+        monitor = self.monitor = self._monitor.enter_context(listener.accept())
         self.connect()
         if origin:
             origin.load(monitor)
         self._forward(machine, monitor.say)
         monitor.execute("cont")
+
+    @contextmanager
+    def renewed(self) -> Iterator[None]:
+        """Have the QEMU that libvirt starts meanwhile call our monitor, and forward its ports.
+
+        Raises MachineError.
+        """
+        if self._calls is None:
+            yield
+            return
+        path, machine = self._calls
+        self._monitor.close()
+        with Listener(path) as listener:
+
+            def answer() -> None:
+                self.monitor = self._monitor.enter_context(listener.accept())
+                self._forward(machine, self.monitor.say)
+
+            with beside(answer, listener.give_up):
+                yield
 
     def forward(self, machine: Machine) -> None:
         """Forward the ports that its description asks for, for as long as it runs.

@@ -11,13 +11,14 @@ from xml.etree import ElementTree as ET
 
 import libvirt
 
-from vms import statistics
+from vms import readers, statistics
 from vms.elements import element, printed
 from vms.errors import MachineError
 from vms.events import Events
 from vms.libvirt_errors import told_as
 
 if TYPE_CHECKING:
+    from vms.connection import Connection
     from vms.devices import Disk, Network
     from vms.domain import Domain
 
@@ -26,9 +27,13 @@ MODULE_MIB = 128  # what Linux on x86 takes at a time. (memory_hotplug: block_si
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
-def attach_disk(domain: Domain, disk: Disk) -> str:
-    """Plug a disk in; returns its target, such as vdb. Raises MachineError."""
+def attach_disk(connection: Connection, domain: Domain, disk: Disk) -> str:
+    """Plug a disk in; returns its target, such as vdb. Raises MachineError.
+
+    It is looked at as a disk that a machine is started with.
+    """
     _refuse_microvm(domain, "disks")
+    connection.check_disk(disk)
     taken = {target.get("dev") for target in domain.xml().findall("./devices/disk/target")}
     number = next((n for n in range(26) if f"vd{_LETTERS[n]}" not in taken), None)
     if number is None:
@@ -36,6 +41,8 @@ def attach_disk(domain: Domain, disk: Disk) -> str:
     made = disk.element(number, "q35", boots=False)
     with told_as(f"The disk {disk.path} can't be attached to {domain.name}"):
         domain.handle.attachDeviceFlags(printed(made), _scope(domain))
+    if connection.is_local:
+        readers.note(disk.path)
     return f"vd{_LETTERS[number]}"
 
 

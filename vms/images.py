@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from vms import disks, downloads, qcow2, state
+from vms import disks, downloads, qcow2, readers, state
 from vms.errors import MachineError
 from vms.trust import refuse_unsafe
 
@@ -113,14 +113,14 @@ class Store:
     ) -> Image:
         """Take in a cloud image by its path or its URL, which needs a checksum.
 
-        It is looked at before QEMU opens it: one that reads from another file is refused. Raises
-        MachineError, and then nothing was added.
+        It is looked at before QEMU opens it: one that reads from another file, is packed or of
+        another format is refused. Raises MachineError, and then nothing was added.
         """
         with self._new(name) as aside:
             taken = aside / "source"
             downloads.take(source, taken, checksum, progress)
+            refuse_unsafe(taken, source_format, ())
             if source_format == "qcow2":
-                refuse_unsafe(taken, "qcow2", ())
                 disks.check(taken)
                 taken.rename(aside / _DISK)
             else:
@@ -129,18 +129,21 @@ class Store:
             self._write(aside, name, source, None)
         return self.find(name)
 
-    def remove(self, name: str, users: Path) -> None:
-        """Remove an image that no clone below `users` reads from. Raises MachineError."""
+    def remove(self, name: str) -> None:
+        """Remove an image that no machine and no clone reads from. Raises MachineError."""
         image = self.find(name)
-        self._refuse_used(image, users)
+        _refuse_used(image)
         aside = self._aside(name)
         image.directory.rename(aside)
         shutil.rmtree(aside)
 
-    def resize(self, name: str, size_bytes: int, users: Path) -> Image:
-        """Make an image's disk larger; clones made from then on are. Raises MachineError."""
+    def resize(self, name: str, size_bytes: int) -> Image:
+        """Make an image's disk larger; clones made from then on are. Raises MachineError.
+
+        That is refused, as its removal is, while a machine or a clone reads from it.
+        """
         image = self.find(name)
-        self._refuse_used(image, users)
+        _refuse_used(image)
         with self._new(name, replaces=image.directory) as aside:
             for path in image.directory.iterdir():
                 disks.copy(path, aside / path.name)
@@ -200,12 +203,22 @@ class Store:
         except (OSError, msgspec.MsgspecError) as error:
             raise MachineError(f"{directory / _RECORD} can't be read: {error}.") from error
 
-    def _refuse_used(self, image: Image, users: Path) -> None:
-        for path in sorted(users.glob("*/*.qcow2")):
-            if qcow2.read(path).backing == str(image.disk.absolute()):
-                raise MachineError(
-                    f"Machine {path.parent.name} reads from image {image.name}: remove it first."
-                )
+
+def _refuse_used(image: Image) -> None:
+    for reader in readers.of(image.disk):
+        raise MachineError(f"{_owner(reader)} reads from image {image.name}: remove it first.")
+    if readers.is_open(image.disk):
+        raise MachineError(f"A machine that runs reads from image {image.name}: stop it first.")
+
+
+def _owner(disk: Path) -> str:
+    """The machine whose folder a disk lies in, else the disk itself."""
+    parents = {directory.resolve() for directory in (state.machines(), state.roots())}
+    if disk.resolve().parent.parent not in parents:
+        return str(disk)
+    if disk.resolve().parent.parent == state.roots().resolve():
+        return f"A machine that process {disk.parent.name} runs"
+    return f"Machine {disk.parent.name}"
 
 
 def file_digest(path: Path) -> str:

@@ -11,6 +11,7 @@ from vms.errors import MachineError
 if TYPE_CHECKING:
     from pathlib import Path
 
+MONITOR = "tonnage.monitor"  # QEMU's name for it
 _DEADLINE_SECONDS = 30.0
 
 
@@ -21,15 +22,16 @@ class Listener:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.bind(str(path))
         self._socket.listen(1)
 
     def words(self) -> tuple[str, ...]:
         """What QEMU's command line needs to say for it to call."""
-        chardev = f"socket,id=tonnage.monitor,path={self._path}"
-        return "-chardev", chardev, "-mon", "chardev=tonnage.monitor,mode=control"
+        path = str(self.path).replace(",", ",,")  # as QEMU's options have it
+        chardev = f"socket,id={MONITOR},path={path}"
+        return "-chardev", chardev, "-mon", f"chardev={MONITOR},mode=control"
 
     def accept(self) -> Monitor:
         """Wait until QEMU calls. Raises MachineError if it is given up meanwhile."""
@@ -48,7 +50,7 @@ class Listener:
 
     def __exit__(self, *_: object) -> None:
         self._socket.close()
-        self._path.unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)
 
 
 class Monitor:

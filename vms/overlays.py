@@ -12,10 +12,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+def backing(image: qcow2.Image) -> tuple[Path, str] | None:
+    """The file that it lies over and its format, as its header says; None if it lies over none."""
+    if not image.backing:
+        return None
+    return image.path.parent / image.backing, image.backing_format or "raw"
+
+
 def backing_file(image: Path) -> Path | None:
-    """What it lies over. Raises MachineError if it can't be read, or is no qcow2 image."""
-    below = qcow2.read(image).backing
-    return image.parent / below if below else None
+    """The file that it lies over. Raises MachineError if it is no qcow2 image."""
+    found = backing(qcow2.read(image))
+    return found[0] if found else None
 
 
 def commit(image: Path) -> None:
@@ -30,16 +37,15 @@ def commit(image: Path) -> None:
         raise MachineError(f"{image} can't be merged: {said[-1] if said else done.returncode}.")
 
 
-def start_over(image: Path, below: Path) -> None:
-    """Make it anew, empty, over the image below it: built aside, then renamed.
+def emptied(image: Path) -> Path:
+    """An image aside, to be renamed to this one, that is as this one was when it was made: empty.
 
     Raises MachineError.
     """
+    below = backing(qcow2.read(image))
+    if below is None:
+        raise MachineError(f"{image} lies over no other image any more.")
     aside = image.with_name(f".{image.name}.new")
-    try:
-        disks.clone(below, aside)
-        aside.replace(image)
-    except OSError as error:
-        raise MachineError(f"Can't write {image}: {error.strerror}.") from error
-    finally:
-        aside.unlink(missing_ok=True)
+    aside.unlink(missing_ok=True)
+    disks.clone(below[0], aside, base_format=below[1])
+    return aside

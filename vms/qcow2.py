@@ -24,6 +24,9 @@ MAGIC = b"QFI\xfb"
 _VERSION_2 = struct.Struct(">4sIQIIQIIQQIIQ")
 # Features: incompatible, compatible, autoclear; refcount order, header's length.
 _VERSION_3 = struct.Struct(">QQQII")
+# A snapshot: its table and the table's entries; bytes of its id and of its name; seconds and
+# nanoseconds of its date; the guest's clock; bytes of the machine's state, of more of the same.
+_SNAPSHOT = struct.Struct(">QIHHIIQII")
 _EXTENSION = struct.Struct(">II")
 _END, _BACKING_FORMAT, _DATA_FILE = 0, 0xE2792ACA, 0x44415441
 _CORRUPT, _EXTERNAL_DATA, _WIDE_ENTRIES = 1 << 1, 1 << 2, 1 << 4
@@ -31,6 +34,8 @@ _OFFSET = 0x00FFFFFFFFFFFE00
 _COMPRESSED = 1 << 62
 _LONGEST_NAME = 1023
 _LARGEST_TABLE = 32 << 20
+_KNOWN_FEATURES = (1 << 5) - 1  # dirty, corrupt, external data, compression type, extended entries
+_MOST_SNAPSHOTS = 65536
 
 _CLUSTER_BITS = 16
 _CLUSTER = 1 << _CLUSTER_BITS
@@ -40,41 +45,49 @@ _REFCOUNTS = struct.Struct(">H")
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """What an image's header says. `backing` and its format are None without a backing file."""
+    """What an image's header says. `backing` and its format are None without a backing file.
+
+    `snapshots` are the names of the internal ones.
+    """
 
     path: Path
     virtual_bytes: int
     backing: str | None
     backing_format: str | None
     data_file: str | None
+    is_encrypted: bool = False
+    snapshots: tuple[str, ...] = ()
 
 
-def read(path: Path) -> Image:
-    """An image's header, and whether all that its tables lead to is in the file.
+def read(path: Path, *, whole: bool = True) -> Image:
+    """An image's header; if `whole`, all that its tables lead to must be in the file.
 
     Raises MachineError for what is no qcow2 image, is marked corrupt or was cut off.
     """
     try:
         with path.open("rb") as file:
-            return _Reader(path, file).image()
+            return _Reader(path, file).image(whole=whole)
     except OSError as error:
         raise MachineError(f"Can't read {path}: {error.strerror}.") from error
     except struct.error as error:
         raise MachineError(f"{path} is cut off: fetch or copy it again.") from error
 
 
-def write_clone(base: Image, path: Path, virtual_bytes: int) -> None:
+def write_clone(base: Path, base_format: str, path: Path, virtual_bytes: int) -> None:
     """A new image that reads from the base what was not yet written to it: 256 KiB, nearly empty.
 
     Four clusters: the header with the base's name, the refcounts' table, its one block, the first
     table; a disk of more than 4 TiB needs more than one for that. Raises OSError.
     """
-    name = os.fsencode(base.path.absolute())
+    name, format_ = os.fsencode(base.absolute()), base_format.encode()
     entries = -(-virtual_bytes // (_CLUSTER * _CLUSTER // 8))
     table_clusters = max(1, -(-entries * 8 // _CLUSTER))
-    extension = b"qcow2".ljust(8, b"\0")
     head_bytes = _VERSION_2.size + _VERSION_3.size
-    extensions = _EXTENSION.pack(_BACKING_FORMAT, 5) + extension + _EXTENSION.pack(_END, 0)
+    extensions = (
+        _EXTENSION.pack(_BACKING_FORMAT, len(format_))
+        + format_.ljust(8, b"\0")
+        + _EXTENSION.pack(_END, 0)
+    )
     header = _VERSION_2.pack(
         MAGIC, 3, head_bytes + len(extensions), len(name), _CLUSTER_BITS, virtual_bytes, 0,
         entries, 3 * _CLUSTER, _CLUSTER, 1, 0, 0,
@@ -94,14 +107,15 @@ class _Reader:
         self._file = file
         self._bytes = os.fstat(file.fileno()).st_size
 
-    def image(self) -> Image:
+    def image(self, *, whole: bool) -> Image:
         magic = self._at(0, 4)
         if magic != MAGIC:
             raise MachineError(
                 f"{self._path} is no qcow2 image: name its format, or convert it with qemu-img."
             )
         (
-            _, version, name_at, name_bytes, cluster_bits, virtual_bytes, _, entries, table_at, *_,
+            _, version, name_at, name_bytes, cluster_bits, virtual_bytes, encryption, entries,
+            table_at, _, _, snapshots, snapshots_at,
         ) = _VERSION_2.unpack(self._at(0, _VERSION_2.size))  # fmt: skip
         if version not in {2, 3} or not 9 <= cluster_bits <= 21 or name_bytes > _LONGEST_NAME:
             raise MachineError(f"{self._path} has a header that is none of qcow2's: it is corrupt.")
@@ -112,8 +126,14 @@ class _Reader:
             raise MachineError(
                 f"{self._path} is marked corrupt: qemu-img check -r all may repair it."
             )
+        if features & ~_KNOWN_FEATURES:
+            raise MachineError(
+                f"{self._path} uses features of qcow2 that are not known here: qemu-img convert"
+                " makes one without them."
+            )
         extensions = dict(self._extensions(end)) if version == 3 or end < name_at else {}
-        self._refuse_cut_off(table_at, entries, cluster_bits, wide=features & _WIDE_ENTRIES)
+        if whole:
+            self._refuse_cut_off(table_at, entries, cluster_bits, wide=features & _WIDE_ENTRIES)
         data_file = extensions.get(_DATA_FILE)
         if data_file is None and features & _EXTERNAL_DATA:
             data_file = "?"
@@ -123,6 +143,8 @@ class _Reader:
             os.fsdecode(self._at(name_at, name_bytes)) if name_at else None,
             extensions.get(_BACKING_FORMAT),
             data_file,
+            bool(encryption),
+            tuple(self._snapshots(snapshots_at, min(snapshots, _MOST_SNAPSHOTS))),
         )
 
     def _extensions(self, at: int) -> Iterator[tuple[int, str]]:
@@ -132,6 +154,16 @@ class _Reader:
                 return
             yield kind, os.fsdecode(self._at(at + _EXTENSION.size, length))
             at += _EXTENSION.size + (length + 7) // 8 * 8
+
+    def _snapshots(self, at: int, count: int) -> Iterator[str]:
+        """The names of the internal snapshots."""
+        for _ in range(count):
+            _, _, id_bytes, name_bytes, _, _, _, _, more_bytes = _SNAPSHOT.unpack(
+                self._at(at, _SNAPSHOT.size)
+            )
+            at += _SNAPSHOT.size + more_bytes + id_bytes
+            yield os.fsdecode(self._at(at, name_bytes))
+            at = (at + name_bytes + 7) // 8 * 8
 
     def _refuse_cut_off(self, at: int, entries: int, cluster_bits: int, *, wide: int) -> None:
         """Follow both tables: what they lead to must be in the file."""

@@ -9,7 +9,7 @@ here by its block jobs and by qemu-img, and so works with every libvirt.
 
 from __future__ import annotations
 
-import time
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,18 +17,29 @@ from xml.etree import ElementTree as ET
 
 import libvirt
 
-from vms import overlays
+from vms import overlays, qcow2, readers
 from vms.elements import element, printed
 from vms.errors import MachineError
 from vms.libvirt_errors import told_as
+from vms.merging import (
+    Layer,
+    commit,
+    frozen_images,
+    images,
+    images_of_all,
+    layer_of,
+    merge,
+    refuse_loss,
+    refuse_merge,
+    refuse_saved,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vms.domain import Domain
 
-_POLL_SECONDS = 0.05
-COMMIT_SECONDS = 600.0
+__all__ = ["Snapshot", "commit", "create", "delete", "images", "of", "revert"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +56,9 @@ class Snapshot:
 
 
 def create(domain: Domain, name: str, *, description: str = "", external: bool = False) -> Snapshot:
-    """Take a snapshot. Raises MachineError."""
+    """Take a snapshot. Raises MachineError, and then none was taken."""
+    if external:
+        refuse_saved(domain)
     wanted = element(
         "domainsnapshot",
         element("name", text=name),
@@ -66,132 +79,158 @@ def of(domain: Domain) -> list[Snapshot]:
 
 
 def revert(domain: Domain, name: str) -> None:
-    """Go back to a snapshot; what came after it is lost.
+    """Go back to a snapshot; what came after it is lost, but for other snapshots.
 
     With memory the machine goes on as it was; without, it is off if it was, and boots anew if it
-    runs. Raises MachineError.
+    runs. Raises MachineError, as for what would destroy another snapshot or change what others
+    read; the machine then runs on.
     """
     handle = _find(domain, name)
-    domain.disconnect()
     if _described(handle).is_external:
         _revert_external(domain, name, handle)
-        return
-    with told_as(f"{domain.name} can't go back to {name}"):
-        domain.handle.revertToSnapshot(handle)
-    domain.reap()
+    else:
+        _revert_internal(domain, name, handle)
 
 
 def delete(domain: Domain, name: str) -> None:
     """Forget a snapshot. What lies over an external one is merged into it.
 
-    Raises MachineError, as for an external one that others follow: delete the newest first.
+    Raises MachineError, as for an external one that others follow: delete the newest first. What
+    was merged before that stays merged, and deleting it once more goes on from there.
     """
     handle = _find(domain, name)
-    if not _described(handle).is_external:
-        with told_as(f"The snapshot {name} of {domain.name} can't be deleted"):
-            handle.delete()
-        return
+    if _described(handle).is_external:
+        _delete_external(domain, name, handle)
+    else:
+        _delete_internal(domain, name, handle)
+
+
+def _delete_external(domain: Domain, name: str, handle: Any) -> None:
+    used, frozen = images(domain), frozen_images(handle)
+    layers = []
     for target, overlay in _overlays(domain, name, handle):
-        commit(domain, target)
-        overlay.unlink(missing_ok=True)
+        if used.get(target) == frozen.get(target):
+            continue  # merged already, by a deletion that was cut short
+        layers.append(_layer(domain, name, target, overlay))
+    for layer in layers:
+        refuse_merge(domain, layer)
+    for layer in layers:
+        merge(domain, layer)
+        layer.top.unlink(missing_ok=True)
     _forget(domain, name, handle)
 
 
-def commit(domain: Domain, target: str, timeout_seconds: float = COMMIT_SECONDS) -> Path:
-    """Merge a disk's image into the one below it, which is then the disk's; returns that one.
-
-    The machine may run meanwhile. Raises MachineError. (virDomainBlockCommit)
-    """
-    top = images(domain)[target]
-    below = overlays.backing_file(top)
-    if below is None:
-        raise MachineError(f"{top} lies over no other image: there is nothing to merge it into.")
-    if domain.is_running:
-        _commit_live(domain, target, timeout_seconds)
-    else:
-        overlays.commit(top)
-        _point(domain, {target: below})
-    return below
+def _delete_internal(domain: Domain, name: str, handle: Any) -> None:
+    held = _holding(domain, name, handle)
+    used = images(domain)
+    for target, image in held.items():
+        if domain.is_running and used.get(target) != image:
+            raise MachineError(
+                f"{name} lies in {image}, from which {domain.name} reads while it runs: shut it"
+                " down first, or delete the external snapshots that came later."
+            )
+    with told_as(f"The snapshot {name} of {domain.name} can't be deleted"):
+        handle.delete()
 
 
-def _commit_live(domain: Domain, target: str, timeout_seconds: float) -> None:
-    handle, deadline = domain.handle, time.monotonic() + timeout_seconds
-    flags = libvirt.VIR_DOMAIN_BLOCK_COMMIT_ACTIVE | libvirt.VIR_DOMAIN_BLOCK_COMMIT_SHALLOW
-    with told_as(f"{target} of {domain.name} can't be merged"):
-        handle.blockCommit(target, None, None, 0, flags)
-        while not _is_ready(handle.blockJobInfo(target, 0)):
-            if time.monotonic() > deadline:
-                handle.blockJobAbort(target, 0)
-                raise MachineError(
-                    f"{target} of {domain.name} was not merged within {timeout_seconds:.0f} s: it"
-                    " writes faster than that."
-                )
-            time.sleep(_POLL_SECONDS)
-        handle.blockJobAbort(target, libvirt.VIR_DOMAIN_BLOCK_JOB_ABORT_PIVOT)
-
-
-def _is_ready(job: dict[str, int]) -> bool:
-    """(libvirt counts an empty disk as 1 of 1, and a job that has yet to begin as 0 of 0.)"""
-    return bool(job) and job["end"] > 0 and job["cur"] == job["end"]
+def _revert_internal(domain: Domain, name: str, handle: Any) -> None:
+    used, known = images(domain), images_of_all(domain)
+    for target, image in _holding(domain, name, handle).items():
+        if used.get(target) not in {None, image}:
+            raise MachineError(
+                f"To go back to {name} would destroy what came later: {used[target]} lies over"
+                f" {image}. Delete the external snapshots of {domain.name} that came later first."
+            )
+        readers.refuse_read(image, known)
+    domain.disconnect()
+    _drop_saved(domain)
+    with domain.renewed(), told_as(f"{domain.name} can't go back to {name}"):
+        domain.handle.revertToSnapshot(handle)
+    domain.reap()
 
 
 def _revert_external(domain: Domain, name: str, handle: Any) -> None:
-    """Make the overlays anew, empty."""
-    lying_over = list(_overlays(domain, name, handle))
-    was_running = domain.is_running
-    if was_running:
+    """Make the overlays anew, empty: aside, and only then is the machine stopped."""
+    layers = [
+        _layer(domain, name, target, overlay) for target, overlay in _overlays(domain, name, handle)
+    ]
+    for layer in layers:
+        refuse_loss(domain, layer)
+    with ExitStack() as undo:
+        asides = []
+        for layer in layers:
+            asides.append(overlays.emptied(layer.top))
+            undo.callback(asides[-1].unlink, missing_ok=True)
+        domain.disconnect()
+        _drop_saved(domain)
+        with _stopped(domain, name):
+            for layer, aside in zip(layers, asides, strict=True):
+                aside.replace(layer.top)
+
+
+@contextmanager
+def _stopped(domain: Domain, name: str) -> Iterator[None]:
+    """The machine, if it runs, is off while the block runs and started afterwards."""
+    running, kept = domain.is_running, bool(domain.handle.isPersistent())
+    described = printed(domain.xml())
+    if running:
         with told_as(f"{domain.name} can't be stopped to go back to {name}"):
             domain.handle.destroy()
-    for _, overlay in lying_over:
-        below = overlays.backing_file(overlay)
-        if below is None:
-            raise MachineError(f"{overlay} lies over no other image any more.")
-        overlays.start_over(overlay, below)
-    if was_running:
-        domain.start()
+    try:
+        yield
+    finally:
+        if running and kept:
+            domain.start()
+        elif running:
+            with domain.renewed(), told_as(f"{domain.name} can't be started again"):
+                domain.handle = domain.handle.connect().createXML(described)
+            domain.reap()
+
+
+def _drop_saved(domain: Domain) -> None:
+    """Memory that was saved came after the snapshot, and fits only the disks as they are now."""
+    if domain.is_saved:
+        with told_as(f"The saved memory of {domain.name} can't be dropped"):
+            domain.handle.managedSaveRemove()
 
 
 def _overlays(domain: Domain, name: str, handle: Any) -> Iterator[tuple[str, Path]]:
-    """The disks of an external snapshot and their images, which the machine must still use."""
-    used = images(domain)
+    """The disks of an external snapshot and the images that it was taken with."""
     with told_as(f"The snapshot {name} of {domain.name} can't be read"):
         described = ET.fromstring(handle.getXMLDesc())
     for disk in described.findall("./disks/disk[@snapshot='external']"):
         source = disk.find("source")
+        yield disk.get("name", ""), Path("" if source is None else source.get("file", ""))
+
+
+def _layer(domain: Domain, name: str, target: str, overlay: Path) -> Layer:
+    """The image, which the machine must still use, and what it lies over."""
+    if images(domain).get(target) != overlay:
+        raise MachineError(
+            f"{domain.name} has gone on from {name}: snapshots that came later go first."
+        )
+    return layer_of(domain, target, overlay)
+
+
+def _holding(domain: Domain, name: str, handle: Any) -> dict[str, Path]:
+    """The images that hold an internal snapshot, by the disk's target. Raises MachineError."""
+    with told_as(f"The snapshot {name} of {domain.name} can't be read"):
+        described = ET.fromstring(handle.getXMLDesc())
+    found = {}
+    frozen = frozen_images(handle)
+    for disk in described.findall("./disks/disk[@snapshot='internal']"):
         target = disk.get("name", "")
-        if source is None or used.get(target) != Path(source.get("file", "")):
-            raise MachineError(
-                f"{domain.name} has gone on from {name}: snapshots that came later go first."
-            )
-        yield target, used[target]
+        image = frozen.get(target)
+        if image and image.is_file():  # of one that is not here libvirt knows more
+            if name not in qcow2.read(image).snapshots:
+                raise MachineError(f"{image} holds no snapshot {name} of {domain.name} any more.")
+            found[target] = image
+    return found
 
 
 def _forget(domain: Domain, name: str, handle: Any) -> None:
     with told_as(f"The snapshot {name} of {domain.name} can't be forgotten"):
         handle.delete(libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY)
-
-
-def images(domain: Domain) -> dict[str, Path]:
-    """The image of each disk by its target."""
-    found = {}
-    for disk in domain.xml().findall("./devices/disk"):
-        source, target = disk.find("source"), disk.find("target")
-        if source is not None and target is not None and source.get("file"):
-            found[target.attrib["dev"]] = Path(source.attrib["file"])
-    return found
-
-
-def _point(domain: Domain, images: dict[str, Path]) -> None:
-    """Define the machine with other images for some of its disks."""
-    described = domain.xml(inactive=True)
-    for disk in described.findall("./devices/disk"):
-        source, target = disk.find("source"), disk.find("target")
-        if source is not None and target is not None and target.get("dev") in images:
-            source.set("file", str(images[target.attrib["dev"]]))
-            for below in disk.findall("backingStore"):
-                disk.remove(below)
-    with told_as(f"{domain.name} can't be given its merged disks"):
-        domain.handle.connect().defineXML(printed(described))
 
 
 def _find(domain: Domain, name: str) -> Any:

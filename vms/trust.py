@@ -1,29 +1,36 @@
-"""Which files a disk image may lead QEMU to: only the image store is followed."""
+"""The door for disk images: what each is, and which files it may lead QEMU to."""
 
 from __future__ import annotations
 
 import functools
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vms import qcow2
+from vms import formats, qcow2
 from vms.errors import MachineError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Collection, Iterator, Sequence
+    from xml.etree import ElementTree as ET
 
 _PROTOCOL = re.compile(r"[A-Za-z0-9+.-]+:")
 _LONGEST_CHAIN = 32
 
 
-def refuse_unsafe(path: Path, format_: str, directories: Sequence[Path]) -> None:
-    """Refuse an image that is broken, or that reads from outside of the directories.
+def refuse_unsafe(
+    path: Path, format_: str, directories: Sequence[Path], bases: Collection[Path] = ()
+) -> None:
+    """Refuse an image that is not what it is named as, is broken, or reads from elsewhere.
 
-    A raw image names no other file. Raises MachineError.
+    It may read from what lies below the directories, and from the `bases`: what libvirt's
+    snapshots of the machine have made its backing files. A raw image names no other file. Raises
+    MachineError.
     """
     stores = [directory.resolve() for directory in directories]
+    allowed = {base.resolve() for base in bases}
     for _ in range(_LONGEST_CHAIN):
+        formats.refuse_other(path, format_)
         if format_ != "qcow2":
             return
         image = _known(path)
@@ -32,17 +39,33 @@ def refuse_unsafe(path: Path, format_: str, directories: Sequence[Path]) -> None
                 f"{path} keeps its data in another file ({image.data_file}): merge them with"
                 " qemu-img convert."
             )
+        if image.is_encrypted:
+            raise MachineError(
+                f"{path} is encrypted, and no machine has its key: qemu-img convert decrypts it."
+            )
         if image.backing is None:
             return
-        path, format_ = _backing(image, stores)
+        path, format_ = _backing(image, stores, allowed)
     raise MachineError(f"{path} has a longer chain of backing files than any image should.")
 
 
-def _backing(image: qcow2.Image, stores: Sequence[Path]) -> tuple[Path, str]:
+def disk_files(described: ET.Element) -> Iterator[tuple[Path, str]]:
+    """The files of a description's disks, in libvirt's words, and the format of each."""
+    for disk in described.findall("./devices/disk"):
+        source, driver = disk.find("source"), disk.find("driver")
+        if source is not None and (file := source.get("file")):
+            yield Path(file), "raw" if driver is None else driver.get("type", "raw")
+
+
+def _backing(
+    image: qcow2.Image, stores: Sequence[Path], allowed: Collection[Path]
+) -> tuple[Path, str]:
     """The backing file and its format. QEMU would guess a format that is not named."""
     name = image.backing or ""
     path = (image.path.parent / name).resolve()
-    if _PROTOCOL.match(name) or not any(path.is_relative_to(store) for store in stores):
+    if _PROTOCOL.match(name) or not (
+        path in allowed or any(path.is_relative_to(store) for store in stores)
+    ):
         raise MachineError(
             f"{image.path} reads from {name}, which is not in the image store"
             f" ({', '.join(map(str, stores))}): import that image, and clone it there."

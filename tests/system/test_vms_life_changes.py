@@ -128,9 +128,11 @@ def test_external_snapshots_are_reverted_to_and_merged(small: vms.Domain) -> Non
     assert said(small, "cat /root/g") == "kept"
 
 
-def test_what_a_microvm_cannot_have_is_refused(small: vms.Domain) -> None:
+def test_what_a_microvm_cannot_have_is_refused(
+    connection: vms.Connection, small: vms.Domain
+) -> None:
     with pytest.raises(vms.MachineError, match="small is a microvm, which has no bus"):
-        hotplug.attach_disk(small, vms.Disk(Path("/nowhere")))
+        hotplug.attach_disk(connection, small, vms.Disk(Path("/nowhere")))
     with pytest.raises(vms.MachineError, match="small can have 1 to 1 vCPUs"):
         hotplug.set_vcpus(small, 2)
     with pytest.raises(vms.MachineError, match="no slots for memory"):
@@ -179,7 +181,7 @@ def test_devices_are_plugged_in_and_out(
     land = userland.build(lambda _: None)
     more = connection.root / "more.qcow2"
     disks.clone(land.disk, more)
-    target = hotplug.attach_disk(large, vms.Disk(more))
+    target = hotplug.attach_disk(connection, large, vms.Disk(more))
     assert target == "vdb"
     mac = hotplug.attach_interface(large, vms.UserNetwork())
     told = "for i in 1 2 3 4 5 6 7 8 9; do cat /sys/class/net/*/address; sleep 0.2; done"

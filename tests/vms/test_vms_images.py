@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gzip
 import hashlib
 import http.server
 import shutil
@@ -63,7 +64,10 @@ def site(tmp_path: Path) -> Iterator[tuple[Path, str]]:
 
 
 @needs_qemu_img
-def test_an_image_comes_by_its_path_and_goes(store: Store, tmp_path: Path) -> None:
+def test_an_image_comes_by_its_path_and_goes(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TONNAGE_STATE", str(tmp_path))
     source = cloud_image(tmp_path / "cloud.qcow2")
     image = store.import_image("cloud", str(source))
     assert image.digest == f"sha256:{file_digest(source)}"
@@ -75,19 +79,22 @@ def test_an_image_comes_by_its_path_and_goes(store: Store, tmp_path: Path) -> No
     clone.parent.mkdir(parents=True)
     disks.clone(image.disk, clone)
     for refused in (
-        lambda: store.remove("cloud", tmp_path / "machines"),
-        lambda: store.resize("cloud", 16 * MIB, tmp_path / "machines"),
+        lambda: store.remove("cloud"),
+        lambda: store.resize("cloud", 16 * MIB),
     ):
         with pytest.raises(MachineError, match="Machine box reads from image cloud"):
             refused()
-    clone.unlink()
-    larger = store.resize("cloud", 16 * MIB, tmp_path / "machines")
+    overlay = clone.rename(clone.with_name("disk.snapshot"))
+    with pytest.raises(MachineError, match="Machine box reads from image cloud"):
+        store.remove("cloud")
+    overlay.unlink()
+    larger = store.resize("cloud", 16 * MIB)
     assert larger.virtual_bytes == 16 * MIB
     assert larger.digest != image.digest
     with pytest.raises(MachineError, match="can only grow"):
-        store.resize("cloud", MIB, tmp_path / "machines")
+        store.resize("cloud", MIB)
     assert store.find("cloud") == larger
-    store.remove("cloud", tmp_path / "machines")
+    store.remove("cloud")
     assert store.images() == []
     with pytest.raises(MachineError, match="There is no image cloud"):
         store.find("cloud")
@@ -135,6 +142,16 @@ def test_what_is_broken_or_leads_elsewhere_is_not_taken(store: Store, tmp_path: 
             store.import_image("bad", str(path))
     with pytest.raises(MachineError, match="is no name for an image"):
         store.import_image("../bad", str(good))
+    assert store.images() == []
+    packed = tmp_path / "packed"
+    packed.write_bytes(gzip.compress(good.read_bytes()))
+    for path, format_, sentence in (
+        (packed, "qcow2", "packed by gzip: unpack it first"),
+        (packed, "raw", "packed by gzip"),
+        (good, "raw", "is a qcow2 image, not a raw one"),
+    ):
+        with pytest.raises(MachineError, match=sentence):
+            store.import_image("bad", str(path), source_format=format_)
     assert store.images() == []
     raw = tmp_path / "raw"
     raw.write_bytes(b"x" * MIB)

@@ -198,5 +198,7 @@ def test_a_base_that_is_gone_is_named(store: Path, tmp_path: Path) -> None:
 
 
 def test_a_raw_image_names_nothing(outside: Path, store: Path) -> None:
-    outside.write_bytes((store / "base.qcow2").read_bytes())
     refuse_unsafe(outside, "raw", [])
+    outside.write_bytes((store / "base.qcow2").read_bytes())
+    with pytest.raises(MachineError, match="is a qcow2 image, not a raw one"):
+        refuse_unsafe(outside, "raw", [])

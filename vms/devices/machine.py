@@ -25,7 +25,8 @@ from vms.devices.vsock import Vsock
 from vms.devices.watchdog import Watchdog
 from vms.elements import element, printed
 from vms.errors import MachineError
-from vms.fields import Between, Like, objections
+from vms.fields import Between, objections
+from vms.named import Name
 
 CONSOLE, NVRAM = "console", "nvram"
 # What libvirt calls them on x86-64.
@@ -40,7 +41,7 @@ class Machine:
     `panic_notifier` a guest's kernel tells the host that it has panicked.
     """
 
-    name: Annotated[str, Like(r"[A-Za-z0-9_.+-]{1,48}", "up to 48 letters, digits, _ . + -")]
+    name: Name
     vcpus: Annotated[int, Between(1, 255)]
     memory_mib: Annotated[int, Between(16)]
     accelerator: Accelerator
