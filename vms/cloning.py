@@ -33,7 +33,7 @@ def clone(connection: Connection, domain: Domain, name: str) -> Domain:
     """
     named.refuse(name)
     if name in {each.name for each in connection.domains()}:
-        raise MachineError(f"There is a machine {name} already: choose another name.")
+        raise MachineError(f"A machine {name} is there already: choose another name.")
     if domain.is_running or domain.is_saved:
         raise MachineError(f"{domain.name} must be shut off to be cloned: its disks are in use.")
     described = domain.xml(inactive=True)
