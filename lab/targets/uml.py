@@ -166,8 +166,8 @@ def _objection() -> str:
             process = stack.enter_context(
                 subprocess.Popen(
                     [PROGRAM, "umid=probe", f"uml_dir={directory}", "mem=64M",
-                     f"initrd={directory / 'initramfs.cpio'}", "con=null", "con0=fd:0,fd:1", "ssl=null",
-                     "quiet", "loglevel=1", "panic=-1"],
+                     f"initrd={directory / 'initramfs.cpio'}", "con=null", "con0=fd:0,fd:1",
+                     "ssl=null", "quiet", "loglevel=1", "panic=-1"],
                     stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=subprocess.DEVNULL,
                     process_group=0,
                 )
