@@ -241,8 +241,7 @@ def markdown(run: Run) -> str:
 def document(run: Run) -> dict[str, Any]:
     """Return the findings as one JSON document."""
     return {
-        "run": {"folder": run.path.name, **run.settings},
-        "host": run.host,
+        **provenance.document(run),
         "table": [asdict(row) for row in examine(run, TABLE)],
         "statements": [asdict(row) for row in examine(run, STATEMENTS)],
         "conditions": conditions(run),

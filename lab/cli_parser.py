@@ -91,15 +91,6 @@ def _measuring() -> argparse.ArgumentParser:
         "--list", action=_Names, nargs=0, help="name the experiments, targets and workloads"
     )
     parser.add_argument(
-        "--out",
-        type=arguments.folder,
-        metavar="DIR",
-        help="the run folder; default: a new one in results/",
-    )
-    parser.add_argument(
-        "--seed", type=arguments.seed, help="of the order within rounds; default: random"
-    )
-    parser.add_argument(
         "--start-deadline",
         type=arguments.deadline_seconds,
         default=120.0,
@@ -127,7 +118,7 @@ def _measuring() -> argparse.ArgumentParser:
         metavar="MINUTES",
         help="begin no round that would end later; default with --precision: 5 (quick), 60 (full)",
     )
-    _add_wait(parser)
+    _add_folder_seed_and_wait(parser)
     parser.add_argument(
         "--page-cache",
         choices=("cold", "warm", "as-is", "dropped"),
@@ -138,7 +129,16 @@ def _measuring() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_wait(parser: argparse.ArgumentParser) -> None:
+def _add_folder_seed_and_wait(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--out",
+        type=arguments.folder,
+        metavar="DIR",
+        help="the folder to be made; default: a new one in results/",
+    )
+    parser.add_argument(
+        "--seed", type=arguments.seed, help="of the order within rounds; default: random"
+    )
     parser.add_argument(
         "--wait", action="store_true", help="wait until the host is free to be measured"
     )
@@ -231,14 +231,5 @@ def _add_calibrate(verbs: Verbs, parents: Sequence[argparse.ArgumentParser]) -> 
         metavar="N",
         help="of each trial; default: 200",
     )
-    verb.add_argument(
-        "--seed", type=arguments.seed, help="of the order within rounds; default: random"
-    )
-    verb.add_argument(
-        "--out",
-        type=arguments.folder,
-        metavar="DIR",
-        help="the folder; default: a new one in results/",
-    )
-    _add_wait(verb)
+    _add_folder_seed_and_wait(verb)
     verb.set_defaults(verb="calibrate")

@@ -74,8 +74,13 @@ class Comparison:
 
     def agreement(self) -> float | None:
         """The share of ratios that are the same, of those that can be told; None if none can."""
+        same, told = self.tally()
+        return same / told if told else None
+
+    def tally(self) -> tuple[int, int]:
+        """Return how many ratios are the same, and how many can be told."""
         told = [each for each in self.ratios if each.verdict != "unknown"]
-        return sum(each.verdict == "same" for each in told) / len(told) if told else None
+        return sum(each.verdict == "same" for each in told), len(told)
 
 
 def compare(runs: Sequence[Run], despite: Collection[str] = ()) -> Comparison:
@@ -161,11 +166,10 @@ def show(
 
 def _agreement(comparison: Comparison) -> str:
     """Return how many ratios agree, in a sentence."""
-    told = [each for each in comparison.ratios if each.verdict != "unknown"]
-    same = sum(each.verdict == "same" for each in told)
+    same, told = comparison.tally()
     return (
-        f"{same} of {len(told)} ratios agree ({units.share(comparison.agreement())});"
-        f" {len(comparison.ratios) - len(told)} can't be told, having no interval"
+        f"{same} of {told} ratios agree ({units.share(comparison.agreement())});"
+        f" {len(comparison.ratios) - told} can't be told, having no interval"
     )
 
 

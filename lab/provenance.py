@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lab import calibration, tables, units, version
 
@@ -32,6 +32,11 @@ def line(run: Run) -> str:
     if settings.get("interrupted") or "finished" not in settings:
         parts.append("interrupted: finished rounds only")
     return " · ".join(parts)
+
+
+def document(run: Run) -> dict[str, Any]:
+    """Return where and how the run was measured, as each JSON document begins."""
+    return {"run": {"folder": run.path.name, **run.settings}, "host": run.host}
 
 
 def disturbances(run: Run) -> str:

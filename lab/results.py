@@ -200,7 +200,8 @@ class _Table:
     ) -> None:
         rows = [] if kept is None else _rows_of(path, columns, kept)
         aside = path.with_name(f".{path.name}.new")
-        self._file: IO[str] = aside.open("x", newline="", encoding="utf-8")
+        # A run that was killed here has left the file aside; its successor writes it anew.
+        self._file: IO[str] = aside.open("w", newline="", encoding="utf-8")
         self._writer = csv.writer(self._file)
         self._writer.writerows([columns, *rows])
         self.sync()
@@ -219,7 +220,7 @@ class _Table:
 
 
 def _is_for_suite(sample: Sample) -> bool:
-    """Whether pyperf can hold the sample: it knows three units, and numbers above zero."""
+    """Return True if pyperf can hold the sample: it knows three units, and no zero."""
     return sample.unit in _PYPERF_UNITS and (sample.value or 0) > 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -136,7 +137,7 @@ def _sample(row: Mapping[Any, Any]) -> Sample:
         metric=str(row["metric"]),
         unit=str(row["unit"]),
         round=int(row["round"]),
-        value=None if value != value else value,  # noqa: PLR0124 (not a number is no value)
+        value=None if math.isnan(value) else value,
         position=int(row["position"]),
         censored=str(row["censored"]),
         note=str(row["note"]),

@@ -231,8 +231,7 @@ def disturbed_rounds(samples: pd.DataFrame, run: Run) -> frozenset[int]:
 def document(run: Run) -> dict[str, Any]:
     """The run as one JSON document; what is unknown is null."""
     return {
-        "run": {"folder": run.path.name, **run.settings},
-        "host": run.host,
+        **provenance.document(run),
         "measurements": [asdict(measurement) for measurement in measurements(run)],
         "ratios": [asdict(ratio) for ratio in ratios(run)],
     }

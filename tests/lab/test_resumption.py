@@ -52,6 +52,7 @@ def test_finished_rounds_are_kept_and_the_unfinished_one_is_not(begun: Path) -> 
     before = results.load(begun)
     interrupted = resumption.load(begun)
     assert [each.number for each in interrupted.rounds["startup"]] == list(range(15))
+    (begun / ".rounds.csv.new").write_text("of a resumption that was killed")
     now = {**interrupted.settings, "started": "2026-11-25T09:00:00+00:00"}
     del now["interrupted"], now["finished"]
     with interrupted.reopen(now) as folder:
