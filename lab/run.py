@@ -85,7 +85,6 @@ def measure(request: Request) -> Outcome:
         results.refuse_used(request.out)
     begun = resumption.load(request.resumes) if request.resumes else None
     profile = profiles.find(request.profile)
-    profile = replace(profile, workloads=workloads.load(profile.name, request.workloads))
     if request.targets is not None:
         profile = profile.of_named_targets()
     for name in request.experiments:
@@ -93,6 +92,7 @@ def measure(request: Request) -> Outcome:
     present, absent = _choose(request.targets, profile.name)
     if os.geteuid() != 0:
         raise LabError("Measuring needs root (namespaces, cgroups, mounts): run it with sudo.")
+    profile = replace(profile, workloads=workloads.load(profile.name, request.workloads))
 
     with (
         Progress() as progress,

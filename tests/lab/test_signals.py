@@ -5,10 +5,23 @@ from __future__ import annotations
 import os
 import signal
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 
 from lab import signals
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(autouse=True)
+def _as_in_a_terminal() -> Iterator[None]:
+    """None is ignored from the start, as nohup and a shell's background jobs would have it."""
+    before = {each: signal.signal(each, signal.SIG_DFL) for each in signals.ENDING}
+    yield
+    for each, handler in before.items():
+        signal.signal(each, handler)
 
 
 @pytest.mark.parametrize("number", signals.ENDING)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,6 +15,9 @@ from lab.targets.base import Settings
 from lab.userland import Userland
 from tests.lab.plausible import write
 from tests.lab.programs import program
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MACHINE = vms.Machine(
     name="tonnage-box-1-0",
@@ -28,10 +32,12 @@ MACHINE = vms.Machine(
 
 
 @pytest.fixture
-def path(path: Path) -> Path:
-    """A PATH with nothing but qemu-img on it."""
+def path(path: Path) -> Iterator[Path]:
+    """A PATH with nothing but qemu-img on it, where nothing was tried yet."""
     program(path, "qemu-img")
-    return path
+    uml._objection.cache_clear()
+    yield path
+    uml._objection.cache_clear()
 
 
 def test_a_kernel_as_a_process_gets_disk_network_and_lines() -> None:
