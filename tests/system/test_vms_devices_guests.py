@@ -24,6 +24,7 @@ pytestmark = pytest.mark.root
 MODULES = ("virtio_pci", "virtio_blk", "virtio_console", "virtio_net", "ext4", "isofs", "virtiofs",
            "virtio_rng", "virtio_balloon")  # fmt: skip
 MIB = 1 << 20
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFake me@here"
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +71,7 @@ def everything(
     (root / "raw").write_bytes(b"raw as it is".ljust(MIB, b"\0"))
     (root / "share").mkdir()
     (root / "share/here").write_text("from the host")
-    cloudinit.write_seed(cloudinit.Seed("everything", ("ssh-ed25519 AAAA me",)), root / "seed")
+    cloudinit.write_seed(cloudinit.Seed("everything", (KEY,)), root / "seed")
     words = (
         "console=ttyS0 quiet net.ifnames=0 panic=-1 TONNAGE_ROOT=/dev/vda"
         f" {accelerators.kernel_words()}"
@@ -122,7 +123,7 @@ def test_disks_are_what_they_were_described_as(everything: vms.Domain, root: Pat
 def test_the_guests_kernel_reads_the_seed(everything: vms.Domain) -> None:
     inside(everything, "mkdir -p /run/seed && mount -t iso9660 -o ro /dev/vdc /run/seed")
     assert inside(everything, "ls /run/seed").split() == ["meta-data", "user-data"]
-    assert "ssh-ed25519 AAAA me" in inside(everything, "cat /run/seed/meta-data")
+    assert KEY in inside(everything, "cat /run/seed/meta-data")
     assert inside(everything, "blkid -s LABEL -o value /dev/vdc") == "cidata\n"
 
 
