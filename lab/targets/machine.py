@@ -186,7 +186,6 @@ class Machine(Target):
         emulated = settings.accelerator == "tcg"
         self.emulation_words = accelerators.kernel_words() if emulated else ""
         self.directory = settings.scratch / self.name
-        self.kernel = settings.userland.kernel
 
     @classmethod
     def absent(cls) -> str:
@@ -208,7 +207,9 @@ class Machine(Target):
         """Open libvirt's embedded driver, with a root of this worker's own."""
         self.directory.mkdir(parents=True, exist_ok=True)
         if self.settings.accelerator == "kvm" and kvm.needs_pvh():
-            self.kernel = uncompressed(self.kernel)
+            land = self.settings.userland
+            land = replace(land, kernel=uncompressed(land.kernel))
+            self.settings = replace(self.settings, userland=land)
         self.connection = self.resources.enter_context(
             vms.Connection.open(
                 root=self.settings.scratch / f"l-{self.name}",
@@ -246,7 +247,7 @@ class Machine(Target):
             memory_mib=allotment.memory_bytes >> 20 if allotment else self.memory_mib,
             accelerator=vms.Accelerator(self.settings.accelerator),
             chipset=self.chipset,
-            boot=vms.DirectKernel(self.kernel, userland.initramfs, words),
+            boot=vms.DirectKernel(userland.kernel, userland.initramfs, words),
             disks=(vms.Disk(disk),),
             channels=("tonnage.events", "tonnage.agent"),
             networks=(vms.UserNetwork((vms.Forward(free_port(), PORT),)),),

@@ -102,10 +102,10 @@ class VsockedMachine(TappedMachine):
 
     def prepare(self) -> None:
         """Make the raw disk, unpack the kernel, and make the initramfs."""
+        land = self.settings.userland
         super().prepare()
         self.emulation_words = ""
         vmlinux, initramfs = self.directory / "vmlinux", self.directory / "initramfs.cpio"
-        land = self.settings.userland
         try:
             kernel.uncompress(land.kernel, vmlinux)
             self.resources.callback(vmlinux.unlink)
