@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 
 from runtime import cgroups, creation, hooks, rootfs
+from runtime.cgroups import freezer
 from runtime.creation import Request
 from runtime.errors import ContainerError, HookFailed
 from runtime.linux.process import (
@@ -18,6 +19,7 @@ from runtime.linux.process import (
     exit_code,
     in_pid_namespace_of,
     kill,
+    leads_pid_namespace,
     reap,
 )  # fmt: skip
 from runtime.state import State, StateDirectory, names, process_start
@@ -161,9 +163,9 @@ class Container:
         """Where it is in its life. (OCI runtime.md, "State")"""
         if not self._is_alive():
             return STOPPED
-        if self.directory.waits():
-            return CREATED
-        return PAUSED if self.cgroup.is_frozen() else RUNNING
+        if freezer.is_frozen(self.state.cgroup_paths):
+            return PAUSED
+        return CREATED if self.directory.waits() else RUNNING
 
     def start(self) -> None:
         """Run the program of a container that was created. Raises ContainerError."""
@@ -228,12 +230,19 @@ class Container:
         self._pidfd = -1
 
     def kill(self, number: int = SIGKILL) -> None:
-        """Send its first process a signal; nothing happens if that has ended."""
+        """Send its first process a signal; nothing happens if that has ended.
+
+        SIGKILL ends all its processes, paused ones too.
+        """
+        if number == SIGKILL and not leads_pid_namespace(self.pid):
+            self.kill_all()
         if self.pidfd >= 0:
             kill(self.pidfd, number)
+        if number == SIGKILL and freezer.is_frozen(self.state.cgroup_paths):
+            self.cgroup.thaw()  # version 1 delivers no signal before
 
     def kill_all(self, number: int = SIGKILL) -> None:
-        """Send every process of it a signal."""
+        """Send every process of it a signal; SIGKILL ends paused ones too."""
         if number == SIGKILL and self.state.cgroup_paths:
             self.cgroup.kill()
             return

@@ -7,6 +7,7 @@ import os
 import time
 
 from runtime.cgroups import files
+from runtime.cgroups.freezer import is_frozen
 from runtime.errors import ContainerError
 
 TYPE_CHECKING = False
@@ -87,8 +88,8 @@ class Cgroup:
         raise NotImplementedError
 
     def is_frozen(self) -> bool:
-        """Whether they were stopped by `freeze`."""
-        raise NotImplementedError
+        """Return True if they were stopped by `freeze`."""
+        return is_frozen(self.paths)
 
     def statistics(self) -> dict[str, Any]:
         """What it uses, as `runc events --stats` tells it; what the host lacks is absent."""
@@ -142,8 +143,8 @@ class Cgroup:
     def remove(self) -> None:
         """Remove it, its sub-cgroups, and the parents that were made for it and are empty.
 
-        Waits for the last process to be gone. Raises ContainerError if it is still in use after
-        some seconds.
+        Processes that are still in it are killed: without a pid namespace of their own they do not
+        end with the first one. Raises ContainerError if it is still in use after some seconds.
         """
         self.close()
         deadline = time.monotonic() + _REMOVE_SECONDS
@@ -151,6 +152,7 @@ class Cgroup:
             while not _removed(directory):
                 if time.monotonic() > deadline:
                     raise ContainerError(f"The cgroup {directory} is still in use.")
+                self.kill()
                 time.sleep(_PAUSE_SECONDS)
             _remove_parents(directory)
 

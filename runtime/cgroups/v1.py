@@ -123,13 +123,6 @@ class CgroupV1(Cgroup):
         """Write THAWED to freezer.state."""
         _write(f"{self._by_name('freezer', 'resume a container')}/freezer.state", "THAWED")
 
-    def is_frozen(self) -> bool:
-        """Whether freezer.state is anything but THAWED."""
-        for words, directory in self.paths.items():
-            if "freezer" in words:
-                return files.read_if_there(f"{directory}/freezer.state") not in {None, "THAWED"}
-        return False
-
     def statistics(self) -> dict[str, Any]:
         """What it uses, as `runc events --stats` tells it; what the host lacks is absent."""
         from runtime.cgroups import statistics_v1

@@ -90,10 +90,6 @@ class CgroupV2(Cgroup):
         """Write cgroup.freeze."""
         self._write("cgroup.freeze", "0")
 
-    def is_frozen(self) -> bool:
-        """Whether cgroup.freeze says so."""
-        return files.read_if_there(f"{self._directory}/cgroup.freeze") == "1"
-
     def statistics(self) -> dict[str, Any]:
         """What it uses, as `runc events --stats` tells it; what the host lacks is absent."""
         from runtime.cgroups import statistics_v2

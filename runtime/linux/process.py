@@ -46,6 +46,16 @@ def _pid_namespace(name: str) -> str:
         return ""  # it has ended, or is another user's
 
 
+def leads_pid_namespace(pid: int) -> bool:
+    """Return True if all processes of its pid namespace end with it. (pid_namespaces(7))"""
+    try:
+        with open(f"/proc/{pid}/status", "rb") as file:
+            numbers = file.read().partition(b"\nNSpid:")[2].partition(b"\n")[0].split()
+    except OSError:
+        return False
+    return len(numbers) > 1 and numbers[-1] == b"1"
+
+
 def ended_within(pidfd: int, seconds: float | None) -> bool:
     """Whether the process ends in that time; None is for ever."""
     poll = select.poll()

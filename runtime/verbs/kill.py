@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from runtime.container import STOPPED, Container
 from runtime.errors import ContainerError
+from runtime.linux.process import SIGKILL
 from runtime.options import SWITCH, parse
 
 TYPE_CHECKING = False
@@ -26,7 +27,7 @@ def main(_: str, words: Sequence[str], settings: Settings) -> int:
     if options.has("--all"):
         container.kill_all(number)
         return 0
-    if container.status == STOPPED:
+    if container.status == STOPPED and not (number == SIGKILL and container.processes()):
         raise ContainerError(f"The container {name} is stopped: it gets no signal.")
     container.kill(number)
     return 0

@@ -41,7 +41,10 @@ def main(_: str, words: Sequence[str], settings: Settings) -> int:
         code = foreground.accompany(container.pid, container.pidfd, notify)
     container.ended_with(code)
     if not order.options.has("--keep"):
-        container.delete(force=True)
+        try:
+            container.delete(force=True)
+        except ContainerError as error:  # the program has ended as it has all the same
+            settings.fail(f"{error} Remove the rest by `delete --force {order.identifier}`.")
     return code
 
 

@@ -192,6 +192,19 @@ def test_exit_codes_and_signals_are_told(tree: Path, root: Path) -> None:
         assert box.wait() == 128 + signal.SIGKILL
 
 
+@pytest.mark.parametrize("end", ["kill", "kill_all", "delete"])
+def test_a_paused_container_is_ended(tree: Path, root: Path, end: str) -> None:
+    spec = runtime.default_spec(["sh", "-c", "sleep 60 & wait"])
+    with runtime.Container.run("box", spec, [tree], root=root) as box:
+        box.pause()
+        if end == "delete":
+            box.delete(force=True)
+        else:
+            getattr(box, end)()
+            assert box.wait(SECONDS) == 128 + signal.SIGKILL
+    assert host_cgroups() == []
+
+
 MAKER = """
 import os, sys, runtime
 spec = runtime.default_spec(["sleep", "60"])
