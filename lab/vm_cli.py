@@ -152,9 +152,10 @@ def _create(options: argparse.Namespace) -> int:
             "A machine that is kept needs a libvirt that stays: --connect qemu:///system, or"
             " qemu:///session; run needs none."
         )
+    called = vm_options.name(options)
     with ExitStack() as undo:
         connection = undo.enter_context(Connection.open(state.sockets(), uri))
-        folder = state.machines() / vm_options.name(options)
+        folder = state.machines() / called
         if folder.exists():
             raise LabError(f"There is a machine {folder.name} already: choose another --name.")
         folder.mkdir(parents=True)

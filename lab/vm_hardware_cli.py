@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.vm_kept import one
+from lab.vm_options import memory_mib
 
 if TYPE_CHECKING:
     import argparse
@@ -32,10 +33,12 @@ def register(verbs: Subparsers, common: argparse.ArgumentParser) -> None:
         "count", type=int, metavar="COUNT"
     )
     one(verbs, common, "setmem", _setmem, "change the memory, by the balloon").add_argument(
-        "mib", type=int, metavar="MIB"
+        "mib", type=memory_mib, metavar="SIZE", help="such as 2G; a number alone is MiB"
     )
     parser = one(verbs, common, "attach-memory", _attach_memory, "plug a memory module in")
-    parser.add_argument("mib", type=int, metavar="MIB", help="a multiple of 128")
+    parser.add_argument(
+        "mib", type=memory_mib, metavar="SIZE", help="a multiple of 128 MiB; a number alone is MiB"
+    )
     one(verbs, common, "detach-memory", _detach_memory, "unplug a memory module").add_argument(
         "module", metavar="MODULE", help="such as dimm0"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import re
 from dataclasses import replace
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
     from vms.cloudinit import Seed
     from vms.images import Image
 
-_SIZE = re.compile(r"(\d+)([KMGT]?)(?:i?B)?", re.IGNORECASE)
-_UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
+_SIZE = re.compile(r"(\d+)([KMGT])?(?:i?B)?", re.IGNORECASE)
+_UNITS = {"K": 10, "M": 20, "G": 30, "T": 40}
+_MIB = 1 << 20
 _PUBLISHED = re.compile(r"(?:([0-9.]+|\[[0-9a-fA-F:]+\]):)?(\d+):(\d+)(?:/(tcp|udp))?")
 _CONSOLE_WORDS = "console=ttyS0"
 _CHANNELS = ("tonnage.events", "tonnage.agent")
@@ -33,8 +35,10 @@ def parser() -> argparse.ArgumentParser:
     add("image", nargs="?", metavar="IMAGE", help="of the store; or give --kernel")
     add("--name", help="default: the image's, and this process's number")
     add("--cpus", type=int, default=1, metavar="N")
-    add("--memory", type=size, default=512 << 20, metavar="SIZE", help="default: 512M")
-    add("--max-memory", type=size, metavar="SIZE", help="room for memory that is plugged in later")
+    add("--memory", type=memory_mib, default=512, metavar="SIZE",
+        help="such as 2G; a number alone is MiB; default: 512")  # fmt: skip
+    add("--max-memory", type=memory_mib, metavar="SIZE",
+        help="room for memory that is plugged in later")  # fmt: skip
     add("--disk-size", type=size, metavar="SIZE", help="of its disk; default: the image's")
     add("--disk", action="append", default=[], metavar="PATH[,OPTION=…]",
         help="one more disk: format= cache= io= read_only discard")  # fmt: skip
@@ -60,16 +64,30 @@ def parser() -> argparse.ArgumentParser:
 
 
 def size(text: str) -> int:
-    """Bytes, from 512M or 20GiB; units are powers of 1,024."""
+    """Return the bytes of 512M or 20GiB; units are powers of 1,024."""
     found = _SIZE.fullmatch(text)
-    if not found or not int(found[1]):
-        raise argparse.ArgumentTypeError(f"{text!r} is no size: 512M, 20G")
+    if not found or not int(found[1]) or not found[2]:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size: write 512M or 20G")
     return int(found[1]) << _UNITS[found[2].upper()]
 
 
+def memory_mib(text: str) -> int:
+    """Return the MiB of 2G, or of a number alone, which is MiB as in virsh and virt-install."""
+    found = size(f"{text}M" if text.isdecimal() else text)
+    if found % _MIB:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of MiB: write 512M or 2G")
+    return found // _MIB
+
+
 def name(options: argparse.Namespace) -> str:
-    """What the machine is called."""
-    return str(options.name or f"{options.image or 'machine'}-{os.getpid()}")
+    """Return what the machine is called. Raises MachineError for what none may be."""
+    from vms import named
+
+    number = f"-{os.getpid()}"
+    image = (options.image or "machine")[: named.LONGEST - len(number)]
+    chosen = f"{image}{number}" if options.name is None else str(options.name)
+    named.refuse(chosen)
+    return chosen
 
 
 def machine(options: argparse.Namespace, folder: Path) -> vms.Machine:
@@ -77,15 +95,17 @@ def machine(options: argparse.Namespace, folder: Path) -> vms.Machine:
     import vms
     from vms.images import Store
 
+    called = name(options)
+
     image = Store().find(options.image) if options.image else None
     if image is None and not (options.kernel or options.disk):
         raise LabError("Name an image (tonnage vm images), a --disk, or a --kernel.")
     accelerator = _accelerator(options, image)
     made = vms.Machine(
-        name=name(options),
+        name=called,
         vcpus=options.cpus,
-        memory_mib=options.memory >> 20,
-        memory=vms.Memory(options.max_memory >> 20 if options.max_memory else None),
+        memory_mib=options.memory,
+        memory=vms.Memory(options.max_memory),
         accelerator=accelerator,
         chipset=options.machine,
         boot=_boot(options, image, accelerator, folder),
@@ -94,10 +114,12 @@ def machine(options: argparse.Namespace, folder: Path) -> vms.Machine:
         networks=tuple(_networks(options)),
         balloon=vms.Balloon(),
         rng=vms.Rng(),
-        shares=tuple(_shares(options, image)),
+        shares=tuple(_shares(options, image, folder)),
         on_reboot="restart",
     )
-    return replace(made, disks=tuple(_disks(options, image, folder, made.name)))
+    made = replace(made, disks=tuple(_disks(options, image, folder, called)))
+    made.check_fields()
+    return made
 
 
 def _boot(
@@ -110,7 +132,7 @@ def _boot(
     from vms import accelerators, identity
 
     firmware = vms.Firmware("uefi" if options.uefi else "bios")
-    kernel, initrd, words = options.kernel, options.initrd, options.append
+    kernel, initrd, words = *_boot_files(options, folder), options.append
     if kernel is None and image and image.kernel:
         kernel, initrd = image.kernel, image.initrd
         words = words or image.command_line
@@ -126,6 +148,14 @@ def _boot(
     return vms.DirectKernel(_runnable(kernel, accelerator, folder), initrd, words, firmware)
 
 
+def _boot_files(options: argparse.Namespace, folder: Path) -> tuple[Path | None, Path | None]:
+    """Return --kernel and --initrd by whole paths: QEMU runs in another directory."""
+    kernel, initrd = (
+        path and _expressible(path.absolute(), folder) for path in (options.kernel, options.initrd)
+    )
+    return kernel, initrd
+
+
 def _disks(
     options: argparse.Namespace, image: Image | None, folder: Path, hostname: str
 ) -> Iterator[vms.Disk]:
@@ -138,7 +168,8 @@ def _disks(
         disks.clone(image.disk, clone, options.disk_size)
         yield vms.Disk(clone, discard=True)
     for word in options.disk:
-        yield _disk(word)
+        disk = _disk(word)
+        yield replace(disk, path=_expressible(disk.path, folder))
     if seed:
         path = folder / "seed.iso"
         cloudinit.write_seed(seed, path)
@@ -171,14 +202,27 @@ def _disk(word: str) -> vms.Disk:
     """A disk from PATH,cache=none,read_only; fields are checked where all are."""
     import vms
 
-    path, *rest = word.split(",")
+    path, rest = _with_path(word, ",")
     told: dict[str, object] = {}
-    for each in rest:
+    for each in rest.split(",") if rest else ():
         key, _, value = each.partition("=")
         if key not in {"format", "cache", "io", "read_only", "discard", "serial"}:
             raise LabError(f"A disk has no {key!r}: format, cache, io, serial, read_only, discard.")
         told[key] = value or True
     return vms.Disk(Path(path).absolute(), **told)  # type: ignore[arg-type]
+
+
+def _with_path(word: str, separator: str) -> tuple[str, str]:
+    """Return the path that a word begins with and the rest; a path may hold the separator.
+
+    The longest that is there is the path, else what comes before the first separator.
+    """
+    parts = word.split(separator)
+    for count in range(len(parts), 0, -1):
+        path = separator.join(parts[:count])
+        if count == 1 or Path(path).exists():
+            return path, separator.join(parts[count:])
+    return word, ""
 
 
 def _networks(options: argparse.Namespace) -> Iterator[vms.devices.Network]:
@@ -214,7 +258,18 @@ def _forward(word: str) -> vms.Forward:
     return vms.Forward(int(found[2]), int(found[3]), "udp" if found[4] == "udp" else "tcp", address)
 
 
-def _shares(options: argparse.Namespace, image: Image | None) -> Iterator[vms.Share]:
+def _expressible(path: Path, folder: Path) -> Path:
+    """Return the path, or a link to it where libvirt's XML can't hold it."""
+    from vms.fields import fits_xml
+
+    if fits_xml(path):
+        return path
+    link = folder / f"path-{hashlib.sha256(os.fsencode(path)).hexdigest()[:16]}"
+    link.symlink_to(path)
+    return link
+
+
+def _shares(options: argparse.Namespace, image: Image | None, folder: Path) -> Iterator[vms.Share]:
     for word in options.volume:
         share = _share(word, options.machine)
         if image and image.kernel and not options.kernel and share.driver not in image.shares:
@@ -224,13 +279,13 @@ def _shares(options: argparse.Namespace, image: Image | None) -> Iterator[vms.Sh
                 f" ({others}), which read-only directories and a microvm need: leave :ro out on a"
                 " q35, or import a cloud image."
             )
-        yield share
+        yield replace(share, directory=_expressible(share.directory, folder))
 
 
 def _share(word: str, chipset: str) -> vms.Share:
     import vms
 
-    directory, _, rest = word.partition(":")
+    directory, rest = _with_path(word, ":")
     tag, _, mode = rest.partition(":")
     if not tag or mode not in {"", "ro", "rw"}:
         raise LabError(f"{word!r} is no volume: DIRECTORY:TAG or DIRECTORY:TAG:ro.")

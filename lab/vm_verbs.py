@@ -37,3 +37,5 @@ def _answer(options: argparse.Namespace) -> int:
         return int(options.machine_verb(options))
     except MachineError as error:
         raise LabError(str(error)) from error
+    except UnicodeEncodeError as error:
+        raise LabError(f"{error.object!r} is no UTF-8, which libvirt takes alone.") from error

@@ -19,7 +19,7 @@ os.environ.setdefault("LIBVIRT_LOG_OUTPUTS", "4:file:/dev/null")
 
 import libvirt
 
-from vms import accelerators, embedded, readers, state
+from vms import accelerators, embedded, inventory, readers, state
 from vms.devices import CONSOLE, NVRAM, Accelerator, LibvirtNetwork, Machine, domain_xml
 from vms.domain import Domain
 from vms.errors import MachineError
@@ -106,6 +106,8 @@ class Connection:
                 self.check_disk(disk)
         for sentence_ in self._objections(machine):
             raise MachineError(f"{machine.name}: {sentence_}.")
+        addresses = [card.mac for card in machine.networks if card.mac]
+        inventory.refuse_taken(self.handle, machine.name, addresses)
 
     def check_disk(self, disk: Disk) -> None:
         """Refuse a disk that no machine may have. Raises MachineError."""

@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 import libvirt
 import libvirt_qemu
 
-from vms import qga, state
+from vms import named, qga, state
 from vms.agent import Agent
 from vms.boot import LineReader
 from vms.devices import CONSOLE
@@ -323,6 +323,7 @@ class Domain:
 
     def rename(self, name: str) -> None:
         """Give a machine that is shut off another name. Raises MachineError."""
+        named.refuse(name)
         with told_as(f"{self.name} can't be renamed to {name}"):
             self.handle.rename(name)
         self.name = name

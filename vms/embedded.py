@@ -16,9 +16,9 @@ import signal
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
-from vms import state
+from vms import fields, state
 from vms.ending import ended_within
 from vms.errors import MachineError
 
@@ -51,6 +51,7 @@ def prepare(root: Path) -> str:
     another process's, or the host lacks what libvirt needs.
     """
     refuse_long(root)
+    _refuse_odd(root)
     require_account()
     claim(root)
     # Where libvirt looks differs between its versions.
@@ -58,7 +59,12 @@ def prepare(root: Path) -> str:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(CONFIGURATION, encoding="utf-8")
     _share_capabilities(root)
-    return f"qemu:///embed?root={root}"
+    return address_of(root)
+
+
+def address_of(root: Path) -> str:
+    """Return the address of a libvirt that is embedded below a root."""
+    return f"qemu:///embed?root={quote(str(root))}"
 
 
 def _share_capabilities(root: Path) -> None:
@@ -80,6 +86,18 @@ def refuse_long(root: Path) -> None:
     """Raise MachineError if sockets below the root would have too long a name."""
     if len(os.fsencode(root)) > _LONGEST_ROOT:
         raise MachineError(f"{root} is too long for sockets below it: choose a shorter path.")
+
+
+def _refuse_odd(root: Path) -> None:
+    """Raise MachineError for a root that libvirt can't work below.
+
+    It asks QEMU what it can do by a socket whose path it does not quote, and its own files are XML.
+    """
+    if "," in str(root) or not fields.fits_xml(root):
+        raise MachineError(
+            f"libvirt can't work below {str(root)!r}, for its comma, control characters or bytes"
+            " that are no UTF-8: choose another folder (TONNAGE_STATE)."
+        )
 
 
 def claim(root: Path) -> None:

@@ -11,7 +11,14 @@ import functools
 import re
 import types
 from collections.abc import Collection, Hashable, Iterator, Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from vms.errors import MachineError
+
+# What no XML document holds: bytes that are no UTF-8, as Python has them, and control characters.
+# (XML 1.0, 2.2, Char)
+_NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -61,6 +68,12 @@ def objections(description: Any, path: str = "") -> Iterator[str]:
         yield f"{path}{sentence}"
 
 
+def refuse(description: Any) -> None:
+    """Raise MachineError for the first thing that is wrong with a description."""
+    for sentence in objections(description):
+        raise MachineError(f"{sentence}.")
+
+
 @functools.cache
 def _annotations(description: Hashable) -> dict[str, Any]:
     return get_type_hints(description, include_extras=True)
@@ -69,7 +82,8 @@ def _annotations(description: Hashable) -> dict[str, Any]:
 def _of_value(value: Any, annotation: Any, path: str) -> Iterator[str]:
     expected = _expected(value, annotation)
     if expected:
-        yield f"{path} must be {expected}, not {value!r}"
+        shown = str(value) if isinstance(value, Path) else value
+        yield f"{path} must be {expected}, not {shown!r}"
         return
     if dataclasses.is_dataclass(value):
         yield from objections(value, f"{path}.")
@@ -99,8 +113,13 @@ def _expected(value: Any, annotation: Any) -> str:
         return "" if value in inner else _listed(inner)
     kind = origin or annotation
     if kind is Any or (isinstance(value, kind) and not (kind is int and isinstance(value, bool))):
-        return ""
+        return "" if fits_xml(value) else "UTF-8 without control characters"
     return "nothing" if kind is types.NoneType else _name(kind)
+
+
+def fits_xml(value: Any) -> bool:
+    """Return True unless it is text or a path that libvirt's XML can't hold."""
+    return not (isinstance(value, (str, Path)) and _NOT_IN_XML.search(str(value)))
 
 
 def _chosen(value: Any, annotation: Any) -> Any:

@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 
 import libvirt
 
-from vms import readers, statistics
+from vms import fields, inventory, mac, readers, statistics
 from vms.elements import element, printed
 from vms.errors import MachineError
 from vms.events import Events
@@ -33,6 +33,7 @@ def attach_disk(connection: Connection, domain: Domain, disk: Disk) -> str:
     It is looked at as a disk that a machine is started with.
     """
     _refuse_microvm(domain, "disks")
+    fields.refuse(disk)
     connection.check_disk(disk)
     taken = {target.get("dev") for target in domain.xml().findall("./devices/disk/target")}
     number = next((n for n in range(26) if f"vd{_LETTERS[n]}" not in taken), None)
@@ -54,16 +55,24 @@ def detach_disk(domain: Domain, target: str) -> None:
 def attach_interface(domain: Domain, network: Network) -> str:
     """Plug a network card in; returns its MAC address. Raises MachineError."""
     _refuse_microvm(domain, "network cards")
-    before = _addresses(domain)
+    fields.refuse(network)
+    before = mac.of(domain.xml())
+    if network.mac and mac.canonical(network.mac) in before:
+        raise MachineError(f"{domain.name} has a card with the address {network.mac} already.")
+    inventory.refuse_taken(
+        domain.handle.connect(), domain.name, [network.mac] if network.mac else []
+    )
     with told_as(f"A network card can't be attached to {domain.name}"):
         domain.handle.attachDeviceFlags(printed(network.element("q35")), _scope(domain))
-    (address,) = _addresses(domain) - before
+    (address,) = mac.of(domain.xml()) - before
     return address
 
 
-def detach_interface(domain: Domain, mac: str) -> None:
+def detach_interface(domain: Domain, address: str) -> None:
     """Unplug a network card, and wait until the guest has let it go. Raises MachineError."""
-    _detach(domain, _device(domain, "interface", "mac", "address", mac), mac)
+    fields.refuse(mac.Address(address))
+    wanted = mac.canonical(address)
+    _detach(domain, _device(domain, "interface", "mac", "address", wanted), wanted)
 
 
 def set_vcpus(domain: Domain, count: int) -> None:
@@ -183,11 +192,6 @@ def _device(domain: Domain, kind: str, tag: str, key: str, value: str) -> ET.Ele
         if found is not None and found.get(key) == value:
             return device
     raise MachineError(f"{domain.name} has no {kind} {value}.")
-
-
-def _addresses(domain: Domain) -> set[str]:
-    found = domain.xml().findall("./devices/interface/mac")
-    return {mac.attrib["address"] for mac in found}
 
 
 def _scope(domain: Domain) -> int:

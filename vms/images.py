@@ -189,7 +189,7 @@ class Store:
             "name": name,
             "digest": f"sha256:{file_digest(aside / _DISK)}",
             "virtual_bytes": qcow2.read(aside / _DISK).virtual_bytes,
-            "source": source,
+            "source": os.fsencode(source).decode(errors="backslashreplace"),
             "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "command_line": command_line,
             "shares": shares,

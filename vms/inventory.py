@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
 import libvirt
 
+from vms import mac
+from vms.errors import MachineError
 from vms.libvirt_errors import told_as
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from vms.connection import Connection
 
 _STATES = {
@@ -72,3 +76,17 @@ def described(
         starts_with_host=starts_with_host,
         pid=pid,
     )
+
+
+def refuse_taken(handle: Any, name: str, addresses: Iterable[str]) -> None:
+    """Raise MachineError if a machine of another name has one of these MAC addresses."""
+    wanted = {mac.canonical(address) for address in addresses}
+    if not wanted:
+        return
+    with told_as("The cards of other machines can't be seen"):
+        others = [other for other in handle.listAllDomains() if other.name() != name]
+        for other in others:
+            for address in sorted(wanted & mac.of(ET.fromstring(other.XMLDesc()))):
+                raise MachineError(
+                    f"{other.name()} has a card with the address {address}: choose another."
+                )

@@ -1,21 +1,24 @@
-"""What a machine may be called: a name becomes part of paths and of QEMU's options."""
+"""Names of machines and snapshots, which become part of paths and of QEMU's options."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Annotated
 
-from vms.errors import MachineError
-from vms.fields import Like, objections
+from vms import fields
+from vms.fields import Like
 
-LONGEST = 48
-Name = Annotated[
-    str,
-    Like(
-        rf"[A-Za-z0-9_+][A-Za-z0-9_.+-]{{0,{LONGEST - 1}}}",
-        f"up to {LONGEST} letters, digits, _ . + -, and begin with none of . -",
-    ),
-]
+LONGEST, _LONGEST_SNAPSHOT = 48, 64
+
+
+def _like(longest: int) -> Like:
+    return Like(
+        rf"[A-Za-z0-9_+][A-Za-z0-9_.+-]{{0,{longest - 1}}}",
+        f"up to {longest} letters, digits, _ . + -, and begin with none of . -",
+    )
+
+
+Name = Annotated[str, _like(LONGEST)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,16 @@ class Named:
     name: Name
 
 
+@dataclass(frozen=True, slots=True)
+class _Snapshot:
+    snapshot: Annotated[str, _like(_LONGEST_SNAPSHOT)]
+
+
 def refuse(name: str) -> None:
     """Raise MachineError for what no machine may be called."""
-    for sentence in objections(Named(name)):
-        raise MachineError(f"{sentence}.")
+    fields.refuse(Named(name))
+
+
+def refuse_snapshot(name: str) -> None:
+    """Raise MachineError for what no snapshot may be called."""
+    fields.refuse(_Snapshot(name))

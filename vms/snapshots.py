@@ -17,7 +17,7 @@ from xml.etree import ElementTree as ET
 
 import libvirt
 
-from vms import overlays, qcow2, readers
+from vms import named, overlays, qcow2, readers
 from vms.elements import element, printed
 from vms.errors import MachineError
 from vms.libvirt_errors import told_as
@@ -57,6 +57,7 @@ class Snapshot:
 
 def create(domain: Domain, name: str, *, description: str = "", external: bool = False) -> Snapshot:
     """Take a snapshot. Raises MachineError, and then none was taken."""
+    named.refuse_snapshot(name)
     if external:
         refuse_saved(domain)
     wanted = element(

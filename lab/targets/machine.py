@@ -251,6 +251,7 @@ class Machine(Target):
             disks=(vms.Disk(disk),),
             channels=("tonnage.events", "tonnage.agent"),
             networks=(vms.UserNetwork((vms.Forward(free_port(), PORT),)),),
+            spare_ports=0,  # nothing is plugged into a machine that is measured
         )
 
     def image_bytes(self) -> dict[str, int]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import gzip
 import json
+import os
 import shutil
 import struct
 import tempfile
@@ -130,6 +132,19 @@ def test_where_kvm_runs_uncompressed_kernels_alone_machines_use_it_for_these(
         (["vm", "run"], "Name an image (tonnage vm images), a --disk, or a --kernel"),
         (["vm", "run", "nowhere"], "There is no image nowhere"),
         (["vm", "run", "--disk", "a,colour=red"], "A disk has no 'colour'"),
+        (["vm", "run", "--disk", "a", "--name", "a/b"], "name must be up to 48 letters"),
+        (["vm", "run", "--disk", "a", "--name", "."], "name must be up to 48 letters"),
+        (["vm", "run", "--disk", "a", "--name="], "name must be up to 48 letters"),
+        (["vm", "run", "--kernel", "k", "--append", "caf\udce9"], "must be UTF-8 without control"),
+        (
+            ["vm", "create", "--disk", "a", "--connect", "test:///default", "--name", "a/b"],
+            "name must be up to 48 letters",
+        ),
+        (
+            ["vm", "rename", "--connect", "test:///default", "test", "a/b"],
+            "name must be up to 48 letters",
+        ),
+        (["vm", "start", "--connect", "test:///default", "caf\udce9"], "is no UTF-8"),
         (["vm", "run", "--disk", "a", "--network", "carrier"], "There is no network 'carrier'"),
         (["vm", "run", "--disk", "a", "-p", "web"], "'web' is no port to publish"),
         (["vm", "run", "--disk", "a", "--network", "none", "-p", "1:2"], "--publish needs"),
@@ -179,7 +194,67 @@ def test_lists_are_empty_where_nothing_is(capsys: pytest.CaptureFixture[str]) ->
 
 
 @pytest.mark.parametrize(
-    ("text", "size"), [("512M", 512 << 20), ("20GiB", 20 << 30), ("7", 7), ("1kB", 1024)]
+    ("text", "size"), [("512M", 512 << 20), ("20GiB", 20 << 30), ("7g", 7 << 30), ("1kB", 1024)]
 )
 def test_sizes_are_powers_of_1024(text: str, size: int) -> None:
     assert vm_options.size(text) == size
+
+
+@pytest.mark.parametrize(
+    ("text", "mib"), [("512", 512), ("512M", 512), ("2G", 2048), ("65536K", 64)]
+)
+def test_a_number_alone_is_mib_of_memory(text: str, mib: int) -> None:
+    assert vm_options.memory_mib(text) == mib
+    assert described("--disk", "/d/a.qcow2", "--memory", text).memory_mib == mib
+
+
+@pytest.mark.parametrize("text", ["0", "", "much", "-1", "1.5G", "512", "7B", "1 G"])
+def test_a_size_without_a_unit_is_refused(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="is no size: write 512M or 20G"):
+        vm_options.size(text)
+
+
+def test_memory_is_whole_mib() -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="no whole number of MiB"):
+        vm_options.memory_mib("1500K")
+
+
+def test_a_path_may_hold_commas_and_colons(tmp_path: Path) -> None:
+    odd = tmp_path / "a, b:c"
+    odd.mkdir()
+    (odd / "i,1.raw").touch()
+    made = described(
+        "--disk", f"{odd}/i,1.raw,format=raw", "--disk", f"{odd}/i,1.raw,read_only",
+        "-v", f"{odd}:tag:ro",
+    )  # fmt: skip
+    assert [disk.path for disk in made.disks] == [odd / "i,1.raw"] * 2
+    assert (made.disks[0].format, made.disks[1].read_only) == ("raw", True)
+    assert made.shares == (Share(odd, "tag", "9p", read_only=True),)
+
+
+def test_what_xml_cannot_hold_is_reached_by_a_link(tmp_path: Path) -> None:
+    odd = tmp_path / os.fsdecode(b"caf\xe9")
+    odd.mkdir()
+    made = described("--disk", f"{odd}/i.qcow2", "--kernel", f"{odd}/k", "-v", f"{odd}:tag")
+    assert isinstance(made.boot, DirectKernel)
+    for path in (made.disks[0].path, made.boot.kernel, made.shares[0].directory):
+        assert str(path).isascii()
+        assert path.readlink().parent == odd or path.readlink() == odd
+        path.unlink()
+
+
+def test_a_kernel_is_named_by_its_whole_path(tmp_path: Path) -> None:
+    made = described("--kernel", "k", "--initrd", "i")
+    assert made.boot == DirectKernel(
+        tmp_path / "k",
+        tmp_path / "i",
+        made.boot.command_line,  # type: ignore[union-attr]
+    )
+
+
+def test_an_image_with_a_long_name_runs_without_a_name() -> None:
+    options = vm_options.parser().parse_args(["debian-12-genericcloud-amd64-daily-20241129-1942"])
+    found = vm_options.name(options)
+    assert len(found) <= 48
+    assert found.startswith("debian-12-genericcloud-amd64-daily")
+    assert found.endswith(f"-{os.getpid()}")

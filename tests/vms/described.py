@@ -46,6 +46,7 @@ def machine(chipset: Chipset = "q35", accelerator: Accelerator = Accelerator.TCG
         disks=(Disk(Path("/d/one.qcow2")), Disk(Path("/d/two.raw"), format="raw", cache="none")),
         channels=("tonnage.events", "tonnage.agent"),
         networks=(UserNetwork((Forward(7001, 7000),)),),
+        spare_ports=0 if chipset == "q35" else 8,  # others have none
     )
 
 

@@ -17,7 +17,7 @@ from vms.devices.boot import DirectKernel, Firmware
 from vms.devices.cpu import Accelerator, Cpu
 from vms.devices.memory import Balloon, Memory
 from vms.devices.network import Network, UserNetwork
-from vms.devices.place import Chipset
+from vms.devices.place import Chipset, root_ports
 from vms.devices.rng import Rng
 from vms.devices.share import Share
 from vms.devices.storage import Disk
@@ -26,6 +26,7 @@ from vms.devices.watchdog import Watchdog
 from vms.elements import element, printed
 from vms.errors import MachineError
 from vms.fields import Between, objections
+from vms.mac import canonical
 from vms.named import Name
 
 CONSOLE, NVRAM = "console", "nvram"
@@ -38,7 +39,8 @@ class Machine:
     """One machine. `channels` are virtio-serial ports by name; the console is the first UART.
 
     `video` gives it a screen, of which pictures can be taken; nothing shows it. With
-    `panic_notifier` a guest's kernel tells the host that it has panicked.
+    `panic_notifier` a guest's kernel tells the host that it has panicked. `spare_ports` is how many
+    devices can be plugged into a running q35, whose bus does not grow while it runs.
     """
 
     name: Name
@@ -59,13 +61,18 @@ class Machine:
     vsock: Vsock | None = None
     video: Literal["vga", "virtio", "bochs"] | None = None
     panic_notifier: bool = False
+    spare_ports: Annotated[int, Between(0, 16)] = 8
     on_reboot: Literal["destroy", "restart"] = "destroy"
     on_crash: Literal["destroy", "restart", "preserve"] = "destroy"
 
-    def check(self) -> None:
-        """Refuse what can't be started. Raises MachineError that names the field."""
+    def check_fields(self) -> None:
+        """Refuse what no machine can be. Raises MachineError that names the field."""
         for sentence in objections(self):
             raise MachineError(f"{self.name}: {sentence}.")
+
+    def check(self) -> None:
+        """Refuse what can't be started. Raises MachineError that names the field."""
+        self.check_fields()
         for path in self._files():
             if not path.is_file():
                 raise MachineError(f"{self.name}: there is no file {path}.")
@@ -123,6 +130,7 @@ class Machine:
         for what, names in (
             ("channels", self.channels),
             ("shares", tuple(share.tag for share in self.shares)),
+            ("networks", tuple(canonical(card.mac) for card in self.networks if card.mac)),
             ("disks", tuple(str(disk.path) for disk in self.disks if not disk.read_only)),
         ):
             twice = [name for name, count in Counter(names).items() if count > 1]
@@ -173,7 +181,7 @@ def domain_xml(machine: Machine, paths: Mapping[str, Path], broken: Sequence[str
         element("on_poweroff", text="destroy"),
         element("on_reboot", text=machine.on_reboot),
         element("on_crash", text=machine.on_crash),
-        element("devices", *_devices(machine, paths)),
+        element("devices", *_with_ports(machine, list(_devices(machine, paths)))),
         type="kvm" if machine.accelerator is Accelerator.KVM else "qemu",
     )
     return printed(domain)
@@ -196,6 +204,11 @@ def _os(machine: Machine, nvram: Path | None) -> ET.Element:
         *machine.boot.elements(nvram),
         firmware="efi" if firmware.kind == "uefi" else None,
     )
+
+
+def _with_ports(machine: Machine, devices: Sequence[ET.Element]) -> Iterator[ET.Element]:
+    yield from root_ports(devices, machine.spare_ports, machine.chipset)
+    yield from devices
 
 
 def _devices(machine: Machine, paths: Mapping[str, Path]) -> Iterator[ET.Element]:

@@ -9,11 +9,9 @@ from xml.etree import ElementTree as ET
 from vms.devices.place import Chipset, address
 from vms.elements import element
 from vms.fields import Between, Like
+from vms.mac import Mac, canonical
 
 Port = Annotated[int, Between(1, 65535)]
-Mac = Annotated[
-    str, Like(r"[0-9a-f][02468ace](:[0-9a-f]{2}){5}", "a unicast address such as 52:54:00:12:34:56")
-]
 _Name = Annotated[str, Like(r"[A-Za-z0-9_.:-]+", "the name of a network")]
 _Queues = Annotated[int, Between(1, 256)]
 _Interface = Annotated[str, Like(r"[^/\s]{1,15}", "the name of an interface")]
@@ -89,7 +87,7 @@ Network = UserNetwork | LibvirtNetwork | HostBridge
 def _card(kind: str, chipset: Chipset, mac: str | None, *children: ET.Element | None) -> ET.Element:
     return element(
         "interface",
-        element("mac", address=mac) if mac else None,
+        element("mac", address=canonical(mac)) if mac else None,
         *children,
         element("model", type="virtio"),
         address(chipset),
