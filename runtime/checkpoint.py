@@ -13,7 +13,7 @@ from runtime import cgroups
 from runtime.container import PAUSED, RUNNING, Container
 from runtime.creation import Request, state_of
 from runtime.criu import with_root
-from runtime.descriptors import Descriptors
+from runtime.descriptors import Descriptors, OpenStreams, check_handed_on
 from runtime.document import Struct, decode, encode, text_of
 from runtime.errors import ContainerError
 from runtime.linux.process import SIGKILL, kill
@@ -81,7 +81,8 @@ def restore(request: Request, criu: Criu, root: str) -> Container:
     _check(spec)
     beside = _read(criu)
     directory = StateDirectory(root, request.identifier)
-    with Undo() as undo:
+    with OpenStreams(), Undo() as undo:
+        check_handed_on(request.streams, 0)
         directory.make()
         undo(directory.remove)
         directory.write(CONFIG, text_of(spec))

@@ -12,6 +12,7 @@ import os
 from runtime import cgroups, creation, hooks, rootfs
 from runtime.cgroups import freezer
 from runtime.creation import Request
+from runtime.descriptors import OpenStreams, check_handed_on
 from runtime.errors import ContainerError, HookFailed
 from runtime.linux.process import (
     SIGKILL,
@@ -136,7 +137,8 @@ class Container:
     @classmethod
     def _make(cls, request: Request, directory: StateDirectory, *subdirectories: str) -> Self:
         try:
-            with Undo() as undo:
+            with OpenStreams(), Undo() as undo:
+                check_handed_on(request.streams, request.kept_descriptors)
                 directory.make()
                 undo(directory.remove)
                 for path in subdirectories:
@@ -174,8 +176,9 @@ class Container:
         kinds = [each.type for each in spec.linux.namespaces]
         told = creation.document(self.state, CREATED)
         try:
-            hooks.run_inside(spec.hooks.start_container, told, self.pid, kinds)
-            creation.open_gate(self.directory, self.state, self.pidfd, spec)
+            with OpenStreams():
+                hooks.run_inside(spec.hooks.start_container, told, self.pid, kinds)
+                creation.open_gate(self.directory, self.state, self.pidfd, spec)
         except ContainerError:
             self.kill(SIGKILL)
             raise

@@ -6,7 +6,7 @@ import os
 
 from runtime import cgroups, console, init, namespaces, process, seccomp
 from runtime.creation import able_in, hand_on_listener, with_environment
-from runtime.descriptors import Descriptors
+from runtime.descriptors import Descriptors, OpenStreams, check_handed_on
 from runtime.destinations import read_in
 from runtime.document import Struct
 from runtime.linux import syscalls
@@ -52,6 +52,12 @@ class Order(Struct):
 def join(order: Order) -> Joined:
     """Run a process in a container. Raises ContainerError, and then nothing is left of it."""
     check_process(order.wanted, order.warn)
+    with OpenStreams():
+        check_handed_on(order.streams, order.kept_descriptors)
+        return _join(order)
+
+
+def _join(order: Order) -> Joined:
     spec, pid = order.spec, order.state.pid
     compiled = seccomp.compile(spec.linux.seccomp, order.warn) if spec.linux.seccomp else None
     cgroup = _cgroup(order)

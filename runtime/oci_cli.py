@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
+from runtime.descriptors import fill_streams
 from runtime.errors import ContainerError
 from runtime.options import SWITCH, VALUE, parse
 
@@ -103,6 +104,7 @@ class Settings:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out one verb; its exit code."""
+    fill_streams()  # before anything is opened
     words = list(sys.argv[1:] if arguments is None else arguments)
     settings = Settings(parse([], _OPTIONS, _SHORT, mixed=False))
     try:

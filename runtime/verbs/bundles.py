@@ -6,7 +6,7 @@ import os
 
 from runtime.container import Container
 from runtime.creation import Request
-from runtime.descriptors import rights
+from runtime.descriptors import FIRST_KEPT, check_open, rights
 from runtime.document import decode
 from runtime.errors import ContainerError
 from runtime.options import SWITCH, VALUE, parse
@@ -44,6 +44,7 @@ class Order:
         if len(self.options.words) != 1:
             raise ContainerError("Name one container.")
         (self.identifier,) = self.options.words
+        self.kept_descriptors = kept_descriptors(self.options)  # before anything is opened
         self.bundle = os.path.abspath(self.options.value("--bundle", "."))
         self.spec = read_configuration(self.bundle, self.options)
         if not self.spec.root:
@@ -75,7 +76,7 @@ class Order:
                 console=terminal,
                 waits=waits,
                 new_keyring=not self.options.has("--no-new-keyring"),
-                kept_descriptors=kept_descriptors(self.options),
+                kept_descriptors=self.kept_descriptors,
                 pivots=not self.options.has("--no-pivot"),
                 is_service=self.is_service,
                 cgroup_manager=settings.cgroup_manager,
@@ -102,8 +103,18 @@ def read_configuration(bundle: str, options: Options) -> Spec:
 
 
 def kept_descriptors(options: Options) -> int:
-    """How many descriptors from 3 on the process is to have: sockets handed on, and more."""
-    return listening() + options.number("--preserve-fds")
+    """Return how many descriptors from 3 on the process is to have: sockets handed on, and more.
+
+    Raise ContainerError if not all of them are open.
+    """
+    activated, preserved = listening(), options.number("--preserve-fds")
+    if preserved < 0:
+        raise ContainerError(f"--preserve-fds takes a whole number from 0 on, not {preserved}.")
+    count = activated + preserved
+    words = [f"LISTEN_FDS={activated}"] if activated else []
+    words += [f"--preserve-fds {preserved}"] if preserved else []
+    check_open(range(FIRST_KEPT, FIRST_KEPT + count), " and ".join(words))
+    return count
 
 
 def listening() -> int:

@@ -62,6 +62,7 @@ def main(_: str, words: Sequence[str], settings: Settings) -> int:
     if not options.words:
         raise ContainerError("Name a container.")
     name, *args = options.words
+    kept = kept_descriptors(options)  # before anything is opened
     container = Container.load(name, settings.root)
     status = container.status
     if status == STOPPED or (status == PAUSED and not options.has("--ignore-paused")):
@@ -77,7 +78,7 @@ def main(_: str, words: Sequence[str], settings: Settings) -> int:
         state=container.state,
         wanted=wanted,
         console=receiver.fileno() if receiver else None,
-        kept_descriptors=kept_descriptors(options),
+        kept_descriptors=kept,
         sub_cgroups=tuple(options.values("--cgroup")),
         warn=settings.warn,
     )
