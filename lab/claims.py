@@ -1,7 +1,7 @@
 """The containers-vs-VMs table that people are taught, each claim against what was measured.
 
 The claims are those of an introductory text on containers of 2022: the four rows of its table, and
-the numbered statements around it. Each is bound to a measure and to a judge of lab.verdicts.
+the numbered statements around it. Each is bound to a measure and to a judge.
 """
 
 from __future__ import annotations
@@ -9,17 +9,20 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from lab import calibration, provenance, verdicts
+from lab import calibration, judging, provenance, verdicts
+from lab import verdicts_many as many
 from lab import verdicts_within as within
 from lab.evidence import Evidence
+from lab.judging import COLOURS
 from lab.units import UNKNOWN
-from lab.verdicts import NEAR, Verdict
+from lab.verdicts import NEAR
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from rich.console import Console
 
+    from lab.judging import Verdict
     from lab.results import Run
 
 
@@ -30,7 +33,7 @@ class Claim:
     source: str
     text: str
     measure: str
-    judge: verdicts.Judge
+    judge: judging.Judge
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +79,8 @@ TABLE = (
     Claim(
         "performance",
         "container: close to native",
-        f"time of fixed work, `container` / `native`; within {NEAR:.2f} × in the geometric mean,"
-        " and no workload for certain beyond",
+        f"time of fixed work, `container` / `native`; every workload within {NEAR:.2f} ×, by"
+        " intervals that hold together in 95 % of runs",
         verdicts.container_near_native,
     ),
     Claim(
@@ -90,13 +93,13 @@ TABLE = (
         "instances",
         "container: thousands on one host",
         "instances that ran at once and answered; 1,000 or more",
-        verdicts.thousands_of_containers,
+        many.thousands_of_containers,
     ),
     Claim(
         "instances",
         "virtual machine: tens on one host",
         "instances that ran at once and answered when a limit of the host was met; 10 to 99",
-        verdicts.tens_of_machines,
+        many.tens_of_machines,
     ),
 )
 STATEMENTS = (
@@ -116,7 +119,7 @@ STATEMENTS = (
         "2",
         "where at most 10 VMs start, over 100 containers do",
         "memory of one more idle instance, machine / `container`; 10 × or more",
-        verdicts.machine_takes_memory(10),
+        many.machine_takes_memory(10),
     ),
     Claim(
         "3, 8",
@@ -134,7 +137,7 @@ STATEMENTS = (
         "4",
         "past some number of VMs, the guests' systems alone use up the host",
         "memory of one more idle machine beyond that of one more idle container",
-        verdicts.guests_fill_the_host,
+        many.guests_fill_the_host,
     ),
     Claim(
         "5",
@@ -178,7 +181,7 @@ STATEMENTS = (
         "8",
         "containers use memory better",
         "memory of one more idle instance, machine / `container`; beyond 1 ×",
-        verdicts.machine_takes_memory(1),
+        many.machine_takes_memory(1),
     ),
     Claim(
         "9",
@@ -190,7 +193,7 @@ STATEMENTS = (
         "10",
         "images are built from a Dockerfile and shared through a registry",
         _NONE,
-        verdicts.not_measured("the lab times neither a build nor a registry yet"),
+        judging.not_measured("the lab times neither a build nor a registry yet"),
     ),
     Claim(
         "10",
@@ -283,7 +286,6 @@ def show(run: Run, console: Console | None = None) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    colours = {Verdict.HOLDS: "green", Verdict.FAILS: "red", Verdict.UNTESTED: "yellow"}
     console = console or Console()
     table = Table("", "claim", "measured (95 % interval; n)", "verdict")
     for claims in (TABLE, STATEMENTS):
@@ -296,7 +298,7 @@ def show(run: Run, console: Console | None = None) -> None:
                     for measured, interval, n in zip(row.measured, row.interval, row.n, strict=True)
                 )
                 or UNKNOWN,
-                Text.assemble((row.verdict, f"bold {colours[row.verdict]}"), f": {row.reason}"),
+                Text.assemble((row.verdict, f"bold {COLOURS[row.verdict]}"), f": {row.reason}"),
                 end_section=True,
             )
     console.print(table)
@@ -304,7 +306,7 @@ def show(run: Run, console: Console | None = None) -> None:
         console.print(line, style="dim", highlight=False, markup=False)
 
 
-def _row(claim: Claim, finding: verdicts.Finding) -> Row:
+def _row(claim: Claim, finding: judging.Finding) -> Row:
     return Row(
         source=claim.source,
         claim=claim.text,

@@ -10,14 +10,19 @@ from lab import summary, units
 from lab.statistics import (
     CONFIDENCE,
     Estimate,
+    Scatter,
     estimate_median,
     estimate_slope,
     geometric_mean,
     paired_ratio,
+    scatter_of_ratios,
     undisturbed,
 )
+from lab.targets.registry import MACHINES
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     import pandas as pd
 
     from lab.results import Run
@@ -99,6 +104,11 @@ class Evidence:
             return replace(figure, low=made.centre, high=made.centre, n="counted", exact=True)
         return figure
 
+    def extremes(self, experiment: str, target: str, metric: str) -> tuple[float, float] | None:
+        """The least and the most of all samples: for what may never be otherwise."""
+        values = self._samples(experiment, target, metric)["value"]
+        return None if values.empty else (float(values.min()), float(values.max()))
+
     def metrics(self, experiment: str, target: str, prefix: str) -> list[Figure]:
         """The medians of all metrics of the target whose names begin so."""
         return [
@@ -174,13 +184,21 @@ class Evidence:
         return _figure(name, estimate_median(means, summary.seed(self.run)), "ratio")
 
     def workloads(self, target: str, baseline: str, confidence: float = CONFIDENCE) -> list[Figure]:
-        """Target / baseline of each workload, the one that lost most first."""
+        """Target / baseline of each workload, the one that lost most first.
+
+        Where rounds are few, the interval comes from how all targets of their kind scatter.
+        """
         pair = f"{self.label(target)} / {self.label(baseline)}"
         seed = summary.seed(self.run)
         found = [
             _figure(
                 f"{pair}, {metric}",
-                estimate_median(list(ratios.values()), seed, confidence),
+                estimate_median(
+                    list(ratios.values()),
+                    seed,
+                    confidence,
+                    self._scatter(metric, {target, baseline}, ratios),
+                ),
                 "ratio",
             )
             for metric, ratios in self._workloads(target, baseline).items()
@@ -215,6 +233,25 @@ class Evidence:
                 disturbed = summary.disturbed_rounds(of_metric, self.run)
                 found[str(metric)] = undisturbed(ratios, disturbed)
         return found
+
+    def _scatter(
+        self, metric: str, compared: Collection[str], rounds: Collection[int]
+    ) -> Scatter | None:
+        """How a ratio within a round scatters, from all targets that have all of these rounds.
+
+        Machines scatter in their own way, and are left out unless one of them is compared.
+        """
+        samples = self.run.samples
+        at_work = samples["experiment"] == "performance"
+        of_metric = samples[at_work & (samples["metric"] == metric)]
+        costs = [
+            summary.costs_by_round(of_target, self.run)
+            for name, of_target in of_metric.groupby("target")
+            if name in compared or not {name, *compared} & set(MACHINES)
+        ]
+        complete = [each for each in costs if each.keys() >= set(rounds)]
+        table = [[each[number] for number in rounds] for each in complete]
+        return scatter_of_ratios(table)
 
     def memory_each(self, target: str, confidence: float = CONFIDENCE) -> Figure | None:
         """What one more instance takes of the host's MemAvailable.

@@ -95,7 +95,7 @@ PROFILES = {
             "footprint": 2,
             "density": 1,
             "performance": 3,
-            "isolation": 1,
+            "isolation": 3,
         },
         machines_every=5,
         density=Density(
@@ -117,7 +117,7 @@ PROFILES = {
             "footprint": 3,
             "density": 1,
             "performance": 3,
-            "isolation": 2,
+            "isolation": 3,
         },
         machines_every=3,
         density=Density(

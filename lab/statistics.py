@@ -46,8 +46,19 @@ class Estimate:
     n: int
 
 
+@dataclass(frozen=True, slots=True)
+class Scatter:
+    """The standard deviation of a logarithm, and how many degrees of freedom it was taken from."""
+
+    deviation: float
+    freedom: int
+
+
 def estimate_median(
-    values: Sequence[float], seed: int = 0, confidence: float = CONFIDENCE
+    values: Sequence[float],
+    seed: int = 0,
+    confidence: float = CONFIDENCE,
+    scatter: Scatter | None = None,
 ) -> Estimate:
     """The median and its interval, the same for the same values and seed.
 
@@ -55,7 +66,8 @@ def estimate_median(
     apart for small n (Hesterberg, "What teachers should know about the bootstrap", The American
     Statistician 2015, section 5.3). Resampling can't leave the range of the values, which of fewer
     than six holds the median in less than 95 % of cases; there it is Student's t on the logarithms,
-    which supposes that noise multiplies.
+    which supposes that noise multiplies. It takes their `scatter` as it is known from more than
+    these values, else from them.
     """
     n = len(values)
     if n == 0:
@@ -67,7 +79,7 @@ def estimate_median(
         return Estimate(centre, centre, centre, n)
     range_holds_median = 1 - 2.0 ** (1 - n)
     if range_holds_median < confidence:
-        return Estimate(centre, *_student(values, confidence), n)
+        return Estimate(centre, *_student(values, confidence, scatter), n)
     return Estimate(centre, *_bootstrap(values, seed, confidence), n)
 
 
@@ -100,6 +112,31 @@ def paired_ratio(
         if baseline[number] != 0
     }
     return estimate_median(list(undisturbed(ratios, disturbed).values()), seed)
+
+
+def scatter_of_ratios(table: Sequence[Sequence[float]]) -> Scatter | None:
+    """How the ratio of two targets within a round scatters, from a row of rounds for each target.
+
+    Rounds are blocks in which each target has its turn in random order, so that what a round does
+    to all of them and what sets targets apart can be taken out, and what is left is noise that all
+    share: three rounds of six targets have ten degrees of freedom, where the ratio of two of them
+    has two. None without two targets, two rounds and values above zero. (Box, Hunter and Hunter,
+    "Statistics for experimenters", 2nd edition 2005, section 4.2)
+    """
+    targets, rounds = len(table), len(table[0]) if table else 0
+    if targets < 2 or rounds < 2 or min(map(min, table)) <= 0:
+        return None
+    import numpy as np
+
+    logarithms = np.log(table)
+    noise = (
+        logarithms
+        - logarithms.mean(axis=0)
+        - logarithms.mean(axis=1, keepdims=True)
+        + logarithms.mean()
+    )
+    freedom = (targets - 1) * (rounds - 1)
+    return Scatter(math.sqrt(2 * float((noise**2).sum()) / freedom), freedom)
 
 
 def undisturbed(values: Mapping[int, float], disturbed: Collection[int]) -> dict[int, float]:
@@ -202,7 +239,9 @@ def _bootstrap(values: Sequence[float], seed: int, confidence: float) -> tuple[f
     return float(interval.low), float(interval.high)
 
 
-def _student(values: Sequence[float], confidence: float) -> tuple[float, float]:
+def _student(
+    values: Sequence[float], confidence: float, scatter: Scatter | None = None
+) -> tuple[float, float]:
     """Bounds on the logarithms, or on the values themselves where one is not above zero."""
     import numpy as np
     from scipy.stats import t
@@ -211,6 +250,9 @@ def _student(values: Sequence[float], confidence: float) -> tuple[float, float]:
     multiplies = min(values) > 0
     scale = np.log(values) if multiplies else np.asarray(values, dtype=float)
     centre = float(scale.mean())
-    reach = float(t.ppf((1 + confidence) / 2, n - 1) * scale.std(ddof=1) / math.sqrt(n))
+    if not scatter or not multiplies:
+        scatter = Scatter(float(scale.std(ddof=1)), n - 1)
+    quantile = float(t.ppf((1 + confidence) / 2, scatter.freedom))
+    reach = quantile * scatter.deviation / math.sqrt(n)
     low, high = centre - reach, centre + reach
     return (math.exp(low), math.exp(high)) if multiplies else (low, high)

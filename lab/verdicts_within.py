@@ -6,9 +6,18 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from lab.errors import LabError
+from lab.judging import (
+    ENGINES,
+    MACHINES,
+    Finding,
+    Verdict,
+    emulated,
+    inconclusive,
+    lies,
+    untested,
+)
 from lab.planning import Host, Instance, pack
 from lab.units import quantity
-from lab.verdicts import ENGINES, MACHINES, Finding, Verdict, emulated, lies, unclear, untold
 
 if TYPE_CHECKING:
     from lab.evidence import Evidence, Figure
@@ -26,12 +35,12 @@ def kernels_differ(evidence: Evidence) -> Finding:
         for metric in ("own-kernel", "processes-inside")
         if (figure := evidence.measured("footprint", name, metric))
     ]
-    container = evidence.measured("footprint", "container", "own-kernel")
-    machine = evidence.measured("footprint", "vm", "own-kernel")
+    container = evidence.extremes("footprint", "container", "own-kernel")
+    machine = evidence.extremes("footprint", "vm", "own-kernel")
     if not container or not machine:
-        return untold(evidence.missing("footprint", "vm" if container else "container"))
+        return untested(evidence.missing("footprint", "vm" if container else "container"))
     inside = evidence.note("footprint", "vm", "own-kernel")
-    if (container.centre, machine.centre) == (0, 1):
+    if (container, machine) == ((0, 0), (1, 1)):
         reason = f"the container sees the host's boot, the machine its own ({inside})"
         return Finding(Verdict.HOLDS, reason, figures)
     return Finding(Verdict.FAILS, "not by the boot that each of them sees", figures)
@@ -41,9 +50,9 @@ def neighbours_are_hidden(evidence: Evidence) -> Finding:
     """A container sees none of its neighbour's processes; what their noise costs stands beside."""
     seen = evidence.measured("isolation", "container", "neighbours-seen")
     if not seen:
-        return untold(evidence.missing("isolation", "container"))
+        return untested(evidence.missing("isolation", "container"))
     noise = evidence.metrics("isolation", "container", "beside-")
-    if seen.centre:
+    if evidence.extremes("isolation", "container", "neighbours-seen") != (0, 0):
         return Finding(Verdict.FAILS, "it sees its neighbour's processes", [seen, *noise])
     worst = max(noise, key=lambda figure: figure.centre, default=None)
     cost = f"; their noise costs it up to {quantity(worst.centre, 'ratio')}" if worst else ""
@@ -64,30 +73,37 @@ def limits_hold(evidence: Evidence) -> Finding:
     found = {name: evidence.measured("isolation", "container", name) for name in asked}
     figures = [figure for figure in found.values() if figure]
     if len(figures) < len(asked):
-        return untold(evidence.missing("isolation", "container"))
-    beyond = [
-        name for name, figure in found.items()
-        if figure and not asked[name] * _LEAST <= figure.centre <= asked[name] * (1 + _OVER)
-    ]  # fmt: skip
+        return untested(evidence.missing("isolation", "container"))
+    answers = {
+        name: lies(figure, asked[name] * _LEAST, asked[name] * (1 + _OVER))
+        for name, figure in found.items()
+        if figure
+    }
     wanted = (
         f"asked for {SMALL.cpus:g} CPUs, {SMALL.memory_bytes >> 20} MiB, {SMALL.pids} processes"
     )
-    if beyond:
+    if beyond := [name for name, answer in answers.items() if answer is False]:
         reason = f"{', '.join(beyond)}: not what was {wanted}"
         return Finding(Verdict.FAILS, reason, figures)
+    if None in answers.values():
+        undecided = figures[list(answers.values()).index(None)]
+        return inconclusive(undecided, figures, f"a tenth beyond what was {wanted}")
     return Finding(Verdict.HOLDS, f"none beyond what was {wanted}", figures)
 
 
 def small_machine_is_slow(evidence: Evidence) -> Finding:
-    """A machine with one CPU and 256 MiB takes longer for the same work than a roomy one."""
+    """A machine with one CPU and 256 MiB takes longer for the same work than a roomy one.
+
+    Emulation slows both down, so that it bounds their ratio from neither side.
+    """
     figure = evidence.measured("isolation", "vm", "squeezed")
     if not figure:
-        return untold(evidence.missing("isolation", "vm"))
+        return untested(evidence.missing("isolation", "vm"))
     if evidence.emulated:
         return emulated([figure])
     answer = lies(figure, 1.1, inf)
     if answer is None:
-        return unclear(figure, [figure], "1.10 ×")
+        return inconclusive(figure, [figure], "1.10 ×")
     reason = "the same work with one CPU and 256 MiB against what the host has"
     return Finding(Verdict.HOLDS if answer else Verdict.FAILS, reason, [figure])
 
@@ -96,11 +112,11 @@ def kvm_needs_the_cpu(evidence: Evidence) -> Finding:
     """No guest runs under KVM where the CPU shows neither vmx nor svm."""
     flag, works = evidence.cpu_virtualization(), evidence.kvm_works()
     if flag is None or works is None:
-        return untold("the run does not say what the CPU offers, or KVM was not tried")
+        return untested("the run does not say what the CPU offers, or KVM was not tried")
     if flag and works:
-        return untold(f"KVM works, and the CPU has {flag}; a CPU without it would tell")
+        return untested(f"KVM works, and the CPU has {flag}; a CPU without it would tell")
     if flag:
-        return untold(f"the CPU has {flag}, and yet KVM runs no Linux guest here")
+        return untested(f"the CPU has {flag}, and yet KVM runs no Linux guest here")
     if works:
         return Finding(Verdict.FAILS, "KVM runs a guest, and the CPU shows neither vmx nor svm")
     reason = "the CPU shows neither vmx nor svm, and KVM, though there, ran no Linux guest"
@@ -109,14 +125,17 @@ def kvm_needs_the_cpu(evidence: Evidence) -> Finding:
 
 def image_is_the_same(evidence: Evidence) -> Finding:
     """The digest of the programs inside is that of the image, in whatever runs them."""
-    figures = [
-        figure for name in (*ENGINES, "crun", "runc", *MACHINES)
+    found = {
+        name: figure for name in (*ENGINES, "crun", "runc", *MACHINES)
         if (figure := evidence.measured("footprint", name, "same-user-land"))
-    ]  # fmt: skip
+    }  # fmt: skip
+    figures = list(found.values())
     if not figures:
-        return untold(evidence.missing("footprint", "container"))
-    if other := [figure for figure in figures if not figure.centre]:
-        return Finding(Verdict.FAILS, f"not in {other[0].name.split()[0]}", figures)
+        return untested(evidence.missing("footprint", "container"))
+    if other := [
+        name for name in found if evidence.extremes("footprint", name, "same-user-land") != (1, 1)
+    ]:
+        return Finding(Verdict.FAILS, f"not in {', '.join(other)}", figures)
     digest = evidence.note("footprint", "container", "same-user-land")
     reason = (
         f"one digest in all of them ({digest}): of files, which is what an image carries;"
@@ -129,13 +148,13 @@ def many_at_a_time(evidence: Evidence) -> Finding:
     """Ten or more containers start at once; how long stopping a host full of them takes."""
     fastest = evidence.fastest_burst("container")
     if not fastest:
-        return untold(evidence.missing("burst", "container"))
+        return untested(evidence.missing("burst", "container"))
     count, figure = fastest
     figures = [figure]
     if teardown := evidence.measured("density", "container", "teardown"):
         figures.append(teardown)
     if count < 10:
-        return untold("fewer than ten were asked for at once")
+        return untested("fewer than ten were asked for at once")
     reason = f"{count} were asked for at once and ran"
     return Finding(Verdict.HOLDS, reason, figures)
 
@@ -148,7 +167,7 @@ def moves_more_easily(evidence: Evidence) -> Finding:
         if (figure := evidence.compared("footprint", metric, "vm", "container"))
     ]
     if not figures:
-        return untold(evidence.missing("footprint", "vm"))
+        return untested(evidence.missing("footprint", "vm"))
     shown = [
         figure
         for name in ("container", "vm")
@@ -159,8 +178,8 @@ def moves_more_easily(evidence: Evidence) -> Finding:
     answers = [lies(figure, 1.0, inf) for figure in figures]
     if all(answers):
         return Finding(Verdict.HOLDS, f"the machine takes more of both ({what})", figures + shown)
-    if None in answers:
-        return unclear(figures[answers.index(None)], figures + shown, "1 ×")
+    if False not in answers:
+        return inconclusive(figures[answers.index(None)], figures + shown, "1 ×")
     less = figures[answers.index(False)].name.partition(",")[0]
     reason = f"the machine takes no more of {less}, as its disk is used as it was shipped ({what})"
     return Finding(Verdict.FAILS, reason, figures + shown)
@@ -171,7 +190,7 @@ def clusters_carry_peaks(evidence: Evidence) -> Finding:
     plans = {name: _plan(evidence, name) for name in ("container", *MACHINES)}
     told = [f"{evidence.label(name)} {plan}" for name, plan in plans.items() if plan]
     if not told:
-        return untold("it takes more than one host; and no footprint was measured to plan with")
+        return untested("it takes more than one host; and no footprint was measured to plan with")
     figures: list[Figure] = [
         figure for name, plan in plans.items() if plan and (figure := evidence.memory_each(name))
     ]

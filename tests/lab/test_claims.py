@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,13 @@ import pytest
 from rich.console import Console
 
 from lab import claims, results
+from lab.judging import Verdict
 from lab.results import Run, RunFolder, Sample
-from lab.verdicts import Verdict
 from tests.lab.plausible import HOST, SETTINGS, write
 
 WITH_KVM = {**HOST, "kvm": {"works": True, "reason": ""}}
-HOLDS, FAILS, UNTESTED = Verdict.HOLDS, Verdict.FAILS, Verdict.UNTESTED
+HOLDS, FAILS = Verdict.HOLDS, Verdict.FAILS
+INCONCLUSIVE, UNTESTED = Verdict.INCONCLUSIVE, Verdict.UNTESTED
 
 
 def on(path: Path, **changes: Any) -> Run:
@@ -52,8 +54,8 @@ def test_every_claim_of_the_text_is_judged(tmp_path: Path) -> None:
         ([0.003, 0.0031, 0.0032] * 4, FAILS, "less than 1 s: better than claimed"),
         ([3.0, 3.1, 3.2] * 4, HOLDS, "1 to 60 s"),
         ([70.0, 71.0, 72.0] * 4, FAILS, "more than 60 s"),
-        ([0.9, 0.95, 1.05, 1.1] * 3, UNTESTED, "reaches across"),
-        ([3.0], UNTESTED, "1 round can't give an interval"),
+        ([0.9, 0.95, 1.05, 1.1] * 3, INCONCLUSIVE, "reaches across"),
+        ([3.0], INCONCLUSIVE, "1 round can't give an interval"),
     ],
 )
 def test_seconds_are_seconds(
@@ -84,15 +86,64 @@ def test_a_boot_under_kvm_is_judged(
     assert row(run, "boots in perhaps 20 s").verdict == twenty
 
 
-def test_emulation_tells_nothing_of_kvm(tmp_path: Path) -> None:
-    run = on(tmp_path)
-    for words in ("virtual machine: minutes", "virtual machine: weak", "boots in perhaps 20 s",
-                  "runs programs more slowly"):  # fmt: skip
-        found = row(run, words)
-        assert found.verdict == UNTESTED
-        assert "emulated" in found.reason
-        assert all("(emulated)" in measured for measured in found.measured)
-    assert "even emulated it takes less than 60 s" in row(run, "virtual machine: minutes").reason
+@pytest.mark.parametrize(
+    "words", ["virtual machine: weak", "boots in perhaps 20 s", "runs programs more slowly"]
+)
+def test_an_emulated_machine_that_is_slow_tells_nothing_of_kvm(tmp_path: Path, words: str) -> None:
+    found = row(startups(tmp_path, {"vm": [30.0, 30.5, 29.5]}, "userspace", accelerator="tcg")
+                if "boots" in words else on(tmp_path), words)  # fmt: skip
+    assert found.verdict == UNTESTED
+    assert "does not bound the claim under KVM" in found.reason
+    assert all("(emulated)" in measured for measured in found.measured)
+
+
+@pytest.mark.parametrize("seconds", [0.5, 12.0, 59.0])
+def test_an_emulated_machine_that_is_fast_refutes_that_it_is_slow(
+    tmp_path: Path, seconds: float
+) -> None:
+    run = startups(tmp_path, {"vm": [seconds] * 3}, "userspace", accelerator="tcg")
+    found = row(run, "virtual machine: minutes")
+    assert found.verdict == FAILS
+    assert found.reason == "even emulated, it takes less than 60 s"
+
+
+def test_an_emulated_machine_near_native_is_not_weak(tmp_path: Path) -> None:
+    run = on(tmp_path, slowness={"vm": 1.02}, noise=0.1)
+    found = row(run, "virtual machine: weak")
+    assert found.verdict == FAILS
+    assert found.reason.startswith("even emulated, within 1.10 × native")
+    assert row(run, "runs programs more slowly").verdict == UNTESTED
+
+
+@pytest.mark.parametrize(("running", "verdict"), [(120, FAILS), (40, UNTESTED), (4, UNTESTED)])
+def test_a_hundred_emulated_machines_refute_that_tens_fit(
+    tmp_path: Path, running: int, verdict: Verdict
+) -> None:
+    found = row(on(tmp_path, running={"microvm": running}, stop="memory floor"), "tens on one host")
+    assert found.verdict == verdict
+    assert ("even emulated, it carries a hundred" in found.reason) == (verdict == FAILS)
+
+
+def test_memory_that_may_be_the_emulators_own_proves_nothing(tmp_path: Path) -> None:
+    def measured(path: Path, machine: float, accelerator: str = "tcg") -> claims.Row:
+        with RunFolder(path / "run", HOST, {**SETTINGS, "accelerator": accelerator}) as made:
+            made.append(
+                Sample("density", target, metric, "byte", number,
+                       value if "per" in metric else 1e10, 0)
+                for number in range(3)
+                for target, value in (("container", 1e6), ("vm", machine * (1 + number / 1000)))
+                for metric in ("memory-available", "memory-per-instance-available")
+            )  # fmt: skip
+        return row(results.load(path / "run"), "at most 10 VMs start")
+
+    far = measured(tmp_path / "a", 2e8)
+    assert far.verdict == HOLDS
+    assert "if 90 % of it were the emulator's own" in far.reason
+    assert measured(tmp_path / "b", 5e7).verdict == UNTESTED
+    assert measured(tmp_path / "c", 5e7, "kvm").verdict == HOLDS
+    small = measured(tmp_path / "d", 5e6)
+    assert small.verdict == FAILS
+    assert small.reason.startswith("even emulated")
 
 
 def test_a_machine_under_kvm_that_is_slow_is_weak(tmp_path: Path) -> None:
@@ -104,12 +155,37 @@ def test_a_machine_under_kvm_that_is_slow_is_weak(tmp_path: Path) -> None:
 
 
 def test_near_native_is_near(tmp_path: Path) -> None:
-    assert row(on(tmp_path / "a"), "close to native").verdict == HOLDS
+    near = row(on(tmp_path / "a", noise=0.3), "close to native")
+    assert (near.verdict, near.reason) == (HOLDS, "every workload is within 1.10 × native")
     far = row(on(tmp_path / "b", slowness={"container": 1.5}), "close to native")
     assert far.verdict == FAILS
-    unclear = row(on(tmp_path / "c", slowness={"container": 1.09}, noise=6), "close to native")
-    assert unclear.verdict == UNTESTED
-    assert "more rounds would tell" in unclear.reason
+
+
+def test_what_no_interval_excludes_is_inconclusive(tmp_path: Path) -> None:
+    """Few and noisy rounds are no evidence of equality. (Absence of a difference is not one.)"""
+    for name, factor in (("a", 1.0), ("b", 1.09)):
+        run = on(tmp_path / name, slowness={"container": factor}, noise=6)
+        found = row(run, "close to native")
+        assert found.verdict == INCONCLUSIVE
+        assert "of 8 workloads are within 1.10 × native; the intervals of " in found.reason
+        assert "more rounds would tell" in found.reason
+        assert len(found.measured) > 1
+
+
+def test_the_workloads_that_decide_are_named(tmp_path: Path) -> None:
+    chance = random.Random(4)
+    slow = {"nginx": 1.27, "redis": 1.08}
+    with RunFolder(tmp_path / "run", HOST, SETTINGS) as made:
+        for number in range(3):
+            for metric in ("hash", "sort", "nginx", "redis"):
+                for target in ("native", "container", "crun", "runc", "podman"):
+                    factor = slow.get(metric, 1.0) if target == "container" else 1.0
+                    noise = chance.lognormvariate(0, 0.015)
+                    value = factor * noise * (1 + number / 5)
+                    made.append([Sample("performance", target, metric, "second", number, value)])
+    found = row(results.load(tmp_path / "run"), "close to native")
+    assert found.verdict == FAILS
+    assert found.reason == "nginx: beyond 1.10 × native for certain"
 
 
 def test_one_slow_workload_is_not_hidden_by_the_mean(tmp_path: Path) -> None:
@@ -138,7 +214,7 @@ def test_a_count_that_the_plan_ended_is_no_limit_of_the_host(tmp_path: Path) -> 
     run = on(tmp_path)
     for words in ("thousands on one host", "tens on one host"):
         found = row(run, words)
-        assert found.verdict == UNTESTED
+        assert found.verdict == INCONCLUSIVE
         assert "no limit of the host was met" in found.reason
         assert "a projection" in found.reason
 
@@ -165,7 +241,7 @@ def test_those_that_do_not_answer_do_not_count(tmp_path: Path) -> None:
         made.append([Sample("density", "container", "running", "integer", 0, 1200, note=note)])
         made.append([Sample("density", "container", "answering", "integer", 0, 900)])
     found = row(results.load(tmp_path / "run"), "thousands on one host")
-    assert found.verdict == UNTESTED
+    assert found.verdict == INCONCLUSIVE
     assert found.measured == ("container running 1,200", "container answering 900")
 
 
@@ -227,7 +303,7 @@ def test_a_fill_that_does_not_say_what_ended_it_met_no_limit(tmp_path: Path) -> 
     with RunFolder(tmp_path / "run", HOST, SETTINGS) as made:
         made.append([Sample("density", "container", "running", "integer", 0, 700)])
         made.append([Sample("density", "container", "answering", "integer", 0, 700)])
-    assert row(results.load(tmp_path / "run"), "thousands on one host").verdict == UNTESTED
+    assert row(results.load(tmp_path / "run"), "thousands on one host").verdict == INCONCLUSIVE
 
 
 def test_several_rounds_of_density_are_paired(tmp_path: Path) -> None:
@@ -312,6 +388,29 @@ def test_what_is_inside_and_granted(
 ) -> None:
     found = row(inside(tmp_path, figures), words)
     assert (found.verdict, reason in found.reason) == (verdict, True), found.reason
+
+
+def test_a_round_that_broke_a_promise_is_not_outvoted(tmp_path: Path) -> None:
+    """What may never be is judged by its worst round, not by the median."""
+    with RunFolder(tmp_path / "run", HOST, SETTINGS) as made:
+        for number in range(3):
+            for experiment, target, metric, values in (
+                ("isolation", "container", "neighbours-seen", (0, 2, 0)),
+                ("footprint", "container", "same-user-land", (1, 1, 0)),
+                ("footprint", "container", "own-kernel", (0, 0, 0)),
+                ("footprint", "vm", "own-kernel", (1, 0, 1)),
+            ):
+                value = values[number]
+                made.append([Sample(experiment, target, metric, "integer", number, value)])
+    run = results.load(tmp_path / "run")
+    for words in ("isolated from the host", "test and production", "own and a complete"):
+        assert row(run, words).verdict == FAILS
+
+
+def test_a_limit_by_one_round_is_inconclusive(tmp_path: Path) -> None:
+    with RunFolder(tmp_path / "run", HOST, SETTINGS) as made:
+        made.append(Sample("isolation", *key, "byte", 0, value) for key, value in GRANTED.items())
+    assert row(results.load(tmp_path / "run"), "given resource limits").verdict == INCONCLUSIVE
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from lab.statistics import (
     estimate_slope,
     geometric_mean,
     paired_ratio,
+    scatter_of_ratios,
     slope,
     smallest_difference,
 )
@@ -119,6 +120,38 @@ def test_the_level_that_varies_is_resampled() -> None:
         pooled += flat.low <= 1 <= flat.high
     assert held >= 89  # 95 less three standard errors
     assert pooled < 80
+
+
+@pytest.mark.parametrize("confidence", [0.95, 0.99])
+def test_the_scatter_of_a_block_design_holds_what_it_promises(confidence: float) -> None:
+    """Three rounds of six targets: the interval is far narrower than by two degrees of freedom."""
+    chance = random.Random(5)
+    repetitions, held = 400, 0
+    narrower = []
+    for _ in range(repetitions):
+        weather = [chance.lognormvariate(0, 0.3) for _ in range(3)]
+        table = [[w * (2 if row else 1) * chance.lognormvariate(0, 0.1) for w in weather]
+                 for row in range(6)]  # fmt: skip
+        ratios = [ours / theirs for ours, theirs in zip(table[1], table[0], strict=True)]
+        found = estimate_median(ratios, 0, confidence, scatter_of_ratios(table))
+        alone = estimate_median(ratios, 0, confidence)
+        assert found.low and found.high and alone.low and alone.high
+        held += found.low <= 2 <= found.high
+        narrower.append(math.log(alone.high / alone.low) / math.log(found.high / found.low))
+    assert held / repetitions >= confidence - 3 * math.sqrt(confidence * (1 - confidence) / 400)
+    assert sorted(narrower)[repetitions // 2] > 1.5
+
+
+def test_two_targets_alone_scatter_as_their_ratio_does() -> None:
+    table = [[1.0, 1.1, 0.9, 1.05], [1.2, 1.15, 1.0, 1.3]]
+    ratios = [ours / theirs for ours, theirs in zip(*table, strict=True)]
+    known = estimate_median(ratios, 0, 0.95, scatter_of_ratios(table))
+    assert known.low == pytest.approx(estimate_median(ratios).low)
+
+
+@pytest.mark.parametrize("table", [[], [[1.0, 2.0]], [[1.0], [2.0]], [[1.0, 0.0], [1.0, 2.0]]])
+def test_what_has_no_blocks_has_no_scatter(table: list[list[float]]) -> None:
+    assert scatter_of_ratios(table) is None
 
 
 def test_levels_become_medians_from_the_inside_out() -> None:
