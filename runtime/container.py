@@ -23,6 +23,7 @@ from runtime.linux.process import (
     leads_pid_namespace,
     reap,
 )  # fmt: skip
+from runtime.spec import Hooks
 from runtime.state import State, StateDirectory, names, process_start
 from runtime.undo import Undo
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from runtime.cgroups import Cgroup
-    from runtime.spec import Hook, Resources, Spec
+    from runtime.spec import Resources, Spec
     from runtime.steps import Steps
 
 DEFAULT_ROOT = "/run/tonnage"
@@ -143,14 +144,19 @@ class Container:
                 undo(directory.remove)
                 for path in subdirectories:
                     os.mkdir(path, 0o755)
-                made = creation.create(request, directory)
+                # startContainer hooks are run in a container that has left the host.
+                gated = request.waits or bool(request.spec.hooks.start_container)
+                made = creation.create(request.replace(waits=gated), directory)
         except HookFailed:
-            state = State(identifier=request.identifier, pid=0, bundle=request.bundle)
-            _run_poststop_hooks(request.spec.hooks.poststop, state)
+            hooks.run_poststop(request.spec.hooks, creation.document_of_failed(request))
             raise
         container = cls(directory, made.state, made.pidfd)
-        if not request.waits:
-            container.run_poststart_hooks(request.spec)
+        with Undo() as undo:
+            undo(container.__exit__)
+            if not gated:
+                container.run_poststart_hooks(request.spec)
+            elif not request.waits:
+                container.start()
         return container
 
     @classmethod
@@ -170,19 +176,29 @@ class Container:
         return CREATED if self.directory.waits() else RUNNING
 
     def start(self) -> None:
-        """Run the program of a container that was created. Raises ContainerError."""
+        """Run the program of a container that was created. Raises ContainerError.
+
+        If a startContainer hook fails, nothing is left of it.
+        """
         self._must_be("started", CREATED)
         spec = self.directory.configuration()
-        kinds = [each.type for each in spec.linux.namespaces]
-        told = creation.document(self.state, CREATED)
         try:
             with OpenStreams():
-                hooks.run_inside(spec.hooks.start_container, told, self.pid, kinds)
+                self._run_start_container_hooks(spec)
                 creation.open_gate(self.directory, self.state, self.pidfd, spec)
+        except HookFailed:
+            self.delete(force=True)
+            raise
         except ContainerError:
             self.kill(SIGKILL)
             raise
         self.run_poststart_hooks(spec)
+
+    def _run_start_container_hooks(self, spec: Spec) -> None:
+        if spec.hooks.start_container:
+            from runtime import container_hooks
+
+            container_hooks.run_at_start(spec, self.state, creation.document(self.state, CREATED))
 
     def run_poststart_hooks(self, spec: Spec) -> None:
         """What is to be run once the program does; if it fails the container is stopped.
@@ -299,11 +315,11 @@ class Container:
         self._reap()
         self.cgroup.remove()
         try:
-            poststop = self.directory.configuration().hooks.poststop
+            wanted = self.directory.configuration().hooks
         except ContainerError:
-            poststop = ()
+            wanted = Hooks()
         self.directory.remove()
-        _run_poststop_hooks(poststop, self.state)
+        hooks.run_poststop(wanted, creation.document(self.state, STOPPED))
         self.close()  # the number may come to stand for another container's process
 
     def _reap(self) -> None:
@@ -371,15 +387,6 @@ def remove_half_made(directory: StateDirectory) -> list[str]:
     cgroup.remove()
     directory.remove()
     return [f"removed container {directory.identifier}, which was half made"]
-
-
-def _run_poststop_hooks(wanted: Sequence[Hook], state: State) -> None:
-    """That one fails changes nothing, and is told."""
-    for hook in wanted:
-        try:
-            hooks.run((hook,), creation.document(state, STOPPED))
-        except HookFailed as error:
-            os.write(2, f"{error}\n".encode())
 
 
 def _open_process(state: State) -> int:

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 _DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
-def _silent(_: str) -> None:
+def silent(_: str) -> None:
     """Tell nobody."""
 
 
@@ -62,7 +62,7 @@ class Request(Struct):
     is_service: bool = False  # which says how it is (runtime.service)
     cgroup_manager: str = "cgroupfs"
     rootless: str = "auto"  # else `true` or `false`
-    warn: Callable[[str], object] = staticmethod(_silent)
+    warn: Callable[[str], object] = staticmethod(silent)
     steps: Steps | None = None  # if it is to tell them
 
 
@@ -81,7 +81,7 @@ def create(request: Request, directory: StateDirectory) -> Made:
     then nothing else is left.
     """
     spec = request.spec
-    begin = request.steps.begin if request.steps else _silent
+    begin = request.steps.begin if request.steps else silent
     begin("configuration")
     wanted = _check(spec, request.warn)
     resolver = Resolver(request.root.trees)
@@ -234,10 +234,21 @@ def document(state: State, status: str) -> hooks.Document:
         oci_version=VERSION,
         identifier=state.identifier,
         status=status,
-        pid=state.pid,
+        pid=0 if status == "stopped" else state.pid,
         bundle=state.bundle,
         annotations=state.annotations,
     )
+
+
+def document_of_failed(request: Request) -> hooks.Document:
+    """What hooks are told of a container that could not be created."""
+    state = State(
+        identifier=request.identifier,
+        pid=0,
+        bundle=request.bundle,
+        annotations=request.spec.annotations,
+    )
+    return document(state, "stopped")
 
 
 def _accompany(
@@ -258,10 +269,10 @@ def _accompany(
         told = document(state, "created")  # "after step 2 in the lifecycle"
         hooks.run(spec.hooks.prestart, told)
         hooks.run(spec.hooks.create_runtime, told)
-        kinds = [each.type for each in spec.linux.namespaces]
-        hooks.run_inside(spec.hooks.create_container, told, child.pid, kinds)
-        if not request.waits:
-            hooks.run_inside(spec.hooks.start_container, told, child.pid, kinds)
+        if spec.hooks.create_container:
+            from runtime import container_hooks
+
+            container_hooks.run_at_create(spec, state, told)
         talk.answer()
     if request.waits:
         talk.hear()
@@ -312,7 +323,6 @@ def _meets_for_hooks(spec: Spec) -> bool:
         wanted.prestart
         or wanted.create_runtime
         or wanted.create_container
-        or wanted.start_container
         or spec.linux.net_devices
     )
 

@@ -1,6 +1,9 @@
-"""The programs that a configuration wants run at points of a container's life.
+"""Hooks: programs that a configuration wants run at points of a container's life.
 
-(OCI config.md, "POSIX-platform Hooks")
+These are the runtime's own, run where the runtime is: prestart and createRuntime once the
+container's namespaces and mounts are there and before pivot_root, poststart once its program runs,
+poststop once it is deleted. runtime.container_hooks has those of the container. (OCI config.md,
+"POSIX-platform Hooks")
 """
 
 from __future__ import annotations
@@ -9,26 +12,27 @@ import os
 
 from runtime.document import Struct, encode
 from runtime.errors import ContainerError, HookFailed
+from runtime.linux import syscalls
 from runtime.linux.process import ended_within, kill, reap
 from runtime.linux.program import Program
-from runtime.meeting import Meeting, fork
-from runtime.namespaces import FILES, Namespaces
+from runtime.meeting import Meeting
 from runtime.process import close_from, execute, place_streams, reset_signals
-from runtime.spec import Namespace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from typing import ClassVar
 
-    from runtime.linux.spawn import Child
-    from runtime.spec import Hook
+    from runtime.spec import Hook, Hooks
+
+    Streams = tuple[int, int, int]
+    Start = Callable[[Hook, Streams], tuple[int, int]]
 
 _KEPT_BYTES = 2000
 
 
 class Document(Struct):
-    """What a hook is told of its container, on stdin. (OCI runtime.md, "State")"""
+    """The state of a container, which a hook reads on stdin. (OCI runtime.md, "State")"""
 
     RENAMED: ClassVar[dict[str, str]] = {"identifier": "id"}
 
@@ -41,61 +45,75 @@ class Document(Struct):
 
 
 def run(hooks: Iterable[Hook], document: Document) -> None:
-    """Run hooks in their order, in the runtime's namespaces.
+    """Run hooks in their order, in the runtime's namespaces and in the bundle's directory.
 
     Raises HookFailed for one that fails or takes longer than it may.
     """
-    for hook in hooks:
-        _run(hook, encode(document).encode(), Namespaces(()))
+    carry_out(hooks, document, lambda hook, streams: _start(hook, document.bundle, streams))
 
 
-def run_inside(hooks: Iterable[Hook], document: Document, pid: int, kinds: Iterable[str]) -> None:
-    """Run hooks in those namespaces of a container's first process.
+def run_poststop(wanted: Hooks, document: Document) -> None:
+    """Run poststop hooks; a failure is written to stderr and changes nothing."""
+    for hook in wanted.poststop:
+        try:
+            run((hook,), document)
+        except HookFailed as error:
+            os.write(2, f"{error}\n".encode())
 
-    Raises HookFailed for one that fails or takes longer than it may.
+
+def carry_out(hooks: Iterable[Hook], document: Document, start: Start) -> None:
+    """Run hooks, each to its end; `start` returns the pid of one and a pidfd of it.
+
+    Raises HookFailed.
     """
     for hook in hooks:
-        paths = [Namespace(type=kind, path=f"/proc/{pid}/ns/{FILES[kind]}") for kind in kinds]
-        with Namespaces(paths) as inside:
-            _run(hook, encode(document).encode(), inside)
+        _carry_out(hook, document, start)
 
 
-def _run(hook: Hook, document: bytes, inside: Namespaces) -> None:
+def _carry_out(hook: Hook, document: Document, start: Start) -> None:
     # Not a pipe: its end is seen by a hook that reads on, and it takes what nobody reads.
     stdin = os.memfd_create("state", os.MFD_CLOEXEC)
     said = os.memfd_create("said", os.MFD_CLOEXEC)
     try:
-        os.pwrite(stdin, document, 0)
-        with Meeting() as meeting:
-            program = Program()
-            inside.launch(meeting.launch)
-            inside.enter(meeting.launch)
-            if inside.forks:
-                fork(program, meeting.report, meeting.answer)
-            place_streams(program, (stdin, said, said))
-            close_from(program, 3)
-            reset_signals(program)
-            execute(program, hook.args or (hook.path,), hook.env, hook.path)
-            with inside.entered():
-                child, talk = meeting.start(kept=(stdin, said, *inside.by_child()))
-            meeting.execute(program, forks=inside.forks)
-            try:
-                talk.finish()
-            except ContainerError as error:
-                raise HookFailed(f"The hook {hook.path} can't be run: {error}") from error
-            meeting.release()
-        _await(hook, child, said)
+        os.pwrite(stdin, encode(document).encode(), 0)
+        try:
+            pid, pidfd = start(hook, (stdin, said, said))
+        except ContainerError as error:
+            raise HookFailed(f"The hook {hook.path} can't be run: {error}") from error
+        _await(hook, pid, pidfd, said)
     finally:
         for descriptor in (stdin, said):
             os.close(descriptor)
 
 
-def _await(hook: Hook, child: Child, said: int) -> None:
-    timely = ended_within(child.pidfd, hook.timeout)
+def write(program: Program, hook: Hook, streams: Streams) -> None:
+    """Execute a hook with what it is to have, and nothing else."""
+    place_streams(program, streams)
+    close_from(program, 3)
+    reset_signals(program)
+    execute(program, hook.args or (hook.path,), hook.env, hook.path)
+
+
+def _start(hook: Hook, bundle: str, streams: Streams) -> tuple[int, int]:
+    with Meeting() as meeting:
+        program = Program()
+        # When a container is deleted, its bundle may have been before.
+        directory = bundle if os.path.isdir(bundle) else "/"
+        program.call(f"enter {directory}", syscalls.CHDIR, os.fsencode(directory))
+        write(program, hook, streams)
+        child, talk = meeting.start(kept=streams)
+        meeting.execute(program)
+        talk.finish()
+        meeting.release()
+    return child.pid, child.pidfd
+
+
+def _await(hook: Hook, pid: int, pidfd: int, said: int) -> None:
+    timely = ended_within(pidfd, hook.timeout)
     if not timely:
-        kill(child.pidfd)
-    code = reap(child.pid)
-    os.close(child.pidfd)
+        kill(pidfd)
+    code = reap(pid)
+    os.close(pidfd)
     if not timely:
         raise HookFailed(f"The hook {hook.path} took longer than {hook.timeout} s.")
     if code:

@@ -354,8 +354,12 @@ def become(
     seccomp: Filter | None,
     report: int,
     answer: int,
+    path: str = "",
 ) -> None:
-    """A part: give up what the process is not to have, and exec."""
+    """A part: give up what the process is not to have, and exec.
+
+    `path` is the file to execute, which is looked up by the first word if it is empty.
+    """
     program.step("user, capabilities")
     program.call("live without the runtime", syscalls.PRCTL, _PR_SET_PDEATHSIG, 0, 0, 0, 0)
     if memory_policy:
@@ -373,7 +377,7 @@ def become(
     if not early:
         _filter(program, seccomp, report, answer)
     program.step("exec")
-    process.execute(program, wanted.args, wanted.env)
+    process.execute(program, wanted.args, wanted.env, path)
 
 
 def _filter(program: Program, seccomp: Filter | None, report: int, answer: int) -> None:

@@ -45,6 +45,7 @@ class Order(Struct):
     streams: tuple[int, int, int] = (0, 1, 2)
     console: int | None = None
     kept_descriptors: int = 0
+    path: str = ""  # the file to execute; without one it is looked up by the first word
     sub_cgroups: tuple[str, ...] = ()  # below the container's, else where its first process is
     warn: Callable[[str], object] = print
 
@@ -52,40 +53,59 @@ class Order(Struct):
 def join(order: Order) -> Joined:
     """Run a process in a container. Raises ContainerError, and then nothing is left of it."""
     check_process(order.wanted, order.warn)
+    root = f"/proc/{order.state.pid}/root"
+    wanted = with_environment(order.wanted, lambda: read_in(root, PASSWD, PASSWD_BYTES))
     with OpenStreams():
         check_handed_on(order.streams, order.kept_descriptors)
-        return _join(order)
+        return run_as_given(order.replace(wanted=wanted))
 
 
-def _join(order: Order) -> Joined:
-    spec, pid = order.spec, order.state.pid
+def run_as_given(order: Order) -> Joined:
+    """The same of a process that is right, and whose environment is whole."""
+    spec, wanted = order.spec, order.wanted
     compiled = seccomp.compile(spec.linux.seccomp, order.warn) if spec.linux.seccomp else None
+
+    def write(program: Program, spaces: Namespaces, meeting: Meeting) -> None:
+        _write(program, order, spaces, root, meeting.report, meeting.answer)
+        umask = program.call("set the umask", syscalls.UMASK, 0)
+        init.become(
+            program, wanted, spec.linux.memory_policy, spec.linux.personality,
+            namespaces.may_set_groups(spec.linux), umask, able_in(spaces), compiled,
+            meeting.report, meeting.answer, order.path,
+        )  # fmt: skip
+
+    with Descriptors() as opened:
+        root = opened.hold(os.open(f"/proc/{order.state.pid}/root", os.O_PATH | os.O_CLOEXEC))
+        return start(order, write, root)
+
+
+def start(
+    order: Order, write: Callable[[Program, Namespaces, Meeting], None], *kept: int
+) -> Joined:
+    """Start a process in a container's cgroup and namespaces, for which `write` says what it does.
+
+    `kept` are descriptors that it needs for that. Raises ContainerError.
+    """
+    spec, pid = order.spec, order.state.pid
     cgroup = _cgroup(order)
     try:
         with Namespaces(_of_process(spec, pid)) as spaces, Meeting() as meeting:
-            with Descriptors() as opened:
-                root = opened.hold(os.open(f"/proc/{pid}/root", os.O_PATH | os.O_CLOEXEC))
-                program = Program()
-                _launch(meeting.launch, order, spaces, cgroup)
-                _write(program, order, spaces, root, meeting.report, meeting.answer)
-                wanted = with_environment(
-                    order.wanted, lambda: read_in(f"/proc/{pid}/root", PASSWD, PASSWD_BYTES)
-                )
-                umask = program.call("set the umask", syscalls.UMASK, 0)
-                init.become(
-                    program, wanted, spec.linux.memory_policy, spec.linux.personality,
-                    namespaces.may_set_groups(spec.linux), umask, able_in(spaces), compiled,
-                    meeting.report, meeting.answer,
-                )  # fmt: skip
-                kept = [root, *order.streams, *spaces.by_child()]
-                kept += [order.console] if order.console is not None else []
-                kept += range(3, 3 + order.kept_descriptors)
-                with Hidden():
-                    with spaces.entered():
-                        child, talk = meeting.start(kept=kept, cgroup=cgroup.clone_descriptor())
-                    meeting.execute(program, forks=spaces.forks)
-                    hand_on_listener(talk, spec, order.state, child.pid, child.pidfd)
-                    talk.finish()
+            program = Program()
+            _launch(meeting.launch, order, spaces, cgroup)
+            program.call("hide from others", syscalls.PRCTL, _PR_SET_DUMPABLE, 0, 0, 0, 0)
+            if spaces.forks:
+                fork(program, meeting.report, meeting.answer)
+            program.call("lead a session", syscalls.SETSID)
+            write(program, spaces, meeting)
+            needed = [*kept, *order.streams, *spaces.by_child()]
+            needed += [order.console] if order.console is not None else []
+            needed += range(3, 3 + order.kept_descriptors)
+            with Hidden():
+                with spaces.entered():
+                    child, talk = meeting.start(kept=needed, cgroup=cgroup.clone_descriptor())
+                meeting.execute(program, forks=spaces.forks)
+                hand_on_listener(talk, spec, order.state, child.pid, child.pidfd)
+                talk.finish()
             meeting.release()
     finally:
         cgroup.close()
@@ -142,10 +162,6 @@ def _write(
     answer: int,
 ) -> None:
     wanted = order.wanted
-    program.call("hide from others", syscalls.PRCTL, _PR_SET_DUMPABLE, 0, 0, 0, 0)
-    if spaces.forks:
-        fork(program, report, answer)
-    program.call("lead a session", syscalls.SETSID)
     if wanted.exec_cpu_affinity and wanted.exec_cpu_affinity.final:
         process.run_on(program, "process.execCPUAffinity.final", wanted.exec_cpu_affinity.final)
     process.join_new_keyring(program, order.state.identifier)

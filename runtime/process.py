@@ -252,14 +252,15 @@ def execute(program: Program, args: Sequence[str], env: Sequence[str], path: str
     argv = strings([os.fsencode(word) for word in args])
     envp = strings([os.fsencode(word) for word in env])
     *candidates, last = [path] if path else _candidates(args[0], env)
+    what = f"run {path or args[0]}"
     for candidate in candidates:
         onwards = Label()
         program.call(
-            f"run {args[0]}", syscalls.EXECVE, os.fsencode(candidate), argv, envp,
+            what, syscalls.EXECVE, os.fsencode(candidate), argv, envp,
             foreseen=[(errno.ENOENT, onwards), (errno.ENOTDIR, onwards)],
         )  # fmt: skip
         program.place(onwards)
-    program.call(f"run {args[0]}", syscalls.EXECVE, os.fsencode(last), argv, envp)
+    program.call(what, syscalls.EXECVE, os.fsencode(last), argv, envp)
 
 
 def look_up(program: Program, args: Sequence[str], env: Sequence[str]) -> None:
