@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab import units, vm_options
 from lab.errors import LabError
+from lab.vm_inside_cli import tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -121,7 +122,7 @@ def _run(options: argparse.Namespace) -> int:
     """In the foreground: whatever ends this process ends the machine, and removes what it had."""
     import signal
 
-    from vms import Connection, console, foreground
+    from vms import Connection, console, foreground, pauses
 
     if address(options):
         raise LabError("run has its own libvirt: to have one keep the machine, use create.")
@@ -137,6 +138,7 @@ def _run(options: argparse.Namespace) -> int:
             return 0
         domain = stack.enter_context(connection.start(made))
         _progress(f"{made.name} runs, {_labelled(made)}; {console.ESCAPE_NAME} ends it")
+        stack.enter_context(pauses.told(domain, tell, resumes=True))
         console.attach(domain)
     return 0
 
@@ -187,7 +189,7 @@ def _list(options: argparse.Namespace) -> int:
     rows = [
         (
             each.name,
-            each.state,
+            f"{each.state} ({each.reason})" if each.reason else each.state,
             "emulated" if each.accelerator == "tcg" else "KVM",
             str(each.vcpus),
             units.quantity(each.memory_mib * 2**20, "byte"),

@@ -35,11 +35,19 @@ def register(verbs: Subparsers, common: argparse.ArgumentParser) -> None:
 
 
 def _console(options: argparse.Namespace, connection: vms.Connection) -> int:
-    from vms import console
+    from vms import console, pauses
 
-    left = console.attach(connection.find(options.name))
+    box = connection.find(options.name)
+    with pauses.told(box, tell, resumes=False):
+        left = console.attach(box)
     print("" if left else f"\n{options.name} ended", file=sys.stderr)
     return 0
+
+
+def tell(line: str) -> None:
+    """Say something beside a console, whose terminal may be raw."""
+    end = "\r\n" if sys.stderr.isatty() else "\n"
+    print(f"{end}{line}", end=end, file=sys.stderr, flush=True)
 
 
 def _screenshot(options: argparse.Namespace, connection: vms.Connection) -> int:

@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 
 from vms import embedded, state
 from vms.inventory import Listed, described
+from vms.pauses import WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,4 +59,10 @@ def _listed(file: Path) -> Listed | None:
     domain = status.find("domain")
     if domain is None:
         return None
-    return described(domain, status.get("state", ""), pid=int(status.get("pid", "0")))
+    state, reason = status.get("state", ""), WORDS.get(status.get("reason", ""), "")
+    return described(
+        domain,
+        state,
+        pid=int(status.get("pid", "0")),
+        reason=reason if state == "paused" else "",
+    )

@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 
 import libvirt
 
-from vms import mac
+from vms import mac, pauses
 from vms.errors import MachineError
 from vms.libvirt_errors import told_as
 
@@ -30,7 +30,11 @@ _STATES = {
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A machine as lists show it. `pid` is QEMU's process where it is known, else 0."""
+    """A machine as lists show it.
+
+    `pid` is QEMU's process where it is known, else 0; `reason` is why it is paused, if nobody asked
+    for that.
+    """
 
     name: str
     state: str
@@ -40,6 +44,7 @@ class Listed:
     is_persistent: bool
     starts_with_host: bool
     pid: int = 0
+    reason: str = ""
 
 
 def machines(connection: Connection) -> list[Listed]:
@@ -51,6 +56,7 @@ def machines(connection: Connection) -> list[Listed]:
                 _STATES.get(domain.state()[0], "unknown"),
                 is_persistent=bool(domain.isPersistent()),
                 starts_with_host=bool(domain.isPersistent() and domain.autostart()),
+                reason=pauses.reason(domain),
             )
             for domain in connection.handle.listAllDomains()
         ]
@@ -64,6 +70,7 @@ def described(
     pid: int = 0,
     is_persistent: bool = False,
     starts_with_host: bool = False,
+    reason: str = "",
 ) -> Listed:
     """What libvirt's description of a machine says."""
     return Listed(
@@ -75,6 +82,7 @@ def described(
         is_persistent=is_persistent,
         starts_with_host=starts_with_host,
         pid=pid,
+        reason=reason,
     )
 
 
