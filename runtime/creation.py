@@ -24,6 +24,7 @@ from runtime.meeting import Meeting, Talk
 from runtime.namespaces import Namespaces
 from runtime.spec import VERSION, Resources
 from runtime.state import CALLS, CONFIG, REPORT, START, State, StateDirectory, process_start
+from runtime.streams import Owners, user_of
 from runtime.undo import Undo
 from runtime.users import PASSWD, PASSWD_BYTES, home, in_user_namespace, is_rootless
 from runtime.validation import check
@@ -93,6 +94,9 @@ def create(request: Request, directory: StateDirectory) -> Made:
         left_out = _left_out(spec)
         cgroup = _plan_cgroup(request, left_out)
         undo(cgroup.remove)
+        streams = request.streams if request.console is None else ()
+        owners = Owners(streams, lambda: user_of(spec, wanted.user.uid))
+        undo(owners.give_back)
         if not spaces.owns("mount"):
             _share_mounts(request.root, directory)
         begin("pipes, sources")
@@ -105,6 +109,7 @@ def create(request: Request, directory: StateDirectory) -> Made:
                 layout=layout,
                 namespaces=spaces,
                 streams=request.streams,
+                streams_to_give=owners.left,
                 report=meeting.report,
                 answer=meeting.answer,
                 opened=sources.prepare(spec, layout, request.bundle, spaces, opened),

@@ -79,6 +79,7 @@ class Foreground:
         handled = set(_signal.valid_signals()) - _OWN | {_signal.SIGWINCH}
         handled -= {_FIRST_OF_LIBC, _LAST_OF_LIBC}
         self._before = {number: _signal.signal(number, _heard) for number in handled}
+        self._owners = {each: os.fstat(each).st_uid for each in range(3) if os.isatty(each)}
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -86,10 +87,21 @@ class Foreground:
             if handler is not None:
                 _signal.signal(number, handler)
         _signal.set_wakeup_fd(self._before_fd)
+        _give_back(self._owners)
         for descriptor in (self._wakes, self._woken):
             os.close(descriptor)
         if self._terminal:
             self._terminal.close()
+
+
+def _give_back(terminals: dict[int, int]) -> None:
+    """Have our own terminals belong to whom they did before a user of the container got them."""
+    for terminal, owner in terminals.items():
+        try:
+            if os.fstat(terminal).st_uid != owner:
+                os.fchown(terminal, owner, -1)
+        except OSError:
+            continue  # it was hung up
 
 
 def _heard(*_: object) -> None:

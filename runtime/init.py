@@ -68,6 +68,7 @@ class Plan(Struct):
     streams: tuple[int, ...]
     report: int  # where the child tells, and from where it hears
     answer: int
+    streams_to_give: tuple[int, ...] = ()  # to the user, which the parent may not (runtime.streams)
     opened: dict[int, int] = {}  # noqa: RUF012 - mounts that the parent has opened, by their number
     console: int | None = None
     gate: Gate | None = None
@@ -221,6 +222,7 @@ def _enter_root(program: Program, plan: Plan, outfit: Outfit) -> Result:
     program.part(
         _settle_in, needed, plan.kept_descriptors, linux.rootfs_propagation,
         _is_read_only(plan.spec), plan.wanted.cwd, plan.layout.cwd, streams,
+        plan.streams_to_give, plan.wanted.user.uid,
     )  # fmt: skip
     return umask
 
@@ -315,11 +317,14 @@ def _settle_in(
     cwd: str,
     directory: str,
     streams: tuple[int, ...] | None,
+    to_give: tuple[int, ...],
+    user: int,
 ) -> None:
     """A part: what is left of the host but these descriptors is let go of; the process is in place.
 
     `directory` is where `cwd` leads; `streams` are None if its terminal is in their places already.
     """
+    process.give_streams(program, to_give, user)
     leave_host(program, needed, kept_descriptors)
     make_directories(program, directory, {"/"})
     rootfs.settle(program, propagation, read_only=read_only)

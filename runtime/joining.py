@@ -15,12 +15,14 @@ from runtime.linux.program import Program
 from runtime.meeting import Meeting, die_with_runtime, fork
 from runtime.namespaces import FILES, Namespaces
 from runtime.spec import Namespace
+from runtime.streams import Owners, user_beside
+from runtime.undo import Undo
 from runtime.users import PASSWD, PASSWD_BYTES
 from runtime.validation import check_process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from runtime.cgroups import Cgroup
     from runtime.spec import Process, Spec
@@ -66,7 +68,7 @@ def run_as_given(order: Order) -> Joined:
     compiled = seccomp.compile(spec.linux.seccomp, order.warn) if spec.linux.seccomp else None
 
     def write(program: Program, spaces: Namespaces, meeting: Meeting) -> None:
-        _write(program, order, spaces, root, meeting.report, meeting.answer)
+        _write(program, order, spaces, root, owners.left, meeting.report, meeting.answer)
         umask = program.call("set the umask", syscalls.UMASK, 0)
         init.become(
             program, wanted, spec.linux.memory_policy, spec.linux.personality,
@@ -74,7 +76,9 @@ def run_as_given(order: Order) -> Joined:
             meeting.report, meeting.answer, order.path,
         )  # fmt: skip
 
-    with Descriptors() as opened:
+    with Undo() as undo, Descriptors() as opened:
+        owners = _give_streams(order)
+        undo(owners.give_back)
         root = opened.hold(os.open(f"/proc/{order.state.pid}/root", os.O_PATH | os.O_CLOEXEC))
         return start(order, write, root)
 
@@ -110,6 +114,13 @@ def start(
     finally:
         cgroup.close()
     return Joined(pid=child.pid, pidfd=child.pidfd)
+
+
+def _give_streams(order: Order) -> Owners:
+    uid, pid = order.wanted.user.uid, order.state.pid
+    apart = any(each.type == "user" for each in order.spec.linux.namespaces)
+    streams = order.streams if order.console is None else ()
+    return Owners(streams, lambda: user_beside(pid, uid) if apart else uid)
 
 
 def _cgroup(order: Order) -> Cgroup:
@@ -158,6 +169,7 @@ def _write(
     order: Order,
     spaces: Namespaces,
     root: int,
+    to_give: Sequence[int],
     report: int,
     answer: int,
 ) -> None:
@@ -174,6 +186,7 @@ def _write(
     streams = order.streams if order.console is None else ()
     if order.console is not None:
         console.open_terminal(program, order.console, wanted.console_size, wanted.user.uid)
+    process.give_streams(program, to_give, wanted.user.uid)
     init.leave_host(program, {report, answer, *streams}, order.kept_descriptors)
     program.call(f"enter {wanted.cwd}", syscalls.CHDIR, os.fsencode(wanted.cwd))
     if order.console is None:

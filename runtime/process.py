@@ -107,6 +107,17 @@ def label(program: Program, process: Process) -> None:
         )
 
 
+def give_streams(program: Program, streams: Sequence[int], user: int) -> None:
+    """Give streams to the user as far as root of the user namespace may. (runtime.streams)"""
+    for stream in streams:
+        onwards = Label()
+        program.call(
+            "give stdin, stdout and stderr to the user", syscalls.FCHOWN, stream, user, -1,
+            foreseen=[(each, onwards) for each in (errno.EPERM, errno.EINVAL, errno.EROFS)],
+        )  # fmt: skip
+        program.place(onwards)
+
+
 def place_streams(program: Program, streams: Sequence[int]) -> None:
     """Make these descriptors 0, 1 and 2."""
     if tuple(streams) == (0, 1, 2):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -205,3 +206,21 @@ def test_hooks_of_a_users_container(bundle: Bundle) -> None:
     bundle.shell("exec sleep 60")
     bundle.created()
     assert seen.read_text().split() == ["0", namespace_of(bundle.state()["pid"], "user")]
+
+
+def test_a_pipe_is_the_users_inside(bundle: Bundle) -> None:
+    """Root of the user namespace gives it to one of those that the user was given ids for."""
+    user = 1000 if has_ids(bundle) else 0
+    bundle.process["user"] = {"uid": user, "gid": user}
+    bundle.shell("echo out >/dev/stdout")
+    bundle.write()
+    reading, writing = os.pipe()
+    os.fchown(writing, NOBODY, NOBODY)
+    command = [bundle.runtime.command, "--root", str(bundle.runtime.root), "run", "--bundle"]
+    with open(reading) as pipe:  # noqa: PTH123 - a descriptor
+        done = subprocess.run(
+            [*command, str(bundle.path), bundle.identity], stdin=subprocess.DEVNULL, stdout=writing,
+            stderr=subprocess.PIPE, cwd="/", check=False, text=True,
+        )  # fmt: skip
+        os.close(writing)
+        assert (done.returncode, pipe.read()) == (0, "out\n"), done.stderr
