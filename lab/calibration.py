@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from lab import tables, units
 from lab.errors import LabError
 from lab.statistics import Estimate, estimate_median
+from lab.stored import read_json
 from lab.userland import cache_directory
 
 if TYPE_CHECKING:
@@ -276,14 +277,16 @@ def remember(calibration: Calibration) -> bool:
 
 
 def newest() -> dict[str, Any] | None:
-    """The newest calibration of this host, as `document` gave it; None if there is none."""
+    """Return the newest calibration of this host, as `document` gave it.
+
+    None if there is none, or it is torn, of another version or has a number that is none.
+    """
     try:
-        found = json.loads(_newest().read_text("utf-8"))
-    except (OSError, ValueError):
+        found = read_json(_newest())
+        markdown(found), sentence(found)
+    except (OSError, LabError, ArithmeticError, LookupError, TypeError, ValueError):
         return None
-    if not isinstance(found, dict) or found.get("host") != socket.gethostname():
-        return None
-    return found
+    return found if found.get("host") == socket.gethostname() else None
 
 
 def _newest() -> Path:
@@ -294,7 +297,7 @@ def _met(each: dict[str, Any]) -> str:
     few = each.get("repetitions", FEWEST_REPETITIONS) < FEWEST_REPETITIONS
     if each["met"] is None or (each["met"] and few):
         return f"can't be told by fewer than {FEWEST_REPETITIONS}"
-    return "yes" if each["met"] else "**no**"
+    return "yes" if each["met"] else tables.Marked("**no**")
 
 
 def _centre(estimate: dict[str, Any]) -> str:

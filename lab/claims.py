@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from lab import calibration, judging, provenance, verdicts
+from lab import calibration, judging, provenance, tables, verdicts
 from lab import verdicts_many as many
 from lab import verdicts_within as within
 from lab.evidence import Evidence
@@ -232,12 +232,12 @@ def markdown(run: Run) -> str:
         "",
         *_markdown_table("the text says", [row for row in statements if row.measured]),
         "",
-        *(f"*{line}*\n" for line in conditions(run)),
+        *(f"*{tables.literal(line)}*\n" for line in conditions(run)),
     ]
     silent = [row for row in statements if not row.measured]
     if silent:
         lines.append("Statements on which this run has no figure:\n")
-        lines += [f"- {row.source}: {row.claim}: {row.reason}." for row in silent]
+        lines += [f"- {row.source}: {row.claim}: {tables.literal(row.reason)}." for row in silent]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -293,12 +293,18 @@ def show(run: Run, console: Console | None = None) -> None:
             table.add_row(
                 row.source,
                 row.claim,
-                "\n".join(
-                    f"{measured} ({interval}; {n})"
-                    for measured, interval, n in zip(row.measured, row.interval, row.n, strict=True)
-                )
-                or UNKNOWN,
-                Text.assemble((row.verdict, f"bold {COLOURS[row.verdict]}"), f": {row.reason}"),
+                tables.cell(
+                    "\n".join(
+                        f"{measured} ({interval}; {n})"
+                        for measured, interval, n in zip(
+                            row.measured, row.interval, row.n, strict=True
+                        )
+                    )
+                    or UNKNOWN
+                ),
+                Text.assemble(
+                    (row.verdict, f"bold {COLOURS[row.verdict]}"), f": {tables.plain(row.reason)}"
+                ),
                 end_section=True,
             )
     console.print(table)
@@ -325,11 +331,11 @@ def _markdown_table(heading: str, rows: list[Row]) -> list[str]:
         "|---|---|---|---|---|---|",
         *(
             f"| {row.source} | {row.claim} | {_cell(row.measured)} | {_cell(row.interval)} |"
-            f" {_cell(row.n)} | **{row.verdict}**: {row.reason} |"
+            f" {_cell(row.n)} | **{row.verdict}**: {tables.literal(row.reason)} |"
             for row in rows
         ),
     ]
 
 
 def _cell(lines: tuple[str, ...]) -> str:
-    return "<br>".join(line.replace("|", "\\|") for line in lines) or UNKNOWN
+    return "<br>".join(map(tables.literal, lines)) or UNKNOWN

@@ -12,7 +12,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from lab import summary, units, version
+from lab import summary, tables, units, version
 from lab.errors import LabError
 from lab.statistics import CONFIDENCE
 
@@ -111,7 +111,12 @@ def compare(runs: Sequence[Run], despite: Collection[str] = ()) -> Comparison:
         first=str(first.path),
         later=tuple(str(run.path) for run in later),
         versions=tuple(
-            (run.path.name, version.shown(run.settings.get("tonnage")) or "version unknown")
+            (
+                run.path.name,
+                "; ".join(
+                    (version.shown(run.settings.get("tonnage")) or "version unknown", *run.torn)
+                ),
+            )
             for run in runs
         ),
         overlooked=tuple(sentence for _, sentence in differing),
@@ -152,7 +157,7 @@ def show(
         for heading in ("", "metric", "first", "later", "change", "95 % interval", "verdict"):
             table.add_column(heading, overflow="fold")
         for each in found:
-            table.add_row(
+            shown = (
                 f"{each.experiment}: {each.name}",
                 each.metric,
                 units.quantity(each.first, each.unit),
@@ -161,6 +166,7 @@ def show(
                 units.interval(each.low, each.high, "ratio"),
                 _verdict(each),
             )
+            table.add_row(*map(tables.cell, shown))
         console.print(table)
 
 

@@ -217,11 +217,12 @@ class Evidence:
         how an instance is attached, and there are many to choose from.
         """
         described = self.run.settings.get("workloads", {}).values()
+        figures = summary.figures_of_workloads(self.run)
         attached = {m for each in described if each.get("attached") for m in each["results"]}
         samples = self.run.samples[self.run.samples["experiment"] == "performance"]
         found = {}
         for metric, of_metric in samples.groupby("metric", sort=False):
-            if summary.is_beside(str(metric)) or metric in attached:
+            if summary.is_beside("performance", str(metric), figures) or metric in attached:
                 continue
             ours, theirs = (
                 summary.costs_by_round(of_metric[of_metric["target"] == name], self.run)

@@ -142,7 +142,7 @@ def _bars(axis: Axes, run: Run, metric: str, title: str) -> None:
     measured = {
         m.target: m
         for m in summary.measurements(run)
-        if m.metric == metric and m.median is not None
+        if (m.experiment, m.metric) == ("footprint", metric) and m.median is not None
     }
     largest = max((m.median or 0.0 for m in measured.values()), default=0.0)
     scale = units.scale_for(largest, "byte")
@@ -289,7 +289,8 @@ def _targets(run: Run, experiment: str) -> list[str]:
 def _metrics(run: Run, experiment: str) -> list[str]:
     samples = run.samples
     found = samples.loc[samples["experiment"] == experiment, "metric"].unique()
-    return [str(metric) for metric in found if not summary.is_beside(str(metric))]
+    figures = summary.figures_of_workloads(run)
+    return [str(name) for name in found if not summary.is_beside(experiment, str(name), figures)]
 
 
 def _density(run: Run, metric: str) -> Iterator[tuple[str, pd.DataFrame]]:

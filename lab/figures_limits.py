@@ -176,7 +176,11 @@ def _n(found: dict[tuple[str, str], summary.Measurement], target: str) -> int:
 def _loaded(run: Run, target: str) -> str:
     """How many requests a second they answered when all were kept busy."""
     samples = run.samples
-    chosen = samples[(samples["target"] == target) & (samples["metric"] == "loaded-answers")]
+    chosen = samples[
+        (samples["experiment"] == "density")
+        & (samples["target"] == target)
+        & (samples["metric"] == "loaded-answers")
+    ]
     if chosen["value"].isna().all():
         return ""
     return f": {chosen['value'].median():,.0f} answers a second, n={len(chosen)}"

@@ -114,8 +114,8 @@ def execute(
                 if plan.page_cache in page_cache.LASTING:
                     worker.call(_PAGE_CACHE_SECONDS, page_cache.prepare, plan.page_cache)
                 workers.append(worker)
-            except LabError as error:
-                executed.failures.append(str(error))
+            except Exception as error:
+                executed.failures.append(_sentence(worker, error))
         for name in plan.experiments:
             rounds = stopping.Rounds(plan.rounds_of(name), plan.precision, budget.next_end_ns())
             with progress.stage(name, rounds.wanted) as stage:
@@ -156,24 +156,32 @@ def _round(
     experiment = experiments.find(name)
     samples: list[Sample] = []
     for worker in workers:
-        kind = targets.find(worker.target).kind
         if not profile.asks(name, worker.target):
             continue
-        if not experiment.joins(worker.target, kind, number, profile):
-            continue
-        progress.tell(f"round {number + 1}: {worker.target}")
         try:
+            kind = targets.find(worker.target).kind
+            if not experiment.joins(worker.target, kind, number, profile):
+                continue
+            progress.tell(f"round {number + 1}: {worker.target}")
             if plan.page_cache not in page_cache.LASTING:
                 worker.call(_PAGE_CACHE_SECONDS, page_cache.prepare, plan.page_cache)
             with adopting([each.pid for each in workers]):
                 samples += experiment.measure(worker, number, profile, progress.tell)
-        except LabError as error:
+        except Exception as error:  # whatever a target or an experiment raises is its own failure
             metric, unit = experiment.HEADLINE
-            samples.append(
-                Sample(name, worker.target, metric, unit, number, None, censored=str(error))
-            )
+            reason = _sentence(worker, error)
+            samples.append(Sample(name, worker.target, metric, unit, number, None, censored=reason))
             _revive(worker, progress)
     return samples
+
+
+def _sentence(worker: Worker, error: Exception) -> str:
+    """Return an error as a sentence; with TONNAGE_DEBUG, raise what nobody expected."""
+    if isinstance(error, LabError):
+        return str(error)
+    if os.environ.get("TONNAGE_DEBUG"):
+        raise error
+    return f"{worker.target}: {type(error).__name__}: {error}"
 
 
 def _revive(worker: Worker, progress: Progress) -> None:
@@ -181,5 +189,5 @@ def _revive(worker: Worker, progress: Progress) -> None:
     try:
         for line in worker.revive():
             progress.tell(line)
-    except LabError as error:
-        progress.tell(str(error))
+    except Exception as error:
+        progress.tell(_sentence(worker, error))

@@ -7,7 +7,7 @@ import socket
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from lab import facts, kvm, targets
+from lab import facts, kvm, tables, targets
 from lab.facts import Fact
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def show(host: Host) -> None:
     for heading in ("", "what", "found", "what it means"):
         table.add_column(heading, overflow="fold")
     for fact in host.facts:
-        table.add_row(marks[fact.state], fact.name, fact.value, fact.meaning)
+        table.add_row(marks[fact.state], *map(tables.cell, (fact.name, fact.value, fact.meaning)))
     Console().print(table)
 
 

@@ -29,6 +29,7 @@ def line(run: Run) -> str:
         str(settings.get("started", "date unknown"))[:10],
         *filter(None, [version.shown(settings.get("tonnage"))]),
     ]
+    parts += run.torn
     if settings.get("interrupted") or "finished" not in settings:
         parts.append("interrupted: finished rounds only")
     return " · ".join(parts)
@@ -36,7 +37,10 @@ def line(run: Run) -> str:
 
 def document(run: Run) -> dict[str, Any]:
     """Return where and how the run was measured, as each JSON document begins."""
-    return {"run": {"folder": run.path.name, **run.settings}, "host": run.host}
+    return {
+        "run": {"folder": run.path.name, **run.settings, "torn": list(run.torn)},
+        "host": run.host,
+    }
 
 
 def disturbances(run: Run) -> str:

@@ -18,25 +18,28 @@ from __future__ import annotations
 import contextlib
 import csv
 import datetime
-import json
+import math
 import os
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self, TypeVar
 
 import pyperf
 
 from lab import disturbance
 from lab.errors import LabError
+from lab.stored import read_json, read_rows, write_json
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     import pandas as pd
 
     from lab.disturbance import Conditions
 
+T = TypeVar("T")
 Unit = str  # second, byte, integer, ratio, or a rate as a tool has it
+_MOST_DIGITS = 12  # of a round's number and of a position
 _PYPERF_UNITS = frozenset({"second", "byte", "integer"})
 
 
@@ -45,8 +48,9 @@ class Sample:
     """One measured value, or the reason why there is none.
 
     `value` is in `unit`; None means censored, and `censored` then says why (a start that hung, a
-    workload that failed). `position` counts within a round: the instance number in a density run.
-    `note` says what else must be known of the value, such as the limit that ended a density run.
+    workload that failed). One that is not finite becomes such a sample: it is no figure.
+    `position` counts within a round: the instance number in a density run. `note` says what else
+    must be known of the value, such as the limit that ended a density run.
     """
 
     experiment: str
@@ -58,6 +62,21 @@ class Sample:
     position: int = 0
     censored: str = ""
     note: str = ""
+
+    def __post_init__(self) -> None:
+        """Censor a value that is not finite."""
+        if self.value is not None and (why := not_finite(self.value)):
+            object.__setattr__(self, "value", None)
+            object.__setattr__(self, "censored", self.censored or f"{self.metric}: {why}")
+
+
+def not_finite(value: float) -> str:
+    """Return why a number is no figure; empty if it is one."""
+    try:
+        number = float(value)
+    except OverflowError:
+        return "its figure is larger than any number that can be held"
+    return "" if math.isfinite(number) else f"its figure is {number}, which is no number"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +125,8 @@ class RunFolder:
             path.mkdir(parents=True, exist_ok=True)
             if finished is None:
                 refuse_used(path)
-                _write_json(path / "host.json", host)
-            _write_json(path / "run.json", settings)
+                write_json(path / "host.json", host)
+            write_json(path / "run.json", settings)
             kept = None if finished is None else self._take_over(finished)
             self._samples = _Table(path / "measurements.csv", COLUMNS, kept)
             self._rounds = _Table(path / "rounds.csv", ROUND_COLUMNS, kept)
@@ -140,7 +159,7 @@ class RunFolder:
         Raises LabError; the old one then stays.
         """
         try:
-            _write_json(self.path / "run.json", {**self._settings, **ended})
+            write_json(self.path / "run.json", {**self._settings, **ended})
         except OSError as error:
             raise LabError(f"Can't write to {self.path}: {error.strerror}.") from error
 
@@ -161,14 +180,16 @@ class RunFolder:
         return {(experiment, str(number)) for experiment, number in finished}
 
     def _add_to_suite(self, sample: Sample) -> None:
-        # pyperf wants a number above zero, and one name a benchmark; zeros stay in the CSV alone.
+        # pyperf wants a number above zero, one name a benchmark and each name on one line; zeros
+        # stay in the CSV alone.
         benchmarks = self._suites.setdefault(sample.experiment, {})
-        name = f"{sample.target}/{sample.metric}"
+        target, metric = " ".join(sample.target.split()), " ".join(sample.metric.split())
+        name = f"{target}/{metric}"
         metadata = {
             "name": name,
             "unit": sample.unit,
-            "target": sample.target,
-            "metric": sample.metric,
+            "target": target,
+            "metric": metric,
             "round": sample.round,
             **self._metadata,
         }
@@ -229,12 +250,8 @@ def _rows_of(
 ) -> list[list[str]]:
     """Return the whole rows of these experiments and rounds."""
     experiment, number = columns.index("experiment"), columns.index("round")
-    with path.open(newline="", encoding="utf-8") as file:
-        return [
-            row
-            for row in csv.reader(file)
-            if len(row) == len(columns) and (row[experiment], row[number]) in wanted
-        ]
+    _, rows, _ = read_rows(path)
+    return [row for row in rows if (row[experiment], row[number]) in wanted]
 
 
 def _row(finished: Round) -> tuple[object, ...]:
@@ -248,7 +265,8 @@ class Run:
 
     It is read only, and equal to itself alone: what was worked out of it can be kept.
 
-    `rounds` is a frame of ROUND_COLUMNS, empty if the run did not record its rounds.
+    `rounds` is a frame of ROUND_COLUMNS, empty if the run did not record its rounds. `torn` has a
+    sentence for each table whose last line was lost.
     """
 
     path: Path
@@ -256,6 +274,7 @@ class Run:
     settings: dict[str, Any]
     samples: pd.DataFrame
     rounds: pd.DataFrame
+    torn: tuple[str, ...] = ()
 
 
 def load(path: Path) -> Run:
@@ -263,37 +282,96 @@ def load(path: Path) -> Run:
 
     Raises LabError if it is none, or is corrupt: which file, and what is wrong with it.
     """
-    import pandas as pd
-
     if not path.is_dir():
         raise LabError(f"{path} is not a run folder: no such directory.")
-    host, settings = _read_json(path / "host.json"), _read_json(path / "run.json")
-    samples = _read_table(path / "measurements.csv", COLUMNS, ("value", "round", "position"))
+    host, settings = (_document(path / name) for name in ("host.json", "run.json"))
+    samples, torn = _samples(path / "measurements.csv")
     kept = path / "rounds.csv"
-    rounds = (
-        _read_table(kept, ROUND_COLUMNS, ("round", "seconds", "steal_share", "others_share"))
-        if kept.exists()
-        else pd.DataFrame(columns=list(ROUND_COLUMNS))
-    )
-    return Run(path, host, settings, samples, rounds)
+    rounds, torn_rounds = _rounds(kept) if kept.exists() else (_table(ROUND_COLUMNS, []), "")
+    return Run(path, host, settings, samples, rounds, tuple(filter(None, (torn, torn_rounds))))
 
 
-def _read_table(path: Path, columns: tuple[str, ...], numeric: tuple[str, ...]) -> pd.DataFrame:
+def _document(path: Path) -> dict[str, Any]:
+    try:
+        return read_json(path)
+    except FileNotFoundError as error:
+        raise LabError(f"{path.parent} is not a run folder: it has no {path.name}.") from error
+
+
+def _samples(path: Path) -> tuple[pd.DataFrame, str]:
+    """Return the samples, and a sentence if the last was torn; what is not finite is censored."""
+    heading, rows, torn = read_rows(path)
+    table = _table(_require(path, heading, COLUMNS), rows)
+    for column in ("round", "position"):
+        table[column] = _numbers(path, table[column], _counting)
+    values = _numbers(path, table["value"], _finite_or_none)
+    lost = [
+        bool(text) and value is None for text, value in zip(table["value"], values, strict=True)
+    ]
+    unsaid = [is_lost and not why for is_lost, why in zip(lost, table["censored"], strict=True)]
+    table.loc[unsaid, "censored"] = [
+        f"{metric}: its figure is {text}, which is no number"
+        for metric, text in zip(
+            table.loc[unsaid, "metric"], table.loc[unsaid, "value"], strict=True
+        )
+    ]
+    table["value"] = [math.nan if value is None else value for value in values]
+    return table, torn
+
+
+def _rounds(path: Path) -> tuple[pd.DataFrame, str]:
+    heading, rows, torn = read_rows(path)
+    table = _table(_require(path, heading, ROUND_COLUMNS), rows)
+    table["round"] = _numbers(path, table["round"], _counting)
+    for column in ("seconds", "steal_share", "others_share"):
+        table[column] = _numbers(path, table[column], _finite)
+    return table, torn
+
+
+def _require(path: Path, heading: Sequence[str], columns: tuple[str, ...]) -> Sequence[str]:
+    """Return the heading if it has these columns. Raise LabError."""
+    if missing := [column for column in columns if column not in heading]:
+        raise LabError(f"{path} is corrupt: no column {', '.join(missing)}.")
+    return heading
+
+
+def _table(columns: Sequence[str], rows: list[list[str]]) -> pd.DataFrame:
     import pandas as pd
 
+    return pd.DataFrame(rows, columns=list(columns), dtype=object)
+
+
+def _numbers(path: Path, column: pd.Series[Any], number: Callable[[str], T]) -> list[T]:
+    """Return a column's numbers. Raise LabError for a field that has none."""
+    found = []
+    for text in column:
+        try:
+            found.append(number(text))
+        except ValueError as error:
+            raise LabError(f"{path} is corrupt: {column.name} is {text!r}: {error}.") from error
+    return found
+
+
+def _counting(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or len(text) > _MOST_DIGITS:
+        raise ValueError("not a number from 0 on")
+    return int(text)
+
+
+def _finite(text: str) -> float:
+    number = _finite_or_none(text)
+    if number is None:
+        raise ValueError("not a number")
+    return number
+
+
+def _finite_or_none(text: str) -> float | None:
+    """Return the number; None for an empty field and for what is not finite."""
     try:
-        table = pd.read_csv(path, keep_default_na=False, na_values={"value": [""]})
-    except (OSError, ValueError) as error:
-        raise LabError(f"{path} can't be read: {error}.") from error
-    missing = [column for column in columns if column not in table.columns]
-    if missing:
-        raise LabError(f"{path} is corrupt: no column {', '.join(missing)}.")
-    for column in numeric:
-        numbers = pd.to_numeric(table[column], errors="coerce")
-        if (numbers.isna() & table[column].notna()).any():
-            raise LabError(f"{path} is corrupt: a {column} is not a number.")
-        table[column] = numbers
-    return table
+        number = float(text) if text else math.nan
+    except ValueError:
+        raise ValueError("not a number") from None
+    return number if math.isfinite(number) else None
 
 
 def new_folder(parent: Path, hostname: str) -> Path:
@@ -304,27 +382,3 @@ def new_folder(parent: Path, hostname: str) -> Path:
         n += 1
         path = parent / f"{stem}-{n}"
     return path
-
-
-def _write_json(path: Path, document: dict[str, Any]) -> None:
-    aside = path.with_name(f".{path.name}.new")
-    try:
-        text = json.dumps(document, indent=2, ensure_ascii=False)
-        aside.write_text(text + "\n", encoding="utf-8")
-        aside.rename(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            aside.unlink()
-        raise
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise LabError(f"{path.parent} is not a run folder: it has no {path.name}.") from error
-    except (OSError, ValueError) as error:
-        raise LabError(f"{path} is corrupt: {error}.") from error
-    if not isinstance(document, dict):
-        raise LabError(f"{path} is corrupt: it holds no JSON object.")
-    return document

@@ -36,7 +36,7 @@ from lab.progress import Progress
 from lab.targets.base import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from lab.userland import Userland
 
@@ -85,6 +85,9 @@ def measure(request: Request) -> Outcome:
         results.refuse_used(request.out)
     begun = resumption.load(request.resumes) if request.resumes else None
     profile = profiles.find(request.profile)
+    _refuse_twice("target", request.targets or ())
+    _refuse_twice("experiment", request.experiments)
+    _refuse_twice("workload file", [path.resolve() for path in request.workloads])
     if request.targets is not None:
         profile = profile.of_named_targets()
     for name in request.experiments:
@@ -162,6 +165,13 @@ def measure(request: Request) -> Outcome:
     for sentence in executed.failures:
         progress.tell(f"failed: {sentence}")
     return Outcome(folder.path, executed.failures)
+
+
+def _refuse_twice(what: str, names: Sequence[object]) -> None:
+    """Raise LabError if something is named twice: its figures would be counted twice."""
+    for place, name in enumerate(names):
+        if name in names[:place]:
+            raise LabError(f"The {what} {name} is named twice: name it once.")
 
 
 def _budget_seconds(request: Request, profile: profiles.Profile) -> float | None:

@@ -163,8 +163,8 @@ def _by_metric(samples: list[Sample]) -> dict[str, dict[str, dict[int, float]]]:
 def _decides(sample: Sample) -> bool:
     """Whether a sample is of something timed as a whole: no count, no curve, no step of a start."""
     counted = sample.unit in summary.COUNTED_UNITS
-    drawn = sample.metric in summary.SERIES or summary.is_beside(sample.metric)
-    return not counted and not drawn
+    drawn = sample.experiment != "performance" and sample.metric in summary.SERIES
+    return not counted and not drawn and not summary.is_beside(sample.experiment, sample.metric)
 
 
 def _baseline_first(target: str) -> tuple[bool, bool, str]:

@@ -18,6 +18,8 @@ from lab.statistics import (
 from lab.targets.registry import MACHINES
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     import pandas as pd
     from rich.console import Console
 
@@ -43,6 +45,8 @@ SERIES = frozenset(
         "started-per-second",
     }
 )
+_WITH_SERIES = ("density", "burst")
+_BESIDE_WORKLOADS = ("cpu: ", "clock: ")  # of what stands beside the workloads' results
 _KEPT_RUNS = 8  # more than are compared at a time
 _BEGIN = "begin: "  # of a step of a start: where it is drawn
 _STEP = "step: "  # one target's step is not another's, though both may be called alike
@@ -137,7 +141,7 @@ def measurements(run: Run) -> tuple[Measurement, ...]:
         for (experiment, target, metric), samples in run.samples.groupby(
             ["experiment", "target", "metric"], sort=False
         )
-        if not _is_curve(str(metric))
+        if not _is_curve(str(experiment), str(metric))
     )
 
 
@@ -149,7 +153,8 @@ def ratios(run: Run) -> tuple[Ratio, ...]:
         for (experiment, metric, target), samples in run.samples.groupby(
             ["experiment", "metric", "target"], sort=False
         )
-        if not _is_curve(str(metric)) and not str(metric).startswith(_STEP)
+        if not _is_curve(str(experiment), str(metric))
+        and not (experiment == "startup" and str(metric).startswith(_STEP))
     }
     found = []
     for (experiment, metric, target), ours in rounds.items():
@@ -208,13 +213,26 @@ def _rates(run: Run) -> set[str]:
     }
 
 
-def is_beside(metric: str) -> bool:
-    """Whether a metric explains another one (its CPU time, its steps) and is no figure to judge."""
+def is_beside(experiment: str, metric: str, figures: Collection[str] = ()) -> bool:
+    """Return True if a metric explains another one (its CPU time, its steps), and is no figure.
+
+    `figures` are the results of the run's workloads, which may be called anything.
+    """
+    if experiment == "performance":
+        return metric.startswith(_BESIDE_WORKLOADS) and metric not in figures
     return ": " in metric
 
 
-def _is_curve(metric: str) -> bool:
-    return metric in SERIES or metric.startswith(_BEGIN)
+def figures_of_workloads(run: Run) -> frozenset[str]:
+    """Return the results of the run's workloads, as far as the run describes them."""
+    described = run.settings.get("workloads", {}).values()
+    return frozenset(metric for workload in described for metric in workload["results"])
+
+
+def _is_curve(experiment: str, metric: str) -> bool:
+    if experiment == "startup":
+        return metric.startswith(_BEGIN)
+    return experiment in _WITH_SERIES and metric in SERIES
 
 
 def disturbed_rounds(samples: pd.DataFrame, run: Run) -> frozenset[int]:
@@ -242,14 +260,15 @@ def show(run: Run, console: Console | None = None) -> None:
     from rich.console import Console
 
     console = console or Console()
-    console.print(provenance.line(run), style="dim", highlight=False)
+    console.print(tables.plain(provenance.line(run)), style="dim", highlight=False, markup=False)
     measured = measurements(run)
     for experiment in dict.fromkeys(found.experiment for found in measured):
         rows = [_shown(found, run) for found in measured if found.experiment == experiment]
         console.print(tables.text(experiment, _COLUMNS, rows))
     for found in measured:
         for reason in dict.fromkeys(found.censored_reasons):
-            console.print(f"failed: {found.experiment}: {reason}", style="yellow", markup=False)
+            sentence = tables.plain(f"failed: {found.experiment}: {reason}")
+            console.print(sentence, style="yellow", markup=False)
     compared = ratios(run)
     if compared:
         rows = [_compared(ratio, run) for ratio in compared]
@@ -298,7 +317,8 @@ def _compared(ratio: Ratio, run: Run) -> tuple[str, ...]:
 
 def shown_interval(measurement: Measurement) -> str:
     """The interval as text; `exact` for what is counted and came out the same each time."""
-    if measurement.metric in COUNTED and len(set(measurement.samples)) == 1:
+    is_counted = measurement.experiment != "performance" and measurement.metric in COUNTED
+    if is_counted and len(set(measurement.samples)) == 1:
         return "exact"
     return units.interval(measurement.low, measurement.high, measurement.unit)
 

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from lab import tables
 from lab.errors import LabError
 
 if TYPE_CHECKING:
@@ -247,7 +248,8 @@ def show(findings: list[Finding]) -> None:
         table.add_column(heading, overflow="fold")
     for each in findings:
         better = "" if each.state == "as wanted" else each.wanted
-        table.add_row(marks.get(each.state, "·"), each.name, each.now, better, each.why)
+        found = map(tables.cell, (each.name, each.now, better, each.why))
+        table.add_row(marks.get(each.state, "·"), *found)
     Console().print(table)
 
 

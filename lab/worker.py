@@ -151,6 +151,10 @@ def _serve(name: str, connection: Connection) -> None:
                 connection.send(_attempt(target, function, args, kwargs))
     except LabError as error:
         connection.send(("error", error))
+    except Exception as error:
+        if os.environ.get("TONNAGE_DEBUG"):
+            raise
+        connection.send(("error", LabError(f"{name}: {type(error).__name__}: {error}")))
 
 
 def _attempt(

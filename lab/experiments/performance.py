@@ -57,7 +57,7 @@ def measure(worker: Worker, number: int, profile: Profile, tell: Tell) -> list[S
         for workload in workloads.values()
         for metric, result in workload.results.items()
     }
-    units |= {f"{cpu_time.PREFIX}{name}": "second" for name in workloads} | {CLOCKS: "ratio"}
+    units |= {CLOCKS: "ratio"} | dict.fromkeys(cpu_metrics(workloads).values(), "second")
     return [
         Sample("performance", worker.target, metric, units[metric], number, outcome)
         if isinstance(outcome, float)
@@ -68,10 +68,26 @@ def measure(worker: Worker, number: int, profile: Profile, tell: Tell) -> list[S
     ]
 
 
+def cpu_metrics(workloads: Mapping[str, Workload]) -> dict[str, str]:
+    """Return under which metric the CPU time of each workload is kept: one that no result has."""
+    taken = {metric for workload in workloads.values() for metric in workload.results}
+    found = {}
+    for name in workloads:
+        metric = f"{cpu_time.PREFIX}{name}"
+        while metric in taken:
+            metric = f"{cpu_time.PREFIX}{metric}"
+        taken.add(metric)
+        found[name] = metric
+    return found
+
+
 def run_all(target: Target, workloads: Mapping[str, Workload]) -> dict[str, Outcome]:
-    """What each metric came to. After a workload that failed, the rest gets a fresh instance."""
+    """Return what each metric came to; after a workload that failed, the rest gets a new instance.
+
+    Raise LabError if no instance could be had at all.
+    """
     outcomes: dict[str, Outcome] = {}
-    spent = _Spent()
+    spent = _Spent(cpu_metrics(workloads))
     for attachment, together in _by_attachment(workloads):
         if attachment and attachment not in target.attachments:
             continue
@@ -82,9 +98,10 @@ def run_all(target: Target, workloads: Mapping[str, Workload]) -> dict[str, Outc
                     instance.reached("ready")
                     _run_on(target, instance, left, outcomes, spent)
             except LabError as error:
-                if not attachment:
+                if not attachment and not outcomes:
                     raise
-                reason = f"{target.name}, attached by {attachment}, failed: {_sentence(error)}"
+                attached = f", attached by {attachment}," if attachment else ""
+                reason = f"{target.name}{attached} failed: {_sentence(error)}"
                 for workload in left.values():
                     outcomes |= dict.fromkeys(workload.results, reason)
                 break
@@ -95,8 +112,12 @@ def run_all(target: Target, workloads: Mapping[str, Workload]) -> dict[str, Outc
 
 @dataclass(slots=True)
 class _Spent:
-    """What all commands took, by the host's clock and by their instance's."""
+    """What commands took: all, by the host's clock and their instance's; each, of the CPUs.
 
+    `cpu_metrics` names what the CPU time of each workload is kept under.
+    """
+
+    cpu_metrics: Mapping[str, str]
     here_ns: int = 0
     there_ns: int = 0
 
@@ -127,16 +148,22 @@ def _run_on(
             spent.here_ns += time.monotonic_ns() - begin_ns
             spent.there_ns += done.elapsed_ns
             used_ns = cpu_time.used_ns(instance.pids()) - used_ns
-            outcomes |= {m: value_of(result, done) for m, result in workload.results.items()}
-            outcomes[f"{cpu_time.PREFIX}{name}"] = used_ns / 1e9
-        except LabError as error:
+        except Exception as error:  # whatever it is, it is this workload's
             reason = f"{name} failed in {target.name}: {_sentence(error)}"
             outcomes |= dict.fromkeys(workload.results, reason)
             return
+        outcomes[spent.cpu_metrics[name]] = used_ns / 1e9
+        for metric, result in workload.results.items():
+            try:
+                outcomes[metric] = value_of(result, done)
+            except Exception as error:
+                outcomes[metric] = f"{name} failed in {target.name}: {_sentence(error)}"
 
 
-def _sentence(error: LabError) -> str:
-    return str(error).removesuffix(".")
+def _sentence(error: Exception) -> str:
+    if isinstance(error, LabError):
+        return str(error).removesuffix(".")
+    return f"{type(error).__name__}: {error}"
 
 
 def _run(instance: Instance, workload: Workload) -> Completed:

@@ -15,6 +15,7 @@ regular expression with one group) says where its output has the number.
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import tomllib
 from typing import TYPE_CHECKING, Literal
@@ -25,6 +26,9 @@ from lab.errors import LabError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+LONGEST_TIMEOUT_SECONDS = 86_400.0
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
@@ -83,19 +87,26 @@ def read(path: Path) -> dict[str, Workload]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
         raise LabError(f"{path} holds no workloads: {error}.") from error
     for name, workload in workloads.items():
-        if fault := _fault(workload):
+        if fault := _fault(name, workload):
             raise LabError(f"{path}: {name}: {fault}.")
     return workloads
 
 
-def _fault(workload: Workload) -> str:
-    """What no type says; empty if nothing is wrong."""
+def _fault(name: str, workload: Workload) -> str:
+    """Return what no type says; empty if nothing is wrong."""
+    for text in (name, *workload.results, *(each.unit for each in workload.results.values())):
+        if not text.strip() or text != text.strip() or not text.isprintable():
+            return f"{text!r} can't name anything: a name is printable, without space around it"
+    if fault := _command_fault(workload):
+        return fault
     if not workload.results:
         return "it has no results"
     for package in workload.packages:
         if package.startswith("pypi:") and "==" not in package:
             return f"{package} is not pinned: say which version, by =="
     for metric, result in workload.results.items():
+        if not math.isfinite(result.times) or result.times <= 0:
+            return f"{metric}: times is {result.times:g}: it must be above zero, and finite"
         if result.json and result.pattern:
             return f"{metric} is read by json or by pattern, not by both"
         if not result.json and not result.pattern and result.unit != "second":
@@ -107,4 +118,20 @@ def _fault(workload: Workload) -> str:
                 return f"{metric}: its pattern is no regular expression: {error}"
             if groups != 1:
                 return f"{metric}: its pattern has {groups} groups, where one holds the number"
+    return ""
+
+
+def _command_fault(workload: Workload) -> str:
+    argv = workload.argv
+    if not workload.command or not argv[0] or not argv[-1].strip():
+        return "its command is empty"
+    if any("\0" in word for word in argv):
+        return "its command has a NUL character"
+    if workload.threads < 1:
+        return f"threads is {workload.threads}: it must be at least 1"
+    if not 0 < workload.timeout_seconds <= LONGEST_TIMEOUT_SECONDS:
+        return (
+            f"timeout-seconds is {workload.timeout_seconds:g}: it must be above 0 and at most"
+            f" {LONGEST_TIMEOUT_SECONDS:g}"
+        )
     return ""

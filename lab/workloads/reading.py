@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import TYPE_CHECKING, Any
 
 from lab.errors import LabError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from lab.targets.base import Completed
     from lab.workloads.definition import Result
 
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(nan|inf|infinity)", re.IGNORECASE)
+_THOUSANDS = re.compile(r"([+-]?\d{1,3})((?:,\d{3})+)(\.\d*)?")
+_DECIMAL_COMMA = re.compile(r"([+-]?\d+),(\d*)(e[+-]?\d+)?", re.IGNORECASE)
+_SHOWN = 40
+
 
 def value_of(result: Result, done: Completed) -> float:
-    """The figure in the result's unit.
+    """Return the figure in the result's unit.
 
-    Raises LabError if the output does not have it, or has one that no time or rate can be.
+    Raise LabError if the output does not have it, or has a number that no time or rate can be.
     """
     value = _number(result, done) * result.times
-    if value <= 0:
+    if not math.isfinite(value) or value <= 0:
         raise LabError(f"its figure is {value:g}, which is no {result.unit}")
     return value
 
@@ -33,23 +41,86 @@ def _number(result: Result, done: Completed) -> float:
 
 
 def _by_path(path: str, output: bytes) -> float:
-    """The number at a dotted path; list members are named by their position."""
+    """Return the number at a dotted path; list members are named by their position.
+
+    Of several documents it is the last that has one there, since tools print their sum last.
+    """
+    found = [
+        number
+        for document in _documents(output.decode(errors="replace"))
+        if (number := _at(path, document)) is not None
+    ]
+    if not found:
+        raise LabError(f"its output has no number at {path} in any JSON")
+    return found[-1]
+
+
+def _documents(text: str) -> Iterator[Any]:
+    """Return the JSON objects and lists of a text, in their order, whatever stands around them."""
+    decoder = json.JSONDecoder()
+    starts = re.compile(r"[{\[]")
+    at = 0
+    while begin := starts.search(text, at):
+        try:
+            document, at = decoder.raw_decode(text, begin.start())
+        except ValueError:
+            at = begin.end()
+        except RecursionError as error:
+            raise LabError("its output nests brackets too deeply for JSON") from error
+        else:
+            yield document
+
+
+def _at(path: str, document: Any) -> float | None:
+    """Return the number at the path, None if there is none. Raise LabError for one too large."""
+    here = document
     try:
-        # A tool may say something before its report.
-        here: Any = json.loads(output[max(0, output.find(b"{")) :])
         for step in path.split("."):
             here = here[int(step)] if isinstance(here, list) else here[step]
+        if isinstance(here, str):
+            return _read(here)
+    except (ValueError, LookupError, TypeError):
+        return None
+    if isinstance(here, bool) or not isinstance(here, int | float):
+        return None
+    try:
         return float(here)
-    except (ValueError, LookupError, TypeError) as error:
-        raise LabError(f"its output has no number at {path}: {error!r}") from error
+    except OverflowError as error:
+        raise LabError(f"its figure has {len(str(here))} digits, too many for a number") from error
 
 
 def _by_pattern(pattern: str, output: bytes) -> float:
-    """The last match's number, since tools print their sum last."""
+    """Return the last match's number, since tools print their sum last."""
     matches = re.findall(pattern, output.decode(errors="replace"), re.MULTILINE)
     if not matches:
         raise LabError(f"its output has no match of {pattern!r}")
     try:
-        return float(matches[-1].replace(",", ""))
+        return _read(matches[-1])
     except ValueError as error:
-        raise LabError(f"its output has {matches[-1]!r} where a number was to be") from error
+        raise LabError(f"its output has {_short(matches[-1])} where a number was to be") from error
+
+
+def _read(text: str) -> float:
+    """Return the number that a tool printed. Raise ValueError if it is none.
+
+    Commas are between thousands, as in 1,234.5 and 1,234,567, or stand for the point, as in 1,5.
+    Raise LabError for one that may be either, as in 1,234.
+    """
+    text = text.strip()
+    if _NUMBER.fullmatch(text):
+        return float(text)
+    if grouped := _THOUSANDS.fullmatch(text):
+        is_clear = grouped[3] is not None or grouped[2].count(",") > 1
+        if not is_clear:
+            raise LabError(
+                f"its output has {text!r}, which is {text.replace(',', '')} or"
+                f" {text.replace(',', '.')}: have it print numbers without commas"
+            )
+        return float(text.replace(",", ""))
+    if _DECIMAL_COMMA.fullmatch(text):
+        return float(text.replace(",", "."))
+    raise ValueError(text)
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")

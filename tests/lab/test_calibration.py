@@ -107,6 +107,20 @@ def test_what_missed_is_said_everywhere() -> None:
     assert "**no**" in calibration.markdown(document)
 
 
+@pytest.mark.parametrize(
+    ("whole", "torn"),
+    [("", ""), ("}", ""), ("0.", "NaN"), ('"trials"', '"trial"'), ("200", "0"), ("200", "1e400")],
+)
+def test_a_kept_calibration_that_is_torn_or_none_is_not_used(
+    whole: str, torn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: "here")
+    calibration.remember(made())
+    kept = calibration._newest()
+    kept.write_text(kept.read_text().replace(whole, torn) if whole else "")
+    assert calibration.newest() is None
+
+
 def test_the_newest_is_kept_for_this_host_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("socket.gethostname", lambda: "here")
     assert calibration.newest() is None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from lab import experiments, harness, page_cache, profiles
+from lab import experiments, harness, page_cache, profiles, run
 from lab.errors import LabError, StartFailed
 from lab.experiments import startup
 from lab.progress import Progress
@@ -118,6 +119,34 @@ def test_a_worker_that_cannot_be_replaced_does_not_end_the_run(
     monkeypatch.setattr(startup, "measure", fail)
     workers = cast("list[Worker]", [Lost(), FlakyWorker()])
     assert len(harness._round("startup", 0, workers, plan(), Progress())) == 2
+
+
+@pytest.mark.parametrize("error", [KeyError("x"), ZeroDivisionError("by zero"), OSError(28, "x")])
+def test_whatever_is_raised_is_a_censored_sample(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> list[Sample]:
+        raise error
+
+    monkeypatch.setattr(startup, "measure", fail)
+    (sample,) = harness._round(
+        "startup", 0, cast("list[Worker]", [FlakyWorker()]), plan(), Progress()
+    )
+    assert sample.value is None
+    assert sample.censored.startswith(f"native: {type(error).__name__}: ")
+
+
+@pytest.mark.parametrize(
+    ("request_", "sentence"),
+    [
+        (run.Request(targets=("native", "native")), "target native is named twice"),
+        (run.Request(experiments=("startup", "startup")), "experiment startup is named twice"),
+        (run.Request(workloads=(Path("a"), Path("./a"))), "workload file .*/a is named twice"),
+    ],
+)
+def test_what_is_named_twice_is_refused(request_: run.Request, sentence: str) -> None:
+    with pytest.raises(LabError, match=sentence):
+        run.measure(request_)
 
 
 def test_unknown_names_are_refused() -> None:

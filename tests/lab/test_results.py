@@ -7,9 +7,10 @@ from pathlib import Path
 import pyperf
 import pytest
 
-from lab import results, run
+from lab import provenance, results, run, summary
 from lab.errors import LabError
 from lab.results import RunFolder, Sample
+from tests.lab import plausible
 
 HOST = {"hostname": "here"}
 SETTINGS = {"profile": "quick", "accelerator": "tcg", "page_cache": "warm", "seed": 1}
@@ -111,6 +112,83 @@ def test_a_corrupt_table_is_refused(written: Path, text: str) -> None:
     (written / "measurements.csv").write_text(text)
     with pytest.raises(LabError, match=r"measurements\.csv"):
         results.load(written)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 10**400])
+def test_what_is_not_finite_is_a_censored_sample(value: float) -> None:
+    sample = start(0, value)
+    assert sample.value is None
+    assert sample.censored.startswith("first-instruction: its figure is")
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-inf", "1e999", "1" + "0" * 400])
+def test_a_kept_value_that_is_not_finite_is_read_as_censored(written: Path, text: str) -> None:
+    table = written / "measurements.csv"
+    table.write_text(table.read_text().replace("0.003", text))
+    read = results.load(written).samples
+    assert read["value"].isna().sum() == 1
+    assert "which is no number" in read.loc[read["value"].isna(), "censored"].iloc[0]
+
+
+def torn(text: bytes) -> dict[str, bytes]:
+    *lines, last = text.splitlines(keepends=True)
+    whole = b"".join(lines)
+    return {
+        "in a field": whole + last[: len(last) // 2],
+        "after a comma": whole + last[: last.index(b",") + 1],
+        "in its first field": whole + last[:2],
+        "before its end": whole + last.rstrip(),
+        "in quotes": whole + b'startup,container,"half\n',
+        "zeros": whole + last[:9] + bytes(512),
+    }
+
+
+@pytest.mark.parametrize("how", torn(b"a,b\n"))
+@pytest.mark.parametrize("name", ["measurements.csv", "rounds.csv"])
+def test_a_torn_last_line_is_left_out_and_said(tmp_path: Path, name: str, how: str) -> None:
+    path = plausible.write(tmp_path / "run", experiments=("startup",))
+    table = path / name
+    whole = results.load(path)
+    table.write_bytes(torn(table.read_bytes())[how])
+    read = results.load(path)
+    lost = [
+        len(a) - len(b) for a, b in ((whole.samples, read.samples), (whole.rounds, read.rounds))
+    ]
+    assert lost == ([1, 0] if name == "measurements.csv" else [0, 1])
+    assert f"{name}, its last, is torn and left out" in provenance.line(read)
+    assert summary.document(read)["run"]["torn"] == list(read.torn)
+
+
+def test_zeros_after_the_last_line_are_said(written: Path) -> None:
+    with (written / "measurements.csv").open("ab") as file:
+        file.write(bytes(4096))
+    read = results.load(written)
+    assert len(read.samples) == 4
+    assert read.torn == ("measurements.csv ends in zeros, where lines were lost",)
+
+
+def test_a_line_in_the_midst_that_is_torn_is_refused(written: Path) -> None:
+    table = written / "measurements.csv"
+    lines = table.read_text().splitlines(keepends=True)
+    lines.insert(2, "startup,cont\n")
+    table.write_text("".join(lines))
+    with pytest.raises(LabError, match="line 3 has 2 fields, not 9"):
+        results.load(written)
+
+
+@pytest.mark.parametrize(
+    "field", ["NaN", "Infinity", "1e400", "1" + "0" * 400], ids=lambda text: text[:8]
+)
+def test_a_document_with_a_number_that_is_none_is_refused(written: Path, field: str) -> None:
+    (written / "host.json").write_text(f'{{"memory_bytes": {field}}}')
+    with pytest.raises(LabError, match=r"host\.json is corrupt"):
+        results.load(written)
+
+
+def test_a_name_of_two_lines_is_kept(tmp_path: Path) -> None:
+    with RunFolder(tmp_path / "run", HOST, SETTINGS) as folder:
+        folder.append([Sample("startup", "a\nb", "x", "second", 0, 1.0)])
+    assert list(results.load(tmp_path / "run").samples["target"]) == ["a\nb"]
 
 
 def test_new_folders_do_not_collide(tmp_path: Path) -> None:

@@ -21,6 +21,9 @@ bound-by = "CPU"
 results.sort = { unit = "second", better = "less" }
 """
 
+RATE = Result(unit="/s", better="more", pattern="^rate (.*)$")
+AT_A = Result(unit="s", better="less", json="a")
+
 
 def said(stdout: str, elapsed_ns: int = 1_500_000_000) -> Completed:
     return Completed(0, stdout.encode(), b"", elapsed_ns)
@@ -63,6 +66,17 @@ def test_a_users_file_is_run_whatever_the_profile(tmp_path: Path) -> None:
         (SORT.replace('{ unit', '{ pattern = "x", unit'), "has 0 groups, where one holds"),
         (SORT.replace('{ unit', '{ pattern = "(", unit'), "is no regular expression"),
         (SORT.replace('{ unit', '{ pattern = "(x)", json = "a", unit'), "not by both"),
+        (SORT.replace('"seq 10 | sort"', "[]"), "sort: its command is empty"),
+        (SORT.replace('"seq 10 | sort"', '" "'), "sort: its command is empty"),
+        (SORT.replace('"seq 10 | sort"', '["a", "b\\u0000"]'), "NUL character"),
+        (SORT.replace("threads = 1", "threads = 0"), "it must be at least 1"),
+        (SORT.replace("threads", "timeout-seconds = nan\nthreads"), "timeout-seconds is nan"),
+        (SORT.replace("threads", "timeout-seconds = -1\nthreads"), "timeout-seconds is -1"),
+        (SORT.replace('{ unit', '{ times = inf, unit'), "times is inf"),
+        (SORT.replace('{ unit', '{ times = 0, unit'), "times is 0"),
+        (SORT.replace("results.sort", 'results." "'), "' ' can't name anything"),
+        (SORT.replace("results.sort", 'results."a\\nb"'), "can't name anything"),
+        (SORT.replace("[sort]", '["so\\u001brt"]'), "can't name anything"),
         (SORT.replace('"coreutils"', '"pypi:x"'), "pypi:x is not pinned"),
         (SORT.replace("[sort]", "[redis]"), "there is a workload redis already"),
         (SORT.replace("results.sort", "results.sqlite"), "there is a metric sqlite already"),
@@ -86,6 +100,15 @@ def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
         (Result(unit="MB/s", better="more", json="jobs.0.bw", times=2), '{"jobs":[{"bw":4}]}', 8),
         (Result(unit="/s", better="more", json="a"), 'note: it warns\n{"a": 3}', 3),
         (Result(unit="/s", better="more", pattern=r"^at ([\d,.]+)"), "at 1\nat 1,234.5", 1234.5),
+        (RATE, "rate 1,234,567", 1_234_567),
+        (RATE, "rate 1,5", 1.5),
+        (RATE, "rate 12345,678", 12345.678),
+        (RATE, "rate 2,5e3", 2500),
+        (RATE, "rate .5", 0.5),
+        (Result(unit="/s", better="more", json="0.rate"), '[{"rate": 3}]', 3),
+        (Result(unit="/s", better="more", json="a"), 'in {cache}, [info]\n{"a": 3}\ndone.\n', 3),
+        (Result(unit="/s", better="more", json="a"), '{"a": 3}\n{"a": 4}\n{"b": 5}\n', 4),
+        (Result(unit="/s", better="more", json="a"), '{"a": "3.5"}', 3.5),
     ],
 )  # fmt: skip
 def test_a_figure_is_read(result: Result, stdout: str, value: float) -> None:
@@ -100,6 +123,17 @@ def test_a_figure_is_read(result: Result, stdout: str, value: float) -> None:
         (Result(unit="/s", better="more", pattern="rate (.*)"), "none", "no match of 'rate"),
         (Result(unit="/s", better="more", pattern="rate (.*)"), "rate fast", "has 'fast' where"),
         (Result(unit="GB/s", better="more", pattern="rate (.*)"), "rate -0.01", "is no GB/s"),
+        *((RATE, f"rate {text}", "which is no /s") for text in ("nan", "-inf", "1e999", "0")),
+        (RATE, f"rate 1{'0' * 400}", "figure is inf"),
+        (RATE, "rate 1,234", "which is 1234 or 1.234: have it print numbers without commas"),
+        (RATE, "rate 1_000", "has '1_000' where"),
+        (RATE, "rate ", "has '' where"),
+        *((AT_A, f'{{"a": {text}}}', "which is no s") for text in ("NaN", "Infinity", "1e400")),
+        (AT_A, f'{{"a": 1{"0" * 400}}}', "its figure has 401 digits"),
+        (AT_A, '{"a": true}', "no number at a"),
+        (AT_A, '{"a": null}', "no number at a"),
+        (AT_A, '{"a": {"b": 1}}', "no number at a"),
+        (AT_A, "[" * 100_000, "nests brackets too deeply"),
     ],
 )
 def test_a_figure_that_is_none_is_refused(result: Result, stdout: str, sentence: str) -> None:

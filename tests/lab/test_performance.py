@@ -1,0 +1,153 @@
+"""One bad workload costs its own figures; what a user calls a metric is no name of the lab's."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from lab import results, summary
+from lab.errors import LabError, StartFailed
+from lab.experiments import performance
+from lab.results import RunFolder, Sample
+from lab.targets.base import Completed
+from lab.workloads import Result, Workload
+from tests.lab.plausible import HOST, SETTINGS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lab.targets.base import Target
+
+
+class Here:
+    """A plain process for each command, with no isolation at all."""
+
+    name = "here"
+    attachments = ()
+
+    def __init__(self, *, starts: int = 99) -> None:
+        self.starts = starts
+
+    def start(self) -> Here:
+        self.starts -= 1
+        if self.starts < 0:
+            raise StartFailed("it hung.")
+        return self
+
+    def __enter__(self) -> Here:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def reached(self, milestone: str) -> int:
+        return 0
+
+    def pids(self) -> list[int]:
+        return [os.getpid()]
+
+    def run(self, argv: list[str], timeout_seconds: float) -> Completed:
+        begin_ns = time.monotonic_ns()
+        done = subprocess.run(argv, capture_output=True, timeout=timeout_seconds, check=False)
+        elapsed_ns = time.monotonic_ns() - begin_ns
+        return Completed(done.returncode, done.stdout, done.stderr, elapsed_ns)
+
+
+def workload(command: str | list[str], **results_: Result) -> Workload:
+    chosen = results_ or {"time": Result(unit="second", better="less")}
+    return Workload(
+        what="x", command=command, threads=1, bound_by="x", results=chosen, timeout_seconds=5
+    )
+
+
+def outcomes(starts: int = 99, **chosen: Workload) -> dict[str, performance.Outcome]:
+    return performance.run_all(cast("Target", Here(starts=starts)), chosen)
+
+
+TOO_MANY_DIGITS = "printf '{\"n\": 1%0400d}' 0"
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        ("exit 3", "bad failed in here: exit code 3"),
+        ("echo nan", "its figure is nan"),
+        ("echo none", "has 'none' where a number was to be"),
+        (["/does/not/exist"], "FileNotFoundError"),
+        ("sleep 60", "TimeoutExpired"),
+    ],
+)
+def test_one_bad_workload_costs_itself_alone(command: str | list[str], sentence: str) -> None:
+    bad = workload(command, odd=Result(unit="/s", better="more", pattern="(.+)"))
+    if command == "sleep 60":
+        bad = Workload(**{name: getattr(bad, name) for name in bad.__struct_fields__}
+                       | {"timeout_seconds": 0.2})  # fmt: skip
+    good = Result(unit="second", better="less")
+    found = outcomes(before=workload("true", a=good), bad=bad, after=workload("true", b=good))
+    assert isinstance(found["a"], float)
+    assert isinstance(found["b"], float)
+    assert sentence in str(found["odd"])
+
+
+def test_one_bad_figure_costs_itself_alone() -> None:
+    figures = {
+        name: Result(unit="/s", better="more", json=name) for name in ("n", "rate", "absent")
+    }
+    command = 'printf \'{"rate": 5, "n": 1%0400d}\' 0'
+    found = outcomes(both=workload(command, **figures))
+    assert found["rate"] == 5
+    assert "401 digits" in str(found["n"])
+    assert "no number at absent" in str(found["absent"])
+    assert isinstance(found["cpu: both"], float)
+
+
+def test_an_instance_that_is_not_to_be_had_again_costs_what_is_left() -> None:
+    good = Result(unit="second", better="less")
+    found = outcomes(
+        starts=1,
+        first=workload("true", a=good),
+        bad=workload("exit 1", b=good),
+        last=workload("true", c=good),
+    )
+    assert isinstance(found["a"], float)
+    assert found["c"] == "here failed: it hung"
+    with pytest.raises(LabError, match="it hung"):
+        outcomes(starts=0, first=workload("true"))
+
+
+def test_cpu_time_is_kept_under_a_name_that_no_result_has() -> None:
+    rate = Result(unit="/s", better="more", pattern="(.+)")
+    chosen = {
+        "sort": workload("echo 5", **{"cpu: sort": rate}),
+        "cpu: sort": workload("echo 6", other=rate),
+    }
+    found = performance.run_all(cast("Target", Here()), chosen)
+    assert found["cpu: sort"] == 5
+    assert found["other"] == 6
+    assert set(found) == {
+        "cpu: sort", "cpu: cpu: sort", "other", "cpu: cpu: cpu: sort", performance.CLOCKS
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "metric", ["cpu: mine", "begin: mine", "step: mine", "clock: mine", "answer-p50", "running"]
+)
+def test_a_users_metric_is_a_figure_whatever_it_is_called(metric: str, tmp_path: Path) -> None:
+    described = {"mine": {"results": {metric: {"unit": "/s", "better": "more"}}}}
+    settings = {**SETTINGS, "workloads": described}
+    with RunFolder(tmp_path / "run", HOST, settings) as folder:
+        for target in ("native", "container"):
+            samples = [
+                Sample("performance", target, metric, "/s", number, 5.0) for number in range(2)
+            ]
+            folder.append(samples)
+    run = results.load(tmp_path / "run")
+    assert [each.metric for each in summary.measurements(run)] == [metric, metric]
+    assert [each.metric for each in summary.ratios(run)] == [metric]
+    shown = {summary.shown_interval(each) for each in summary.measurements(run)}
+    assert shown == {"5 – 5 /s"}
+    assert not summary.is_beside("performance", metric, summary.figures_of_workloads(run))
