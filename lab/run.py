@@ -33,6 +33,7 @@ from lab import (
 )
 from lab.errors import LabError
 from lab.progress import Progress
+from lab.targets import environment
 from lab.targets.base import Settings
 
 if TYPE_CHECKING:
@@ -127,6 +128,7 @@ def measure(request: Request) -> Outcome:
             "targets_asked": request.targets,
             "rounds_asked": request.rounds,
             "start_deadline_seconds": request.start_deadline_seconds,
+            "environment": environment.DECLARED.document(),
             "absent": absent,
             "calibration": calibration.newest(),
             "cpu_virtualization": kvm.cpu_flag(),

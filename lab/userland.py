@@ -7,6 +7,7 @@ carries the digest of its inputs in its name, is built aside and renamed into pl
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import platform
@@ -73,7 +74,7 @@ class Userland:
 def cache_directory() -> Path:
     """Where built things are kept: $TONNAGE_CACHE, else /var/cache/tonnage or the user's cache."""
     if override := os.environ.get("TONNAGE_CACHE"):
-        return Path(override)
+        return Path(override).absolute()
     if os.geteuid() == 0:
         return Path("/var/cache/tonnage")
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tonnage"
@@ -340,7 +341,8 @@ def allocated_bytes(path: Path) -> int:
 def _part(name: str, key: str) -> Iterator[tuple[Path, Path | None]]:
     """Yield where a part belongs and, if it has yet to be built, the folder to build it in.
 
-    The folder is renamed into place when the block ends well, and removed when it does not.
+    The folder is renamed into place when the block ends well, and removed when it does not. Of two
+    processes that want the same part, the second waits for the first.
     """
     directory = cache_directory() / f"{name}-{key}"
     if directory.is_dir():
@@ -348,13 +350,29 @@ def _part(name: str, key: str) -> Iterator[tuple[Path, Path | None]]:
         return
     aside = directory.with_name(f".{directory.name}.{os.getpid()}")
     try:
-        aside.mkdir(parents=True)
-        yield directory, aside
-        aside.rename(directory)
+        with _building(directory.parent):
+            if directory.is_dir():
+                yield directory, None
+                return
+            aside.mkdir(parents=True)
+            yield directory, aside
+            aside.rename(directory)
     except OSError as error:
         raise LabError(f"Can't build {name} in {directory.parent}: {error.strerror}.") from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextmanager
+def _building(cache: Path) -> Iterator[None]:
+    """Be the only process that builds a part in this cache. (flock(2): it dies with its holder)"""
+    cache.mkdir(parents=True, exist_ok=True)
+    held = os.open(cache, os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(held)
 
 
 def _digest(*inputs: str | bytes) -> str:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import resource
 import signal
 import socket
 import subprocess
@@ -23,6 +22,8 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, Self, TypeVar
 
 from lab import exclusive, signals, targets
 from lab.errors import LabError, StartFailed
+from lab.targets import environment
+from lab.targets.processes import end_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,8 +79,17 @@ class Worker:
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "lab.worker", self.target, str(theirs.fileno())],
+                [
+                    sys.executable,
+                    "-P",
+                    "-m",
+                    "lab.worker",
+                    self.target,
+                    str(theirs.fileno()),
+                    str(os.getpid()),
+                ],
                 pass_fds=[theirs.fileno()],
+                env=environment.of_worker(os.environ),
                 stdin=subprocess.DEVNULL,
                 stdout=sys.stderr,
             )
@@ -174,12 +184,12 @@ def _attempt(
 
 
 def main() -> None:
-    """Serve one target over the socket whose descriptor is the second argument."""
+    """Serve one target over a socket: its name, the descriptor and the parent are the arguments."""
+    name, descriptor, parent = sys.argv[1:]
     signals.leave_to_parent()
     signals.exit_once(128 + signal.SIGTERM)
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a dense host wants descriptors
-    name, descriptor = sys.argv[1:]
+    environment.enter()
+    end_with_parent(int(parent))
     os.set_inheritable(int(descriptor), False)
     with contextlib.suppress(ConnectionError), Connection(int(descriptor)) as connection:
         _serve(name, connection)

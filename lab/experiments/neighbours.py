@@ -82,7 +82,7 @@ def work(instance: Instance, pair: Pair) -> float:
 def make_noise(instance: Instance, pair: Pair) -> None:
     """Start the neighbour's noise, which goes on when this returns and ends after NOISE_SECONDS."""
     timed = f'timeout -s KILL {NOISE_SECONDS} setsid sh -c "$0" >/dev/null 2>&1 &'
-    instance.run(["sh", "-c", timed, pair.noise], _WORK_SECONDS)
+    instance.run(["sh", "-c", timed, pair.noise], _WORK_SECONDS, leaving=True)
 
 
 def _transfer_seconds(done: Completed) -> float:

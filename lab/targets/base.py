@@ -12,6 +12,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Self
 
+from lab.targets import environment
+
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
@@ -99,9 +101,22 @@ class Instance(ABC):
     def ask(self) -> int:
         """When a request to the payload's server, on the instance's own address, was answered."""
 
+    def run(self, argv: list[str], timeout_seconds: float, *, leaving: bool = False) -> Completed:
+        """Run a command inside, on the instance's root file system, in the declared surroundings.
+
+        What it leaves behind is ended with it, unless it is `leaving` something on purpose.
+        Raises LabError if it does not end in time.
+        """
+        request = environment.DECLARED.within(argv, leaving=leaving, cpus=self.cpus())
+        return self.request(request, argv[0], timeout_seconds)
+
+    def cpus(self) -> frozenset[int]:
+        """Return the host's CPUs that its commands may use; empty if it has CPUs of its own."""
+        return frozenset()
+
     @abstractmethod
-    def run(self, argv: list[str], timeout_seconds: float) -> Completed:
-        """Run a command inside, on the instance's root file system."""
+    def request(self, words: list[str], what: str, timeout_seconds: float) -> Completed:
+        """Hand words to the payload's agent, which call `what` an error names. Raise LabError."""
 
     @abstractmethod
     def pids(self) -> list[int]:

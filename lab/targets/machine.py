@@ -119,12 +119,12 @@ class MachineInstance(Instance):
             raise LabError(f"{self.name} answered {answer!r}, not what the payload answers.")
         return answered_ns
 
-    def run(self, argv: list[str], timeout_seconds: float) -> Completed:
-        """Run a command by the machine's agent, timed by the machine's clock."""
+    def request(self, words: list[str], what: str, timeout_seconds: float) -> Completed:
+        """Hand them to the machine's agent, timed by the machine's clock."""
         try:
-            done = self.domain.agent.run(argv, timeout_seconds=timeout_seconds)
+            done = self.domain.agent.run(words, timeout_seconds=timeout_seconds)
         except vms.MachineError as error:
-            raise LabError(str(error)) from error
+            raise LabError(str(error).replace(words[0], what)) from error
         return Completed(done.exit_code, done.stdout, done.stderr, done.elapsed_ns)
 
     has_console = True

@@ -7,13 +7,14 @@ same libraries; the tree is bound read-only in the worker's own mount namespace,
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, get_args
 
-from lab.targets import namespaces, peer
+from lab.targets import environment, namespaces, peer, processes
 from lab.targets.base import VOLUME, Attachment, Kind, Target
 from lab.targets.piped import PayloadPipes, PipedInstance
 
@@ -29,6 +30,7 @@ class NativeInstance(PipedInstance):
     """The payload as a child of the worker."""
 
     process: subprocess.Popen[bytes]
+    target: Native
 
     def payload_pid(self) -> int:
         """Its own pid: nothing stands between."""
@@ -39,9 +41,11 @@ class NativeInstance(PipedInstance):
         return [self.process.pid]
 
     def stop(self) -> None:
-        """Kill it and reap it."""
+        """Kill it and reap it, with what a command of it was still running."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
+        self.target.children.discard(self.process.pid)
+        processes.end_orphans(self.target.children)
         self.pipes.close()
 
 
@@ -55,6 +59,7 @@ class Native(Target):
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         self._root: Path = settings.scratch / "native" / "root"
+        self.children: set[int] = set()  # the worker's, without orphans of a payload
 
     @classmethod
     def absent(cls) -> str:
@@ -78,6 +83,7 @@ class Native(Target):
             directory.mkdir(parents=True, exist_ok=True)
             directory.chmod(0o1777)
         self._root.mkdir(exist_ok=True)
+        processes.adopt_orphans()
         namespaces.enter_private_mount_namespace()
         namespaces.bind(self.settings.userland.tree, self._root, read_only=True)
         self.resources.callback(namespaces.unmount, self._root)
@@ -85,6 +91,14 @@ class Native(Target):
         namespaces.bind(volume, self._root / VOLUME.lstrip("/"))
         for shared in ("proc", "sys", "dev"):
             namespaces.bind(f"/{shared}", self._root / shared)
+        self.resources.callback(self._end_all)
+
+    def _end_all(self) -> None:
+        """End what still runs when the worker does, before its /proc is gone."""
+        for pid in self.children:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        processes.end_orphans(set())
 
     def start(self, allotment: Allotment | None = None) -> NativeInstance:
         """Spawn the payload. No allotment binds it: that is what native means."""
@@ -94,10 +108,13 @@ class Native(Target):
             [self.settings.userland.payload, "serve", "native", "--chroot", self._root],
             stdin=pipes.stdin,
             stdout=pipes.stdout,
+            env=environment.DECLARED.variables,
+            cwd=environment.DECLARED.directory,
         )
         pipes.hand_over()
         instance = NativeInstance(self.name, t0_ns, pipes, self.settings.start_deadline_seconds)
-        instance.process = process
+        instance.process, instance.target = process, self
+        self.children.add(process.pid)
         return instance
 
     @contextmanager
@@ -112,6 +129,9 @@ class Native(Target):
             if attachment != "volume":
                 wires = wires or stack.enter_context(peer.wires(self.settings))
                 stack.enter_context(wires.at_host())
+                peers = processes.children() - self.children
+                self.children |= peers
+                stack.callback(self.children.difference_update, peers)
             yield stack.enter_context(self.start(allotment))
 
     def image_bytes(self) -> dict[str, int]:

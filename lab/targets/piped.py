@@ -122,18 +122,22 @@ class PipedInstance(Instance):
             raise LabError(f"{self.name} answered {answer!r}, not what the payload answers.")
         return answered_ns
 
-    def run(self, argv: list[str], timeout_seconds: float) -> Completed:
-        """Run a command inside, timed by the payload."""
+    def cpus(self) -> frozenset[int]:
+        """Those of the worker, which an engine's daemon knows nothing of."""
+        return frozenset(os.sched_getaffinity(0))
+
+    def request(self, words: list[str], what: str, timeout_seconds: float) -> Completed:
+        """Hand them over the pipes."""
         self._event("listening")
         deadline_ns = time.monotonic_ns() + int(timeout_seconds * 1e9)
         try:
-            return self.pipes.request(argv, deadline_ns)
+            return self.pipes.request(words, deadline_ns)
         except TimeoutError as error:
             raise LabError(
-                f"{argv[0]} in {self.name} did not end within {timeout_seconds:.0f} s."
+                f"{what} in {self.name} did not end within {timeout_seconds:.0f} s."
             ) from error
         except (EOFError, BrokenPipeError) as error:
-            raise LabError(f"{self.name} ended while {argv[0]} ran in it.") from error
+            raise LabError(f"{self.name} ended while {what} ran in it.") from error
 
     def _event(self, wanted: str) -> int:
         """When the payload said so, by its clock; events that come before it are kept."""
@@ -142,6 +146,11 @@ class PipedInstance(Instance):
             while wanted not in self._events:
                 name, _, ns = self.pipes.line(deadline_ns).partition(" ")
                 self._events[name] = int(ns)
+                if name == "not-listening":
+                    raise StartFailed(
+                        f"{self.name} can't answer requests: another program listens on port {PORT}"
+                        " of its network (ss -ltnp shows which); end it, or leave the target out."
+                    )
         except TimeoutError as error:
             raise StartFailed(
                 f"{self.name} was not at {wanted} within {self._deadline_seconds:.0f} s."

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import select
+import signal
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
 
 _FIRST_FREE_PID = 300  # below it the kernel gives no pid again once it has wrapped (kernel/pid.c)
 _ARGUMENTS_BYTES = 8192
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
 
 
 def all_pids() -> list[int]:
@@ -90,3 +94,39 @@ def ended(handle: int, deadline_ns: int) -> bool:
     poll = select.poll()
     poll.register(handle, select.POLLIN)
     return bool(poll.poll(max(0, deadline_ns - time.monotonic_ns()) // 1_000_000))
+
+
+def end_with_parent(parent: int) -> None:
+    """Have this process sent SIGTERM when its parent ends, or now if it has. (prctl(2))"""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    if os.getppid() != parent:
+        signal.raise_signal(signal.SIGTERM)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of what descends from this process and loses its own. (prctl(2))"""
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def children() -> set[int]:
+    """Return this process's children, ended ones included that were not waited for."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return set()  # found without a look at every process of the host
+    found = set()
+    for pid in all_pids():
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            if parent(pid) == os.getpid():
+                found.add(pid)
+    return found
+
+
+def end_orphans(known: set[int]) -> None:
+    """Kill and wait for the children that are not known, and theirs, until there are none."""
+    while orphans := children() - known:
+        for pid in orphans:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)

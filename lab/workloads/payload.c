@@ -34,6 +34,10 @@
  *                                       bit is set, u32+stdin follow
  *                              reply    u32 exit code, u64 nanoseconds, u32+stdout, u32+stderr
  *
+ * An argv may begin with the surroundings of its command, in words up to "--": "@within", "end" or
+ * "leave" (the processes that outlive the command), then settings as NAME=VALUE: directory, umask,
+ * nice, cpus, a limit by its name, and all else as the command's whole environment.
+ *
  * In a machine the other end of a port may come and go. What is sent to the events' port asks for
  * all events once more.
  */
@@ -57,7 +61,9 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/reboot.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -80,6 +86,7 @@
 #define REQUEST_LIMIT (1u << 20)
 #define ARGUMENT_LIMIT 256
 #define STDIN_FOLLOWS 0x80000000u
+#define WITHIN "@within"
 
 static uint64_t now_ns(void)
 {
@@ -330,45 +337,188 @@ static int stdin_of(const struct buffer *in)
 	return fd;
 }
 
-static uint32_t run(char **argv, const struct buffer *in, struct buffer *out, struct buffer *err,
-                    uint64_t *elapsed_ns)
+/* ---- the surroundings of a command ---- */
+
+static int set_cpus(char *list)
 {
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	for (char *rest = list; *rest; rest += *rest == ',')
+		CPU_SET(strtoul(rest, &rest, 10), &cpus);
+	return sched_setaffinity(0, sizeof cpus, &cpus);
+}
+
+static int set_limit(int which, const char *value)
+{
+	rlim_t most = strtoull(value, NULL, 10);
+	struct rlimit limit = {.rlim_cur = most, .rlim_max = most};
+
+	return setrlimit(which, &limit);
+}
+
+static int set_surrounding(const char *name, char *value)
+{
+	static const struct { const char *name; int which; } limits[] = {
+		{"nofile", RLIMIT_NOFILE}, {"nproc", RLIMIT_NPROC}, {"stack", RLIMIT_STACK}, {"core", RLIMIT_CORE},
+	};
+
+	for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
+		if (strcmp(name, limits[i].name) == 0)
+			return set_limit(limits[i].which, value);
+	if (strcmp(name, "directory") == 0)
+		return chdir(value);
+	if (strcmp(name, "umask") == 0)
+		return umask((mode_t)strtoul(value, NULL, 8)), 0;
+	if (strcmp(name, "nice") == 0)
+		return setpriority(PRIO_PROCESS, 0, atoi(value));
+	if (strcmp(name, "cpus") == 0)
+		return set_cpus(value);
+	return setenv(name, value, 1);
+}
+
+/* Returns the command, in the surroundings that its first words say. */
+static char **be_within(char **word)
+{
+	clearenv();
+	for (int number = 1; number < NSIG; number++)
+		signal(number, SIG_DFL);
+	setsid();
+	for (; *word && strcmp(*word, "--") != 0; word++) {
+		char *value = strchr(*word, '=');
+		if (!value)
+			errno = EINVAL;
+		else
+			*value++ = 0;
+		if (!value || set_surrounding(*word, value) < 0) {
+			dprintf(2, "payload: %s can't be set: %s\n", *word, strerror(errno));
+			_exit(126);
+		}
+	}
+	return *word ? word + 1 : word;
+}
+
+/* The parent of a process; 0 if it has ended. */
+static pid_t parent_of(const char *pid)
+{
+	char path[300], line[512], *name_end;
+	int parent = 0, file;
+	ssize_t n;
+
+	snprintf(path, sizeof path, "/proc/%s/stat", pid);
+	if ((file = open(path, O_RDONLY | O_CLOEXEC)) < 0)
+		return 0;
+	n = read(file, line, sizeof line - 1);
+	close(file);
+	line[n > 0 ? n : 0] = 0;
+	if ((name_end = strrchr(line, ')')))
+		sscanf(name_end, ") %*c %d", &parent);
+	return parent;
+}
+
+/* Ends all processes below this one. A child's own come to us as it ends: we are their reaper. */
+static void end_children(void)
+{
+	int found;
+
+	if (waitpid(-1, NULL, WNOHANG) < 0)
+		return; /* there are none */
+	do {
+		struct dirent *entry;
+		DIR *processes = opendir("/proc");
+
+		found = 0;
+		while (processes && (entry = readdir(processes)))
+			if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9' && parent_of(entry->d_name) == getpid()) {
+				kill(atoi(entry->d_name), SIGKILL);
+				found++;
+			}
+		if (processes)
+			closedir(processes);
+		for (int i = 0; i < found; i++)
+			waitpid(-1, NULL, 0);
+	} while (found);
+}
+
+/* Executes a command as a new process' program. */
+static void execute(char **argv, const int streams[3])
+{
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGPIPE, SIG_DFL);
+	for (int i = 0; i < 3; i++)
+		dup2(streams[i], i);
+	if (strcmp(argv[0], WITHIN) == 0 && argv[1])
+		argv = be_within(argv + 2);
+	if (argv[0])
+		execvp(argv[0], argv);
+	dprintf(2, "%s: %s\n", argv[0] ? argv[0] : "payload", argv[0] ? strerror(errno) : "no command");
+	_exit(127);
+}
+
+/* Runs a command. Where what it leaves is to end, its time is until it ended itself; else until
+ * nobody holds its output. `asker` is whose hang-up ends all, -1 if it may come back. */
+static uint32_t run(char **argv, const struct buffer *in, struct buffer *out, struct buffer *err,
+                    uint64_t *elapsed_ns, int asker)
+{
+	enum { OUT, ERR, CHILD, ASKER, ENDS };
 	int out_pipe[2], err_pipe[2], status = 0, in_file = stdin_of(in);
+	bool ends_all = strcmp(argv[0], WITHIN) == 0 && argv[1] && strcmp(argv[1], "end") == 0;
 	uint64_t begin;
 	pid_t child;
 
 	if (pipe2(out_pipe, O_CLOEXEC) < 0 || pipe2(err_pipe, O_CLOEXEC) < 0)
 		fail("pipe");
+	if (ends_all)
+		prctl(PR_SET_CHILD_SUBREAPER, 1);
 	begin = now_ns();
 	child = fork();
-	if (child == 0) {
-		sigset_t none;
-		sigemptyset(&none);
-		sigprocmask(SIG_SETMASK, &none, NULL);
-		signal(SIGPIPE, SIG_DFL);
-		dup2(in_file, 0);
-		dup2(out_pipe[1], 1);
-		dup2(err_pipe[1], 2);
-		execvp(argv[0], argv);
-		dprintf(2, "%s: %s\n", argv[0], strerror(errno));
-		_exit(127);
-	}
+	if (child == 0)
+		execute(argv, (const int[]){in_file, out_pipe[1], err_pipe[1]});
 	if (in_file >= 0)
 		close(in_file);
 	close(out_pipe[1]);
 	close(err_pipe[1]);
-	struct pollfd ends[2] = {{.fd = out_pipe[0], .events = POLLIN}, {.fd = err_pipe[0], .events = POLLIN}};
-	while (ends[0].fd >= 0 || ends[1].fd >= 0) {
-		if (poll(ends, 2, -1) < 0 && errno != EINTR)
-			break;
-		if (ends[0].fd >= 0 && ends[0].revents && !drain(out_pipe[0], out))
-			ends[0].fd = -1;
-		if (ends[1].fd >= 0 && ends[1].revents && !drain(err_pipe[0], err))
-			ends[1].fd = -1;
+	struct pollfd ends[ENDS] = {
+		[OUT] = {.fd = out_pipe[0], .events = POLLIN},
+		[ERR] = {.fd = err_pipe[0], .events = POLLIN},
+		[CHILD] = {.fd = ends_all ? (int)syscall(SYS_pidfd_open, child, 0) : -1, .events = POLLIN},
+		[ASKER] = {.fd = asker},
+	};
+	bool waited = false;
+	while (ends[OUT].fd >= 0 || ends[ERR].fd >= 0 || ends[CHILD].fd >= 0) {
+		if (poll(ends, ENDS, -1) < 0) {
+			if (errno != EINTR)
+				break;
+			continue;
+		}
+		if (ends[ASKER].revents & (POLLHUP | POLLERR | POLLNVAL)) {
+			prctl(PR_SET_CHILD_SUBREAPER, 1);
+			kill(child, SIGKILL);
+			end_children();
+			exit(0);
+		}
+		if (ends[CHILD].fd >= 0 && ends[CHILD].revents) {
+			*elapsed_ns = now_ns() - begin;
+			close(ends[CHILD].fd);
+			ends[CHILD].fd = -1;
+			waited = waitpid(child, &status, 0) == child;
+			end_children();
+		}
+		if (ends[OUT].fd >= 0 && ends[OUT].revents && !drain(out_pipe[0], out))
+			ends[OUT].fd = -1;
+		if (ends[ERR].fd >= 0 && ends[ERR].revents && !drain(err_pipe[0], err))
+			ends[ERR].fd = -1;
 	}
-	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-		;
-	*elapsed_ns = now_ns() - begin;
+	if (!waited) {
+		while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+			;
+		*elapsed_ns = now_ns() - begin;
+		if (ends_all)
+			end_children();
+	}
 	close(out_pipe[0]);
 	close(err_pipe[0]);
 	return (uint32_t)exit_code(status);
@@ -389,7 +539,7 @@ static int read_block(int in, struct buffer *block)
 }
 
 /* Serves one request; 0 when the other side has gone. */
-static int serve_agent(int in, int out)
+static int serve_agent(int in, int out, bool is_machine)
 {
 	static char request[REQUEST_LIMIT + 1];
 	static struct buffer stdin_buffer, stdout_buffer, stderr_buffer;
@@ -419,7 +569,7 @@ static int serve_agent(int in, int out)
 			fail("malloc");
 	}
 	stdout_buffer.length = stderr_buffer.length = 0;
-	code = run(argv, &stdin_buffer, &stdout_buffer, &stderr_buffer, &elapsed_ns);
+	code = run(argv, &stdin_buffer, &stdout_buffer, &stderr_buffer, &elapsed_ns, is_machine ? -1 : in);
 
 	uint32_t head = htobe32(code);
 	uint64_t elapsed = htobe64(elapsed_ns);
@@ -502,7 +652,7 @@ static void serve(int events, int agent_in, int agent_out, int fifo, int button,
 			ends[EVENTS].fd = -1; /* until it is back; till then reading would not wait */
 		else if (ends[EVENTS].revents)
 			say_again(events);
-		if (ends[AGENT].revents & POLLIN ? !serve_agent(agent_in, agent_out) : ends[AGENT].revents)
+		if (ends[AGENT].revents & POLLIN ? !serve_agent(agent_in, agent_out, is_machine) : ends[AGENT].revents)
 			ends[AGENT].fd = -1;
 		if (!is_machine && ends[AGENT].fd < 0)
 			exit(0);
