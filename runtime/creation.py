@@ -21,6 +21,7 @@ from runtime.linux import capabilities
 from runtime.linux.process import get_descriptor
 from runtime.linux.spawn import explain
 from runtime.meeting import Meeting, Talk
+from runtime.mounts import is_of_host
 from runtime.namespaces import Namespaces
 from runtime.spec import VERSION, Resources
 from runtime.state import CALLS, CONFIG, REPORT, START, State, StateDirectory, process_start
@@ -118,6 +119,7 @@ def create(request: Request, directory: StateDirectory) -> Made:
                 keyring=request.identifier if request.new_keyring else "",
                 kept_descriptors=request.kept_descriptors,
                 meets_for_hooks=_meets_for_hooks(spec),
+                tells_of_mounts=any(map(is_of_host, spec.mounts)),
                 pivots=request.pivots,
                 bare=_bare(request, spaces),
                 avoided=elsewhere.avoided(),
@@ -153,6 +155,8 @@ def create(request: Request, directory: StateDirectory) -> Made:
                 namespaces.map_ids(child.pid, spec.linux)
                 talk.answer()
             meeting.execute(program, forks=spaces.forks)
+            if plan.tells_of_mounts:
+                talk.hear()
             cgroup.limit(spec.linux.resources)
             cgroup.close()
             talk.answer()

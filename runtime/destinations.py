@@ -90,6 +90,8 @@ class Resolver:
         elif wanted.type == "tmpfs":
             mode = None if options.has("mode") else self._mode(path)
             shown = self._copied(path) if options.has("tmpcopyup") else ()
+        elif wanted.type == "overlay":
+            shown = overlay_trees(options.data.decode(), bundle)
         self._cover(path, shown)
         return Destination(path=path, mode=mode, copied=() if options.is_bind else shown)
 
@@ -198,6 +200,36 @@ class Resolver:
         self._known.clear()
         while destination := destination.rpartition("/")[0]:
             self._made.add(destination)
+
+
+def overlay_trees(options: str, bundle: str) -> tuple[str, ...]:
+    """The directories that an overlay shows, topmost first. (overlayfs.rst in the kernel)"""
+    upper, lower = [], []
+    for word in _split(options, ","):
+        key, _, value = word.partition("=")
+        if key == "upperdir":
+            upper = [value]
+        elif key == "lowerdir":
+            lower = _split(value, ":")
+    named = (_unescaped(each) for each in (*upper, *lower) if each)
+    return tuple([os.path.join(bundle, each) for each in named])
+
+
+def _split(text: str, sign: str) -> list[str]:
+    """Split at a sign, but where a backslash stands before it."""
+    parts = [""]
+    escaped = False
+    for each in text:
+        if each == sign and not escaped:
+            parts.append("")
+        else:
+            parts[-1] += each
+        escaped = each == "\\" and not escaped
+    return parts
+
+
+def _unescaped(text: str) -> str:
+    return "\\".join(part.replace("\\", "") for part in text.split("\\\\"))
 
 
 def read_in(directory: str, path: str, most_bytes: int) -> bytes | None:

@@ -75,6 +75,7 @@ class Plan(Struct):
     keyring: str = ""
     kept_descriptors: int = 0
     meets_for_hooks: bool = False
+    tells_of_mounts: bool = False  # of devices, which its cgroup may forbid from then on
     pivots: bool = True
     bare: int | None = None  # a mount namespace with nothing in it, to go to instead
     avoided: int | None = None  # a CPU to keep off while the parent works there
@@ -231,12 +232,15 @@ def _open_sources(program: Program, plan: Plan, outfit: Outfit, *, shared: bool)
     """What comes from the host, while it is still seen."""
     linux = plan.spec.linux
     opening = Opening(program, shared=shared)
-    binds = opening.binds(plan.spec.mounts, plan.bundle, plan.opened)
+    bound = opening.binds(plan.spec.mounts, plan.bundle, plan.opened)
+    if plan.tells_of_mounts:
+        bound |= opening.file_systems(plan.spec.mounts, plan.bundle, plan.root.path, plan.opened)
+        tell(program, plan.report)
     cgroups = opening.cgroups(plan.spec.mounts, _bound_cgroups(plan, outfit))
     wanted = () if outfit.makes_devices else plan.layout.devices
     masked = masking.kinds(linux.masked_paths, plan.spec.mounts)
     return Sources(
-        bound=binds,
+        bound=bound,
         cgroups=cgroups,
         devices=devices.open_sources(opening, wanted),
         nothing=program.part(masking.open_nothing, masked, shared),

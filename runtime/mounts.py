@@ -32,6 +32,13 @@ _O_PATH, _O_CLOEXEC = 0o10000000, 0o2000000
 _F_DUPFD_CLOEXEC = 1030
 # What the kernel shows of itself must be where its path says: masks and writes rely on it.
 _KERNEL_S = frozenset({"proc", "sysfs"})
+# File systems that have neither a path of the host for their source nor one in their options; all
+# others are mounted while the host is seen.
+_WITHOUT_PATHS = frozenset({
+    "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs",
+    "efivarfs", "fusectl", "hugetlbfs", "mqueue", "proc", "pstore", "ramfs", "securityfs", "sysfs",
+    "tmpfs", "tracefs",
+})  # fmt: skip
 
 
 class Bound(Struct):
@@ -79,6 +86,30 @@ class Opening:
                     is_directory=is_directory,
                     held=source is None,
                 )
+        return found
+
+    def file_systems(
+        self, wanted: Sequence[Mount], bundle: str, root: str, opened: Mapping[int, int]
+    ) -> dict[int, Bound]:
+        """File systems that are made of what the host has, such as an overlay's directories.
+
+        Each is mounted at `root` for a moment, since fsconfig(2) takes no more than 256 bytes of an
+        option. Paths that are not absolute are relative to the bundle.
+        """
+        found: dict[int, Bound] = {}
+        for number, mount in enumerate(wanted):
+            if number in opened or not is_of_host(mount):
+                continue
+            options = Options.of(mount.options)
+            what = f"mount {inside(mount.destination)}"
+            if not found:
+                self._program.call(what, syscalls.CHDIR, os.fsencode(bundle))
+            self._program.call(
+                what, syscalls.MOUNT, os.fsencode(mount.source) or None, os.fsencode(root),
+                mount.type.encode(), options.flags, options.data or None,
+            )  # fmt: skip
+            found[number] = Bound(source=self.open(root))
+            self._program.call(what, syscalls.UMOUNT2, os.fsencode(root), mounts.DETACH)
         return found
 
     def cgroups(self, wanted: Sequence[Mount], paths: Mapping[str, str]) -> dict[str, Source]:
@@ -313,6 +344,12 @@ def make_directories(program: Program, path: str, there: set[str]) -> None:
         foreseen=[(errno.EEXIST, exists)],
     )  # fmt: skip
     program.place(exists)
+
+
+def is_of_host(mount: Mount) -> bool:
+    """Return True for a file system whose source or options may be paths of the host."""
+    flags = Options.of(mount.options).flags
+    return not flags & (mounts.BIND | mounts.REMOUNT) and mount.type not in _WITHOUT_PATHS
 
 
 def source_path(mount: Mount, bundle: str) -> str:

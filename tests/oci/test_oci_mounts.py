@@ -174,6 +174,21 @@ def test_tmpcopyup(bundle: Bundle) -> None:
     assert report["paths"]["/full/deep/file"]["holds"] == "was here"
 
 
+def test_tmpcopyup_takes_all_options_of_a_tmpfs(bundle: Bundle) -> None:
+    """Those without a value, and those of the mount; its source is shown."""
+    (bundle.rootfs / "kept").mkdir(mode=0o750)
+    (bundle.rootfs / "kept/file").write_text("kept\n")
+    options = ("tmpcopyup", "inode64", "size=1m", "nosuid", "noexec")
+    bundle.mount("/kept", "tmpfs", "the-source", *options)
+    report = bundle.report("/kept", "/kept/file")
+    mount = shown(report, "/kept")
+    assert mount["source"] == "the-source"
+    assert {"nosuid", "noexec"} <= set(mount["options"])
+    assert {"size=1024k", "inode64"} <= set(mount["superblock"])
+    assert report["paths"]["/kept"]["mode"] == 0o750
+    assert report["paths"]["/kept/file"]["holds"] == "kept\n"
+
+
 def test_idmap(bundle: Bundle) -> None:
     """Linux mount options: idmap, SHOULD: the mount's own mappings MUST be used."""
     source = bundle.path / "owned"
