@@ -174,6 +174,10 @@ def below(paths: dict[str, str], wanted: Sequence[str]) -> Cgroup:
                 raise ContainerError(f"--cgroup {each} leads out of the container's cgroup.")
             if not os.path.isdir(found[words]):
                 raise ContainerError(f"--cgroup {each}: there is no cgroup {found[words]}.")
+            if "cpuset" in words.split(","):
+                from runtime.cgroups.v1 import fill_cpuset
+
+                fill_cpuset(paths[words], found[words][len(paths[words]) + 1 :])
     return reopen(found)
 
 

@@ -61,10 +61,9 @@ class CgroupV1(Cgroup):
         made: list[str] = []
         try:
             for words, (root, location) in self._planned.items():
-                new = make(root, location)
-                made += new
+                made += make(root, location)
                 if "cpuset" in words:
-                    _inherit_cpuset(new)
+                    fill_cpuset(root, location)
         except BaseException:
             unmake(made)
             self.remove()
@@ -202,12 +201,26 @@ def _join(program: Program, places: list[tuple[str, int]]) -> None:
         write_file(program, f"join the cgroup of {words}", place, "0")
 
 
-def _inherit_cpuset(made: list[str]) -> None:
-    # A new cpuset is empty, and no process can be moved into an empty one. (cpuset(7))
-    for directory in made:
-        parent = os.path.dirname(directory)
-        for file in ("cpuset.cpus", "cpuset.mems"):
-            _write(f"{directory}/{file}", files.read(f"{parent}/{file}"))
+def fill_cpuset(root: str, location: str) -> None:
+    """Give a cpuset that has no CPUs or memory nodes, or lies below one, what is above it.
+
+    A new one is empty, and no process can be moved into an empty one. (cpuset(7)) Raises
+    ContainerError.
+    """
+    for file in ("cpuset.cpus", "cpuset.mems"):
+        _fill(root, location, file)
+
+
+def _fill(root: str, location: str, file: str) -> str:
+    path = f"{root}/{location}/{file}" if location else f"{root}/{file}"
+    value = files.read(path)
+    if value:
+        return value
+    if not location:
+        raise ContainerError(f"{path} is empty, so that nothing can run below it: write to it.")
+    value = _fill(root, location.rpartition("/")[0], file)
+    _write(path, value)
+    return value
 
 
 def _write(path: str, value: str) -> None:

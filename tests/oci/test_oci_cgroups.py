@@ -61,6 +61,30 @@ def held(bundle: Bundle, file: str) -> str:
     return directory(bundle, file).read_text().strip()
 
 
+@pytest.mark.skipif(not (CGROUPS / "cpuset").is_dir(), reason="no cpuset of version 1 here")
+@pytest.mark.parametrize("deep", [0, 1, 2])
+def test_an_empty_cpuset_on_the_way(bundle: Bundle, deep: int) -> None:
+    """Whoever made the cgroup, or one above it, has not said what CPUs it has. (cpuset(7))"""
+    levels = [bundle.identity, "above", "own"]
+    (CGROUPS / "cpuset").joinpath(*levels[: deep + 1]).mkdir(parents=True)
+    bundle.linux["cgroupsPath"] = "/" + "/".join(levels)
+    bundle.linux["resources"] = {"cpu": {"cpus": "0", "mems": "0"}}
+    bundle.running()
+    assert held(bundle, "cpuset/cpuset.cpus") == "0"
+    assert bundle.delete("--force")
+
+
+@pytest.mark.skipif(not (CGROUPS / "cpuset").is_dir(), reason="no cpuset of version 1 here")
+def test_exec_into_an_empty_cpuset(bundle: Bundle) -> None:
+    """A sub-cgroup that the container has made."""
+    bundle.running()
+    sub = directory(bundle, "cpuset/sub")
+    sub.mkdir()
+    done = bundle.exec("--cgroup", "cpuset:sub", bundle.identity, "cat", "/proc/self/cgroup")
+    assert done, done.stderr
+    assert f"{bundle.identity}/sub\n" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("name", "resources", "v1", "v2"), LIMITS, ids=[each[0] for each in LIMITS]
 )

@@ -163,6 +163,27 @@ def test_check_before_update_refuses_what_would_kill(v2: Host, tree: Tree) -> No
     assert (tree.root / "unified/tonnage-box/memory.max").read_text() == "900000"
 
 
+@pytest.mark.parametrize("there", ["docker", "docker/deep", "docker/deep/box"])
+def test_an_empty_cpuset_on_the_way_is_filled_from_above(v1: Host, tree: Tree, there: str) -> None:
+    """Whoever made it; what has a value keeps it, and passes it on."""
+    directory = tree.root / "cpuset"
+    for name in there.split("/"):
+        directory /= name
+        tree.make(str(directory))
+    (tree.root / "cpuset/docker/cpuset.mems").write_text("1\n")
+    cgroups.create("/docker/deep/box", "1", host=v1)
+    for name in ("docker", "docker/deep", "docker/deep/box"):
+        assert (tree.root / "cpuset" / name / "cpuset.cpus").read_text() == "0-3", name
+        assert (tree.root / "cpuset" / name / "cpuset.mems").read_text().strip() == "1", name
+
+
+def test_a_hierarchy_without_cpus_is_named(v1: Host, tree: Tree) -> None:
+    (tree.root / "cpuset/cpuset.mems").write_text("\n")
+    with pytest.raises(ContainerError, match=r"cpuset/cpuset\.mems is empty"):
+        cgroups.create("/docker/box", "1", host=v1)
+    assert not (tree.root / "cpuset/docker").exists()
+
+
 def test_version_1_has_a_directory_in_each_hierarchy(v1: Host, tree: Tree) -> None:
     cgroup = cgroups.create("/docker/box", "1", host=v1)
     assert cgroup.paths == {name: f"{tree.root}/{name}/docker/box" for name in V1_FILES}
