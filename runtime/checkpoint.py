@@ -17,7 +17,7 @@ from runtime.descriptors import Descriptors, OpenStreams, check_handed_on
 from runtime.document import Struct, decode, encode, text_of
 from runtime.errors import ContainerError
 from runtime.linux.process import SIGKILL, kill
-from runtime.state import CONFIG, StateDirectory, process_start
+from runtime.state import CONFIG, StateDirectory, check_writable, process_start
 from runtime.undo import Undo
 
 TYPE_CHECKING = False
@@ -83,6 +83,7 @@ def restore(request: Request, criu: Criu, root: str) -> Container:
     directory = StateDirectory(root, request.identifier)
     with OpenStreams(), Undo() as undo:
         check_handed_on(request.streams, 0)
+        check_writable(bundle=request.bundle, root=request.root.path)
         directory.make()
         undo(directory.remove)
         directory.write(CONFIG, text_of(spec))

@@ -24,7 +24,7 @@ from runtime.linux.process import (
     reap,
 )  # fmt: skip
 from runtime.spec import Hooks
-from runtime.state import State, StateDirectory, names, process_start
+from runtime.state import Lock, State, StateDirectory, check_writable, names, process_start
 from runtime.undo import Undo
 
 TYPE_CHECKING = False
@@ -140,6 +140,7 @@ class Container:
         try:
             with OpenStreams(), Undo() as undo:
                 check_handed_on(request.streams, request.kept_descriptors)
+                check_writable(bundle=request.bundle, root=request.root.path)
                 directory.make()
                 undo(directory.remove)
                 for path in subdirectories:
@@ -180,18 +181,21 @@ class Container:
 
         If a startContainer hook fails, nothing is left of it.
         """
-        self._must_be("started", CREATED)
-        spec = self.directory.configuration()
-        try:
-            with OpenStreams():
+        with OpenStreams(), Lock(self.directory):
+            self._must_be("started", CREATED)
+            if not self.directory.is_heard():  # by a runtime that was killed before it could say so
+                self.directory.let_go()
+                self._must_be("started", CREATED)
+            spec = self.directory.configuration()
+            try:
                 self._run_start_container_hooks(spec)
                 creation.open_gate(self.directory, self.state, self.pidfd, spec)
-        except HookFailed:
-            self.delete(force=True)
-            raise
-        except ContainerError:
-            self.kill(SIGKILL)
-            raise
+            except HookFailed:
+                self.delete(force=True)
+                raise
+            except ContainerError:
+                self.kill(SIGKILL)
+                raise
         self.run_poststart_hooks(spec)
 
     def _run_start_container_hooks(self, spec: Spec) -> None:

@@ -9,6 +9,7 @@ from runtime.errors import ContainerError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from _socket import socket
     from collections.abc import Iterable
     from typing import Self
 
@@ -21,6 +22,25 @@ def rights(descriptor: int) -> list[tuple[int, int, bytes]]:
     from _socket import SCM_RIGHTS, SOL_SOCKET
 
     return [(SOL_SOCKET, SCM_RIGHTS, pack("i", descriptor))]
+
+
+def connected(path: str) -> socket:
+    """Return a UNIX socket that is connected to one at a path of any length. Raise OSError.
+
+    (unix(7), "Pathname sockets"; an address holds 107 bytes)
+    """
+    from _socket import AF_UNIX, SOCK_CLOEXEC, SOCK_STREAM, socket
+
+    place = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    connection = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC)
+    try:
+        connection.connect(f"/proc/self/fd/{place}")
+    except OSError:
+        connection.close()
+        raise
+    finally:
+        os.close(place)
+    return connection
 
 
 def is_open(descriptor: int) -> bool:

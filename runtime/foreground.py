@@ -79,10 +79,13 @@ class Foreground:
         handled = set(_signal.valid_signals()) - _OWN | {_signal.SIGWINCH}
         handled -= {_FIRST_OF_LIBC, _LAST_OF_LIBC}
         self._before = {number: _signal.signal(number, _heard) for number in handled}
+        # Whoever has started us may have blocked them.
+        self._blocked = _signal.pthread_sigmask(_signal.SIG_UNBLOCK, handled)
         self._owners = {each: os.fstat(each).st_uid for each in range(3) if os.isatty(each)}
         return self
 
     def __exit__(self, *_: object) -> None:
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, self._blocked)
         for number, handler in self._before.items():
             if handler is not None:
                 _signal.signal(number, handler)

@@ -13,7 +13,7 @@ import os
 from runtime.document import Struct, encode
 from runtime.errors import ContainerError, HookFailed
 from runtime.linux import syscalls
-from runtime.linux.process import ended_within, kill, reap
+from runtime.linux.process import ended_within, ignored_signals, kill, reap
 from runtime.linux.program import Program
 from runtime.meeting import Meeting
 from runtime.process import close_from, execute, place_streams, reset_signals
@@ -90,7 +90,7 @@ def write(program: Program, hook: Hook, streams: Streams) -> None:
     """Execute a hook with what it is to have, and nothing else."""
     place_streams(program, streams)
     close_from(program, 3)
-    reset_signals(program)
+    reset_signals(program, ignored_signals())
     execute(program, hook.args or (hook.path,), hook.env, hook.path)
 
 

@@ -11,6 +11,7 @@ import os
 from runtime import bare, console, devices, elsewhere, masking, namespaces, process, rootfs
 from runtime.document import Struct
 from runtime.linux import syscalls
+from runtime.linux.process import ignored_signals
 from runtime.linux.program import Block, Program, write_file
 from runtime.meeting import die_with_runtime, fork, hand_over, meet, tell, wait
 from runtime.mounts import Mounts, Opening, Sources, make_directories
@@ -152,6 +153,7 @@ def write(plan: Plan, outfit: Outfit) -> Program:
     umask = _enter_root(program, plan, outfit)
     if plan.gate:
         _wait(program, plan, plan.gate, outfit.wanted)
+    process.reset_signals(program, ignored_signals())
     answer = plan.gate.start if plan.gate else plan.answer
     linux = plan.spec.linux
     program.part(
@@ -375,7 +377,6 @@ def become(
         process.set_memory_policy(program, memory_policy)
     if personality:
         process.set_personality(program, personality)
-    process.reset_signals(program)
     # Without no_new_privs only a process that still has CAP_SYS_ADMIN may load a filter.
     early = seccomp is not None and not wanted.no_new_privileges
     if early:

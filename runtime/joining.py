@@ -11,6 +11,7 @@ from runtime.destinations import read_in
 from runtime.document import Struct
 from runtime.linux import syscalls
 from runtime.linux.libc import syscall
+from runtime.linux.process import ignored_signals, kill, reap
 from runtime.linux.program import Program
 from runtime.meeting import Meeting, die_with_runtime, fork
 from runtime.namespaces import FILES, Namespaces
@@ -36,6 +37,12 @@ class Joined(Struct):
 
     pid: int
     pidfd: int
+
+    def end(self) -> None:
+        """Kill it, and wait for its end."""
+        kill(self.pidfd)
+        reap(self.pid)
+        os.close(self.pidfd)
 
 
 class Order(Struct):
@@ -70,6 +77,7 @@ def run_as_given(order: Order) -> Joined:
     def write(program: Program, spaces: Namespaces, meeting: Meeting) -> None:
         _write(program, order, spaces, root, owners.left, meeting.report, meeting.answer)
         umask = program.call("set the umask", syscalls.UMASK, 0)
+        process.reset_signals(program, ignored_signals())
         init.become(
             program, wanted, spec.linux.memory_policy, spec.linux.personality,
             namespaces.may_set_groups(spec.linux), umask, able_in(spaces), compiled,

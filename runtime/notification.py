@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from runtime.descriptors import rights
+from runtime.descriptors import connected, rights
 from runtime.document import encode
 from runtime.errors import ContainerError
 from runtime.spec import VERSION
@@ -21,8 +21,6 @@ def send(listener: int, seccomp: Seccomp, state: State, pid: int) -> None:
 
     Raises ContainerError.
     """
-    from _socket import AF_UNIX, SOCK_STREAM, socket
-
     document = {
         "ociVersion": VERSION,
         "fds": ["seccompFd"],
@@ -37,14 +35,14 @@ def send(listener: int, seccomp: Seccomp, state: State, pid: int) -> None:
             "annotations": state.annotations,
         },
     }
-    agent = socket(AF_UNIX, SOCK_STREAM)
     try:
-        agent.connect(seccomp.listener_path)
-        agent.sendmsg([encode(document).encode()], rights(listener))
+        agent = connected(seccomp.listener_path)
+        try:
+            agent.sendmsg([encode(document).encode()], rights(listener))
+        finally:
+            agent.close()
     except OSError as error:
         raise ContainerError(
             f"linux.seccomp.listenerPath: nobody answers at {seccomp.listener_path}:"
             f" {error.strerror}."
         ) from error
-    finally:
-        agent.close()

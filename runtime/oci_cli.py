@@ -6,6 +6,7 @@ container waits for each import.
 
 from __future__ import annotations
 
+import _signal
 import os
 import sys
 
@@ -75,12 +76,12 @@ class Settings:
         """Tell of what was left out."""
         self._log("warning", sentence)
         if not self.log_path:
-            os.write(2, f"tonnage-oci: {sentence}\n".encode())
+            _say(sentence)
 
     def fail(self, sentence: str) -> None:
         """Tell of what failed."""
         self._log("error", sentence)
-        os.write(2, f"tonnage-oci: {sentence}\n".encode())
+        _say(sentence)
 
     def _log(self, level: str, sentence: str) -> None:
         if not self.log_path:
@@ -98,13 +99,14 @@ class Settings:
             log = os.open(self.log_path, flags, 0o644)
         except OSError:
             return  # it has been said on stderr
-        os.write(log, line.encode() + b"\n")
+        _write(log, line)
         os.close(log)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out one verb; its exit code."""
     fill_streams()  # before anything is opened
+    _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)  # who ignores it can wait for no child
     words = list(sys.argv[1:] if arguments is None else arguments)
     settings = Settings(parse([], _OPTIONS, _SHORT, mixed=False))
     try:
@@ -117,11 +119,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PermissionError as error:
         settings.fail(f"{error.filename or 'This'}: permission denied; run it as root.")
         failure = error
+    except OSError as error:
+        settings.fail(f"{error.filename or 'A call of the kernel'}: {error.strerror or error}.")
+        failure = error
     if settings.debug:
         import traceback
 
         traceback.print_exception(failure)
     return 1
+
+
+def _say(sentence: str) -> None:
+    _write(2, f"tonnage-oci: {sentence}")
+
+
+def _write(descriptor: int, line: str) -> None:
+    """Write a line, in which a path may be no UTF-8, to where it may be that nobody reads."""
+    try:
+        os.write(descriptor, line.encode(errors="backslashreplace") + b"\n")
+    except OSError:
+        return
 
 
 def _carry_out(options: Options, settings: Settings) -> int:

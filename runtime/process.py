@@ -13,7 +13,7 @@ from runtime.linux.program import Block, Label, strings, write_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from runtime.linux.program import Program, Result
     from runtime.seccomp import Filter
@@ -61,7 +61,6 @@ _SET_NO_NEW_PRIVS = 38
 _SECCOMP_SET_MODE_FILTER = 1
 _JOIN_SESSION_KEYRING = 1
 _SIG_SETMASK, _SIGNAL_SET_BYTES, _SIGACTION_BYTES = 2, 8, 32
-_IGNORED_BY_PYTHON = (13, 25)  # SIGPIPE, SIGXFSZ
 _BITS_OF_A_MASK = 1024
 
 
@@ -155,11 +154,14 @@ def run_on(program: Program, what: str, cpus: str) -> None:
     program.call(f"set {what}", syscalls.SCHED_SETAFFINITY, 0, len(mask), Block(mask))
 
 
-def join_new_keyring(program: Program, name: str) -> None:
-    """A session keyring of its own; that of whoever calls us is not the container's to read."""
-    without = Label()
+def join_new_keyring(program: Program, identifier: str) -> None:
+    """A session keyring of its own; that of whoever calls us is not the container's to read.
+
+    A name may not begin with a dot, as an identifier may. (keyctl(2))
+    """
+    without, name = Label(), f"_ses.{identifier}".encode()
     program.call(
-        "make a session keyring", syscalls.KEYCTL, _JOIN_SESSION_KEYRING, os.fsencode(name),
+        "make a session keyring", syscalls.KEYCTL, _JOIN_SESSION_KEYRING, name,
         foreseen=[(errno.ENOSYS, without), (errno.EDQUOT, without)],
     )  # fmt: skip
     program.place(without)
@@ -245,9 +247,12 @@ def close_from(program: Program, first: int) -> None:
     )
 
 
-def reset_signals(program: Program) -> None:
-    """Signals as a program expects them: none blocked, none ignored that Python ignores."""
-    for number in _IGNORED_BY_PYTHON:
+def reset_signals(program: Program, ignored: Iterable[int]) -> None:
+    """Have signals as a program expects them: none blocked, none ignored.
+
+    `ignored` are those that the parent ignores, which a clone and an exec leave so. (signal(7))
+    """
+    for number in ignored:
         program.call(
             "reset signals", syscalls.RT_SIGACTION,
             number, Block(bytes(_SIGACTION_BYTES)), 0, _SIGNAL_SET_BYTES,

@@ -8,6 +8,7 @@ is written aside and renamed, so that a process that is killed leaves it whole. 
 
 from __future__ import annotations
 
+import errno
 import os
 
 from runtime.document import Int64, Struct, decode, encode, parse
@@ -111,6 +112,16 @@ class StateDirectory:
         """Whether it has been created and not started."""
         return os.access(self.file(START), os.F_OK)
 
+    def is_heard(self) -> bool:
+        """Return True if a process waits at the FIFO, False if it went on. (fifo(7))"""
+        try:
+            os.close(os.open(self.file(START), os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            return False
+        return True
+
     def exists(self) -> bool:
         """Whether there is one."""
         return os.path.isdir(self.path)
@@ -135,6 +146,46 @@ class StateDirectory:
             return os.read(descriptor, os.fstat(descriptor).st_size)
         finally:
             os.close(descriptor)
+
+
+class Lock:
+    """A context manager in which no other process has this container's lock.
+
+    Raise ContainerError if one has.
+    """
+
+    def __init__(self, directory: StateDirectory) -> None:
+        self._directory = directory
+
+    def __enter__(self) -> None:
+        from fcntl import LOCK_EX, LOCK_NB, flock
+
+        identifier = self._directory.identifier
+        try:
+            self._descriptor = os.open(self._directory.path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError as error:
+            raise ContainerError(f"There is no container {identifier}.") from error
+        try:
+            flock(self._descriptor, LOCK_EX | LOCK_NB)
+        except BlockingIOError as error:
+            os.close(self._descriptor)
+            raise ContainerError(
+                f"The container {identifier} is being started by another process."
+            ) from error
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)
+
+
+def check_writable(**paths: str) -> None:
+    """Refuse paths that can't be written down, as JSON is UTF-8. Raise ContainerError."""
+    for name, path in paths.items():
+        try:
+            path.encode()
+        except UnicodeEncodeError as error:
+            raise ContainerError(
+                f"{name}: {os.fsencode(path)!r} is no UTF-8, which a container's state must be."
+            ) from error
 
 
 def names(root: str) -> list[str]:

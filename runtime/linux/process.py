@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import select
+import time
 from _struct import Struct
 
 from runtime.linux import syscalls
 from runtime.linux.libc import syscall
 
 SIGKILL = 9
+_LONGEST_POLL_MS = (1 << 31) - 1
 # struct pidfd_info as Linux 6.15 has it: a mask of what is asked for and told, ten ids and numbers,
 # the exit status. (linux/pidfd.h)
 _GET_INFO, _INFO = 0xC040FF0B, Struct("<2Q11Ii")
@@ -56,11 +58,31 @@ def leads_pid_namespace(pid: int) -> bool:
     return len(numbers) > 1 and numbers[-1] == b"1"
 
 
+def ignored_signals() -> tuple[int, ...]:
+    """Return the signals that this process ignores. (proc_pid_status(5), SigIgn)"""
+    with open("/proc/self/status", "rb") as file:
+        mask = next(int(line.split()[1], 16) for line in file if line.startswith(b"SigIgn:"))
+    return tuple(number for number in range(1, 65) if mask >> number - 1 & 1)
+
+
 def ended_within(pidfd: int, seconds: float | None) -> bool:
     """Whether the process ends in that time; None is for ever."""
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
-    return bool(poll.poll(None if seconds is None else seconds * 1000))
+    return _happened(poll, seconds)
+
+
+def _happened(poll: select.poll, seconds: float | None) -> bool:
+    """Wait for that time, which may be longer than poll(2) can in one call."""
+    if seconds is None:
+        return bool(poll.poll())
+    deadline = time.monotonic() + seconds
+    while True:
+        left_ms = max(0.0, deadline - time.monotonic()) * 1000
+        if poll.poll(min(left_ms, _LONGEST_POLL_MS)):
+            return True
+        if left_ms <= _LONGEST_POLL_MS:
+            return False
 
 
 def reap(pid: int) -> int:
@@ -77,7 +99,7 @@ def exit_code(pidfd: int, seconds: float | None) -> int:
     _info(pidfd)  # before the wait: an older kernel than 6.13 refuses it at once
     poll = select.poll()
     poll.register(pidfd, 0)  # which leaves the end of it all, POLLHUP
-    if not poll.poll(None if seconds is None else seconds * 1000):
+    if not _happened(poll, seconds):
         raise TimeoutError
     return _code(_info(pidfd))
 

@@ -6,10 +6,11 @@ import os
 
 from runtime.container import Container
 from runtime.creation import Request
-from runtime.descriptors import FIRST_KEPT, check_open, rights
+from runtime.descriptors import FIRST_KEPT, check_open, connected, rights
 from runtime.document import decode
 from runtime.errors import ContainerError
 from runtime.options import SWITCH, VALUE, parse
+from runtime.pid_file import PidFile
 from runtime.rootfs import Bundle
 from runtime.spec import Spec
 from runtime.undo import Undo
@@ -67,27 +68,25 @@ class Order:
             from runtime import service
 
             spec = service.tell_sockets(spec, activated)
-        made = Container.create(
-            Request(
-                identifier=self.identifier,
-                spec=spec,
-                root=Bundle(os.path.realpath(self.rootfs)),
-                bundle=self.bundle,
-                console=terminal,
-                waits=waits,
-                new_keyring=not self.options.has("--no-new-keyring"),
-                kept_descriptors=self.kept_descriptors,
-                pivots=not self.options.has("--no-pivot"),
-                is_service=self.is_service,
-                cgroup_manager=settings.cgroup_manager,
-                rootless=settings.rootless,
-                warn=settings.warn,
-            ),
-            settings.root,
+        request = Request(
+            identifier=self.identifier,
+            spec=spec,
+            root=Bundle(os.path.realpath(self.rootfs)),
+            bundle=self.bundle,
+            console=terminal,
+            waits=waits,
+            new_keyring=not self.options.has("--no-new-keyring"),
+            kept_descriptors=self.kept_descriptors,
+            pivots=not self.options.has("--no-pivot"),
+            is_service=self.is_service,
+            cgroup_manager=settings.cgroup_manager,
+            rootless=settings.rootless,
+            warn=settings.warn,
         )
-        with Undo() as undo:
+        with PidFile(self.options.value("--pid-file")) as pid_file, Undo() as undo:
+            made = Container.create(request, settings.root)
             undo(made.__exit__)
-            write_pid_file(self.options.value("--pid-file"), made.pid)
+            pid_file.write(made.pid)
             send_pidfd(receiver, made.pidfd)
         return made
 
@@ -136,9 +135,12 @@ def pidfd_receiver(options: Options) -> socket | None:
 
 
 def send_pidfd(receiver: socket | None, pidfd: int) -> None:
-    """Send the descriptor there, if it is wanted. Raises OSError."""
+    """Send the descriptor there, if it is wanted. Raise ContainerError."""
     if receiver:
-        receiver.sendmsg([b"pidfd"], rights(pidfd))
+        try:
+            receiver.sendmsg([b"pidfd"], rights(pidfd))
+        except OSError as error:
+            raise ContainerError(f"--pidfd-socket: nobody takes it: {error.strerror}.") from error
         receiver.close()
 
 
@@ -146,22 +148,7 @@ def _connected(option: str, options: Options) -> socket | None:
     path = options.value(option)
     if not path:
         return None
-    from _socket import AF_UNIX, SOCK_STREAM, socket
-
-    connection = socket(AF_UNIX, SOCK_STREAM)
     try:
-        connection.connect(path)
+        return connected(path)
     except OSError as error:
-        connection.close()
         raise ContainerError(f"{option} {path}: {error.strerror}.") from error
-    return connection
-
-
-def write_pid_file(path: str, pid: int) -> None:
-    """Write the pid of the process, aside first: who waits for the file must not find it empty."""
-    if not path:
-        return
-    aside = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}")
-    with open(aside, "w", encoding="ascii") as file:
-        file.write(str(pid))
-    os.rename(aside, path)

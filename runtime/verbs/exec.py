@@ -8,13 +8,14 @@ from runtime.document import decode
 from runtime.errors import ContainerError
 from runtime.foreground import Foreground
 from runtime.options import SWITCH, VALUE, VALUES, parse
+from runtime.pid_file import PidFile
 from runtime.spec import Capabilities, Process, User
+from runtime.undo import Undo
 from runtime.verbs.bundles import (
     kept_descriptors,
     pidfd_receiver,
     send_pidfd,
     terminal_receiver,
-    write_pid_file,
 )
 
 TYPE_CHECKING = False
@@ -94,9 +95,11 @@ def main(_: str, words: Sequence[str], settings: Settings) -> int:
 
 
 def _joined(order: joining.Order, options: Options, heard: socket | None) -> joining.Joined:
-    joined = joining.join(order)
-    write_pid_file(options.value("--pid-file"), joined.pid)
-    send_pidfd(heard, joined.pidfd)
+    with PidFile(options.value("--pid-file")) as pid_file, Undo() as undo:
+        joined = joining.join(order)
+        undo(joined.end)
+        pid_file.write(joined.pid)
+        send_pidfd(heard, joined.pidfd)
     return joined
 
 

@@ -8,8 +8,10 @@ from runtime.checkpoint import restore
 from runtime.creation import Request
 from runtime.foreground import Foreground
 from runtime.options import SWITCH
+from runtime.pid_file import PidFile
 from runtime.rootfs import Bundle
-from runtime.verbs.bundles import Order, write_pid_file
+from runtime.undo import Undo
+from runtime.verbs.bundles import Order
 from runtime.verbs.checkpoint import OPTIONS, chosen
 
 TYPE_CHECKING = False
@@ -43,6 +45,8 @@ def _restore(order: Order, settings: Settings) -> Container:
         bundle=order.bundle,
         cgroup_manager=settings.cgroup_manager,
     )
-    made = restore(request, chosen(order.options, settings), settings.root)
-    write_pid_file(order.options.value("--pid-file"), made.pid)
+    with PidFile(order.options.value("--pid-file")) as pid_file, Undo() as undo:
+        made = restore(request, chosen(order.options, settings), settings.root)
+        undo(made.__exit__)
+        pid_file.write(made.pid)
     return made
