@@ -155,11 +155,7 @@ def create(request: Request, directory: StateDirectory) -> Made:
                 namespaces.map_ids(child.pid, spec.linux)
                 talk.answer()
             meeting.execute(program, forks=spaces.forks)
-            if plan.tells_of_mounts:
-                talk.hear()
-            cgroup.limit(spec.linux.resources)
-            cgroup.close()
-            talk.answer()
+            _limit(cgroup, spec, talk, tells_of_mounts=plan.tells_of_mounts)
             directory.write(CONFIG, text_of(spec))
             state = state_of(request, child.pid, cgroup)
             directory.save(state)
@@ -167,6 +163,15 @@ def create(request: Request, directory: StateDirectory) -> Made:
             _accompany(talk, request, directory, state, child)
             meeting.release()
     return Made(state=state, pidfd=child.pidfd, cgroup=cgroup)
+
+
+def _limit(cgroup: Cgroup, spec: Spec, talk: Talk, *, tells_of_mounts: bool) -> None:
+    """Limit the cgroup that the child is in; what it may not open then it has mounted by then."""
+    if tells_of_mounts:
+        talk.hear()
+    cgroup.limit(spec.linux.resources)
+    cgroup.close()
+    talk.answer()
 
 
 def _plan_cgroup(request: Request, left_out: frozenset[str]) -> Cgroup:

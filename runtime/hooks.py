@@ -12,11 +12,12 @@ import os
 
 from runtime.document import Struct, encode
 from runtime.errors import ContainerError, HookFailed
+from runtime.executable import execute
 from runtime.linux import syscalls
 from runtime.linux.process import ended_within, ignored_signals, kill, reap
 from runtime.linux.program import Program
 from runtime.meeting import Meeting
-from runtime.process import close_from, execute, place_streams, reset_signals
+from runtime.process import close_from, place_streams, reset_signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

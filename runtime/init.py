@@ -8,7 +8,17 @@ from __future__ import annotations
 
 import os
 
-from runtime import bare, console, devices, elsewhere, masking, namespaces, process, rootfs
+from runtime import (
+    bare,
+    console,
+    devices,
+    elsewhere,
+    executable,
+    masking,
+    namespaces,
+    process,
+    rootfs,
+)
 from runtime.document import Struct
 from runtime.linux import syscalls
 from runtime.linux.process import ignored_signals
@@ -345,7 +355,7 @@ def _wait(program: Program, plan: Plan, gate: Gate, wanted: Process) -> None:
 
     Engines tell a program that is not there from other failures by what `create` says.
     """
-    process.look_up(program, wanted.args, wanted.env)
+    executable.look_up(program, wanted.args, wanted.env)
     what = "be left waiting"
     # Before it is heard of: the runtime may end at once, and must not take this process with it.
     program.call(what, syscalls.PRCTL, _PR_SET_PDEATHSIG, 0, 0, 0, 0)
@@ -387,7 +397,7 @@ def become(
     if not early:
         _filter(program, seccomp, report, answer)
     program.step("exec")
-    process.execute(program, wanted.args, wanted.env, path)
+    executable.execute(program, wanted.args, wanted.env, path)
 
 
 def _filter(program: Program, seccomp: Filter | None, report: int, answer: int) -> None:

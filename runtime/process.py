@@ -8,8 +8,7 @@ from _struct import Struct
 
 from runtime.errors import ContainerError
 from runtime.linux import capabilities, syscalls
-from runtime.linux.mounts import AT_FDCWD
-from runtime.linux.program import Block, Label, strings, write_file
+from runtime.linux.program import Block, Label, write_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -263,37 +262,6 @@ def reset_signals(program: Program, ignored: Iterable[int]) -> None:
     )  # fmt: skip
 
 
-def execute(program: Program, args: Sequence[str], env: Sequence[str], path: str = "") -> None:
-    """Exec the file of that path, else the first word, looked up in PATH as execvp(3) does."""
-    argv = strings([os.fsencode(word) for word in args])
-    envp = strings([os.fsencode(word) for word in env])
-    *candidates, last = [path] if path else _candidates(args[0], env)
-    what = f"run {path or args[0]}"
-    for candidate in candidates:
-        onwards = Label()
-        program.call(
-            what, syscalls.EXECVE, os.fsencode(candidate), argv, envp,
-            foreseen=[(errno.ENOENT, onwards), (errno.ENOTDIR, onwards)],
-        )  # fmt: skip
-        program.place(onwards)
-    program.call(what, syscalls.EXECVE, os.fsencode(last), argv, envp)
-
-
-def look_up(program: Program, args: Sequence[str], env: Sequence[str]) -> None:
-    """Refuse a program that `execute` will not find, or that nobody may execute."""
-    *candidates, last = _candidates(args[0], env)
-    found = Label()
-    for candidate in candidates:
-        onwards = Label()
-        program.call(
-            f"run {args[0]}", syscalls.FACCESSAT, AT_FDCWD, os.fsencode(candidate), os.X_OK,
-            then=found, foreseen=[(errno.ENOENT, onwards), (errno.ENOTDIR, onwards)],
-        )  # fmt: skip
-        program.place(onwards)
-    program.call(f"run {args[0]}", syscalls.FACCESSAT, AT_FDCWD, os.fsencode(last), os.X_OK)
-    program.place(found)
-
-
 def numbers(text: str) -> list[int]:
     """The numbers in a list such as 0-3,7. Raises ContainerError. (cpuset(7), "List format")"""
     found: list[int] = []
@@ -305,13 +273,6 @@ def numbers(text: str) -> list[int]:
     if found and not 0 <= max(found) < _BITS_OF_A_MASK:
         raise ContainerError(f"{text!r} goes beyond {_BITS_OF_A_MASK - 1}.")
     return found
-
-
-def _candidates(name: str, env: Sequence[str]) -> list[str]:
-    if "/" in name:
-        return [name]
-    path = next((word[5:] for word in reversed(env) if word.startswith("PATH=")), "")
-    return [f"{directory or '.'}/{name}" for directory in path.split(":")]
 
 
 def _own_oom_score() -> int:

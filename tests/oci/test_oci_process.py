@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.oci.driver import PYTHON, namespace_of, waited_for
+from tests.oci.driver import PYTHON, Done, namespace_of, waited_for
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from tests.oci.driver import Bundle
 
 BE, IDLE = 2, 3  # ioprio_set(2)
@@ -67,6 +70,100 @@ def test_args_are_looked_up_as_execvp_does(bundle: Bundle) -> None:
     bundle.process["env"] = ["PATH=/bin:/own"]
     bundle.process["args"] = ["program"]
     assert bundle.run().stdout == "found /own/program\n"
+
+
+def ways(bundle: Bundle, name: str) -> Iterator[Done]:
+    """Run a program of that name by run, by create and start, and by exec."""
+    bundle.process["args"] = [name]
+    yield bundle.run()
+    done = bundle.create()
+    if done:
+        done = bundle.start()
+        waited_for(lambda: bundle.state()["status"] == "stopped", "it ends")
+        done = Done(done.exit_code, bundle.output(), done.stderr)
+        bundle.delete("--force")
+    yield done
+    bundle.running("exec /usr/bin/sleep 60")
+    yield bundle.exec(*[f"--env={word}" for word in bundle.process["env"]], bundle.identity, name)
+    bundle.delete("--force")
+
+
+def script(place: Path, text: str = "#!/bin/sh\necho found $0\n", mode: int = 0o755) -> None:
+    place.parent.mkdir(exist_ok=True)
+    place.write_text(text)
+    place.chmod(mode)
+
+
+@pytest.mark.parametrize("first", ["a directory", "no executable", "a link to nowhere", "a file"])
+def test_what_cannot_be_executed_is_passed_over(bundle: Bundle, first: str) -> None:
+    """Process, args: execvp goes on to the next directory of PATH."""
+    script(bundle.rootfs / "own/program")
+    place = bundle.rootfs / "first/program"
+    if first == "a directory":
+        place.mkdir(parents=True)
+    elif first == "no executable":
+        script(place, mode=0o644)
+    elif first == "a link to nowhere":
+        place.parent.mkdir()
+        place.symlink_to("nowhere")
+    else:
+        script(place.parent)
+    bundle.process["env"] = ["PATH=/nowhere:/first:/own"]
+    for done in ways(bundle, "program"):
+        assert done.stdout == "found /own/program\n", done.stderr
+
+
+def test_a_directory_that_the_user_may_not_enter_is_passed_over(bundle: Bundle) -> None:
+    bundle.process["user"] = {"uid": 1000, "gid": 1000}
+    bundle.process["capabilities"] = {}
+    for name in ("first", "own"):
+        script(bundle.rootfs / name / "program")
+    (bundle.rootfs / "first").chmod(0o700)
+    bundle.process["env"] = ["PATH=/first:/own"]
+    for done in ways(bundle, "program"):
+        assert done.stdout == "found /own/program\n", done.stderr
+
+
+@pytest.mark.parametrize("env", [[], ["PATH="], ["PATH=:/nowhere:"], ["PATH=/usr/bin:/bin"]])
+def test_a_program_that_is_nowhere(bundle: Bundle, env: list[str]) -> None:
+    """In the words by which engines tell it from other failures, so that it is exit code 127.
+
+    What lies in the working directory is not found by its name alone.
+    """
+    script(bundle.rootfs / "tmp/program")
+    bundle.process["cwd"] = "/tmp"
+    bundle.process["env"] = env
+    for done in ways(bundle, "program"):
+        assert not done
+        assert 'exec: "program": executable file not found in $PATH' in done.stderr
+
+
+@pytest.mark.parametrize("kind", ["a directory", "no executable"])
+def test_a_program_that_may_not_be_executed(bundle: Bundle, kind: str) -> None:
+    """Which engines tell by these words, so that it is exit code 126."""
+    script(bundle.rootfs / "own/program", mode=0o644)
+    (bundle.rootfs / "own/directory").mkdir()
+    name = "directory" if kind == "a directory" else "program"
+    for word in (name, f"/own/{name}"):
+        bundle.process["env"] = ["PATH=/bin:/own"]
+        for done in ways(bundle, word):
+            assert not done
+            assert f"run {word}: permission denied" in done.stderr
+
+
+def test_without_a_path_it_is_that_of_the_c_library(bundle: Bundle) -> None:
+    bundle.process["env"] = []
+    for done in ways(bundle, "pwd"):
+        assert done.stdout == "/\n", done.stderr
+
+
+def test_a_script_of_no_interpreter_is_not_run_by_a_shell(bundle: Bundle) -> None:
+    """As under other runtimes, and unlike execvp."""
+    script(bundle.rootfs / "own/program", "echo hi\n")
+    bundle.process["env"] = ["PATH=/own"]
+    for done in ways(bundle, "program"):
+        assert not done
+        assert "exec format error" in done.stderr
 
 
 def test_scheduler(bundle: Bundle) -> None:
