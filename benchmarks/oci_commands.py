@@ -2,11 +2,11 @@
 
     python -m benchmarks.oci_commands --rounds 40
 
-Two configurations: docker's (benchmarks/oci_bundle.py), and the same without its seccomp profile. In
-each round every runtime has its turn with both, in a random order: `run` to the payload's first
-instruction and to its own end, and `create`, `start` and `delete` apart, each to its end. A ratio is
-taken inside a round. The host is busied before each turn (benchmarks/starts.py), so that nobody waits
-for the kernel; `--rested` lets it rest instead, as a user meets it.
+Two configurations: docker's (benchmarks/oci_bundle.py), and the same without its seccomp profile.
+In each round every runtime has its turn with both, in a random order: `run` to the payload's first
+instruction and to its own end, and `create`, `start` and `delete` apart, each to its end. A ratio
+is taken inside a round. The host is busied before each turn (benchmarks/starts.py), so that nobody
+waits for the kernel; `--rested` lets it rest instead, as a user meets it.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def measure(rounds: int, seed: int, state: str, configurations: tuple[str, ...])
     """Time each runtime; the first round warms caches and is not kept."""
     chance = random.Random(seed)
     land = userland.build(lambda line: print(line, file=sys.stderr))
-    found: Found = {}
+    times: Found = {}
     with ExitStack() as stack:
         stack.enter_context(measurement_lock())
         directory = stack.enter_context(scratch_directory())
@@ -114,7 +114,7 @@ def measure(rounds: int, seed: int, state: str, configurations: tuple[str, ...])
         namespaces.enter_private_mount_namespace()
         hide_unified_hierarchy()  # which crun 1.8 refuses
         programs = {"tonnage-oci": str(OURS_COMMAND)}
-        programs |= {name: path for name in ("runc", "crun") if (path := shutil.which(name))}
+        programs |= {name: found for name in ("runc", "crun") if (found := shutil.which(name))}
         turns = [(name, each) for name in programs for each in configurations]
         serial = itertools.count()
         for number in range(-1, rounds):
@@ -127,9 +127,9 @@ def measure(rounds: int, seed: int, state: str, configurations: tuple[str, ...])
                         bring_host_to(state)
                         made |= timed(path, identity)
                 for measured, value in made.items() if number >= 0 else ():
-                    by_name = found.setdefault(configuration, {}).setdefault(measured, {})
+                    by_name = times.setdefault(configuration, {}).setdefault(measured, {})
                     by_name.setdefault(name, {})[number] = value
-    return found
+    return times
 
 
 def tell(found: Found) -> bool:

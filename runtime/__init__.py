@@ -1,8 +1,27 @@
-"""A container runtime in process: namespaces, cgroups, overlayfs and OCI, by system calls."""
+"""A container runtime in process: namespaces, cgroups, overlayfs and OCI, by system calls.
 
-from runtime.container import DEFAULT_ROOT, Container, clean
-from runtime.defaults import default_spec
-from runtime.errors import ContainerError
-from runtime.spec import Spec
+A command imports what it uses and no more, hence the names of this package are imported late.
+"""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from runtime.container import DEFAULT_ROOT, Container, clean
+    from runtime.defaults import default_spec
+    from runtime.errors import ContainerError
+    from runtime.spec import Spec
+else:
+    from runtime.lazy import attributes
+
+    __getattr__ = attributes(
+        __name__,
+        {
+            "DEFAULT_ROOT": "container",
+            "Container": "container",
+            "clean": "container",
+            "default_spec": "defaults",
+            "ContainerError": "errors",
+            "Spec": "spec",
+        },
+    )
 
 __all__ = ["DEFAULT_ROOT", "Container", "ContainerError", "Spec", "clean", "default_spec"]

@@ -211,12 +211,11 @@ def _decoder_of(cls: type[Struct]) -> Decoder:
 
 
 def _struct_decoder(cls: type[Struct]) -> Decoder:
+    """What decodes such an object; what decodes a field is made when there is one."""
     module = sys.modules[cls.__module__].__dict__
-    by_key = {
-        key: (name, _decoder(cls.__annotations__[name], module))
-        for name, key in _fields(cls).items()
-    }
-    required = [(key, name) for name, key in _fields(cls).items() if not hasattr(cls, name)]
+    names = {key: name for name, key in _fields(cls).items()}
+    decoders: dict[str, Decoder] = {}
+    required = [(key, name) for key, name in names.items() if not hasattr(cls, name)]
 
     def decoder(value: object) -> Struct:
         if type(value) is not dict:
@@ -224,10 +223,12 @@ def _struct_decoder(cls: type[Struct]) -> Decoder:
         struct = cls.__new__(cls)
         values = struct.__dict__
         for key, item in value.items():
-            if item is not None and key in by_key:
-                name, decode_field = by_key[key]
+            if item is not None and key in names:
+                name = names[key]
+                if name not in decoders:
+                    decoders[name] = _decoder(cls.__annotations__[name], module)
                 try:
-                    values[name] = decode_field(item)
+                    values[name] = decoders[name](item)
                 except _Refused as refused:
                     refused.path.insert(0, key)
                     raise

@@ -1,0 +1,89 @@
+"""Our own modules by their .pyc files, without Python's search for each.
+
+Python looks through directories and tries five names for each; a start imports some fifty modules,
+and waits for every one. A .pyc file that is not of the source's size and time of change, or of this
+Python, is left to Python, which compiles the source and writes the file.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from _frozen_importlib import ModuleSpec
+from _frozen_importlib_external import MAGIC_NUMBER, SourceFileLoader
+from marshal import loads
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import CodeType, ModuleType
+
+_PACKAGE = "runtime"
+_SUFFIX = f".{sys.implementation.cache_tag}.pyc"
+_HEADER_BYTES = 16
+
+
+class Finder:
+    """The entry of `sys.meta_path` for the modules of this package."""
+
+    def __init__(self, directory: str) -> None:
+        """`directory` holds the package."""
+        self._directory = directory
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Return the module's spec, or None for what is another's or has no source."""
+        if not name.startswith(f"{_PACKAGE}."):
+            return None
+        place = f"{self._directory}/{name.replace('.', '/')}"
+        for source, is_package in ((f"{place}.py", False), (f"{place}/__init__.py", True)):
+            try:
+                found = os.stat(source)
+            except OSError:
+                continue
+            loader = _Loader(name, source)
+            loader.found = found
+            spec = ModuleSpec(name, loader, origin=source, is_package=is_package)
+            spec.has_location = True
+            if is_package:
+                spec.submodule_search_locations = [place]
+            return spec
+        return None
+
+
+class _Loader(SourceFileLoader):
+    found: os.stat_result
+
+    def get_code(self, fullname: str) -> CodeType | None:
+        return _compiled(self.path, self.found) or super().get_code(fullname)
+
+
+def install() -> None:
+    """Ask this finder before all others."""
+    package = os.path.dirname(os.path.abspath(__file__))
+    sys.meta_path.insert(0, Finder(os.path.dirname(package)))
+
+
+def _compiled(path: str, source: os.stat_result) -> CodeType | None:
+    """Return the code that is kept of a source; None if it is not, or of another state of it."""
+    directory, _, name = path.rpartition("/")
+    try:
+        descriptor = os.open(
+            f"{directory}/__pycache__/{name[:-3]}{_SUFFIX}", os.O_RDONLY | os.O_CLOEXEC
+        )
+    except OSError:
+        return None
+    try:
+        data = os.read(descriptor, os.fstat(descriptor).st_size)
+    finally:
+        os.close(descriptor)
+    state = (int(source.st_mtime) & 0xFFFFFFFF).to_bytes(4, "little")
+    state += (source.st_size & 0xFFFFFFFF).to_bytes(4, "little")
+    if data[:_HEADER_BYTES] != MAGIC_NUMBER + bytes(4) + state:
+        return None
+    try:
+        code: CodeType = loads(memoryview(data)[_HEADER_BYTES:])
+    except (EOFError, ValueError, TypeError):
+        return None
+    return code
