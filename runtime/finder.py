@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from types import CodeType, ModuleType
 
 _PACKAGE = "runtime"
-_SUFFIX = f".{sys.implementation.cache_tag}.pyc"
+_OPTIMIZED = f".opt-{sys.flags.optimize}" if sys.flags.optimize else ""
+_SUFFIX = f".{sys.implementation.cache_tag}{_OPTIMIZED}.pyc"
 _HEADER_BYTES = 16
 
 
