@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import os
 
-from runtime import cgroups, creation, hooks, rootfs
+from runtime import cgroups
 from runtime.cgroups import freezer
-from runtime.creation import Request
 from runtime.descriptors import OpenStreams, check_handed_on
 from runtime.errors import ContainerError, HookFailed
 from runtime.linux.process import (
@@ -23,7 +22,6 @@ from runtime.linux.process import (
     leads_pid_namespace,
     reap,
 )  # fmt: skip
-from runtime.spec import Hooks
 from runtime.state import Lock, State, StateDirectory, check_writable, names, process_start
 from runtime.undo import Undo
 
@@ -34,6 +32,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from runtime.cgroups import Cgroup
+    from runtime.creation import Request
     from runtime.spec import Resources, Spec
     from runtime.steps import Steps
 
@@ -120,11 +119,13 @@ class Container:
         `stdin`, `stdout` and `stderr` are descriptors; `steps`, if given, are told. Returns once
         the program was execed. Raises ContainerError, and then nothing is left.
         """
+        from runtime import creation, rootfs
+
         paths = [os.fspath(layer) for layer in layers]
         rootfs.check_layers(paths)
         directory = StateDirectory(os.fspath(root), identifier)
         upper, work, mounted = (directory.file(name) for name in ("upper", "work", "root"))
-        request = Request(
+        request = creation.Request(
             identifier=identifier,
             spec=spec,
             root=rootfs.Overlay(mounted, paths, upper, work),
@@ -137,6 +138,8 @@ class Container:
 
     @classmethod
     def _make(cls, request: Request, directory: StateDirectory, *subdirectories: str) -> Self:
+        from runtime import creation, hooks
+
         try:
             with OpenStreams(), Undo() as undo:
                 check_handed_on(request.streams, request.kept_descriptors)
@@ -155,7 +158,7 @@ class Container:
         with Undo() as undo:
             undo(container.__exit__)
             if not gated:
-                container.run_poststart_hooks(request.spec)
+                container._run_poststart_hooks(request.spec)
             elif not request.waits:
                 container.start()
         return container
@@ -181,34 +184,36 @@ class Container:
 
         If a startContainer hook fails, nothing is left of it.
         """
+        from runtime import gate
+
         with OpenStreams(), Lock(self.directory):
             self._must_be("started", CREATED)
             if not self.directory.is_heard():  # by a runtime that was killed before it could say so
                 self.directory.let_go()
                 self._must_be("started", CREATED)
-            spec = self.directory.configuration()
+            spec = self.directory.demanding()
             try:
                 self._run_start_container_hooks(spec)
-                creation.open_gate(self.directory, self.state, self.pidfd, spec)
+                gate.open_gate(self.directory, self.state, self.pidfd, spec)
             except HookFailed:
                 self.delete(force=True)
                 raise
             except ContainerError:
                 self.kill(SIGKILL)
                 raise
-        self.run_poststart_hooks(spec)
+        self._run_poststart_hooks(spec)
 
-    def _run_start_container_hooks(self, spec: Spec) -> None:
-        if spec.hooks.start_container:
-            from runtime import container_hooks
+    def _run_start_container_hooks(self, spec: Spec | None) -> None:
+        if spec and spec.hooks.start_container:
+            from runtime import container_hooks, creation
 
             container_hooks.run_at_start(spec, self.state, creation.document(self.state, CREATED))
 
-    def run_poststart_hooks(self, spec: Spec) -> None:
-        """What is to be run once the program does; if it fails the container is stopped.
+    def _run_poststart_hooks(self, spec: Spec | None) -> None:
+        if not (spec and spec.hooks.poststart):
+            return
+        from runtime import creation, hooks
 
-        Raises ContainerError.
-        """
         try:
             hooks.run(spec.hooks.poststart, creation.document(self.state, RUNNING))
         except ContainerError:
@@ -319,11 +324,14 @@ class Container:
         self._reap()
         self.cgroup.remove()
         try:
-            wanted = self.directory.configuration().hooks
+            spec = self.directory.demanding()
         except ContainerError:
-            wanted = Hooks()
+            spec = None
         self.directory.remove()
-        hooks.run_poststop(wanted, creation.document(self.state, STOPPED))
+        if spec and spec.hooks.poststop:
+            from runtime import creation, hooks
+
+            hooks.run_poststop(spec.hooks, creation.document(self.state, STOPPED))
         self.close()  # the number may come to stand for another container's process
 
     def _reap(self) -> None:

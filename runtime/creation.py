@@ -17,10 +17,9 @@ from runtime.destinations import Resolver
 from runtime.devices import check_existing
 from runtime.document import Struct, encode, text_of
 from runtime.errors import ContainerError
+from runtime.gate import hand_on_listener
 from runtime.linux import capabilities
-from runtime.linux.process import get_descriptor
-from runtime.linux.spawn import explain
-from runtime.meeting import Meeting, Talk
+from runtime.meeting import Meeting
 from runtime.mounts import is_of_host
 from runtime.namespaces import Namespaces
 from runtime.spec import VERSION, Resources
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from runtime.rootfs import Bundle, Overlay
     from runtime.spec import Process, Spec
     from runtime.steps import Steps
+    from runtime.talk import Talk
 
 
 _DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
@@ -95,8 +95,10 @@ def create(request: Request, directory: StateDirectory) -> Made:
         left_out = _left_out(spec)
         cgroup = _plan_cgroup(request, left_out)
         undo(cgroup.remove)
-        streams = request.streams if request.console is None else ()
-        owners = Owners(streams, lambda: user_of(spec, wanted.user.uid))
+        owners = Owners(
+            request.streams if request.console is None else (),
+            lambda: user_of(spec, wanted.user.uid),
+        )
         undo(owners.give_back)
         if not spaces.owns("mount"):
             _share_mounts(request.root, directory)
@@ -296,19 +298,6 @@ def _accompany(
         talk.finish()
 
 
-def hand_on_listener(talk: Talk, spec: Spec, state: State, pid: int, pidfd: int) -> None:
-    """Send the listener of the child's filter to whoever answers it, if it has one."""
-    if spec.linux.seccomp and spec.linux.seccomp.listener_path:
-        from runtime.notification import send
-
-        listener = get_descriptor(pidfd, talk.number())
-        try:
-            send(listener, spec.linux.seccomp, state, pid)
-        finally:
-            os.close(listener)
-        talk.answer()
-
-
 def state_of(request: Request, pid: int, cgroup: Cgroup) -> State:
     """What is to be written down of a container that has just come to be."""
     return State(
@@ -359,26 +348,6 @@ def with_environment(wanted: Process, passwd: Callable[[], bytes | None]) -> Pro
     elif len(by_name) == len(wanted.env):
         return wanted
     return wanted.replace(env=tuple(by_name.values()))
-
-
-def open_gate(directory: StateDirectory, state: State, pidfd: int, spec: Spec) -> None:
-    """Let a container that waits go on; its program runs when this returns.
-
-    Raises ContainerError, and then the process has ended.
-    """
-    calls = directory.calls()
-    with Descriptors() as opened:
-        ends = (
-            opened.hold(os.open(directory.file(name), mode | os.O_NONBLOCK | os.O_CLOEXEC))
-            for name, mode in ((REPORT, os.O_RDONLY), (START, os.O_WRONLY))
-        )
-        reading, writing = ends
-        os.set_blocking(reading, True)
-        talk = Talk(reading, writing, lambda report: explain(report, calls))
-        talk.answer()
-        hand_on_listener(talk, spec, state, state.pid, pidfd)
-        talk.finish()
-    directory.let_go()
 
 
 def _make_gate(directory: StateDirectory, opened: Descriptors) -> init.Gate:

@@ -145,6 +145,18 @@ def encode(value: object) -> str:
     return "".join(_encode(value, 0))
 
 
+def encode_lines(value: dict[str, object]) -> str:
+    """The JSON text of an object of plain values, a line for each."""
+    lines = []
+    for key, item in value.items():
+        if isinstance(item, dict) and item:
+            shown = encode_lines(item).replace("\n", "\n  ")
+        else:
+            shown = encode(item)
+        lines.append(f"  {encode(key)}: {shown}")
+    return "{\n" + ",\n".join(lines) + "\n}"
+
+
 def plain(struct: Struct) -> dict[str, object]:
     """The fields that were given, by their keys in the document."""
     fields = _fields(type(struct))

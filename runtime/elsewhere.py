@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 
+from runtime.cgroups import files
 from runtime.errors import ContainerError
 from runtime.linux import syscalls
 from runtime.linux.libc import function
@@ -58,8 +59,7 @@ def _possible_cpus() -> set[int]:
     """Those that there may ever be; none if it is not told, or they are more than a mask holds."""
     if not _possible:
         try:
-            with open("/sys/devices/system/cpu/possible", encoding="ascii") as file:
-                found = numbers(file.read().strip())
+            found = numbers(files.read("/sys/devices/system/cpu/possible"))
         except (OSError, ContainerError):
             found = []
         _possible.append(set(found))

@@ -83,8 +83,5 @@ def _compiled(path: str, source: os.stat_result) -> CodeType | None:
     state += (source.st_size & 0xFFFFFFFF).to_bytes(4, "little")
     if data[:_HEADER_BYTES] != MAGIC_NUMBER + bytes(4) + state:
         return None
-    try:
-        code: CodeType = loads(memoryview(data)[_HEADER_BYTES:])
-    except (EOFError, ValueError, TypeError):
-        return None
+    code: CodeType = loads(memoryview(data)[_HEADER_BYTES:])
     return code

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 
 from runtime import cgroups, console, init, namespaces, process, seccomp
-from runtime.creation import able_in, hand_on_listener, with_environment
+from runtime.creation import able_in, with_environment
 from runtime.descriptors import Descriptors, OpenStreams, check_handed_on
 from runtime.destinations import read_in
 from runtime.document import Struct
+from runtime.gate import hand_on_listener
 from runtime.linux import syscalls
 from runtime.linux.libc import syscall
 from runtime.linux.process import ignored_signals, kill, reap

@@ -11,81 +11,24 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
 
 from runtime.errors import ContainerError
 from runtime.linux import syscalls
 from runtime.linux.process import SIGKILL, kill, reap
-from runtime.linux.program import REPORT, Block, Label
+from runtime.linux.program import Block, Label
 from runtime.linux.spawn import Executable, Launch, spawn
+from runtime.talk import ANSWER_BYTES, HERE, MESSAGE_BYTES, Talk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from typing import Self
 
     from runtime.linux.program import Program, Result
     from runtime.linux.spawn import Child
 
-_HERE = b"\xff"  # no errno is that large, and a report of a failure begins with one
-_ANSWER_BYTES = 8
-_ANSWER = (1).to_bytes(_ANSWER_BYTES, sys.byteorder)
-_MESSAGE_BYTES = 16
 _CLONE_PARENT, _SIGCHLD = 0x8000, 17
 _PR_SET_PDEATHSIG = 1
-
-
-class Talk:
-    """The parent's side: what it hears, and answers.
-
-    `explain` tells what the child could not do, and the errno, from what it reported.
-    """
-
-    def __init__(
-        self, reading: int, writing: int, explain: Callable[[bytes], tuple[str, int]]
-    ) -> None:
-        self._reading = reading
-        self._writing = writing
-        self._explain = explain
-
-    def hear(self) -> None:
-        """Wait until the child is there. Raises ContainerError if it failed or ended before."""
-        said = os.read(self._reading, 1)
-        if said != _HERE:
-            self._refuse(said)
-
-    def answer(self) -> None:
-        """Let it go on; why it can't, if it has ended, is heard next."""
-        try:
-            os.write(self._writing, _ANSWER)
-        except BrokenPipeError:
-            return
-
-    def number(self) -> int:
-        """A number that it tells, of a descriptor or a process. Raises ContainerError."""
-        said = os.read(self._reading, _MESSAGE_BYTES)
-        if said[:1] != _HERE:
-            self._refuse(said)
-        return int.from_bytes(said[8:12], "little")
-
-    def finish(self) -> None:
-        """Wait until it has execed. Raises ContainerError if it can't."""
-        if said := os.read(self._reading, 1):
-            self._refuse(said)
-
-    def _refuse(self, said: bytes) -> None:
-        if said:
-            said += os.read(self._reading, REPORT.size - len(said))
-        if len(said) < REPORT.size:
-            raise ContainerError("The container's process was killed while it was set up.")
-        what, code = self._explain(said)
-        raise ContainerError(f"Can't {what}: {_reason(code)}.")
-
-
-def _reason(code: int) -> str:
-    """An errno in words, as docker looks for them."""
-    words = os.strerror(code)
-    return words[0].lower() + words[1:]
 
 
 class Meeting:
@@ -172,13 +115,13 @@ def meet(program: Program, report: int, answer: int) -> None:
 
 def tell(program: Program, report: int) -> None:
     """Have the child say that this point is reached."""
-    program.call("tell the runtime", syscalls.WRITE, report, _HERE, 1)
+    program.call("tell the runtime", syscalls.WRITE, report, HERE, 1)
 
 
 def wait(program: Program, answer: int) -> None:
     """Have the child wait for the word to go on."""
-    into = Block(bytes(_ANSWER_BYTES))
-    program.call("hear the runtime", syscalls.READ, answer, into, _ANSWER_BYTES)
+    into = Block(bytes(ANSWER_BYTES))
+    program.call("hear the runtime", syscalls.READ, answer, into, ANSWER_BYTES)
 
 
 def die_with_runtime(program: Program) -> None:
@@ -195,8 +138,8 @@ def fork(program: Program, report: int, answer: int) -> None:
     pid = program.call(what, syscalls.CLONE, _CLONE_PARENT | _SIGCHLD, 0, 0, 0, 0)
     # It refuses 0, which is what the new one has been given. (pidfd_open(2))
     program.call(what, syscalls.PIDFD_OPEN, pid, 0, foreseen=[(errno.EINVAL, born)])
-    message = Block(_HERE + bytes(_MESSAGE_BYTES - 1), results={8: pid})
-    program.call(what, syscalls.WRITE, report, message, _MESSAGE_BYTES)
+    message = Block(HERE + bytes(MESSAGE_BYTES - 1), results={8: pid})
+    program.call(what, syscalls.WRITE, report, message, MESSAGE_BYTES)
     program.call(what, syscalls.EXIT_GROUP, 0)
     program.place(born)
     die_with_runtime(program)
@@ -205,8 +148,8 @@ def fork(program: Program, report: int, answer: int) -> None:
 
 def hand_over(program: Program, report: int, answer: int, descriptor: Result) -> None:
     """Have the child name a descriptor that the parent is to fetch, and wait until it has."""
-    message = Block(_HERE + bytes(_MESSAGE_BYTES - 1), results={8: descriptor})
-    program.call("hand over the listener", syscalls.WRITE, report, message, _MESSAGE_BYTES)
+    message = Block(HERE + bytes(MESSAGE_BYTES - 1), results={8: descriptor})
+    program.call("hand over the listener", syscalls.WRITE, report, message, MESSAGE_BYTES)
     # A filter is in force here: no call but those that filters must allow. (write(2), read(2))
     wait(program, answer)
 

@@ -7,12 +7,13 @@ empty dict. (OCI runtime-spec 1.3, config.md and config-linux.md)
 from __future__ import annotations
 
 from runtime.document import Int32, Int64, Struct, Uint16, Uint32, Uint64
+from runtime.version import SPECIFICATION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import ClassVar
 
-VERSION = "1.3.0"
+VERSION = SPECIFICATION
 
 
 class IdMapping(Struct):

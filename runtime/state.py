@@ -13,11 +13,13 @@ import os
 
 from runtime.document import Int64, Struct, decode, encode, parse
 from runtime.errors import ContainerError
-from runtime.spec import VERSION, Spec
+from runtime.version import SPECIFICATION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import ClassVar
+
+    from runtime.spec import Spec
 
 STATE, CONFIG, CALLS = "state.json", "config.json", "calls.json"
 MOUNTED = "mounted.json"  # of a container in the host's mount namespace
@@ -36,7 +38,7 @@ class State(Struct):
 
     RENAMED: ClassVar[dict[str, str]] = {"identifier": "id"}
 
-    oci_version: str = VERSION
+    oci_version: str = SPECIFICATION
     identifier: str
     pid: Int64
     bundle: str
@@ -96,7 +98,19 @@ class StateDirectory:
 
     def configuration(self) -> Spec:
         """The configuration that it was created from. Raises ContainerError."""
+        from runtime.spec import Spec
+
         return decode(Spec, self._read(CONFIG), f"the configuration of {self.identifier}")
+
+    def demanding(self) -> Spec | None:
+        """Return the configuration if it has hooks or a listener for its filter, else None.
+
+        Nothing else in it matters to who starts or removes a container. Raise ContainerError.
+        """
+        found = parse(self._read(CONFIG), f"the configuration of {self.identifier}")
+        hooks, linux = _part(found, "hooks"), _part(found, "linux")
+        listens = _part(_part(linux, "seccomp"), "listenerPath")
+        return self.configuration() if hooks or listens else None
 
     def calls(self) -> list[str]:
         """What the calls are to do of the program that waits to be started."""
@@ -186,6 +200,10 @@ def check_writable(**paths: str) -> None:
             raise ContainerError(
                 f"{name}: {os.fsencode(path)!r} is no UTF-8, which a container's state must be."
             ) from error
+
+
+def _part(document: object, key: str) -> object:
+    return document.get(key) if isinstance(document, dict) else None
 
 
 def names(root: str) -> list[str]:

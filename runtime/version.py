@@ -1,6 +1,8 @@
-"""The version of what is installed."""
+"""The version of what is installed, and of the specification that it keeps to."""
 
 from __future__ import annotations
+
+SPECIFICATION = "1.3.0"
 
 
 def version() -> str:

@@ -12,10 +12,9 @@ from __future__ import annotations
 import os
 import time
 
-from runtime.cgroups import controllers, devices, files, limits_v1, settings
+from runtime.cgroups import files
 from runtime.cgroups.cgroup import Cgroup, make, unmake
 from runtime.errors import ContainerError
-from runtime.linux.program import write_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,6 +81,8 @@ class CgroupV1(Cgroup):
 
     def limit(self, resources: Resources) -> None:
         """Set what is asked for, and forbid all devices but those that are asked for."""
+        from runtime.cgroups import devices, limits_v1, settings
+
         wanted = devices.exceptions_of(resources.devices)
         settings.apply(limits_v1.settings(resources, self._read), self._directory)
         if "devices" in self._by_controller:
@@ -93,6 +94,8 @@ class CgroupV1(Cgroup):
 
     def update(self, resources: Resources) -> None:
         """Set what is asked for while it runs, and leave the rest, devices too, as it is."""
+        from runtime.cgroups import devices, limits_v1, settings
+
         wanted = limits_v1.settings(resources, self._read)
         before = settings.as_they_are(wanted, self._read)
         try:
@@ -155,6 +158,8 @@ class CgroupV1(Cgroup):
         return directory
 
     def _is_enabled_in_v2(self, controller: str) -> bool:
+        from runtime.cgroups import controllers
+
         controllers.enable(self.paths[""])
         return controller in controllers.of(self.paths[""])
 
@@ -197,6 +202,8 @@ def plan(location: str, hierarchies: dict[str, str]) -> CgroupV1:
 
 def _join(program: Program, places: list[tuple[str, int]]) -> None:
     """A part, which is the same for all cgroups whose paths are as long."""
+    from runtime.linux.program import write_file
+
     for words, place in places:
         write_file(program, f"join the cgroup of {words}", place, "0")
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import errno
 import os
-import select
 import time
 
-from runtime.cgroups import controllers, device_program, devices, files, limits_v2, settings
+from runtime.cgroups import files
 from runtime.cgroups.cgroup import Cgroup, make, unmake
 from runtime.errors import ContainerError
-from runtime.linux import bpf
 from runtime.users import in_user_namespace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from runtime.cgroups.devices import Rule
     from runtime.cgroups.events import OomEvents
     from runtime.cgroups.settings import Setting
     from runtime.spec import Memory, Resources
@@ -36,12 +35,16 @@ class CgroupV2(Cgroup):
 
     def limit(self, resources: Resources) -> None:
         """Set what is asked for, and forbid all devices but those that are asked for."""
+        from runtime.cgroups import devices, limits_v2, settings
+
         rules = devices.rules(resources.devices)
         settings.apply(limits_v2.settings(resources, self._read), self._directory_of)
         self._limit_devices(rules)
 
     def update(self, resources: Resources) -> None:
         """Set what is asked for while it runs, and leave the rest, devices too, as it is."""
+        from runtime.cgroups import devices, limits_v2, settings
+
         wanted = limits_v2.settings(resources, self._read)
         rules = devices.rules(resources.devices) if resources.devices else None
         if resources.memory is not None and resources.memory.check_before_update:
@@ -71,6 +74,8 @@ class CgroupV2(Cgroup):
 
     def freeze(self) -> None:
         """Write cgroup.freeze, and wait for cgroup.events to say that all stand."""
+        import select
+
         self._write("cgroup.freeze", "1")
         path = f"{self._directory}/cgroup.events"
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -129,6 +134,8 @@ class CgroupV2(Cgroup):
             ) from error
 
     def _directory_of(self, setting: Setting) -> str:
+        from runtime.cgroups import controllers
+
         is_there = os.path.exists(f"{self._directory}/{setting.file}")
         if not is_there and setting.controller not in [*controllers.of(self._directory), "cgroup"]:
             raise ContainerError(
@@ -137,7 +144,9 @@ class CgroupV2(Cgroup):
             )
         return self._directory
 
-    def _limit_devices(self, rules: list[devices.Rule]) -> None:
+    def _limit_devices(self, rules: list[Rule]) -> None:
+        from runtime.cgroups import device_program, devices
+
         try:
             if not devices.is_everything_allowed(rules):
                 self._attach(device_program.compose(rules))
@@ -151,6 +160,8 @@ class CgroupV2(Cgroup):
             ) from error
 
     def _attach(self, instructions: list[bytes]) -> None:
+        from runtime.linux import bpf
+
         program = bpf.load(instructions)
         try:
             directory = self._opened(self._directory, os.O_RDONLY | os.O_DIRECTORY)
@@ -159,6 +170,8 @@ class CgroupV2(Cgroup):
             os.close(program)
 
     def _detach(self) -> None:
+        from runtime.linux import bpf
+
         bpf.detach_all(self._opened(self._directory, os.O_RDONLY | os.O_DIRECTORY))
 
     def _check_usage(self, memory: Memory) -> None:
@@ -181,6 +194,8 @@ class CgroupV2(Cgroup):
 
 def create(location: str, root: str) -> CgroupV2:
     """A cgroup below the root of the hierarchy. Raises ContainerError, and then there is none."""
+    from runtime.cgroups import controllers
+
     directory = f"{root}/{location}"
     made = make(root, location)
     try:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+import _signal
 import os
 import select
 import time
 from _struct import Struct
-
-from runtime.linux import syscalls
-from runtime.linux.libc import syscall
 
 SIGKILL = 9
 _LONGEST_POLL_MS = (1 << 31) - 1
@@ -21,7 +19,7 @@ _EXIT = 8
 def kill(pidfd: int, number: int = SIGKILL) -> bool:
     """Send a signal; whether the process was there to get it. Raises OSError."""
     try:
-        syscall(syscalls.PIDFD_SEND_SIGNAL, pidfd, number, None, 0)
+        _signal.pidfd_send_signal(pidfd, number)
     except ProcessLookupError:
         return False
     return True
@@ -29,6 +27,9 @@ def kill(pidfd: int, number: int = SIGKILL) -> bool:
 
 def get_descriptor(pidfd: int, number: int) -> int:
     """A copy of a descriptor of another process. Raises OSError. (pidfd_getfd(2))"""
+    from runtime.linux import syscalls
+    from runtime.linux.libc import syscall
+
     return syscall(syscalls.PIDFD_GETFD, pidfd, number, 0)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from runtime.container import STOPPED, Container
+from runtime.document import encode_lines
 from runtime.verbs.naming import only_name
 
 TYPE_CHECKING = False
@@ -14,10 +15,8 @@ if TYPE_CHECKING:
 
 def main(_: str, words: Sequence[str], settings: Settings) -> int:
     """Print it as JSON."""
-    import json
-
     container = Container.load(only_name(words), settings.root)
-    print(json.dumps(document(container), indent=2))
+    print(encode_lines(document(container)))
     return 0
 
 

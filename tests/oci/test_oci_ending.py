@@ -174,9 +174,9 @@ def test_delete_with_force_of_what_died_while_paused(bundle: Bundle, own: bool) 
 def test_a_process_of_exec_ends_with_the_container(bundle: Bundle) -> None:
     bundle.running()
     words = [bundle.runtime.command, "--root", str(bundle.runtime.root)]
-    words += ["exec", bundle.identity, "/bin/sleep", "60"]
+    words += ["exec", bundle.identity, "/bin/sh", "-c", "echo >/there; sleep 60"]
     with subprocess.Popen(words, stdin=subprocess.DEVNULL) as process:
-        waited_for(lambda: len(processes_of(bundle)) >= 2, "the process")
+        waited_for((bundle.rootfs / "there").exists, "the process")
         paused(bundle)
         assert bundle.kill("KILL")
         assert process.wait(10) == 137

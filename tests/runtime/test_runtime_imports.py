@@ -1,0 +1,99 @@
+"""What a command imports: a start waits for each module."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import runtime
+from runtime.document import encode_lines
+
+PROJECT = Path(__file__).parents[2]
+LOADED = """
+import sys
+sys.path.append(sys.argv.pop(1))
+from runtime import finder
+finder.install()
+from runtime.oci_cli import main
+main(sys.argv[1:])
+print(*sorted(sys.modules))
+"""
+
+
+def loaded(tmp_path: Path, *words: str) -> set[str]:
+    """The modules of a command about a container that is not there."""
+    done = subprocess.run(
+        [sys.executable, "-IS", "-c", LOADED, PROJECT, "--root", tmp_path, *words],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return set(done.stdout.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize("verb", ["state", "start", "kill", "delete", "pause"])
+def test_a_verb_does_not_load_what_others_use(tmp_path: Path, verb: str) -> None:
+    modules = loaded(tmp_path, verb, "none")
+    assert "runtime.container" in modules
+    assert not modules & {"runtime.creation", "runtime.init", "runtime.spec", "runtime.hooks"}
+    assert not modules & {"json", "re", "typing", "ctypes", "_ctypes", "subprocess", "signal"}
+
+
+def test_names_of_the_package_come_when_they_are_asked_for() -> None:
+    assert set(runtime.__all__) <= {name for name in runtime.__all__ if hasattr(runtime, name)}
+    with pytest.raises(AttributeError, match="'runtime' has no attribute 'nothing'"):
+        _ = runtime.nothing  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """A package `runtime` with our finder and a module `told`, which says what it is."""
+    package = tmp_path / "runtime"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "finder.py").write_bytes((PROJECT / "runtime/finder.py").read_bytes())
+    (package / "told.py").write_text("print('first', __file__)\n")
+    return package
+
+
+def told(package: Path, tracer: str = "") -> str:
+    code = (
+        f"import sys; sys.path.append({str(package.parent)!r})\n"
+        f"from runtime import finder\nfinder.install()\n{tracer}\nimport runtime.told\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-IS", "-c", code], capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+def test_the_finder_reads_what_python_has_compiled(package: Path) -> None:
+    """The second time the source is not compiled any more."""
+    assert told(package) == f"first {package}/told.py"
+    kept = "finder.SourceFileLoader.get_code = None"
+    assert told(package, kept) == f"first {package}/told.py"
+
+
+def test_the_finder_follows_a_change_of_the_source(package: Path) -> None:
+    told(package)
+    (package / "told.py").write_text("print('second')\n")
+    assert told(package) == "second"
+    (package / "told.py").write_text("print('zebras')\n")  # of the same size
+    os.utime(package / "told.py", (1, 1))
+    assert told(package) == "zebras"
+
+
+@pytest.mark.parametrize("spoilt", [b"", b"nothing of the kind"])
+def test_the_finder_does_without_a_compiled_file(package: Path, spoilt: bytes) -> None:
+    told(package)
+    (compiled,) = (package / "__pycache__").glob("told.*.pyc")
+    compiled.write_bytes(spoilt)
+    assert told(package).startswith("first")
+
+
+def test_an_object_in_lines() -> None:
+    assert encode_lines({"a": 1, "b": {}, "c": {"d": ["e"]}}) == (
+        '{\n  "a": 1,\n  "b": {},\n  "c": {\n    "d": ["e"]\n  }\n}'
+    )
