@@ -23,9 +23,9 @@ def register(verbs: Subparsers, common: argparse.ArgumentParser) -> None:
     one(verbs, common, "detach-disk", _detach_disk, "unplug a disk").add_argument(
         "target", metavar="TARGET", help="such as vdb"
     )
-    one(verbs, common, "attach-interface", _attach_interface, "plug a card in").add_argument(
-        "--network", metavar="NAME", help="one of libvirt's; default: user mode"
-    )
+    parser = one(verbs, common, "attach-interface", _attach_interface, "plug a card in")
+    parser.add_argument("--network", metavar="NAME", help="one of libvirt's; default: user mode")
+    parser.add_argument("--mac", metavar="MAC", help="its address; default: libvirt's choice")
     one(verbs, common, "detach-interface", _detach_interface, "unplug a card").add_argument(
         "mac", metavar="MAC"
     )
@@ -65,7 +65,11 @@ def _detach_disk(options: argparse.Namespace, connection: vms.Connection) -> int
 def _attach_interface(options: argparse.Namespace, connection: vms.Connection) -> int:
     from vms import LibvirtNetwork, UserNetwork, hotplug
 
-    network = LibvirtNetwork(options.network) if options.network else UserNetwork()
+    network = (
+        LibvirtNetwork(options.network, options.mac)
+        if options.network
+        else UserNetwork(mac=options.mac)
+    )
     print(hotplug.attach_interface(connection.find(options.name), network))
     return 0
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from lab.errors import LabError
@@ -48,9 +47,7 @@ def _connected(act: Verb) -> Callable[[argparse.Namespace], int]:
 @contextmanager
 def opened(asked: str | None) -> Iterator[vms.Connection]:
     """The libvirt that was asked for, or that the environment names."""
-    import tempfile
-
-    from vms import Connection
+    from vms import Connection, state
     from vms.connection import default_uri
 
     uri = asked or default_uri()
@@ -59,9 +56,8 @@ def opened(asked: str | None) -> Iterator[vms.Connection]:
             "Machines that are kept need a libvirt that stays: --connect qemu:///system, or"
             " LIBVIRT_DEFAULT_URI in the environment."
         )
-    with ExitStack() as stack:
-        root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tonnage-")))
-        yield stack.enter_context(Connection.open(root, uri))
+    with Connection.open(state.sockets(), uri) as connection:
+        yield connection
 
 
 def show(

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab import units, vm_hardware_cli, vm_inside_cli
+from lab import units, vm_definition_cli, vm_hardware_cli, vm_inside_cli, vm_storage_cli
 from lab.vm_kept import one, opened, show, verb
 
 if TYPE_CHECKING:
@@ -27,7 +27,9 @@ def register(verbs: Subparsers, common: argparse.ArgumentParser) -> None:
         )
     _add_life(verbs, common)
     _add_snapshots(verbs, common)
+    vm_definition_cli.register(verbs, common)
     vm_hardware_cli.register(verbs, common)
+    vm_storage_cli.register(verbs, common)
     vm_inside_cli.register(verbs, common)
 
 
@@ -38,7 +40,6 @@ _PLAIN: tuple[tuple[str, Callable[[vms.Domain], object], str], ...] = (
     ("reset", lambda box: box.reset(), "press the reset button"),
     ("suspend", lambda box: box.suspend(), "halt the CPUs"),
     ("resume", lambda box: box.resume(), "let the CPUs run again"),
-    ("undefine", lambda box: box.undefine(), "forget machines; their disks stay"),
 )
 
 
@@ -78,11 +79,22 @@ def _add_snapshots(verbs: Subparsers, common: argparse.ArgumentParser) -> None:
     parser.add_argument("--external", action="store_true", help="of the disks alone, as an overlay")
     parser.add_argument("--description", default="")
     one(verbs, common, "snapshot-list", _snapshot_list, "a machine's snapshots")
-    for name, act, text in (
-        ("snapshot-revert", _snapshot_revert, "go back to a snapshot"),
-        ("snapshot-delete", _snapshot_delete, "forget a snapshot; an overlay is merged"),
-    ):
-        one(verbs, common, name, act, text).add_argument("snapshot", metavar="SNAPSHOT")
+    one(verbs, common, "snapshot-revert", _snapshot_revert, "go back to a snapshot").add_argument(
+        "snapshot", metavar="SNAPSHOT"
+    )
+    parser = one(
+        verbs,
+        common,
+        "snapshot-delete",
+        _snapshot_delete,
+        "forget a snapshot; an overlay is merged",
+    )
+    parser.add_argument("snapshot", metavar="SNAPSHOT")
+    parser.add_argument(
+        "--metadata",
+        action="store_true",
+        help="only libvirt forgets it: the disks stay as they are",
+    )
 
 
 def _on_each(act: Callable[[vms.Domain], object]) -> Verb:
@@ -228,5 +240,5 @@ def _snapshot_revert(options: argparse.Namespace, connection: vms.Connection) ->
 def _snapshot_delete(options: argparse.Namespace, connection: vms.Connection) -> int:
     from vms import snapshots
 
-    snapshots.delete(connection.find(options.name), options.snapshot)
+    snapshots.delete(connection.find(options.name), options.snapshot, metadata=options.metadata)
     return 0

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from lab.errors import LabError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import vms
     from vms.cloudinit import Seed
@@ -42,12 +42,16 @@ def parser() -> argparse.ArgumentParser:
     add("--disk-size", type=size, metavar="SIZE", help="of its disk; default: the image's")
     add("--disk", action="append", default=[], metavar="PATH[,OPTION=…]",
         help="one more disk: format= cache= io= read_only discard")  # fmt: skip
+    add("--cdrom", action="append", default=[], type=Path, metavar="ISO",
+        help="a drive with that medium; the firmware looks at disks first")  # fmt: skip
     add("--machine", choices=("q35", "i440fx", "microvm"), default="q35")
     add("--accel", choices=("auto", "kvm", "tcg"), default="auto",
         help="auto: kvm where it is proved to work, else tcg (emulated)")  # fmt: skip
     add("--uefi", action="store_true", help="OVMF instead of a BIOS")
     add("--network", action="append", metavar="KIND",
         help="user (the default), passt, none, net:NAME or bridge:INTERFACE")  # fmt: skip
+    add("--mac", action="append", default=[], metavar="MAC",
+        help="of a card; given again, of the next one; default: libvirt's choice")  # fmt: skip
     add("--publish", "-p", action="append", default=[], metavar="[ADDRESS:]HOST:GUEST[/udp]",
         help="a port of this host that leads to one of the machine")  # fmt: skip
     add("--volume", "-v", action="append", default=[], metavar="DIRECTORY:TAG[:ro]",
@@ -98,8 +102,8 @@ def machine(options: argparse.Namespace, folder: Path) -> vms.Machine:
     called = name(options)
 
     image = Store().find(options.image) if options.image else None
-    if image is None and not (options.kernel or options.disk):
-        raise LabError("Name an image (tonnage vm images), a --disk, or a --kernel.")
+    if image is None and not (options.kernel or options.disk or options.cdrom):
+        raise LabError("Name an image (tonnage vm images), a --disk, a --cdrom or a --kernel.")
     accelerator = _accelerator(options, image)
     made = vms.Machine(
         name=called,
@@ -111,7 +115,8 @@ def machine(options: argparse.Namespace, folder: Path) -> vms.Machine:
         boot=_boot(options, image, accelerator, folder),
         disks=(),
         channels=_CHANNELS if image and image.kernel else (_GUEST_AGENT,),
-        networks=tuple(_networks(options)),
+        cdroms=tuple(_cdroms(options, folder)),
+        networks=tuple(_addressed(list(_networks(options)), options.mac)),
         balloon=vms.Balloon(),
         rng=vms.Rng(),
         shares=tuple(_shares(options, image, folder)),
@@ -246,6 +251,23 @@ def _networks(options: argparse.Namespace) -> Iterator[vms.devices.Network]:
             raise LabError(
                 f"There is no network {kind!r}: user, passt, none, net:NAME, bridge:INTERFACE."
             )
+
+
+def _addressed(
+    cards: Sequence[vms.devices.Network], addresses: Sequence[str]
+) -> Iterator[vms.devices.Network]:
+    """The cards with the addresses that were given, in order."""
+    if len(addresses) > len(cards):
+        raise LabError(f"--mac is given {len(addresses)} times for {len(cards)} --network.")
+    for number, card in enumerate(cards):
+        yield replace(card, mac=addresses[number]) if number < len(addresses) else card
+
+
+def _cdroms(options: argparse.Namespace, folder: Path) -> Iterator[vms.Cdrom]:
+    import vms
+
+    for path in options.cdrom:
+        yield vms.Cdrom(_expressible(path.absolute(), folder))
 
 
 def _forward(word: str) -> vms.Forward:

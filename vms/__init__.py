@@ -5,6 +5,7 @@ from vms.connection import Connection
 from vms.devices import (
     Accelerator,
     Balloon,
+    Cdrom,
     Cpu,
     DirectKernel,
     Disk,
@@ -30,6 +31,7 @@ __all__ = [
     "Accelerator",
     "Balloon",
     "BootTimeout",
+    "Cdrom",
     "Connection",
     "Cpu",
     "DirectKernel",

@@ -35,7 +35,7 @@ from vms.trust import disk_files, refuse_unsafe
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
-    from vms.devices import Disk
+    from vms.devices import Cdrom, Disk
 
 _REOPEN_SECONDS = 10.0
 _RETRY_SECONDS = 0.2
@@ -104,6 +104,8 @@ class Connection:
             machine.check()
             for disk in machine.disks:
                 self.check_disk(disk)
+            for drive in machine.cdroms:
+                self.check_medium(drive)
         for sentence_ in self._objections(machine):
             raise MachineError(f"{machine.name}: {sentence_}.")
         addresses = [card.mac for card in machine.networks if card.mac]
@@ -117,6 +119,11 @@ class Connection:
                 raise MachineError(
                     f"{disk.path} is the store's, from which others read: give the machine a clone."
                 )
+
+    def check_medium(self, drive: Cdrom) -> None:
+        """Refuse a medium that no drive may have. Raises MachineError."""
+        if self.is_local and drive.medium:
+            refuse_unsafe(drive.medium, "raw", self._image_directories)
 
     def refuse_unsafe_disks(self, described: ET.Element, bases: Collection[Path] = ()) -> None:
         """Refuse a description in libvirt's words by its disks. Raises MachineError."""

@@ -10,7 +10,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
 import libvirt
@@ -185,17 +185,25 @@ def frozen_images_of(domain: Domain) -> list[Path]:
 
 def images_of_all(domain: Domain) -> list[Path]:
     """The images of all machines of the same libvirt, and of their snapshots."""
-    found: list[Path] = []
     with told_as("The machines can't be listed"):
-        for each in domain.handle.connect().listAllDomains():
-            descriptions = [each.XMLDesc()]
-            if each.isPersistent():
-                descriptions.append(each.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
-            for description in descriptions:
-                found.extend(path for _, path in _sources(ET.fromstring(description)))
-            for snapshot in each.listAllSnapshots():
-                found.extend(frozen_images(snapshot).values())
-    return found
+        handles = domain.handle.connect().listAllDomains()
+        return [path for handle in handles for path in _images_of(handle)]
+
+
+def images_of(domain: Domain) -> list[Path]:
+    """The images of one machine, as it runs and as it is defined, and of its snapshots."""
+    with told_as(f"The disks of {domain.name} can't be listed"):
+        return list(_images_of(domain.handle))
+
+
+def _images_of(handle: Any) -> Iterator[Path]:
+    descriptions = [handle.XMLDesc()]
+    if handle.isPersistent():
+        descriptions.append(handle.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
+    for description in descriptions:
+        yield from (path for _, path in _sources(ET.fromstring(description)))
+    for snapshot in handle.listAllSnapshots():
+        yield from frozen_images(snapshot).values()
 
 
 def _sources(described: ET.Element) -> Iterator[tuple[str, Path]]:

@@ -45,6 +45,12 @@ def is_open(path: Path) -> bool:
     return int(_FLOCK.unpack(told)[0]) != fcntl.F_UNLCK
 
 
+def is_same(one: Path, other: Path) -> bool:
+    """Return True for two paths of one file."""
+    identity = _identity(one)
+    return identity is not None and identity == _identity(other)
+
+
 def of(image: Path, more: Iterable[Path] = (), *, besides: Iterable[Path] = ()) -> list[Path]:
     """The images that lie over this one, near or far, without those of `besides`.
 

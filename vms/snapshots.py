@@ -93,14 +93,18 @@ def revert(domain: Domain, name: str) -> None:
         _revert_internal(domain, name, handle)
 
 
-def delete(domain: Domain, name: str) -> None:
+def delete(domain: Domain, name: str, *, metadata: bool = False) -> None:
     """Forget a snapshot. What lies over an external one is merged into it.
+
+    With `metadata` libvirt alone forgets it, and what the disks hold stays as it is.
 
     Raises MachineError, as for an external one that others follow: delete the newest first. What
     was merged before that stays merged, and deleting it once more goes on from there.
     """
     handle = _find(domain, name)
-    if _described(handle).is_external:
+    if metadata:
+        _forget(domain, name, handle)
+    elif _described(handle).is_external:
         _delete_external(domain, name, handle)
     else:
         _delete_internal(domain, name, handle)

@@ -17,6 +17,7 @@ import pytest
 from lab import cli, kvm, vm_options
 from vms import (
     Balloon,
+    Cdrom,
     DirectKernel,
     Disk,
     Firmware,
@@ -71,6 +72,15 @@ def test_words_become_a_machine(tmp_path: Path) -> None:
     )
     assert made.shares == (Share(tmp_path, "here"), Share(tmp_path, "there", "9p", read_only=True))
     assert made.balloon == Balloon()
+
+
+def test_media_and_addresses(tmp_path: Path) -> None:
+    made = described(
+        "--cdrom", "i.iso", "--cdrom", "/j.iso", "--network", "user", "--network", "none",
+        "--network", "passt", "--mac", "52:54:00:AA:BB:CC",
+    )  # fmt: skip
+    assert made.cdroms == (Cdrom(tmp_path / "i.iso"), Cdrom(Path("/j.iso")))
+    assert [card.mac for card in made.networks] == ["52:54:00:AA:BB:CC", None]
 
 
 def test_a_key_makes_a_seed(tmp_path: Path) -> None:
@@ -129,7 +139,7 @@ def test_where_kvm_runs_uncompressed_kernels_alone_machines_use_it_for_these(
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["vm", "run"], "Name an image (tonnage vm images), a --disk, or a --kernel"),
+        (["vm", "run"], "Name an image (tonnage vm images), a --disk, a --cdrom or a --kernel"),
         (["vm", "run", "nowhere"], "There is no image nowhere"),
         (["vm", "run", "--disk", "a,colour=red"], "A disk has no 'colour'"),
         (["vm", "run", "--disk", "a", "--name", "a/b"], "name must be up to 48 letters"),
@@ -152,6 +162,57 @@ def test_where_kvm_runs_uncompressed_kernels_alone_machines_use_it_for_these(
         (["vm", "run", "--disk", "a", "--append", "quiet"], "go with a --kernel"),
         (["vm", "run", "--disk", "a", "--ssh-key", "nowhere"], "Can't read nowhere"),
         (["vm", "run", "--connect", "qemu:///system", "x"], "run has its own libvirt"),
+        (["vm", "run", "--disk", "a", "--mac", "first"], "mac must be a unicast address"),
+        (
+            [
+                "vm",
+                "run",
+                "--disk",
+                "a",
+                "--mac",
+                "52:54:00:00:00:01",
+                "--mac",
+                "52:54:00:00:00:02",
+            ],
+            "--mac is given 2 times for 1 --network",
+        ),
+        (
+            [
+                "vm",
+                "run",
+                "--disk",
+                "a",
+                "--network",
+                "user",
+                "--network",
+                "passt",
+                "--mac",
+                "52:54:00:00:00:0A",
+                "--mac",
+                "52-54-00-00-00-0a",
+            ],
+            "networks hold 52:54:00:00:00:0a twice",
+        ),
+        (
+            ["vm", "run", "--cdrom", "a", "--machine", "microvm", "--kernel", "k"],
+            "cdroms is not to be had on a microvm",
+        ),
+        (
+            ["vm", "change-media", "--connect", "test:///default", "test"],
+            "Name an ISO to put in, or --eject",
+        ),
+        (
+            ["vm", "change-media", "--connect", "test:///default", "test", "--eject"],
+            "test has no drive for a medium",
+        ),
+        (
+            ["vm", "undefine", "--connect", "test:///default", "test", "--remove-all-storage"],
+            "test runs: shut it down first",
+        ),
+        (
+            ["vm", "snapshot-delete", "--connect", "test:///default", "test", "x", "--metadata"],
+            "test has no snapshot x",
+        ),
         (["vm", "create", "x"], "--connect qemu:///system"),
         (["vm", "list", "--connect", "zeppelin:///x"], "Can't open libvirt at zeppelin:///x"),
         (["vm", "image", "import", "x", "nowhere"], "There is no file nowhere"),

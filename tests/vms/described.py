@@ -8,6 +8,7 @@ from pathlib import Path
 from vms import (
     Accelerator,
     Balloon,
+    Cdrom,
     Cpu,
     DirectKernel,
     Disk,
@@ -145,6 +146,10 @@ def described() -> dict[str, Machine]:
             on_reboot="restart",
             on_crash="preserve",
         ),
+        "cdroms": replace(
+            plain, boot=Firmware(), disks=(Disk(Path("/d/a")),), cdroms=(Cdrom(Path("/d/i.iso")),)
+        ),
+        "cdrom-alone": replace(plain, chipset="i440fx", boot=Firmware(), cdroms=(Cdrom(),)),
         "screen-vga": replace(plain, video="vga", on_crash="restart"),
         "screen-bochs": replace(plain, video="bochs"),
         **{

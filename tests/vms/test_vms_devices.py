@@ -15,6 +15,7 @@ from tests.vms.described import PATHS, described, machine
 from vms import (
     Accelerator,
     Balloon,
+    Cdrom,
     Cpu,
     DirectKernel,
     Disk,
@@ -233,6 +234,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ),
     ({"networks": (UserNetwork(mac="x"),)}, r"networks\[0\].mac must be a unicast address"),
     ({"chipset": "microvm", "boot": Firmware()}, "boot must be a kernel without uefi on a microvm"),
+    ({"chipset": "microvm", "cdroms": (Cdrom(),)}, "cdroms is not to be had on a microvm"),
     ({"chipset": "microvm", "watchdog": Watchdog()}, "watchdog is not to be had on a microvm"),
     ({"chipset": "microvm", "video": "vga"}, "video is not to be had on a microvm"),
     ({"chipset": "microvm", "cpu": Cpu(maximum=2)}, "cpu.maximum is not to be had on a microvm"),
@@ -272,4 +274,5 @@ def test_what_can_start_is_not_refused(tmp_path: Path) -> None:
             boot = dataclasses.replace(boot, kernel=file, initrd=boot.initrd and file)
         disks = tuple(dataclasses.replace(disk, path=file, read_only=True) for disk in each.disks)
         shares = tuple(dataclasses.replace(share, directory=tmp_path) for share in each.shares)
-        dataclasses.replace(each, boot=boot, disks=disks, shares=shares).check()
+        cdroms = tuple(Cdrom(file) for _ in each.cdroms)
+        dataclasses.replace(each, boot=boot, disks=disks, shares=shares, cdroms=cdroms).check()

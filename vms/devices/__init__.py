@@ -8,7 +8,7 @@ from vms.devices.network import Forward, HostBridge, LibvirtNetwork, Network, Us
 from vms.devices.place import Chipset
 from vms.devices.rng import Rng
 from vms.devices.share import Share
-from vms.devices.storage import Disk
+from vms.devices.storage import Cdrom, Disk
 from vms.devices.vsock import Vsock
 from vms.devices.watchdog import Watchdog
 
@@ -17,6 +17,7 @@ __all__ = [
     "NVRAM",
     "Accelerator",
     "Balloon",
+    "Cdrom",
     "Chipset",
     "Cpu",
     "DirectKernel",

@@ -20,7 +20,7 @@ from vms.devices.network import Network, UserNetwork
 from vms.devices.place import Chipset, root_ports
 from vms.devices.rng import Rng
 from vms.devices.share import Share
-from vms.devices.storage import Disk
+from vms.devices.storage import Cdrom, Disk
 from vms.devices.vsock import Vsock
 from vms.devices.watchdog import Watchdog
 from vms.elements import element, printed
@@ -50,6 +50,7 @@ class Machine:
     chipset: Chipset
     boot: DirectKernel | Firmware
     disks: tuple[Disk, ...] = ()
+    cdroms: tuple[Cdrom, ...] = ()
     channels: tuple[port.ChannelName, ...] = ()
     networks: tuple[Network, ...] = ()
     cpu: Cpu = field(default_factory=Cpu)
@@ -107,6 +108,7 @@ class Machine:
             if self.boot.initrd:
                 yield self.boot.initrd
         yield from (disk.path for disk in self.disks)
+        yield from (drive.medium for drive in self.cdroms if drive.medium)
 
     def _cpu_objections(self) -> Iterator[str]:
         most = self.cpu.most(self.vcpus)
@@ -125,8 +127,8 @@ class Machine:
         page = self.memory.huge_page_kib
         if page and self.memory_mib * 1024 % page:
             yield f"memory_mib is no multiple of memory.huge_page_kib, {page}"
-        if isinstance(self.boot, Firmware) and not self.disks:
-            yield "disks are needed to boot from, or a kernel"
+        if isinstance(self.boot, Firmware) and not (self.disks or self.cdroms):
+            yield "disks are needed to boot from, or cdroms, or a kernel"
         for what, names in (
             ("channels", self.channels),
             ("shares", tuple(share.tag for share in self.shares)),
@@ -147,6 +149,7 @@ class Machine:
             yield "shares on a microvm must have driver 9p"
         for what, wanted in {
             "disks.own_thread": any(disk.own_thread for disk in self.disks),
+            "cdroms": self.cdroms,
             "watchdog": self.watchdog,
             "video": self.video,
             "memory.maximum_mib": self.memory.maximum_mib,
@@ -216,6 +219,9 @@ def _devices(machine: Machine, paths: Mapping[str, Path]) -> Iterator[ET.Element
     boots = isinstance(machine.boot, Firmware)
     for number, disk in enumerate(machine.disks):
         yield disk.element(number, chipset, boots=boots)
+    for number, drive in enumerate(machine.cdroms):
+        order = len(machine.disks) + number + 1 if boots else None
+        yield drive.element(number, chipset, order=order)
     yield element("controller", type="usb", model="none")
     if machine.channels:
         yield port.controller(len(machine.channels), chipset)

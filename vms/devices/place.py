@@ -38,4 +38,6 @@ def root_ports(devices: Sequence[ET.Element], spare: int, chipset: Chipset) -> I
 def _takes_port(device: ET.Element) -> bool:
     if device.tag == "controller":
         return device.get("type") == "virtio-serial"
+    if device.get("device") == "cdrom":
+        return False
     return device.tag in _ON_PORTS and device.get("model") != "none"

@@ -65,6 +65,31 @@ class Disk:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Cdrom:
+    """A CD-ROM drive, and the ISO image in it; None is an empty one."""
+
+    medium: Path | None = None
+
+    def element(self, number: int, chipset: Chipset, *, order: int | None) -> ET.Element:
+        """The <disk>. `order` is its place among what the firmware looks for a system on."""
+        sata = chipset == "q35"
+        return element(
+            "disk",
+            element("driver", name="qemu", type="raw"),
+            element("source", file=self.medium) if self.medium else None,
+            element(
+                "target",
+                dev=f"{'sd' if sata else 'hd'}{_letters(number)}",
+                bus="sata" if sata else "ide",
+            ),
+            element("readonly"),
+            element("boot", order=order) if order else None,
+            type="file",
+            device="cdrom",
+        )
+
+
 def _letters(number: int) -> str:
     """a to z, then aa, ab, …: as Linux names disks."""
     name = ""

@@ -1,0 +1,125 @@
+"""`dumpxml`, `define` and `edit`, on libvirt's own test driver."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lab import cli
+from vms import Connection
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def uri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """One connection is held, so that the host is the same for each command."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.delenv("VISUAL", raising=False)
+    address = "test:///default"
+    with tempfile.TemporaryDirectory(dir="/tmp") as state:
+        monkeypatch.setenv("TONNAGE_STATE", state)
+        with Connection.open(Path(state) / "held", address):
+            yield address
+
+
+def editor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    """An editor with words of its own, as EDITOR may have them."""
+    program = tmp_path / "my editor"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("EDITOR", f"'{program}' --wait")
+
+
+def left(tmp_path: Path) -> list[Path]:
+    return list(tmp_path.glob("*.xml"))
+
+
+def test_the_description_is_printed(uri: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["vm", "dumpxml", "--connect", uri, "test"]) == 0
+    assert capsys.readouterr().out.startswith("<domain type='test' id='1'>")
+    assert cli.main(["vm", "dumpxml", "--connect", uri, "test", "--inactive"]) == 0
+    assert capsys.readouterr().out.startswith("<domain type='test'>")
+
+
+def test_a_machine_is_changed_by_the_users_editor(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    editor(tmp_path, monkeypatch, 'sed -i "s|<vcpu.*</vcpu>|<vcpu>3</vcpu>|" "$2"')
+    assert cli.main(["vm", "edit", "--connect", uri, "test"]) == 0
+    assert "test is changed from its next start on" in capsys.readouterr().err
+    cli.main(["vm", "dumpxml", "--connect", uri, "test", "--inactive"])
+    assert "<vcpu placement='static'>3</vcpu>" in capsys.readouterr().out
+    assert left(tmp_path) == []
+
+
+def test_what_was_not_changed_is_not_defined(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    editor(tmp_path, monkeypatch, "exit 0")
+    assert cli.main(["vm", "edit", "--connect", uri, "test"]) == 0
+    assert "test is as it was" in capsys.readouterr().err
+    assert left(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("script", "sentence"),
+    [
+        ('sed -i "s|</domain>||" "$2"', "That is no XML"),
+        ('echo "<network/>" >"$2"', "begins with <domain>, not with <network>"),
+        ('sed -i "s|<name>test|<name>other|" "$2"', "The name of test can't be edited"),
+        ('sed -i "s|<uuid>.|<uuid>0|" "$2"', "The uuid of test can't be edited"),
+        ('sed -i "s|<vcpu.*</vcpu>|<vcpu>many</vcpu>|" "$2"', "Can't define the machine"),
+        (r'printf "\351" >"$2"', "is no UTF-8"),
+        ("exit 3", "ended with 3"),
+        (
+            """sed -i "s|</devices>|<disk type='file'><source file='/nowhere'/>"""
+            """<target dev='vdz'/></disk></devices>|" "$2\"""",
+            "Can't read /nowhere",
+        ),
+    ],
+)
+def test_what_is_refused_is_kept(
+    uri: str, script: str, sentence: str, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    cli.main(["vm", "dumpxml", "--connect", uri, "test", "--inactive"])
+    before = capsys.readouterr().out
+    editor(tmp_path, monkeypatch, script)
+    assert cli.main(["vm", "edit", "--connect", uri, "test"]) == cli.BAD_USAGE
+    said = capsys.readouterr().err
+    (kept,) = left(tmp_path)
+    assert sentence in said
+    assert f"test is as it was; what you wrote is kept in {kept}" in said
+    assert kept.read_bytes()
+    cli.main(["vm", "dumpxml", "--connect", uri, "test", "--inactive"])
+    assert capsys.readouterr().out == before
+
+
+def test_an_editor_that_is_not_there(
+    uri: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("VISUAL", "no-such-editor")
+    assert cli.main(["vm", "edit", "--connect", uri, "test"]) == cli.BAD_USAGE
+    assert "The editor 'no-such-editor' can't be run" in capsys.readouterr().err
+
+
+def test_a_machine_is_defined_from_a_file(
+    uri: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "new.xml"
+    file.write_text(
+        "<domain type='test'><name>defined</name><memory>1</memory><os><type>hvm</type></os>"
+        "</domain>"
+    )
+    assert cli.main(["vm", "define", "--connect", uri, str(file)]) == 0
+    assert "defined is defined" in capsys.readouterr().err
+    file.write_text(file.read_text().replace("defined<", "a b<"))
+    assert cli.main(["vm", "define", "--connect", uri, str(file)]) == cli.BAD_USAGE
+    assert "name must be up to 48" in capsys.readouterr().err
+    assert cli.main(["vm", "define", "--connect", uri, "nowhere"]) == cli.BAD_USAGE
+    assert "Can't read nowhere" in capsys.readouterr().err

@@ -1,0 +1,153 @@
+"""Verbs on machines that a daemon keeps, as they are typed: real QEMUs, whose guests may wait."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from lab import userland
+from vms import Connection, daemon
+from vms.images import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.root
+TONNAGE = str(Path(sys.executable).with_name("tonnage"))
+
+
+@pytest.fixture(scope="module")
+def keeper() -> Iterator[tuple[str, Path]]:
+    """A libvirtd of our own, and a state with an image in it."""
+    with tempfile.TemporaryDirectory(prefix="tv-", dir="/tmp") as path:
+        land = userland.build(lambda _: None)
+        words = "console=ttyS0 quiet TONNAGE_ROOT=/dev/vda TONNAGE_INIT=/bin/sh"
+        Store(Path(path) / "images").add(
+            "small", "a test", land.disk, land.kernel, land.initramfs, words
+        )
+        with daemon.running(Path(path) / "d") as uri:
+            yield uri, Path(path)
+
+
+def environment(keeper: tuple[str, Path]) -> dict[str, str]:
+    return {**os.environ, "TONNAGE_STATE": str(keeper[1]), "LIBVIRT_DEFAULT_URI": keeper[0]}
+
+
+def tonnage(keeper: tuple[str, Path], *words: str, fails: bool = False, **more: str) -> str:
+    """What it printed; of one that fails, its sentence."""
+    done = subprocess.run(
+        [TONNAGE, "vm", *words], env={**environment(keeper), **more},
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == (2 if fails else 0), done.stderr
+    return done.stderr if fails else done.stdout
+
+
+@pytest.fixture
+def box(keeper: tuple[str, Path], request: pytest.FixtureRequest) -> Iterator[str]:
+    name = request.node.originalname.removeprefix("test_")[:20]
+    words = ("--accel", "tcg", "--memory", "128", "--network", "none", "--cdrom", __file__)
+    tonnage(keeper, "create", "small", "--name", name, *words)
+    yield name
+    listed = json.loads(tonnage(keeper, "list", "--format", "json"))
+    for each in listed:
+        if each["state"] != "shut off":
+            tonnage(keeper, "destroy", each["name"])
+        if each["is_persistent"]:
+            tonnage(keeper, "undefine", each["name"], "--remove-all-storage")
+
+
+def paused(keeper: tuple[str, Path], name: str) -> None:
+    """A QEMU that stands still: enough for what is asked of it alone."""
+    with Connection.open(keeper[1] / "c", keeper[0]) as connection:
+        connection.find(name).start(paused=True)
+
+
+def described(keeper: tuple[str, Path], name: str) -> ET.Element:
+    return ET.fromstring(tonnage(keeper, "dumpxml", name))
+
+
+def test_ports(keeper: tuple[str, Path], box: str, tmp_path: Path) -> None:
+    """A default machine takes several disks and a card while it runs."""
+    paused(keeper, box)
+    for number in range(4):
+        disk = tmp_path / f"{number}.qcow2"
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", disk, "8M"], check=True)
+        assert tonnage(keeper, "attach-disk", box, str(disk)) == f"vd{'bcde'[number]}\n"
+    mac = "52-54-00-AB-CD-EF"
+    assert tonnage(keeper, "attach-interface", box, "--mac", mac) == "52:54:00:ab:cd:ef\n"
+    said = tonnage(keeper, "attach-interface", box, "--mac", "5254.00ab.cdef", fails=True)
+    assert "has a card with the address 5254.00ab.cdef already" in said
+
+
+def test_addresses(keeper: tuple[str, Path], box: str) -> None:
+    """A card goes by its address, however that is written."""
+    said = tonnage(keeper, "attach-interface", box, "--mac", "52:54:00:ab:cd:01")
+    assert said == "52:54:00:ab:cd:01\n"
+    tonnage(keeper, "detach-interface", box, "52-54-00-AB-CD-01")
+    assert described(keeper, box).findall("./devices/interface") == []
+
+
+def test_media(keeper: tuple[str, Path], box: str, tmp_path: Path) -> None:
+    """A medium is ejected and put in, while it runs and for its next start."""
+    (tmp_path / "two, 2.iso").write_bytes(b"another medium")
+    paused(keeper, box)
+
+    def medium(*words: str) -> str | None:
+        found = ET.fromstring(tonnage(keeper, "dumpxml", box, *words))
+        source = found.find("./devices/disk[@device='cdrom']/source")
+        return None if source is None else source.get("file")
+
+    assert medium() == medium("--inactive") == __file__
+    tonnage(keeper, "change-media", box, "--eject")
+    assert medium() is medium("--inactive") is None
+    tonnage(keeper, "change-media", box, str(tmp_path / "two, 2.iso"), "--target", "sda")
+    assert medium() == medium("--inactive") == str(tmp_path / "two, 2.iso")
+    assert "Can't read" in tonnage(keeper, "change-media", box, "nowhere", fails=True)
+    assert medium() == str(tmp_path / "two, 2.iso")
+
+
+def test_edit(keeper: tuple[str, Path], box: str) -> None:
+    tonnage(keeper, "edit", box, EDITOR="sed -i s|>131072<|>262144<|")
+    assert described(keeper, box).findtext("memory") == "262144"
+    said = tonnage(keeper, "edit", box, fails=True, EDITOR="sed -i s|<vcpu|<cpus|")
+    kept = Path(said.rpartition(" ")[2].strip().removesuffix("."))
+    assert "<cpus" in kept.read_text()
+    kept.unlink()
+    assert described(keeper, box).findtext("memory") == "262144"
+
+
+def test_metadata(keeper: tuple[str, Path], box: str) -> None:
+    """A snapshot that libvirt alone forgets stays in the disk."""
+    tonnage(keeper, "snapshot-create", box, "one")
+    tonnage(keeper, "snapshot-delete", box, "one", "--metadata")
+    assert json.loads(tonnage(keeper, "snapshot-list", box, "--format", "json")) == []
+    disk = keeper[1] / "machines" / box / "disk.qcow2"
+    listed = subprocess.run(["qemu-img", "snapshot", "-l", disk], capture_output=True, check=True)
+    assert b" one " in listed.stdout
+
+
+def test_storage(keeper: tuple[str, Path], box: str) -> None:
+    """Disks go with the machine, but for one that another machine's lies over."""
+    folder = keeper[1] / "machines" / box
+    over = folder / "over.qcow2"
+    words = ["-b", str(folder / "disk.qcow2"), "-F", "qcow2", str(over)]
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", *words], check=True)
+    elsewhere = over.rename(keeper[1] / "machines/over.qcow2")
+    said = tonnage(keeper, "undefine", box, "--remove-all-storage", fails=True)
+    assert "over.qcow2 reads from" in said
+    assert (folder / "disk.qcow2").exists()
+    assert described(keeper, box).findtext("name") == box
+    elsewhere.unlink()
+    tonnage(keeper, "undefine", box, "--remove-all-storage")
+    assert not folder.exists()
+    assert Store(keeper[1] / "images").find("small").disk.exists()
+    assert Path(__file__).exists()  # what was only read stays
