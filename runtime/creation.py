@@ -22,6 +22,7 @@ from runtime.linux import capabilities
 from runtime.meeting import Meeting
 from runtime.mounts import is_of_host
 from runtime.namespaces import Namespaces
+from runtime.process import raise_hard_limits
 from runtime.spec import VERSION, Resources
 from runtime.state import CALLS, CONFIG, REPORT, START, State, StateDirectory, process_start
 from runtime.streams import Owners, user_of
@@ -157,7 +158,7 @@ def create(request: Request, directory: StateDirectory) -> Made:
                 namespaces.map_ids(child.pid, spec.linux)
                 talk.answer()
             meeting.execute(program, forks=spaces.forks)
-            _limit(cgroup, spec, talk, tells_of_mounts=plan.tells_of_mounts)
+            _limit(cgroup, plan, talk, child.pid)
             directory.write(CONFIG, text_of(spec))
             state = state_of(request, child.pid, cgroup)
             directory.save(state)
@@ -167,11 +168,12 @@ def create(request: Request, directory: StateDirectory) -> Made:
     return Made(state=state, pidfd=child.pidfd, cgroup=cgroup)
 
 
-def _limit(cgroup: Cgroup, spec: Spec, talk: Talk, *, tells_of_mounts: bool) -> None:
-    """Limit the cgroup that the child is in; what it may not open then it has mounted by then."""
-    if tells_of_mounts:
-        talk.hear()
-    cgroup.limit(spec.linux.resources)
+def _limit(cgroup: Cgroup, plan: init.Plan, talk: Talk, pid: int) -> None:
+    """Limit the child and the cgroup that it is in."""
+    raise_hard_limits(pid, plan.wanted)
+    if plan.tells_of_mounts:
+        talk.hear()  # what it may not open then it has mounted
+    cgroup.limit(plan.spec.linux.resources)
     cgroup.close()
     talk.answer()
 

@@ -49,12 +49,8 @@ def execute(program: Program, args: Sequence[str], env: Sequence[str], path: str
 def look_up(program: Program, args: Sequence[str], env: Sequence[str]) -> None:
     """Refuse a program that `execute` will not find, or that nobody may execute."""
     name = args[0]
-    if "/" in name:
-        what = f"run {name}"
-        program.call(what, syscalls.FACCESSAT, AT_FDCWD, os.fsencode(name), os.X_OK)
-        return
     found = Label()
-    candidates = _candidates(name, env)
+    candidates = [os.fsencode(name)] if "/" in name else _candidates(name, env)
     for candidate in candidates:
         onwards = Label()
         _may_execute(program, name, candidate, [(each, onwards) for each in _PASSED_OVER])
@@ -68,7 +64,7 @@ def look_up(program: Program, args: Sequence[str], env: Sequence[str]) -> None:
         _may_execute(program, name, candidate, [(each, onwards) for each in _ABSENT])
         _refuse(program, f"run {name}", b"/")
         program.place(onwards)
-    _refuse(program, _not_found(name), b"")
+    _refuse(program, f"run {name}" if "/" in name else _not_found(name), b"")
     program.place(found)
 
 

@@ -22,7 +22,7 @@ from runtime import (
 from runtime.document import Struct
 from runtime.linux import syscalls
 from runtime.linux.process import ignored_signals
-from runtime.linux.program import Block, Program, write_file
+from runtime.linux.program import Program
 from runtime.meeting import die_with_runtime, fork, hand_over, meet, tell, wait
 from runtime.mounts import Mounts, Opening, Sources, make_directories
 
@@ -40,9 +40,6 @@ if TYPE_CHECKING:
     from runtime.steps import Steps
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
-_AF_INET, _SOCK_DGRAM_CLOEXEC = 2, 0o2000002
-_SIOCSIFFLAGS, _IFF_UP = 0x8914, 1
-_IFREQ_BYTES, _IFNAME_BYTES = 40, 16
 _LAST_DESCRIPTOR = 0xFFFFFFFF
 
 
@@ -156,10 +153,9 @@ def write(plan: Plan, outfit: Outfit) -> Program:
         process.join_new_keyring(program, plan.keyring)
     process.adjust_oom_score(program, plan.wanted)
     _name(program, plan)
-    _set_sysctls(program, plan.spec.linux.sysctl)
     process.label(program, plan.wanted)
     if plan.namespaces.makes("network"):
-        _bring_loopback_up(program)
+        namespaces.bring_loopback_up(program)
     umask = _enter_root(program, plan, outfit)
     if plan.gate:
         _wait(program, plan, plan.gate, outfit.wanted)
@@ -182,22 +178,6 @@ def _name(program: Program, plan: Plan) -> None:
             program.call(f"set {what}", number, name, len(name))
 
 
-def _set_sysctls(program: Program, values: dict[str, str]) -> None:
-    """By the host's /proc, which nobody in the container can put another in place of."""
-    for key, value in values.items():
-        path = os.fsencode(key if "/" in key else key.replace(".", "/"))
-        write_file(program, f"set linux.sysctl {key}", b"/proc/sys/" + path, value)
-
-
-def _bring_loopback_up(program: Program) -> None:
-    """(netdevice(7))"""
-    what = "bring the loopback interface up"
-    control = program.call(what, syscalls.SOCKET, _AF_INET, _SOCK_DGRAM_CLOEXEC, 0)
-    request = b"lo".ljust(_IFNAME_BYTES, b"\0") + _IFF_UP.to_bytes(2, "little")
-    block = Block(request.ljust(_IFREQ_BYTES, b"\0"))
-    program.call(what, syscalls.IOCTL, control, _SIOCSIFFLAGS, block)
-
-
 def _enter_root(program: Program, plan: Plan, outfit: Outfit) -> Result:
     """From the host's root file system into the container's; the umask that was."""
     linux = plan.spec.linux
@@ -218,11 +198,15 @@ def _enter_root(program: Program, plan: Plan, outfit: Outfit) -> Result:
         sources, shared, terminal, plan.answer,
     )  # fmt: skip
     elsewhere.avoid_none(program, plan.avoided)
-    process.limit(program, plan.wanted)
+    process.schedule(program, plan.wanted)
     program.step("state")
     wait(program, plan.answer)  # until it is written down, so that it can live by itself
     if plan.meets_for_hooks:
         meet(program, plan.report, plan.answer)
+    if linux.sysctl:  # of network devices too, which hooks may have brought
+        from runtime import sysctls
+
+        sysctls.write(program, host, linux.sysctl)
     program.step("pivot")
     if plan.bare is not None:
         program.part(bare.enter, plan.bare)
@@ -383,6 +367,7 @@ def become(
     """
     program.step("user, capabilities")
     program.call("live without the runtime", syscalls.PRCTL, _PR_SET_PDEATHSIG, 0, 0, 0, 0)
+    process.limit(program, wanted)
     if memory_policy:
         process.set_memory_policy(program, memory_policy)
     if personality:

@@ -116,6 +116,7 @@ def start(
             with Hidden():
                 with spaces.entered():
                     child, talk = meeting.start(kept=needed, cgroup=cgroup.clone_descriptor())
+                process.raise_hard_limits(child.pid, order.wanted)
                 meeting.execute(program, forks=spaces.forks)
                 hand_on_listener(talk, spec, order.state, child.pid, child.pidfd)
                 talk.finish()
@@ -186,7 +187,7 @@ def _write(
     if wanted.exec_cpu_affinity and wanted.exec_cpu_affinity.final:
         process.run_on(program, "process.execCPUAffinity.final", wanted.exec_cpu_affinity.final)
     process.join_new_keyring(program, order.state.identifier)
-    process.limit(program, wanted)
+    process.schedule(program, wanted)
     process.adjust_oom_score(program, wanted)
     process.label(program, wanted)
     spaces.enter(program)

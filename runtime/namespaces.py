@@ -10,7 +10,7 @@ from runtime.errors import ContainerError
 from runtime.linux import syscalls
 from runtime.linux.libc import syscall
 from runtime.linux.mounts import AT_FDCWD
-from runtime.linux.program import write_file
+from runtime.linux.program import Block, write_file
 from runtime.users import in_user_namespace
 
 TYPE_CHECKING = False
@@ -43,6 +43,9 @@ _IN_PLACE = frozenset({"user", "mount", "time"})
 # nsdelegate)
 _BEHIND_CGROUP = frozenset({"cgroup"})
 _NS_GET_NSTYPE = 0xB703
+_AF_INET, _SOCK_DGRAM_CLOEXEC = 2, 0o2000002
+_SIOCSIFFLAGS, _IFF_UP = 0x8914, 1
+_IFREQ_BYTES, _IFNAME_BYTES = 40, 16
 _CAP_SETUID_BIT, _CAP_SYS_ADMIN_BIT = 1 << 7, 1 << 21
 
 
@@ -188,6 +191,15 @@ def make_time_namespace(program: Program, linux: Linux) -> None:
         AT_FDCWD, b"/proc/self/ns/time_for_children", os.O_RDONLY | os.O_CLOEXEC,
     )  # fmt: skip
     program.call("enter the time namespace", syscalls.SETNS, made, FLAGS["time"])
+
+
+def bring_loopback_up(program: Program) -> None:
+    """Bring up the loopback interface of a new network namespace. (netdevice(7))"""
+    what = "bring the loopback interface up"
+    control = program.call(what, syscalls.SOCKET, _AF_INET, _SOCK_DGRAM_CLOEXEC, 0)
+    request = b"lo".ljust(_IFNAME_BYTES, b"\0") + _IFF_UP.to_bytes(2, "little")
+    block = Block(request.ljust(_IFREQ_BYTES, b"\0"))
+    program.call(what, syscalls.IOCTL, control, _SIOCSIFFLAGS, block)
 
 
 def map_ids(pid: int, linux: Linux) -> None:

@@ -8,6 +8,7 @@ from _struct import Struct
 
 from runtime.errors import ContainerError
 from runtime.linux import capabilities, syscalls
+from runtime.linux.libc import buffer, syscall
 from runtime.linux.program import Block, Label, write_file
 
 TYPE_CHECKING = False
@@ -63,13 +64,40 @@ _SIG_SETMASK, _SIGNAL_SET_BYTES, _SIGACTION_BYTES = 2, 8, 32
 _BITS_OF_A_MASK = 1024
 
 
+def raise_hard_limits(pid: int, process: Process) -> None:
+    """Raise the hard limits of a child that are below what it is to set. Raise ContainerError.
+
+    Limits are set last, and nobody in a user namespace may raise one: so what can't be had is
+    refused early, and the rest made possible. (prlimit(2))
+    """
+    for each in process.rlimits:
+        now = buffer(bytes(_RLIMIT.size))
+        syscall(syscalls.PRLIMIT64, 0, RLIMITS[each.type], None, now)
+        soft, hard = _RLIMIT.unpack(bytes(now))
+        if each.hard <= hard:
+            continue
+        try:
+            wanted = _RLIMIT.pack(soft, each.hard)
+            syscall(syscalls.PRLIMIT64, pid, RLIMITS[each.type], wanted, None)
+        except OSError as error:
+            raise ContainerError(
+                f"Can't set {each.type}: {os.strerror(error.errno or 0).lower()}. Its hard limit,"
+                f" {each.hard}, is above the runtime's, {hard}: lower it, or run the runtime with"
+                " CAP_SYS_RESOURCE."
+            ) from error
+
+
 def limit(program: Program, process: Process) -> None:
-    """Resource limits, scheduling, and what the kernel's out-of-memory killer thinks of it."""
+    """Set resource limits, after all that a low one would be in the way of."""
     for each in process.rlimits:
         program.call(
             f"set {each.type}", syscalls.PRLIMIT64,
             0, RLIMITS[each.type], Block(_RLIMIT.pack(each.soft, each.hard)), 0,
         )  # fmt: skip
+
+
+def schedule(program: Program, process: Process) -> None:
+    """Set the scheduler and the I/O priority."""
     if scheduler := process.scheduler:
         flags = sum(SCHEDULER_FLAGS[name] for name in scheduler.flags)
         attributes = _SCHEDULER.pack(

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from runtime.spec import IdMapping, Linux, Mount, Process, Spec
 
 _CLOCKS = frozenset({"monotonic", "boottime"})
-_BY_IPC = ("kernel.msg", "kernel.sem", "kernel.shm", "fs.mqueue.")
 _LONGEST_NAME = 64  # gethostname(2), HOST_NAME_MAX
 
 
@@ -40,7 +39,10 @@ def check(spec: Spec, warn: Callable[[str], object]) -> Process:
         _check_mount(mount, spec.linux)
     _check_linux(spec.linux, warn)
     _check_names(spec)
-    _check_sysctls(spec)
+    if spec.linux.sysctl:
+        from runtime import sysctls
+
+        sysctls.check(spec)
     _check_hooks(spec)
     return spec.process
 
@@ -226,25 +228,6 @@ def _check_names(spec: Spec) -> None:
             raise ContainerError(f"{field}: without a uts namespace it would be the host's.")
         if len(os.fsencode(name)) > _LONGEST_NAME:
             raise ContainerError(f"{field} has more than {_LONGEST_NAME} bytes.")
-
-
-def _check_sysctls(spec: Spec) -> None:
-    """Only what is a namespace's own: anything else would be the host's."""
-    own = {namespace.type for namespace in spec.linux.namespaces}
-    for key in spec.linux.sysctl:
-        name = key.replace("/", ".")
-        if ".." in key or not name:
-            raise ContainerError(f"linux.sysctl: {key!r} is no name of a setting.")
-        if name.startswith("net."):
-            needed = "network"
-        elif name.startswith(_BY_IPC):
-            needed = "ipc"
-        elif name in {"kernel.hostname", "kernel.domainname"}:
-            needed = "uts"
-        else:
-            raise ContainerError(f"linux.sysctl: {key} is the whole host's, not a container's.")
-        if needed not in own:
-            raise ContainerError(f"linux.sysctl: {key} needs a {needed} namespace.")
 
 
 def _check_hooks(spec: Spec) -> None:

@@ -275,3 +275,40 @@ def test_a_name_that_is_taken_inside_is_an_error(bundle: Bundle, device: str) ->
     bundle.linux["netDevices"] = {device: {"name": "lo"}}
     assert "Traceback" not in bundle.refused()
     waited_for(Path(f"/sys/class/net/{device}").exists, "the device is the host's again")
+
+
+@pytest.mark.parametrize(
+    ("inside_name", "key"),
+    [("lan0", "net.ipv4.conf.lan0.rp_filter"), ("lan0.7", "net.ipv4.conf.lan0/7.rp_filter"),
+     ("lan0.7", "net/ipv4/conf/lan0.7/rp_filter")],
+)  # fmt: skip
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_sysctl_of_a_network_device(
+    bundle: Bundle, device: str, inside_name: str, key: str, *, waits: bool
+) -> None:
+    """Sysctl: of what has been moved by then; the first separator says which one it is."""
+    bundle.linux["netDevices"] = {device: {"name": inside_name}}
+    bundle.linux["sysctl"] = {key: "2"}
+    bundle.shell(f"cat /proc/sys/net/ipv4/conf/{inside_name}/rp_filter")
+    if waits:
+        bundle.created()
+        assert bundle.start()
+        bundle.wait("stopped")
+    else:
+        done = bundle.run()
+        assert done, done.stderr
+    assert bundle.output() == "2\n"
+
+
+def test_a_sysctl_of_a_network_device_that_a_hook_brings(bundle: Bundle, device: str) -> None:
+    """Which engines do for their networks."""
+    moves = "import json, os, sys; pid = json.load(sys.stdin)['pid']; "
+    moves += f"os.execlp('ip', 'ip', 'link', 'set', {device!r}, 'netns', str(pid))"
+    bundle.config["hooks"] = {"createRuntime": [
+        {"path": "/usr/bin/python3", "args": ["python3", "-ISc", moves],
+         "env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"]},
+    ]}  # fmt: skip
+    bundle.linux["sysctl"] = {f"net.ipv4.conf.{device}.rp_filter": "2"}
+    bundle.shell(f"cat /proc/sys/net/ipv4/conf/{device}/rp_filter")
+    done = bundle.run()
+    assert done.stdout == "2\n", done.stderr

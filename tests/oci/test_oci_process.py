@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import resource
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.oci.driver import PYTHON, Done, namespace_of, waited_for
+from tests.oci.users import FIRST_ID, IDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.oci.driver import Bundle
 
@@ -72,9 +74,9 @@ def test_args_are_looked_up_as_execvp_does(bundle: Bundle) -> None:
     assert bundle.run().stdout == "found /own/program\n"
 
 
-def ways(bundle: Bundle, name: str) -> Iterator[Done]:
-    """Run a program of that name by run, by create and start, and by exec."""
-    bundle.process["args"] = [name]
+def ways(bundle: Bundle, *args: str) -> Iterator[Done]:
+    """Run a program by run, by create and start, and by exec."""
+    bundle.process["args"] = list(args)
     yield bundle.run()
     done = bundle.create()
     if done:
@@ -84,7 +86,7 @@ def ways(bundle: Bundle, name: str) -> Iterator[Done]:
         bundle.delete("--force")
     yield done
     bundle.running("exec /usr/bin/sleep 60")
-    yield bundle.exec(*[f"--env={word}" for word in bundle.process["env"]], bundle.identity, name)
+    yield bundle.exec(*[f"--env={word}" for word in bundle.process["env"]], bundle.identity, *args)
     bundle.delete("--force")
 
 
@@ -164,6 +166,54 @@ def test_a_script_of_no_interpreter_is_not_run_by_a_shell(bundle: Bundle) -> Non
     for done in ways(bundle, "program"):
         assert not done
         assert "exec format error" in done.stderr
+
+
+@pytest.mark.parametrize("limit", [4, 8])
+def test_few_descriptors_are_enough(bundle: Bundle, limit: int) -> None:
+    """POSIX process, rlimits: a low one is the program's, not the runtime's on the way to it."""
+    bundle.process["rlimits"] = [{"type": "RLIMIT_NOFILE", "soft": limit, "hard": limit}]
+    bundle.process["env"] = ["PATH=/bin"]
+    source = bundle.path / "source"
+    source.mkdir()
+    for number in range(20):
+        bundle.mount(f"/m{number}", "none", str(source), "bind")
+    bundle.linux["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+        {"names": ["sethostname"], "action": "SCMP_ACT_ERRNO"}]}  # fmt: skip
+    bundle.process["noNewPrivileges"] = True
+    for done in ways(bundle, "grep", "Max open files", "/proc/self/limits"):
+        assert done.stdout.split()[3:5] == [str(limit)] * 2, done.stderr
+
+
+def test_few_descriptors_in_a_user_namespace(bundle: Bundle) -> None:
+    """Which is left for its end as well; the soft limit is below the hard one."""
+    os.chown(bundle.rootfs, FIRST_ID, FIRST_ID)
+    bundle.namespace("user")
+    mapping = [{"containerID": 0, "hostID": FIRST_ID, "size": IDS}]
+    bundle.linux["uidMappings"] = bundle.linux["gidMappings"] = mapping
+    bundle.process["rlimits"] = [{"type": "RLIMIT_NOFILE", "soft": 5, "hard": 9}]
+    bundle.process["env"] = ["PATH=/bin"]
+    for done in ways(bundle, "grep", "Max open files", "/proc/self/limits"):
+        assert done.stdout.split()[3:5] == ["5", "9"], done.stderr
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_a_hard_limit_is_raised_or_refused(bundle: Bundle, *, apart: bool) -> None:
+    """By whoever may: in a user namespace too, and before anything has been made."""
+    if apart:
+        os.chown(bundle.rootfs, FIRST_ID, FIRST_ID)
+        bundle.namespace("user")
+        mapping = [{"containerID": 0, "hostID": FIRST_ID, "size": IDS}]
+        bundle.linux["uidMappings"] = bundle.linux["gidMappings"] = mapping
+    _, now = resource.getrlimit(resource.RLIMIT_NOFILE)
+    bundle.process["rlimits"] = [{"type": "RLIMIT_NOFILE", "soft": 64, "hard": now + 1}]
+    bundle.shell("ulimit -H -n")
+    status = Path("/proc/self/status").read_text()
+    may = int(status.partition("CapEff:")[2].split()[0], 16) >> 24 & 1  # CAP_SYS_RESOURCE
+    if may:
+        assert bundle.run().stdout == f"{now + 1}\n"
+        return
+    words = bundle.refused()
+    assert f"RLIMIT_NOFILE: operation not permitted. Its hard limit, {now + 1}" in words
 
 
 def test_scheduler(bundle: Bundle) -> None:
