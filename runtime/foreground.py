@@ -44,6 +44,21 @@ class Foreground:
         """
         if self._terminal:
             self._terminal.show()
+        while pidfd not in (ready := self._wait(pidfd, notify)):
+            if self._wakes in ready:
+                for number in os.read(self._wakes, 256):
+                    self._hand_on(number, pidfd)
+            if self._terminal:
+                self._terminal.copy(ready)
+            if notify:
+                notify.pass_on()
+        if notify:
+            notify.pass_on()
+        if self._terminal:
+            self._show_rest(self._terminal)
+        return reap(pid)
+
+    def _wait(self, pidfd: int, notify: NotifySocket | None) -> set[int]:
         poll = select.poll()
         poll.register(pidfd, select.POLLIN)
         poll.register(self._wakes, select.POLLIN)
@@ -51,20 +66,19 @@ class Foreground:
             self._terminal.register(poll)
         if notify:
             poll.register(notify, select.POLLIN)
-        while True:
+        return {descriptor for descriptor, _ in poll.poll()}
+
+    def _show_rest(self, terminal: Terminal) -> None:
+        """Show what was printed before the end, unless a signal says that it is not waited for."""
+        terminal.end()
+        while terminal.has_more():
+            poll = select.poll()
+            poll.register(self._wakes, select.POLLIN)
+            terminal.register(poll)
             ready = {descriptor for descriptor, _ in poll.poll()}
-            if self._wakes in ready:
-                for number in os.read(self._wakes, 256):
-                    self._hand_on(number, pidfd)
-            if self._terminal:
-                self._terminal.copy(ready, poll)
-            if notify:
-                notify.pass_on()
-            if pidfd in ready:
+            if self._wakes in ready and set(os.read(self._wakes, 256)) - {_signal.SIGWINCH}:
                 break
-        if self._terminal:
-            self._terminal.drain()
-        return reap(pid)
+            terminal.copy(ready)
 
     def _hand_on(self, number: int, pidfd: int) -> None:
         if number == _signal.SIGWINCH:

@@ -91,7 +91,9 @@ def main(_: str, words: Sequence[str], settings: Settings) -> int:
         if not receiver:
             order = order.replace(console=foreground.receiver())
         joined = _joined(order, options, heard)
-        return foreground.accompany(joined.pid, joined.pidfd)
+        with Undo() as undo:
+            undo(joined.end)
+            return foreground.accompany(joined.pid, joined.pidfd)
 
 
 def _joined(order: joining.Order, options: Options, heard: socket | None) -> joining.Joined:

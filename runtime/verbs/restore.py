@@ -30,7 +30,9 @@ def main(_: str, words: Sequence[str], settings: Settings) -> int:
         return 0
     with Foreground(terminal=False) as foreground:
         container = _restore(order, settings)
-        code = foreground.accompany(container.pid, container.pidfd)
+        with Undo() as undo:
+            undo(container.__exit__)
+            code = foreground.accompany(container.pid, container.pidfd)
     container.ended_with(code)
     if not order.options.has("--keep"):
         container.delete(force=True)

@@ -37,8 +37,10 @@ def main(_: str, words: Sequence[str], settings: Settings) -> int:
     with Foreground(terminal=order.has_terminal and receiver is None) as foreground:
         terminal = receiver.fileno() if receiver else foreground.receiver()
         container = order.carry_out(settings, waits=order.is_service, terminal=terminal)
-        notify = _start_service(container) if order.is_service else None
-        code = foreground.accompany(container.pid, container.pidfd, notify)
+        with Undo() as undo:
+            undo(container.__exit__)
+            notify = _start_service(container) if order.is_service else None
+            code = foreground.accompany(container.pid, container.pidfd, notify)
     container.ended_with(code)
     if not order.options.has("--keep"):
         try:
@@ -53,7 +55,6 @@ def _start_service(container: Container) -> NotifySocket:
     from runtime.service import NotifySocket
 
     with Undo() as undo:
-        undo(container.__exit__)
         notify = NotifySocket(container.notify_directory)
         undo(notify.close)
         container.start()
