@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from lab import calibration, judging, provenance, tables, verdicts
+from lab import calibration, judging, provenance, summary, tables, verdicts
 from lab import verdicts_many as many
 from lab import verdicts_within as within
 from lab.evidence import Evidence
@@ -274,10 +274,12 @@ def conditions(run: Run) -> list[str]:
         lines.append(f"The machines were emulated (TCG). KVM on this host: {reason}.")
     lines.append(
         "Figures are medians; n counts rounds, in which every target had its turn in random order,"
-        " or the points of one filling of the host."
+        " or the points of one filling of the host. Intervals are of this run: another hour's"
+        " figures differ by more, and only several runs tell by how much."
     )
     calibrated = calibration.sentence(run.settings.get("calibration"))
-    return [*lines, *filter(None, [provenance.disturbances(run)]), calibrated]
+    beside = [provenance.disturbances(run), summary.dependences(run)]
+    return [*lines, *filter(None, beside), calibrated]
 
 
 def show(run: Run, console: Console | None = None) -> None:

@@ -4,6 +4,12 @@ Each figure of a later run is held against the first run's. Runs are independent
 of two figures differ by the root of the summed squares of what their intervals reach. They are the
 same if that interval holds 1, which of runs that do not differ it does in 95 %: stricter than
 whether two intervals overlap, which they do in 99 %.
+
+Where a run has one round of something, but many points in it (a host being filled), the points
+are held against each other: two slopes may differ by far more than points scatter. What is so
+found to differ is said to, with the points; by how much rounds would differ is not known.
+
+Three runs or more are also taken together, each as one value (lab.across).
 """
 
 from __future__ import annotations
@@ -12,7 +18,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from lab import summary, tables, units, version
+from lab import across, conditions, points, summary, tables, units, version
 from lab.errors import LabError
 from lab.statistics import CONFIDENCE
 
@@ -24,14 +30,7 @@ if TYPE_CHECKING:
     from lab.results import Run
 
 Verdict = Literal["same", "different", "unknown"]
-# What has to be the same in two runs, where it is recorded: what it is called, and where it lies.
-_CONDITIONS: dict[str, tuple[tuple[str, str], ...]] = {
-    "host": (("host", "hostname"), ("host", "cpu_model"), ("host", "cpus"), ("host", "kernel")),
-    "accelerator": (("settings", "accelerator"),),
-    "workloads": (("settings", "workloads"), ("settings", "userland")),
-    "page-cache": (("settings", "page_cache"),),
-}
-CONDITIONS = tuple(_CONDITIONS)
+By = Literal["rounds", "points"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +39,8 @@ class Difference:
 
     `name` says what the figure is: `target / baseline` for a ratio within rounds, else a target.
     `confidence` is that of the verdict `different`: 0.99 means that runs that do not differ would
-    look so in one of a hundred cases. `smallest_difference` is what this comparison finds in 95 %
-    of cases.
+    look so in one of a hundred cases; None where it is `by` points within one round, and not by
+    rounds. `first_n` and `later_n` count rounds or points.
     """
 
     run: str
@@ -56,6 +55,9 @@ class Difference:
     high: float | None
     confidence: float | None
     verdict: Verdict
+    by: By
+    first_n: int
+    later_n: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ class Comparison:
     overlooked: tuple[str, ...]
     ratios: tuple[Difference, ...]
     medians: tuple[Difference, ...]
+    across: tuple[across.Across, ...] = ()
 
     def agreement(self) -> float | None:
         """The share of ratios that are the same, of those that can be told; None if none can."""
@@ -89,13 +92,15 @@ def compare(runs: Sequence[Run], despite: Collection[str] = ()) -> Comparison:
     Raises LabError if runs are not comparable, for a reason that is not among `despite`, and if
     they have no figure in common.
     """
-    if unknown := set(despite) - set(CONDITIONS):
-        raise LabError(f"Runs never differ in {unknown.pop()!r}, but in {', '.join(CONDITIONS)}.")
+    if unknown := set(despite) - set(conditions.CONDITIONS):
+        raise LabError(
+            f"Runs never differ in {unknown.pop()!r}, but in {', '.join(conditions.CONDITIONS)}."
+        )
     first, *later = runs
     if not later:
         raise LabError("It takes two runs to compare.")
     differing = [
-        (name, sentence) for run in later for name, sentence in _differing_conditions(first, run)
+        (name, sentence) for run in later for name, sentence in conditions.differing(first, run)
     ]
     for name, sentence in differing:
         if name not in despite:
@@ -122,6 +127,7 @@ def compare(runs: Sequence[Run], despite: Collection[str] = ()) -> Comparison:
         overlooked=tuple(sentence for _, sentence in differing),
         ratios=tuple(ratios),
         medians=tuple(medians),
+        across=tuple(across.figures([_values(run) for run in runs])),
     )
 
 
@@ -168,6 +174,16 @@ def show(
             )
             table.add_row(*map(tables.cell, shown))
         console.print(table)
+    if comparison.across:
+        runs = 1 + len(comparison.later)
+        title = f"across {runs} runs, each as one value"
+        console.print(tables.text(title, across.COLUMNS, across.rows(comparison.across)))
+
+
+def _values(run: Run) -> dict[across.Key, tuple[float, str]]:
+    return {
+        key: (figure.centre, figure.unit) for key, figure in (_ratios(run) | _medians(run)).items()
+    }
 
 
 def _agreement(comparison: Comparison) -> str:
@@ -180,67 +196,60 @@ def _agreement(comparison: Comparison) -> str:
 
 
 def _verdict(each: Difference) -> str:
+    if each.by == "points" and each.verdict != "unknown":
+        return f"{each.verdict} by {each.first_n} and {each.later_n} points of one round"
     if each.verdict == "different" and each.confidence is not None:
         return f"different ({100 * each.confidence:.4g} % sure)"
     return each.verdict
 
 
-def _differing_conditions(first: Run, run: Run) -> list[tuple[str, str]]:
-    """What keeps two runs from being compared: which condition, and a sentence without its end."""
-    found = []
-    for name, places in _CONDITIONS.items():
-        for part, key in places:
-            ours, theirs = getattr(first, part).get(key), getattr(run, part).get(key)
-            if isinstance(ours, dict) and isinstance(theirs, dict):
-                common = ours.keys() & theirs.keys()
-                ours, theirs = ({name: each[name] for name in common} for each in (ours, theirs))
-            if ours != theirs and ours is not None and theirs is not None:
-                both = f"{first.path.name} and {run.path.name}"
-                what = f"{key.replace('_', ' ')} ({_short(ours)}; {_short(theirs)})"
-                found.append((name, f"{both} differ in {what}"))
-                break
-    return found
+@dataclass(frozen=True, slots=True)
+class _Figure:
+    """One figure of one run, from `n` rounds, or points in one round."""
+
+    centre: float
+    low: float | None
+    high: float | None
+    n: int
+    unit: str
+    by: By = "rounds"
+
+    @property
+    def reach(self) -> float | None:
+        """Half the interval, on a logarithmic scale; None if there is none."""
+        if self.low is None or self.high is None or self.low <= 0:
+            return None
+        return math.log(self.high / self.low) / 2
 
 
-def _short(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= 40 else f"{text[:37]}…"
-
-
-_Figure = tuple[float, float | None, float | None, int, str]
-
-
-def _ratios(run: Run) -> dict[tuple[str, str, str], _Figure]:
+def _ratios(run: Run) -> dict[across.Key, _Figure]:
     return {
-        (each.experiment, each.metric, f"{each.target} / {each.baseline}"): (
-            each.ratio,
-            each.low,
-            each.high,
-            each.n,
-            "ratio",
+        (each.experiment, each.metric, f"{each.target} / {each.baseline}"): _Figure(
+            each.ratio, each.low, each.high, each.n, "ratio"
         )
         for each in summary.ratios(run)
     }
 
 
-def _medians(run: Run) -> dict[tuple[str, str, str], _Figure]:
-    return {
-        (each.experiment, each.metric, each.target): (
-            each.median,
-            each.low,
-            each.high,
-            each.n,
-            each.unit,
+def _medians(run: Run) -> dict[across.Key, _Figure]:
+    """Medians over rounds; where only one was made and its points have an interval, by those."""
+    found = {
+        (each.experiment, each.metric, each.target): _Figure(
+            each.median, each.low, each.high, each.n, each.unit
         )
         for each in summary.measurements(run)
         if each.median is not None
     }
+    for key, made in points.figures(run).items():
+        if key in found and made.centre is not None and made.low is not None:
+            found[key] = _Figure(
+                made.centre, made.low, made.high, made.n, found[key].unit, "points"
+            )
+    return found
 
 
 def _compared(
-    run: Run,
-    first: dict[tuple[str, str, str], _Figure],
-    later: dict[tuple[str, str, str], _Figure],
+    run: Run, first: dict[across.Key, _Figure], later: dict[across.Key, _Figure]
 ) -> list[Difference]:
     return [
         _difference(run.path.name, key, figure, later[key])
@@ -249,46 +258,46 @@ def _compared(
     ]
 
 
-def _difference(run: str, key: tuple[str, str, str], first: _Figure, later: _Figure) -> Difference:
-    from scipy.stats import t
-
+def _difference(run: str, key: across.Key, first: _Figure, later: _Figure) -> Difference:
     experiment, metric, name = key
     change = low = high = confidence = None
     verdict: Verdict = "unknown"
-    if first[0] > 0 and later[0] > 0:
-        change = later[0] / first[0]
-        reaches = [_reach(figure) for figure in (first, later)]
-        if None not in reaches:
-            reach = math.hypot(*(each for each in reaches if each is not None))
+    by: By = "points" if "points" in (first.by, later.by) else "rounds"
+    if first.centre > 0 and later.centre > 0:
+        change = later.centre / first.centre
+        if first.reach is not None and later.reach is not None:
+            reach = math.hypot(first.reach, later.reach)
             low, high = change * math.exp(-reach), change * math.exp(reach)
             verdict = "same" if low <= 1 <= high else "different"
-            if reach:
-                freedom = max(first[3] + later[3] - 2, 1)
-                away = abs(math.log(change)) / reach * t.ppf((1 + CONFIDENCE) / 2, freedom)
-                confidence = float(1 - 2 * t.sf(away, freedom))
-            else:
-                confidence = 1.0 if change != 1 else 0.0
-    elif first[0] == later[0]:
+            if by == "rounds":
+                confidence = _confidence(change, reach, first.n + later.n - 2)
+    elif first.centre == later.centre:
         verdict = "same"
     return Difference(
         run=run,
         experiment=experiment,
         metric=metric,
         name=name,
-        unit=first[4],
-        first=first[0],
-        later=later[0],
+        unit=first.unit,
+        first=first.centre,
+        later=later.centre,
         change=change,
         low=low,
         high=high,
         confidence=confidence,
         verdict=verdict,
+        by=by,
+        first_n=first.n,
+        later_n=later.n,
     )
 
 
-def _reach(figure: _Figure) -> float | None:
-    """Half the interval of a figure, on a logarithmic scale; None if it has none."""
-    _, low, high, _, _ = figure
-    if low is None or high is None or low <= 0:
-        return None
-    return math.log(high / low) / 2
+def _confidence(change: float, reach: float, freedom: int) -> float:
+    """In how many cases two runs that do not differ would look less different."""
+    from scipy.stats import t
+
+    if not reach:
+        return 1.0 if change != 1 else 0.0
+    freedom = max(freedom, 1)
+    away = abs(math.log(change)) / reach * t.ppf((1 + CONFIDENCE) / 2, freedom)
+    return float(1 - 2 * t.sf(away, freedom))

@@ -19,7 +19,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab import claims, results
+from lab import across, claims, results
 from lab.errors import LabError
 
 if TYPE_CHECKING:
@@ -41,12 +41,17 @@ def write(path: Path, out: Path | None = None) -> list[Path]:
     _require_measurements(run)
     out = out or path
     with _aside(out) as aside:
-        (aside / "table.md").write_text(claims.markdown(run), encoding="utf-8")
+        (aside / "table.md").write_text(_table(run), encoding="utf-8")
         _draw(run, aside / "overview.png")
         notebook = _execute(path)
         _write_notebook(notebook, aside / "report.ipynb")
         _write_page(notebook, f"tonnage: {path.name}", aside / "report.html")
     return [out / name for name in ("table.md", "overview.png", "report.ipynb", "report.html")]
+
+
+def _table(run: results.Run) -> str:
+    """The claims of the run, and its figures over all runs of the host beside it."""
+    return f"{claims.markdown(run)}\n## Across runs\n\n{across.section(run)}\n"
 
 
 def _require_measurements(run: results.Run) -> None:

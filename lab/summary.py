@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -87,7 +88,8 @@ class Measurement:
     unknown. `samples` holds what was measured, by round and position, and `outliers` counts those
     far out, which are in the figure; `censored` counts rounds that have no value since the target
     failed. `set_aside` counts rounds that were disturbed and are not in the figure; `with_all` is
-    the figure with them.
+    the figure with them. `dependence` says how many rounds in a row told as much as an independent
+    one: the interval is wider by its root.
     """
 
     experiment: str
@@ -104,6 +106,7 @@ class Measurement:
     with_all: Estimate
     censored: int
     censored_reasons: list[str]
+    dependence: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +249,21 @@ def disturbed_rounds(samples: pd.DataFrame, run: Run) -> frozenset[int]:
     return frozenset(int(number) for number in rounds.loc[rounds["disturbed"] != "", "round"])
 
 
+def dependences(run: Run) -> str:
+    """How many figures have rounds that resemble the one before, in a sentence; empty if none."""
+    workloads = figures_of_workloads(run)
+    found = [
+        each for each in measurements(run) if not is_beside(each.experiment, each.metric, workloads)
+    ]
+    dependent = [each.dependence for each in found if each.dependence > 1]
+    if not dependent:
+        return ""
+    return (
+        f"In {len(dependent)} of {len(found)} figures, rounds resemble the one before; their"
+        f" intervals are up to {units.quantity(math.sqrt(max(dependent)), 'ratio')} as wide for it."
+    )
+
+
 def document(run: Run) -> dict[str, Any]:
     """The run as one JSON document; what is unknown is null."""
     return {
@@ -347,6 +365,7 @@ def _measurement(
         with_all=_estimate(values, run) if len(quiet) < len(rounds) else found,
         censored=len(reasons),
         censored_reasons=reasons,
+        dependence=found.dependence,
     )
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
+import random
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from lab import cli, comparison, results
+from lab import across, cli, comparison, results
 from lab.errors import LabError
 from lab.results import Run, RunFolder, Sample
+from lab.statistics import estimate_median
 from tests.lab.plausible import HOST, SETTINGS, write
 
 
@@ -85,6 +89,79 @@ def test_a_figure_without_interval_is_not_told(tmp_path: Path) -> None:
     runs = [results.load(write(tmp_path / name, experiments=("density",))) for name in ("a", "b")]
     found = comparison.compare(runs)
     assert any(each.verdict == "unknown" for each in found.ratios)
+
+
+def filled(path: Path, each: float, start: float = 0.003, rounds: int = 1) -> Run:
+    """A run in which a host was filled, each container taking so many bytes of it."""
+    chance = random.Random(int(each) + rounds)
+    with RunFolder(path, HOST, SETTINGS) as folder:
+        for number in range(rounds):
+            for running in range(0, 501, 25):
+                left = 2e10 - each * running + chance.gauss(0, 0.01 * each * 25)
+                at = ("density", "container")
+                folder.append([Sample(*at, "memory-available", "byte", number, left, running)])
+            folder.append(
+                Sample(*at, "start-latency", "second", number,
+                       start * chance.lognormvariate(0, 0.1), place)
+                for place in range(500)
+            )  # fmt: skip
+            metric = "memory-per-instance-available"
+            folder.append([Sample(*at, metric, "byte", number, each * chance.gauss(1, 0.01))])
+    return results.load(path)
+
+
+def test_a_slope_that_tripled_is_found_in_one_round(tmp_path: Path) -> None:
+    found = comparison.compare([filled(tmp_path / "a", 7e5), filled(tmp_path / "b", 2.1e6)])
+    memory, starts = (
+        next(each for each in found.medians if each.metric == metric)
+        for metric in ("memory-per-instance-available", "start-latency")
+    )
+    assert (memory.verdict, memory.by) == ("different", "points")
+    assert memory.change == pytest.approx(3, rel=0.01)
+    assert (memory.first_n, memory.later_n) == (21, 21)
+    assert memory.confidence is None
+    assert (starts.verdict, starts.by) == ("same", "points")
+    text = io.StringIO()
+    comparison.show(found, Console(file=text, width=200), only_different=True)
+    assert "different by 21 and 21 points of one round" in text.getvalue()
+
+
+def test_rounds_go_before_points(tmp_path: Path) -> None:
+    runs = [filled(tmp_path / name, each, rounds=3) for name, each in (("a", 7e5), ("b", 2.1e6))]
+    memory = comparison.compare(runs).medians[-1]
+    assert (memory.metric, memory.by) == ("memory-per-instance-available", "rounds")
+    assert memory.confidence is not None
+
+
+def test_three_runs_have_an_interval_across_them(tmp_path: Path) -> None:
+    factors = {"a": 1.0, "b": 1.04, "c": 1.1, "d": 1.02}
+    runs = [made(tmp_path / name, factor) for name, factor in factors.items()]
+    assert comparison.compare(runs[:2]).across == ()
+    found = comparison.compare(runs)
+    ratio = next(each for each in found.across if each.name == "container / native")
+    assert ratio.estimate == estimate_median(list(factors.values()))
+    assert ratio.from_run_to_run == pytest.approx(0.041, abs=0.01)
+    within = comparison.compare(runs[:2]).ratios[0]
+    assert ratio.estimate.low is not None
+    assert ratio.estimate.low < 1 / 1.001 < within.first
+    text = io.StringIO()
+    comparison.show(found, Console(file=text, width=200))
+    assert "across 4 runs, each as one value" in text.getvalue()
+
+
+def test_a_page_has_the_runs_beside_it(tmp_path: Path) -> None:
+    for name in "abc":
+        write(tmp_path / name, experiments=("startup",))
+    made(tmp_path / "other-host", host={**HOST, "hostname": "elsewhere"})
+    made(tmp_path / "cut-short", interrupted="SIGTERM")
+    (tmp_path / "no-run").mkdir()
+    run = results.load(tmp_path / "b")
+    assert [each.path.name for each in across.siblings(run)] == ["a", "b", "c"]
+    text = across.section(run)
+    assert text.startswith("3 runs of this host, each as one value: a, b, c.")
+    assert "| startup: container | ready | 3.36 ms | 3.36 – 3.36 ms | 3 | 0 % |" in text
+    alone = results.load(write(tmp_path / "elsewhere" / "x", experiments=("startup",)))
+    assert "is not known: fewer than 3 runs" in across.section(alone)
 
 
 def test_nothing_in_common_is_said(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from lab.statistics import (
     Estimate,
     count_outliers,
+    dependence,
     estimate_median,
     estimate_nested,
     estimate_slope,
@@ -111,7 +112,7 @@ def test_the_level_that_varies_is_resampled() -> None:
             weather = chance.lognormvariate(0, 0.2)
             rounds.append([weather * chance.lognormvariate(0, 0.02) for _ in range(5)])
         nested = estimate_nested(rounds)
-        flat = estimate_median([value for values in rounds for value in values])
+        flat = estimate_median(chance.sample([value for values in rounds for value in values], 30))
         assert nested.low is not None
         assert nested.high is not None
         assert flat.low is not None
@@ -152,6 +153,54 @@ def test_two_targets_alone_scatter_as_their_ratio_does() -> None:
 @pytest.mark.parametrize("table", [[], [[1.0, 2.0]], [[1.0], [2.0]], [[1.0, 0.0], [1.0, 2.0]]])
 def test_what_has_no_blocks_has_no_scatter(table: list[list[float]]) -> None:
     assert scatter_of_ratios(table) is None
+
+
+def correlated(chance: random.Random, n: int, correlation: float) -> list[float]:
+    """Values around 1, each of which resembles the one before it."""
+    state, values = chance.gauss(0, 1), []
+    for _ in range(n):
+        state = correlation * state + math.sqrt(1 - correlation**2) * chance.gauss(0, 1)
+        values.append(math.exp(0.1 * state))
+    return values
+
+
+def test_rounds_that_resemble_the_one_before_tell_less() -> None:
+    chance = random.Random(2)
+    held = as_if_independent = 0
+    for _ in range(100):
+        values = correlated(chance, 30, 0.6)
+        found = estimate_median(values)
+        shuffled = estimate_median(chance.sample(values, 30))
+        assert found.low and found.high and shuffled.low and shuffled.high
+        held += found.low <= 1 <= found.high
+        as_if_independent += shuffled.low <= 1 <= shuffled.high
+    assert as_if_independent <= 80
+    assert held >= as_if_independent + 8
+
+
+def test_independent_rounds_are_hardly_ever_taken_for_dependent() -> None:
+    chance = random.Random(3)
+    taken = [dependence([chance.lognormvariate(0, 0.2) for _ in range(n)]) > 1
+             for n in (8, 12, 24) for _ in range(200)]  # fmt: skip
+    assert sum(taken) / len(taken) < 0.08
+
+
+def test_dependence_is_of_ranks_and_order() -> None:
+    drifting = [1.0 + 0.01 * number for number in range(20)]
+    assert dependence(drifting) > 5
+    assert dependence([*drifting[:19], 500.0]) == dependence(drifting)
+    assert dependence(sorted(drifting, key=lambda value: value * 7919 % 1)) == 1
+    assert dependence(drifting[:7]) == 1
+    assert dependence([3.0] * 20) == 1
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(durations, min_size=8, max_size=14).map(sorted))
+def test_a_widened_interval_holds_its_centre(values: list[float]) -> None:
+    found = estimate_median(values)
+    assert found.centre is not None and found.low is not None and found.high is not None
+    assert 0 < found.low <= found.centre * (1 + 1e-9)
+    assert found.high >= found.centre * (1 - 1e-9)
 
 
 def test_levels_become_medians_from_the_inside_out() -> None:
