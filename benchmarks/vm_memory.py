@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING
 import vms
 from lab import facts, kvm, targets, userland
 from lab.exclusive import measurement_lock, scratch_directory
-from lab.experiments.density import available_memory_bytes
+from lab.experiments.limits import available_memory_bytes
 from lab.process_usage import memory
 from lab.statistics import slope
 from lab.targets.base import Allotment, Settings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import runtime
-from lab import targets
+from lab import kernel_costs, targets
 from lab.exclusive import left_directories, measurement_lock, remove
 from lab.userland import cache_directory
 from vms import foreground
@@ -22,6 +22,7 @@ def everything(*, images: bool = False) -> list[str]:
     with measurement_lock():
         removed = runtime.clean(runtime.DEFAULT_ROOT)
         removed += foreground.clean()
+        removed += kernel_costs.clean()
         for scratch in left_directories():
             for name in targets.NAMES:
                 removed += targets.find(name).clean(scratch)

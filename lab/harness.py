@@ -127,7 +127,7 @@ def execute(
                     stage.advance(rounds.wanted)
                     number += 1
                 while rounds.more():
-                    order = chance.sample(workers, len(workers))
+                    order = experiments.in_turn(name, chance.sample(workers, len(workers)))
                     began = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
                     before = disturbance.read(others)
                     samples = _round(name, number, order, plan, progress)

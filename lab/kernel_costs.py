@@ -7,8 +7,9 @@ after a host once held thousands of them. A density run raises that itself, henc
 before and after each target's.
 
 It is measured in a process of its own, in mount and network namespaces of its own, which end with
-it; the cgroups are removed by it, or by the next one if it is killed. Memory is read as Slab and
-Percpu, where these things are (proc_meminfo(5)), and which move less than what is available.
+it; the cgroups are removed by it, or by the next one if it is killed. Memory is read as the slab
+allocator's objects in use and Percpu, where these things are: pages of slabs are reused and freed
+late, and what is available moves with all else.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,6 +34,8 @@ _CGROUP_COUNT, _NETWORK_COUNT, _MOUNT_COUNT = 300, 30, 300
 _CLONE_NEWNS, _CLONE_NEWNET = 0x20000, 0x40000000
 _MS_REC, _MS_PRIVATE = 16384, 1 << 18
 _SECONDS = 60.0
+_SETTLE_SECONDS, _PAUSE_SECONDS = 3.0, 0.1
+_STEADY_BYTES = 1 << 20
 _NAME = re.compile(r"tonnage-kernel-costs-(\d+)")
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -106,17 +110,16 @@ def clean() -> list[str]:
 def _here() -> Costs:
     """Measure in this process, which is left in namespaces of its own."""
     clean()
-    return Costs(
-        memory_cgroup=_cost(_CGROUP_COUNT, _memory_cgroups),
-        network_namespace=_cost(_NETWORK_COUNT, _network_namespaces),
-        mount=_cost(_MOUNT_COUNT, _mounts),
-    )
+    cgroup = _cost(_CGROUP_COUNT, _memory_cgroups)
+    network = _cost(_NETWORK_COUNT, _network_namespaces)
+    return Costs(cgroup, network, _cost(_MOUNT_COUNT, _mounts))
 
 
 def _cost(
     count: int, made: Callable[[int], contextlib.AbstractContextManager[None]]
 ) -> float | None:
     """Bytes for each of so many, that are there within a block; None if they can't be made."""
+    _settle()
     before = _kernel_bytes()
     try:
         with made(count):
@@ -202,8 +205,24 @@ def _free_in_large_blocks() -> float:
 
 
 def _kernel_bytes() -> int:
+    """Bytes of all objects in use, and of what there is for each CPU. (slabinfo(5))"""
+    in_use = 0
+    for line in _read("/proc/slabinfo", "").splitlines()[2:]:
+        _, active, _, size, *_ = line.split()
+        in_use += int(active) * int(size)
     memory = _meminfo()
-    return memory["Slab"] + memory.get("Percpu", 0)
+    return (in_use or memory["Slab"]) + memory.get("Percpu", 0)
+
+
+def _settle() -> None:
+    """Wait, not for long, until the kernel has freed what went before."""
+    last, until = _kernel_bytes(), time.monotonic() + _SETTLE_SECONDS
+    while time.monotonic() < until:
+        time.sleep(_PAUSE_SECONDS)
+        now = _kernel_bytes()
+        if last - now < _STEADY_BYTES:
+            return
+        last = now
 
 
 def _meminfo() -> dict[str, int]:

@@ -158,6 +158,7 @@ def ratios(run: Run) -> tuple[Ratio, ...]:
         )
         if not _is_curve(str(experiment), str(metric))
         and not (experiment == "startup" and str(metric).startswith(_STEP))
+        and not (experiment == "density" and is_beside("density", str(metric)))
     }
     found = []
     for (experiment, metric, target), ours in rounds.items():

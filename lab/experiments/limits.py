@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lab.errors import LabError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _PROC = Path("/proc")
 _NEAR = 0.95
+_UNLIMITED_BYTES = 1 << 60  # version 1 says a little less than 2 ** 63
 _BY_ERRNO = {
     errno.EMFILE: "file descriptors (ulimit -n)",
     errno.ENFILE: "open files (fs.file-max)",
@@ -49,6 +52,22 @@ def met(disk: Path, margin: float = _NEAR) -> str:
     return f"{nearest.name}: {nearest.used:,.0f} of {nearest.most:,.0f}"
 
 
+def memory(floor_bytes: int) -> str:
+    """The host's memory by figures if no more than the floor is available; empty if there is."""
+    available = available_memory_bytes()
+    if available >= floor_bytes:
+        return ""
+    return f"memory: {available >> 20:,} MiB available, memory floor of {floor_bytes >> 20:,} MiB"
+
+
+def available_memory_bytes() -> int:
+    """The host's MemAvailable. Raises LabError. (proc_meminfo(5))"""
+    for line in (_PROC / "meminfo").read_text(encoding="utf-8").splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    raise LabError("/proc/meminfo has no MemAvailable: this kernel is too old to measure on.")
+
+
 def of_failure(reason: str) -> str:
     """The limit that the reason of a failed start names; empty if it names none. (errno(3))"""
     said = reason.lower()  # within a sentence, some begin it in lower case
@@ -72,6 +91,7 @@ def _limits(disk: Path) -> Iterator[Limit]:
         _number("sys/user/max_net_namespaces"),
     )
     yield from _cgroup_pids()
+    yield from _cgroup_memory()
     status = os.statvfs(disk)
     yield Limit("disk (bytes)", (status.f_blocks - status.f_bavail) * status.f_frsize,
                 status.f_blocks * status.f_frsize)  # fmt: skip
@@ -95,6 +115,27 @@ def _cgroup_pids() -> Iterator[Limit]:
         if most != "max":
             used = float((directory / "pids.current").read_text())
             yield Limit("processes (pids.max of the lab's own cgroup)", used, float(most))
+
+
+def _cgroup_memory() -> Iterator[Limit]:
+    """What this process's own memory cgroup allows; files that it can drop don't count."""
+    for line in (_PROC / "self/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        named = "memory" in controllers.split(",")
+        directory = Path("/sys/fs/cgroup", "memory" if named else "", path.lstrip("/"))
+        files = (
+            ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+            if named
+            else ("memory.max", "memory.current", "inactive_file")
+        )
+        if not (named or not controllers) or not (directory / files[0]).exists():
+            continue
+        most = (directory / files[0]).read_text().strip()
+        if most == "max" or int(most) >= _UNLIMITED_BYTES:
+            continue
+        stat = dict(each.split() for each in (directory / "memory.stat").read_text().splitlines())
+        used = int((directory / files[1]).read_text()) - int(stat.get(files[2], 0))
+        yield Limit("memory of the lab's own cgroup (bytes)", used, float(most))
 
 
 def _namespaces(kind: str) -> int:

@@ -9,15 +9,18 @@ from lab import plugins
 from lab.errors import LabError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from lab.experiments.base import Experiment
+    from lab.worker import Worker
 
 _MODULES = {
     "startup": "lab.experiments.startup",
     "burst": "lab.experiments.burst",
     "footprint": "lab.experiments.footprint",
-    "density": "lab.experiments.density",
     "performance": "lab.experiments.performance",
     "isolation": "lab.experiments.isolation",
+    "density": "lab.experiments.density",  # last: the host's kernel keeps what it grew to
     **plugins.found("tonnage.experiments"),
 }
 EXPERIMENTS = tuple(_MODULES)
@@ -28,3 +31,15 @@ def find(name: str) -> Experiment:
     if name not in _MODULES:
         raise LabError(f"There is no experiment {name!r}; there are {', '.join(EXPERIMENTS)}.")
     return cast("Experiment", import_module(_MODULES[name]))
+
+
+def in_turn(name: str, workers: Sequence[Worker]) -> list[Worker]:
+    """Return the workers in the experiment's own order, if it has one; else as they are.
+
+    Its function `turns` orders the names of targets, where what one does lasts.
+    """
+    turns = getattr(find(name), "turns", None)
+    if turns is None:
+        return list(workers)
+    order = turns([worker.target for worker in workers])
+    return sorted(workers, key=lambda worker: order.index(worker.target))

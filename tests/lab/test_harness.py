@@ -58,13 +58,30 @@ def test_an_experiment_that_is_for_few_skips_the_others_unless_they_are_named() 
     assert replace(quick, only={}).asks("density", "crun")
 
 
+def test_filling_the_host_comes_last_and_the_largest_fill_at_its_end() -> None:
+    assert experiments.EXPERIMENTS[-1] == "density"
+    given = ["crun", "vm", "container", "docker", "microvm"]
+    workers = cast("list[Worker]", [FlakyWorker(name) for name in given])
+    assert [worker.target for worker in experiments.in_turn("startup", workers)] == given
+    turns = [worker.target for worker in experiments.in_turn("density", workers)]
+    assert turns == ["vm", "microvm", "docker", "crun", "container"]
+
+
+def test_the_full_profile_fills_until_a_limit_of_the_host_ends_it() -> None:
+    quick, full = (profiles.PROFILES[name].density for name in ("quick", "full"))
+    assert quick.containers == 2000
+    assert full.containers > 32_768  # more than the processes that there can be by default
+    assert full.seconds_for("container") > full.seconds_for("crun")
+    assert min(quick.memory_floor_bytes, full.memory_floor_bytes) >= 1 << 31
+
+
 class FlakyWorker:
     """Stands for a worker whose target fails in every second round."""
 
-    target = "native"
     pid = 0
 
-    def __init__(self) -> None:
+    def __init__(self, target: str = "native") -> None:
+        self.target = target
         self.revived = 0
         self.called: list[object] = []
 

@@ -6,6 +6,7 @@ import csv
 import resource
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from lab import profiles, userland
+from lab import kernel_costs, profiles, userland
 from lab.exclusive import scratch_directory
-from lab.experiments import burst, density, footprint, isolation, startup
+from lab.experiments import burst, density, footprint, isolation, limits, startup
 from lab.results import Sample
 from lab.targets.base import Settings
 from lab.worker import Worker
@@ -93,6 +94,46 @@ def test_a_container_tells_its_steps_without_a_gap() -> None:
     assert [name for name in names if name in wanted] == wanted
     assert [span.end_ns for span in spans[:-1]] == [span.begin_ns for span in spans[1:]]
     assert all(span.begin_ns <= span.end_ns for span in spans)
+
+
+def test_a_fill_tells_what_the_hosts_past_costs() -> None:
+    few = replace(QUICK, density=replace(QUICK.density, containers=200))
+    with worker("container") as made:
+        samples = by_metric(density.measure(made, 0, few, quiet))
+    for kind in ("memory cgroup", "network namespace", "mount"):
+        before, after = (samples[f"kernel {when}: {kind}"] for when in ("before", "after"))
+        assert 0 < (before.value or 0) < 8 * MIB
+        assert 0 < (after.value or 0) < 8 * MIB
+        assert "dying cgroups" in after.note
+    each = samples["memory-per-instance-available"]
+    assert "an empty memory cgroup took" in each.note
+    first, last = (samples[f"memory: each of the {part}"] for part in ("first", "last"))
+    assert first.note.startswith("from 0 to")
+    assert last.note.endswith("to 200")
+
+
+def test_costs_are_measured_again_after_a_measurement_was_killed() -> None:
+    killed = subprocess.Popen([sys.executable, "-m", "lab.kernel_costs"], stdout=subprocess.PIPE)
+    deadline = time.monotonic() + 20
+    own = f"tonnage-kernel-costs-{killed.pid}"
+    while not (found := list(Path("/sys/fs/cgroup").glob(f"*/{own}"))):
+        assert time.monotonic() < deadline
+    killed.kill()
+    killed.communicate()
+    assert found[0].exists()
+    first, second = kernel_costs.measure(), kernel_costs.measure()
+    assert not found[0].exists()
+    for name in ("memory_cgroup", "network_namespace", "mount"):
+        assert getattr(first, name) == pytest.approx(getattr(second, name), rel=0.5)
+
+
+def test_no_start_goes_below_the_memory_floor() -> None:
+    floor = limits.available_memory_bytes() - 512 * MIB
+    bounds = replace(QUICK, density=replace(QUICK.density, machines=40, memory_floor_bytes=floor))
+    with worker("microvm") as made:
+        running = by_metric(density.measure(made, 0, bounds, quiet))["running"]
+    assert "memory floor" in running.note
+    assert (running.value or 0) < 10  # a host in use by others has none to begin with
 
 
 def test_a_full_host_names_its_limit() -> None:
