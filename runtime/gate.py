@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from runtime.descriptors import Descriptors
+from runtime.seccomp import listens
 from runtime.state import REPORT, START, State, StateDirectory
 from runtime.talk import Talk
 
@@ -37,7 +38,7 @@ def open_gate(directory: StateDirectory, state: State, pidfd: int, spec: Spec | 
 
 def hand_on_listener(talk: Talk, spec: Spec, state: State, pid: int, pidfd: int) -> None:
     """Send the listener of the child's filter to whoever answers it, if it has one."""
-    if spec.linux.seccomp and spec.linux.seccomp.listener_path:
+    if spec.linux.seccomp and listens(spec.linux.seccomp):
         from runtime.linux.process import get_descriptor
         from runtime.notification import send
 

@@ -71,6 +71,11 @@ def compile(seccomp: Seccomp, warn: Callable[[str], object] = _silent) -> Filter
     return found
 
 
+def listens(seccomp: Seccomp) -> bool:
+    """Return True if calls are handed to a listener; a path without a rule for it is none."""
+    return any(rule.action == "SCMP_ACT_NOTIFY" for rule in seccomp.syscalls)
+
+
 def directory() -> str:
     """Where compiled filters are kept; an empty path where a user has no such place."""
     if os.geteuid() == 0:

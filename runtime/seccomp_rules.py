@@ -12,7 +12,7 @@ import struct
 
 from runtime.errors import ContainerError
 from runtime.linux import seccomp as kernel
-from runtime.seccomp import Filter
+from runtime.seccomp import Filter, listens
 from runtime.seccomp_ranges import condense
 
 TYPE_CHECKING = False
@@ -142,7 +142,7 @@ def _uses_listener(seccomp: Seccomp) -> bool:
     notified = [rule.names for rule in seccomp.syscalls if rule.action == "SCMP_ACT_NOTIFY"]
     if any("write" in names for names in notified):
         raise ContainerError(f"{_FIELD}.syscalls: write can't have the action SCMP_ACT_NOTIFY.")
-    return bool(notified)
+    return listens(seccomp)
 
 
 def _flags(seccomp: Seccomp, listener: bool) -> int:

@@ -14,6 +14,7 @@ from runtime.linux import mounts
 from runtime.linux.capabilities import NUMBERS
 from runtime.mounts import inside
 from runtime.namespaces import FLAGS
+from runtime.seccomp import listens
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -144,7 +145,11 @@ def _check_namespaces(spec: Spec) -> None:
     if (linux.uid_mappings or linux.gid_mappings) and "user" not in kinds:
         raise ContainerError("linux.uidMappings are for a user namespace, which is not asked for.")
     if "user" in new and not (linux.uid_mappings and linux.gid_mappings):
-        raise ContainerError("linux.uidMappings and gidMappings are missing for a user namespace.")
+        raise ContainerError(
+            "linux.namespaces: a user namespace needs linux.uidMappings and linux.gidMappings: add"
+            ' both, such as [{"containerID": 0, "hostID": 100000, "size": 65536}], or give the'
+            " namespace the path of one that has them."
+        )
     if "user" in new and spec.process is not None:
         user = spec.process.user
         _check_mapped("uid", [user.uid], linux.uid_mappings)
@@ -212,7 +217,7 @@ def _check_linux(linux: Linux, warn: Callable[[str], object]) -> None:
         raise ContainerError("linux.seccomp.listenerMetadata needs a listenerPath to be sent to.")
     if linux.intel_rdt and not os.path.exists("/sys/fs/resctrl/schemata"):
         raise ContainerError("linux.intelRdt needs resctrl, which is not mounted: leave it out.")
-    listener = linux.seccomp.listener_path if linux.seccomp else ""
+    listener = linux.seccomp.listener_path if linux.seccomp and listens(linux.seccomp) else ""
     if listener and not os.path.exists(listener):
         raise ContainerError(f"linux.seccomp.listenerPath: nobody answers at {listener}.")
     if linux.mount_label and not has_selinux():

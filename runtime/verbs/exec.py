@@ -145,7 +145,7 @@ def _user(options: Options, base: User) -> User:
     return base.replace(
         uid=int(numbers[0]),
         gid=int(numbers[1]),
-        additional_gids=tuple(map(int, groups)) or base.additional_gids,
+        additional_gids=(*base.additional_gids, *map(int, groups)),
     )
 
 

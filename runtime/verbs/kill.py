@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     from runtime.oci_cli import Settings
 
-_FIRST_REALTIME, _LAST = 34, 64
+_FIRST_REALTIME, _LAST_REALTIME = 34, 64
+_ALIASES = {"IOT": "ABRT", "CLD": "CHLD", "POLL": "IO", "UNUSED": "SYS"}
 
 
 def main(_: str, words: Sequence[str], settings: Settings) -> int:
@@ -34,13 +35,31 @@ def main(_: str, words: Sequence[str], settings: Settings) -> int:
 
 
 def signal_number(text: str) -> int:
-    """The number of a signal that is named or numbered. Raises ContainerError. (signal(7))"""
+    """Return the number of a signal that is named as kill(1) names it, or numbered.
+
+    Raise ContainerError if there is none. (signal(7))
+    """
+    if text.isascii() and text.isdecimal():
+        number = int(text)
+    else:
+        number = _named(text.upper().removeprefix("SIG"))
+    if not 1 <= number <= _LAST_REALTIME:
+        raise ContainerError(
+            f"There is no signal {text!r}: `kill -l` lists them, and a number from 1 to"
+            f" {_LAST_REALTIME} will do."
+        )
+    return number
+
+
+def _named(name: str) -> int:
     import _signal
 
-    name = text.upper().removeprefix("SIG")
-    number = int(text) if text.isdecimal() else getattr(_signal, f"SIG{name}", 0)
-    if name.startswith("RTMIN+") and name[6:].isdecimal():
-        number = _FIRST_REALTIME + int(name[6:])
-    if not (isinstance(number, int) and 1 <= number <= _LAST):
-        raise ContainerError(f"There is no signal {text!r}.")
-    return number
+    for first, sign, base in (("RTMIN", "+", _FIRST_REALTIME), ("RTMAX", "-", _LAST_REALTIME)):
+        if name == first:
+            return base
+        distance = name.removeprefix(f"{first}{sign}")
+        if distance != name and distance.isascii() and distance.isdecimal():
+            number = base + int(f"{sign}{distance}")
+            return number if _FIRST_REALTIME <= number <= _LAST_REALTIME else 0
+    number = getattr(_signal, f"SIG{_ALIASES.get(name, name)}", 0)
+    return number if isinstance(number, int) else 0

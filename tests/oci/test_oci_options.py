@@ -138,6 +138,15 @@ def test_nobody_to_send_it_to_makes_nothing(bundle: Bundle, tmp_path: Path) -> N
     assert bundle.runtime.left(bundle.identity) == []
 
 
+def test_exec_adds_groups_to_those_of_the_container(bundle: Bundle) -> None:
+    bundle.process["user"]["additionalGids"] = [5, 6]
+    bundle.running()
+    done = bundle.exec("--additional-gids", "9,6", bundle.identity, "id", "-G")
+    assert done, done.stderr
+    assert set(done.stdout.split()) == {"0", "5", "6", "9"}
+    assert set(bundle.exec(bundle.identity, "id", "-G").stdout.split()) == {"0", "5", "6"}
+
+
 def test_exec_gives_groups_and_forbids_new_privileges(bundle: Bundle) -> None:
     bundle.running()
     words = ("--user", "7:8", "--additional-gids", "9", "--additional-gids", "10", "--no-new-privs")

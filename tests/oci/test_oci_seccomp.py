@@ -132,6 +132,18 @@ def test_exec_is_filtered_as_well(bundle: Bundle) -> None:
     assert done.stdout == "-1 38\n"
 
 
+@pytest.mark.parametrize("path", ["agent", "/no/such/agent"])
+def test_a_listener_without_a_rule_for_it_is_sent_nothing(bundle: Bundle, path: str) -> None:
+    """Container Process State: it is sent if the action SCMP_ACT_NOTIFY is used."""
+    bundle.linux["seccomp"] = profile(
+        "SCMP_ACT_ALLOW", rule("SCMP_ACT_ERRNO", names="quotactl"), listenerPath=path
+    )
+    bundle.shell("echo ran")
+    assert bundle.run().stdout == "ran\n"
+    bundle.running()
+    assert bundle.exec(bundle.identity, "true")
+
+
 def test_the_listener_is_sent_the_state_and_the_descriptor(bundle: Bundle) -> None:
     """Container Process State: exactly one, as JSON, its descriptor with the first message.
 
