@@ -164,7 +164,7 @@ def _create(options: argparse.Namespace) -> int:
         kept = ExitStack()
         kept.callback(shutil.rmtree, folder)
         with kept:
-            made = vm_options.machine(options, folder)
+            made = vm_options.machine(options, folder, connection.host)
             if options.xml:
                 print(connection.xml(made, connection.paths_of(made)))
                 return 0

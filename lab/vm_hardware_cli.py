@@ -50,7 +50,7 @@ def register(verbs: Subparsers, common: argparse.ArgumentParser) -> None:
 def _attach_disk(options: argparse.Namespace, connection: vms.Connection) -> int:
     from vms import Disk, hotplug
 
-    disk = Disk(options.path.absolute(), options.disk_format)
+    disk = Disk(connection.host.path(options.path), options.disk_format)
     print(hotplug.attach_disk(connection, connection.find(options.name), disk))
     return 0
 

@@ -114,12 +114,12 @@ def _shutdown(options: argparse.Namespace, connection: vms.Connection) -> int:
 
 
 def _save(options: argparse.Namespace, connection: vms.Connection) -> int:
-    connection.find(options.name).save(options.file and options.file.absolute())
+    connection.find(options.name).save(options.file and connection.host.path(options.file))
     return 0
 
 
 def _restore(options: argparse.Namespace, connection: vms.Connection) -> int:
-    print(connection.restore(options.file.absolute()).name)
+    print(connection.restore(connection.host.path(options.file)).name)
     return 0
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     import vms
     from vms.cloudinit import Seed
+    from vms.hosts import Host
     from vms.images import Image
 
 _SIZE = re.compile(r"(\d+)([KMGT])?(?:i?B)?", re.IGNORECASE)
@@ -94,13 +95,19 @@ def name(options: argparse.Namespace) -> str:
     return chosen
 
 
-def machine(options: argparse.Namespace, folder: Path) -> vms.Machine:
-    """The machine; its clone and its seed are made in the folder. Raises LabError, MachineError."""
+def machine(options: argparse.Namespace, folder: Path, host: Host | None = None) -> vms.Machine:
+    """The machine; its clone and its seed are made in the folder. Raises LabError, MachineError.
+
+    On another host its files are named by their whole paths there, and none is made.
+    """
     import vms
+    from vms.hosts import HERE
     from vms.images import Store
 
     called = name(options)
-
+    _name_kernel(host or HERE, options)
+    if host and not host.is_here:
+        _refuse_files_from_here(options, host)
     image = Store().find(options.image) if options.image else None
     if image is None and not (options.kernel or options.disk or options.cdrom):
         raise LabError("Name an image (tonnage vm images), a --disk, a --cdrom or a --kernel.")
@@ -125,6 +132,35 @@ def machine(options: argparse.Namespace, folder: Path) -> vms.Machine:
     made = replace(made, disks=tuple(_disks(options, image, folder, called)))
     made.check_fields()
     return made
+
+
+def _refuse_files_from_here(options: argparse.Namespace, host: Host) -> None:
+    """Refuse what a machine on another host would need of this one. Raises LabError."""
+    for option, given in {
+        "an image of this host's store": options.image,
+        "--ssh-key": options.ssh_key,
+        "--user-data": options.user_data,
+        "--network-config": options.network_config,
+    }.items():
+        if given:
+            raise LabError(
+                f"{host.address} leads to another host, and {option} makes files on this one: run"
+                " tonnage on that host, or name files that it has (--disk, --kernel)."
+            )
+    for word in (*options.disk, *options.volume):
+        host.path(Path(word))
+    if options.accel == "auto":
+        raise LabError(
+            f"--accel auto tries this host's KVM, and {host.address} leads to another: give"
+            " --accel kvm or tcg."
+        )
+
+
+def _name_kernel(host: Host, options: argparse.Namespace) -> None:
+    """Name the kernel and what goes with it by whole paths, as libvirt takes them."""
+    for option in ("kernel", "initrd"):
+        if path := getattr(options, option):
+            setattr(options, option, host.path(path))
 
 
 def _boot(

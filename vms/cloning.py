@@ -31,6 +31,7 @@ def clone(connection: Connection, domain: Domain, name: str) -> Domain:
     Raises MachineError, as for a machine that runs, and then no copy is left.
     """
     named.refuse(name)
+    domain.host.require_here(f"{domain.name} can't be cloned")
     if name in {each.name for each in connection.domains()}:
         raise MachineError(f"A machine {name} is there already: choose another name.")
     if domain.is_running or domain.is_saved:

@@ -19,7 +19,7 @@ os.environ.setdefault("LIBVIRT_LOG_OUTPUTS", "4:file:/dev/null")
 
 import libvirt
 
-from vms import accelerators, embedded, inventory, readers, state
+from vms import accelerators, embedded, hosts, inventory, readers, state
 from vms.devices import CONSOLE, NVRAM, Accelerator, LibvirtNetwork, Machine, domain_xml
 from vms.domain import Domain
 from vms.errors import MachineError
@@ -54,9 +54,9 @@ class Connection:
         self.root = root
         self._image_directories = tuple(image_directories) or (state.images(),)
         self._address = embedded.prepare(root) if uri is None else uri
-        self.is_local = embedded.is_local(self._address)
         _run_event_loop()
         self._libvirt = _opened(self._address)
+        self.host = self._host()
         self.sockets = root / embedded.SOCKETS
         self.sockets.mkdir(parents=True, exist_ok=True)
         self._running: dict[str, Domain] = {}
@@ -70,16 +70,21 @@ class Connection:
 
         Machines that still run when the block ends are destroyed. A process has one embedded
         libvirt: another root is refused. A disk's backing file is followed only into
-        `image_directories`; without them, into the image store. Raises MachineError.
+        `image_directories`; without them, into the image store. Raises MachineError, also at the
+        end if a machine could not be destroyed.
         """
         embedded.refuse_long(root)
         connection = cls(root, uri, image_directories)
-        try:
+        with ExitStack() as stack:
+            stack.callback(connection.close)
+            stack.callback(connection.destroy_all)
             connection.probe()
             yield connection
-        finally:
-            connection.destroy_all()
-            connection.close()
+
+    @property
+    def is_local(self) -> bool:
+        """Return True if libvirt is on this host."""
+        return self.host.is_here
 
     @property
     def handle(self) -> Any:
@@ -100,12 +105,11 @@ class Connection:
 
     def check(self, machine: Machine) -> None:
         """Refuse what can't run here, before anything is made. Raises MachineError."""
-        if self.is_local:
-            machine.check()
-            for disk in machine.disks:
-                self.check_disk(disk)
-            for drive in machine.cdroms:
-                self.check_medium(drive)
+        machine.check(self.host)
+        for disk in machine.disks:
+            self.check_disk(disk)
+        for drive in machine.cdroms:
+            self.check_medium(drive)
         for sentence_ in self._objections(machine):
             raise MachineError(f"{machine.name}: {sentence_}.")
         addresses = [card.mac for card in machine.networks if card.mac]
@@ -148,11 +152,11 @@ class Connection:
         self.check(machine)
         if machine.name in self._running:
             raise MachineError(f"There is a machine {machine.name} already.")
-        paths = self.paths_of(machine)
+        paths = self.paths_of(machine) if self.is_local else {}
         with ExitStack() as undo:
             for path in paths.values():
                 undo.callback(path.unlink, missing_ok=True)
-            domain = Domain(machine.name, paths, self._pid_file(machine.name))
+            domain = Domain(machine.name, paths, self._pid_file(machine.name), self.host)
             domain.image_directories = self._image_directories
             undo.callback(domain.destroy)
             with told_as(f"Can't start {machine.name}"), adopting_orphans():
@@ -235,12 +239,13 @@ class Connection:
         return list(self._running.values())
 
     def destroy_all(self) -> None:
-        """Destroy every one of them."""
-        if self._running and not self.is_embedded:
-            with suppress(MachineError):
-                _ = self.handle  # their handles are no good if the connection was lost
-        for domain in self.running():
-            domain.destroy()
+        """Destroy every one of them. Raises MachineError once all were tried."""
+        with ExitStack() as stack:
+            for domain in self.running():
+                stack.callback(domain.destroy)
+            if self._running and not self.is_embedded:
+                with suppress(MachineError):
+                    _ = self.handle  # their handles are no good if the connection was lost
 
     def close(self) -> None:
         """Close it; machines that run go on, unless libvirt is embedded and its process ends."""
@@ -271,6 +276,7 @@ class Connection:
         self, domain: Domain, machine: Machine, xml: str, on_running: Callable[[Domain], object]
     ) -> None:
         domain.handle = self._create(machine, xml, libvirt.VIR_DOMAIN_START_PAUSED)
+        domain.look_at_ports()
         domain.connect()
         domain.forward(machine)
         domain.resume()
@@ -295,9 +301,13 @@ class Connection:
             yield "memory.transparent_huge_pages can only be switched off with the embedded libvirt"
 
     def _found(self, handle: Any) -> Domain:
-        domain = Domain.found(handle, self._pid_file(handle.name()))
+        domain = Domain.found(handle, self._pid_file(handle.name()), self.host)
         domain.image_directories = self._image_directories
         return domain
+
+    def _host(self) -> hosts.Host:
+        with told_as(f"Which host {self._address} leads to can't be known"):
+            return hosts.of(self._libvirt, self._address)
 
     def _pid_file(self, name: str) -> Path | None:
         return embedded.pid_file(self.root, name) if self.is_embedded else None

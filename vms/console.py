@@ -9,19 +9,18 @@ from __future__ import annotations
 import os
 import select
 import signal
-import socket
 import termios
 import threading
 import tty
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from vms.boot import connected
 from vms.devices import CONSOLE
 from vms.errors import MachineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from vms.domain import Domain
 
@@ -36,29 +35,13 @@ def attach(domain: Domain, keyboard: int = 0, screen: int = 1, escape: int = ESC
     `keyboard` and `screen` are descriptors; one that is no terminal is passed on as it is. Where
     nothing more will be typed, what is said is still shown. Raises MachineError.
     """
-    if CONSOLE not in domain.sockets:
-        raise MachineError(f"{domain.name} has no console that listens on a socket.")
     domain.disconnect()
-    try:
-        line = _open(domain.sockets[CONSOLE])
-    except OSError as error:
-        raise MachineError(
-            f"The console of {domain.name} can't be had: {error.strerror}."
-        ) from error
-    try:
-        with _raw(keyboard), _resizes(domain, keyboard) as resized:
-            return _join(line, keyboard, screen, escape, resized)
-    finally:
-        os.close(line)
-
-
-def _open(path: Path) -> int:
-    """A socket, or a terminal of libvirt's choice."""
-    if path.is_char_device():
-        return os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
-        line.connect(str(path))
-        return line.detach()
+    with (
+        connected(domain.port(CONSOLE)) as line,
+        _raw(keyboard),
+        _resizes(domain, keyboard) as resized,
+    ):
+        return _join(line.fileno(), keyboard, screen, escape, resized)
 
 
 def _join(line: int, keyboard: int, screen: int, escape: int, resized: _Resized) -> bool:
@@ -85,7 +68,7 @@ def _join(line: int, keyboard: int, screen: int, escape: int, resized: _Resized)
 
 
 def _read(line: int) -> bytes:
-    """What came; nothing at the end. (A terminal whose other end has gone says EIO.)"""
+    """What came; nothing at the end, however the other end went."""
     try:
         return os.read(line, _BLOCK_BYTES)
     except OSError:

@@ -10,13 +10,14 @@ from xml.etree import ElementTree as ET
 import libvirt
 import libvirt_qemu
 
-from vms import named, qga, state
+from vms import named, qga, state, streams
 from vms.agent import Agent
 from vms.boot import LineReader
 from vms.devices import CONSOLE
 from vms.ending import kill
 from vms.errors import BootTimeout, MachineError
 from vms.events import Events
+from vms.hosts import HERE, Host
 from vms.launch import beside
 from vms.libvirt_errors import told_as
 from vms.listening import listening_sockets
@@ -25,6 +26,7 @@ from vms.orphans import adopting_orphans, reap_when_ended
 from vms.states import STATES, State
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
@@ -36,8 +38,22 @@ if TYPE_CHECKING:
 EVENTS, AGENT = "tonnage.events", "tonnage.agent"
 Milestone = Literal["first-instruction", "userspace", "ready"]
 Ended = Literal["acpi", "agent", "force"]
+_NOT_THERE = (libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_OPERATION_INVALID)
 _ACPI_SECONDS = 10.0
 _ASK_SECONDS = 3.0
+
+
+class _NotThere(Exception):
+    """libvirt has no such machine, or it does not run."""
+
+
+def _asked(ask: Callable[[], int]) -> int:
+    try:
+        return ask()
+    except libvirt.libvirtError as error:
+        if error.get_error_code() in _NOT_THERE:
+            raise _NotThere from error
+        raise
 
 
 class Domain:
@@ -51,9 +67,13 @@ class Domain:
     monitor: Monitor
     handle: Any = None  # libvirt's, once it has made the machine
 
-    def __init__(self, name: str, sockets: dict[str, Path], pid_file: Path | None) -> None:
+    def __init__(
+        self, name: str, sockets: dict[str, Path], pid_file: Path | None, host: Host = HERE
+    ) -> None:
         self.name = name
         self.sockets = sockets
+        self.host = host
+        self._own = tuple(sockets.values())
         self.on_gone: Callable[[], object] = lambda: None
         self.image_directories: Sequence[Path] = (state.images(),)
         self._pid_file = pid_file
@@ -65,10 +85,11 @@ class Domain:
         self._destroyed = False
 
     @classmethod
-    def found(cls, handle: Any, pid_file: Path | None) -> Self:
+    def found(cls, handle: Any, pid_file: Path | None, host: Host = HERE) -> Self:
         """The machine of a handle; where its ports listen is told by its XML."""
-        domain = cls(handle.name(), dict(listening_sockets(handle)), pid_file)
+        domain = cls(handle.name(), {}, pid_file, host)
         domain.handle = handle
+        domain.look_at_ports()
         return domain
 
     # ---- what it is
@@ -82,11 +103,13 @@ class Domain:
 
     @property
     def is_running(self) -> bool:
-        """Whether libvirt has it, and a QEMU for it."""
-        try:
-            return bool(self.handle.isActive())
-        except libvirt.libvirtError:
-            return False
+        """Return True if libvirt has it, and a QEMU for it. Raises MachineError if that is unknown.
+
+        A libvirt that does not answer says nothing about its machines, which run on without it.
+        """
+        with told_as(f"Whether {self.name} runs can't be known"), suppress(_NotThere):
+            return bool(_asked(self.handle.isActive))
+        return False
 
     @property
     def state(self) -> State:
@@ -117,7 +140,7 @@ class Domain:
     def agent(self) -> Agent:
         """The tiny agent. Raises MachineError."""
         if self._agent is None:
-            self._agent = Agent(self._socket(AGENT), heard_from_start=self._from_start)
+            self._agent = Agent(self.port(AGENT), heard_from_start=self._from_start)
         return self._agent
 
     @property
@@ -128,6 +151,22 @@ class Domain:
         if qga.CHANNEL in self.sockets:
             return qga.GuestAgent(self.handle)
         raise MachineError(f"{self.name} has a channel neither for {AGENT} nor for {qga.CHANNEL}.")
+
+    def port(self, name: str) -> Path | socket.socket:
+        """Where its console or a channel is reached: its socket here, else a stream of libvirt's.
+
+        Raises MachineError.
+        """
+        if name not in self.sockets:
+            raise MachineError(f"{self.name} has no {name} that listens on a socket.")
+        path = self.sockets[name]
+        if self.host.is_here and (path.is_socket() or self.handle is None):
+            return path
+        return streams.opened(self, name)
+
+    def look_at_ports(self) -> None:
+        """Learn from its XML which ports it has, and where those listen that libvirt chose for."""
+        self.sockets = {**dict(listening_sockets(self.handle)), **self.sockets}
 
     def connect(self) -> None:
         """Connect to its ports before its first instruction. Raises MachineError."""
@@ -270,22 +309,24 @@ class Domain:
         """Pull the plug: when this returns it runs no more; a transient one is gone altogether.
 
         The QEMU of a transient machine of ours is killed rather than asked, since asking takes
-        seconds under emulation and it has nothing to save.
+        seconds under emulation and it has nothing to save. Raises MachineError if libvirt refuses
+        or does not answer; the machine may run on, and nothing of it is removed.
         """
         if self._destroyed:
             return
         self.disconnect()
         self._monitor.close()
-        transient = self._is_transient()
-        with ExitStack() as stack:
-            if transient and (pid := self._pid()):
-                kill(pid, stack)
-            if self.handle:
-                with suppress(libvirt.libvirtError):  # it may have ended by itself
-                    self.handle.destroy()
+        with told_as(f"{self.name} can't be destroyed"):
+            transient = self._is_transient()
+            with ExitStack() as stack:
+                if transient and (pid := self._pid()):
+                    kill(pid, stack)
+                if self.handle:
+                    with suppress(_NotThere):  # it may have ended by itself
+                        _asked(self.handle.destroy)
         if transient:
             self._destroyed = True
-            for path in self.sockets.values():
+            for path in self._own:
                 path.unlink(missing_ok=True)
             self.on_gone()
 
@@ -349,15 +390,10 @@ class Domain:
 
     def _reader(self, name: str) -> LineReader:
         if name not in self._readers:
-            self._readers[name] = LineReader(self._socket(name))
+            self._readers[name] = LineReader(self.port(name))
             if name == EVENTS and not self._from_start:
                 self._readers[name].ask_again()
         return self._readers[name]
-
-    def _socket(self, name: str) -> Path:
-        if name not in self.sockets:
-            raise MachineError(f"{self.name} has no {name} that listens on a socket.")
-        return self.sockets[name]
 
     def _pid(self) -> int:
         with suppress(OSError, ValueError):
@@ -365,10 +401,10 @@ class Domain:
         return 0
 
     def _is_transient(self) -> bool:
-        try:
-            return self.handle is None or not self.handle.isPersistent()
-        except libvirt.libvirtError:  # libvirt has it no more
-            return True
+        """Return True for one that libvirt has no more, too."""
+        with suppress(_NotThere):
+            return self.handle is None or not _asked(self.handle.isPersistent)
+        return True
 
     def _answers(self, deadline_ns: int) -> int:
         """Ask until an agent answers; a question that a restart swallowed is asked once more."""

@@ -138,11 +138,6 @@ def clean(root: Path) -> list[str]:
         return [*done, f"removed {root}"]
 
 
-def is_local(uri: str) -> bool:
-    """Whether the machines of a libvirt at that address run on this host."""
-    return not urlsplit(uri).netloc
-
-
 def is_embedded(uri: str) -> bool:
     """Whether a libvirt at that address is part of this process."""
     return urlsplit(uri).path == "/embed"

@@ -34,6 +34,7 @@ def attach_disk(connection: Connection, domain: Domain, disk: Disk) -> str:
     """
     _refuse_microvm(domain, "disks")
     fields.refuse(disk)
+    domain.host.path(disk.path)
     connection.check_disk(disk)
     taken = {target.get("dev") for target in domain.xml().findall("./devices/disk/target")}
     number = next((n for n in range(26) if f"vd{_LETTERS[n]}" not in taken), None)

@@ -57,6 +57,7 @@ def commit(domain: Domain, target: str, timeout_seconds: float = COMMIT_SECONDS)
 
 def layer_of(domain: Domain, target: str, top: Path) -> Layer:
     """The image and what it lies over. Raises MachineError if that can't be read."""
+    domain.host.require_here(f"{top} of {domain.name} can't be merged or emptied")
     found = overlays.backing(qcow2.read(top))
     if found is None:
         raise MachineError(f"{top} lies over no other image: there is nothing to merge it into.")

@@ -146,7 +146,8 @@ def _revert_internal(domain: Domain, name: str, handle: Any) -> None:
                 f"To go back to {name} would destroy what came later: {used[target]} lies over"
                 f" {image}. Delete the external snapshots of {domain.name} that came later first."
             )
-        readers.refuse_read(image, known)
+        if domain.host.is_here:
+            readers.refuse_read(image, known)
     domain.disconnect()
     _drop_saved(domain)
     with domain.renewed(), told_as(f"{domain.name} can't go back to {name}"):
@@ -226,10 +227,11 @@ def _holding(domain: Domain, name: str, handle: Any) -> dict[str, Path]:
     for disk in described.findall("./disks/disk[@snapshot='internal']"):
         target = disk.get("name", "")
         image = frozen.get(target)
-        if image and image.is_file():  # of one that is not here libvirt knows more
-            if name not in qcow2.read(image).snapshots:
-                raise MachineError(f"{image} holds no snapshot {name} of {domain.name} any more.")
-            found[target] = image
+        if image is None or (domain.host.is_here and not image.is_file()):
+            continue  # of one that is not there libvirt knows more
+        if domain.host.is_here and name not in qcow2.read(image).snapshots:
+            raise MachineError(f"{image} holds no snapshot {name} of {domain.name} any more.")
+        found[target] = image
     return found
 
 

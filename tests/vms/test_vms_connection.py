@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import subprocess
 import sys
 import tempfile
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 import libvirt
 import pytest
 
-from vms import Connection, MachineError, embedded, inventory
+from vms import Connection, MachineError, embedded, hosts, inventory
 from vms.libvirt_errors import sentence, told_as
 
 if TYPE_CHECKING:
@@ -52,10 +53,42 @@ def test_a_connection_that_was_lost_is_opened_anew(short: Path) -> None:
 @pytest.mark.parametrize(
     ("uri", "is_local"),
     [("test:///default", True), ("qemu:///system", True), ("qemu+unix:///system?socket=/x", True),
-     ("qemu+ssh://host/system", False), ("qemu://host/system", False)],
+     ("qemu+ssh://host/system", False), ("qemu://host/system", False),
+     ("qemu+ext:///system?command=/x", False), ("qemu+tcp:///system", False)],
 )  # fmt: skip
 def test_an_address_tells_whether_it_is_here(uri: str, is_local: bool) -> None:
-    assert embedded.is_local(uri) == is_local
+    assert hosts.is_local(uri) == is_local
+
+
+class Told:
+    """An open libvirt, as far as it tells where it is."""
+
+    def __init__(self, uri: str, name: str) -> None:
+        self.getURI = lambda: uri
+        self.getHostname = lambda: name
+
+
+@pytest.mark.parametrize(
+    ("address", "uri", "name", "is_here"),
+    [("qemu:///system", "qemu:///system", platform.node(), True),
+     ("qemu:///system", "qemu:///system", f"{platform.node()}.example.org", True),
+     ("alias", "qemu+ssh://host/system", platform.node(), False),
+     ("qemu+unix:///system?socket=/x", "qemu+unix:///system?socket=/x", "forwarded", False)],
+)  # fmt: skip
+def test_an_open_libvirt_tells_better_where_it_is(
+    address: str, uri: str, name: str, is_here: bool
+) -> None:
+    found = hosts.of(Told(uri, name), address)
+    assert found.is_here == is_here
+    assert found.path(Path("/a")) == Path("/a")
+    if is_here:
+        found.require_here("No")
+        assert found.path(Path("a")) == Path.cwd() / "a"
+        return
+    with pytest.raises(MachineError, match=r"No: .* leads to another host.*run tonnage on that"):
+        found.require_here("No")
+    with pytest.raises(MachineError, match=r"a is looked for on another host .*whole path"):
+        found.path(Path("a"))
 
 
 def test_a_root_has_one_process(short: Path) -> None:

@@ -26,6 +26,7 @@ from vms.devices.watchdog import Watchdog
 from vms.elements import element, printed
 from vms.errors import MachineError
 from vms.fields import Between, objections
+from vms.hosts import HERE, Host
 from vms.mac import canonical
 from vms.named import Name
 
@@ -71,9 +72,16 @@ class Machine:
         for sentence in objections(self):
             raise MachineError(f"{self.name}: {sentence}.")
 
-    def check(self) -> None:
-        """Refuse what can't be started. Raises MachineError that names the field."""
+    def check(self, host: Host = HERE) -> None:
+        """Refuse what can't be started. Raises MachineError that names the field.
+
+        Files of another host can't be looked at: they must have whole paths.
+        """
         self.check_fields()
+        for path in (*self._files(), *(share.directory for share in self.shares)):
+            host.path(path)
+        if not host.is_here:
+            return
         for path in self._files():
             if not path.is_file():
                 raise MachineError(f"{self.name}: there is no file {path}.")
