@@ -19,7 +19,7 @@ os.environ.setdefault("LIBVIRT_LOG_OUTPUTS", "4:file:/dev/null")
 
 import libvirt
 
-from vms import accelerators, embedded, hosts, inventory, readers, state
+from vms import accelerators, embedded, forwards, hosts, inventory, readers, state
 from vms.devices import CONSOLE, NVRAM, Accelerator, LibvirtNetwork, Machine, domain_xml
 from vms.domain import Domain
 from vms.errors import MachineError
@@ -177,6 +177,7 @@ class Connection:
         Where its ports listen is chosen by a libvirt that outlives us. Raises MachineError.
         """
         self.check(machine)
+        forwards.refuse_kept(machine)
         paths = self.paths_of(machine) if self.is_embedded else {}
         defined = self.define_xml(self.xml(machine, paths))
         if self.is_local:

@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 import libvirt
 import libvirt_qemu
 
-from vms import named, qga, state, streams
+from vms import forwards, named, qga, state, streams
 from vms.agent import Agent
 from vms.boot import LineReader
 from vms.devices import CONSOLE
@@ -19,7 +19,7 @@ from vms.errors import BootTimeout, MachineError
 from vms.events import Events
 from vms.hosts import HERE, Host
 from vms.launch import beside
-from vms.libvirt_errors import told_as
+from vms.libvirt_errors import NotThereError, asked, told_as
 from vms.listening import listening_sockets
 from vms.monitor import Listener
 from vms.orphans import adopting_orphans, reap_when_ended
@@ -38,22 +38,8 @@ if TYPE_CHECKING:
 EVENTS, AGENT = "tonnage.events", "tonnage.agent"
 Milestone = Literal["first-instruction", "userspace", "ready"]
 Ended = Literal["acpi", "agent", "force"]
-_NOT_THERE = (libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_OPERATION_INVALID)
 _ACPI_SECONDS = 10.0
 _ASK_SECONDS = 3.0
-
-
-class _NotThere(Exception):
-    """libvirt has no such machine, or it does not run."""
-
-
-def _asked(ask: Callable[[], int]) -> int:
-    try:
-        return ask()
-    except libvirt.libvirtError as error:
-        if error.get_error_code() in _NOT_THERE:
-            raise _NotThere from error
-        raise
 
 
 class Domain:
@@ -107,8 +93,8 @@ class Domain:
 
         A libvirt that does not answer says nothing about its machines, which run on without it.
         """
-        with told_as(f"Whether {self.name} runs can't be known"), suppress(_NotThere):
-            return bool(_asked(self.handle.isActive))
+        with told_as(f"Whether {self.name} runs can't be known"), suppress(NotThereError):
+            return bool(asked(self.handle.isActive))
         return False
 
     @property
@@ -184,7 +170,7 @@ class Domain:
         self.connect()
         if origin:
             origin.load(monitor)
-        self._forward(machine, monitor.say)
+        forwards.make(machine, monitor.say)
         monitor.execute("cont")
 
     @contextmanager
@@ -202,7 +188,7 @@ class Domain:
 
             def answer() -> None:
                 self.monitor = self._monitor.enter_context(listener.accept())
-                self._forward(machine, self.monitor.say)
+                forwards.make(machine, self.monitor.say)
 
             with beside(answer, listener.give_up):
                 yield
@@ -213,7 +199,7 @@ class Domain:
         Raises MachineError.
         """
         with told_as(f"Can't forward ports to {self.name}"):
-            self._forward(
+            forwards.make(
                 machine,
                 lambda line: libvirt_qemu.qemuMonitorCommand(
                     self.handle, line, libvirt_qemu.VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP
@@ -322,8 +308,8 @@ class Domain:
                 if transient and (pid := self._pid()):
                     kill(pid, stack)
                 if self.handle:
-                    with suppress(_NotThere):  # it may have ended by itself
-                        _asked(self.handle.destroy)
+                    with suppress(NotThereError):  # it may have ended by itself
+                        asked(self.handle.destroy)
         if transient:
             self._destroyed = True
             for path in self._own:
@@ -402,8 +388,8 @@ class Domain:
 
     def _is_transient(self) -> bool:
         """Return True for one that libvirt has no more, too."""
-        with suppress(_NotThere):
-            return self.handle is None or not _asked(self.handle.isPersistent)
+        with suppress(NotThereError):
+            return self.handle is None or not asked(self.handle.isPersistent)
         return True
 
     def _answers(self, deadline_ns: int) -> int:
@@ -429,17 +415,3 @@ class Domain:
                 return False
             life.within(left)
         return True
-
-    def _forward(self, machine: Machine, say: Callable[[str], str]) -> None:
-        # libvirt knows port forwards of passt alone; the user-mode network has them by its monitor.
-        for card, network in machine.forwards():
-            for forward in network.forwards:
-                said = say(
-                    f"hostfwd_add hostnet{card} {forward.protocol}:{forward.address}:{forward.host}"
-                    f"-:{forward.guest}"
-                )
-                if said.strip():
-                    raise MachineError(
-                        f"Can't forward port {forward.host} of {forward.address} to {self.name}: it"
-                        " is in use, or not to be had; choose another one."
-                    )

@@ -11,7 +11,7 @@ import libvirt
 from vms.errors import MachineError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 # What QEMU, the kernel or ssh said decides before libvirt's code does: many things share one code.
 _BY_WORDS = (
@@ -69,6 +69,8 @@ _BY_CODE = {
     libvirt.VIR_ERR_NO_MEMORY: "the host has not so much memory left",
 }
 
+_NOT_THERE = (libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_OPERATION_INVALID)
+
 # "internal error: process exited …: 2026-11-24T16:00:00.0Z qemu-system-x86_64: -device …: why"
 _STAMP = re.compile(r"^\d{4}-\d\d-\d\dT[\d:.]+Z ")
 _PROGRAM = re.compile(r"^qemu-system-\w+: (?:-\S+ \S+: )?")
@@ -84,6 +86,20 @@ def told_as(failed: str) -> Iterator[None]:
         yield
     except libvirt.libvirtError as error:
         raise MachineError(sentence(failed, error)) from error
+
+
+class NotThereError(Exception):
+    """libvirt has no such machine, or it does not run."""
+
+
+def asked(ask: Callable[[], int]) -> int:
+    """Ask about a machine that may have gone. Raises NotThereError, and libvirt's other errors."""
+    try:
+        return ask()
+    except libvirt.libvirtError as error:
+        if error.get_error_code() in _NOT_THERE:
+            raise NotThereError from error
+        raise
 
 
 def sentence(failed: str, error: libvirt.libvirtError) -> str:
