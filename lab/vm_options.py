@@ -147,7 +147,7 @@ def _refuse_files_from_here(options: argparse.Namespace, host: Host) -> None:
                 f"{host.address} leads to another host, and {option} makes files on this one: run"
                 " tonnage on that host, or name files that it has (--disk, --kernel)."
             )
-    for word in (*options.disk, *options.volume):
+    for word in (*options.disk, *options.volume, *options.cdrom):
         host.path(Path(word))
     if options.accel == "auto":
         raise LabError(

@@ -42,7 +42,7 @@ def _change_media(options: argparse.Namespace, connection: vms.Connection) -> in
     media.change(
         connection,
         connection.find(options.name),
-        options.file and options.file.absolute(),
+        options.file and connection.host.path(options.file),
         options.target,
         force=options.force,
     )

@@ -32,6 +32,8 @@ _BY_WORDS = (
     (r"Permission denied",
      "the account that QEMU runs as may not read one of its files: move it, or open it to that"
      " account"),
+    (r"Active (console session|channel stream) exists",
+     "somebody else is connected to it: leave there first"),
     (r"No space left on device", "the file system is full: make room"),
     (r"Unable to find any firmware|firmware.*not (found|supported)",
      "no firmware fits: apt-get install ovmf"),

@@ -27,11 +27,7 @@ def undefine_with_storage(connection: Connection, domain: Domain) -> list[Path]:
     Its storage is what it writes to, what its snapshots froze, and its folder in the state; media
     and read-only disks that lie elsewhere stay. Raises MachineError, and then nothing has changed.
     """
-    if not connection.is_local:
-        raise MachineError(
-            f"The disks of {domain.name} lie on another host: run this there, or undefine it"
-            " without its storage."
-        )
+    connection.host.require_here(f"The storage of {domain.name} can't be removed")
     if domain.is_running:
         raise MachineError(f"{domain.name} runs: shut it down first.")
     folder = state.machines() / domain.name

@@ -7,7 +7,9 @@ virStreamEventAddCallback)
 
 from __future__ import annotations
 
+import re
 import socket
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from vms.domain import Domain
 
 _BLOCK_BYTES = 65536
+_LEAVE_SECONDS, _PAUSE_SECONDS = 3.0, 0.02
+_HELD = re.compile(r"Active (console|channel)")
 _NOT_YET = -2  # what a stream returns that would block
 _READABLE, _WRITABLE = libvirt.VIR_STREAM_EVENT_READABLE, libvirt.VIR_STREAM_EVENT_WRITABLE
 _BROKEN = libvirt.VIR_STREAM_EVENT_ERROR | libvirt.VIR_STREAM_EVENT_HANGUP
@@ -28,16 +32,32 @@ _GONE = libvirt.VIR_EVENT_HANDLE_ERROR | libvirt.VIR_EVENT_HANDLE_HANGUP
 
 
 def opened(domain: Domain, name: str) -> socket.socket:
-    """The console, or the channel of that name, as a socket of our own. Raises MachineError."""
+    """The console, or the channel of that name, as a socket of our own. Raises MachineError.
+
+    It is one user's at a time; one that has just left is waited for.
+    """
     with told_as(f"The {name} of {domain.name} can't be had"):
-        stream = domain.handle.connect().newStream(libvirt.VIR_STREAM_NONBLOCK)
-        if name == CONSOLE:
-            domain.handle.openConsole(None, stream, 0)
-        else:
-            domain.handle.openChannel(name, stream, 0)
+        stream = _stream(domain, name)
         ours, theirs = socket.socketpair()
         _Joined(stream, theirs)
     return ours
+
+
+def _stream(domain: Domain, name: str) -> Any:
+    give_up = time.monotonic() + _LEAVE_SECONDS
+    while True:
+        stream = domain.handle.connect().newStream(libvirt.VIR_STREAM_NONBLOCK)
+        try:
+            if name == CONSOLE:
+                domain.handle.openConsole(None, stream, 0)
+            else:
+                domain.handle.openChannel(name, stream, 0)
+        except libvirt.libvirtError as error:
+            if not _HELD.search(str(error)) or time.monotonic() > give_up:
+                raise
+            time.sleep(_PAUSE_SECONDS)
+        else:
+            return stream
 
 
 class _Joined:

@@ -201,6 +201,7 @@ WALK: tuple[tuple[str, str, str], ...] = (
     ("create", "--name x --accel tcg --kernel k", WHOLE),
     ("create", "--name x --accel tcg --kernel HERE/k --disk d.qcow2", WHOLE),
     ("create", "--name x --accel tcg --kernel HERE/k --volume src:tag", WHOLE),
+    ("create", "--name x --accel tcg --cdrom a.iso", WHOLE),
     ("create", "--name x --accel tcg --memory 64M --kernel KERNEL --disk HERE/a.qcow2", ""),
     ("list", "", ""),
     ("start", "x", ""),
@@ -210,6 +211,12 @@ WALK: tuple[tuple[str, str, str], ...] = (
     ("snapshot-revert", "x s", ELSEWHERE),
     ("snapshot-delete", "x s", ELSEWHERE),
     ("attach-interface", "x", ""),
+    ("change-media", "x HERE/b.qcow2", "no drive"),
+    ("dumpxml", "x", ""),
+    ("define", "MINE", "XML"),
+    ("edit", "x", "ended with 1"),
+    ("snapshot-delete", "x s --metadata", ""),
+    ("undefine", "x --remove-all-storage", ELSEWHERE),
     ("undefine", "x", ""),
     ("snapshot-create", "far inner", ""),
     ("clone", "far twin", ELSEWHERE),
@@ -280,6 +287,8 @@ def test_no_verb_touches_a_file_of_this_host(
     monkeypatch: pytest.MonkeyPatch, terminals: list[int],
 ) -> None:  # fmt: skip
     monkeypatch.setenv("TONNAGE_STATE", str(sockets / "st"))
+    monkeypatch.setenv("EDITOR", "false")
+    monkeypatch.delenv("VISUAL", raising=False)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine").write_bytes(b"mine")
     for number, name in enumerate(("a.qcow2", "b.qcow2", "far.qcow2"), start=1):
