@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from _struct import Struct
 
 from runtime.errors import ContainerError
