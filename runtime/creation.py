@@ -10,7 +10,18 @@ import errno
 import os
 import time
 
-from runtime import bare, cgroups, elsewhere, hooks, init, namespaces, rootfs, seccomp, sources
+from runtime import (
+    bare,
+    cgroups,
+    elsewhere,
+    hooks,
+    init,
+    namespaces,
+    rlimits,
+    rootfs,
+    seccomp,
+    sources,
+)
 from runtime.cgroups.host import WITHOUT
 from runtime.descriptors import Descriptors
 from runtime.destinations import Resolver
@@ -22,7 +33,6 @@ from runtime.linux import capabilities
 from runtime.meeting import Meeting
 from runtime.mounts import is_of_host
 from runtime.namespaces import Namespaces
-from runtime.process import raise_hard_limits
 from runtime.spec import VERSION, Resources
 from runtime.state import CALLS, CONFIG, REPORT, START, State, StateDirectory, process_start
 from runtime.streams import Owners, user_of
@@ -42,6 +52,7 @@ if TYPE_CHECKING:
     from runtime.talk import Talk
 
 
+_PER_MOUNT = 3  # descriptors that one may take before it is in its place
 _DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
@@ -91,7 +102,8 @@ def create(request: Request, directory: StateDirectory) -> Made:
     layout = resolver.lay_out(spec, wanted.cwd, request.bundle)
     if isinstance(request.root, rootfs.Bundle):
         check_existing(layout.devices, resolver.found_in_image)
-    with Undo() as undo, Namespaces(spec.linux.namespaces) as spaces:
+    room = rlimits.Room(_PER_MOUNT * len(spec.mounts))
+    with room, Undo() as undo, Namespaces(spec.linux.namespaces) as spaces:
         begin("plan the cgroup")
         left_out = _left_out(spec)
         cgroup = _plan_cgroup(request, left_out)
@@ -146,7 +158,9 @@ def create(request: Request, directory: StateDirectory) -> Made:
             )
             begin("calls")
             outfit = init.Outfit(
-                wanted=with_environment(wanted, lambda: resolver.read(PASSWD, PASSWD_BYTES)),
+                wanted=room.given_back(
+                    with_environment(wanted, lambda: resolver.read(PASSWD, PASSWD_BYTES))
+                ),
                 able=able_in(spaces),
                 makes_devices=not (spaces.owns("user") or in_user_namespace()),
                 cgroup_paths=_with_shared(cgroup, left_out),
@@ -170,7 +184,7 @@ def create(request: Request, directory: StateDirectory) -> Made:
 
 def _limit(cgroup: Cgroup, plan: init.Plan, talk: Talk, pid: int) -> None:
     """Limit the child and the cgroup that it is in."""
-    raise_hard_limits(pid, plan.wanted)
+    rlimits.raise_hard(pid, plan.wanted)
     if plan.tells_of_mounts:
         talk.hear()  # what it may not open then it has mounted
     cgroup.limit(plan.spec.linux.resources)

@@ -17,6 +17,7 @@ from runtime import (
     masking,
     namespaces,
     process,
+    rlimits,
     rootfs,
 )
 from runtime.document import Struct
@@ -367,7 +368,7 @@ def become(
     """
     program.step("user, capabilities")
     program.call("live without the runtime", syscalls.PRCTL, _PR_SET_PDEATHSIG, 0, 0, 0, 0)
-    process.limit(program, wanted)
+    rlimits.limit(program, wanted)
     if memory_policy:
         process.set_memory_policy(program, memory_policy)
     if personality:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from runtime import cgroups, console, init, namespaces, process, seccomp
+from runtime import cgroups, console, init, namespaces, process, rlimits, seccomp
 from runtime.creation import able_in, with_environment
 from runtime.descriptors import Descriptors, OpenStreams, check_handed_on
 from runtime.destinations import read_in
@@ -116,7 +116,7 @@ def start(
             with Hidden():
                 with spaces.entered():
                     child, talk = meeting.start(kept=needed, cgroup=cgroup.clone_descriptor())
-                process.raise_hard_limits(child.pid, order.wanted)
+                rlimits.raise_hard(child.pid, order.wanted)
                 meeting.execute(program, forks=spaces.forks)
                 hand_on_listener(talk, spec, order.state, child.pid, child.pidfd)
                 talk.finish()

@@ -259,11 +259,13 @@ class Mounts:
         if bound.held:
             # Cloned only now: the kernel lists mounts in the order in which they were made.
             recursive = mounts.AT_RECURSIVE if options.flags & mounts.REC else 0
+            what = f"open what is to be mounted at {destination}"
             source = self._program.call(
-                f"open what is to be mounted at {destination}", syscalls.OPEN_TREE, source, b"",
+                what, syscalls.OPEN_TREE, bound.source, b"",
                 mounts.OPEN_TREE_CLONE | mounts.OPEN_TREE_CLOEXEC | mounts.AT_EMPTY_PATH
                 | recursive,
             )  # fmt: skip
+            self._program.call(what, syscalls.CLOSE, bound.source)
         if self._shared:
             source = _apart(self._program, source)
         if any(options.attributes):

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import errno
-import os
 from _struct import Struct
 
 from runtime.errors import ContainerError
 from runtime.linux import capabilities, syscalls
-from runtime.linux.libc import buffer, syscall
 from runtime.linux.program import Block, Label, write_file
 
 TYPE_CHECKING = False
@@ -19,14 +17,6 @@ if TYPE_CHECKING:
     from runtime.seccomp import Filter
     from runtime.spec import Capabilities, MemoryPolicy, Personality, Process, User
 
-RLIMITS = {
-    name: number
-    for number, name in enumerate((
-        "RLIMIT_CPU", "RLIMIT_FSIZE", "RLIMIT_DATA", "RLIMIT_STACK", "RLIMIT_CORE", "RLIMIT_RSS",
-        "RLIMIT_NPROC", "RLIMIT_NOFILE", "RLIMIT_MEMLOCK", "RLIMIT_AS", "RLIMIT_LOCKS",
-        "RLIMIT_SIGPENDING", "RLIMIT_MSGQUEUE", "RLIMIT_NICE", "RLIMIT_RTPRIO", "RLIMIT_RTTIME",
-    ))
-}  # fmt: skip
 POLICIES = {
     "SCHED_OTHER": 0, "SCHED_FIFO": 1, "SCHED_RR": 2, "SCHED_BATCH": 3, "SCHED_ISO": 4,
     "SCHED_IDLE": 5, "SCHED_DEADLINE": 6,
@@ -53,7 +43,6 @@ MEMORY_FLAGS = {
     "MPOL_F_NUMA_BALANCING": 1 << 13,
 }  # fmt: skip
 
-_RLIMIT = Struct("<2Q")
 _SCHEDULER = Struct("<IIQiIQQQII")
 _FILTER = Struct("<H6xQ")
 _F_DUPFD_CLOEXEC, _CLOSE_RANGE_CLOEXEC = 1030, 4
@@ -62,38 +51,6 @@ _SECCOMP_SET_MODE_FILTER = 1
 _JOIN_SESSION_KEYRING = 1
 _SIG_SETMASK, _SIGNAL_SET_BYTES, _SIGACTION_BYTES = 2, 8, 32
 _BITS_OF_A_MASK = 1024
-
-
-def raise_hard_limits(pid: int, process: Process) -> None:
-    """Raise the hard limits of a child that are below what it is to set. Raise ContainerError.
-
-    Limits are set last, and nobody in a user namespace may raise one: so what can't be had is
-    refused early, and the rest made possible. (prlimit(2))
-    """
-    for each in process.rlimits:
-        now = buffer(bytes(_RLIMIT.size))
-        syscall(syscalls.PRLIMIT64, 0, RLIMITS[each.type], None, now)
-        soft, hard = _RLIMIT.unpack(bytes(now))
-        if each.hard <= hard:
-            continue
-        try:
-            wanted = _RLIMIT.pack(soft, each.hard)
-            syscall(syscalls.PRLIMIT64, pid, RLIMITS[each.type], wanted, None)
-        except OSError as error:
-            raise ContainerError(
-                f"Can't set {each.type}: {os.strerror(error.errno or 0).lower()}. Its hard limit,"
-                f" {each.hard}, is above the runtime's, {hard}: lower it, or run the runtime with"
-                " CAP_SYS_RESOURCE."
-            ) from error
-
-
-def limit(program: Program, process: Process) -> None:
-    """Set resource limits, after all that a low one would be in the way of."""
-    for each in process.rlimits:
-        program.call(
-            f"set {each.type}", syscalls.PRLIMIT64,
-            0, RLIMITS[each.type], Block(_RLIMIT.pack(each.soft, each.hard)), 0,
-        )  # fmt: skip
 
 
 def schedule(program: Program, process: Process) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 
 from runtime import process as attributes
+from runtime import rlimits
 from runtime.devices import KINDS
 from runtime.errors import ContainerError
 from runtime.linux import mounts
@@ -71,7 +72,7 @@ def _check_process(process: Process, warn: Callable[[str], object]) -> None:
     for word in (*process.args, *process.env, process.cwd):
         if "\0" in word:
             raise ContainerError(f"process: {word!r} holds a NUL, which no argument can.")
-    _known("process.rlimits", (each.type for each in process.rlimits), attributes.RLIMITS)
+    _known("process.rlimits", (each.type for each in process.rlimits), rlimits.NUMBERS)
     kinds = [each.type for each in process.rlimits]
     if len(kinds) != len(set(kinds)):
         raise ContainerError("process.rlimits sets a limit twice.")
