@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from lab import units, vm_options
 from lab.errors import LabError
 from lab.vm_inside_cli import tell
+from lab.vm_kept import address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -136,6 +137,7 @@ def _run(options: argparse.Namespace) -> int:
         if options.xml:
             print(connection.xml(made, connection.paths_of(made)))
             return 0
+        foreground.note(root, made)
         domain = stack.enter_context(connection.start(made))
         _progress(f"{made.name} runs, {_labelled(made)}; {console.ESCAPE_NAME} ends it")
         stack.enter_context(pauses.told(domain, tell, resumes=True))
@@ -199,14 +201,6 @@ def _list(options: argparse.Namespace) -> int:
     ]
     _print_table(("NAME", "STATE", "ACCELERATOR", "VCPUS", "MEMORY", "AUTOSTART"), rows)
     return 0
-
-
-def address(options: argparse.Namespace) -> str | None:
-    """Which libvirt: asked for, or named by the environment; None is one of the process's own."""
-    from vms.connection import default_uri
-
-    uri: str | None = options.connect or default_uri()
-    return uri
 
 
 def _labelled(machine: vms.Machine) -> str:

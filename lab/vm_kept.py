@@ -44,6 +44,14 @@ def _connected(act: Verb) -> Callable[[argparse.Namespace], int]:
     return run
 
 
+def address(options: argparse.Namespace) -> str | None:
+    """Which libvirt: asked for, or named by the environment; None is one of the process's own."""
+    from vms.connection import default_uri
+
+    uri: str | None = options.connect or default_uri()
+    return uri
+
+
 @contextmanager
 def opened(asked: str | None) -> Iterator[vms.Connection]:
     """The libvirt that was asked for, or that the environment names."""

@@ -8,7 +8,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab import units, vm_definition_cli, vm_hardware_cli, vm_inside_cli, vm_storage_cli
+from lab import (
+    units,
+    vm_definition_cli,
+    vm_hardware_cli,
+    vm_inside_cli,
+    vm_reach_cli,
+    vm_storage_cli,
+)
 from lab.vm_kept import one, opened, show, verb
 
 if TYPE_CHECKING:
@@ -29,6 +36,7 @@ def register(verbs: Subparsers, common: argparse.ArgumentParser) -> None:
     _add_snapshots(verbs, common)
     vm_definition_cli.register(verbs, common)
     vm_hardware_cli.register(verbs, common)
+    vm_reach_cli.register(verbs, common)
     vm_storage_cli.register(verbs, common)
     vm_inside_cli.register(verbs, common)
 

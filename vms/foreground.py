@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-from vms import embedded, state
+import msgspec
+
+from vms import addresses, embedded, named, state
+from vms.devices import Forward
+from vms.errors import MachineError
 from vms.inventory import Listed, described
 from vms.pauses import WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from vms.devices import Machine
+
+_FORWARDS = "forwards.json"
 
 
 @contextmanager
@@ -44,6 +53,49 @@ def machines() -> list[Listed]:
     )
     found = (_listed(file) for file in files)
     return sorted((each for each in found if each), key=lambda each: each.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A machine that another process runs: its root, its UUID, and the ports that lead into it."""
+
+    name: str
+    root: Path
+    uuid: str
+    forwards: tuple[Forward, ...]
+
+    def endpoint(self, port: int) -> tuple[str, int]:
+        """Return the address and port of this host that lead to a TCP port of the machine.
+
+        Raises MachineError.
+        """
+        for each in self.forwards:
+            if (each.protocol, each.guest) == ("tcp", port):
+                return addresses.reached(each.address), each.host
+        raise addresses.unreachable(self.name, port)
+
+
+def note(root: Path, machine: Machine) -> None:
+    """Write down the ports that lead into a machine, for other processes to find."""
+    forwards = [f for card in machine.networks for f in getattr(card, "forwards", ())]
+    (root / _FORWARDS).write_bytes(msgspec.json.encode(forwards))
+
+
+def find(name: str) -> Found:
+    """Return the machine of that name that a living process runs. Raises MachineError."""
+    named.refuse(name)
+    for root in _roots():
+        file = root / f"run/qemu/{name}.xml"
+        with suppress(OSError, ET.ParseError, msgspec.MsgspecError):
+            status = ET.fromstring(file.read_bytes())
+            told = (root / _FORWARDS).read_bytes()
+            forwards = msgspec.json.decode(told, type=tuple[Forward, ...])
+            if embedded.is_owned(root):
+                return Found(name, root, status.findtext("./domain/uuid", ""), forwards)
+    raise MachineError(
+        f"No machine {name} runs in the foreground: tonnage vm list shows which do, and --connect"
+        " leads to those that a libvirt keeps."
+    )
 
 
 def _roots() -> list[Path]:

@@ -1,0 +1,114 @@
+"""`tonnage vm ssh`: a real ssh to a real server in a machine that runs in the foreground."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lab import userland
+from vms import MachineError
+from vms.agent import Agent
+from vms.images import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.skipif(not shutil.which("ssh"), reason="ssh: apt-get install openssh-client"),
+]
+TONNAGE = str(Path(sys.executable).with_name("tonnage"))
+BOOT_SECONDS, SSH_SECONDS = 90.0, 60.0
+SERVER = (
+    "mkdir -p /etc/dropbear /root/.ssh && cat >/root/.ssh/authorized_keys && chmod -R go= /root"
+)
+
+
+@pytest.fixture(scope="module")
+def state() -> Iterator[Path]:
+    """An image with an ssh server, and a key for it."""
+    with tempfile.TemporaryDirectory(prefix="tv-", dir="/tmp") as path:
+        land = userland.build(lambda _: None, ("dropbear-bin",))
+        words = "console=ttyS0 quiet panic=-1 TONNAGE_ROOT=/dev/vda"
+        Store(Path(path) / "images").add(
+            "small", "a test", land.disk, land.kernel, land.initramfs, words
+        )
+        key = f"{path}/key"
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+        yield Path(path)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
+
+
+@contextmanager
+def serving(state: Path, *words: str) -> Iterator[Path]:
+    """A machine in which the server runs; yields its root."""
+    with subprocess.Popen(
+        [TONNAGE, "vm", "run", "small", "--name", "web", "--accel", "tcg", "--memory", "128",
+         "--machine", "microvm", *words],
+        env={**os.environ, "TONNAGE_STATE": str(state)},
+        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+    ) as process:  # fmt: skip
+        try:
+            root = state / "r" / str(process.pid)
+            agent = answering(root / "s/web.2")
+            key = (state / "key.pub").read_bytes()
+            assert agent.run(["sh", "-c", SERVER], 30, stdin=key).exit_code == 0
+            assert agent.run(["dropbear", "-R", "-p", "22"], 60).exit_code == 0
+            agent.close()
+            yield root
+        finally:
+            process.terminate()
+
+
+def answering(path: Path) -> Agent:
+    give_up = time.monotonic() + BOOT_SECONDS
+    while time.monotonic() < give_up:
+        with suppress(MachineError, OSError):
+            agent = Agent(path)
+            if agent.answers(5):
+                return agent
+            agent.close()
+        time.sleep(0.5)
+    raise AssertionError(f"nobody answers at {path}")
+
+
+def ssh(state: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [TONNAGE, "vm", "ssh", *words], env={**os.environ, "TONNAGE_STATE": str(state)},
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=SSH_SECONDS,
+    )  # fmt: skip
+
+
+def test_ssh_leads_in_by_the_port_that_does(state: Path) -> None:
+    with serving(state, "-p", f"{free_port()}:22") as root:
+        words = ["root@web", "-i", str(state / "key"), "-c"]
+        done = ssh(state, *words, "echo in; exit 3")
+        assert (done.stdout, done.returncode) == ("in\n", 3), done.stderr
+        known = (root / "known_hosts").read_text()
+        # A key that is not the one of before is somebody else's.
+        other = (state / "key.pub").read_text().split()[:2]
+        (root / "known_hosts").write_text(" ".join([known.split()[0], *other]) + "\n")
+        done = ssh(state, *words, "true")
+        assert done.returncode == 255
+        assert "HOST IDENTIFICATION HAS CHANGED" in done.stderr
+
+
+def test_without_a_port_nothing_leads_in(state: Path) -> None:
+    with serving(state):
+        done = ssh(state, "root@web", "-c", "true")
+    assert done.returncode == 2
+    assert "Nothing leads to port 22 of web from this host: start it with -p 2222:22" in done.stderr
