@@ -148,6 +148,44 @@ def test_a_machine_outlives_its_daemon(daemon: Daemon, land: userland.Userland) 
         assert inventory.machines(connection) == []
 
 
+def test_what_libvirt_refuses_is_not_done(daemon: Daemon, land: userland.Userland) -> None:
+    """By a connection that may only read: each verb says so, and the machine runs on."""
+    read_only = f"{daemon.uri}-ro"
+    with (
+        vms.Connection.open(daemon.root / "c", daemon.uri) as connection,
+        connection.start(machine(land, "stays")),
+        vms.Connection.open(daemon.root / "ro", read_only) as reading,
+    ):
+        box = reading.find("stays")
+        for act in (box.destroy, box.suspend, box.reset, box.shutdown, box.save):
+            with pytest.raises(vms.MachineError, match=r"stays can't be .*may only read"):
+                act()
+        assert connection.find("stays").state == "running"
+
+
+def test_a_daemon_that_died_ends_no_machine(daemon: Daemon, land: userland.Userland) -> None:
+    """Neither found nor started machines are said to be gone, and their files are left alone."""
+    with (
+        pytest.raises(vms.MachineError, match=r"box can't be destroyed: .*libvirt went away"),
+        vms.Connection.open(daemon.root / "c", daemon.uri) as connection,
+    ):
+        box = connection.start(machine(land, "box"))
+        box.wait_for("ready", 60)
+        found = connection.find("box")
+        daemon.kill()
+        files = [path for path in box.sockets.values() if path.exists()]
+        assert files
+        for act in (found.destroy, box.destroy, found.shutdown, lambda: found.is_running):
+            with pytest.raises(vms.MachineError, match=r"libvirt went away|no libvirt answers"):
+                act()
+        assert [path for path in box.sockets.values() if path.exists()] == files
+        assert box.agent.run(["/init", "syscalls", "1"], 30).exit_code == 0
+    daemon.start()
+    with vms.Connection.open(daemon.root / "c", daemon.uri) as connection:
+        connection.find("box").destroy()
+        assert inventory.machines(connection) == []
+
+
 def test_networks_nat_and_isolated(daemon: Daemon, land: userland.Userland) -> None:
     if not shutil.which("dnsmasq"):
         pytest.skip("dnsmasq is not installed: apt-get install dnsmasq-base")

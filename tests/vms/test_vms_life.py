@@ -10,16 +10,23 @@ import struct
 import threading
 import time
 import zlib
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
 from vms import (
+    Accelerator,
     Connection,
+    DirectKernel,
+    Forward,
     LineReader,
+    Machine,
     MachineError,
+    UserNetwork,
     events,
+    forwards,
     guest_files,
     screenshot,
     snapshots,
@@ -73,6 +80,35 @@ def test_what_cannot_be_is_one_sentence(connection: Connection) -> None:
         _ = box.inside
     with pytest.raises(MachineError, match="test has no snapshot none"):
         snapshots.revert(box, "none")
+
+
+@pytest.mark.parametrize("backend", ["slirp", "passt"])
+def test_forwards_that_nobody_would_make_are_refused(
+    connection: Connection, backend: Literal["slirp", "passt"], tmp_path: Path
+) -> None:
+    """A machine that is kept has none of QEMU's own, since libvirt makes those of passt alone."""
+    kernel = tmp_path / "kernel"
+    kernel.touch()
+    network = UserNetwork((Forward(8080, 80),), backend=backend)
+    box = Machine(
+        name="kept",
+        vcpus=1,
+        memory_mib=64,
+        accelerator=Accelerator.TCG,
+        chipset="q35",
+        boot=DirectKernel(kernel, None),
+        networks=(network,),
+    )
+    with (
+        pytest.raises(MachineError, match=r"no port forwards \(8080\)")
+        if backend == "slirp"
+        else nullcontext()
+    ):
+        forwards.refuse_kept(box)
+    if backend == "slirp":
+        with pytest.raises(MachineError, match=r"kept is kept by libvirt, .* or run"):
+            connection.define(box)
+        assert [each.name for each in connection.domains()] == ["test"]
 
 
 def test_statistics_name_every_machine(connection: Connection) -> None:
