@@ -48,7 +48,7 @@ class Room:
         self._before: tuple[int, int] | None = None
 
     def given_back(self, process: Process) -> Process:
-        """Return the process with the limit that it would have had, unless it has one of its own."""
+        """Return the process with the limit that it had before, unless it is to have another."""
         if not self._before or any(each.type == _NOFILE for each in process.rlimits):
             return process
         soft, hard = self._before
