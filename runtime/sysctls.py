@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 _O_PATH, _O_DIRECTORY, _O_CLOEXEC = 0o10000000, 0o200000, 0o2000000
 _BY_IPC = ("kernel/msg", "kernel/sem", "kernel/shm", "fs/mqueue/")
-_BY_UTS = frozenset({"kernel/hostname", "kernel/domainname"})
+# As calls, since the files are those of the host's root in a user namespace too.
+_BY_UTS = {"kernel/hostname": syscalls.SETHOSTNAME, "kernel/domainname": syscalls.SETDOMAINNAME}
 
 
 def check(spec: Spec) -> None:
@@ -29,8 +30,13 @@ def check(spec: Spec) -> None:
             needed = "network"
         elif path.startswith(_BY_IPC):
             needed = "ipc"
+        elif path.startswith("user/"):
+            needed = "user"
         elif path in _BY_UTS:
             needed = "uts"
+            name = path.partition("/")[2]
+            if getattr(spec, name) not in {"", spec.linux.sysctl[key]}:
+                raise ContainerError(f"linux.sysctl: {key} is another name than {name}.")
         else:
             raise ContainerError(f"linux.sysctl: {key} is the whole host's, not a container's.")
         if needed not in own:
@@ -47,7 +53,12 @@ def write(program: Program, host: Result, values: dict[str, str]) -> None:
     directory = program.call(what, syscalls.OPENAT, host, b"proc/sys", flags)
     program.call(what, syscalls.FCHDIR, directory)
     for key, value in values.items():
-        write_file(program, f"set linux.sysctl {key}", os.fsencode(_path(key)), value)
+        what, path = f"set linux.sysctl {key}", _path(key)
+        if path in _BY_UTS:
+            name = os.fsencode(value)
+            program.call(what, _BY_UTS[path], name, len(name))
+        else:
+            write_file(program, what, os.fsencode(path), value)
 
 
 def _path(key: str) -> str:

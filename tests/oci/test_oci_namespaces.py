@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.oci.driver import mounts_of_host, namespace_of, waited_for
+from tests.oci.users import FIRST_ID, IDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -312,3 +313,24 @@ def test_a_sysctl_of_a_network_device_that_a_hook_brings(bundle: Bundle, device:
     bundle.shell(f"cat /proc/sys/net/ipv4/conf/{device}/rp_filter")
     done = bundle.run()
     assert done.stdout == "2\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("user.max_net_namespaces", "7"), ("kernel.domainname", "example.com"),
+     ("kernel.sem", "250\t32000\t100\t2048"), ("fs.mqueue.queues_max", "99"),
+     ("net.ipv4.ping_group_range", "0\t1000")],
+)  # fmt: skip
+def test_a_sysctl_in_a_user_namespace(bundle: Bundle, key: str, value: str) -> None:
+    """Sysctl: what its root may set, and what only the host's root may write to a file."""
+    os.chown(bundle.rootfs, FIRST_ID, FIRST_ID)
+    bundle.namespace("user")
+    mapping = [{"containerID": 0, "hostID": FIRST_ID, "size": IDS}]
+    bundle.linux["uidMappings"] = bundle.linux["gidMappings"] = mapping
+    path = Path("/proc/sys", key.replace(".", "/"))
+    before = path.read_text()
+    bundle.linux["sysctl"] = {key: value}
+    bundle.shell(f"cat {path}")
+    done = bundle.run()
+    assert done.stdout.strip() == value, done.stderr
+    assert path.read_text() == before

@@ -66,6 +66,7 @@ def silent(_: str) -> None:
         (with_linux(sysctl={"/net/ipv4/ip_forward": "1"}), "no name of a setting"),
         (with_linux(sysctl={".net.ipv4.ip_forward": "1"}), "no name of a setting"),
         (with_linux(sysctl={"net": "1"}), "the whole host's"),
+        (with_linux(sysctl={"user.max_net_namespaces": "1"}), "needs a user namespace"),
         (with_linux(rootfs_propagation="sideways"), "there is no 'sideways'"),
     ],
 )
