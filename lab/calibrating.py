@@ -25,6 +25,7 @@ from lab import (
     exclusive,
     host,
     overhead,
+    plain_paths,
     stopping,
     trials,
     userland,
@@ -78,6 +79,7 @@ def run(request: Request) -> tuple[Path, Calibration]:
     with (
         Progress() as progress,
         exclusive.measurement_lock(wait=request.wait, tell=progress.tell),
+        plain_paths.plain_cache(),
         ExitStack() as stack,
     ):
         land = userland.build(progress.tell)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import runtime
-from lab import kernel_costs, targets
+from lab import kernel_costs, plain_paths, targets
 from lab.exclusive import left_directories, measurement_lock, remove
 from lab.userland import cache_directory
 from vms import foreground
@@ -19,7 +19,7 @@ def everything(*, images: bool = False) -> list[str]:
 
     With `images` the built user land goes too. Raises LabError while a measurement is under way.
     """
-    with measurement_lock():
+    with measurement_lock(), plain_paths.plain_cache():
         removed = runtime.clean(runtime.DEFAULT_ROOT)
         removed += foreground.clean()
         removed += kernel_costs.clean()

@@ -52,7 +52,8 @@ def remove(path: Path) -> None:
         Path(line.split()[4].encode().decode("unicode_escape"))
         for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
     ]
-    for mount in reversed([each for each in mounted if path in each.parents]):
+    real = path.resolve()
+    for mount in reversed([each for each in mounted if real in each.parents]):
         namespaces.unmount(mount)
     shutil.rmtree(path, ignore_errors=True)
 

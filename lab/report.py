@@ -13,19 +13,18 @@ import os
 import shutil
 import string
 import sys
-import tempfile
 from contextlib import contextmanager
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab import across, claims, results
+from lab import across, claims, plain_paths, results
 from lab.errors import LabError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-NOTEBOOK = Path(__file__).parent.parent / "notebooks" / "containers-vs-vms.ipynb"
+NOTEBOOK = Path(__file__).parent / "containers-vs-vms.ipynb"
 PAGE = Path(__file__).parent / "page.html"
 DEADLINE_SECONDS = 300.0
 PICTURE_DPI = 144
@@ -104,7 +103,7 @@ def _execute(path: Path) -> Any:
     except OSError as error:
         raise LabError(f"The notebook {NOTEBOOK} can't be read: {error.strerror}.") from error
     try:
-        with tempfile.TemporaryDirectory(prefix="tonnage-") as scratch:
+        with plain_paths.temporary_directory("tonnage-") as scratch:
             asyncio.run(_run_cells(notebook, path, Path(scratch)))
     except TimeoutError as error:
         raise LabError(f"The notebook was not done within {DEADLINE_SECONDS:.0f} s.") from error

@@ -22,6 +22,7 @@ from lab import (
     host,
     kvm,
     page_cache,
+    plain_paths,
     profiles,
     results,
     resumption,
@@ -101,6 +102,7 @@ def measure(request: Request) -> Outcome:
     with (
         Progress() as progress,
         exclusive.measurement_lock(wait=request.wait, tell=progress.tell),
+        plain_paths.plain_cache(),
     ):
         progress.tell("building the user land (kept for the next run)")
         lands = _build_lands(profile, request.experiments, progress)

@@ -31,6 +31,7 @@ PYTHON_IN_TREE = "/usr/lib/tonnage/python"  # workloads name it
 PYPI = "pypi:"  # before the name and version of a package that is not Debian's
 PAYLOAD_IN_TREE = "/usr/lib/tonnage/payload"
 DISK_BYTES = 2 << 30
+CACHE_VARIABLE = "TONNAGE_CACHE"
 
 # What the workloads of every run need.
 _TOOLS = ("fio", "openssl", "xz-utils")
@@ -73,7 +74,7 @@ class Userland:
 
 def cache_directory() -> Path:
     """Where built things are kept: $TONNAGE_CACHE, else /var/cache/tonnage or the user's cache."""
-    if override := os.environ.get("TONNAGE_CACHE"):
+    if override := os.environ.get(CACHE_VARIABLE):
         return Path(override).absolute()
     if os.geteuid() == 0:
         return Path("/var/cache/tonnage")

@@ -16,7 +16,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import replace
@@ -24,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import vms
-from lab import userland
+from lab import plain_paths, userland
 from lab.targets import tap, tapped
 from lab.targets.machine import Running
 from lab.targets.port import Port
@@ -158,7 +157,7 @@ def _objection() -> str:
     It is tried: Debian 12's kernel lets no program of a guest run on a CPU with AMX, whose
     registers take more room than it knows.
     """
-    with tempfile.TemporaryDirectory(prefix="tonnage-uml-") as name, ExitStack() as stack:
+    with plain_paths.temporary_directory("tonnage-uml-") as name, ExitStack() as stack:
         directory = Path(name)
         _write_initramfs(directory / "initramfs.cpio", userland.build_payload(lambda _: None))
         ours, theirs = (stack.enter_context(end) for end in socket.socketpair())
