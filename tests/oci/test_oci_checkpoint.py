@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.cgroup_tree import cgroups_named
 from tests.oci.driver import DEADLINE_SECONDS, Done, waited_for
 
 if TYPE_CHECKING:
@@ -93,8 +94,8 @@ def test_a_container_goes_on_from_files(bundle: Bundle, criu: str, masked: bool)
     after = bundle.exec(bundle.identity, "sh", "-c", "hostname; cut -d' ' -f5 /proc/1/mountinfo")
     assert sorted(after.stdout.split()) == sorted(before.stdout.split())
     if masked:
-        limits = [*Path("/sys/fs/cgroup").glob(f"**/{bundle.identity}/pids.max")]
-        assert [each.read_text().strip() for each in limits] == ["50"]
+        limits = [each / "pids.max" for each in cgroups_named(bundle.identity)]
+        assert [each.read_text().strip() for each in limits if each.exists()] == ["50"]
     deleted = bundle.delete("--force")
     assert deleted, deleted.stderr
     assert not bundle.runtime.left(bundle.identity)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import runtime
 from lab import userland
 from runtime.document import decode, encode
+from tests.cgroup_tree import cgroups_named
 from tests.runtime.test_runtime_fuzz import JUNK, MANY, changed
 
 pytestmark = pytest.mark.root
@@ -28,7 +29,7 @@ def tree() -> Path:
 
 def left() -> list[str]:
     """Cgroups, mounts and children."""
-    cgroups = [str(path) for path in Path("/sys/fs/cgroup").glob(f"**/*{NAME}*")]
+    cgroups = [str(path) for path in cgroups_named(f"*{NAME}*")]
     mounts = [line for line in Path("/proc/self/mounts").read_text().splitlines() if NAME in line]
     return cgroups + mounts + Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
 

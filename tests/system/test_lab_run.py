@@ -10,8 +10,10 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyperf
 import pytest
@@ -22,6 +24,9 @@ from lab.experiments import density, performance
 from lab.targets.base import Settings
 from lab.worker import Worker
 from lab.workloads import Result, Workload
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 pytestmark = pytest.mark.root
 
@@ -135,21 +140,29 @@ def wait_for_rounds(path: Path, wanted: int, running: subprocess.Popen[bytes]) -
     raise AssertionError("no round was finished in time")
 
 
-def endless_run(path: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
+@contextmanager
+def endless_run(path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A run of its own process group, which is ended as by Ctrl-C if it has not been already."""
+    running = subprocess.Popen(
         [*TONNAGE, "run", "startup", "--targets", "native,container", "--rounds", "100000",
          "--out", str(path), "--accel", "tcg"],
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         start_new_session=True,
     )  # fmt: skip
+    try:
+        yield running
+    finally:
+        if running.poll() is None:
+            os.killpg(running.pid, signal.SIGINT)
+            running.wait(60)
 
 
 def test_ctrl_c_keeps_the_finished_rounds(tmp_path: Path) -> None:
     path = tmp_path / "run"
-    running = endless_run(path)
-    wait_for_rounds(path, 3, running)
-    os.killpg(running.pid, signal.SIGINT)  # a terminal sends it to the whole group
-    assert running.wait(60) == 130
+    with endless_run(path) as running:
+        wait_for_rounds(path, 3, running)
+        os.killpg(running.pid, signal.SIGINT)  # a terminal sends it to the whole group
+        assert running.wait(60) == 130
     settings = json.loads((path / "run.json").read_text())
     assert settings["interrupted"] is True
     assert len({row["round"] for row in rows(path)}) >= 3
@@ -159,10 +172,10 @@ def test_ctrl_c_keeps_the_finished_rounds(tmp_path: Path) -> None:
 def test_clean_finds_what_a_killed_run_left(tmp_path: Path) -> None:
     path = tmp_path / "run"
     before = cache_folders()
-    running = endless_run(path)
-    wait_for_rounds(path, 2, running)
-    running.kill()
-    running.wait()
+    with endless_run(path) as running:
+        wait_for_rounds(path, 2, running)
+        running.kill()
+        running.wait()
     (left,) = cache_folders() - before
     done = tonnage("clean")
     assert done.returncode == 0, done.stderr
@@ -173,8 +186,7 @@ def test_clean_finds_what_a_killed_run_left(tmp_path: Path) -> None:
 
 
 def test_two_measurements_at_once_are_refused(tmp_path: Path) -> None:
-    running = endless_run(tmp_path / "run")
-    try:
+    with endless_run(tmp_path / "run") as running:
         wait_for_rounds(tmp_path / "run", 1, running)
         second = tonnage("run", "startup", "--targets", "native", "--out", str(tmp_path / "second"))
         assert second.returncode == 2
@@ -182,9 +194,6 @@ def test_two_measurements_at_once_are_refused(tmp_path: Path) -> None:
         assert "run startup --targets native,container" in second.stderr
         assert f"since {datetime.date.today().isoformat()}" in second.stderr
         assert not (tmp_path / "second").exists()
-    finally:
-        os.killpg(running.pid, signal.SIGINT)
-        running.wait(60)
 
 
 def test_a_guest_that_never_boots_is_a_censored_sample(tmp_path: Path) -> None:

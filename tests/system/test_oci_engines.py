@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lab import userland
+from tests.cgroup_tree import cgroups_named
 from tests.system import engines
 from tests.system.engines import IMAGE, Engine
 
@@ -382,7 +383,7 @@ def test_rm_with_force_leaves_nothing(engine: Engine) -> None:
     with engine.container(IMAGE, "sh", "-c", "sleep 60 & sleep 60") as name:
         identity = engine.inspect(name)["Id"]
         engine.said("rm", "--force", *engine.at_once, name)
-        assert list(Path("/sys/fs/cgroup").glob(f"*/*/*{identity}*")) == []
+        assert cgroups_named(f"*{identity}*") == []
 
 
 def test_a_user_namespace_that_is_shared(engine: Engine) -> None:

@@ -20,6 +20,7 @@ from runtime.cgroups import host
 from runtime.cgroups.host import WITHOUT
 from runtime.spec import Cpu, Memory, Mount, Pids, Resources, Spec
 from runtime.state import StateDirectory
+from tests.cgroup_tree import cgroups_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -56,7 +57,7 @@ def children() -> str:
 
 
 def host_cgroups() -> list[Path]:
-    return [path for path in Path("/sys/fs/cgroup").rglob("tonnage-box*") if path.is_dir()]
+    return cgroups_named("tonnage-box*")
 
 
 @dataclass(frozen=True)
