@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,11 +19,13 @@ if TYPE_CHECKING:
     from lab.vm_kept import Subparsers
 
 _INSIDE_SECONDS = 60.0
+_ENDING_SECONDS, _POLL_SECONDS = 2.0, 0.05
 
 
 def register(verbs: Subparsers, common: argparse.ArgumentParser) -> None:
     """Add console, screenshot, exec and cp."""
-    one(verbs, common, "console", _console, "the serial console; Ctrl-] leaves it")
+    parser = one(verbs, common, "console", _console, "the serial console; Ctrl-] leaves it")
+    parser.add_argument("--force", action="store_true", help="take it over from whoever has it")
     one(verbs, common, "screenshot", _screenshot, "the screen as PNG").add_argument(
         "file", type=Path, metavar="FILE"
     )
@@ -39,9 +42,24 @@ def _console(options: argparse.Namespace, connection: vms.Connection) -> int:
 
     box = connection.find(options.name)
     with pauses.told(box, tell, resumes=False):
-        left = console.attach(box)
-    print("" if left else f"\n{options.name} ended", file=sys.stderr)
+        left = console.attach(box, force=options.force)
+    if left:
+        print(file=sys.stderr)
+        return 0
+    if _runs_on(box):
+        raise LabError(f"Somebody else took over the console of {box.name}.")
+    print(f"\n{box.name} ended", file=sys.stderr)
     return 0
+
+
+def _runs_on(box: vms.Domain) -> bool:
+    """Return True unless it ends: its console is closed a moment before libvirt says so."""
+    give_up = time.monotonic() + _ENDING_SECONDS
+    while box.is_running:
+        if time.monotonic() > give_up:
+            return True
+        time.sleep(_POLL_SECONDS)
+    return False
 
 
 def tell(line: str) -> None:

@@ -29,15 +29,23 @@ _BLOCK_BYTES = 65536
 _RESIZE_SECONDS = 2.0
 
 
-def attach(domain: Domain, keyboard: int = 0, screen: int = 1, escape: int = ESCAPE) -> bool:
-    """Join the terminal and the console. True if it was left, False if the machine ended.
+def attach(
+    domain: Domain,
+    keyboard: int = 0,
+    screen: int = 1,
+    escape: int = ESCAPE,
+    *,
+    force: bool = False,
+) -> bool:
+    """Join the terminal and the console. True if it was left, False if the other end closed it.
 
     `keyboard` and `screen` are descriptors; one that is no terminal is passed on as it is. Where
-    nothing more will be typed, what is said is still shown. Raises MachineError.
+    nothing more will be typed, what is said is still shown. A console that somebody else has is
+    refused, or taken over by `force`. Raises MachineError.
     """
     domain.disconnect()
     with (
-        connected(domain.port(CONSOLE)) as line,
+        connected(domain.port(CONSOLE, force=force)) as line,
         _raw(keyboard),
         _resizes(domain, keyboard) as resized,
     ):

@@ -138,17 +138,17 @@ class Domain:
             return qga.GuestAgent(self.handle)
         raise MachineError(f"{self.name} has a channel neither for {AGENT} nor for {qga.CHANNEL}.")
 
-    def port(self, name: str) -> Path | socket.socket:
+    def port(self, name: str, *, force: bool = False) -> Path | socket.socket:
         """Where its console or a channel is reached: its socket here, else a stream of libvirt's.
 
-        Raises MachineError.
+        `force` takes a stream over from whoever has it. Raises MachineError.
         """
         if name not in self.sockets:
             raise MachineError(f"{self.name} has no {name} that listens on a socket.")
         path = self.sockets[name]
         if self.host.is_here and (path.is_socket() or self.handle is None):
             return path
-        return streams.opened(self, name)
+        return streams.opened(self, name, force=force)
 
     def look_at_ports(self) -> None:
         """Learn from its XML which ports it has, and where those listen that libvirt chose for."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from vms.domain import Domain
 
 _BLOCK_BYTES = 65536
-_LEAVE_SECONDS, _PAUSE_SECONDS = 3.0, 0.02
+_LEAVE_SECONDS, _PAUSE_SECONDS = 0.5, 0.02
 _HELD = re.compile(r"Active (console|channel)")
 _NOT_YET = -2  # what a stream returns that would block
 _READABLE, _WRITABLE = libvirt.VIR_STREAM_EVENT_READABLE, libvirt.VIR_STREAM_EVENT_WRITABLE
@@ -31,27 +31,29 @@ _IN, _OUT = libvirt.VIR_EVENT_HANDLE_READABLE, libvirt.VIR_EVENT_HANDLE_WRITABLE
 _GONE = libvirt.VIR_EVENT_HANDLE_ERROR | libvirt.VIR_EVENT_HANDLE_HANGUP
 
 
-def opened(domain: Domain, name: str) -> socket.socket:
+def opened(domain: Domain, name: str, *, force: bool = False) -> socket.socket:
     """The console, or the channel of that name, as a socket of our own. Raises MachineError.
 
-    It is one user's at a time; one that has just left is waited for.
+    It is one user's at a time; one that has just left is waited for, and `force` ends another's.
     """
     with told_as(f"The {name} of {domain.name} can't be had"):
-        stream = _stream(domain, name)
+        stream = _stream(domain, name, force=force)
         ours, theirs = socket.socketpair()
         _Joined(stream, theirs)
     return ours
 
 
-def _stream(domain: Domain, name: str) -> Any:
+def _stream(domain: Domain, name: str, *, force: bool) -> Any:
+    console = libvirt.VIR_DOMAIN_CONSOLE_FORCE if force else 0
+    channel = libvirt.VIR_DOMAIN_CHANNEL_FORCE if force else 0
     give_up = time.monotonic() + _LEAVE_SECONDS
     while True:
         stream = domain.handle.connect().newStream(libvirt.VIR_STREAM_NONBLOCK)
         try:
             if name == CONSOLE:
-                domain.handle.openConsole(None, stream, 0)
+                domain.handle.openConsole(None, stream, console)
             else:
-                domain.handle.openChannel(name, stream, 0)
+                domain.handle.openChannel(name, stream, channel)
         except libvirt.libvirtError as error:
             if not _HELD.search(str(error)) or time.monotonic() > give_up:
                 raise

@@ -231,6 +231,8 @@ WALK: tuple[tuple[str, str, str], ...] = (
     ("cp", "far:/file MINE.back", ""),
     ("screenshot", "far MINE.png", ""),
     ("console", "far", ""),
+    ("domifaddr", "far", "No address of far is known"),
+    ("ssh", "far", "Nothing leads to port 22 of far"),
     ("attach-disk", "far b.qcow2", WHOLE),
     ("attach-disk", "far HERE/b.qcow2", ""),
     ("blockresize", "far vda 32", ""),

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import subprocess
 import sys
 import tempfile
+import time
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -113,6 +116,56 @@ def test_media(keeper: tuple[str, Path], box: str, tmp_path: Path) -> None:
     assert medium() == medium("--inactive") == str(tmp_path / "two, 2.iso")
     assert "Can't read" in tonnage(keeper, "change-media", box, "nowhere", fails=True)
     assert medium() == str(tmp_path / "two, 2.iso")
+
+
+def test_consoles(keeper: tuple[str, Path], box: str) -> None:
+    """One at a time: a second is refused, or takes over, and each is told."""
+    tonnage(keeper, "start", box)
+    with console(keeper, box) as first:
+        await_words(first.stdout, b"# ")
+        said = tonnage(keeper, "console", box, fails=True)
+        assert "somebody else is at it: leave it there first, or take it over (--force)" in said
+        with console(keeper, box, "--force") as second:
+            assert first.wait(30) == 2
+            assert first.stderr is not None
+            said = first.stderr.read().decode()
+            assert f"Somebody else took over the console of {box}." in said
+            assert second.stdin is not None
+            second.stdin.write(b"echo $((6*7))-is-said\r")
+            second.stdin.flush()
+            await_words(second.stdout, b"42-is-said")
+            second.stdin.write(b"\x1d")
+            second.stdin.flush()
+            assert second.wait(30) == 0
+    with console(keeper, box) as third:
+        tonnage(keeper, "destroy", box)
+        assert third.wait(30) == 0
+        assert third.stderr is not None
+        assert f"{box} ended" in third.stderr.read().decode()
+
+
+@contextmanager
+def console(keeper: tuple[str, Path], box: str, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(
+        [TONNAGE, "vm", "console", box, *words], env=environment(keeper),
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        try:
+            yield process
+        finally:
+            process.terminate()
+
+
+def await_words(pipe: IO[bytes] | None, words: bytes, seconds: float = 90.0) -> None:
+    assert pipe is not None
+    said, give_up = b"", time.monotonic() + seconds
+    while words not in said:
+        left = give_up - time.monotonic()
+        assert left > 0, said
+        if select.select([pipe], [], [], left)[0]:
+            some = os.read(pipe.fileno(), 4096)
+            assert some, said
+            said += some
 
 
 def test_edit(keeper: tuple[str, Path], box: str) -> None:
