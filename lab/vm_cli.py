@@ -146,9 +146,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _create(options: argparse.Namespace) -> int:
-    import shutil
-
-    from vms import Connection, state
+    from vms import Connection, folders, state
 
     uri = address(options)
     if uri is None:
@@ -157,21 +155,15 @@ def _create(options: argparse.Namespace) -> int:
             " qemu:///session; run needs none."
         )
     called = vm_options.name(options)
-    with ExitStack() as undo:
-        connection = undo.enter_context(Connection.open(state.sockets(), uri))
-        folder = state.machines() / called
-        if folder.exists():
-            raise LabError(f"There is a machine {folder.name} already: choose another --name.")
-        folder.mkdir(parents=True)
-        kept = ExitStack()
-        kept.callback(shutil.rmtree, folder)
-        with kept:
+    with Connection.open(state.sockets(), uri) as connection:
+        if called in {each.name for each in connection.domains()}:
+            raise LabError(f"There is a machine {called} already: choose another --name.")
+        with folders.new(called, uri, stays=not options.xml) as folder:
             made = vm_options.machine(options, folder, connection.host)
             if options.xml:
                 print(connection.xml(made, connection.paths_of(made)))
                 return 0
             connection.define(made)
-            kept.pop_all()
     _progress(f"{made.name} is defined, {_labelled(made)}")
     return 0
 

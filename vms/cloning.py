@@ -6,17 +6,18 @@ snapshots, is written into the copies.
 
 from __future__ import annotations
 
+import functools
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-from vms import cloudinit, disks, identity, named, overlays, qcow2, readers, state
+from vms import cloudinit, disks, folders, identity, named, overlays, qcow2, readers, state
 from vms.elements import printed
 from vms.errors import MachineError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from vms.connection import Connection
     from vms.domain import Domain
@@ -43,11 +44,12 @@ def clone(connection: Connection, domain: Domain, name: str) -> Domain:
     title = described.find("name")
     assert title is not None
     title.text = name
-    with ExitStack() as undo:
+    with ExitStack() as kept, ExitStack() as undo:
+        own = functools.cache(lambda: kept.enter_context(folders.new(name, connection.uri)))
         copies = [
             copy
             for disk in described.findall("./devices/disk")
-            if (copy := _copy_disk(disk, domain, name, undo))
+            if (copy := _copy_disk(disk, domain, name, own, undo))
         ]
         _copy_variables(described, name, undo)
         for card in described.findall("./devices/interface"):
@@ -62,8 +64,13 @@ def clone(connection: Connection, domain: Domain, name: str) -> Domain:
     return made
 
 
-def _copy_disk(disk: ET.Element, domain: Domain, name: str, undo: ExitStack) -> Path | None:
-    """The copy of a disk; None for one that the two share."""
+def _copy_disk(
+    disk: ET.Element, domain: Domain, name: str, own: Callable[[], Path], undo: ExitStack
+) -> Path | None:
+    """The copy of a disk; None for one that the two share.
+
+    It lies in the copy's own folder where machines have one each, else in the folder of the disk.
+    """
     source, driver = disk.find("source"), disk.find("driver")
     if source is None or _is_shared(disk, source):
         return None
@@ -71,7 +78,8 @@ def _copy_disk(disk: ET.Element, domain: Domain, name: str, undo: ExitStack) -> 
         raise MachineError(f"{domain.name} has a disk that is no file: it can't be copied.")
     path = Path(source.attrib["file"])
     is_qcow2 = driver is not None and driver.get("type") == "qcow2"
-    copy = _own_folder(path, name, undo) / _renamed(path, domain.name, name, is_qcow2=is_qcow2)
+    folder = own() if _has_own_folder(path) else path.parent
+    copy = folder / _renamed(path, domain.name, name, is_qcow2=is_qcow2)
     if copy.exists():
         raise MachineError(f"{copy} is there already: remove it, or choose another name.")
     undo.callback(copy.unlink, missing_ok=True)
@@ -95,21 +103,13 @@ def _renew_command_line(described: ET.Element, name: str) -> None:
         line.text = identity.renewed(line.text or "", name)
 
 
-def _own_folder(path: Path, name: str, undo: ExitStack) -> Path:
-    """The copy's own folder where machines have one each, else the folder of the disk."""
-    machines = state.machines()
-    if path.parent.parent.resolve() != machines.resolve():
-        return path.parent
-    folder = machines / name
-    if not folder.exists():
-        folder.mkdir()
-        undo.callback(folder.rmdir)
-    return folder
+def _has_own_folder(path: Path) -> bool:
+    return path.parent.parent.resolve() == state.machines().resolve()
 
 
 def _renamed(path: Path, was: str, name: str, *, is_qcow2: bool) -> str:
     """Named for the copy as the disk was for the machine, else with its name in front."""
-    if path.parent.parent.resolve() == state.machines().resolve():
+    if _has_own_folder(path):
         stem = path.stem
     else:
         stem = name if path.stem == was else f"{name}-{path.stem}"

@@ -82,6 +82,11 @@ class Connection:
             yield connection
 
     @property
+    def uri(self) -> str:
+        """The address that it was opened by."""
+        return self._address
+
+    @property
     def is_local(self) -> bool:
         """Return True if libvirt is on this host."""
         return self.host.is_here

@@ -7,7 +7,6 @@ drvqemu.html; flock(2))
 
 from __future__ import annotations
 
-import fcntl
 import os
 import pwd
 import re
@@ -21,6 +20,7 @@ from urllib.parse import quote, urlsplit
 from vms import fields, state
 from vms.ending import ended_within
 from vms.errors import MachineError
+from vms.locks import lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,7 +105,7 @@ def claim(root: Path) -> None:
     if root in _held:
         return
     root.mkdir(parents=True, exist_ok=True)
-    held = _lock(root)
+    held = lock(root)
     if held is None:
         raise MachineError(f"Another process has its machines below {root}: choose another.")
     _held[root] = held
@@ -185,25 +185,10 @@ def _emulators(root: Path) -> Iterator[tuple[int, str]]:
                 yield int(process.name), what
 
 
-def _lock(root: Path) -> int | None:
-    """A locked descriptor of the directory, or None if another one has it."""
-    while True:
-        held = os.open(root, os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if root.is_dir() and os.path.samestat(os.fstat(held), root.stat()):
-                return held
-        except BlockingIOError:
-            os.close(held)
-            return None
-        os.close(held)  # it was removed between the two calls
-        root.mkdir(parents=True, exist_ok=True)
-
-
 @contextmanager
 def _claimed(root: Path) -> Iterator[bool]:
     """Whether the directory is there and nobody's; while the block runs it is this process's."""
-    held = _lock(root) if root.is_dir() else None
+    held = lock(root) if root.is_dir() else None
     try:
         yield held is not None
     finally:

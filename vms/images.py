@@ -14,21 +14,23 @@ import os
 import re
 import shutil
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from vms import disks, downloads, qcow2, readers, state
+from vms import disks, downloads, locks, qcow2, readers, state
 from vms.errors import MachineError
+from vms.exchange import exchange
 from vms.trust import refuse_unsafe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_ASIDE = re.compile(rf"\.{_NAME.pattern}\.\d+")
 _DISK, _KERNEL, _INITRD, _RECORD = "disk.qcow2", "kernel", "initrd", "image.json"
 
 
@@ -158,21 +160,36 @@ class Store:
         if replaces is None and directory.exists():
             raise MachineError(f"There is an image {name} already: remove it, or name another.")
         aside = self._aside(name)
-        try:
-            aside.mkdir(parents=True)
-            yield aside
-            if replaces:
-                old = aside.with_name(f"{aside.name}.old")
-                replaces.rename(old)
-                aside.rename(directory)
-                shutil.rmtree(old)
-            else:
-                aside.rename(directory)
-        except OSError as error:
-            why = error.strerror or error
-            raise MachineError(f"Can't keep image {name} in {self.directory}: {why}.") from error
-        finally:
+        with ExitStack() as undo:
+            undo.callback(shutil.rmtree, aside, ignore_errors=True)
+            try:
+                held = locks.lock(aside)
+                if held is not None:
+                    undo.callback(os.close, held)
+                yield aside
+                if replaces:
+                    exchange(aside, directory)
+                else:
+                    aside.rename(directory)
+            except OSError as error:
+                why = error.strerror or error
+                raise MachineError(
+                    f"Can't keep image {name} in {self.directory}: {why}."
+                ) from error
+
+    def clean(self) -> list[str]:
+        """Remove what killed imports, resizes and removals left; what was done, a line each."""
+        done = []
+        for aside in sorted(self.directory.glob(".*")):
+            if not _ASIDE.fullmatch(aside.name) or not aside.is_dir():
+                continue
+            held = locks.lock(aside)
+            if held is None:
+                continue
             shutil.rmtree(aside, ignore_errors=True)
+            os.close(held)
+            done.append(f"removed {aside}")
+        return done
 
     def _aside(self, name: str) -> Path:
         return self.directory / f".{name}.{os.getpid()}"
@@ -206,7 +223,10 @@ class Store:
 
 def _refuse_used(image: Image) -> None:
     for reader in readers.of(image.disk):
-        raise MachineError(f"{_owner(reader)} reads from image {image.name}: remove it first.")
+        raise MachineError(
+            f"{_owner(reader)} reads from image {image.name}: remove it first, or what it left when"
+            f" it was undefined ({reader})."
+        )
     if readers.is_open(image.disk):
         raise MachineError(f"A machine that runs reads from image {image.name}: stop it first.")
 

@@ -10,7 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vms import merging, readers, state
+from vms import folders, merging, readers
+from vms.elements import printed
 from vms.errors import MachineError
 
 if TYPE_CHECKING:
@@ -30,8 +31,9 @@ def undefine_with_storage(connection: Connection, domain: Domain) -> list[Path]:
     connection.host.require_here(f"The storage of {domain.name} can't be removed")
     if domain.is_running:
         raise MachineError(f"{domain.name} runs: shut it down first.")
-    folder = state.machines() / domain.name
-    files = sorted({path.resolve() for path in _storage(domain, folder)})
+    disks = list(_disks(domain))
+    own = folders.of(domain.name, printed(domain.xml(inactive=True)), disks)
+    files = sorted({path.resolve() for path in (*disks, *_others_in(own))})
     others = _of_others(connection, domain)
     for path in files:
         _refuse_used(path, files, others)
@@ -39,12 +41,13 @@ def undefine_with_storage(connection: Connection, domain: Domain) -> list[Path]:
     for path in files:
         with suppress(OSError):
             path.unlink()
-    if folder.is_dir() and not folder.is_symlink():
+    for folder in own:
         shutil.rmtree(folder, ignore_errors=True)
     return files
 
 
-def _storage(domain: Domain, folder: Path) -> Iterator[Path]:
+def _disks(domain: Domain) -> Iterator[Path]:
+    """What it writes to, and what its snapshots froze."""
     described = domain.xml(inactive=True)
     for disk in described.findall("./devices/disk"):
         source = disk.find("source")
@@ -57,7 +60,11 @@ def _storage(domain: Domain, folder: Path) -> Iterator[Path]:
             )
         yield Path(file)
     yield from merging.frozen_images_of(domain)
-    if folder.is_dir() and not folder.is_symlink():
+
+
+def _others_in(own: list[Path]) -> Iterator[Path]:
+    """The files of its folders."""
+    for folder in own:
         yield from (path for path in folder.iterdir() if path.is_file() and not path.is_symlink())
 
 

@@ -227,5 +227,15 @@ def test_create_and_list_by_the_command_line(
     assert cli.main(["vm", "list", "--format", "json"]) == 0
     (found,) = json.loads(capsys.readouterr().out)
     assert (found["name"], found["state"], found["is_persistent"]) == ("kept", "shut off", True)
-    with vms.Connection.open(daemon.root / "c", daemon.uri) as connection:
-        connection.find("kept").undefine()
+    # Its name is free once it is undefined or renamed, and nothing of its disks is lost.
+    disk = daemon.root / "st/machines/kept/disk.qcow2"
+    disk.parent.mkdir(exist_ok=True)
+    disk.write_text("an undefined machine's")
+    assert cli.main(["vm", "rename", "kept", "other"]) == 0
+    assert cli.main(["vm", "create", "--name", "kept", *words]) == 0
+    for name in ("kept", "other"):
+        assert cli.main(["vm", "undefine", name]) == 0
+    assert cli.main(["vm", "create", "--name", "kept", *words]) == 0
+    assert cli.main(["vm", "undefine", "kept", "--remove-all-storage"]) == 0
+    assert disk.read_text() == "an undefined machine's"
+    assert [path.name for path in disk.parent.parent.iterdir()] == ["kept"]

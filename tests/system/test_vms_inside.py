@@ -104,11 +104,16 @@ def test_more_memory_than_there_is_leaves_nothing(connection: vms.Connection) ->
 
 def test_a_libvirt_that_goes_away_is_told(embedded: Path) -> None:
     root = embedded / "g"
+    not_done = r"orphan can't be destroyed: .*libvirt went away"
     with (
         daemon.running(root) as uri,
+        pytest.raises(vms.MachineError, match=not_done),
         vms.Connection.open(embedded / "h", uri, image_directories=IMAGES) as connection,
     ):
-        with connection.start(bare("orphan")) as box:
+        with (
+            pytest.raises(vms.MachineError, match=not_done),
+            connection.start(bare("orphan")) as box,
+        ):
             pid = int((root / "pid").read_text())
             box.wait_for("ready", BOOT_SECONDS)
             os.kill(pid, signal.SIGSTOP)

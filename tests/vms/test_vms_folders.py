@@ -1,0 +1,153 @@
+"""What is made for machines and images: there whole, or found by the clean-up once it is killed."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from vms import Connection, MachineError, cloning, folders, state
+from vms.exchange import exchange
+from vms.images import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+URI = "test:///default"
+
+
+@pytest.fixture(autouse=True)
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TONNAGE_STATE", str(tmp_path))
+    return tmp_path
+
+
+@contextmanager
+def at_work(code: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A process in the midst of something, which is killed when the block ends."""
+    words = [sys.executable, "-c", code]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"begun\n"
+        yield process
+        process.send_signal(signal.SIGKILL)
+
+
+CREATING = (
+    "from vms import folders\n"
+    "with folders.new('box', '{uri}') as folder:\n"
+    "    (folder / 'disk.qcow2').write_text('half')\n"
+    "    print('begun', flush=True)\n"
+    "    input()\n"
+)
+
+
+def test_a_killed_creation_is_found_and_its_name_is_free(kept: Path) -> None:
+    with at_work(CREATING.format(uri=URI)):
+        assert folders.clean() == []
+        with folders.new("box", URI) as beside:
+            assert beside == kept / "machines/box.2"
+    assert not beside.exists()  # nothing was put there
+    assert folders.clean() == [f"removed {kept / 'machines/box'}"]
+    with at_work(CREATING.format(uri=URI)):
+        pass
+    with folders.new("box", URI) as again:
+        (again / "disk").touch()
+    assert list(state.machines().iterdir()) == [kept / "machines/box"] == [again]
+    assert folders.clean() == []
+    assert list(again.iterdir()) == [again / "disk"]
+
+
+def test_where_libvirt_cannot_be_asked_nothing_is_removed(kept: Path) -> None:
+    with at_work(CREATING.format(uri="qemu+unix:///system?socket=/none")):
+        pass
+    assert folders.clean() == []
+    assert (kept / "machines/box/disk.qcow2").exists()
+
+
+def test_what_fails_leaves_no_folder(kept: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), folders.new("box", URI) as folder:
+        (folder / "disk").touch()
+        raise KeyboardInterrupt
+    with folders.new("shown", URI, stays=False) as folder:
+        (folder / "disk").touch()
+    assert list((kept / "machines").iterdir()) == []
+
+
+def test_a_folder_is_the_machines_whose_disks_lie_there(kept: Path) -> None:
+    for name in ("box", "box.2", "twin"):
+        (kept / "machines" / name).mkdir(parents=True)
+    disk, theirs = kept / "machines/box.2/disk.qcow2", kept / "machines/box/vmlinux"
+    assert folders.of("box", f"<kernel>{theirs}<", [disk]) == [theirs.parent, disk.parent]
+    assert folders.of("twin", f"<kernel>{theirs}<", [disk]) == [disk.parent]
+    assert folders.of("box", "", []) == []
+
+
+IMPORTING = (
+    "from pathlib import Path\n"
+    "from vms.images import Store\n"
+    "store = Store()\n"
+    "with store._new('big') as aside:\n"
+    "    (aside / 'source').write_text('half')\n"
+    "    print('begun', flush=True)\n"
+    "    input()\n"
+)
+
+
+def test_a_killed_import_is_found(kept: Path) -> None:
+    store = Store()
+    assert store.clean() == []
+    with at_work(IMPORTING):
+        assert store.clean() == []
+        assert len(list(store.directory.iterdir())) == 1
+    (left,) = store.directory.iterdir()
+    removing = store.directory / ".small.12"
+    removing.mkdir()
+    (store.directory / ".readers").mkdir()
+    assert store.clean() == sorted([f"removed {left}", f"removed {removing}"])
+    assert [path.name for path in store.directory.iterdir()] == [".readers"]
+
+
+def test_directories_change_places_at_once(tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).touch()
+    exchange(tmp_path / "one", tmp_path / "other")
+    assert [path.name for path in (tmp_path / "one").iterdir()] == ["other"]
+    assert [path.name for path in (tmp_path / "other").iterdir()] == ["one"]
+    with pytest.raises(FileNotFoundError):
+        exchange(tmp_path / "one", tmp_path / "none")
+
+
+@pytest.mark.skipif(
+    not shutil.which("qemu-img"), reason="qemu-img is not installed: apt-get install qemu-utils"
+)
+def test_a_clone_goes_where_an_undefined_machine_of_its_name_was(kept: Path) -> None:
+    disk = kept / "machines/test/disk.qcow2"
+    disk.parent.mkdir(parents=True)
+    left = kept / "machines/twin/disk.qcow2"
+    left.parent.mkdir()
+    left.write_text("an undefined machine's")
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", disk, "1M"], check=True)
+    with (
+        tempfile.TemporaryDirectory(prefix="tv-", dir="/tmp") as sockets,
+        Connection.open(Path(sockets), URI) as connection,
+    ):
+        xml = (
+            "<domain type='test'><name>orig</name><memory>8192</memory><os><type>hvm</type></os>"
+            "<devices><disk type='file' device='disk'><driver name='qemu' type='qcow2'/>"
+            f"<source file='{disk}'/><target dev='vda' bus='virtio'/></disk></devices></domain>"
+        )
+        orig = connection.define_xml(xml)
+        twin = cloning.clone(connection, orig, "twin")
+        assert f"{kept}/machines/twin.2/disk.qcow2" in twin.handle.XMLDesc()
+        with pytest.raises(MachineError, match="is there already"):
+            cloning.clone(connection, orig, "twin")
+    assert left.read_text() == "an undefined machine's"
