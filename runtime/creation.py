@@ -31,8 +31,8 @@ from runtime.errors import ContainerError
 from runtime.gate import hand_on_listener
 from runtime.linux import capabilities
 from runtime.meeting import Meeting
-from runtime.mounts import is_of_host
 from runtime.namespaces import Namespaces
+from runtime.opening import Places, is_of_host, needs_places
 from runtime.spec import VERSION, Resources
 from runtime.state import CALLS, CONFIG, REPORT, START, State, StateDirectory, process_start
 from runtime.streams import Owners, user_of
@@ -125,6 +125,7 @@ def create(request: Request, directory: StateDirectory) -> Made:
                 layout=layout,
                 namespaces=spaces,
                 streams=request.streams,
+                places=_reserve_places(spec, opened),
                 streams_to_give=owners.left,
                 report=meeting.report,
                 answer=meeting.answer,
@@ -180,6 +181,13 @@ def create(request: Request, directory: StateDirectory) -> Made:
             _accompany(talk, request, directory, state, child)
             meeting.release()
     return Made(state=state, pidfd=child.pidfd, cgroup=cgroup)
+
+
+def _reserve_places(spec: Spec, opened: Descriptors) -> Places | None:
+    if not needs_places(spec.mounts):
+        return None
+    host, own, tree = (opened.hold(os.open("/", os.O_PATH | os.O_CLOEXEC)) for _ in range(3))
+    return Places(host=host, own=own, tree=tree)
 
 
 def _limit(cgroup: Cgroup, plan: init.Plan, talk: Talk, pid: int) -> None:

@@ -18,7 +18,7 @@ from runtime.errors import ContainerError
 from runtime.linux import mounts, syscalls
 from runtime.linux.libc import syscall
 from runtime.linux.mounts import Options
-from runtime.mounts import inside, source_path
+from runtime.opening import inside, source_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

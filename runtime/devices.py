@@ -10,7 +10,7 @@ from runtime.errors import ContainerError
 from runtime.linux import syscalls
 from runtime.linux.mounts import AT_FDCWD
 from runtime.linux.program import Label
-from runtime.mounts import inside
+from runtime.opening import inside
 from runtime.spec import Device
 
 TYPE_CHECKING = False
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from runtime.linux.program import Program
-    from runtime.mounts import Mounts, Opening, Source
+    from runtime.mounts import Mounts
+    from runtime.opening import Opening, Source
 
 # OCI config-linux.md, "Default Devices".
 DEFAULT = tuple(

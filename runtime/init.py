@@ -25,7 +25,8 @@ from runtime.linux import syscalls
 from runtime.linux.process import ignored_signals
 from runtime.linux.program import Program
 from runtime.meeting import die_with_runtime, fork, hand_over, meet, tell, wait
-from runtime.mounts import Mounts, Opening, Sources, make_directories
+from runtime.mounts import Mounts, make_directories
+from runtime.opening import Opening, Places, Sources
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class Plan(Struct):
     streams: tuple[int, ...]
     report: int  # where the child tells, and from where it hears
     answer: int
+    places: Places | None = None  # descriptors that are the child's to use
     streams_to_give: tuple[int, ...] = ()  # to the user, which the parent may not (runtime.streams)
     opened: dict[int, int] = {}  # noqa: RUF012 - mounts that the parent has opened, by their number
     console: int | None = None
@@ -109,6 +111,7 @@ class Plan(Struct):
         found += range(3, 3 + self.kept_descriptors)
         found += [each for each in (self.console, self.bare) if each is not None]
         found += [self.gate.start, self.gate.report] if self.gate else []
+        found += [self.places.host, self.places.own, self.places.tree] if self.places else []
         found += [self.steps.report] if self.steps else []
         return list(dict.fromkeys(found))
 
@@ -188,6 +191,8 @@ def _enter_root(program: Program, plan: Plan, outfit: Outfit) -> Result:
         rootfs.prepare(program, plan.root, linux.rootfs_propagation)
     sources = _open_sources(program, plan, outfit, shared=shared)
     host = rootfs.enter(program, plan.root)
+    if plan.places:
+        rootfs.place(program, host, plan.places.host, plan.places.own)
     umask = program.call("set the umask", syscalls.UMASK, 0)
     terminal = (
         None
@@ -241,6 +246,7 @@ def _open_sources(program: Program, plan: Plan, outfit: Outfit, *, shared: bool)
         cgroups=cgroups,
         devices=devices.open_sources(opening, wanted),
         nothing=program.part(masking.open_nothing, masked, shared),
+        places=plan.places,
     )
 
 

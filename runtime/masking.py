@@ -13,14 +13,14 @@ import stat
 from runtime.linux import mounts, syscalls
 from runtime.linux.mounts import AT_FDCWD
 from runtime.linux.program import Label
-from runtime.mounts import Opening, inside
+from runtime.opening import Opening, inside
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from runtime.linux.program import Program, Result
-    from runtime.mounts import Source
+    from runtime.opening import Source
     from runtime.spec import Mount
 
 _O_PATH, _O_CLOEXEC = 0o10000000, 0o2000000

@@ -12,139 +12,23 @@ import os
 import stat
 
 from runtime.cgroups import host
-from runtime.document import Struct
-from runtime.errors import ContainerError
 from runtime.linux import mounts, syscalls
 from runtime.linux.mounts import AT_FDCWD, Options
 from runtime.linux.program import Label
+from runtime.opening import HELD_AT_ONCE, apart, hold
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from runtime.destinations import Destination
     from runtime.linux.program import Program, Result
+    from runtime.opening import Bound, Source, Sources
     from runtime.spec import Mount
 
-    Source = int | Result
-
 _O_PATH, _O_CLOEXEC = 0o10000000, 0o2000000
-_F_DUPFD_CLOEXEC = 1030
 # What the kernel shows of itself must be where its path says: masks and writes rely on it.
 _KERNEL_S = frozenset({"proc", "sysfs"})
-# File systems that have neither a path of the host for their source nor one in their options; all
-# others are mounted while the host is seen.
-_WITHOUT_PATHS = frozenset({
-    "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs",
-    "efivarfs", "fusectl", "hugetlbfs", "mqueue", "proc", "pstore", "ramfs", "securityfs", "sysfs",
-    "tmpfs", "tracefs",
-})  # fmt: skip
-
-
-class Bound(Struct):
-    """What is to be bound; what is `held` is no mount yet, but a file of the host."""
-
-    source: Source
-    is_directory: bool = True
-    held: bool = False
-
-
-class Sources(Struct):
-    """What comes from the host: binds by the number of the mount, the rest by what it is for."""
-
-    bound: dict[int, Bound] = {}  # noqa: RUF012 - a struct is frozen
-    cgroups: dict[str, Source] = {}  # noqa: RUF012
-    devices: dict[str, Source] = {}  # noqa: RUF012
-    nothing: dict[str, Source] = {}  # noqa: RUF012 - what paths are masked with
-
-
-class Opening:
-    """While the child still sees the host, it takes what is to be mounted from there.
-
-    `shared` is whether the mount namespace is the host's.
-    """
-
-    def __init__(self, program: Program, *, shared: bool = False) -> None:
-        self._program = program
-        self._shared = shared
-
-    def binds(
-        self, wanted: Sequence[Mount], bundle: str, opened: Mapping[int, int]
-    ) -> dict[int, Bound]:
-        """What is to be bound; `opened` are those, by number, that the runtime has opened."""
-        found = {}
-        for number, mount in enumerate(wanted):
-            is_bind = Options.of(mount.options).is_bind
-            if number in opened and not is_bind:
-                found[number] = Bound(source=opened[number])
-            elif is_bind:
-                path = source_path(mount, bundle)
-                is_directory = _is_directory(path, inside(mount.destination))
-                source = opened.get(number)
-                found[number] = Bound(
-                    source=self._hold(path) if source is None else source,
-                    is_directory=is_directory,
-                    held=source is None,
-                )
-        return found
-
-    def file_systems(
-        self, wanted: Sequence[Mount], bundle: str, root: str, opened: Mapping[int, int]
-    ) -> dict[int, Bound]:
-        """File systems that are made of what the host has, such as an overlay's directories.
-
-        Each is mounted at `root` for a moment, since fsconfig(2) takes no more than 256 bytes of an
-        option. Paths that are not absolute are relative to the bundle.
-        """
-        found: dict[int, Bound] = {}
-        for number, mount in enumerate(wanted):
-            if number in opened or not is_of_host(mount):
-                continue
-            options = Options.of(mount.options)
-            what = f"mount {inside(mount.destination)}"
-            if not found:
-                self._program.call(what, syscalls.CHDIR, os.fsencode(bundle))
-            self._program.call(
-                what, syscalls.MOUNT, os.fsencode(mount.source) or None, os.fsencode(root),
-                mount.type.encode(), options.flags, options.data or None,
-            )  # fmt: skip
-            found[number] = Bound(source=self.open(root))
-            self._program.call(what, syscalls.UMOUNT2, os.fsencode(root), mounts.DETACH)
-        return found
-
-    def cgroups(self, wanted: Sequence[Mount], paths: Mapping[str, str]) -> dict[str, Source]:
-        """The container's own cgroups, if they are to be seen; `paths` are theirs on the host."""
-        if not any(mount.type == "cgroup" for mount in wanted):
-            return {}
-        places = [(words, self._program.text(os.fsencode(path))) for words, path in paths.items()]
-        return self._program.part(_open_cgroups, places, self._shared)
-
-    def open(self, path: str) -> Source:
-        """A mount of what is at a path of the host, attached nowhere. (open_tree(2))"""
-        return self.open_at(path, os.fsencode(path))
-
-    def open_at(self, what: str, path: bytes | int) -> Source:
-        """The same of a path that may be a text of the program's."""
-        source = self._program.call(
-            f"open {what}, to mount it", syscalls.OPEN_TREE, AT_FDCWD, path,
-            mounts.OPEN_TREE_CLONE | mounts.OPEN_TREE_CLOEXEC,
-        )  # fmt: skip
-        return _apart(self._program, source) if self._shared else source
-
-    def _hold(self, path: str) -> Result:
-        """What is at a path of the host, to be mounted later."""
-        return self._program.call(
-            f"open {path}, to mount it", syscalls.OPENAT,
-            AT_FDCWD, os.fsencode(path), _O_PATH | _O_CLOEXEC,
-        )  # fmt: skip
-
-
-def _open_cgroups(
-    program: Program, places: Sequence[tuple[str, int]], shared: bool
-) -> dict[str, Source]:
-    """A part, which is the same for all cgroups whose paths are as long."""
-    opening = Opening(program, shared=shared)
-    return {words: opening.open_at(f"the cgroup of {words}", place) for words, place in places}
 
 
 class Mounts:
@@ -170,6 +54,7 @@ class Mounts:
         ]
         self._sources = sources
         self._shared = shared
+        self._held: dict[int, Result] = {}
         self._made = {"/"}
         self._read_only: list[tuple[str, int, bytes]] = []
 
@@ -178,7 +63,10 @@ class Mounts:
         for number, (mount, options, place) in enumerate(self._wanted):
             destination = place.path
             if number in self._sources.bound:
-                self._bind(self._sources.bound[number], options, destination)
+                bound = self._sources.bound[number]
+                if bound.path:
+                    bound = bound.replace(source=self._opened(number))
+                self._bind(bound, options, destination)
             elif options.flags & mounts.REMOUNT:
                 self.mount("", destination, "", options.flags, options.data)
             elif mount.type == "cgroup":
@@ -266,8 +154,9 @@ class Mounts:
                 | recursive,
             )  # fmt: skip
             self._program.call(what, syscalls.CLOSE, bound.source)
+            source = self._placed(what, source)
         if self._shared:
-            source = _apart(self._program, source)
+            source = apart(self._program, source)
         if any(options.attributes):
             self._program.call(
                 f"set the options of {destination}", syscalls.MOUNT_SETATTR,
@@ -275,17 +164,46 @@ class Mounts:
             )  # fmt: skip
         self.attach_at(destination, source)
 
+    def _opened(self, number: int) -> Result:
+        """Open what a mount binds, and the next ones with it, since the child is on the host then.
+
+        What was mounted in the root by then is seen there.
+        """
+        if number not in self._held:
+            places = self._sources.places
+            assert places
+            bound = self._sources.bound.items()
+            waiting = sorted((each, it.path) for each, it in bound if it.path and each >= number)
+            self._stand_in("the host's root", places.host)
+            for each, path in waiting[:HELD_AT_ONCE]:
+                self._held[each] = hold(self._program, path)
+            self._stand_in("the root file system", places.own)
+        return self._held.pop(number)
+
+    def _stand_in(self, what: str, directory: int) -> None:
+        self._program.call(f"go to {what}", syscalls.FCHDIR, directory)
+        self._program.call(f"stand in {what}", syscalls.CHROOT, b".")
+
+    def _placed(self, what: str, tree: Result) -> Source:
+        """The tree where the one before was, which is let go of so."""
+        if not self._sources.places:
+            return tree
+        self._program.call(what, syscalls.DUP3, tree, self._sources.places.tree, _O_CLOEXEC)
+        self._program.call(what, syscalls.CLOSE, tree)
+        return self._sources.places.tree
+
     def _mount(self, mount: Mount, options: Options, place: Destination) -> None:
         destination, data = place.path, options.data
         if place.mode is not None:
             data = b",".join(filter(None, (data, b"mode=%o" % place.mode)))
         self.directory(destination)
         if mount.type in _KERNEL_S:
-            self._program.call(
-                f"mount {mount.type} at {destination}, which must be no symbolic link",
-                syscalls.OPENAT2, AT_FDCWD, os.fsencode(destination),
+            what = f"mount {mount.type} at {destination}, which must be no symbolic link"
+            found = self._program.call(
+                what, syscalls.OPENAT2, AT_FDCWD, os.fsencode(destination),
                 mounts.open_how(_O_PATH | _O_CLOEXEC, mounts.RESOLVE_NO_SYMLINKS), 24,
             )  # fmt: skip
+            self._program.call(what, syscalls.CLOSE, found)
         flags = options.flags
         if mount.type == "tmpfs":
             flags = self.keep_writable(destination, flags, data)
@@ -346,42 +264,3 @@ def make_directories(program: Program, path: str, there: set[str]) -> None:
         foreseen=[(errno.EEXIST, exists)],
     )  # fmt: skip
     program.place(exists)
-
-
-def is_of_host(mount: Mount) -> bool:
-    """Return True for a file system whose source or options may be paths of the host."""
-    flags = Options.of(mount.options).flags
-    return not flags & (mounts.BIND | mounts.REMOUNT) and mount.type not in _WITHOUT_PATHS
-
-
-def source_path(mount: Mount, bundle: str) -> str:
-    """Where a bind mount's source is on the host. (OCI config.md, "Mounts")"""
-    return os.path.join(bundle, mount.source)
-
-
-def inside(path: str) -> str:
-    """A path of the configuration as an absolute one without dots. (OCI config.md, "Mounts")"""
-    return os.path.normpath("/" + path.lstrip("/"))
-
-
-def _apart(program: Program, source: Source) -> Source:
-    """What is to be mounted, as a slave of the host's: what is mounted below stays here.
-
-    In a mount namespace of its own it is so already.
-    """
-    what = "set mount propagation"
-    again = program.call(what, syscalls.FCNTL, source, _F_DUPFD_CLOEXEC, 3)
-    program.call(
-        what, syscalls.MOUNT_SETATTR, source, b"", mounts.AT_EMPTY_PATH | mounts.AT_RECURSIVE,
-        mounts.attributes(0, 0, mounts.SLAVE), 32,
-    )  # fmt: skip
-    return again
-
-
-def _is_directory(path: str, destination: str) -> bool:
-    try:
-        return stat.S_ISDIR(os.stat(path).st_mode)
-    except OSError as error:
-        raise ContainerError(
-            f"mounts: {path}, which is to be mounted at {destination}: {error.strerror}."
-        ) from error

@@ -89,6 +89,14 @@ def enter(program: Program, root: Bundle | Overlay) -> Result:
     return host
 
 
+def place(program: Program, host: Result, host_at: int, own_at: int) -> None:
+    """Have descriptors of the host's root and of the own one, in which the child stands, there."""
+    program.call("place the host's root", syscalls.DUP3, host, host_at, _O_CLOEXEC)
+    own = program.call("open the own root", syscalls.OPENAT, *_directory(b"/"))
+    program.call("place the own root", syscalls.DUP3, own, own_at, _O_CLOEXEC)
+    program.call("place the own root", syscalls.CLOSE, own)
+
+
 def pivot(program: Program, host: Result) -> None:
     """Leave the host's root file system for good."""
     own = program.call("remember the own root", syscalls.OPENAT, *_directory(b"/"))

@@ -9,18 +9,18 @@ from __future__ import annotations
 import os
 import stat
 
+from runtime.descriptors import Descriptors
 from runtime.errors import ContainerError
 from runtime.linux import mounts, syscalls
 from runtime.linux.libc import syscall
 from runtime.linux.mounts import AT_FDCWD, Options
 from runtime.meeting import Meeting, die_with_runtime, tell
-from runtime.mounts import source_path
 from runtime.namespaces import FLAGS, map_ids
+from runtime.opening import source_path
 from runtime.spec import Linux
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from runtime.descriptors import Descriptors
     from runtime.destinations import Destination, Layout
     from runtime.namespaces import Namespaces
     from runtime.spec import IdMapping, Mount, Spec
@@ -60,10 +60,12 @@ def _mapped(mount: Mount, options: Options, linux: Linux, bundle: str, held: Des
     tree = held.hold(_opened(source_path(mount, bundle), options))
     users = mount.uid_mappings or linux.uid_mappings
     groups = mount.gid_mappings or linux.gid_mappings
-    namespace = held.hold(_user_namespace(users, groups))
     recursive = mounts.AT_RECURSIVE if "ridmap" in options.words else 0
-    change = mounts.attributes(mounts.ATTR_IDMAP, 0, 0, namespace)
-    syscall(syscalls.MOUNT_SETATTR, tree, b"", mounts.AT_EMPTY_PATH | recursive, change.content, 32)
+    with Descriptors() as opened:
+        namespace = opened.hold(_user_namespace(users, groups))
+        change = mounts.attributes(mounts.ATTR_IDMAP, 0, 0, namespace).content
+        flags = mounts.AT_EMPTY_PATH | recursive
+        syscall(syscalls.MOUNT_SETATTR, tree, b"", flags, change, len(change))
     return tree
 
 
@@ -84,21 +86,22 @@ def _filled(mount: Mount, options: Options, destination: Destination, held: Desc
     Its own directory has the mode and the owner of the one that it covers, unless it is said
     otherwise.
     """
-    context = held.hold(syscall(syscalls.FSOPEN, b"tmpfs", mounts.FSOPEN_CLOEXEC))
-    _set(context, "source", mount.source or "tmpfs")
-    for word in filter(None, options.data.decode().split(",")):
-        key, is_set, value = word.partition("=")
-        _set(context, key, value if is_set else None)
-    syscall(syscalls.FSCONFIG, context, mounts.FSCONFIG_CREATE, None, None, 0)
-    made = held.hold(syscall(syscalls.FSMOUNT, context, mounts.FSMOUNT_CLOEXEC, 0))
-    place = f"/proc/self/fd/{made}"
-    for number, directory in enumerate(reversed(destination.copied), start=1):
-        source = held.hold(os.open(directory, os.O_RDONLY | os.O_DIRECTORY | _NO_LINK))
-        if number == len(destination.copied):
-            found = os.fstat(source)
-            owner = -1 if options.has("uid") else found.st_uid
-            os.chown(place, owner, -1 if options.has("gid") else found.st_gid)
-        _copy(f"/proc/self/fd/{source}", place)
+    with Descriptors() as opened:
+        context = opened.hold(syscall(syscalls.FSOPEN, b"tmpfs", mounts.FSOPEN_CLOEXEC))
+        _set(context, "source", mount.source or "tmpfs")
+        for word in filter(None, options.data.decode().split(",")):
+            key, is_set, value = word.partition("=")
+            _set(context, key, value if is_set else None)
+        syscall(syscalls.FSCONFIG, context, mounts.FSCONFIG_CREATE, None, None, 0)
+        made = held.hold(syscall(syscalls.FSMOUNT, context, mounts.FSMOUNT_CLOEXEC, 0))
+        place = f"/proc/self/fd/{made}"
+        for number, directory in enumerate(reversed(destination.copied), start=1):
+            source = opened.hold(os.open(directory, os.O_RDONLY | os.O_DIRECTORY | _NO_LINK))
+            if number == len(destination.copied):
+                found = os.fstat(source)
+                owner = -1 if options.has("uid") else found.st_uid
+                os.chown(place, owner, -1 if options.has("gid") else found.st_gid)
+            _copy(f"/proc/self/fd/{source}", place)
     if destination.mode is not None:
         os.chmod(place, destination.mode)
     return made

@@ -13,8 +13,8 @@ from runtime.devices import KINDS
 from runtime.errors import ContainerError
 from runtime.linux import mounts
 from runtime.linux.capabilities import NUMBERS
-from runtime.mounts import inside
 from runtime.namespaces import FLAGS
+from runtime.opening import inside
 from runtime.seccomp import listens
 
 TYPE_CHECKING = False

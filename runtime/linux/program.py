@@ -273,6 +273,7 @@ def write_file(program: Program, what: str, path: bytes | int, value: object) ->
     file = program.call(what, syscalls.OPENAT, _AT_FDCWD, path, os.O_WRONLY | os.O_CLOEXEC)
     data = os.fsencode(str(value))
     program.call(what, syscalls.WRITE, file, data, len(data))
+    program.call(what, syscalls.CLOSE, file)
 
 
 def strings(words: Iterable[bytes]) -> Block:

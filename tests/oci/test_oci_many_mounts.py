@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import resource
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.oci.driver import DEADLINE_SECONDS, Done
 from tests.oci.users import FIRST_ID, IDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.oci.driver import Bundle
+
+LIMITS = "ulimit -Sn; ulimit -Hn; grep -c ' /many/' /proc/self/mountinfo"
 
 
 @pytest.fixture
@@ -44,3 +48,110 @@ def test_more_mounts_than_descriptors(
     bundle.shell("grep -c ' /m/' /proc/self/mounts; ulimit -S -n")
     done = bundle.run()
     assert done.stdout.split() == ["1100", str(soft)], done.stderr
+
+
+# And a hard limit that is low.
+
+
+def with_mounts(bundle: Bundle, count: int, *options: str) -> None:
+    for number in range(count):
+        (bundle.path / f"source{number}").mkdir()
+        bundle.mount(f"/many/{number}", "none", f"source{number}", "bind", *options)
+
+
+def with_user_namespace(bundle: Bundle) -> None:
+    bundle.namespace("user")
+    mapping = {"containerID": 0, "hostID": FIRST_ID, "size": IDS}
+    bundle.linux["uidMappings"] = bundle.linux["gidMappings"] = [mapping]
+    os.chown(bundle.rootfs, FIRST_ID, FIRST_ID)
+
+
+def run(bundle: Bundle, soft: int, hard: int, verb: str = "run") -> Done:
+    """Run it by a runtime that may have so many descriptors."""
+    bundle.shell(LIMITS)
+    bundle.write()
+    command = (
+        bundle.runtime.command, "--root", str(bundle.runtime.root), verb,
+        "--bundle", str(bundle.path), bundle.identity,
+    )  # fmt: skip
+    limited = f'ulimit -Sn {soft} && ulimit -Hn {hard} && exec "$@"'
+    with (bundle.path / "stdout").open("wb") as out, (bundle.path / "stderr").open("wb") as err:
+        done = subprocess.run(
+            ["/bin/sh", "-c", limited, "sh", *command],
+            stdin=subprocess.DEVNULL, stdout=out, stderr=err, timeout=DEADLINE_SECONDS, check=False,
+        )  # fmt: skip
+    return Done(done.returncode, bundle.output(), bundle.errors())
+
+
+@pytest.mark.parametrize("options", [(), ("ro",)], ids=["plain", "read-only"])
+@pytest.mark.parametrize(
+    ("count", "soft", "hard", "namespace"),
+    [
+        (1100, 1024, 1024, "host's users"),
+        (100, 64, 64, "host's users"),
+        (17, 64, 64, "host's users"),
+        (1100, 64, 4096, "users of its own"),  # their sources are all held, by the runtime
+        (10, 64, 64, "users of its own"),
+    ],
+)
+def test_a_low_limit(
+    bundle: Bundle, namespace: str, count: int, soft: int, hard: int, options: tuple[str, ...]
+) -> None:
+    """The program's limits are those that the runtime had."""
+    with_mounts(bundle, count, *options)
+    if namespace == "users of its own":
+        with_user_namespace(bundle)
+    done = run(bundle, soft, hard)
+    assert (done.exit_code, done.stdout.split()) == (0, [str(soft), str(hard), str(count)]), done
+
+
+@pytest.mark.parametrize("verb", ["run", "create"])
+def test_a_limit_of_its_own(bundle: Bundle, verb: str) -> None:
+    """process.rlimits: lower than the set-up needs."""
+    with_mounts(bundle, 100)
+    bundle.process["rlimits"] = [{"type": "RLIMIT_NOFILE", "soft": 10, "hard": 50}]
+    done = run(bundle, 64, 64, verb)
+    if verb == "create":
+        assert done, done.stderr
+        assert bundle.start()
+        bundle.wait("stopped")
+    assert bundle.output().split() == ["10", "50", "100"]
+
+
+@pytest.mark.parametrize("kind", ["idmap", "tmpcopyup"])
+def test_many_mounts_that_are_prepared(bundle: Bundle, kind: str) -> None:
+    for number in range(60):
+        if kind == "idmap":
+            (bundle.path / f"source{number}").mkdir()
+            bundle.mount(f"/many/{number}", "none", f"source{number}", "bind", "idmap")
+            mapping = [{"containerID": 0, "hostID": FIRST_ID, "size": 1000}]
+            bundle.config["mounts"][-1] |= {"uidMappings": mapping, "gidMappings": mapping}
+        else:
+            bundle.mount(f"/many/{number}", "tmpfs", "tmpfs", "tmpcopyup")
+    done = run(bundle, 64, 256)
+    if kind == "idmap" and "invalid argument" in done.stderr:
+        pytest.skip("the file system of the bundle's has no mapped mounts")
+    assert (done.exit_code, done.stdout.split()) == (0, ["64", "256", "60"]), done
+
+
+@pytest.mark.parametrize("words", [(), ("--no-pivot",)], ids=["pivot", "no pivot"])
+@pytest.mark.parametrize("namespace", ["mounts of its own", "host's mounts"])
+def test_each_is_what_it_is_to_be(bundle: Bundle, namespace: str, words: tuple[str, ...]) -> None:
+    """Files, directories and links, one on another, in their order; absolute or by the bundle."""
+    if namespace == "host's mounts":
+        bundle.without_namespace("mount")
+    for number in range(40):
+        source = bundle.path / f"source{number}"
+        (source / "below/below/below").mkdir(parents=True)
+        (source / "file").write_text(f"{number}\n")
+        (bundle.path / f"link{number}").symlink_to(source)
+        named = (f"source{number}", str(source), str(bundle.path / f"link{number}"))[number % 3]
+        place = "/many/on" + "/below" * (number % 4)
+        if number % 5:
+            bundle.mount(place, "none", named, "bind", "ro")
+        else:
+            bundle.mount("/many/file", "none", f"{named}/file", "bind")
+    bundle.shell("cd /many; cat file on/file on/below/file on/below/below/file; pwd")
+    done = bundle.run(*words)
+    assert done, done.stderr
+    assert done.stdout.split() == ["35", "36", "37", "38", "/many"]
