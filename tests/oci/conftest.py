@@ -1,6 +1,8 @@
 """The runtime under test, and bundles for it.
 
-TONNAGE_OCI_RUNTIME names another runtime than ours, by a path or by a name on the PATH.
+TONNAGE_OCI_RUNTIME names another runtime than ours, by a path or by a name on the PATH. With
+TONNAGE_OCI_APART=1 what a test runs to its end is created, started and deleted by commands of their
+own.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ def installed() -> Iterator[Runtime]:
     scratch.mkdir(parents=True)
     tree = userland.build_tree(print)
     try:
-        yield Runtime(found, scratch, tree)
+        yield Runtime(found, scratch, tree, apart=os.environ.get("TONNAGE_OCI_APART") == "1")
     finally:
         shutil.rmtree(scratch)
 

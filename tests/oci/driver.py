@@ -8,12 +8,13 @@ and `Runtime.left` tells what the runtime itself did not remove.
 from __future__ import annotations
 
 import copy
+import ctypes
 import json
 import os
 import signal
 import subprocess
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ Config = dict[str, Any]
 CGROUPS = Path("/sys/fs/cgroup")
 INSIDE = Path(__file__).with_name("inside.py")
 DEADLINE_SECONDS = 30.0
+_SET_CHILD_SUBREAPER = 36
 PYTHON = ("/usr/bin/python3", "-I", "-S", "/inside.py")
 CAPABILITIES = [
     "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_FOWNER", "CAP_MKNOD", "CAP_NET_RAW",
@@ -137,7 +139,28 @@ class Bundle:
         return self._start("create", words, write)
 
     def run(self, *words: str) -> Done:
+        if self.runtime.apart and not words:
+            return self._run_apart()
         return self._start("run", words, write=True)
+
+    def _run_apart(self) -> Done:
+        """What `run` does, by create, start and delete, and the exit code of the first process.
+
+        That is this process's to wait for meanwhile, since `create` has ended.
+        """
+        with orphans_are_ours():
+            made = self._start("create", (), write=True)
+            if not made:
+                return made
+            pid = self.state()["pid"]
+            started = self.start()
+            if not started:
+                self.delete("--force")
+            code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        if started:
+            self.delete("--force")
+        code = started.exit_code or (code if code >= 0 else 128 - code)
+        return Done(code, self.output(), self.errors() + started.stderr)
 
     def _start(self, verb: str, words: tuple[str, ...], write: bool) -> Done:
         """What the runtime says and what the container writes go into files, not into pipes.
@@ -223,6 +246,7 @@ class Runtime:
     command: str
     scratch: Path
     tree: Path
+    apart: bool = False  # containers are run by create, start and delete
     bundles: list[Bundle] = field(default_factory=list)
     made: int = 0
 
@@ -291,6 +315,17 @@ class Runtime:
             subprocess.run(["rm", "-rf", "--one-file-system", bundle.path], check=True)
             subprocess.run(["rm", "-rf", self.root / bundle.identity], check=True)
         self.bundles.clear()
+
+
+@contextmanager
+def orphans_are_ours() -> Iterator[None]:
+    """Have what our children leave become our own children. (PR_SET_CHILD_SUBREAPER)"""
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+    try:
+        yield
+    finally:
+        assert libc.prctl(_SET_CHILD_SUBREAPER, 0, 0, 0, 0) == 0
 
 
 def cgroups_of(identity: str) -> list[Path]:
