@@ -175,9 +175,9 @@ def below(paths: dict[str, str], wanted: Sequence[str]) -> Cgroup:
             if not os.path.isdir(found[words]):
                 raise ContainerError(f"--cgroup {each}: there is no cgroup {found[words]}.")
             if "cpuset" in words.split(","):
-                from runtime.cgroups.v1 import fill_cpuset
+                from runtime.cgroups import cpusets
 
-                fill_cpuset(paths[words], found[words][len(paths[words]) + 1 :])
+                cpusets.fill(paths[words], found[words][len(paths[words]) + 1 :])
     return reopen(found)
 
 

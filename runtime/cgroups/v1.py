@@ -62,7 +62,9 @@ class CgroupV1(Cgroup):
             for words, (root, location) in self._planned.items():
                 made += make(root, location)
                 if "cpuset" in words:
-                    fill_cpuset(root, location)
+                    from runtime.cgroups import cpusets
+
+                    cpusets.fill(root, location)
         except BaseException:
             unmake(made)
             self.remove()
@@ -206,28 +208,6 @@ def _join(program: Program, places: list[tuple[str, int]]) -> None:
 
     for words, place in places:
         write_file(program, f"join the cgroup of {words}", place, "0")
-
-
-def fill_cpuset(root: str, location: str) -> None:
-    """Give a cpuset that has no CPUs or memory nodes, or lies below one, what is above it.
-
-    A new one is empty, and no process can be moved into an empty one. (cpuset(7)) Raises
-    ContainerError.
-    """
-    for file in ("cpuset.cpus", "cpuset.mems"):
-        _fill(root, location, file)
-
-
-def _fill(root: str, location: str, file: str) -> str:
-    path = f"{root}/{location}/{file}" if location else f"{root}/{file}"
-    value = files.read(path)
-    if value:
-        return value
-    if not location:
-        raise ContainerError(f"{path} is empty, so that nothing can run below it: write to it.")
-    value = _fill(root, location.rpartition("/")[0], file)
-    _write(path, value)
-    return value
 
 
 def _write(path: str, value: str) -> None:

@@ -177,6 +177,23 @@ def test_an_empty_cpuset_on_the_way_is_filled_from_above(v1: Host, tree: Tree, t
         assert (tree.root / "cpuset" / name / "cpuset.mems").read_text().strip() == "1", name
 
 
+def test_a_cpuset_leaves_out_what_is_exclusive_to_a_neighbour(v1: Host, tree: Tree) -> None:
+    """The kernel refuses the whole of what is above then."""
+    neighbour = tree.root / "cpuset/neighbour"
+    tree.make(str(neighbour))
+    (neighbour / "cpuset.cpus").write_text("1-2\n")
+    (neighbour / "cpuset.cpu_exclusive").write_text("1\n")
+    own = tree.root / "cpuset/docker/cpuset.cpus"
+    tree.refuses[str(own)] = lambda value: value == "0-3"
+    cgroups.create("/docker/box", "1", host=v1)
+    assert own.read_text() == "0,3"
+    assert (tree.root / "cpuset/docker/box/cpuset.cpus").read_text() == "0,3"
+    (neighbour / "cpuset.cpus").write_text("0-3\n")
+    tree.refuses[str(tree.root / "cpuset/other/cpuset.cpus")] = lambda value: value == "0-3"
+    with pytest.raises(ContainerError, match="exclusive to other cpusets"):
+        cgroups.create("/other", "2", host=v1)
+
+
 def test_a_hierarchy_without_cpus_is_named(v1: Host, tree: Tree) -> None:
     (tree.root / "cpuset/cpuset.mems").write_text("\n")
     with pytest.raises(ContainerError, match=r"cpuset/cpuset\.mems is empty"):
