@@ -92,6 +92,12 @@ def emulated(figures: list[Figure], remark: str = "") -> Finding:
     return Finding(Verdict.UNTESTED, reason, figures)
 
 
+def history(evidence: Evidence) -> str:
+    """Return what the host's past added to a container's memory, as it was measured beside."""
+    note = evidence.note("density", "container", "memory-per-instance-available")
+    return f" ({note})" if note else ""
+
+
 def projection(evidence: Evidence, target: str) -> str:
     """How many the free memory would hold: a projection, and said to be one."""
     each, free = evidence.memory_each(target), evidence.free_memory_bytes(target)

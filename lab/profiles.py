@@ -131,8 +131,8 @@ PROFILES = {
             machines=10_000,
             memory_floor_bytes=2 * _GIB,
             start_limit_seconds=120.0,
-            fill_seconds=30.0,
-            longer={"container": 300.0, "microvm": 300.0},
+            fill_seconds=20.0,
+            longer={"container": 240.0, "microvm": 300.0, "vm": 40.0},
         ),
         burst=Burst(64, 8, limit_seconds=20.0),
         only={

@@ -32,6 +32,8 @@ def line(run: Run) -> str:
     parts += run.torn
     if settings.get("interrupted") or "finished" not in settings:
         parts.append("interrupted: finished rounds only")
+    if times := len(settings.get("resumed", ())):
+        parts.append("interrupted and resumed" + (f" {times} times" if times > 1 else ""))
     return " · ".join(parts)
 
 

@@ -12,6 +12,7 @@ from lab.judging import (
     Judge,
     Verdict,
     emulated,
+    history,
     inconclusive,
     lies,
     projection,
@@ -94,6 +95,7 @@ def machine_takes_memory(times: float) -> Judge:
             reason = f"{even}an idle machine takes less than {much}the memory of an idle container"
             return Finding(Verdict.FAILS, reason, figures)
         reason = f"an idle machine takes more than {much}the memory of an idle container"
+        reason += history(evidence)
         return _larger(evidence, lies(_least_under_kvm(ratio), times, inf), reason, figures)
 
     return judge
@@ -115,7 +117,8 @@ def guests_fill_the_host(evidence: Evidence) -> Finding:
         return inconclusive(machine, figures, "what a container takes")
     reason = "the payload is the same and idle in both; the rest is the guest's system"
     finding = _larger(evidence, lies(_least_under_kvm(machine), most, inf), reason, figures)
-    return replace(finding, reason=finding.reason + projection(evidence, target))
+    said = history(evidence) + projection(evidence, target)
+    return replace(finding, reason=finding.reason + said)
 
 
 def _least_under_kvm(emulated_one: Figure) -> Figure:

@@ -24,6 +24,7 @@ from lab.experiments.percentiles import percentile
 from lab.process_usage import memory
 from lab.results import Sample
 from lab.statistics import slope
+from lab.targets.keeper import Keeper
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,6 +43,7 @@ _FEWEST = 20  # containers in a step
 _GROWTH = 4  # a step adds a quarter of those that run, so that a fill of any size has some points
 _DEADLINE_SECONDS = 600.0
 _STOP_SECONDS_EACH = 0.3
+_DESCRIPTORS = 0.7  # of the worker's that may be in use before a keeper takes some
 _NEAR_EVERY = 50  # starts between two looks at all limits; memory is looked at before each
 _SETTLE_SECONDS = 0.2
 _ASKED = 50
@@ -260,11 +262,13 @@ def start_more(target: Target, count: int, floor_bytes: int, until_ns: int) -> S
         except LabError as error:
             failed = str(error).removesuffix(".")
         if failed or not len(latencies) % _NEAR_EVERY:
+            _spare_descriptors(target, before)
             limit = limits.met(target.settings.scratch)
         if failed or limit:
             break
     for instance in target.running[before:]:
         instance.reached("ready")
+    _spare_descriptors(target, before)
     time.sleep(_SETTLE_SECONDS)
     return Step(
         running=len(target.running),
@@ -275,6 +279,18 @@ def start_more(target: Target, count: int, floor_bytes: int, until_ns: int) -> S
         limit=limit or limits.memory(floor_bytes) or limits.met(target.settings.scratch),
         failed=failed,
     )
+
+
+def _spare_descriptors(target: Target, before: int) -> None:
+    """Have a process of its own hold the pipes of those that are up, if few can be opened here.
+
+    Those after the first `before` may not have said yet that they are up.
+    """
+    if limits.descriptors(_DESCRIPTORS):
+        for instance in target.running[before:]:
+            instance.reached("ready")
+        with suppress(OSError):  # the next look at the limits then names this one
+            target.kept.callback(Keeper(target.running).end)
 
 
 def _start_one(target: Target) -> float:
@@ -330,4 +346,5 @@ def stop_all(target: Target) -> float:
     begin_ns = time.monotonic_ns()
     while target.running:
         target.running.pop().stop()
+    target.kept.close()
     return (time.monotonic_ns() - begin_ns) / 1e9

@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 
 _PROC = Path("/proc")
 _NEAR = 0.95
+_MOST_CGROUPS = (1 << 16) - 1  # linux/memcontrol.h, MEM_CGROUP_ID_MAX
 _UNLIMITED_BYTES = 1 << 60  # version 1 says a little less than 2 ** 63
 _BY_ERRNO = {
     errno.EMFILE: "file descriptors (ulimit -n)",
     errno.ENFILE: "open files (fs.file-max)",
     errno.EAGAIN: "processes (ulimit -u, pids.max or kernel.pid_max)",
     errno.ENOMEM: "memory",
-    errno.ENOSPC: "disk, or namespaces (user.max_*_namespaces)",
+    errno.ENOSPC: "disk, memory cgroups, or namespaces (user.max_*_namespaces)",
     errno.EUSERS: "nested namespaces",
 }
 
@@ -68,6 +69,12 @@ def available_memory_bytes() -> int:
     raise LabError("/proc/meminfo has no MemAvailable: this kernel is too old to measure on.")
 
 
+def descriptors(margin: float) -> bool:
+    """Return True if more than that share of this process's descriptors is in use."""
+    own = len(list((_PROC / "self/fd").iterdir()))
+    return _ulimit("", own, resource.RLIMIT_NOFILE).share > margin
+
+
 def of_failure(reason: str) -> str:
     """The limit that the reason of a failed start names; empty if it names none. (errno(3))"""
     said = reason.lower()  # within a sentence, some begin it in lower case
@@ -90,6 +97,7 @@ def _limits(disk: Path) -> Iterator[Limit]:
         _namespaces("net"),
         _number("sys/user/max_net_namespaces"),
     )
+    yield from _memory_cgroups()
     yield from _cgroup_pids()
     yield from _cgroup_memory()
     status = os.statvfs(disk)
@@ -115,6 +123,14 @@ def _cgroup_pids() -> Iterator[Limit]:
         if most != "max":
             used = float((directory / "pids.current").read_text())
             yield Limit("processes (pids.max of the lab's own cgroup)", used, float(most))
+
+
+def _memory_cgroups() -> Iterator[Limit]:
+    """Those of the whole host; one that was removed counts while pages are charged to it."""
+    for line in (_PROC / "cgroups").read_text().splitlines():
+        name, _, number, *_ = line.split()
+        if name == "memory":
+            yield Limit("memory cgroups, removed ones included", float(number), _MOST_CGROUPS)
 
 
 def _cgroup_memory() -> Iterator[Limit]:

@@ -158,6 +158,7 @@ class Target(ABC):
         self.settings = settings
         self.resources = ExitStack()
         self.running: list[Instance] = []  # those that outlive the call that started them
+        self.kept = ExitStack()  # what these need beside, until all are stopped
 
     @classmethod
     @abstractmethod
@@ -226,6 +227,6 @@ class Target(ABC):
         return self
 
     def __exit__(self, *_: object) -> None:
-        with self.resources, ExitStack() as instances:
+        with self.resources, self.kept, ExitStack() as instances:
             while self.running:
                 instances.callback(self.running.pop().stop)

@@ -38,16 +38,24 @@ class PayloadPipes:
         self._poll = select.poll()
         self._poll.register(self._replies, select.POLLIN)
         self._pending = b""
+        self.is_closed = False
 
     def hand_over(self) -> None:
         """Close the payload's ends here, so that its end is seen as the end of the stream."""
         os.close(self.stdin)
         os.close(self.stdout)
 
+    @property
+    def descriptors(self) -> tuple[int, int]:
+        """Our ends."""
+        return self._requests, self._replies
+
     def close(self) -> None:
-        """Close our ends; the payload sees the end of its stdin."""
-        os.close(self._requests)
-        os.close(self._replies)
+        """Close our ends; the payload sees the end of its stdin, unless a keeper has them too."""
+        if not self.is_closed:
+            self.is_closed = True
+            os.close(self._requests)
+            os.close(self._replies)
 
     def line(self, deadline_ns: int) -> str:
         """The next line, without its end. Raises TimeoutError, or EOFError if the payload ended."""

@@ -96,11 +96,11 @@ def ended(handle: int, deadline_ns: int) -> bool:
     return bool(poll.poll(max(0, deadline_ns - time.monotonic_ns()) // 1_000_000))
 
 
-def end_with_parent(parent: int) -> None:
-    """Have this process sent SIGTERM when its parent ends, or now if it has. (prctl(2))"""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+def end_with_parent(parent: int, number: signal.Signals = signal.SIGTERM) -> None:
+    """Have this process sent a signal when its parent ends, or now if it has. (prctl(2))"""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
     if os.getppid() != parent:
-        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(number)
 
 
 def adopt_orphans() -> None:

@@ -136,6 +136,17 @@ def test_no_start_goes_below_the_memory_floor() -> None:
     assert (running.value or 0) < 10  # a host in use by others has none to begin with
 
 
+def test_more_containers_run_than_a_worker_has_pipes_for() -> None:
+    bounds = replace(QUICK, density=replace(QUICK.density, containers=200))
+    with worker("container") as made:
+        descriptors = len(list(Path(f"/proc/{made.pid}/fd").iterdir())) + 350
+        resource.prlimit(made.pid, resource.RLIMIT_NOFILE, (descriptors, descriptors))
+        samples = by_metric(density.measure(made, 0, bounds, quiet))
+        assert samples["running"].value == samples["answering"].value == 200, samples["running"]
+        left = len(list(Path(f"/proc/{made.pid}/fd").iterdir()))
+        assert left < descriptors - 300
+
+
 def test_a_full_host_names_its_limit() -> None:
     bounds = replace(QUICK, density=replace(QUICK.density, containers=40, memory_floor_bytes=0))
     with worker("container") as made:

@@ -1,0 +1,171 @@
+"""Runs that are ended midway and gone on with, and runs beside neighbours that take the CPU."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyperf
+import pytest
+
+from lab import userland
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = [pytest.mark.root, pytest.mark.timeout(900)]
+
+TONNAGE = [sys.executable, "-m", "lab.cli"]
+ROUNDS = 4
+TARGETS = ("native", "container")
+
+
+def tonnage(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*TONNAGE, *arguments],
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=800,
+        check=False,
+    )
+
+
+def rows(table: Path) -> list[dict[str, str]]:
+    with table.open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def run_until(path: Path, rounds: int, number: signal.Signals) -> Path:
+    """Begin a run, and send its whole group, but for a kill, a signal once some rounds are done.
+
+    Returns where it wrote what it needed meanwhile.
+    """
+    running = subprocess.Popen(
+        [*TONNAGE, "run", "startup", "burst", "--targets", ",".join(TARGETS), "--accel", "tcg",
+         "--rounds", str(ROUNDS), "--out", str(path), "--wait"],
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )  # fmt: skip
+    table = path / "rounds.csv"
+    deadline = time.monotonic() + 300
+    while not table.exists() or len(rows(table)) < rounds:
+        assert running.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    if number is signal.SIGKILL:
+        running.kill()
+    else:
+        os.killpg(running.pid, number)
+    assert running.wait(60) in {-number, 128 + number}
+    return userland.cache_directory() / f"s{running.pid}"
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT])
+@pytest.mark.parametrize("rounds", [3, ROUNDS + 2], ids=["first", "second"])
+def test_an_interrupted_run_is_gone_on_with(
+    number: signal.Signals, rounds: int, tmp_path: Path
+) -> None:
+    if rounds > ROUNDS and number not in {signal.SIGKILL, signal.SIGHUP}:
+        pytest.skip("the second experiment is tried with two signals")
+    path = tmp_path / "run"
+    scratch = run_until(path, rounds, number)
+    if number is not signal.SIGKILL:
+        assert not scratch.exists()
+        assert json.loads((path / "run.json").read_text())["interrupted"] is True
+    kept = rows(path / "rounds.csv")
+    samples = rows(path / "measurements.csv")
+
+    done = tonnage("run", "--resume", str(path), "--wait", "--format", "json")
+
+    assert done.returncode == 0, done.stderr
+    assert rows(path / "rounds.csv")[: len(kept)] == kept
+    found = [(row["experiment"], int(row["round"])) for row in rows(path / "rounds.csv")]
+    assert found == [(name, n) for name in ("startup", "burst") for n in range(ROUNDS)]
+    finished = {(row["experiment"], row["round"]) for row in kept}
+    of_them = [row for row in samples if (row["experiment"], row["round"]) in finished]
+    assert rows(path / "measurements.csv")[: len(of_them)] == of_them
+    first = Counter(
+        row["target"]
+        for row in rows(path / "measurements.csv")
+        if (row["experiment"], row["metric"]) == ("startup", "first-instruction")
+    )
+    assert first == dict.fromkeys(TARGETS, ROUNDS)
+    settings = json.loads((path / "run.json").read_text())
+    assert len(settings["resumed"]) == 1
+    assert "finished" in settings
+    assert "interrupted" not in settings
+    assert set(settings["stopping"]) == {"startup", "burst"}
+    measured = {(m["target"], m["metric"]): m["n"] for m in json.loads(done.stdout)["measurements"]}
+    assert measured["container", "ready"] == ROUNDS
+    suite = pyperf.BenchmarkSuite.load(str(path / "startup.json"))
+    assert suite.get_benchmark("container/ready").get_nvalue() == ROUNDS
+    assert "resumed" in tonnage("show", str(path)).stdout
+    if number is signal.SIGKILL:
+        assert str(scratch) in tonnage("clean").stdout
+    assert not scratch.exists()
+
+    again = tonnage("run", "--resume", str(path))
+    assert again.returncode == 2
+    assert "has ended: there is nothing to resume" in again.stderr
+
+
+@contextmanager
+def neighbour(script: str) -> Iterator[None]:
+    """A program of somebody else's that runs meanwhile."""
+    running = subprocess.Popen(["sh", "-c", script], start_new_session=True)
+    try:
+        yield
+    finally:
+        os.killpg(running.pid, signal.SIGKILL)
+        running.wait()
+
+
+WHOLE_CPU = "while :; do :; done"
+COMES_AND_GOES = "while :; do timeout 2 sh -c 'while :; do :; done'; sleep 4; done"
+
+
+@pytest.mark.parametrize("busy", [WHOLE_CPU, COMES_AND_GOES], ids=["always", "intermittent"])
+def test_a_table_is_made_beside_a_busy_neighbour(busy: str, tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    with neighbour(busy):
+        done = tonnage(
+            "table", "--targets", "native,container", "--rounds", "2", "--accel", "tcg",
+            "--out", str(path), "--wait",
+        )  # fmt: skip
+    assert "Traceback" not in done.stderr
+    assert done.returncode == 0, done.stderr
+    assert "container" in done.stdout
+    assert (path / "report.html").stat().st_size > 100_000
+    assert any(row["disturbed"] for row in rows(path / "rounds.csv"))
+    assert json.loads((path / "run.json").read_text())["failures"] == []
+
+
+def test_rounds_beside_a_neighbour_that_comes_and_goes_are_told_apart(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    with neighbour(COMES_AND_GOES):
+        done = tonnage(
+            "run", "startup", "--targets", "native,container", "--rounds", "24", "--accel", "tcg",
+            "--out", str(path), "--wait", "--format", "json",
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    disturbed = [bool(row["disturbed"]) for row in rows(path / "rounds.csv")]
+    if all(disturbed):
+        pytest.skip("this host is busy with something else as well")
+    assert any(disturbed)
+    for measured in json.loads(done.stdout)["measurements"]:
+        if measured["metric"] == "first-instruction":
+            assert measured["n"] == disturbed.count(False)
+            assert measured["set_aside"] == disturbed.count(True)
+    report = tonnage("report", str(path))
+    assert report.returncode == 0, report.stderr
