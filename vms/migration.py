@@ -17,6 +17,7 @@ import libvirt
 from vms.elements import printed
 from vms.errors import MachineError
 from vms.libvirt_errors import told_as
+from vms.merging import frozen_images_of
 
 if TYPE_CHECKING:
     from vms.connection import Connection
@@ -60,6 +61,7 @@ def migrate(
         )
     if uri is None and not destination.is_local:
         raise MachineError("Say by which address QEMU is reached on the other host.")
+    destination.refuse_unsafe_disks(domain.xml(), frozen_images_of(domain))
     domain.disconnect()
     failed = f"{domain.name} can't be migrated"
     with told_as(failed):
