@@ -137,9 +137,10 @@ CASES: dict[str, tuple[Step, ...]] = {
         "exec NAME id", "exec --user=1:2 NAME id",
         "exec --workdir=/usr NAME readlink /proc/self/cwd",
         "exec --env=A=b NAME env", "exec NAME false", "exec NAME nonesuch", "exec NAME /etc/passwd",
-        "exec --privileged NAME grep CapEff /proc/self/status", "exec --detach NAME touch /made",
+        "exec --detach NAME touch /made",
         "exec --workdir=/none NAME true", "exec NAME sh -c exit", "exec --user=nonesuch NAME true",
     ),
+    "exec with all capabilities": life("exec --privileged NAME grep CapEff /proc/self/status"),
     "exec with streams": (
         *life(), Step(("exec", "--interactive", "NAME", "cat"), "handed in"),
         Step(("exec", "-it", "NAME", "tty"), terminal=True),

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.root
 START = {"podman": engines.podman, "docker": engines.docker}
 PACKAGE = {"podman": ("podman", "podman"), "docker": ("dockerd", "docker.io")}
 TERMINAL_SECONDS = 30.0
-NEED_ALL, SYS_RESOURCE = {"all capabilities", "privileged"}, 24
+NEED_ALL, SYS_RESOURCE = {"all capabilities", "privileged", "exec with all capabilities"}, 24
 
 
 @dataclass(frozen=True)
