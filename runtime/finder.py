@@ -18,18 +18,26 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import CodeType, ModuleType
 
+    # A module's name, its source, is it a package, the source's state, and the code.
+    Imported = tuple[str, str, bool, os.stat_result, CodeType]
+
 _PACKAGE = "runtime"
-_OPTIMIZED = f".opt-{sys.flags.optimize}" if sys.flags.optimize else ""
-_SUFFIX = f".{sys.implementation.cache_tag}{_OPTIMIZED}.pyc"
+OPTIMIZED = f".opt-{sys.flags.optimize}" if sys.flags.optimize else ""
 _HEADER_BYTES = 16
 
 
 class Finder:
-    """The entry of `sys.meta_path` for the modules of this package."""
+    """The entry of `sys.meta_path` for the modules of this package.
+
+    `directory` holds the package; `imported` are the modules that were, in the order in which their
+    code came to its end.
+    """
+
+    suffix = f".{sys.implementation.cache_tag}{OPTIMIZED}"
 
     def __init__(self, directory: str) -> None:
-        """`directory` holds the package."""
-        self._directory = directory
+        self.directory = directory
+        self.imported: list[Imported] = []
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -37,14 +45,13 @@ class Finder:
         """Return the module's spec, or None for what is another's or has no source."""
         if not name.startswith(f"{_PACKAGE}."):
             return None
-        place = f"{self._directory}/{name.replace('.', '/')}"
+        place = f"{self.directory}/{name.replace('.', '/')}"
         for source, is_package in ((f"{place}.py", False), (f"{place}/__init__.py", True)):
+            loader = Loader(name, source, self)
             try:
-                found = os.stat(source)
+                loader.found = os.stat(source)
             except OSError:
                 continue
-            loader = _Loader(name, source)
-            loader.found = found
             spec = ModuleSpec(name, loader, origin=source, is_package=is_package)
             spec.has_location = True
             if is_package:
@@ -53,11 +60,27 @@ class Finder:
         return None
 
 
-class _Loader(SourceFileLoader):
+class Loader(SourceFileLoader):
+    """Runs a module's code as it was compiled, and tells its finder."""
+
     found: os.stat_result
 
+    def __init__(self, name: str, source: str, finder: Finder) -> None:
+        super().__init__(name, source)
+        self._finder = finder
+
     def get_code(self, fullname: str) -> CodeType | None:
-        return _compiled(self.path, self.found) or super().get_code(fullname)
+        """Return the code, compiled anew if that is needed."""
+        return _compiled(self.path, os.stat(self.path)) or super().get_code(fullname)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Run it."""
+        name = module.__name__
+        code = _compiled(self.path, self.found) or super().get_code(name)
+        assert code
+        exec(code, module.__dict__)
+        is_package = hasattr(module, "__path__")
+        self._finder.imported.append((name, self.path, is_package, self.found, code))
 
 
 def install() -> None:
@@ -69,10 +92,9 @@ def install() -> None:
 def _compiled(path: str, source: os.stat_result) -> CodeType | None:
     """Return the code that is kept of a source; None if it is not, or of another state of it."""
     directory, _, name = path.rpartition("/")
+    kept = f"{directory}/__pycache__/{name[:-3]}{Finder.suffix}.pyc"
     try:
-        descriptor = os.open(
-            f"{directory}/__pycache__/{name[:-3]}{_SUFFIX}", os.O_RDONLY | os.O_CLOEXEC
-        )
+        descriptor = os.open(kept, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
     try:

@@ -12,6 +12,7 @@ import sys
 
 from runtime.descriptors import fill_streams
 from runtime.errors import ContainerError
+from runtime.image import import_verb
 from runtime.options import SWITCH, VALUE, parse
 
 TYPE_CHECKING = False
@@ -152,7 +153,7 @@ def _carry_out(options: Options, settings: Settings) -> int:
     if rest[:1] in (["--help"], ["-h"]):
         print(f"usage: tonnage-oci {verb} [OPTION …] [CONTAINER …]\n\n{VERBS[verb][1]}")
         return 0
-    module = __import__(f"runtime.verbs.{VERBS[verb][0]}", fromlist=["main"])
+    module = import_verb(VERBS[verb][0])
     code: int = module.main(verb, rest, settings)
     return code
 

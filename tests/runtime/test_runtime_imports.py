@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -91,6 +92,85 @@ def test_the_finder_does_without_a_compiled_file(package: Path, spoilt: bytes) -
     (compiled,) = (package / "__pycache__").glob("told.*.pyc")
     compiled.write_bytes(spoilt)
     assert told(package).startswith("first")
+
+
+@pytest.fixture
+def verbs(package: Path) -> Path:
+    """A package with our images and a verb `told`, which imports a helper."""
+    for name in ("image", "lazy"):
+        (package / f"{name}.py").write_bytes((PROJECT / f"runtime/{name}.py").read_bytes())
+    (package / "verbs").mkdir()
+    (package / "verbs/__init__.py").touch()
+    (package / "verbs/told.py").write_text("from runtime.verbs import helper\n")
+    (package / "verbs/helper.py").write_text("SAID = 'first'\n")
+    return package
+
+
+def said_by_verb(package: Path) -> tuple[str, bool]:
+    """What the verb's helper says, and whether it came of an image."""
+    code = (
+        f"import sys; sys.path.append({str(package.parent)!r})\n"
+        "from runtime import finder\nfinder.install()\nfrom runtime.image import import_verb\n"
+        "verb = import_verb('told')\n"
+        "assert verb.__file__ == sys.argv[1], verb.__file__\n"
+        "assert verb.helper.__package__ == 'runtime.verbs'\n"
+        "assert verb.helper.__spec__.name == 'runtime.verbs.helper'\n"
+        "print(verb.helper.SAID, sys.meta_path[0].imported[-1][0] == 'runtime.image')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-IS", "-c", code, package / "verbs/told.py"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    said, by_image = done.stdout.split()
+    return said, by_image == "True"
+
+
+def image_of(package: Path) -> Path:
+    (found,) = (package / "__pycache__").glob("told.*.image")
+    return found
+
+
+def test_a_verb_is_imported_by_its_image(verbs: Path) -> None:
+    assert said_by_verb(verbs) == ("first", False)
+    assert said_by_verb(verbs) == ("first", True)
+
+
+def test_an_image_does_not_outlive_a_change(verbs: Path) -> None:
+    said_by_verb(verbs)
+    (verbs / "verbs/helper.py").write_text("SAID = 'changed'\n")
+    assert said_by_verb(verbs) == ("changed", False)
+    assert said_by_verb(verbs) == ("changed", True)
+    (verbs / "verbs/helper.py").unlink()
+    (verbs / "verbs/told.py").write_text("class helper:\n    SAID = 'gone'\n")
+    with pytest.raises(subprocess.CalledProcessError):  # it is in no package now
+        said_by_verb(verbs)
+
+
+def test_an_image_that_was_copied_is_of_the_copy(verbs: Path, tmp_path: Path) -> None:
+    said_by_verb(verbs)
+    copy = tmp_path / "copy/runtime"
+    shutil.copytree(verbs, copy)
+    assert said_by_verb(copy) == ("first", True)
+    (copy / "verbs/helper.py").write_text("SAID = 'copied'\n")
+    assert said_by_verb(copy) == ("copied", False)
+    assert said_by_verb(verbs) == ("first", True)
+
+
+@pytest.mark.parametrize("spoilt", [b"", b"nothing of the kind", bytes(4), b"\x20\0\0\0N"])
+def test_an_image_that_is_none_is_made_anew(verbs: Path, spoilt: bytes) -> None:
+    said_by_verb(verbs)
+    image_of(verbs).write_bytes(spoilt)
+    assert said_by_verb(verbs) == ("first", False)
+    assert said_by_verb(verbs) == ("first", True)
+
+
+def test_without_a_place_for_an_image_all_goes_on(verbs: Path) -> None:
+    said_by_verb(verbs)
+    image_of(verbs).unlink()
+    shutil.rmtree(verbs / "__pycache__")
+    (verbs / "__pycache__").touch()  # root may write anywhere else
+    assert said_by_verb(verbs) == ("first", False)
+    assert said_by_verb(verbs) == ("first", False)
 
 
 def test_an_object_in_lines() -> None:
