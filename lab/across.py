@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 
 from lab import conditions, results, summary, tables, units
 from lab.errors import LabError
-from lab.statistics import Estimate, estimate_median
+from lab.statistics import Estimate, estimate_median, undisturbed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    import pandas as pd
 
     from lab.results import Run
 
@@ -26,6 +28,7 @@ _HEADLINES = {
     "footprint": ("image-on-disk", "instance-disk", "pss"),
     "density": ("memory-per-instance-available", "running"),
 }
+_COMPARED = ("container", "native")
 COLUMNS = ("", "metric", "across runs", "95 % interval", "runs", "from run to run")
 
 
@@ -122,16 +125,33 @@ def section(run: Run) -> str:
 
 
 def _headlines(run: Run) -> dict[Key, tuple[float, str]]:
-    """What the table of claims rests on, by experiment, metric and target."""
-    found = {
-        (each.experiment, each.metric, summary.label(each.target, run)): (each.median, each.unit)
-        for each in summary.measurements(run)
-        if each.median is not None and each.metric in _HEADLINES.get(each.experiment, ())
-    }
+    """What the table of claims rests on: medians, and ratios of workloads in a container."""
+    samples = run.samples
+    found = {}
+    for experiment, metrics in _HEADLINES.items():
+        chosen = samples[(samples["experiment"] == experiment) & samples["metric"].isin(metrics)]
+        for (target, metric), of_one in chosen.groupby(["target", "metric"], sort=False):
+            name = summary.label(str(target), run)
+            quiet = _undisturbed(summary.by_round(of_one), of_one, run)
+            if quiet:
+                unit = str(of_one["unit"].iloc[0])
+                found[experiment, str(metric), name] = (statistics.median(quiet), unit)
+    work = samples[samples["experiment"] == "performance"]
     workloads = summary.figures_of_workloads(run)
-    for each in summary.ratios(run):
-        beside = summary.is_beside(each.experiment, each.metric, workloads)
-        if (each.experiment, each.target) == ("performance", "container") and not beside:
-            name = f"{each.target} / {each.baseline}"
-            found[each.experiment, each.metric, name] = (each.ratio, "ratio")
+    for metric, of_metric in work.groupby("metric", sort=False):
+        if summary.is_beside("performance", str(metric), workloads):
+            continue
+        ours, theirs = (
+            summary.costs_by_round(of_metric[of_metric["target"] == target], run)
+            for target in _COMPARED
+        )
+        both = sorted(number for number in ours.keys() & theirs.keys() if theirs[number])
+        ratios = {number: ours[number] / theirs[number] for number in both}
+        if quiet := _undisturbed(ratios, of_metric, run):
+            key = ("performance", str(metric), " / ".join(_COMPARED))
+            found[key] = (statistics.median(quiet), "ratio")
     return found
+
+
+def _undisturbed(values: Mapping[int, float], samples: pd.DataFrame, run: Run) -> list[float]:
+    return list(undisturbed(values, summary.disturbed_rounds(samples, run)).values())

@@ -6,6 +6,7 @@ the numbered statements around it. Each is bound to a measure and to a judge.
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from lab import verdicts_many as many
 from lab import verdicts_within as within
 from lab.evidence import Evidence
 from lab.judging import COLOURS
-from lab.units import UNKNOWN
+from lab.units import UNKNOWN, quantity
 from lab.verdicts import NEAR
 
 if TYPE_CHECKING:
@@ -278,8 +279,25 @@ def conditions(run: Run) -> list[str]:
         " figures differ by more, and only several runs tell by how much."
     )
     calibrated = calibration.sentence(run.settings.get("calibration"))
-    beside = [provenance.disturbances(run), summary.dependences(run)]
+    beside = [provenance.disturbances(run), _dependences(run)]
     return [*lines, *filter(None, beside), calibrated]
+
+
+def _dependences(run: Run) -> str:
+    """How many figures have rounds that resemble the one before, in a sentence; empty if none."""
+    workloads = summary.figures_of_workloads(run)
+    found = [
+        each.dependence
+        for each in summary.measurements(run)
+        if not summary.is_beside(each.experiment, each.metric, workloads)
+    ]
+    dependent = [dependence for dependence in found if dependence > 1]
+    if not dependent:
+        return ""
+    return (
+        f"In {len(dependent)} of {len(found)} figures, rounds resemble the one before; their"
+        f" intervals are up to {quantity(math.sqrt(max(dependent)), 'ratio')} as wide for it."
+    )
 
 
 def show(run: Run, console: Console | None = None) -> None:

@@ -40,7 +40,7 @@ class Difference:
     `name` says what the figure is: `target / baseline` for a ratio within rounds, else a target.
     `confidence` is that of the verdict `different`: 0.99 means that runs that do not differ would
     look so in one of a hundred cases; None where it is `by` points within one round, and not by
-    rounds. `first_n` and `later_n` count rounds or points.
+    rounds. `first_n` and `later_n` count rounds or points, `noted` is what each run says of it.
     """
 
     run: str
@@ -58,6 +58,7 @@ class Difference:
     by: By
     first_n: int
     later_n: int
+    noted: tuple[str, str] = ("", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +175,11 @@ def show(
             )
             table.add_row(*map(tables.cell, shown))
         console.print(table)
+        for each in found:
+            for which, noted in zip(("first", "later"), each.noted, strict=True):
+                if noted and each.verdict == "different":
+                    line = f"{each.experiment}: {each.name} {each.metric}, {which}: {noted}"
+                    console.print(line, style="dim", markup=False, highlight=False)
     if comparison.across:
         runs = 1 + len(comparison.later)
         title = f"across {runs} runs, each as one value"
@@ -213,6 +219,7 @@ class _Figure:
     n: int
     unit: str
     by: By = "rounds"
+    noted: str = ""
 
     @property
     def reach(self) -> float | None:
@@ -243,7 +250,13 @@ def _medians(run: Run) -> dict[across.Key, _Figure]:
     for key, made in points.figures(run).items():
         if key in found and made.centre is not None and made.low is not None:
             found[key] = _Figure(
-                made.centre, made.low, made.high, made.n, found[key].unit, "points"
+                made.centre,
+                made.low,
+                made.high,
+                made.n,
+                found[key].unit,
+                "points",
+                points.note(run, key),
             )
     return found
 
@@ -289,6 +302,7 @@ def _difference(run: str, key: across.Key, first: _Figure, later: _Figure) -> Di
         by=by,
         first_n=first.n,
         later_n=later.n,
+        noted=(first.noted, later.noted),
     )
 
 

@@ -228,7 +228,7 @@ class Evidence:
                 summary.costs_by_round(of_metric[of_metric["target"] == name], self.run)
                 for name in (target, baseline)
             )
-            both = sorted(ours.keys() & theirs.keys())
+            both = sorted(n for n in ours.keys() & theirs.keys() if min(ours[n], theirs[n]) > 0)
             if both:
                 ratios = {number: ours[number] / theirs[number] for number in both}
                 disturbed = summary.disturbed_rounds(of_metric, self.run)

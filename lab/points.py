@@ -44,6 +44,19 @@ def figures(run: Run) -> dict[tuple[str, str, str], Estimate]:
     return found
 
 
+def note(run: Run, key: tuple[str, str, str]) -> str:
+    """Return what the run noted with the figure of that experiment, metric and target."""
+    experiment, metric, target = key
+    samples = run.samples
+    notes = samples.loc[
+        (samples["experiment"] == experiment)
+        & (samples["metric"] == metric)
+        & (samples["target"] == target),
+        "note",
+    ]
+    return next((str(each) for each in notes if each), "")
+
+
 def _slope(points: pd.DataFrame, sign: int) -> Estimate:
     return estimate_slope(list(points["position"]), list(sign * points["value"]))
 

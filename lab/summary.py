@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -250,21 +249,6 @@ def disturbed_rounds(samples: pd.DataFrame, run: Run) -> frozenset[int]:
     return frozenset(int(number) for number in rounds.loc[rounds["disturbed"] != "", "round"])
 
 
-def dependences(run: Run) -> str:
-    """How many figures have rounds that resemble the one before, in a sentence; empty if none."""
-    workloads = figures_of_workloads(run)
-    found = [
-        each for each in measurements(run) if not is_beside(each.experiment, each.metric, workloads)
-    ]
-    dependent = [each.dependence for each in found if each.dependence > 1]
-    if not dependent:
-        return ""
-    return (
-        f"In {len(dependent)} of {len(found)} figures, rounds resemble the one before; their"
-        f" intervals are up to {units.quantity(math.sqrt(max(dependent)), 'ratio')} as wide for it."
-    )
-
-
 def document(run: Run) -> dict[str, Any]:
     """The run as one JSON document; what is unknown is null."""
     return {
@@ -382,15 +366,19 @@ def _failures(
 
     A start that failed is recorded once, and has no value of any metric.
     """
-    samples = run.samples
-    failed = samples[
-        (samples["experiment"] == experiment)
-        & (samples["target"] == target)
-        & samples["value"].isna()
-        & ~samples["round"].isin(list(finished))
+    censored = _censored(run)
+    failed = censored[
+        (censored["experiment"] == experiment)
+        & (censored["target"] == target)
+        & ~censored["round"].isin(list(finished))
     ]
     own_first = failed.assign(other=failed["metric"] != metric).sort_values(["round", "other"])
     return [str(reason) for reason in own_first.drop_duplicates("round")["censored"]]
+
+
+@lru_cache(maxsize=_KEPT_RUNS)
+def _censored(run: Run) -> pd.DataFrame:
+    return run.samples[run.samples["value"].isna()]
 
 
 def seed(run: Run) -> int:

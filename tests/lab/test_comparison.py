@@ -91,7 +91,7 @@ def test_a_figure_without_interval_is_not_told(tmp_path: Path) -> None:
     assert any(each.verdict == "unknown" for each in found.ratios)
 
 
-def filled(path: Path, each: float, start: float = 0.003, rounds: int = 1) -> Run:
+def filled(path: Path, each: float, rounds: int = 1) -> Run:
     """A run in which a host was filled, each container taking so many bytes of it."""
     chance = random.Random(int(each) + rounds)
     with RunFolder(path, HOST, SETTINGS) as folder:
@@ -102,11 +102,12 @@ def filled(path: Path, each: float, start: float = 0.003, rounds: int = 1) -> Ru
                 folder.append([Sample(*at, "memory-available", "byte", number, left, running)])
             folder.append(
                 Sample(*at, "start-latency", "second", number,
-                       start * chance.lognormvariate(0, 0.1), place)
+                       0.003 * chance.lognormvariate(0, 0.1), place)
                 for place in range(500)
             )  # fmt: skip
             metric = "memory-per-instance-available"
-            folder.append([Sample(*at, metric, "byte", number, each * chance.gauss(1, 0.01))])
+            value, note = each * chance.gauss(1, 0.01), f"an empty cgroup took {each / 9:.0f} bytes"
+            folder.append([Sample(*at, metric, "byte", number, value, note=note)])
     return results.load(path)
 
 
@@ -124,6 +125,8 @@ def test_a_slope_that_tripled_is_found_in_one_round(tmp_path: Path) -> None:
     text = io.StringIO()
     comparison.show(found, Console(file=text, width=200), only_different=True)
     assert "different by 21 and 21 points of one round" in text.getvalue()
+    line = "density: container memory-per-instance-available, later: an empty cgroup took 233333"
+    assert line in text.getvalue()
 
 
 def test_rounds_go_before_points(tmp_path: Path) -> None:
