@@ -85,6 +85,8 @@ class Foreground:
             if self._terminal:
                 self._terminal.resize()
         else:
+            if number == _signal.SIGCONT and self._terminal:
+                self._terminal.take_ours()  # a shell has brought us to the foreground
             kill(pidfd, number)
 
     def __enter__(self) -> Self:

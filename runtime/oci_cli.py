@@ -113,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = parse(words, _OPTIONS, _SHORT, mixed=False)
         settings = Settings(options)
-        return _carry_out(options, settings)
+        return _printed(_carry_out(options, settings))
     except ContainerError as error:
         settings.fail(str(error))
         failure: Exception = error
@@ -128,6 +128,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         traceback.print_exception(failure)
     return 1
+
+
+def _printed(code: int) -> int:
+    """Return the exit code, once all that is to be printed has been. Raise ContainerError."""
+    try:
+        if sys.stdout:
+            sys.stdout.flush()
+    except OSError as error:
+        raise ContainerError(f"stdout can't be written to: {error.strerror}.") from error
+    return code
 
 
 def _say(sentence: str) -> None:

@@ -35,7 +35,7 @@ class Terminal:
         self._ours, self._theirs = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC)
         self._master = self._slave = -1
         self._typed = self._printed = b""  # and not written on yet
-        self._hears = True
+        self._is_ours = self._hears = False
         self._before: list[Any] | None = None
 
     def receiver(self) -> int:
@@ -53,9 +53,19 @@ class Terminal:
         # Without it there would be an end to read whenever no process has the terminal open.
         flags = os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC
         self._slave = fcntl.ioctl(self._master, _TIOCGPTPEER, flags)
+        self.resize()
+        self.take_ours()
+
+    def take_ours(self) -> None:
+        """Hand our own over, unless it has been, or we are in its background.
+
+        Who changes or reads a terminal there is stopped. (termios(3), tcsetpgrp(3))
+        """
+        if self._is_ours or _in_background():
+            return
+        self._is_ours = self._hears = True
         try:
             self._before = termios.tcgetattr(_STDIN)
-            self.resize()
             tty.setraw(_STDIN)
         except termios.error:
             return  # stdin is no terminal, or was hung up
@@ -167,3 +177,10 @@ class Terminal:
         if self._slave >= 0:
             os.close(self._slave)
             self._slave = -1
+
+
+def _in_background() -> bool:
+    try:
+        return os.tcgetpgrp(_STDIN) != os.getpgrp()
+    except OSError:
+        return False  # it is no terminal, or not the one that controls us

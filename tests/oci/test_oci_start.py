@@ -134,3 +134,14 @@ def test_a_socket_that_is_not_there(bundle: Bundle, option: str) -> None:
     bundle.process["terminal"] = option == "--console-socket"
     done = bundle.create(option, path)
     assert refused(bundle, done) == f"tonnage-oci: {option} {path}: No such file or directory.\n"
+
+
+def test_an_output_that_is_full(bundle: Bundle) -> None:
+    bundle.running()
+    with open("/dev/full", "wb") as full:  # noqa: PTH123
+        done = subprocess.run(
+            [bundle.runtime.command, "--root", bundle.runtime.root, "list"],
+            stdout=full, stderr=subprocess.PIPE, check=False, text=True,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == "tonnage-oci: stdout can't be written to: No space left on device.\n"

@@ -190,6 +190,21 @@ def test_a_stdin_that_ends_is_an_end_of_file(bundle: Bundle, verb: str) -> None:
         assert at.wait() == 8
 
 
+@pytest.mark.parametrize("verb", VERBS)
+def test_in_the_background_of_a_terminal(bundle: Bundle, verb: str) -> None:
+    """As timeout(1) has it: it is not stopped, and shows what is printed. (runc issue 3334)"""
+    before = bundle.runtime.command
+    bundle.runtime.command = str(bundle.path / "in-background")
+    (bundle.path / "in-background").write_text(f'#!/bin/sh\ntimeout 20 {before} "$@"; exit $?\n')
+    (bundle.path / "in-background").chmod(0o755)
+    try:
+        with session(bundle, verb, "echo shown; exit 6") as at:
+            assert at.shown().split() == [b"shown"]
+            assert at.wait() == 6
+    finally:
+        bundle.runtime.command = before
+
+
 @pytest.mark.parametrize("size", [None, (12, 34)])
 def test_it_is_as_large_as_ours(bundle: Bundle, size: tuple[int, int] | None) -> None:
     with session(bundle, "run", "sleep 0.3; stty size") as at:
