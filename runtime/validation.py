@@ -184,6 +184,11 @@ def _check_mount(mount: Mount, linux: Linux) -> None:
         raise ContainerError(f"mounts: {mount.destination} has no source to be bound.")
     if not options.is_bind and not mount.type and not options.flags & mounts.REMOUNT:
         raise ContainerError(f"mounts: {mount.destination} has no type.")
+    if mount.type in {"bind", "none"} and not options.flags & (mounts.BIND | mounts.REMOUNT):
+        raise ContainerError(
+            f"mounts: {mount.destination} is of type {mount.type}, without the option bind or"
+            " rbind: add one, or say what file system it is."
+        )
     if len(options.data) > 4095:
         raise ContainerError(f"mounts: {mount.destination} has more options than mount(2) takes.")
     if bool(mount.uid_mappings) != bool(mount.gid_mappings):

@@ -6,7 +6,7 @@ import pytest
 
 from runtime import ContainerError, Spec, default_spec
 from runtime.document import decode, encode
-from runtime.spec import IdMapping, Linux, Namespace, Process
+from runtime.spec import IdMapping, Linux, Mount, Namespace, Process
 from runtime.validation import check
 
 
@@ -72,4 +72,12 @@ def silent(_: str) -> None:
 )
 def test_what_cannot_be_started_is_refused_with_its_field(spec: Spec, sentence: str) -> None:
     with pytest.raises(ContainerError, match=sentence):
+        check(spec, silent)
+
+
+@pytest.mark.parametrize("kind", ["bind", "none"])
+def test_a_bind_without_its_option_is_refused(kind: str) -> None:
+    """The kernel would say that there is no such device."""
+    spec = with_linux().replace(mounts=(Mount(destination="/m", type=kind, source="/etc"),))
+    with pytest.raises(ContainerError, match="without the option bind"):
         check(spec, silent)
