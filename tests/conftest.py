@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 pytest_plugins = ("tests.missing",)
 
@@ -16,6 +17,11 @@ ROOTED = tuple(Path(__file__).parent / name for name in ("system", "oci"))
 def pytest_configure() -> None:
     # A shell starts background jobs deaf to Ctrl-C, and what tests start would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # How long an example takes is the host's doing: a busy one would fail what is right.
+    settings.register_profile(
+        "any host", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("any host")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

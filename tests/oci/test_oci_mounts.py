@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.oci.driver import mounts_of_host
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -272,7 +274,7 @@ def test_rootfs_propagation(bundle: Bundle, asked: str, shows: str | None) -> No
 
 def test_mounts_of_the_container_are_not_the_hosts(bundle: Bundle) -> None:
     """config-linux.md, Namespaces: an isolated mount table."""
-    before = Path("/proc/self/mountinfo").read_text()
+    before = mounts_of_host()
     bundle.mount("/m", "tmpfs", "tmpfs")
     bundle.running()
-    assert Path("/proc/self/mountinfo").read_text() == before
+    assert mounts_of_host() == before
