@@ -209,7 +209,8 @@ class Connection:
     def restore(self, path: Path) -> Domain:
         """Let a machine whose memory was saved to a file go on. Raises MachineError.
 
-        Its disks are looked at as those of a machine that is started.
+        Its disks are looked at as those of a machine that is started; one that was started here
+        has its ports forwarded again.
         """
         with told_as(f"Can't restore {path}"):
             secure = libvirt.VIR_DOMAIN_SAVE_IMAGE_XML_SECURE
@@ -223,6 +224,8 @@ class Connection:
             self.handle.restoreFlags(str(path), without_monitor(xml))
         domain = self.find(name)
         domain.reap()
+        if (started := self._running.get(name)) and started.machine:
+            domain.forward(started.machine)
         return domain
 
     def paths_of(self, machine: Machine) -> dict[str, Path]:

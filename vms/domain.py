@@ -51,6 +51,7 @@ class Domain:
     """
 
     monitor: Monitor
+    machine: Machine | None = None  # as it was started, if by this process
     handle: Any = None  # libvirt's, once it has made the machine
 
     def __init__(
@@ -64,7 +65,7 @@ class Domain:
         self.image_directories: Sequence[Path] = (state.images(),)
         self._pid_file = pid_file
         self._monitor = ExitStack()
-        self._calls: tuple[Path, Machine] | None = None
+        self._calls: Path | None = None  # where its QEMU calls our monitor
         self._readers: dict[str, LineReader] = {}
         self._agent: Agent | None = None
         self._from_start = False
@@ -165,7 +166,7 @@ class Domain:
 
     def run(self, listener: Listener, machine: Machine, origin: Origin | None) -> None:
         """Connect to its ports, bring it to where it begins and let it go. Raises MachineError."""
-        self._calls = listener.path, machine
+        self._calls, self.machine = listener.path, machine
         monitor = self.monitor = self._monitor.enter_context(listener.accept())
         self.connect()
         if origin:
@@ -179,12 +180,14 @@ class Domain:
 
         Raises MachineError.
         """
-        if self._calls is None:
+        machine = self.machine
+        if machine is None or self._calls is None:
             yield
+            if machine:
+                self.forward(machine)
             return
-        path, machine = self._calls
         self._monitor.close()
-        with Listener(path) as listener:
+        with Listener(self._calls) as listener:
 
             def answer() -> None:
                 self.monitor = self._monitor.enter_context(listener.accept())
@@ -194,10 +197,8 @@ class Domain:
                 yield
 
     def forward(self, machine: Machine) -> None:
-        """Forward the ports that its description asks for, for as long as it runs.
-
-        Raises MachineError.
-        """
+        """Forward the ports that its description asks for while it runs. Raises MachineError."""
+        self.machine = machine
         with told_as(f"Can't forward ports to {self.name}"):
             forwards.make(
                 machine,

@@ -179,6 +179,7 @@ def _stopped(domain: Domain, name: str) -> Iterator[None]:
     """The machine, if it runs, is off while the block runs and started afterwards."""
     running, kept = domain.is_running, bool(domain.handle.isPersistent())
     described = printed(domain.xml())
+    remembered = [] if kept else _remembered(domain)
     if running:
         with told_as(f"{domain.name} can't be stopped to go back to {name}"):
             domain.handle.destroy()
@@ -190,7 +191,23 @@ def _stopped(domain: Domain, name: str) -> Iterator[None]:
         elif running:
             with domain.renewed(), told_as(f"{domain.name} can't be started again"):
                 domain.handle = domain.handle.connect().createXML(described)
+                for snapshot, flags in remembered:
+                    domain.handle.snapshotCreateXML(snapshot, flags)
             domain.reap()
+
+
+def _remembered(domain: Domain) -> list[tuple[str, int]]:
+    """The snapshots of a machine that libvirt forgets when it stops, to be told again."""
+    again = libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE
+    with told_as(f"The snapshots of {domain.name} can't be listed"):
+        handles = domain.handle.listAllSnapshots(libvirt.VIR_DOMAIN_SNAPSHOT_LIST_TOPOLOGICAL)
+        return [
+            (
+                handle.getXMLDesc(libvirt.VIR_DOMAIN_SNAPSHOT_XML_SECURE),
+                again | (handle.isCurrent() and libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_CURRENT),
+            )
+            for handle in handles
+        ]
 
 
 def _drop_saved(domain: Domain) -> None:

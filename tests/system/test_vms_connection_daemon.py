@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -18,7 +19,7 @@ import pytest
 
 import vms
 from lab import cli, userland
-from vms import inventory, networks
+from vms import inventory, networks, snapshots
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -184,6 +185,33 @@ def test_a_daemon_that_died_ends_no_machine(daemon: Daemon, land: userland.Userl
     with vms.Connection.open(daemon.root / "c", daemon.uri) as connection:
         connection.find("box").destroy()
         assert inventory.machines(connection) == []
+
+
+def test_a_machine_that_goes_back_has_its_forwards_again(
+    daemon: Daemon, land: userland.Userland
+) -> None:
+    def listens() -> bool:
+        words = ["nsenter", "-t", str(daemon.holder.pid), "--net", "cat", "/proc/net/tcp"]
+        done = subprocess.run(words, capture_output=True, text=True, check=True)
+        return "0100007F:5B9B" in done.stdout  # 127.0.0.1:23451
+
+    disk = daemon.root / "st.qcow2"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", disk, "16M"], check=True)
+    card = vms.UserNetwork((vms.Forward(23451, 7),))
+    made = dataclasses.replace(machine(land, "back", card), disks=(vms.Disk(disk),))
+    with (
+        vms.Connection.open(daemon.root / "c", daemon.uri) as connection,
+        connection.start(made) as box,
+    ):
+        assert listens()
+        snapshots.create(box, "inside")
+        snapshots.revert(box, "inside")
+        assert listens()
+        snapshots.delete(box, "inside")
+        snapshots.create(box, "over", external=True)
+        snapshots.revert(box, "over")
+        assert listens()
+        snapshots.delete(box, "over")
 
 
 def test_networks_nat_and_isolated(daemon: Daemon, land: userland.Userland) -> None:

@@ -5,7 +5,9 @@ Most machines here are never started: what their guests would have written, qemu
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
+import socket
 import subprocess
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -293,16 +295,23 @@ def test_a_revert_is_refused_before_the_machine_goes_down(
 def test_a_started_machine_goes_back(connection: vms.Connection, tmp_path: Path, way: str) -> None:
     """It has a monitor of ours and forwards ports, which the new QEMU has as well."""
     disk = image(tmp_path / "m.qcow2", 1)
-    with connection.start(described("started", vms.Disk(disk))) as box:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port = found.getsockname()[1]
+    cards = (vms.UserNetwork((vms.Forward(port, 7),)),)
+    made = dataclasses.replace(described("started", vms.Disk(disk)), networks=cards)
+    with connection.start(made) as box:
         box.wait_for("first-instruction", SECONDS)
+        socket.create_connection(("127.0.0.1", port), 5).close()
         if way == "restore":
             box.save(tmp_path / "memory")
             again = connection.restore(tmp_path / "memory")
         else:
             snapshots.create(box, "s", external=way == "external")
             snapshots.revert(box, "s")
+            assert names(box) == ["s"]
             again = box
         assert again.is_running
+        socket.create_connection(("127.0.0.1", port), 5).close()
         again.wait_for("ready", SECONDS)
         again.destroy()
         assert "started" not in [each.name for each in connection.domains()]
