@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-from vms import cloudinit, disks, folders, identity, named, overlays, qcow2, readers, state
+from vms import cloudinit, disks, folders, identity, named, overlays, qcow2, state
 from vms.elements import printed
 from vms.errors import MachineError
 
@@ -46,11 +46,8 @@ def clone(connection: Connection, domain: Domain, name: str) -> Domain:
     title.text = name
     with ExitStack() as kept, ExitStack() as undo:
         own = functools.cache(lambda: kept.enter_context(folders.new(name, connection.uri)))
-        copies = [
-            copy
-            for disk in described.findall("./devices/disk")
-            if (copy := _copy_disk(disk, domain, name, own, undo))
-        ]
+        for disk in described.findall("./devices/disk"):
+            _copy_disk(disk, domain, name, own, undo)
         _copy_variables(described, name, undo)
         for card in described.findall("./devices/interface"):
             for mac in card.findall("mac"):
@@ -59,21 +56,19 @@ def clone(connection: Connection, domain: Domain, name: str) -> Domain:
         _renew_command_line(described, name)
         made = connection.define_xml(printed(described))
         undo.pop_all()
-    for copy in copies:
-        readers.note(copy)
     return made
 
 
 def _copy_disk(
     disk: ET.Element, domain: Domain, name: str, own: Callable[[], Path], undo: ExitStack
-) -> Path | None:
-    """The copy of a disk; None for one that the two share.
+) -> None:
+    """Copy a disk and name the copy in its description, unless the two share it.
 
     It lies in the copy's own folder where machines have one each, else in the folder of the disk.
     """
     source, driver = disk.find("source"), disk.find("driver")
     if source is None or _is_shared(disk, source):
-        return None
+        return
     if "file" not in source.attrib:
         raise MachineError(f"{domain.name} has a disk that is no file: it can't be copied.")
     path = Path(source.attrib["file"])
@@ -90,7 +85,6 @@ def _copy_disk(
     if is_qcow2:
         _make_independent(path, copy, domain.image_directories)
     source.set("file", str(copy))
-    return copy
 
 
 def _is_shared(disk: ET.Element, source: ET.Element) -> bool:

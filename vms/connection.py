@@ -30,7 +30,7 @@ from vms.merging import frozen_images_of
 from vms.monitor import Listener
 from vms.orphans import adopting_orphans
 from vms.readers import is_golden
-from vms.trust import disk_files, refuse_unsafe
+from vms.trust import DiskFile, disk_files, refuse_unsafe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -123,11 +123,7 @@ class Connection:
     def check_disk(self, disk: Disk) -> None:
         """Refuse a disk that no machine may have. Raises MachineError."""
         if self.is_local:
-            refuse_unsafe(disk.path, disk.format, self._image_directories)
-            if not disk.read_only and is_golden(disk.path):
-                raise MachineError(
-                    f"{disk.path} is the store's, from which others read: give the machine a clone."
-                )
+            self._refuse_disk(DiskFile(disk.path, disk.format, not disk.read_only))
 
     def check_medium(self, drive: Cdrom) -> None:
         """Refuse a medium that no drive may have. Raises MachineError."""
@@ -138,8 +134,15 @@ class Connection:
         """Refuse a description in libvirt's words by its disks. Raises MachineError."""
         if not self.is_local:
             return
-        for path, format_ in disk_files(described):
-            refuse_unsafe(path, format_, self._image_directories, bases)
+        for disk in disk_files(described):
+            self._refuse_disk(disk, bases)
+
+    def _refuse_disk(self, disk: DiskFile, bases: Collection[Path] = ()) -> None:
+        refuse_unsafe(disk.path, disk.format, self._image_directories, bases)
+        if disk.is_written and is_golden(disk.path):
+            raise MachineError(
+                f"{disk.path} is the store's, from which others read: give the machine a clone."
+            )
 
     def start(
         self,
@@ -184,16 +187,16 @@ class Connection:
         self.check(machine)
         forwards.refuse_kept(machine)
         paths = self.paths_of(machine) if self.is_embedded else {}
-        defined = self.define_xml(self.xml(machine, paths))
-        if self.is_local:
-            for disk in machine.disks:
-                readers.note(disk.path)
-        return defined
+        return self.define_xml(self.xml(machine, paths))
 
     def define_xml(self, xml: str) -> Domain:
         """The same, for a machine described in libvirt's own words. Raises MachineError."""
         with told_as("Can't define the machine"):
-            return self._found(self.handle.defineXMLFlags(xml, libvirt.VIR_DOMAIN_DEFINE_VALIDATE))
+            handle = self.handle.defineXMLFlags(xml, libvirt.VIR_DOMAIN_DEFINE_VALIDATE)
+        if self.is_local:
+            for disk in disk_files(ET.fromstring(xml)):
+                readers.note(disk.path)
+        return self._found(handle)
 
     def find(self, name: str) -> Domain:
         """The machine of that name, whether it runs or not. Raises MachineError."""

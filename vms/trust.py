@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,12 +50,22 @@ def refuse_unsafe(
     raise MachineError(f"{path} has a longer chain of backing files than any image should.")
 
 
-def disk_files(described: ET.Element) -> Iterator[tuple[Path, str]]:
-    """The files of a description's disks, in libvirt's words, and the format of each."""
+@dataclass(frozen=True, slots=True)
+class DiskFile:
+    """The file of a disk, as a description in libvirt's words has it."""
+
+    path: Path
+    format: str
+    is_written: bool
+
+
+def disk_files(described: ET.Element) -> Iterator[DiskFile]:
+    """The files of a description's disks."""
     for disk in described.findall("./devices/disk"):
         source, driver = disk.find("source"), disk.find("driver")
         if source is not None and (file := source.get("file")):
-            yield Path(file), "raw" if driver is None else driver.get("type", "raw")
+            format_ = "raw" if driver is None else driver.get("type", "raw")
+            yield DiskFile(Path(file), format_, disk.find("readonly") is None)
 
 
 def _backing(
