@@ -224,3 +224,18 @@ def test_a_pipe_is_the_users_inside(bundle: Bundle) -> None:
         )  # fmt: skip
         os.close(writing)
         assert (done.returncode, pipe.read()) == (0, "out\n"), done.stderr
+
+
+def test_more_mounts_than_descriptors_of_a_user(bundle: Bundle) -> None:
+    """He may not raise a limit; sources are opened as they are needed."""
+    (bundle.path / "source").mkdir()
+    for number in range(100):
+        bundle.mount(f"/many/{number}", "none", "source", "bind", "ro")
+    bundle.shell("grep -c ' /many/' /proc/self/mounts; ulimit -n")
+    bundle.write()
+    done = subprocess.run(
+        ["/bin/sh", "-c", 'ulimit -n 64 && exec "$@"', "sh", bundle.runtime.command, "--root",
+         str(bundle.runtime.root), "run", "--bundle", str(bundle.path), bundle.identity],
+        stdin=subprocess.DEVNULL, capture_output=True, cwd="/", check=False, text=True,
+    )  # fmt: skip
+    assert done.stdout.split() == ["100", "64"], done.stderr
