@@ -157,10 +157,11 @@ class Bundle:
             if not started:
                 self.delete("--force")
             code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        said = self.errors() + started.stderr
         if started:
-            self.delete("--force")
+            said += self.delete("--force").stderr
         code = started.exit_code or (code if code >= 0 else 128 - code)
-        return Done(code, self.output(), self.errors() + started.stderr)
+        return Done(code, self.output(), said)
 
     def _start(self, verb: str, words: tuple[str, ...], write: bool) -> Done:
         """What the runtime says and what the container writes go into files, not into pipes.
