@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     Entry = tuple[str, str, bool, int, int, int]
 
 _LENGTH_BYTES = 4
+_V2 = "/sys/fs/cgroup/cgroup.controllers"
+# What a verb imports only once it knows the host's version of cgroups.
+_CGROUPS = ("runtime.cgroups.{}", "runtime.cgroups.devices", "runtime.cgroups.limits_{}")
+_NEEDED_LATER = {"create": _CGROUPS, "run": _CGROUPS, "delete": _CGROUPS[:1]}
 _MODULE = type(sys)
 
 
@@ -36,11 +40,15 @@ def import_verb(name: str) -> ModuleType:
     finder = next((each for each in sys.meta_path if isinstance(each, Finder)), None)
     if finder is None:
         return __import__(whole, fromlist=["main"])
-    path = f"{finder.directory}/runtime/__pycache__/{name}{finder.suffix}.image"
+    version = "v2" if os.path.exists(_V2) else "v1"
+    kept_in = f"{finder.directory}/runtime/__pycache__"
+    path = f"{kept_in}/{name}-{version}{finder.suffix}.image"
     if load(path, finder):
         return __import__(whole, fromlist=["main"])
     before = len(finder.imported)
     module = __import__(whole, fromlist=["main"])
+    for needed in _NEEDED_LATER.get(name, ()):
+        __import__(needed.format(version))
     keep(path, finder.directory, finder.imported[before:])
     return module
 

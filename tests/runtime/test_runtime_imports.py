@@ -126,7 +126,7 @@ def said_by_verb(package: Path) -> tuple[str, bool]:
 
 
 def image_of(package: Path) -> Path:
-    (found,) = (package / "__pycache__").glob("told.*.image")
+    (found,) = (package / "__pycache__").glob("told-v?.*.image")
     return found
 
 
