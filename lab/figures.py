@@ -2,42 +2,46 @@
 
 from __future__ import annotations
 
+import itertools
+from statistics import median
 from typing import TYPE_CHECKING
 
 import matplotlib as mpl
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from lab import drawing, summary, units
-from lab.drawing import COLOURS, FAINT, FOOT_INCHES, INK, LEGEND_ROW_POINTS, STYLE
+from lab.drawing import COLOURS, FAINT, FOOT_INCHES, INK, LEGEND_ROW_POINTS, STYLE, Picture
 from lab.evidence import Evidence
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     import pandas as pd
     from matplotlib.axes import Axes
 
+    from lab.evidence import Figure as FoundFigure
     from lab.results import Run
 
-_FEW_WORKLOADS, _FEW_TARGETS = 12, 5
-_WIDE = 100  # a ratio of what an axis shows, above which it has room for powers of ten alone
+_FEW_WORKLOADS = 12
+_LINE_STEPS = 60
+_LEAST_SHOWN = 2.0**10  # bytes of MemAvailable, below which a fall is noise
+_DENSITY_MARKS = drawing.MARKS + " · line: the slope that is shown"
 _MILESTONES = {"first-instruction": "o", "ready": "s", "userspace": "D"}
 
 
-def startup(run: Run) -> Figure:
+def startup(run: Run) -> Picture:
     """Seconds from the request to each milestone, by target, on a logarithmic scale."""
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(8.6, 1.5 + 0.62 * max(1, len(_targets(run, "startup")))))
+        figure = Picture(figsize=(8.6, 1.5 + 0.62 * max(1, len(_targets(run, "startup")))))
         _startup(figure.subplots(), run)
-        return drawing.finished(figure, run)
+        return drawing.finished(figure, run, _starts_said(run))
 
 
-def footprint(run: Run) -> Figure:
+def footprint(run: Run) -> Picture:
     """Bytes on disk: the image as shipped, as it lies there, and what one more instance adds."""
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(8.6, 1.7 + 0.42 * max(1, len(_targets(run, "footprint")))))
+        figure = Picture(figsize=(8.6, 1.7 + 0.42 * max(1, len(_targets(run, "footprint")))))
         metrics = {
             "image-compressed": "image, as shipped",
             "image-on-disk": "image, on disk",
@@ -46,41 +50,54 @@ def footprint(run: Run) -> Figure:
         axes = figure.subplots(1, 3, sharey=True)
         for axis, (metric, title) in zip(axes, metrics.items(), strict=True):
             _bars(axis, run, metric, title)
-        return drawing.finished(figure, run)
+        said = _said(run, "footprint", metrics)
+        return drawing.finished(figure, run, drawing.listed("Bytes on disk", said))
 
 
-def density(run: Run) -> Figure:
+def density(run: Run) -> Picture:
     """Start latency, and the host's memory taken, against how many instances were running."""
     with mpl.rc_context(STYLE):
         rows = len(list(_density(run, "start-latency")))
-        figure = Figure(figsize=(8.6, 3.9 + rows * LEGEND_ROW_POINTS / 72))
-        left, right = figure.subplots(1, 2)
-        _latencies(left, run)
-        _memory(right, run)
-        return drawing.finished(figure, run)
+        figure = Picture(figsize=(8.6, 7.4 + 2 * rows * LEGEND_ROW_POINTS / 72))
+        upper, lower = figure.subplots(2, 1)
+        _latencies(upper, run)
+        _memory(lower, run)
+        return drawing.finished(figure, run, _memory_said(run), _DENSITY_MARKS)
 
 
-def near_native(run: Run) -> Figure:
+def near_native(run: Run) -> Picture:
     """Time of each workload against native, paired by round."""
     with mpl.rc_context(STYLE):
         workloads = _metrics(run, "performance")
-        figure = Figure(figsize=(8.6, 1.7 + 0.5 * max(1, len(workloads))))
+        figure = Picture(figsize=(8.6, 1.7 + 0.5 * max(1, len(workloads))))
         _near_native(figure.subplots(), run)
-        return drawing.finished(figure, run)
+        return drawing.finished(figure, run, _near_native_said(run))
 
 
-def overview(run: Run) -> Figure:
-    """All of it on one picture: startup, memory, near-native."""
+def overview(run: Run) -> Picture:
+    """What was measured of startup, memory and near-native, on one picture."""
     with mpl.rc_context(STYLE):
         starts = 1.4 + 0.4 * max(2, len(_targets(run, "startup")))
         memory = 3.2 + len(list(_density(run, "memory-available"))) * LEGEND_ROW_POINTS / 72
-        is_full = len(_metrics(run, "performance")) > _FEW_WORKLOADS
-        figure = Figure(figsize=(15 if is_full else 11.5, starts + memory + FOOT_INCHES))
-        grid = figure.add_gridspec(2, 2, height_ratios=(starts, memory), width_ratios=(1.12, 1))
-        _startup(figure.add_subplot(grid[0, 0]), run)
-        _memory(figure.add_subplot(grid[1, 0]), run)
-        _near_native(figure.add_subplot(grid[:, 1]), run)
-        return drawing.finished(figure, run)
+        workloads = _metrics(run, "performance")
+        left: list[tuple[float, Callable[[Axes, Run], None], Callable[[Run], str]]] = []
+        if _targets(run, "startup") or not (workloads or _targets(run, "density")):
+            left.append((starts, _startup, _starts_said))
+        if _targets(run, "density"):
+            left.append((memory, _memory, _memory_said))
+        heights = [height for height, _, _ in left] or [1.7 + 0.5 * len(workloads)]
+        columns = bool(left) + bool(workloads)
+        width = 8.6 if columns == 1 else 15 if len(workloads) > _FEW_WORKLOADS else 11.5
+        figure = Picture(figsize=(width, sum(heights) + FOOT_INCHES))
+        grid = figure.add_gridspec(
+            len(heights), columns, height_ratios=heights, width_ratios=(1.12, 1)[-columns:]
+        )
+        for row, (_, draw, _) in enumerate(left):
+            draw(figure.add_subplot(grid[row, 0]), run)
+        if workloads:
+            _near_native(figure.add_subplot(grid[:, -1]), run)
+        said = [say(run) for _, _, say in left] + [_near_native_said(run)] * bool(workloads)
+        return drawing.finished(figure, run, " ".join(said), _DENSITY_MARKS)
 
 
 def _startup(axis: Axes, run: Run) -> None:
@@ -103,8 +120,7 @@ def _startup(axis: Axes, run: Run) -> None:
     drawing.rows(axis, [_with_n(run, "startup", target) for target in targets])
     if not measured:
         drawing.say_empty(axis, run, "startup")
-    axis.xaxis.set_major_formatter(FuncFormatter(drawing.tick("second")))
-    axis.xaxis.set_minor_formatter(NullFormatter())
+    drawing.log_ticks(axis.xaxis, drawing.tick("second"))
     axis.set_xlabel("time since the request (log scale)")
     present = {metric for _, metric in measured}
     drawing.titled(
@@ -121,13 +137,14 @@ def _startup(axis: Axes, run: Run) -> None:
 def _estimate(
     axis: Axes, measured: summary.Measurement, y: float, colour: str, marker: str
 ) -> None:
+    samples = [value for value in measured.samples if value > 0]
     axis.plot(
-        measured.samples, [y] * len(measured.samples),
+        samples, [y] * len(samples),
         linestyle="none", marker=marker, markersize=4, color=colour, alpha=0.22, markeredgewidth=0,
     )  # fmt: skip
-    if measured.median is None:
+    if measured.median is None or measured.median <= 0:
         return
-    if measured.low is not None and measured.high is not None:
+    if measured.low is not None and measured.high is not None and measured.low > 0:
         axis.plot([measured.low, measured.high], [y, y], color=colour, linewidth=2.2)
     axis.plot(
         [measured.median], [y],
@@ -144,22 +161,24 @@ def _bars(axis: Axes, run: Run, metric: str, title: str) -> None:
         for m in summary.measurements(run)
         if (m.experiment, m.metric) == ("footprint", metric) and m.median is not None
     }
-    largest = max((m.median or 0.0 for m in measured.values()), default=0.0)
+    largest = max((max(m.median or 0.0, m.high or 0.0) for m in measured.values()), default=0.0)
     scale = units.scale_for(largest, "byte")
     for row, target in enumerate(targets):
         if target not in measured:
             continue
         found = measured[target]
-        value = (found.median or 0.0) / scale.size
+        value = end = max(0.0, found.median or 0.0) / scale.size
         axis.barh(row, value, height=0.6, color=drawing.colour(target))
         if found.low is not None and found.high is not None and found.low < found.high:
-            axis.plot([found.low / scale.size, found.high / scale.size], [row, row], color=INK)
+            low, end = max(0.0, found.low) / scale.size, found.high / scale.size
+            axis.plot([low, end], [row, row], color=INK)
         text = f" {units.quantity(found.median, 'byte')}  n={found.n}"
-        axis.text(value, row, text, va="center", fontsize=8)
-    drawing.rows(axis, [summary.label(target, run) for target in targets])
+        axis.text(end, row, text, va="center", fontsize=8)
+    drawing.rows(axis, [drawing.plain(summary.label(target, run)) for target in targets])
     if not measured:
         drawing.say_empty(axis, run, "footprint")
-    axis.set_xlim(0, (largest / scale.size or 1) * 1.75)
+    axis.set_xlim(0, (largest / scale.size or 1) * 1.85)
+    axis.xaxis.set_major_locator(MaxNLocator(nbins=3))
     axis.set_xlabel(scale.name)
 
 
@@ -167,51 +186,83 @@ def _latencies(axis: Axes, run: Run) -> None:
     axis.set_xscale("log")
     axis.set_yscale("log")
     for target, samples in _density(run, "start-latency"):
+        name = drawing.plain(summary.label(target, run))
         axis.plot(
-            samples["position"] + 1, samples["value"],
+            *drawing.positive(samples["position"] + 1, samples["value"]),
             linestyle="none", marker="o", markersize=3, alpha=0.45, markeredgewidth=0,
-            color=drawing.colour(target), label=f"{summary.label(target, run)}, n={len(samples)}",
+            color=drawing.colour(target), label=f"{name}, n={len(samples)}",
         )  # fmt: skip
-    axis.yaxis.set_major_formatter(FuncFormatter(drawing.tick("second")))
-    axis.yaxis.set_minor_formatter(NullFormatter())
-    _numbered(axis, run, "What the next start takes")
+    _numbered(axis, run, "What the next start takes", columns=2)
+    drawing.log_ticks(axis.yaxis, drawing.tick("second"))
     axis.set_xlabel("how many were running, this one included (log scale)")
-    axis.set_ylabel("request to first instruction (log scale)")
+    axis.set_ylabel("request to first\ninstruction (log scale)")
 
 
 def _memory(axis: Axes, run: Run) -> None:
+    """Points of every round, pale, and the line that the slope of them all is."""
     axis.set_xscale("log")
     axis.set_yscale("log")
-    evidence = Evidence(run)
-    for target, samples in _density(run, "memory-available"):
-        for number, points in samples.groupby("round"):
-            empty = points.loc[points["position"] == 0, "value"]
-            some = points[points["position"] > 0]
-            if empty.empty or some.empty:
-                continue
-            taken = float(empty.iloc[0]) - some["value"]
-            name = summary.label(target, run)
-            if each := evidence.memory_each(target):
-                size = units.quantity(each.centre, each.unit)
-                name += f": {size} each [{each.interval}], {each.n}"
-            above = taken > 0  # what MemAvailable's own noise swallows has no logarithm
-            axis.plot(
-                some.loc[above, "position"], taken[above],
-                marker="o", markersize=3.5, linewidth=1, color=drawing.colour(target),
-                label=name if number == samples["round"].iloc[0] else None,
-            )  # fmt: skip
+    for target, (counts, fallen), slope in _falls(run):
+        colour = drawing.colour(target)
+        axis.plot(
+            *drawing.positive(counts, [fall if fall >= _LEAST_SHOWN else 0.0 for fall in fallen]),
+            linestyle="none", marker="o", markersize=4, color=colour, alpha=0.45, markeredgewidth=0,
+        )  # fmt: skip
+        line = drawing.positive(*_fitted(counts, fallen, slope.centre))
+        axis.plot(*line, linewidth=1.6, color=colour, label=_each(run, target, slope))
     axis.yaxis.set_major_locator(LogLocator(base=2, numticks=9))
     axis.yaxis.set_minor_locator(NullLocator())
     axis.yaxis.set_major_formatter(FuncFormatter(drawing.tick("byte")))
     axis.yaxis.set_minor_formatter(NullFormatter())
-    _numbered(axis, run, "What each takes of the host's memory")
+    _numbered(axis, run, "What each takes of the host's memory", columns=1)
     axis.set_xlabel("instances running (log scale)")
-    axis.set_ylabel("fall of MemAvailable (log scale)")
+    axis.set_ylabel("fall of MemAvailable\n(log scale)")
 
 
-def _numbered(axis: Axes, run: Run, title: str) -> None:
-    """Whole numbers along a density axis; title, and a line for each target."""
-    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+def _falls(run: Run) -> Iterator[tuple[str, tuple[list[float], list[float]], FoundFigure]]:
+    """Counts of a target's instances, by how much MemAvailable fell at each, and its slope."""
+    evidence = Evidence(run)
+    for target, samples in _density(run, "memory-available"):
+        counts: list[float] = []
+        fallen: list[float] = []
+        for _, points in samples.groupby("round"):
+            empty = points.loc[points["position"] == 0, "value"]
+            some = points[points["position"] > 0]
+            if len(empty):
+                counts += some["position"].tolist()
+                fallen += [float(empty.iloc[0]) - value for value in some["value"]]
+        slope = evidence.memory_each(target)
+        if counts and slope:
+            yield target, (counts, fallen), slope
+
+
+def _fitted(
+    counts: list[float], fallen: list[float], slope: float
+) -> tuple[list[float], list[float]]:
+    """The line of that slope through the middle of the points, close enough for a log scale."""
+    begin = median(fall - slope * count for count, fall in zip(counts, fallen, strict=True))
+    low, high = min(counts), max(counts)
+    along = [low * (high / low) ** (step / _LINE_STEPS) for step in range(_LINE_STEPS + 1)]
+    fitted = [begin + slope * count for count in along]
+    # Where the noise of the first points is most of it, a line on a log scale says nothing.
+    return along, [
+        fall if fall > slope * count / 4 else 0.0 for fall, count in zip(fitted, along, strict=True)
+    ]
+
+
+def _each(run: Run, target: str, slope: FoundFigure) -> str:
+    name, size = summary.label(target, run), units.quantity(slope.centre, slope.unit)
+    return f"{drawing.plain(name)}: {size} each [{slope.interval}], {slope.n}"
+
+
+def _memory_said(run: Run) -> str:
+    said = [_each(run, target, slope) for target, _, slope in _falls(run)]
+    return drawing.listed("What each takes of the host's memory", said)
+
+
+def _numbered(axis: Axes, run: Run, title: str, columns: int) -> None:
+    """Whole numbers along a density axis; title, and an entry for each target."""
+    drawing.log_ticks(axis.xaxis, lambda value, _: f"{value:,.0f}")
     handles, labels = axis.get_legend_handles_labels()
     if not handles:
         drawing.say_empty(axis, run, "density")
@@ -219,7 +270,7 @@ def _numbered(axis: Axes, run: Run, title: str) -> None:
     marks = [
         drawing.mark("o", str(colour), label) for colour, label in zip(colours, labels, strict=True)
     ]
-    drawing.titled(axis, title, marks, columns=1)
+    drawing.titled(axis, title, marks, columns=columns)
 
 
 def _near_native(axis: Axes, run: Run) -> None:
@@ -234,49 +285,72 @@ def _near_native(axis: Axes, run: Run) -> None:
         and ratio.metric in workloads
     ]
     targets = [name for name in _targets(run, "performance") if name in {r.target for r in ratios}]
-    markers = dict(zip(targets, "osD^vPX*<>" * 3, strict=False))
+    markers = dict(zip(targets, itertools.cycle("osD^vPX*<>"), strict=False))
     for ratio in ratios:
+        if ratio.ratio <= 0:
+            continue
         place = targets.index(ratio.target) - (len(targets) - 1) / 2
         y = workloads.index(ratio.metric) + place * min(0.16, 0.7 / max(1, len(targets)))
         colour = drawing.colour(ratio.target)
-        if ratio.low is not None and ratio.high is not None:
-            axis.plot([ratio.low, ratio.high], [y, y], color=colour, linewidth=1.8, alpha=0.75)
+        drawing.whisker(axis, ratio.low, ratio.high, y, colour)
         axis.plot(
             [ratio.ratio], [y],
             marker=markers[ratio.target], markersize=5.5, color=colour, markeredgecolor="white",
             markeredgewidth=0.7,
         )  # fmt: skip
     axis.axvline(1.0, color=FAINT, linewidth=1.2, zorder=0)
-    drawing.rows(axis, workloads)
+    drawing.rows(axis, list(map(drawing.plain, workloads)))
     if not ratios:
         drawing.say_empty(axis, run, "performance")
-    low, high = axis.get_xlim()
-    narrow = MaxNLocator(nbins=6, steps=[1, 2, 5, 10])
-    subs = (1.0,) if high / low > _WIDE else (1.0, 2.0, 5.0)
-    axis.xaxis.set_major_locator(LogLocator(subs=subs) if high / low > 4 else narrow)
-    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} ×"))
-    axis.xaxis.set_minor_formatter(NullFormatter())
-    axis.set_xlabel("time / time natively in the same round (log scale), right is slower")
+    drawing.log_ticks(axis.xaxis, lambda value, _: f"{value:g} ×")
+    axis.set_xlabel("time / time natively in the same round\n(log scale), right is slower")
     n = {ratio.target: ratio.n for ratio in ratios}
     drawing.titled(
         axis,
         "How near to native",
         [
             drawing.mark(
-                marker, drawing.colour(target), f"{summary.label(target, run)}, n={n[target]}"
+                marker,
+                drawing.colour(target),
+                f"{drawing.plain(summary.label(target, run))}, n={n[target]}",
             )
             for target, marker in markers.items()
         ],
-        columns=2 if len(targets) > _FEW_TARGETS else 3,
+        columns=2,
     )
+
+
+def _starts_said(run: Run) -> str:
+    return drawing.listed("How fast each starts", _said(run, "startup", _MILESTONES))
+
+
+def _near_native_said(run: Run) -> str:
+    evidence = Evidence(run)
+    names = [name for name in _targets(run, "performance") if name != "native"]
+    means = (evidence.nearness(name, "native") for name in names)
+    said = [f"{mean.value} [{mean.interval}]" for mean in means if mean]
+    return drawing.listed("How near to native", said)
+
+
+def _said(run: Run, experiment: str, metrics: Iterable[str]) -> list[str]:
+    """The medians of these metrics, in words."""
+    evidence = Evidence(run)
+    found = (
+        evidence.measured(experiment, target, metric)
+        for target in _targets(run, experiment)
+        for metric in metrics
+    )
+    return [figure.value for figure in found if figure]
 
 
 def _with_n(run: Run, experiment: str, target: str) -> str:
     found = [
         m for m in summary.measurements(run) if (m.experiment, m.target) == (experiment, target)
     ]
-    n, failed = max(m.n for m in found), max(m.censored for m in found)
-    return f"{summary.label(target, run)}\nn={n}" + (f", {failed} failed" if failed else "")
+    n = max((m.n for m in found), default=0)
+    failed = max((m.censored for m in found), default=0)
+    name = drawing.plain(summary.label(target, run))
+    return f"{name}\nn={n}" + (f", {failed} failed" if failed else "")
 
 
 def _targets(run: Run, experiment: str) -> list[str]:

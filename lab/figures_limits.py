@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import matplotlib as mpl
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import MaxNLocator
 
 from lab import drawing, summary, units
-from lab.drawing import FAINT, INK, STYLE
+from lab.drawing import FAINT, INK, STYLE, Picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,48 +23,56 @@ _NOISES = {
     "network": "datagrams on one bridge",
 }
 _IDLE = {
-    "pss": "memory:\nPSS of all its processes",
-    "cgroup-memory": "memory:\nits cgroup's own figure",
+    "pss": "memory: PSS of\nall its processes",
+    "cgroup-memory": "memory: its cgroup's\nown figure",
     "page-cache-again": "page cache that it\ndoes not share",
     "idle-cpu": "CPU time\na second",
 }
 _UNITS = {"idle-cpu": "second"}
 
 
-def isolation(run: Run) -> Figure:
+def isolation(run: Run) -> Picture:
     """A victim's time beside a noisy neighbour / alone: without a limit on it, and with one."""
     with mpl.rc_context(STYLE):
         found = _measured(run, "isolation")
         targets = drawing.ordered({target for target, _ in found})
-        figure = Figure(figsize=(8.6, 1.9 + 0.62 * len(_NOISES) + 0.24 * len(targets)))
+        figure = Picture(figsize=(8.6, 1.9 + 0.62 * len(_NOISES) + 0.24 * len(targets)))
         axis = figure.subplots()
         _slowdowns(axis, run, found, targets)
         return drawing.finished(
             figure,
             run,
+            drawing.listed("What a noisy neighbour costs", _slowdowns_said(run, found, targets)),
             "mark: median · bar: 95 % interval · hollow: the neighbour is limited to 0.5 CPUs,"
             " 256 MiB, 64 processes",
         )
 
 
-def idle(run: Run) -> Figure:
+def idle(run: Run) -> Picture:
     """What one idle instance takes of memory and CPU, and of page cache that it does not share."""
     with mpl.rc_context(STYLE):
         found = _measured(run, "footprint")
         targets = drawing.ordered({target for target, _ in found})
-        figure = Figure(figsize=(8.6, 2.0 + 0.42 * max(1, len(targets))))
+        figure = Picture(figsize=(8.6, 2.0 + 0.42 * max(1, len(targets))))
         axes = figure.subplots(1, len(_IDLE), sharey=True)
         for axis, (metric, title) in zip(axes, _IDLE.items(), strict=True):
             _bars(axis, run, found, targets, metric, title)
-        return drawing.finished(figure, run, "bar: median of one idle instance")
+        said = [
+            f"{summary.label(target, run)} {metric} {units.quantity(each.median, each.unit)}"
+            for (target, metric), each in found.items()
+            if metric in _IDLE
+        ]
+        alt = drawing.listed("What one idle instance takes", said)
+        return drawing.finished(figure, run, alt, "bar: median of one idle instance")
 
 
-def answers(run: Run) -> Figure:
+def answers(run: Run) -> Picture:
     """How fast instances answer a request against how many there are."""
     with mpl.rc_context(STYLE):
         samples = run.samples[run.samples["experiment"] == "density"]
-        targets = drawing.ordered(set(samples.loc[samples["metric"] == "answer-p50", "target"]))
-        figure = Figure(figsize=(8.6, 3.2 + 0.2 * -(-len(targets) // 3)))
+        measured = (samples["metric"] == "answer-p50") & samples["value"].notna()
+        targets = drawing.ordered(set(samples.loc[measured, "target"]))
+        figure = Picture(figsize=(8.6, 3.2 + 0.2 * -(-len(targets) // 3)))
         axis = figure.subplots()
         axis.set_xscale("log")
         axis.set_yscale("log")
@@ -76,25 +83,19 @@ def answers(run: Run) -> Figure:
                 .median()
                 for metric in ("answer-p50", "answer-p99")
             )
-            colour = drawing.colour(target)
-            axis.plot(middle.index, middle, marker="o", markersize=3.5, color=colour)
-            axis.fill_between(middle.index, middle, tail, color=colour, alpha=0.15, linewidth=0)
-        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-        axis.yaxis.set_major_formatter(FuncFormatter(drawing.tick("second")))
-        axis.yaxis.set_minor_formatter(NullFormatter())
+            drawing.band(axis, middle, tail, drawing.colour(target), size=3.5)
+        drawing.log_ticks(axis.xaxis, lambda value, _: f"{value:,.0f}")
+        drawing.log_ticks(axis.yaxis, drawing.tick("second"))
         axis.set_xlabel("instances running (log scale)")
         axis.set_ylabel("request to answer (log scale)")
         if not targets:
             drawing.say_empty(axis, run, "density")
-        marks = [
-            drawing.mark(
-                "o", drawing.colour(name), f"{summary.label(name, run)}{_loaded(run, name)}"
-            )
-            for name in targets
-        ]
+        names = {name: f"{_shown(name, run)}{_loaded(run, name)}" for name in targets}
+        marks = [drawing.mark("o", drawing.colour(name), said) for name, said in names.items()]
         drawing.titled(axis, "How fast a full host answers", marks, columns=2)
+        alt = drawing.listed("How fast a full host answers", names.values())
         return drawing.finished(
-            figure, run, "line: median, n=50 a point · shade: up to the 99th percentile"
+            figure, run, alt, "line: median, n=50 a point · shade: up to the 99th percentile"
         )
 
 
@@ -107,7 +108,8 @@ def _slowdowns(
         for place, target in enumerate(targets):
             y = row + (place - (len(targets) - 1) / 2) * min(0.16, 0.7 / max(1, len(targets)))
             for metric, filled in ((f"beside-{noise}", True), (f"beside-{noise}-limited", False)):
-                if (measured := found.get((target, metric))) and measured.median is not None:
+                measured = found.get((target, metric))
+                if measured and measured.median and measured.median > 0:
                     colour = drawing.colour(target)
                     drawing.whisker(axis, measured.low, measured.high, y, colour)
                     axis.plot(
@@ -116,14 +118,12 @@ def _slowdowns(
                     )  # fmt: skip
     axis.axvline(1.0, color=FAINT, linewidth=1.2, zorder=0)
     drawing.rows(axis, list(_NOISES.values()))
-    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} ×"))
-    axis.xaxis.set_minor_formatter(FuncFormatter(_few))
-    axis.tick_params(axis="x", which="minor", labelsize=8)
+    drawing.log_ticks(axis.xaxis, lambda value, _: f"{value:g} ×")
     axis.set_xlabel("time beside the neighbour / time alone (log scale), right is slower")
     if not targets:
         drawing.say_empty(axis, run, "isolation")
     marks = [
-        drawing.mark("o", drawing.colour(name), f"{summary.label(name, run)}, n={_n(found, name)}")
+        drawing.mark("o", drawing.colour(name), f"{_shown(name, run)}, n={_n(found, name)}")
         for name in targets
     ]
     drawing.titled(axis, "What a noisy neighbour costs", marks)
@@ -152,12 +152,11 @@ def _bars(
         axis.barh(row, value, height=0.6, color=drawing.colour(target))
         text = f" {units.quantity(measured.median, unit)}"
         axis.text(value, row, text, va="center", fontsize=7.5, color=INK)
-    drawing.rows(
-        axis, [f"{summary.label(name, run)}, n={_n(found, name)}" for name in targets] or [""]
-    )
+    drawing.rows(axis, [f"{_shown(name, run)}, n={_n(found, name)}" for name in targets] or [""])
     if not targets:
         drawing.say_empty(axis, run, "footprint")
     axis.set_xlim(0, (largest / scale.size or 1) * 1.9)
+    axis.xaxis.set_major_locator(MaxNLocator(nbins=2))
     axis.set_xlabel(scale.name)
 
 
@@ -167,6 +166,21 @@ def _measured(run: Run, experiment: str) -> dict[tuple[str, str], summary.Measur
         for each in summary.measurements(run)
         if each.experiment == experiment and each.median is not None
     }
+
+
+def _shown(target: str, run: Run) -> str:
+    return drawing.plain(summary.label(target, run))
+
+
+def _slowdowns_said(
+    run: Run, found: dict[tuple[str, str], summary.Measurement], targets: list[str]
+) -> list[str]:
+    return [
+        f"{summary.label(target, run)} beside {what} {units.quantity(each.median, 'ratio')}"
+        for noise, what in _NOISES.items()
+        for target in targets
+        if (each := found.get((target, f"beside-{noise}")))
+    ]
 
 
 def _n(found: dict[tuple[str, str], summary.Measurement], target: str) -> int:
@@ -184,7 +198,3 @@ def _loaded(run: Run, target: str) -> str:
     if chosen["value"].isna().all():
         return ""
     return f": {chosen['value'].median():,.0f} answers a second, n={len(chosen)}"
-
-
-def _few(value: float, _: object) -> str:
-    return f"{value:g} ×" if f"{value:e}"[0] in "1235" else ""

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import matplotlib as mpl
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from lab import drawing, summary, units
-from lab.drawing import FAINT, INK, STYLE
+from lab.drawing import FAINT, INK, STYLE, Picture
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,18 +19,20 @@ if TYPE_CHECKING:
     from lab.results import Run
 
 _BEGIN, _STEP = "begin: ", "step: "
+_COLUMNS = 3  # of a legend
+_NO_TIME_SECONDS = 1e-9  # the clock's resolution, where all steps took less
 # Of a start to its steps: one hue an order of magnitude reads as a ladder, so each has its own.
 _STEP_COLOURS = ("#0f766e", "#0ea5e9", "#7c3aed", "#b91c1c", "#ea8a0c", "#4d7c0f", "#64748b",
                  "#be185d", "#1d4ed8")  # fmt: skip
 
 
-def waterfall(run: Run) -> Figure:
+def waterfall(run: Run) -> Picture:
     """The steps of a start, one under the other, where each begins and ends: medians."""
     with mpl.rc_context(STYLE):
         found = {name: steps for name in _targets(run) if (steps := _steps(run, name))}
         tallest = [len(steps) for steps in found.values()] or [2]
         height = 1.4 + sum(0.55 + 0.27 * count for count in tallest)
-        figure = Figure(figsize=(8.6, height))
+        figure = Picture(figsize=(8.6, height))
         axes = figure.subplots(
             len(tallest), 1, squeeze=False, height_ratios=[count + 1.6 for count in tallest]
         )[:, 0]
@@ -42,55 +43,81 @@ def waterfall(run: Run) -> Figure:
             _waterfall(axis, run, target, steps)
         if not found:
             drawing.say_empty(axes[0], run, "startup")
+        said = [
+            f"{_label(run, 'startup', target, _STEP)}: "
+            + ", ".join(f"{step} {units.quantity(length, 'second')}" for step, _, length in steps)
+            for target, steps in found.items()
+        ]
         return drawing.finished(
-            figure, run, "bar: a step, from its median begin, as long as its median"
+            figure,
+            run,
+            drawing.listed("Where the time of a start goes", said),
+            "bar: a step, from its median begin, as long as its median",
         )
 
 
-def burst(run: Run) -> Figure:
+def burst(run: Run) -> Picture:
     """Latency of starts against how many were asked for at once; and starts per second."""
     with mpl.rc_context(STYLE):
         targets = _burst_targets(run)
-        rows = -(-len(targets) // 3)
-        figure = Figure(figsize=(8.6, 3.6 + 0.2 * rows))
+        rows = -(-len(targets) // _COLUMNS)
+        figure = Picture(figsize=(8.6, 3.6 + 0.2 * rows))
         left, right = figure.subplots(1, 2)
         for axis in (left, right):
             axis.set_xscale("log", base=2)
             axis.set_yscale("log")
-            axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
             axis.set_xlabel("asked for at once (log scale)")
         for target in targets:
             colour = drawing.colour(target)
             middle = _curve(run, target, "latency-p50")
             tail = _curve(run, target, "latency-p95")
-            left.plot(middle.index, middle, marker="o", markersize=4, color=colour)
-            left.fill_between(middle.index, middle, tail, color=colour, alpha=0.15, linewidth=0)
+            drawing.band(left, middle, tail, colour)
             rate = _curve(run, target, "started-per-second")
-            right.plot(rate.index, rate, marker="o", markersize=4, color=colour)
+            at, each = drawing.positive(rate.index, rate)
+            right.plot(at, each, marker="o", markersize=4, color=colour)
         for axis in (left, right):
-            axis.yaxis.set_minor_formatter(NullFormatter())
-        left.yaxis.set_major_formatter(FuncFormatter(drawing.tick("second")))
-        right.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} /s"))
+            axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+        drawing.log_ticks(left.yaxis, drawing.tick("second"))
+        drawing.log_ticks(right.yaxis, lambda value, _: f"{value:g} /s")
         if not targets:
             drawing.say_empty(left, run, "burst")
-        marks = [
-            drawing.mark("o", drawing.colour(name), _label(run, "burst", name)) for name in targets
-        ]
-        drawing.titled(left, "Many at once: until the first instruction", marks, columns=2)
+        left.set_title("Many at once: first instruction")
         right.set_title("… and how many a second")
-        return drawing.finished(figure, run, "line: median · shade: up to the 95th percentile")
+        if marks := [
+            drawing.mark("o", drawing.colour(name), _label(run, "burst", name)) for name in targets
+        ]:
+            figure.legend(
+                handles=marks, loc="outside upper left", ncols=_COLUMNS, fontsize=8.5,
+                handletextpad=0.1, columnspacing=1.0,
+            )  # fmt: skip
+        return drawing.finished(
+            figure,
+            run,
+            _burst_said(run, targets),
+            "line: median · shade: up to the 95th percentile",
+        )
+
+
+def _burst_said(run: Run, targets: Sequence[str]) -> str:
+    said = []
+    for target in targets:
+        middle = _curve(run, target, "latency-p50").dropna()
+        if len(middle):
+            most, latency = middle.index[-1], units.quantity(float(middle.iloc[-1]), "second")
+            said.append(f"{summary.label(target, run)}: half of {most} after {latency}")
+    return drawing.listed("Many at once, until the first instruction", said)
 
 
 def _waterfall(
     axis: Axes, run: Run, target: str, steps: Sequence[tuple[str, float, float]]
 ) -> None:
-    total = max(begin + length for _, begin, length in steps)
+    total = max(begin + length for _, begin, length in steps) or _NO_TIME_SECONDS
     scale = units.scale_for(total, "second")
     for row, (step, begin, length) in enumerate(steps):
         left, width = begin / scale.size, length / scale.size
         hue = _STEP_COLOURS[row % len(_STEP_COLOURS)]
         axis.barh(row, width, left=left, height=0.72, color=hue)
-        text = f"{step}  {units.quantity(length, 'second')}"
+        text = f"{drawing.plain(step)}  {units.quantity(length, 'second')}"
         # In a bar that is long enough, else beside it, on whichever side there is room.
         end, whole = left + width, total / scale.size
         if width > 0.45 * whole:
@@ -105,6 +132,7 @@ def _waterfall(
     axis.set_xlim(0, 1.02 * total / scale.size)
     axis.grid(visible=False, axis="y")
     axis.spines["left"].set_visible(False)
+    axis.xaxis.set_major_locator(MaxNLocator(nbins=7))
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} {scale.name}"))
     axis.tick_params(axis="x", labelsize=7.5, labelcolor=FAINT)
     axis.set_title(
@@ -119,7 +147,7 @@ def _steps(run: Run, target: str) -> list[tuple[str, float, float]]:
     medians = ours.groupby("metric", sort=False)["value"].median()
     found = [
         (name.removeprefix(_STEP), float(medians[_BEGIN + name.removeprefix(_STEP)]), float(length))
-        for name, length in medians.items()
+        for name, length in medians.dropna().items()
         if isinstance(name, str) and name.startswith(_STEP)
     ]
     return sorted(found, key=lambda step: step[1])
@@ -151,5 +179,6 @@ def _label(run: Run, experiment: str, target: str, prefix: str = "") -> str:
     """The target, and the rounds that have such a metric of it."""
     samples = run.samples
     ours = (samples["target"] == target) & (samples["experiment"] == experiment)
-    ours &= samples["metric"].str.startswith(prefix)
-    return f"{summary.label(target, run)}, n={samples.loc[ours, 'round'].nunique()}"
+    ours &= samples["metric"].str.startswith(prefix) & samples["value"].notna()
+    name = drawing.plain(summary.label(target, run))
+    return f"{name}, n={samples.loc[ours, 'round'].nunique()}"

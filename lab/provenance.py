@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lab import calibration, tables, units, version
+from lab.experiments.registry import EXPERIMENTS
 
 if TYPE_CHECKING:
     from lab.results import Run
@@ -43,6 +44,22 @@ def document(run: Run) -> dict[str, Any]:
         "run": {"folder": run.path.name, **run.settings, "torn": list(run.torn)},
         "host": run.host,
     }
+
+
+def measured(run: Run) -> frozenset[str]:
+    """Return the experiments of which the run has a figure."""
+    samples = run.samples
+    return frozenset(samples.loc[samples["value"].notna(), "experiment"])
+
+
+def unmeasured(run: Run) -> str:
+    """Say which experiments the run has no figure of, and why; empty if it has some of all."""
+    said = []
+    for name in sorted(set(EXPERIMENTS) - measured(run), key=EXPERIMENTS.index):
+        attempts = run.samples.loc[run.samples["experiment"] == name, "censored"]
+        failed = f" (all {len(attempts)} failed, the first because: " if len(attempts) else ""
+        said.append(f"{name}{failed}{attempts.iloc[0]})" if failed else name)
+    return f"Not measured in this run: {', '.join(said)}." if said else ""
 
 
 def disturbances(run: Run) -> str:

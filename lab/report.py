@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import shutil
 import string
 import sys
@@ -18,16 +19,18 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab import across, claims, plain_paths, results
+from lab import across, claims, plain_paths, provenance, results
 from lab.errors import LabError
+from lab.experiments.registry import EXPERIMENTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
 NOTEBOOK = Path(__file__).parent / "containers-vs-vms.ipynb"
 PAGE = Path(__file__).parent / "page.html"
 DEADLINE_SECONDS = 300.0
 PICTURE_DPI = 144
+_UNDESCRIBED = re.compile(r'alt="No description has been provided for this image"')
 
 
 def write(path: Path, out: Path | None = None) -> list[Path]:
@@ -42,7 +45,7 @@ def write(path: Path, out: Path | None = None) -> list[Path]:
     with _aside(out) as aside:
         (aside / "table.md").write_text(_table(run), encoding="utf-8")
         _draw(run, aside / "overview.png")
-        notebook = _execute(path)
+        notebook = _execute(path, provenance.measured(run))
         _write_notebook(notebook, aside / "report.ipynb")
         _write_page(notebook, f"tonnage: {path.name}", aside / "report.html")
     return [out / name for name in ("table.md", "overview.png", "report.ipynb", "report.html")]
@@ -93,8 +96,11 @@ def _draw(run: results.Run, path: Path) -> None:
         ) from error
 
 
-def _execute(path: Path) -> Any:
-    """The notebook with the outputs that it has for this run. Raises LabError."""
+def _execute(path: Path, measured: Collection[str]) -> Any:
+    """Return the notebook with the outputs that it has for this run.
+
+    A cell whose tag names an experiment that was not measured is left out. Raise LabError.
+    """
     import nbformat
     from nbclient.exceptions import CellExecutionError, DeadKernelError
 
@@ -102,6 +108,10 @@ def _execute(path: Path) -> Any:
         notebook = nbformat.read(NOTEBOOK, as_version=4)
     except OSError as error:
         raise LabError(f"The notebook {NOTEBOOK} can't be read: {error.strerror}.") from error
+    unmeasured = set(EXPERIMENTS) - set(measured)
+    notebook.cells = [
+        cell for cell in notebook.cells if unmeasured.isdisjoint(cell.metadata.get("tags", ()))
+    ]
     try:
         with plain_paths.temporary_directory("tonnage-") as scratch:
             asyncio.run(_run_cells(notebook, path, Path(scratch)))
@@ -178,5 +188,19 @@ def _write_page(notebook: Any, title: str, path: Path) -> None:
         exclude_anchor_links=True,
     )
     body, _ = exporter.from_notebook_node(notebook)
+    body = _described(body, notebook)
     page = string.Template(PAGE.read_text(encoding="utf-8"))
     path.write_text(page.substitute(title=escape(title), body=body), encoding="utf-8")
+
+
+def _described(body: str, notebook: Any) -> str:
+    """Give each picture the description that its output has; nbconvert knows none of SVG."""
+    described = iter(
+        [
+            output.metadata.get("image/svg+xml", {}).get("alt", "")
+            for cell in notebook.cells
+            for output in cell.get("outputs", ())
+            if "image/svg+xml" in output.get("data", {})
+        ]
+    )
+    return _UNDESCRIBED.sub(lambda _: f'alt="{escape(next(described, ""))}"', body)

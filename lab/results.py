@@ -180,8 +180,7 @@ class RunFolder:
         return {(experiment, str(number)) for experiment, number in finished}
 
     def _add_to_suite(self, sample: Sample) -> None:
-        # pyperf wants a number above zero, one name a benchmark and each name on one line; zeros
-        # stay in the CSV alone.
+        # pyperf wants one name a benchmark, and each name on one line.
         benchmarks = self._suites.setdefault(sample.experiment, {})
         target, metric = " ".join(sample.target.split()), " ".join(sample.metric.split())
         name = f"{target}/{metric}"
@@ -193,10 +192,7 @@ class RunFolder:
             "round": sample.round,
             **self._metadata,
         }
-        value = sample.value if sample.unit == "second" else round(sample.value or 0)
-        if not value:
-            return
-        run = pyperf.Run([value], metadata=metadata, collect_metadata=False)
+        run = pyperf.Run([_for_pyperf(sample)], metadata=metadata, collect_metadata=False)
         if name in benchmarks:
             benchmarks[name].add_run(run)
         else:
@@ -242,7 +238,13 @@ class _Table:
 
 def _is_for_suite(sample: Sample) -> bool:
     """Return True if pyperf can hold the sample: it knows three units, and no zero."""
-    return sample.unit in _PYPERF_UNITS and (sample.value or 0) > 0
+    return sample.unit in _PYPERF_UNITS and _for_pyperf(sample) > 0
+
+
+def _for_pyperf(sample: Sample) -> float:
+    """Return the value as pyperf takes it: seconds as they are, bytes and counts whole."""
+    value = sample.value or 0.0
+    return value if sample.unit == "second" else round(value)
 
 
 def _rows_of(
@@ -250,7 +252,7 @@ def _rows_of(
 ) -> list[list[str]]:
     """Return the whole rows of these experiments and rounds."""
     experiment, number = columns.index("experiment"), columns.index("round")
-    _, rows, _ = read_rows(path)
+    rows = read_rows(path)[1] if path.exists() else []
     return [row for row in rows if (row[experiment], row[number]) in wanted]
 
 

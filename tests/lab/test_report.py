@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +60,54 @@ def test_the_page_stands_alone(reported: Path) -> None:
     assert "virtual machine: minutes" in page
     assert not re.findall(r"""(?:src|href)\s*=\s*["'](?!data:|#)[^"']+""", page)
     assert "<script" not in page
+
+
+def test_each_picture_of_the_page_is_described(reported: Path) -> None:
+    page = (reported / "report.html").read_text()
+    described = re.findall(r'<img[^>]*alt="([^"]*)"', page)
+    assert len(described) == 9
+    assert all(len(text) > 40 and "No description" not in text for text in described)
+    assert any("container ready 3." in text for text in described)
+    assert any("half of 16 after" in text for text in described)
+
+
+MEASURE = """<body><iframe id="page" src="page.html" width="390" height="3000"></iframe><script>
+document.getElementById("page").addEventListener("load", (event) => {
+  const inner = event.target.contentWindow;
+  const wide = inner.document.documentElement.scrollWidth;
+  document.body.setAttribute("data-widths", `${inner.innerWidth} ${wide}`);
+})</script></body>"""
+
+
+@pytest.mark.skipif(not shutil.which("chromium"), reason="chromium is not installed")
+def test_the_page_is_as_wide_as_a_telephone(reported: Path, tmp_path: Path) -> None:
+    page = (reported / "report.html").read_text()
+    (tmp_path / "page.html").write_text(page)
+    # A window is at least 500 pixels wide, a frame is as wide as it is told.
+    (tmp_path / "measure.html").write_text(MEASURE)
+    shown = subprocess.run(
+        ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+         "--disable-background-networking", "--disable-component-update", "--disable-sync",
+         "--allow-file-access-from-files", "--virtual-time-budget=8000",
+         f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom",
+         (tmp_path / "measure.html").as_uri()],
+        capture_output=True, text=True, timeout=120, check=True,
+    ).stdout  # fmt: skip
+    found = re.search(r'data-widths="(\d+) (\d+)"', shown)
+    assert found
+    assert int(found[1]) == 390
+    assert int(found[2]) <= 390
+
+
+def test_a_page_shows_what_was_measured_and_no_empty_pictures(tmp_path: Path) -> None:
+    path = write(tmp_path / "run", experiments=("startup",))
+    report.write(path)
+    page = (path / "report.html").read_text()
+    assert page.count('src="data:image/svg+xml') == 2
+    assert "Where that time goes" in page
+    assert "<h2>Neighbours" not in page
+    unmeasured = "burst, footprint, performance, isolation, density"
+    assert f"Not measured in this run: {unmeasured}." in page
 
 
 def test_nothing_in_the_report_tells_where_it_was_written(reported: Path) -> None:

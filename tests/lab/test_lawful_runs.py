@@ -1,0 +1,146 @@
+"""Whatever lawful state a run folder is in, all that is derived from it can be: no traceback.
+
+Nothing says nan, and neither NumPy nor Matplotlib has anything to warn of.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from matplotlib.text import Text
+from rich.console import Console
+
+from lab import claims, comparison, conditions, provenance, report, results, resumption, summary
+from lab.errors import LabError
+from tests.lab import lawful
+from tests.lab.test_figures import DRAW
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from lab.results import Run
+    from tests.lab.lawful import Lawful
+
+NOT_A_NUMBER = re.compile(r"\b(nan|inf)\b|∞", re.IGNORECASE)
+EXAMPLES = int(os.environ.get("TONNAGE_EXAMPLES", "5"))
+
+
+def examples(times: float) -> settings:
+    """The settings of a test that makes so many times the usual number of examples."""
+    return settings(
+        max_examples=max(1, round(EXAMPLES * times)),
+        deadline=None,
+        phases=[Phase.explicit, Phase.reuse, Phase.generate],  # a picture takes long to shrink
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+        derandomize="TONNAGE_EXAMPLES" not in os.environ,
+    )
+
+
+@contextmanager
+def written(*drawn: Lawful) -> Iterator[list[Run]]:
+    """The folders, read; a warning within is an error."""
+    with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield [each.write(Path(scratch) / f"run-{at}") for at, each in enumerate(drawn)]
+
+
+def words(figure: Figure) -> str:
+    figure.draw_without_rendering()
+    return "\n".join(text.get_text() for text in figure.findobj(Text) if text.get_visible())
+
+
+def printed(show: Callable[[Console], None]) -> str:
+    out = io.StringIO()
+    show(Console(file=out, width=160))
+    return out.getvalue()
+
+
+def check(text: str) -> None:
+    found = NOT_A_NUMBER.search(text)
+    assert not found, text[max(0, found.start() - 200) : found.end() + 50]
+
+
+def document(found: dict[str, Any]) -> None:
+    """It is JSON as the standard has it, which has no NaN."""
+    json.loads(json.dumps(found, allow_nan=False))
+
+
+@pytest.mark.parametrize("name", DRAW)
+@examples(0.4)
+@given(drawn=lawful.runs())
+def test_every_picture_can_be_drawn(name: str, drawn: Lawful) -> None:
+    with written(drawn) as (run,):
+        check(words(DRAW[name](run)))
+
+
+@examples(2)
+@given(drawn=lawful.runs())
+def test_every_table_verdict_and_document_can_be_made(drawn: Lawful) -> None:
+    with written(drawn) as (run,):
+        for text in (
+            claims.markdown(run),
+            claims.rules(run),
+            summary.markdown(run),
+            provenance.facts(run),
+            provenance.workloads(run),
+            printed(lambda console: claims.show(run, console)),
+            printed(lambda console: summary.show(run, console)),
+        ):
+            check(text)
+        document(claims.document(run))
+        document(summary.document(run))
+
+
+@examples(2)
+@given(one=lawful.runs(), other=lawful.runs())
+def test_every_two_runs_can_be_compared(one: Lawful, other: Lawful) -> None:
+    with written(one, other) as (first, later), suppress(LabError):  # no figure in common
+        for runs in ([first, first], [first, later], [later, first]):
+            found = comparison.compare(runs, conditions.CONDITIONS)
+            check(printed(lambda console, found=found: comparison.show(found, console)))  # type: ignore[misc]
+            document(comparison.document(found))
+
+
+@examples(1)
+@given(drawn=lawful.runs())
+def test_a_run_is_resumed_or_said_to_have_ended(drawn: Lawful) -> None:
+    with written(drawn) as (run,):
+        if "finished" in drawn.settings:
+            with pytest.raises(LabError, match="has ended"):
+                resumption.load(run.path)
+            return
+        begun = resumption.load(run.path)
+        with begun.reopen({**drawn.settings, "started": "now"}):
+            pass
+        assert not results.load(run.path).torn
+
+
+@pytest.mark.skipif(
+    "TONNAGE_EXAMPLES" not in os.environ, reason="TONNAGE_EXAMPLES is not set: takes minutes"
+)
+@examples(0.3)
+@given(drawn=lawful.runs())
+def test_every_report_can_be_written(drawn: Lawful) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / "run"
+        run = drawn.write(path)
+        if run.samples["value"].isna().all():
+            with pytest.raises(LabError, match="holds no measurements"):
+                report.write(path)
+            return
+        report.write(path)
+        page = (path / "report.html").read_text()
+        assert "<script" not in page
+        assert "Warning" not in page
+        check(re.sub(r'"data:[^"]*"', "", page))
