@@ -125,7 +125,7 @@ def _run(options: argparse.Namespace) -> int:
 
     from vms import Connection, console, foreground, pauses
 
-    if address(options):
+    if options.connect:
         raise LabError("run has its own libvirt: to have one keep the machine, use create.")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with ExitStack() as stack:
@@ -171,12 +171,10 @@ def _create(options: argparse.Namespace) -> int:
 def _list(options: argparse.Namespace) -> int:
     from vms import Connection, foreground, inventory, state
 
-    uri = address(options)
-    if uri is None:
-        machines = foreground.machines()
-    else:
+    machines = [] if options.connect else foreground.machines()
+    if uri := address(options):
         with Connection.open(state.sockets(), uri) as connection:
-            machines = inventory.machines(connection)
+            machines += inventory.machines(connection)
     if options.format == "json":
         print(json.dumps([asdict(each) for each in machines], indent=2))
         return 0

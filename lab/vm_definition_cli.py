@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 _EDITORS = ("VISUAL", "EDITOR")
 _DEFAULT_EDITOR = "vi"
+# Nobody reads a description so fast: such an editor has opened a window, and left the file to it.
+_AT_ONCE_SECONDS = 1.0
 
 
 def register(verbs: Subparsers, common: argparse.ArgumentParser) -> None:
@@ -68,8 +71,7 @@ def _edit(options: argparse.Namespace, connection: vms.Connection) -> int:
         opened.write(before)
     while True:
         try:
-            _have_edited(file)
-            after = _read(file)
+            after = _edited(file, before)
             if after == before:
                 said = f"{box.name} is as it was"
             else:
@@ -88,8 +90,21 @@ def _edit(options: argparse.Namespace, connection: vms.Connection) -> int:
         return 0
 
 
-def _have_edited(file: Path) -> None:
-    """Run the user's editor, which may have words of its own. Raises LabError."""
+def _edited(file: Path, before: str) -> str:
+    """Return what the user makes of the file's text. Raises LabError."""
+    took_seconds = _have_edited(file)
+    after = _read(file)
+    if after == before and took_seconds < _AT_ONCE_SECONDS:
+        raise LabError("The editor ended at once: one that waits is needed (code --wait).")
+    return after
+
+
+def _have_edited(file: Path) -> float:
+    """Run the user's editor, which may have words of its own; return the seconds that it took.
+
+    Raises LabError.
+    """
+    begun = time.monotonic()
     editor = next((found for name in _EDITORS if (found := os.environ.get(name))), _DEFAULT_EDITOR)
     try:
         done = subprocess.run([*shlex.split(editor), str(file)], check=False)
@@ -97,6 +112,7 @@ def _have_edited(file: Path) -> None:
         raise LabError(f"The editor {editor!r} can't be run: set EDITOR to another.") from error
     if done.returncode:
         raise LabError(f"The editor {editor!r} ended with {done.returncode}.")
+    return time.monotonic() - begun
 
 
 def _again(sentence: str) -> bool:

@@ -30,7 +30,10 @@ def register(verbs: Subparsers, common: argparse.ArgumentParser) -> None:
         "file", type=Path, metavar="FILE"
     )
     parser = one(verbs, common, "exec", _exec, "run a command inside; its exit code is ours")
-    parser.add_argument("--timeout", type=float, default=_INSIDE_SECONDS, metavar="SECONDS")
+    parser.add_argument(
+        "--timeout", type=float, default=_INSIDE_SECONDS, metavar="SECONDS",
+        help="for a machine that still boots, and then for the command; default: 60",
+    )  # fmt: skip
     parser.add_argument("argv", nargs="+", metavar="ARG", help="after --, the command's words")
     parser = verb(verbs, common, "cp", _copy, "copy a file in or out: NAME:PATH is inside")
     parser.add_argument("source", metavar="SOURCE")
@@ -40,7 +43,7 @@ def register(verbs: Subparsers, common: argparse.ArgumentParser) -> None:
 def _console(options: argparse.Namespace, connection: vms.Connection) -> int:
     from vms import console, pauses
 
-    box = connection.find(options.name)
+    box = _running(connection, options.name)
     with pauses.told(box, tell, resumes=False):
         left = console.attach(box, force=options.force)
     if left:
@@ -50,6 +53,14 @@ def _console(options: argparse.Namespace, connection: vms.Connection) -> int:
         raise LabError(f"Somebody else took over the console of {box.name}.")
     print(f"\n{box.name} ended", file=sys.stderr)
     return 0
+
+
+def _running(connection: vms.Connection, name: str) -> vms.Domain:
+    """Return a machine that runs. Raises LabError for one that does not."""
+    box = connection.find(name)
+    if not box.is_running:
+        raise LabError(f"{name} does not run: tonnage vm start {name} starts it.")
+    return box
 
 
 def _runs_on(box: vms.Domain) -> bool:
@@ -76,7 +87,9 @@ def _screenshot(options: argparse.Namespace, connection: vms.Connection) -> int:
 
 
 def _exec(options: argparse.Namespace, connection: vms.Connection) -> int:
-    done = connection.find(options.name).inside.run(options.argv, options.timeout)
+    box = _running(connection, options.name)
+    box.wait_for("ready", options.timeout)
+    done = box.inside.run(options.argv, options.timeout)
     if options.format == "json":
         document = {
             "exit_code": done.exit_code,
@@ -98,10 +111,10 @@ def _copy(options: argparse.Namespace, connection: vms.Connection) -> int:
     if bool(source[0]) == bool(destination[0]):
         raise LabError("One of the two must be NAME:PATH, in a machine; the other one a file here.")
     if destination[0]:
-        inside = connection.find(destination[0]).inside
+        inside = _running(connection, destination[0]).inside
         guest_files.copy_in(inside, Path(source[1]), destination[1])
     else:
-        inside = connection.find(source[0]).inside
+        inside = _running(connection, source[0]).inside
         guest_files.copy_out(inside, source[1], Path(destination[1]).absolute())
     return 0
 

@@ -54,7 +54,8 @@ def _ssh(options: argparse.Namespace) -> int:
     from vms import addresses, foreground, state
 
     user, _, name = options.machine.rpartition("@")
-    if address(options) is None:
+    is_here = any(each.name == name for each in foreground.machines())
+    if not options.connect and (is_here or address(options) is None):
         found = foreground.find(name)
         reached, alias, known = found.endpoint(addresses.SSH), found.uuid, found.root
     else:

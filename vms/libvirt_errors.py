@@ -23,6 +23,8 @@ _BY_WORDS = (
      "that port or socket is in use: choose another one, or stop what uses it"),
     (r"No more available PCI slots",
      "all its ports for devices are in use: unplug one, or describe the device while it is off"),
+    (r"Tray of device .* is not open|is locked and force was not requested",
+     "the guest holds it locked: eject it inside, or give --force"),
     (r"Active console session exists",
      "somebody else is at it: leave it there first, or take it over (--force)"),
     (r"KVM kernel module|/dev/kvm|invalid accelerator kvm|failed to set MSR|does not support.*kvm",

@@ -244,6 +244,17 @@ def test_bad_words_exit_with_2(words: list[str], capsys: pytest.CaptureFixture[s
     assert "usage: tonnage vm" in capsys.readouterr().err
 
 
+def test_the_environments_libvirt_is_for_machines_that_are_kept(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It keeps nobody from running one here, and the list has both kinds."""
+    monkeypatch.setenv("LIBVIRT_DEFAULT_URI", "test:///default")
+    assert cli.main(["vm", "run", "nowhere", "--accel", "tcg"]) == cli.BAD_USAGE
+    assert "There is no image nowhere" in capsys.readouterr().err
+    assert cli.main(["vm", "list", "--format", "json"]) == 0
+    assert [each["name"] for each in json.loads(capsys.readouterr().out)] == ["test"]
+
+
 def test_lists_are_empty_where_nothing_is(capsys: pytest.CaptureFixture[str]) -> None:
     for words in (["vm", "list"], ["vm", "images"], ["vm", "image", "list"]):
         assert cli.main([*words, "--format", "json"]) == 0

@@ -60,7 +60,7 @@ def test_a_machine_is_changed_by_the_users_editor(
 def test_what_was_not_changed_is_not_defined(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    editor(tmp_path, monkeypatch, "exit 0")
+    editor(tmp_path, monkeypatch, "sleep 1.1")
     assert cli.main(["vm", "edit", "--connect", uri, "test"]) == 0
     assert "test is as it was" in capsys.readouterr().err
     assert left(tmp_path) == []
@@ -76,6 +76,7 @@ def test_what_was_not_changed_is_not_defined(
         ('sed -i "s|<vcpu.*</vcpu>|<vcpu>many</vcpu>|" "$2"', "Can't define the machine"),
         (r'printf "\351" >"$2"', "is no UTF-8"),
         ("exit 3", "ended with 3"),
+        ("exit 0", "The editor ended at once: one that waits is needed"),
         (
             """sed -i "s|</devices>|<disk type='file'><source file='/nowhere'/>"""
             """<target dev='vdz'/></disk></devices>|" "$2\"""",
