@@ -215,6 +215,38 @@ def test_it_is_as_large_as_ours(bundle: Bundle, size: tuple[int, int] | None) ->
         at.wait()
 
 
+@pytest.mark.parametrize("verb", VERBS)
+def test_it_becomes_as_large_as_ours(bundle: Bundle, verb: str) -> None:
+    """The kernel tells the process then. (crun pull request 1262)"""
+    script = "trap 'stty size; exit 0' WINCH; echo begun; while :; do sleep 0.1; done"
+    with session(bundle, verb, script) as at:
+        assert os.read(at.primary, 100) == b"begun\r\n"
+        termios.tcsetwinsize(at.primary, (20, 40))
+        assert at.shown() == b"20 40\r\n"
+        assert at.wait() == 0
+
+
+def test_it_is_taken_in_the_foreground(bundle: Bundle) -> None:
+    """What is typed is read once a shell has brought the command there."""
+    shell = bundle.path / "shell"
+    shell.write_text(
+        f'#!/bin/sh\nset -m\n{bundle.runtime.command} "$@" &\nsleep 1.5\nfg >/dev/null\nexit $?\n'
+    )
+    shell.chmod(0o755)
+    before, bundle.runtime.command = bundle.runtime.command, str(shell)
+    try:
+        with session(bundle, "run", "stty -echo; echo begun; read word; echo got $word") as at:
+            text = b""
+            while b"begun" not in text:
+                text += os.read(at.primary, 100)
+            time.sleep(2)
+            at.type(b"ahoy\r", 3)
+            assert b"got ahoy" in at.shown()
+            assert at.wait() == 0
+    finally:
+        bundle.runtime.command = before
+
+
 # By --console-socket.
 
 
