@@ -112,7 +112,7 @@ def test_an_interrupted_run_is_gone_on_with(
     assert suite.get_benchmark("container/ready").get_nvalue() == ROUNDS
     assert "resumed" in tonnage("show", str(path)).stdout
     if number is signal.SIGKILL:
-        assert str(scratch) in tonnage("clean").stdout
+        tonnage("clean")
     assert not scratch.exists()
 
     again = tonnage("run", "--resume", str(path))
@@ -135,12 +135,14 @@ WHOLE_CPU = "while :; do :; done"
 COMES_AND_GOES = "while :; do timeout 2 sh -c 'while :; do :; done'; sleep 4; done"
 
 
-@pytest.mark.parametrize("busy", [WHOLE_CPU, COMES_AND_GOES], ids=["always", "intermittent"])
-def test_a_table_is_made_beside_a_busy_neighbour(busy: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("busy", "rounds"), [(WHOLE_CPU, 1), (COMES_AND_GOES, 2)], ids=["always", "intermittent"]
+)
+def test_a_table_is_made_beside_a_busy_neighbour(busy: str, rounds: int, tmp_path: Path) -> None:
     path = tmp_path / "run"
     with neighbour(busy):
         done = tonnage(
-            "table", "--targets", "native,container", "--rounds", "2", "--accel", "tcg",
+            "table", "--targets", "native,container", "--rounds", str(rounds), "--accel", "tcg",
             "--out", str(path), "--wait",
         )  # fmt: skip
     assert "Traceback" not in done.stderr
