@@ -71,13 +71,19 @@ class Docker(command.CommandTarget):
         self.cover(*_FIXED)
         state = Path("/run/docker") / self.family  # short: the paths of sockets have a limit
         host = f"unix://{state}/docker.sock"
+        # Under a name of its own, since runc refuses a root with a link in its path.
+        data, seen = self.directory / "data", state.with_name(f"{self.family}-data")
+        for path in (data, seen):
+            path.mkdir()
+        namespaces.bind(data, seen)
+        self.resources.callback(namespaces.unmount, seen)
         log = self.directory / "dockerd.log"
         with log.open("wb") as output:
             daemon = subprocess.Popen(
                 [
                     "dockerd",
                     f"--host={host}",
-                    f"--data-root={self.directory}/data",
+                    f"--data-root={seen}",
                     f"--exec-root={state}",
                     f"--pidfile={self.directory}/dockerd.pid",
                     f"--cgroup-parent=/{self.family}",
