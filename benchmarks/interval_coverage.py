@@ -28,8 +28,10 @@ if TYPE_CHECKING:
 
 SIZES = (35, 24, 12, 8, 5, 3)
 RUNS = (2, 3, 4, 6, 8)
+PAIRS = (24, 12, 3)
 ROUNDS = 12  # of each of several runs
 DRAWS = 4  # of each benchmark
+_ROUNDING = 1e-12
 
 
 class Coverage(NamedTuple):
@@ -65,6 +67,15 @@ def main() -> None:
         (str(runs), str(of_interval(series, of_runs(runs, ROUNDS), as_it_is))) for runs in RUNS
     ]
     print(*tables.markdown((f"runs of {ROUNDS} in a row", "across runs"), across), sep="\n")
+    print()
+    unchanged = [
+        (
+            str(size),
+            *(f"{found_to_differ(series, draw(size)):.0%}" for draw in (at_random, consecutive)),
+        )
+        for size in PAIRS
+    ]
+    print(*tables.markdown(("values in each of two", "at random", "in a row"), unchanged), sep="\n")
 
 
 def read(path: Path) -> list[list[float]]:
@@ -92,6 +103,25 @@ def of_interval(
             held += low <= truth <= high
             widths.append((high - low) / truth)
     return Coverage(held / len(widths), median(widths))
+
+
+def found_to_differ(
+    series: Sequence[Sequence[float]],
+    draw: Callable[[Sequence[float], random.Random], list[float]],
+) -> float:
+    """Return in which share of pairs two runs of one thing would be found to differ."""
+    chance = random.Random(1)
+    differ = []
+    for values in series:
+        for _ in range(DRAWS):
+            pair = [estimate_median(draw(values, chance)) for _ in range(2)]
+            ends = [as_it_is(each) for each in pair]
+            if min(low for low, _ in ends) <= 0:
+                continue
+            reach = math.hypot(*(math.log(high / low) / 2 for low, high in ends))
+            first, later = (each.centre or math.nan for each in pair)
+            differ.append(abs(math.log(later / first)) > reach + _ROUNDING)
+    return sum(differ) / len(differ)
 
 
 def at_random(size: int) -> Callable[[Sequence[float], random.Random], list[float]]:

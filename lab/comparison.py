@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 
 Verdict = Literal["same", "different", "unknown"]
 By = Literal["rounds", "points"]
+_OF_TWO = (
+    "A run's interval is of that run: at another hour more figures differ than their confidence"
+    " says, though nothing changed. Three runs or more tell by how much they do."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +188,8 @@ def show(
         runs = 1 + len(comparison.later)
         title = f"across {runs} runs, each as one value"
         console.print(tables.text(title, across.COLUMNS, across.rows(comparison.across)))
+    else:
+        console.print(_OF_TWO, style="dim", highlight=False)
 
 
 def _values(run: Run) -> dict[across.Key, tuple[float, str]]:
@@ -202,7 +208,10 @@ def _agreement(comparison: Comparison) -> str:
 
 
 def _verdict(each: Difference) -> str:
-    if each.by == "points" and each.verdict != "unknown":
+    if each.verdict == "same" and each.low is not None and each.high is not None:
+        points = ", by points" if each.by == "points" else ""
+        return f"same, within {units.share(max(1 - each.low, each.high - 1))}{points}"
+    if each.by == "points" and each.verdict == "different":
         return f"{each.verdict} by {each.first_n} and {each.later_n} points of one round"
     if each.verdict == "different" and each.confidence is not None:
         return f"different ({100 * each.confidence:.4g} % sure)"
@@ -286,6 +295,8 @@ def _difference(run: str, key: across.Key, first: _Figure, later: _Figure) -> Di
                 confidence = _confidence(change, reach, first.n + later.n - 2)
     elif first.centre == later.centre:
         verdict = "same"
+    elif _apart(first, later) or _apart(later, first):  # one is zero, so that there is no ratio
+        verdict = "different"
     return Difference(
         run=run,
         experiment=experiment,
@@ -304,6 +315,11 @@ def _difference(run: str, key: across.Key, first: _Figure, later: _Figure) -> Di
         later_n=later.n,
         noted=(first.noted, later.noted),
     )
+
+
+def _apart(lower: _Figure, upper: _Figure) -> bool:
+    """Return True if the whole interval of one lies below that of the other."""
+    return lower.high is not None and upper.low is not None and lower.high < upper.low
 
 
 def _confidence(change: float, reach: float, freedom: int) -> float:

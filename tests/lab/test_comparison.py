@@ -129,6 +129,31 @@ def test_a_slope_that_tripled_is_found_in_one_round(tmp_path: Path) -> None:
     assert line in text.getvalue()
 
 
+@pytest.mark.parametrize(
+    ("first", "later", "verdict"), [(0, 2, "different"), (2, 0, "different"), (0, 0, "same")]
+)
+def test_a_count_that_was_zero_is_compared(
+    tmp_path: Path, first: int, later: int, verdict: str
+) -> None:
+    for name, value in (("a", first), ("b", later)):
+        with RunFolder(tmp_path / name, HOST, SETTINGS) as folder:
+            at = ("isolation", "container", "neighbours-seen", "integer")
+            folder.append(Sample(*at, number, value) for number in range(3))
+    found = comparison.compare([results.load(tmp_path / name) for name in "ab"])
+    assert [(each.verdict, each.change) for each in found.medians] == [(verdict, None)]
+
+
+def test_what_is_the_same_is_so_within_what_could_be_seen(tmp_path: Path) -> None:
+    """No difference found is no equality: how large one may be is said."""
+    text = io.StringIO()
+    found = comparison.compare([made(tmp_path / "a"), made(tmp_path / "b")])
+    comparison.show(found, Console(file=text, width=200))
+    (ratio,) = found.ratios
+    assert ratio.high is not None
+    assert f"same, within {100 * (ratio.high - 1):.2g}" in text.getvalue()
+    assert "Three runs or more tell by how much they do." in text.getvalue()
+
+
 def test_rounds_go_before_points(tmp_path: Path) -> None:
     runs = [filled(tmp_path / name, each, rounds=3) for name, each in (("a", 7e5), ("b", 2.1e6))]
     memory = comparison.compare(runs).medians[-1]
