@@ -160,7 +160,7 @@ def write(plan: Plan, outfit: Outfit) -> Program:
     process.label(program, plan.wanted)
     if plan.namespaces.makes("network"):
         namespaces.bring_loopback_up(program)
-    umask = _enter_root(program, plan, outfit)
+    umask, entering = _enter_root(program, plan, outfit)
     if plan.gate:
         _wait(program, plan, plan.gate, outfit.wanted)
     process.reset_signals(program, ignored_signals())
@@ -168,7 +168,8 @@ def write(plan: Plan, outfit: Outfit) -> Program:
     linux = plan.spec.linux
     program.part(
         become, outfit.wanted, linux.memory_policy, linux.personality,
-        namespaces.may_set_groups(linux), umask, outfit.able, outfit.seccomp, plan.report, answer,
+        namespaces.may_set_groups(linux), umask, entering, outfit.able, outfit.seccomp,
+        plan.report, answer,
     )  # fmt: skip
     return program
 
@@ -182,8 +183,8 @@ def _name(program: Program, plan: Plan) -> None:
             program.call(f"set {what}", number, name, len(name))
 
 
-def _enter_root(program: Program, plan: Plan, outfit: Outfit) -> Result:
-    """From the host's root file system into the container's; the umask that was."""
+def _enter_root(program: Program, plan: Plan, outfit: Outfit) -> tuple[Result, Result]:
+    """From the host's root file system into the container's; the umask that was, and `enter`'s."""
     linux = plan.spec.linux
     shared = not plan.namespaces.owns("mount")
     program.step("mount propagation")
@@ -222,12 +223,12 @@ def _enter_root(program: Program, plan: Plan, outfit: Outfit) -> Result:
         rootfs.move(program, host, plan.root)
     streams = plan.streams if plan.console is None else None
     needed = plan.needed_to_the_end()
-    program.part(
+    entering = program.part(
         _settle_in, needed, plan.kept_descriptors, linux.rootfs_propagation,
         _is_read_only(plan.spec), plan.wanted.cwd, plan.layout.cwd, streams,
         plan.streams_to_give, plan.wanted.user.uid,
     )  # fmt: skip
-    return umask
+    return umask, entering
 
 
 def _open_sources(program: Program, plan: Plan, outfit: Outfit, *, shared: bool) -> Sources:
@@ -326,7 +327,7 @@ def _settle_in(
     streams: tuple[int, ...] | None,
     to_give: tuple[int, ...],
     user: int,
-) -> None:
+) -> Result:
     """A part: what is left of the host but these descriptors is let go of; the process is in place.
 
     `directory` is where `cwd` leads; `streams` are None if its terminal is in their places already.
@@ -335,10 +336,11 @@ def _settle_in(
     leave_host(program, needed, kept_descriptors)
     make_directories(program, directory, {"/"})
     rootfs.settle(program, propagation, read_only=read_only)
-    program.call(f"enter {cwd}", syscalls.CHDIR, os.fsencode(cwd))
+    entering = process.enter(program, cwd)
     if streams is not None:
         process.place_streams(program, streams)
     process.close_from(program, 3 + kept_descriptors)
+    return entering
 
 
 def _wait(program: Program, plan: Plan, gate: Gate, wanted: Process) -> None:
@@ -362,6 +364,7 @@ def become(
     personality: Personality | None,
     may_set_groups: bool,
     umask: Result,
+    entering: Result,
     able: int,
     seccomp: Filter | None,
     report: int,
@@ -383,7 +386,9 @@ def become(
     early = seccomp is not None and not wanted.no_new_privileges
     if early:
         _filter(program, seccomp, report, answer)
-    process.become_user(program, wanted.user, wanted.capabilities, umask, able, may_set_groups)
+    process.become_user(
+        program, wanted.user, wanted.capabilities, umask, able, may_set_groups, wanted.cwd, entering
+    )
     if wanted.no_new_privileges:
         process.forbid_new_privileges(program)
     if not early:

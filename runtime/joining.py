@@ -13,7 +13,7 @@ from runtime.gate import hand_on_listener
 from runtime.linux import syscalls
 from runtime.linux.libc import syscall
 from runtime.linux.process import ignored_signals, kill, reap
-from runtime.linux.program import Program
+from runtime.linux.program import Program, Result
 from runtime.meeting import Meeting, die_with_runtime, fork
 from runtime.namespaces import FILES, Namespaces
 from runtime.spec import Namespace
@@ -76,12 +76,12 @@ def run_as_given(order: Order) -> Joined:
     compiled = seccomp.compile(spec.linux.seccomp, order.warn) if spec.linux.seccomp else None
 
     def write(program: Program, spaces: Namespaces, meeting: Meeting) -> None:
-        _write(program, order, spaces, root, owners.left, meeting.report, meeting.answer)
+        entering = _write(program, order, spaces, root, owners.left, meeting.report, meeting.answer)
         umask = program.call("set the umask", syscalls.UMASK, 0)
         process.reset_signals(program, ignored_signals())
         init.become(
             program, wanted, spec.linux.memory_policy, spec.linux.personality,
-            namespaces.may_set_groups(spec.linux), umask, able_in(spaces), compiled,
+            namespaces.may_set_groups(spec.linux), umask, entering, able_in(spaces), compiled,
             meeting.report, meeting.answer, order.path,
         )  # fmt: skip
 
@@ -182,7 +182,7 @@ def _write(
     to_give: Sequence[int],
     report: int,
     answer: int,
-) -> None:
+) -> Result:
     wanted = order.wanted
     if wanted.exec_cpu_affinity and wanted.exec_cpu_affinity.final:
         process.run_on(program, "process.execCPUAffinity.final", wanted.exec_cpu_affinity.final)
@@ -198,7 +198,8 @@ def _write(
         console.open_terminal(program, order.console, wanted.console_size, wanted.user.uid)
     process.give_streams(program, to_give, wanted.user.uid)
     init.leave_host(program, {report, answer, *streams}, order.kept_descriptors)
-    program.call(f"enter {wanted.cwd}", syscalls.CHDIR, os.fsencode(wanted.cwd))
+    entering = process.enter(program, wanted.cwd)
     if order.console is None:
         process.place_streams(program, streams)
     process.close_from(program, 3 + order.kept_descriptors)
+    return entering

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
+import os
 from _struct import Struct
 
 from runtime.errors import ContainerError
 from runtime.linux import capabilities, syscalls
-from runtime.linux.program import Block, Label, write_file
+from runtime.linux.program import CALL_BYTES, Block, Label, write_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -151,6 +152,25 @@ def join_new_keyring(program: Program, identifier: str) -> None:
     program.place(without)
 
 
+def enter(program: Program, directory: str) -> Result:
+    """Enter a directory; if it is the user's alone, `become_user` enters it by this result.
+
+    A file system of the user's (FUSE, NFS) denies even root, and so does a directory of his without
+    CAP_DAC_OVERRIDE. What is returned is where the program then goes on: the offset of a file is
+    the one number that a call returns as it was given it.
+    """
+    what = f"enter {directory}"
+    done, denied = Label(), Label()
+    path = os.fsencode(directory)
+    program.call(what, syscalls.CHDIR, path, then=done, foreseen=[(errno.EACCES, denied)])
+    program.place(denied)
+    file = program.call(what, syscalls.MEMFD_CREATE, b"number", os.MFD_CLOEXEC)
+    lead = program.call(what, syscalls.LSEEK, file, CALL_BYTES, os.SEEK_SET)
+    program.call(what, syscalls.CLOSE, file)
+    program.place(done)
+    return lead
+
+
 def become_user(
     program: Program,
     user: User,
@@ -158,8 +178,13 @@ def become_user(
     umask: Result,
     able: int,
     may_set_groups: bool,
+    directory: str,
+    entering: Result,
 ) -> None:
-    """User, groups, umask and capabilities; `able` are those that can be had, as bits."""
+    """User, groups, umask and capabilities; `able` are those that can be had, as bits.
+
+    `directory` is entered if it was denied before (`enter`).
+    """
     last = capabilities.last_known()
     bounding = capabilities.mask(wanted.bounding) if wanted else 0
     for number in range(last + 1):
@@ -179,7 +204,13 @@ def become_user(
         program.call("set the groups", syscalls.SETGROUPS, len(user.additional_gids), Block(groups))
     program.call("set the group", syscalls.SETRESGID, user.gid, user.gid, user.gid)
     program.call("set the user", syscalls.SETRESUID, user.uid, user.uid, user.uid)
-    program.call("drop the flag", syscalls.PRCTL, capabilities.SET_KEEPCAPS, 0, 0, 0, 0)
+    entered = Label()
+    dropped = program.call(
+        "drop the flag", syscalls.PRCTL, capabilities.SET_KEEPCAPS, 0, 0, 0, 0, then=entered
+    )
+    program.overrule(dropped, entering)
+    program.call(f"enter {directory}", syscalls.CHDIR, os.fsencode(directory))
+    program.place(entered)
     program.call("set the umask", syscalls.UMASK, umask if user.umask is None else user.umask)
     _set_capabilities(program, wanted, able, last)
 

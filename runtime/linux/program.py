@@ -131,6 +131,10 @@ class Program:
             label.leads.append((start, at + _WORD.size))
         return Result(start + _RESULT)
 
+    def overrule(self, call: Result, lead: Result) -> None:
+        """Have an earlier call's result, if that is made, be where this one's success leads."""
+        self._pass_on(lead, self.base + call.place - _RESULT + _THEN)
+
     def text(self, content: bytes) -> int:
         """The address of bytes and a NUL behind them, for an argument that is as good as them.
 

@@ -39,6 +39,8 @@ _TABLE = {
     "IOPRIO_GET": (252, 31),
     "IOPRIO_SET": (251, 30),
     "KEYCTL": (250, 219),
+    "LSEEK": (8, 62),
+    "MEMFD_CREATE": (319, 279),
     "MKDIRAT": (258, 34),
     "MKNODAT": (259, 33),
     "MMAP": (9, 222),

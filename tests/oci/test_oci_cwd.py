@@ -1,0 +1,63 @@
+"""process.cwd where not everybody may enter it. (config.md, "Process")"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.oci.driver import Bundle
+
+USER, OTHERS = 1000, 7_000_000
+
+
+@pytest.fixture
+def private(bundle: Bundle) -> Bundle:
+    """A container with a directory that its user may enter, and not even its root.
+
+    The directory's group is none of the container's: nobody overrides its permissions.
+    """
+    path = bundle.rootfs / "private"
+    path.mkdir(mode=0o700)
+    os.chown(path, USER, OTHERS)
+    bundle.namespace("user")
+    maps = [{"containerID": 0, "hostID": 0, "size": 65536}]
+    bundle.linux["uidMappings"] = bundle.linux["gidMappings"] = maps
+    bundle.process["cwd"] = "/private"
+    bundle.shell("id -u; pwd; : >here")
+    return bundle
+
+
+def test_a_directory_that_the_user_alone_may_enter(private: Bundle) -> None:
+    private.process["user"] = {"uid": USER, "gid": USER}
+    done = private.run()
+    assert (done.exit_code, done.stdout) == (0, f"{USER}\n/private\n"), done.stderr
+    assert (private.rootfs / "private/here").stat().st_uid == USER
+
+
+def test_a_directory_that_the_user_may_not_enter_is_an_error(private: Bundle) -> None:
+    done = private.run()
+    assert not done
+    assert "Can't enter /private: permission denied." in done.stderr
+    assert private.runtime.left(private.identity) == []
+
+
+def test_exec_where_the_user_alone_may_enter(private: Bundle) -> None:
+    private.process["cwd"] = "/"
+    private.running()
+    done = private.exec(f"--user={USER}:{USER}", "--cwd=/private", private.identity, "pwd")
+    assert (done.exit_code, done.stdout) == (0, "/private\n"), done.stderr
+    done = private.exec("--cwd=/private", private.identity, "pwd")
+    assert not done
+    assert "Can't enter /private: permission denied." in done.stderr
+
+
+def test_a_directory_that_root_alone_may_enter_is_the_users_cwd(bundle: Bundle) -> None:
+    """It is entered by root, as with the peers: the user may be there, though not come back."""
+    (bundle.rootfs / "root-only").mkdir(mode=0o700)
+    bundle.process.update({"cwd": "/root-only", "user": {"uid": USER, "gid": USER}})
+    bundle.shell("readlink /proc/self/cwd")
+    done = bundle.run()
+    assert (done.exit_code, done.stdout) == (0, "/root-only\n"), done.stderr
