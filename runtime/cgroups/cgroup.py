@@ -132,6 +132,7 @@ class Cgroup:
         while living := [pid for pid in self.processes() if _kill(pid)]:
             passed_seconds = time.monotonic() - start
             if passed_seconds > _KILL_SECONDS:
+                self._thaw_if_possible()  # what could be stopped goes on once it can be killed
                 raise ContainerError(
                     f"Processes {living} of the cgroup {self} do not die of SIGKILL."
                 )
