@@ -138,6 +138,10 @@ def test_consoles(keeper: tuple[str, Path], box: str) -> None:
             second.stdin.flush()
             assert second.wait(30) == 0
     with console(keeper, box) as third:
+        assert third.stdin is not None
+        third.stdin.write(b"\r")
+        third.stdin.flush()
+        await_words(third.stdout, b"# ")
         tonnage(keeper, "destroy", box)
         assert third.wait(30) == 0
         assert third.stderr is not None
