@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(nan|inf|infinity)", re.IGNORECASE)
 _THOUSANDS = re.compile(r"([+-]?\d{1,3})((?:,\d{3})+)(\.\d*)?")
 _DECIMAL_COMMA = re.compile(r"([+-]?\d+),(\d*)(e[+-]?\d+)?", re.IGNORECASE)
+# As printf(3) writes what is no number, outside of strings; Python's JSON knows NaN alone.
+_NO_NUMBER = re.compile(
+    r'"(?:[^"\\\n]|\\.)*"|(?<![\w.])-?(?:nan|inf|infinity)(?![\w.(])', re.IGNORECASE
+)
+_BEGINS_OBJECT = re.compile(r'\{\s*"(?:[^"\\\n]|\\.)*"\s*:')
 _SHOWN = 40
 
 
@@ -56,19 +61,30 @@ def _by_path(path: str, output: bytes) -> float:
 
 
 def _documents(text: str) -> Iterator[Any]:
-    """Return the JSON objects and lists of a text, in their order, whatever stands around them."""
+    """Return the JSON objects and lists of a text, in their order, whatever stands around them.
+
+    Raise LabError for an object that is broken: what lies within it is at another path.
+    """
+    text = _NO_NUMBER.sub(_as_python_reads, text)
     decoder = json.JSONDecoder()
     starts = re.compile(r"[{\[]")
     at = 0
     while begin := starts.search(text, at):
         try:
             document, at = decoder.raw_decode(text, begin.start())
-        except ValueError:
+        except ValueError as error:
+            if _BEGINS_OBJECT.match(text, begin.start()):
+                raise LabError(f"its output has JSON that is broken: {error}") from error
             at = begin.end()
         except RecursionError as error:
             raise LabError("its output nests brackets too deeply for JSON") from error
         else:
             yield document
+
+
+def _as_python_reads(token: re.Match[str]) -> str:
+    is_read = token[0].startswith('"') or token[0] in {"NaN", "Infinity", "-Infinity"}
+    return token[0] if is_read else "NaN"
 
 
 def _at(path: str, document: Any) -> float | None:

@@ -109,6 +109,8 @@ def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
         (Result(unit="/s", better="more", json="a"), 'in {cache}, [info]\n{"a": 3}\ndone.\n', 3),
         (Result(unit="/s", better="more", json="a"), '{"a": 3}\n{"a": 4}\n{"b": 5}\n', 4),
         (Result(unit="/s", better="more", json="a"), '{"a": "3.5"}', 3.5),
+        (AT_A, '{"b": -nan, "c": inf, "d": "nan", "e": {"a": 9}, "a": 3}', 3),
+        (AT_A, '[1/5] 12 % [done] {x}\n{"a": 3}', 3),
     ],
 )  # fmt: skip
 def test_a_figure_is_read(result: Result, stdout: str, value: float) -> None:
@@ -130,6 +132,9 @@ def test_a_figure_is_read(result: Result, stdout: str, value: float) -> None:
         (RATE, "rate ", "has '' where"),
         *((AT_A, f'{{"a": {text}}}', "which is no s") for text in ("NaN", "Infinity", "1e400")),
         (AT_A, f'{{"a": 1{"0" * 400}}}', "its figure has 401 digits"),
+        (AT_A, '{"a": -nan, "b": {"a": 3}}', "its figure is nan"),
+        (AT_A, '{"b": {"a": 9}, "a": ', "JSON that is broken"),
+        (AT_A, '{"b": {"a": 9}, "a": 5', "JSON that is broken"),
         (AT_A, '{"a": true}', "no number at a"),
         (AT_A, '{"a": null}', "no number at a"),
         (AT_A, '{"a": {"b": 1}}', "no number at a"),
