@@ -51,8 +51,10 @@ def run_until(path: Path, rounds: int, number: signal.Signals) -> Path:
 
     Returns where it wrote what it needed meanwhile.
     """
+    hearing = ("env", f"--default-signal={number.name}")  # nohup(1) and a shell's jobs ignore some
     running = subprocess.Popen(
-        [*TONNAGE, "run", "startup", "burst", "--targets", ",".join(TARGETS), "--accel", "tcg",
+        [*(hearing if number is not signal.SIGKILL else ()),
+         *TONNAGE, "run", "startup", "burst", "--targets", ",".join(TARGETS), "--accel", "tcg",
          "--rounds", str(ROUNDS), "--out", str(path), "--wait"],
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         start_new_session=True,
