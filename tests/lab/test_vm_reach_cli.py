@@ -14,7 +14,16 @@ import pytest
 from lab import cli
 from lab.vm_reach_cli import ssh_argv
 from tests.vms.described import machine
-from vms import Connection, Forward, HostBridge, MachineError, UserNetwork, addresses, foreground
+from vms import (
+    Connection,
+    Forward,
+    HostBridge,
+    MachineError,
+    UserNetwork,
+    addresses,
+    foreground,
+    hosts,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,6 +82,19 @@ def test_a_forward_of_passts_leads_in(
         return
     with pytest.raises(MachineError, match="Nothing leads to port 22 of test from this host"):
         addresses.endpoint(box, port)
+
+
+def test_a_forward_on_another_host_leads_nowhere(
+    box: Domain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    described = ET.fromstring(
+        "<domain><devices><interface type='user'><portForward proto='tcp'>"
+        "<range start='2222' to='22'/></portForward></interface></devices></domain>"
+    )
+    monkeypatch.setattr(box, "xml", lambda: described)
+    monkeypatch.setattr(box, "host", hosts.Host("qemu+ssh://other/system", is_here=False))
+    with pytest.raises(MachineError, match="Nothing leads to port 22 of test from this host"):
+        addresses.endpoint(box, 22)
 
 
 def test_an_address_that_nobody_knows(box: Domain, capsys: pytest.CaptureFixture[str]) -> None:
