@@ -10,6 +10,7 @@ import dataclasses
 import os
 import signal
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from lab import cli_parser, signals, standard_streams
@@ -18,7 +19,7 @@ from lab.standard_streams import OutputError, ReaderGone, print_json
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from lab.run import Request
@@ -48,11 +49,25 @@ def _flushed(arguments: Sequence[str] | None) -> int:
     except SystemExit:
         sys.stdout.flush()
         raise
-    if options.debug:
-        os.environ["TONNAGE_DEBUG"] = "1"
-    code = _run_verb(options)
+    with _debugging(options.debug):
+        code = _run_verb(options)
     sys.stdout.flush()
     return code
+
+
+@contextmanager
+def _debugging(asked: bool) -> Iterator[None]:
+    """Have this process and its workers show tracebacks, if that is asked for."""
+    before = os.environ.get("TONNAGE_DEBUG")
+    if asked:
+        os.environ["TONNAGE_DEBUG"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop("TONNAGE_DEBUG", None)
+        else:
+            os.environ["TONNAGE_DEBUG"] = before
 
 
 def _run_verb(options: argparse.Namespace) -> int:

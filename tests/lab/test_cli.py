@@ -63,6 +63,7 @@ def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TONNAGE_DEBUG", "")
     with pytest.raises(Exception, match="no experiment"):
         cli.main(["--debug", "run", "colour"])
+    assert not os.environ["TONNAGE_DEBUG"]  # later verbs of the process are not debugged
 
 
 def test_without_qemu_a_machine_is_refused(

@@ -69,7 +69,7 @@ def test_a_limit_is_named_with_its_figures(tmp_path: Path, monkeypatch: pytest.M
         ("A container did not start: Can't open it: Too many open files", "file descriptors"),
         ("Can't open /dev/null, to mount it: too many open files.", "file descriptors"),
         ("fork: Resource temporarily unavailable", "processes"),
-        ("crun: clone: No space left on device", "disk, or namespaces"),
+        ("crun: clone: No space left on device", "disk, memory cgroups, or namespaces"),
         ("it hung", ""),
     ],
 )
