@@ -377,12 +377,21 @@ static int set_surrounding(const char *name, char *value)
 	return setenv(name, value, 1);
 }
 
+/* By the system call, since the C library refuses two signals of its own (32 and 33), which its
+ * posix_spawn(3) leaves ignored, make(1)'s for one. */
+static void reset_signals(void)
+{
+	const unsigned long as_at_first[4] = {0}; /* handler, flags, restorer, mask */
+
+	for (int number = 1; number < NSIG; number++)
+		syscall(SYS_rt_sigaction, number, as_at_first, NULL, sizeof as_at_first[3]);
+}
+
 /* Returns the command, in the surroundings that its first words say. */
 static char **be_within(char **word)
 {
 	clearenv();
-	for (int number = 1; number < NSIG; number++)
-		signal(number, SIG_DFL);
+	reset_signals();
 	setsid();
 	for (; *word && strcmp(*word, "--") != 0; word++) {
 		char *value = strchr(*word, '=');

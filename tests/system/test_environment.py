@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import resource
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -20,6 +22,7 @@ from lab.exclusive import scratch_directory
 from lab.targets.base import Settings
 from lab.targets.environment import DECLARED
 from lab.worker import Worker
+from runtime.linux import syscalls
 from tests.system import surroundings
 
 if TYPE_CHECKING:
@@ -29,6 +32,7 @@ pytestmark = pytest.mark.root
 
 # One of each kind that a command reaches in a way of its own.
 REACHED = ("native", "container", "crun", "runc", "podman", "docker", "microvm", "uml")
+SIGSETXID = 33  # nptl(7)
 SLEEPERS = b"sleep\x008649"
 
 
@@ -64,8 +68,22 @@ def worker(target: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
         yield made
 
 
+def handle_setxid(*, ignored: bool) -> None:
+    """Ignore a signal of the C library's own, or not: its sigaction(3) refuses to."""
+    action = struct.pack("4L", int(ignored), 0, 0, 0)
+    assert ctypes.CDLL(None).syscall(syscalls.RT_SIGACTION, SIGSETXID, action, None, 8) == 0
+
+
+@pytest.fixture(scope="module")
+def _user_land() -> None:
+    """Everything is built before a caller's proxy leads nowhere."""
+    userland.build(lambda _: None)
+
+
 @pytest.fixture
-def _odd_caller(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+def _odd_caller(
+    _user_land: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[None]:
     """A caller with an environment, directory, umask, priority and limits of his own."""
     for name, value in (
         ("OMP_NUM_THREADS", "4"),
@@ -82,9 +100,11 @@ def _odd_caller(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Non
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (600, hard))
     os.setpriority(os.PRIO_PROCESS, 0, 7)
+    handle_setxid(ignored=True)  # as the C library's posix_spawn(3) leaves it, make(1)'s for one
     try:
         yield
     finally:
+        handle_setxid(ignored=False)
         os.umask(mask)
         os.setpriority(os.PRIO_PROCESS, 0, nice)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
