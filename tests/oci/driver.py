@@ -361,6 +361,12 @@ def waited_for(happened: Callable[[], bool], what: str, seconds: float = 5.0) ->
         time.sleep(0.01)
 
 
+def sleeps(pid: int) -> bool:
+    """Return True if a process is sleep(1) and waits: what its loader opened is closed by then."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return status.startswith("Name:\tsleep\n") and "\nState:\tS" in status
+
+
 def _end_cgroups(identity: str) -> None:
     deadline = time.monotonic() + 5.0
     while left := cgroups_of(identity):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.oci.driver import DEADLINE_SECONDS, waited_for
+from tests.oci.driver import DEADLINE_SECONDS, sleeps, waited_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -137,7 +137,7 @@ def test_closed_streams_are_null(
 ) -> None:
     """A process has 0, 1 and 2 as the runtime had them, or /dev/null, and nothing else."""
     with way(bundle, closed) as pid:  # type: ignore[attr-defined]
-        waited_for(lambda: Path(f"/proc/{pid}/comm").read_text() == "sleep\n", "it runs")
+        waited_for(lambda: sleeps(pid), "it runs")
         assert descriptors_of(pid) == handed_on(bundle, closed)
 
 
@@ -204,7 +204,7 @@ def test_descriptors_that_are_not_open_are_refused(
     if verb == "create":
         bundle.start()
     pid = int(pid_file.read_text())
-    waited_for(lambda: Path(f"/proc/{pid}/comm").read_text() == "sleep\n", "it runs")
+    waited_for(lambda: sleeps(pid), "it runs")
     kept = {number: str(bundle.path / f"given{number}") for number in range(3, 3 + count)}
     assert descriptors_of(pid) == handed_on(bundle, ()) | kept
 

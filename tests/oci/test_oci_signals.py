@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.oci.driver import DEADLINE_SECONDS, waited_for
+from tests.oci.driver import DEADLINE_SECONDS, sleeps, waited_for
 
 if TYPE_CHECKING:
     from tests.oci.driver import Bundle
@@ -49,7 +49,7 @@ def dispositions(text: str) -> dict[str, int]:
 
 
 def hears_all(pid: int) -> bool:
-    waited_for(lambda: Path(f"/proc/{pid}/comm").read_text() == "sleep\n", "it runs")
+    waited_for(lambda: sleeps(pid), "it runs")
     return not any(dispositions(Path(f"/proc/{pid}/status").read_text()).values())
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.oci.driver import DEADLINE_SECONDS, waited_for
+from tests.oci.driver import DEADLINE_SECONDS, sleeps, waited_for
 
 if TYPE_CHECKING:
     from tests.oci.driver import Bundle, Done
@@ -50,7 +49,7 @@ def test_a_start_that_was_killed_before_it_could_say_so(bundle: Bundle) -> None:
     with (directory / "start").open("wb", buffering=0) as gate:
         gate.write((1).to_bytes(8, "little"))
     pid = bundle.state()["pid"]
-    waited_for(lambda: Path(f"/proc/{pid}/comm").read_text() == "sleep\n", "it runs")
+    waited_for(lambda: sleeps(pid), "it runs")
     done = bundle.start()
     assert done.exit_code == 1
     assert "is running: it can't be started." in done.stderr
