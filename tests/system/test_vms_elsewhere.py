@@ -48,7 +48,8 @@ DAEMON = (
 )
 OTHER_HOST = (
     "mount -t devpts -o newinstance,ptmxmode=0666 devpts /dev/pts"
-    " && mount --bind /dev/pts/ptmx /dev/ptmx && mount -t tmpfs lock /run/lock"
+    " && mount --bind /dev/pts/ptmx /dev/ptmx"
+    " && mount -t tmpfs run /run && mkdir /run/lock"
     " && mount --bind {far} {here}"
     " && exec {python} -c '{reaper}' {python} -c '{daemon}' {root}"
 )
