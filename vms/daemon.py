@@ -34,6 +34,7 @@ _DIRECTORIES = {
     "cache": "/var/cache/libvirt",
     "log": "/var/log/libvirt",
     "run": "/run/libvirt",
+    "lock": "/run/lock",  # of consoles; init makes it, and a container may have none
 }
 _LIBVIRTD = """\
 listen_tls = 0

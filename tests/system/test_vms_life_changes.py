@@ -26,6 +26,7 @@ from vms import (
     migration,
     screenshot,
     snapshots,
+    state,
     statistics,
 )
 
@@ -273,8 +274,12 @@ def test_a_screen_is_pictured(large: vms.Domain) -> None:
 
 
 def test_a_running_machine_moves_to_another_libvirt_and_is_told_to_by_verbs(
-    connection: vms.Connection, embedded: Path, capsys: pytest.CaptureFixture[str]
+    connection: vms.Connection,
+    embedded: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(state, "images", lambda: IMAGES[0])  # as the verbs have no option for it
     box = up(connection.define(machine(connection.root, "mover", "microvm")))
     said(box, "echo kept > /run/moved")
     with (

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 pytestmark = [
     pytest.mark.root,
-    pytest.mark.skipif(not shutil.which("ssh"), reason="ssh: apt-get install openssh-client"),
+    pytest.mark.skipif(
+        not shutil.which("ssh"), reason="ssh is not installed: apt-get install openssh-client"
+    ),
 ]
 TONNAGE = str(Path(sys.executable).with_name("tonnage"))
 BOOT_SECONDS, SSH_SECONDS = 90.0, 60.0
