@@ -28,7 +28,7 @@ from vms.launch import Origin, beside, with_words, without_monitor
 from vms.libvirt_errors import sentence, told_as
 from vms.merging import frozen_images_of
 from vms.monitor import Listener
-from vms.orphans import adopting_orphans
+from vms.orphans import adopting_qemu_of
 from vms.readers import is_golden
 from vms.trust import DiskFile, disk_files, refuse_unsafe
 
@@ -167,7 +167,10 @@ class Connection:
             domain = Domain(machine.name, paths, self._pid_file(machine.name), self.host)
             domain.image_directories = self._image_directories
             undo.callback(domain.destroy)
-            with told_as(f"Can't start {machine.name}"), adopting_orphans():
+            with (
+                told_as(f"Can't start {machine.name}"),
+                adopting_qemu_of(embedded=self.is_embedded),
+            ):
                 xml = self.xml(machine, paths)
                 if self.is_embedded:
                     self._start_early(domain, machine, xml, origin, on_running)
@@ -223,7 +226,7 @@ class Connection:
         known = [domain for domain in self.domains() if domain.name == name]
         bases = [base for domain in known for base in frozen_images_of(domain)]
         self.refuse_unsafe_disks(described, bases)
-        with told_as(f"Can't restore {path}"), adopting_orphans():
+        with told_as(f"Can't restore {path}"), adopting_qemu_of(embedded=self.is_embedded):
             self.handle.restoreFlags(str(path), without_monitor(xml))
         domain = self.find(name)
         domain.reap()

@@ -22,7 +22,7 @@ from vms.launch import beside
 from vms.libvirt_errors import NotThereError, asked, told_as
 from vms.listening import listening_sockets
 from vms.monitor import Listener
-from vms.orphans import adopting_orphans, reap_when_ended
+from vms.orphans import adopting_qemu_of, reap_when_ended
 from vms.states import STATES, State
 
 if TYPE_CHECKING:
@@ -242,7 +242,8 @@ class Domain:
         MachineError.
         """
         self.disconnect()
-        with told_as(f"libvirt can't start {self.name}"), adopting_orphans():
+        embedded = self._pid_file is not None
+        with told_as(f"libvirt can't start {self.name}"), adopting_qemu_of(embedded=embedded):
             self.handle.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED if paused else 0)
         self.sockets = dict(listening_sockets(self.handle))
         self.reap()

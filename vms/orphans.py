@@ -11,17 +11,27 @@ import functools
 import os
 import select
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
 _PR_SET_CHILD_SUBREAPER = 36
 _REAP_SECONDS = 0.02
 _starting = threading.Lock()
 _starts = [0]  # that go on now
+
+
+def adopting_qemu_of(*, embedded: bool) -> AbstractContextManager[None]:
+    """Adopt the QEMU that an embedded libvirt starts meanwhile, and nothing of a libvirtd's.
+
+    The pid of a libvirtd's is not known here. If this process had started that daemon and adopted
+    its QEMU, nobody would reap it, and libvirt's `destroy` waits 40 s for a zombie.
+    """
+    return adopting_orphans() if embedded else nullcontext()
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 
-from vms.orphans import adopting_orphans
+from vms.orphans import adopting_orphans, adopting_qemu_of
 
 _PR_GET_CHILD_SUBREAPER = 37
 
@@ -24,4 +24,12 @@ def test_the_first_of_two_starts_to_end_leaves_the_other_adopting() -> None:
     first.__exit__(None, None, None)
     assert adopts()
     second.__exit__(None, None, None)
+    assert not adopts()
+
+
+def test_the_qemu_of_a_daemon_is_left_to_who_reaps_it() -> None:
+    with adopting_qemu_of(embedded=False):
+        assert not adopts()
+    with adopting_qemu_of(embedded=True):
+        assert adopts()
     assert not adopts()
