@@ -90,15 +90,32 @@ def _reap(ending: select.epoll) -> None:
 
 
 def _reap_until(started: threading.Event) -> None:
-    """Reap QEMUs that end before `started`, and nobody else's children. (waitid(2))
+    """Reap QEMUs that end before `started`, and nobody else's children.
 
     One that libvirt waits for itself, to ask it what it can do, is gone by the next look.
     """
-    before = 0
+    before: set[int] = set()
     while not started.wait(_REAP_SECONDS):
-        with suppress(OSError):  # it was reaped elsewhere meanwhile
-            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-            name = Path(f"/proc/{ended.si_pid}/comm").read_text(encoding="utf-8") if ended else ""
-            if ended and ended.si_pid == before and name.startswith("qemu-system"):
-                os.waitpid(ended.si_pid, os.WNOHANG)
-            before = ended.si_pid if ended else 0
+        ended = {pid for pid in _children() if _is_ended_qemu(pid)}
+        for pid in ended & before:
+            with suppress(ChildProcessError):  # it was reaped elsewhere meanwhile
+                os.waitpid(pid, os.WNOHANG)
+        before = ended
+
+
+def _children() -> Iterator[int]:
+    """This process's children, of every thread. (proc_tid_children(5))"""
+    for file in Path("/proc/self/task").glob("*/children"):
+        with suppress(OSError):  # the thread has ended
+            yield from map(int, file.read_text(encoding="utf-8").split())
+
+
+def _is_ended_qemu(pid: int) -> bool:
+    """Return True for a QEMU that waits to be reaped. (proc_pid_stat(5))"""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    _, _, named = stat.partition("(")
+    name, _, rest = named.rpartition(")")
+    return name.startswith("qemu-system") and rest.startswith(" Z")
