@@ -148,5 +148,6 @@ def alike(step: Step, said: str, name: str, shared: Path) -> str:
     if step.words[-1] == "env":  # podman has it in another order each time
         said = "\n".join(sorted(said.splitlines()))
     if step.words[0] == "top":
-        said = re.sub(r"[0-9.:,]+", "#", said)
+        said = re.sub(r"(?:[0-9.]+[a-zµ]+)+|[0-9.:,]+", "#", said)
+        said = re.sub(" +", " ", said)  # columns are as wide as the longest time
     return said
