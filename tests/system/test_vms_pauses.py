@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import subprocess
 import sys
 import tempfile
-import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import pytest
 
 from lab import userland
+from tests.system.pipes import await_words
 from vms.images import Store
 
 if TYPE_CHECKING:
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.root
 TONNAGE = str(Path(sys.executable).with_name("tonnage"))
-BOOT_SECONDS = 90.0
 # A file system of 8 MiB that only the command and what it starts see.
 SMALL = "mount -t tmpfs -o size=8M tonnage-test {where} && {make} && exec {run}"
 
@@ -58,18 +56,6 @@ def running(state: Path) -> Iterator[subprocess.Popen[bytes]]:
             yield process
         finally:
             process.terminate()
-
-
-def await_words(pipe: IO[bytes] | None, words: bytes, seconds: float = BOOT_SECONDS) -> None:
-    assert pipe is not None
-    said, give_up = b"", time.monotonic() + seconds
-    while words not in said:
-        left = give_up - time.monotonic()
-        assert left > 0, said
-        if select.select([pipe], [], [], left)[0]:
-            some = os.read(pipe.fileno(), 4096)
-            assert some, said
-            said += some
 
 
 def listed(state: Path) -> dict[str, str]:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import subprocess
 import sys
 import tempfile
-import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from lab import userland
+from tests.system.pipes import await_words
 from vms import Connection, daemon
 from vms.images import Store
 
@@ -158,18 +157,6 @@ def console(keeper: tuple[str, Path], box: str, *words: str) -> Iterator[subproc
             yield process
         finally:
             process.terminate()
-
-
-def await_words(pipe: IO[bytes] | None, words: bytes, seconds: float = 90.0) -> None:
-    assert pipe is not None
-    said, give_up = b"", time.monotonic() + seconds
-    while words not in said:
-        left = give_up - time.monotonic()
-        assert left > 0, said
-        if select.select([pipe], [], [], left)[0]:
-            some = os.read(pipe.fileno(), 4096)
-            assert some, said
-            said += some
 
 
 def test_edit(keeper: tuple[str, Path], box: str) -> None:
