@@ -180,8 +180,8 @@ def test_a_copy_of_a_seed_is_another_machines(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "written",
     [
-        "instance-id: iid-1\nlocal-hostname: box\nnote: |\n  instance-id: kept\n",
-        "---\nhostname: box\nnote: |\n  instance-id: kept\ninstance-id: iid-1",
+        "instance-id: iid-old\nlocal-hostname: box\nnote: |\n  instance-id: kept\n",
+        "---\nhostname: box\nnote: |\n  instance-id: kept\ninstance-id: iid-old",
     ],
 )
 def test_a_seed_in_yaml_is_copied_too(written: str, tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ def test_a_seed_in_yaml_is_copied_too(written: str, tmp_path: Path) -> None:
     told = iso9660.read(tmp_path / "copy").files["meta-data"].decode()
     lines = told.splitlines()
     assert [line for line in lines if "hostname" in line] == ["local-hostname: other"]
-    assert "iid-1" not in told
+    assert "iid-old" not in told
     assert sum(line.startswith("instance-id: ") for line in lines) == 1
     assert "  instance-id: kept" in lines
     assert lines.index("---") == 0 if "---" in written else "---" not in lines
