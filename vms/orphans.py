@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _PR_SET_CHILD_SUBREAPER = 36
 _REAP_SECONDS = 0.02
+_HELPERS = {"virtiofsd", "swtpm", "passt", "passt.avx2"}
 _starting = threading.Lock()
 _starts = [0]  # that go on now
 
@@ -38,8 +39,10 @@ def adopting_qemu_of(*, embedded: bool) -> AbstractContextManager[None]:
 def adopting_orphans() -> Iterator[None]:
     """Become the parent of the QEMU that libvirt starts meanwhile; one that ends is reaped.
 
+    So are the helpers that libvirt starts for it, which it ends with the machine and waits for.
     (prctl(2), PR_SET_CHILD_SUBREAPER)
     """
+    before = set(_children())
     started = threading.Event()
     reaper = threading.Thread(target=_reap_until, args=(started,), daemon=True)
     _adopt(1)
@@ -50,6 +53,9 @@ def adopting_orphans() -> Iterator[None]:
         _adopt(-1)
         started.set()
         reaper.join()
+        for pid in set(_children()) - before:
+            if _name(pid) in _HELPERS:
+                reap_when_ended(pid)
 
 
 def _adopt(more: int) -> None:
@@ -108,6 +114,13 @@ def _children() -> Iterator[int]:
     for file in Path("/proc/self/task").glob("*/children"):
         with suppress(OSError):  # the thread has ended
             yield from map(int, file.read_text(encoding="utf-8").split())
+
+
+def _name(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8", errors="replace").rstrip()
+    except OSError:
+        return ""
 
 
 def _is_ended_qemu(pid: int) -> bool:
