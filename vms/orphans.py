@@ -66,7 +66,7 @@ def _adopt(more: int) -> None:
 
 
 def reap_when_ended(pid: int) -> None:
-    """Reap a QEMU that was adopted whenever it ends. (pidfd_open(2))"""
+    """Reap a process that was adopted whenever it ends. (pidfd_open(2))"""
     with suppress(ProcessLookupError):
         pidfd = os.pidfd_open(pid)
         _adopted()[pidfd] = pid

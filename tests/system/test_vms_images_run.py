@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import signal
 import subprocess
 import sys
 import tempfile
-import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lab import userland
+from tests.system.pipes import await_words
 from vms.images import Store
 
 if TYPE_CHECKING:
@@ -61,23 +60,11 @@ def running(state: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
         process.terminate()
 
 
-def await_word(process: subprocess.Popen[bytes], word: bytes, seconds: float = 60.0) -> None:
-    assert process.stdout is not None
-    said, give_up = b"", time.monotonic() + seconds
-    while word not in said:
-        left = give_up - time.monotonic()
-        assert left > 0, said
-        if select.select([process.stdout], [], [], left)[0]:
-            some = os.read(process.stdout.fileno(), 4096)
-            assert some, said
-            said += some
-
-
 def test_a_machine_runs_until_it_is_left(state: Path) -> None:
     """Beside one of another process; a third of the same name is refused."""
     with running(state, "--name", "one") as one, running(state, "--name", "two") as two:
-        await_word(one, b"first-instruction")
-        await_word(two, b"first-instruction")
+        await_words(one.stdout, b"first-instruction", 60.0)
+        await_words(two.stdout, b"first-instruction", 60.0)
         listed = json.loads(tonnage(state, "list", "--format", "json"))
         assert [(each["name"], each["state"]) for each in listed] == [
             ("one", "running"), ("two", "running"),
@@ -96,7 +83,7 @@ def test_a_machine_runs_until_it_is_left(state: Path) -> None:
 
 def test_what_a_killed_run_left_goes_with_the_next_one(state: Path) -> None:
     with running(state, "--name", "killed") as killed:
-        await_word(killed, b"first-instruction")
+        await_words(killed.stdout, b"first-instruction", 60.0)
         (listed,) = json.loads(tonnage(state, "list", "--format", "json"))
         killed.send_signal(signal.SIGKILL)
     assert Path(f"/proc/{listed['pid']}").exists()
