@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab.targets import namespaces
 from lab.userland import PAYLOAD_IN_TREE
-from runtime import profile
+from runtime.spec import docker_profile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +27,7 @@ NAMESPACES = ("pid", "network", "ipc", "uts", "mount", "cgroup")
 
 def config(identity: str, args: list[str]) -> dict[str, Any]:
     """config.json of a container that runs the payload with these arguments."""
-    sets = dict.fromkeys(("bounding", "effective", "permitted"), profile.CAPABILITIES)
+    sets = dict.fromkeys(("bounding", "effective", "permitted"), docker_profile.CAPABILITIES)
     return {
         "ociVersion": "1.0.2",
         "root": {"path": "rootfs"},
@@ -59,9 +59,9 @@ def config(identity: str, args: list[str]) -> dict[str, Any]:
                 "cpu": {"quota": 2 * CPU_PERIOD_MICROSECONDS, "period": CPU_PERIOD_MICROSECONDS},
                 "pids": {"limit": PIDS},
             },
-            "seccomp": profile.seccomp(),
-            "maskedPaths": profile.MASKED_PATHS,
-            "readonlyPaths": profile.READONLY_PATHS,
+            "seccomp": docker_profile.seccomp(),
+            "maskedPaths": docker_profile.MASKED_PATHS,
+            "readonlyPaths": docker_profile.READONLY_PATHS,
         },
     }  # fmt: skip
 

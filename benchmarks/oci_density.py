@@ -38,8 +38,8 @@ from lab.exclusive import measurement_lock, scratch_directory
 from lab.statistics import Estimate, estimate_slope
 from lab.targets.namespaces import mount
 from runtime import Container, default_spec
-from runtime.cgroups.host import WITHOUT
-from runtime.container import all_below
+from runtime.cgroups.manager import WITHOUT
+from runtime.container.container import all_below
 from runtime.linux import syscalls
 from runtime.linux.libc import syscall
 

@@ -34,12 +34,12 @@ from lab.exclusive import measurement_lock, scratch_directory
 from lab.statistics import estimate_median, paired_ratio
 from lab.targets import namespaces
 from lab.targets.oci import hide_unified_hierarchy
-from runtime import seccomp
-from runtime.container import Container
-from runtime.creation import Request
-from runtime.document import decode
-from runtime.rootfs import Bundle
-from runtime.spec import Spec
+from runtime.container.container import Container
+from runtime.container.create import Request
+from runtime.rootfs.root import Bundle
+from runtime.seccomp import cache
+from runtime.spec.config import Spec
+from runtime.spec.json_structs import decode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -157,7 +157,7 @@ def write_filter(directory: Path) -> None:
     """Write down the filter that the floor loads."""
     wanted = decode(Spec, json.dumps(config("floor", ["hello"])), "config.json").linux.seccomp
     assert wanted
-    (directory / "filter").write_bytes(seccomp.compile(wanted).program)
+    (directory / "filter").write_bytes(cache.compile(wanted).program)
 
 
 def contestants(place: Place) -> Iterator[tuple[str, Callable[[Place, str], dict[str, float]]]]:

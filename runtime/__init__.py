@@ -5,22 +5,22 @@ A command imports what it uses and no more, hence the names of this package are 
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from runtime.container import DEFAULT_ROOT, Container, clean
-    from runtime.defaults import default_spec
+    from runtime.container.container import DEFAULT_ROOT, Container, clean
     from runtime.errors import ContainerError
-    from runtime.spec import Spec
+    from runtime.spec.config import Spec
+    from runtime.spec.defaults import default_spec
 else:
     from runtime.lazy import attributes
 
     __getattr__ = attributes(
         __name__,
         {
-            "DEFAULT_ROOT": "container",
-            "Container": "container",
-            "clean": "container",
-            "default_spec": "defaults",
+            "DEFAULT_ROOT": "container.container",
+            "Container": "container.container",
+            "clean": "container.container",
+            "default_spec": "spec.defaults",
             "ContainerError": "errors",
-            "Spec": "spec",
+            "Spec": "spec.config",
         },
     )
 

@@ -8,7 +8,7 @@
  * nothing and looks nothing up. FILTER holds the seccomp filter as an array of struct sock_filter;
  * the state that is kept is written below STATE. Its child is forked, where a Python process has to
  * start it in another way: what that costs is not in the floor. Nor need it keep the child off its
- * CPU (runtime/elsewhere.py): it waits while the child works.
+ * CPU (runtime/launcher/cpu_placement.py): it waits while the child works.
  *
  * It prints "request NANOSECONDS", its clock when it had read the filter and began; the payload
  * prints "first-instruction NANOSECONDS".

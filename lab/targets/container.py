@@ -17,15 +17,15 @@ from lab.targets import base, peer
 from lab.targets.base import VOLUME, Allotment, Attachment, Instance, Kind, Span, Target
 from lab.targets.piped import PayloadPipes, PipedInstance
 from lab.userland import PAYLOAD_IN_TREE, allocated_bytes
-from runtime.spec import Cpu, Memory, Mount, Pids, Resources
+from runtime.spec.config import Cpu, Memory, Mount, Pids, Resources
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lab.targets.base import Settings
     from lab.targets.wires import Wires
-    from runtime.spec import Spec
-    from runtime.steps import Steps
+    from runtime.launcher.tracing import Steps
+    from runtime.spec.config import Spec
 
 _STOP_SECONDS = 10.0
 
@@ -96,7 +96,7 @@ class OurContainer(Target):
 
     def start_telling(self) -> ContainerInstance:
         """The same, but the child looks at the clock between its steps, and tells."""
-        from runtime.steps import Steps
+        from runtime.launcher.tracing import Steps
 
         steps = Steps()
         try:

@@ -3,7 +3,7 @@
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runtime.cgroups.cgroup import Cgroup
-    from runtime.cgroups.host import at, below, create, leftovers, of_process, plan, reopen
+    from runtime.cgroups.manager import at, below, create, leftovers, of_process, plan, reopen
 else:
     from runtime.lazy import attributes
 
@@ -11,13 +11,13 @@ else:
         __name__,
         {
             "Cgroup": "cgroup",
-            "at": "host",
-            "below": "host",
-            "create": "host",
-            "leftovers": "host",
-            "of_process": "host",
-            "plan": "host",
-            "reopen": "host",
+            "at": "manager",
+            "below": "manager",
+            "create": "manager",
+            "leftovers": "manager",
+            "of_process": "manager",
+            "plan": "manager",
+            "reopen": "manager",
         },
     )
 

@@ -14,9 +14,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from runtime.cgroups.events import OomEvents
-    from runtime.linux.program import Program
-    from runtime.spec import Resources
+    from runtime.cgroups.oom import OomEvents
+    from runtime.launcher.program import Program
+    from runtime.spec.config import Resources
 
 _REMOVE_SECONDS = 5.0
 _KILL_SECONDS = 10.0

@@ -43,7 +43,7 @@ def _fill(root: str, location: str, file: str) -> str:
 
 def _not_exclusive(directory: str, file: str, value: str) -> str:
     """What is above it but for what a neighbour has to itself. Raise ContainerError."""
-    from runtime.process import numbers
+    from runtime.process.attributes import numbers
 
     left = set(numbers(value))
     for neighbour in files.below(os.path.dirname(directory)):

@@ -10,7 +10,7 @@ from runtime.errors import ContainerError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from runtime.spec import Cpu, HugepageLimit, Memory, Rdma, Resources, ThrottleDevice
+    from runtime.spec.config import Cpu, HugepageLimit, Memory, Rdma, Resources, ThrottleDevice
 
     Throttles = list[tuple[str, ThrottleDevice]]
 

@@ -12,19 +12,20 @@ from __future__ import annotations
 import os
 import time
 
-from runtime.cgroups import controllers, dbus, host, v1
+from runtime.cgroups import controllers, dbus, manager
 from runtime.cgroups.cgroup import Cgroup
-from runtime.cgroups.limits_v2 import weight
-from runtime.cgroups.v1 import CgroupV1
-from runtime.cgroups.v2 import CgroupV2
+from runtime.cgroups.v1 import cgroup as v1
+from runtime.cgroups.v1.cgroup import CgroupV1
+from runtime.cgroups.v2.cgroup import CgroupV2
+from runtime.cgroups.v2.limits import weight
 from runtime.errors import ContainerError
-from runtime.users import is_rootless
+from runtime.linux.users import is_rootless
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runtime.spec import Cpu, Memory, Resources
+    from runtime.spec.config import Cpu, Memory, Resources
 
     Property = tuple[str, tuple[str, object]]
 
@@ -81,7 +82,7 @@ class _ScopeV2(_Scope, CgroupV2):
     """A scope on version 2."""
 
 
-def create(cgroups_path: str, identifier: str, this: host.Host) -> Cgroup:
+def create(cgroups_path: str, identifier: str, this: manager.Host) -> Cgroup:
     """A scope `prefix-name.scope` in the slice, for `slice:prefix:name` or an empty path.
 
     Raises ContainerError, and then there is none.
@@ -207,7 +208,7 @@ def _cpu(cpu: Cpu, *, is_v2: bool) -> Iterator[Property]:
 
 def mask(text: str) -> bytes:
     """A list such as 0-3,7 as bits, the lowest first."""
-    from runtime.cgroups.statistics_v1 import listed
+    from runtime.cgroups.v1.statistics import listed
 
     try:
         bits = sum(1 << number for number in set(listed(text)))
@@ -220,9 +221,9 @@ def _number(name: str, value: int) -> Property:
     return name, ("t", _WITHOUT_LIMIT if value < 0 else value)
 
 
-def _with_all_hierarchies(pid: int, unit: str, this: host.Host) -> _Scope:
+def _with_all_hierarchies(pid: int, unit: str, this: manager.Host) -> _Scope:
     """The holder's cgroups; on version 1, ones of that name where systemd makes none, too."""
-    paths = host.of_process(pid, this).paths
+    paths = manager.of_process(pid, this).paths
     location = next(
         (paths[words].removeprefix(root) for words, root in this.every_hierarchy().items()
          if os.path.basename(paths.get(words, "")) == unit),

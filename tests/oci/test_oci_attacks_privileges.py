@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from runtime import profile
+from runtime.spec import docker_profile
 from tests.oci.driver import Bundle, Done, waited_for
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def test_cgroups_that_are_read_only_are_all_so(bundle: Bundle, namespace: bool) 
 def test_no_release_agent_is_set(bundle: Bundle, filtered: bool) -> None:
     """CVE-2022-0492: by a hierarchy of its own, or by one that it is shown."""
     if filtered:
-        bundle.linux["seccomp"] = profile.seccomp(bundle.process["capabilities"]["bounding"])
+        bundle.linux["seccomp"] = docker_profile.seccomp(bundle.process["capabilities"]["bounding"])
     bundle.namespace("cgroup")
     bundle.mount("/sys/fs/cgroup", "cgroup", "cgroup", "ro", "nosuid", "noexec", "nodev")
     attack(bundle, "release_agent")

@@ -6,9 +6,9 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
+from runtime.launcher.program import Program, strings
+from runtime.launcher.spawn import Executable, Launch, spawn
 from runtime.linux import syscalls
-from runtime.linux.program import Program, strings
-from runtime.linux.spawn import Executable, Launch, spawn
 
 if TYPE_CHECKING:
     from runtime.cgroups import Cgroup

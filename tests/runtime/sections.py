@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from runtime.document import convert
-from runtime.spec import Seccomp
+from runtime.spec.config import Seccomp
+from runtime.spec.json_structs import convert
 
 
 def section(document: dict[str, Any]) -> Seccomp:

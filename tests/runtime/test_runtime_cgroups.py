@@ -11,10 +11,10 @@ import pytest
 
 from runtime import ContainerError, cgroups
 from runtime.cgroups import files
-from runtime.cgroups.events import OomEvents
-from runtime.cgroups.host import Host, locate
-from runtime.linux.program import Program
-from runtime.spec import Cpu, HugepageLimit, Memory, Pids, Resources
+from runtime.cgroups.manager import Host, locate
+from runtime.cgroups.oom import OomEvents
+from runtime.launcher.program import Program
+from runtime.spec.config import Cpu, HugepageLimit, Memory, Pids, Resources
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +60,7 @@ class Tree:
         monkeypatch.setattr(os, "rmdir", self.remove)
         monkeypatch.setattr(files, "write", self.write)
         # Loading a program would need the kernel's consent; tests/system does it.
-        monkeypatch.setattr("runtime.cgroups.v2.CgroupV2._limit_devices", lambda *_: None)
+        monkeypatch.setattr("runtime.cgroups.v2.cgroup.CgroupV2._limit_devices", lambda *_: None)
 
     def make(self, path: str, mode: int = 0o777) -> None:
         self.mkdir(path, mode)

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime import ContainerError
-from runtime.cgroups import device_program, devices
+from runtime.cgroups import device_rules
+from runtime.cgroups.v2 import device_filter
 from runtime.linux import bpf
-from runtime.spec import DeviceRule
+from runtime.spec.config import DeviceRule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +56,7 @@ def interpreted(program: Sequence[bytes], kind: str, major: int, minor: int, acc
 
 
 def v2(rules: Sequence[DeviceRule], kind: str, major: int, minor: int, access: str) -> bool:
-    return interpreted(device_program.compose(devices.rules(rules)), kind, major, minor, access)
+    return interpreted(device_filter.compose(device_rules.rules(rules)), kind, major, minor, access)
 
 
 def spoken(rules: Sequence[DeviceRule], kind: str, major: int, minor: int, access: str) -> bool:
@@ -102,7 +103,7 @@ ACCESSES = ["r", "w", "m", "rw", "rwm"]
 
 @given(RULES)
 def test_the_program_says_what_the_rules_say(rules: list[DeviceRule]) -> None:
-    program = device_program.compose(devices.rules(rules))
+    program = device_filter.compose(device_rules.rules(rules))
     for kind, major, minor, access in itertools.product("bc", (1, 10), (3, 229), ACCESSES):
         assert interpreted(program, kind, major, minor, access) == spoken(
             [*rules, *DEFAULTS], kind, major, minor, access
@@ -112,7 +113,7 @@ def test_the_program_says_what_the_rules_say(rules: list[DeviceRule]) -> None:
 @given(RULES)
 def test_version_1s_exceptions_say_the_same_or_are_refused(rules: list[DeviceRule]) -> None:
     try:
-        default, different = devices.exceptions(devices.rules(rules))
+        default, different = device_rules.exceptions(device_rules.rules(rules))
     except ContainerError:
         assert any(not rule.allow for rule in rules)
         return
@@ -134,16 +135,16 @@ def test_without_rules_there_are_the_default_devices_and_no_others() -> None:
         assert v2(rules, "b", 8, 0, "m")
         assert not v2(rules, "b", 8, 0, "r")
         assert not v2(rules, "c", 10, 229, "r")
-        default, different = devices.exceptions(devices.rules(rules))
+        default, different = device_rules.exceptions(device_rules.rules(rules))
         assert not default
         assert "c 1:3 rwm" in different
         assert "c *:* m" in different
 
 
 def test_a_privileged_container_may_everything() -> None:
-    found = devices.rules([NOTHING, EVERYTHING])
-    assert devices.is_everything_allowed(found)
-    assert devices.exceptions(found) == (True, [])
+    found = device_rules.rules([NOTHING, EVERYTHING])
+    assert device_rules.is_everything_allowed(found)
+    assert device_rules.exceptions(found) == (True, [])
 
 
 def test_a_hole_in_what_is_allowed_is_one_in_version_2_and_refused_in_version_1() -> None:
@@ -153,8 +154,8 @@ def test_a_hole_in_what_is_allowed_is_one_in_version_2_and_refused_in_version_1(
     assert v2([wide, hole], "b", 8, 0, "r")
     assert not v2([wide, hole], "b", 8, 0, "rw")
     with pytest.raises(ContainerError, match="version 1"):
-        devices.exceptions(devices.rules([wide, hole]))
-    assert devices.exceptions(devices.rules([EVERYTHING, hole])) == (True, ["b 8:0 w"])
+        device_rules.exceptions(device_rules.rules([wide, hole]))
+    assert device_rules.exceptions(device_rules.rules([EVERYTHING, hole])) == (True, ["b 8:0 w"])
 
 
 @pytest.mark.parametrize(
@@ -169,4 +170,4 @@ def test_a_hole_in_what_is_allowed_is_one_in_version_2_and_refused_in_version_1(
 )
 def test_a_rule_that_makes_no_sense_is_refused_by_its_place(rule: DeviceRule, reason: str) -> None:
     with pytest.raises(ContainerError, match=reason):
-        devices.rules([rule])
+        device_rules.rules([rule])

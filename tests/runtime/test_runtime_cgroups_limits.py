@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from runtime import ContainerError
-from runtime.cgroups import limits_v1, limits_v2
-from runtime.spec import (
+from runtime.cgroups.v1 import limits as limits_v1
+from runtime.cgroups.v2 import limits as limits_v2
+from runtime.spec.config import (
     BlockIo,
     Cpu,
     HugepageLimit,

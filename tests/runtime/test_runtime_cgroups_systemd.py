@@ -6,7 +6,7 @@ import pytest
 
 from runtime import ContainerError
 from runtime.cgroups import dbus, systemd
-from runtime.spec import Cpu, Memory, Pids, Resources
+from runtime.spec.config import Cpu, Memory, Pids, Resources
 
 MESSAGE = [
     ("sba(sv)", ["x.scope", 1, [("TasksMax", ("t", 7)), ("AllowedCPUs", ("ay", b"\1\2"))]],

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime import ContainerError, default_spec
-from runtime.document import decode, encode
-from runtime.spec import Spec
-from runtime.validation import check
+from runtime.container.validation import check
+from runtime.spec.config import Spec
+from runtime.spec.json_structs import decode, encode
 
 # `make fuzz` asks for many, other ones each time.
 MANY = int(os.environ.get("TONNAGE_FUZZ", "0"))

@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 
 import runtime
-from runtime.document import encode_lines
+from runtime.spec.json_structs import encode_lines
 
 PROJECT = Path(__file__).parents[2]
 LOADED = """
 import sys
 sys.path.append(sys.argv.pop(1))
-from runtime import finder
-finder.install()
-from runtime.oci_cli import main
+from runtime.oci import module_finder
+module_finder.install()
+from runtime.oci.cli import main
 main(sys.argv[1:])
 print(*sorted(sys.modules))
 """
@@ -37,8 +37,13 @@ def loaded(tmp_path: Path, *words: str) -> set[str]:
 @pytest.mark.parametrize("verb", ["state", "start", "kill", "delete", "pause"])
 def test_a_verb_does_not_load_what_others_use(tmp_path: Path, verb: str) -> None:
     modules = loaded(tmp_path, verb, "none")
-    assert "runtime.container" in modules
-    assert not modules & {"runtime.creation", "runtime.init", "runtime.spec", "runtime.hooks"}
+    assert "runtime.container.container" in modules
+    assert not modules & {
+        "runtime.container.create",
+        "runtime.process.init",
+        "runtime.spec.config",
+        "runtime.container.hooks",
+    }
     assert not modules & {"json", "re", "typing", "ctypes", "_ctypes", "subprocess", "signal"}
 
 
@@ -48,13 +53,19 @@ def test_names_of_the_package_come_when_they_are_asked_for() -> None:
         _ = runtime.nothing  # type: ignore[attr-defined]
 
 
+def copy(package: Path, name: str) -> None:
+    (package / f"{name}.py").write_bytes((PROJECT / f"runtime/{name}.py").read_bytes())
+
+
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
     """A package `runtime` with our finder and a module `told`, which says what it is."""
     package = tmp_path / "runtime"
     package.mkdir()
     (package / "__init__.py").touch()
-    (package / "finder.py").write_bytes((PROJECT / "runtime/finder.py").read_bytes())
+    (package / "oci").mkdir()
+    (package / "oci/__init__.py").touch()
+    copy(package, "oci/module_finder")
     (package / "told.py").write_text("print('first', __file__)\n")
     return package
 
@@ -62,7 +73,8 @@ def package(tmp_path: Path) -> Path:
 def told(package: Path, tracer: str = "") -> str:
     code = (
         f"import sys; sys.path.append({str(package.parent)!r})\n"
-        f"from runtime import finder\nfinder.install()\n{tracer}\nimport runtime.told\n"
+        f"from runtime.oci import module_finder\nmodule_finder.install()\n{tracer}\n"
+        "import runtime.told\n"
     )
     done = subprocess.run(
         [sys.executable, "-IS", "-c", code], capture_output=True, text=True, check=True
@@ -73,7 +85,7 @@ def told(package: Path, tracer: str = "") -> str:
 def test_the_finder_reads_what_python_has_compiled(package: Path) -> None:
     """The second time the source is not compiled any more."""
     assert told(package) == f"first {package}/told.py"
-    kept = "finder.SourceFileLoader.get_code = None"
+    kept = "module_finder.SourceFileLoader.get_code = None"
     assert told(package, kept) == f"first {package}/told.py"
 
 
@@ -97,12 +109,12 @@ def test_the_finder_does_without_a_compiled_file(package: Path, spoilt: bytes) -
 @pytest.fixture
 def verbs(package: Path) -> Path:
     """A package with our images and a verb `told`, which imports a helper."""
-    for name in ("image", "lazy"):
-        (package / f"{name}.py").write_bytes((PROJECT / f"runtime/{name}.py").read_bytes())
-    (package / "verbs").mkdir()
-    (package / "verbs/__init__.py").touch()
-    (package / "verbs/told.py").write_text("from runtime.verbs import helper\n")
-    (package / "verbs/helper.py").write_text("SAID = 'first'\n")
+    for name in ("oci/module_image", "lazy"):
+        copy(package, name)
+    (package / "oci/commands").mkdir()
+    (package / "oci/commands/__init__.py").touch()
+    (package / "oci/commands/told.py").write_text("from runtime.oci.commands import helper\n")
+    (package / "oci/commands/helper.py").write_text("SAID = 'first'\n")
     return package
 
 
@@ -110,15 +122,16 @@ def said_by_verb(package: Path) -> tuple[str, bool]:
     """What the verb's helper says, and whether it came of an image."""
     code = (
         f"import sys; sys.path.append({str(package.parent)!r})\n"
-        "from runtime import finder\nfinder.install()\nfrom runtime.image import import_verb\n"
+        "from runtime.oci import module_finder\nmodule_finder.install()\n"
+        "from runtime.oci.module_image import import_verb\n"
         "verb = import_verb('told')\n"
         "assert verb.__file__ == sys.argv[1], verb.__file__\n"
-        "assert verb.helper.__package__ == 'runtime.verbs'\n"
-        "assert verb.helper.__spec__.name == 'runtime.verbs.helper'\n"
-        "print(verb.helper.SAID, sys.meta_path[0].imported[-1][0] == 'runtime.image')"
+        "assert verb.helper.__package__ == 'runtime.oci.commands'\n"
+        "assert verb.helper.__spec__.name == 'runtime.oci.commands.helper'\n"
+        "print(verb.helper.SAID, sys.meta_path[0].imported[-1][0] == 'runtime.oci.module_image')"
     )
     done = subprocess.run(
-        [sys.executable, "-IS", "-c", code, package / "verbs/told.py"],
+        [sys.executable, "-IS", "-c", code, package / "oci/commands/told.py"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     said, by_image = done.stdout.split()
@@ -137,11 +150,11 @@ def test_a_verb_is_imported_by_its_image(verbs: Path) -> None:
 
 def test_an_image_does_not_outlive_a_change(verbs: Path) -> None:
     said_by_verb(verbs)
-    (verbs / "verbs/helper.py").write_text("SAID = 'changed'\n")
+    (verbs / "oci/commands/helper.py").write_text("SAID = 'changed'\n")
     assert said_by_verb(verbs) == ("changed", False)
     assert said_by_verb(verbs) == ("changed", True)
-    (verbs / "verbs/helper.py").unlink()
-    (verbs / "verbs/told.py").write_text("class helper:\n    SAID = 'gone'\n")
+    (verbs / "oci/commands/helper.py").unlink()
+    (verbs / "oci/commands/told.py").write_text("class helper:\n    SAID = 'gone'\n")
     with pytest.raises(subprocess.CalledProcessError):  # it is in no package now
         said_by_verb(verbs)
 
@@ -151,7 +164,7 @@ def test_an_image_that_was_copied_is_of_the_copy(verbs: Path, tmp_path: Path) ->
     copy = tmp_path / "copy/runtime"
     shutil.copytree(verbs, copy)
     assert said_by_verb(copy) == ("first", True)
-    (copy / "verbs/helper.py").write_text("SAID = 'copied'\n")
+    (copy / "oci/commands/helper.py").write_text("SAID = 'copied'\n")
     assert said_by_verb(copy) == ("copied", False)
     assert said_by_verb(verbs) == ("first", True)
 

@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime import ContainerError, init
-from runtime.destinations import Resolver
-from runtime.document import decode
-from runtime.linux import program as programs
-from runtime.namespaces import Namespaces
-from runtime.rootfs import Bundle
-from runtime.spec import Spec
-from runtime.validation import check
+from runtime import ContainerError
+from runtime.container.validation import check
+from runtime.launcher import program as programs
+from runtime.namespaces.namespaces import Namespaces
+from runtime.process import init
+from runtime.rootfs.destinations import Resolver
+from runtime.rootfs.root import Bundle
+from runtime.spec.config import Spec
+from runtime.spec.json_structs import decode
 from tests.runtime.test_runtime_fuzz import FUZZ, JUNK, SOUND, changed
 
 if TYPE_CHECKING:
-    from runtime.linux.program import Program
+    from runtime.launcher.program import Program
 
 CGROUPS = ("cpu", "memory", "pids", "name=systemd")
 

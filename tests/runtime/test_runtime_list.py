@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.state import State, StateDirectory
+from runtime.container.state import State, StateDirectory
 
 COMMAND = Path(sys.executable).with_name("tonnage-oci")
 

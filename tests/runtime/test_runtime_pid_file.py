@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runtime.errors import ContainerError
-from runtime.pid_file import PidFile
+from runtime.oci.pid_file import PidFile
 
 if TYPE_CHECKING:
     from pathlib import Path

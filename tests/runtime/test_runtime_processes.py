@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from runtime.linux.process import ended_within, ignored_signals
+from runtime.linux.pidfd import ended_within, ignored_signals
 
 
 @pytest.mark.parametrize("seconds", [1e-3, 30 * 86400, 1e30, math.inf, None])

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runtime import profile, seccomp
 from runtime.linux import capabilities, libseccomp
+from runtime.seccomp import cache
+from runtime.spec import docker_profile
 from tests.runtime import bpf
 from tests.runtime.sections import section
 
@@ -26,11 +27,13 @@ pytestmark = pytest.mark.skipif(NATIVE != 0xC000003E, reason="asks for calls of 
 
 @pytest.fixture(autouse=True)
 def _kept_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(seccomp, "directory", lambda: "")
+    monkeypatch.setattr(cache, "directory", lambda: "")
 
 
-def answer(name: str, *arguments: int, granted: Collection[str] = profile.CAPABILITIES) -> int:
-    found = seccomp.compile(section(profile.seccomp(granted)))
+def answer(
+    name: str, *arguments: int, granted: Collection[str] = docker_profile.CAPABILITIES
+) -> int:
+    found = cache.compile(section(docker_profile.seccomp(granted)))
     number = libseccomp.number(name)
     assert number is not None
     return bpf.run(found.program, NATIVE, number, *arguments)
@@ -58,7 +61,7 @@ def test_calls_that_reach_the_host_are_not(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "capability"),
-    [(names.split()[0], each) for each, names in profile.WITH_CAPABILITY.items()],
+    [(names.split()[0], each) for each, names in docker_profile.WITH_CAPABILITY.items()],
 )
 def test_a_capability_brings_the_calls_that_it_is_for(name: str, capability: str) -> None:
     number = libseccomp.number(name)
@@ -69,7 +72,9 @@ def test_a_capability_brings_the_calls_that_it_is_for(name: str, capability: str
 
 
 def test_each_capability_has_its_name() -> None:
-    assert {*profile.WITH_CAPABILITY, *profile.CAPABILITIES} <= set(capabilities.NAMES)
+    assert {*docker_profile.WITH_CAPABILITY, *docker_profile.CAPABILITIES} <= set(
+        capabilities.NAMES
+    )
 
 
 def test_threads_are_made_and_namespaces_are_not() -> None:
@@ -95,15 +100,15 @@ def test_addresses_stay_random() -> None:
 
 
 def test_a_call_that_nobody_knew_is_not_there() -> None:
-    found = seccomp.compile(section(profile.seccomp()))
+    found = cache.compile(section(docker_profile.seccomp()))
     assert bpf.run(found.program, NATIVE, 600) == ENOSYS
 
 
 def test_no_call_is_in_two_groups() -> None:
-    names = [name for group in profile.ALLOWED for name in group.split()]
+    names = [name for group in docker_profile.ALLOWED for name in group.split()]
     assert len(names) == len(set(names))
 
 
 def test_masked_paths_are_absolute_and_the_kernels() -> None:
-    for path in (*profile.masked_paths(), *profile.READONLY_PATHS):
+    for path in (*docker_profile.masked_paths(), *docker_profile.READONLY_PATHS):
         assert path.startswith(("/proc/", "/sys/"))

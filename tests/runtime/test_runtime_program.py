@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runtime.linux import spawn, syscalls
-from runtime.linux.program import REPORT, Block, Label, Program, strings
+from runtime.launcher import spawn
+from runtime.launcher.program import REPORT, Block, Label, Program, strings
+from runtime.linux import syscalls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

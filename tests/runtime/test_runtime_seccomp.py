@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtime import ContainerError, seccomp, seccomp_rules
+from runtime import ContainerError
 from runtime.linux import libseccomp
+from runtime.seccomp import cache, compiler
 from tests.runtime import bpf
 from tests.runtime.sections import section
 
@@ -34,18 +35,18 @@ on_x86_64 = pytest.mark.skipif(NATIVE != X86_64, reason="reads numbers of x86-64
 def kept_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Filters are kept apart for each test, in this process and in files."""
     place = tmp_path / "filters"
-    monkeypatch.setattr(seccomp, "_compiled", {})
-    monkeypatch.setattr(seccomp, "_latest", [])
-    monkeypatch.setattr(seccomp, "directory", lambda: str(place))
+    monkeypatch.setattr(cache, "_compiled", {})
+    monkeypatch.setattr(cache, "_latest", [])
+    monkeypatch.setattr(cache, "directory", lambda: str(place))
     return place
 
 
-def compiled(**fields: Any) -> seccomp.Filter:
+def compiled(**fields: Any) -> cache.Filter:
     fields.setdefault("defaultAction", "SCMP_ACT_ALLOW")
-    return seccomp.compile(section(fields))
+    return cache.compile(section(fields))
 
 
-def answer(compiled: seccomp.Filter, name: str, *arguments: int) -> int:
+def answer(compiled: cache.Filter, name: str, *arguments: int) -> int:
     number = libseccomp.number(name)
     assert number is not None
     return bpf.run(compiled.program, NATIVE, number, *arguments)
@@ -256,7 +257,7 @@ def test_an_architecture_of_the_other_byte_order_is_refused() -> None:
         compiled(architectures=["SCMP_ARCH_S390X"])
 
 
-@pytest.mark.parametrize("name", seccomp_rules.ARCHITECTURES)
+@pytest.mark.parametrize("name", compiler.ARCHITECTURES)
 def test_each_architecture_of_the_specification_is_known_or_named(name: str) -> None:
     try:
         found = compiled(architectures=[name], syscalls=[rule("mkdirat")])
@@ -274,9 +275,9 @@ def test_unknown_calls_are_left_out_and_told_once() -> None:
             "syscalls": [rule("mkdirat", "moonwalk"), rule("moonshine")],
         }
     )
-    found = seccomp.compile(wanted, told.append)
+    found = cache.compile(wanted, told.append)
     assert answer(found, "mkdirat") == EPERM
-    seccomp.compile(wanted, told.append)
+    cache.compile(wanted, told.append)
     assert len(told) == 1
     assert "knows no call moonwalk, moonshine" in told[0]
 
@@ -294,9 +295,9 @@ def files(kept_in: Path) -> list[Path]:
 
 def forget(monkeypatch: pytest.MonkeyPatch) -> None:
     """As another process would, which has no libseccomp either."""
-    monkeypatch.setattr(seccomp, "_compiled", {})
-    monkeypatch.setattr(seccomp, "_latest", [])
-    monkeypatch.setitem(sys.modules, "runtime.seccomp_rules", None)
+    monkeypatch.setattr(cache, "_compiled", {})
+    monkeypatch.setattr(cache, "_latest", [])
+    monkeypatch.setitem(sys.modules, "runtime.seccomp.compiler", None)
 
 
 def test_the_second_process_reads_what_the_first_compiled(
@@ -353,7 +354,7 @@ def exchange(path: Path) -> None:
 
 
 def mix_up(path: Path) -> None:
-    other = seccomp.compile(section({"defaultAction": "SCMP_ACT_LOG"}))
+    other = cache.compile(section({"defaultAction": "SCMP_ACT_LOG"}))
     (theirs,) = set(files(path.parent)) - {path}
     theirs.rename(path)
     assert other.program
@@ -386,9 +387,9 @@ def test_another_library_compiles_anew(monkeypatch: pytest.MonkeyPatch, tmp_path
 def test_a_place_that_cannot_be_written_to_is_done_without(
     kept_in: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(seccomp, "directory", lambda: "/proc/no-such-place")
+    monkeypatch.setattr(cache, "directory", lambda: "/proc/no-such-place")
     assert answer(compiled(syscalls=[rule("mkdirat")]), "mkdirat") == EPERM
-    monkeypatch.setattr(seccomp, "directory", lambda: "")
+    monkeypatch.setattr(cache, "directory", lambda: "")
     assert answer(compiled(syscalls=[rule("mkdirat")]), "mkdirat") == EPERM
 
 
@@ -408,14 +409,14 @@ def test_a_start_that_finds_its_filter_imports_next_to_nothing() -> None:
         "from runtime import seccomp\n"
         "print(*set(sys.modules) - before)\n"
     )
-    package = str(Path(seccomp.__file__).parent)
+    package = str(Path(cache.__file__).parent)
     said = subprocess.run(
         [sys.executable, "-I", "-S", "-c", code, package],
         capture_output=True,
         text=True,
         check=True,
     ).stdout.split()
-    assert "runtime.seccomp" in said
+    assert "runtime.seccomp.cache" in said
     heavy = {"ctypes", "hashlib", "struct", "json", "re", "runtime.linux.libseccomp"}
     assert not heavy & set(said)
 
@@ -473,7 +474,7 @@ def test_a_program_does_what_its_section_says(
         names = (f"{verb}{noun}" for verb in ("get", "set") for noun in MANY)
         syscalls.append(rule(*names, action="SCMP_ACT_TRAP"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(seccomp, "directory", lambda: "")
+        patch.setattr(cache, "directory", lambda: "")
         found = compiled(syscalls=syscalls)
     for name in CALLS:
         expected = EPERM if any(matches(args, arguments) for args in rules.get(name, [])) else ALLOW

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime import default_spec, seccomp_rules
+from runtime import default_spec
 from runtime.linux import seccomp as kernel
-from runtime.seccomp_ranges import condense
+from runtime.seccomp import compiler
+from runtime.seccomp.range_optimizer import condense
 from tests.runtime import bpf
 
 if TYPE_CHECKING:
@@ -81,9 +82,9 @@ def test_every_program_answers_as_it_did(program: bytes) -> None:
 def test_the_default_profile_is_a_third_and_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = default_spec(["true"]).linux.seccomp
     assert wanted
-    found, _ = seccomp_rules.build(wanted, lambda _: None)
-    monkeypatch.setattr(seccomp_rules, "condense", lambda program: program)
-    before, _ = seccomp_rules.build(wanted, lambda _: None)
+    found, _ = compiler.build(wanted, lambda _: None)
+    monkeypatch.setattr(compiler, "condense", lambda program: program)
+    before, _ = compiler.build(wanted, lambda _: None)
     assert alike(before.program, found.program)
     assert len(found.program) <= len(before.program) / 3
 

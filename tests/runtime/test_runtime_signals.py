@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from runtime.errors import ContainerError
-from runtime.verbs.kill import signal_number
+from runtime.oci.commands.kill import signal_number
 
 NAMED = {
     "TERM": 15, "SIGTERM": 15, "sigterm": 15, "kill": 9, "Usr1": 10, "9": 9, "64": 64,

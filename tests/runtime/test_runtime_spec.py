@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from runtime import ContainerError, Spec, default_spec
-from runtime.document import decode, encode
-from runtime.spec import IdMapping, Linux, Mount, Namespace, Process
-from runtime.validation import check
+from runtime.container.validation import check
+from runtime.spec.config import IdMapping, Linux, Mount, Namespace, Process
+from runtime.spec.json_structs import decode, encode
 
 
 def with_linux(**fields: object) -> Spec:

@@ -6,9 +6,10 @@ import errno
 import os
 import time
 
-from runtime.linux import spawn, syscalls
-from runtime.linux.program import Block, Program
-from runtime.steps import Steps
+from runtime.launcher import spawn
+from runtime.launcher.program import Block, Program
+from runtime.launcher.tracing import Steps
+from runtime.linux import syscalls
 
 _ERRNO = 0x00050000 | errno.EPERM
 # A filter that refuses clock_gettime and allows the rest. (bpf(4); seccomp(2), struct seccomp_data)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lab.userland import cache_directory
-from runtime import bare
+from runtime.rootfs import empty_mount_namespace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +33,7 @@ SETTLE_SECONDS = 5.0  # for what is dying
 @pytest.fixture
 def kept() -> int:
     """The empty mount namespace of a process that has started a container before."""
-    found = bare.descriptor() or bare.descriptor()
+    found = empty_mount_namespace.descriptor() or empty_mount_namespace.descriptor()
     assert found
     return found
 

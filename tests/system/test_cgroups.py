@@ -19,9 +19,9 @@ import pytest
 
 from runtime import ContainerError, cgroups
 from runtime.cgroups import controllers
-from runtime.cgroups.host import Host, hierarchies, is_v2, this_host
+from runtime.cgroups.manager import Host, hierarchies, is_v2, this_host
 from runtime.linux import bpf
-from runtime.spec import (
+from runtime.spec.config import (
     BlockIo,
     Cpu,
     DeviceRule,
@@ -371,7 +371,7 @@ def test_realtime_is_set_or_refused_by_name(cgroup: Cgroup) -> None:
 def test_a_limit_whose_controller_the_host_lacks_is_refused_by_name(cgroup: Cgroup) -> None:
     if "rdma" in hierarchies():
         pytest.skip("this host has an rdma controller")
-    from runtime.spec import Rdma
+    from runtime.spec.config import Rdma
 
     with pytest.raises(ContainerError, match=r"rdma\.mlx5.*no rdma cgroup"):
         cgroup.limit(Resources(rdma={"mlx5": Rdma(hca_handles=1)}))

@@ -19,7 +19,7 @@ import pytest
 from lab import userland
 from runtime import ContainerError, cgroups
 from runtime.cgroups import systemd
-from runtime.cgroups.host import Host, is_v2, this_host
+from runtime.cgroups.manager import Host, is_v2, this_host
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +58,7 @@ import json, os, sys
 sys.path.insert(0, sys.argv[1])
 from runtime import ContainerError, cgroups
 from runtime.cgroups import systemd
-from runtime.spec import Cpu, DeviceRule, HugepageLimit, Memory, Pids, Resources
+from runtime.spec.config import Cpu, DeviceRule, HugepageLimit, Memory, Pids, Resources
 from tests.runtime import joined
 
 def refusal(call):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import runtime
 from lab import userland
-from runtime.document import decode, encode
+from runtime.spec.json_structs import decode, encode
 from tests.cgroup_tree import cgroups_named
 from tests.runtime.test_runtime_fuzz import JUNK, MANY, changed
 

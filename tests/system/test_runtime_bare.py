@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 import runtime
-from runtime import Container, bare, rootfs
-from runtime.creation import Request
+from runtime import Container
+from runtime.container.create import Request
 from runtime.linux import syscalls
 from runtime.linux.libc import syscall
-from runtime.namespaces import FLAGS
-from runtime.spec import Capabilities, Hook, Hooks, Mount, Namespace
+from runtime.namespaces.namespaces import FLAGS
+from runtime.rootfs import empty_mount_namespace
+from runtime.rootfs import root as rootfs
+from runtime.spec.config import Capabilities, Hook, Hooks, Mount, Namespace
 from tests.system.test_runtime_container import SECONDS, run, tree
 
 if TYPE_CHECKING:
@@ -217,6 +219,6 @@ def test_a_program_that_closes_all_starts_containers_still(
     assert run(tree, root, "echo here").text == "here\n"
     for each in others:
         os.close(each)
-    now = bare.descriptor()
+    now = empty_mount_namespace.descriptor()
     assert now
     assert listed(now) == []

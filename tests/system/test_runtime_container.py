@@ -15,11 +15,11 @@ import pytest
 
 import runtime
 from lab import userland
-from runtime import shared_root
-from runtime.cgroups import host
-from runtime.cgroups.host import WITHOUT
-from runtime.spec import Cpu, Memory, Mount, Pids, Resources, Spec
-from runtime.state import StateDirectory
+from runtime.cgroups import manager
+from runtime.cgroups.manager import WITHOUT
+from runtime.container import shared_rootfs
+from runtime.container.state import StateDirectory
+from runtime.spec.config import Cpu, Memory, Mount, Pids, Resources, Spec
 from tests.cgroup_tree import cgroups_named
 
 if TYPE_CHECKING:
@@ -409,11 +409,11 @@ def test_the_childs_cgroup_is_its_own_on_every_hierarchy(tree: Path, root: Path)
     with runtime.Container.run("box", spec, [tree], root=root) as box:
         lines = Path(f"/proc/{box.pid}/cgroup").read_text().splitlines()
         ours = [line for line in lines if line.endswith("/tonnage-box")]
-        assert len(ours) == len(host.this_host().every_hierarchy())
+        assert len(ours) == len(manager.this_host().every_hierarchy())
         assert box.cgroup.memory_bytes() > 0
 
 
-@pytest.mark.skipif(host.is_v2(), reason="version 2 has no cgroup without a controller")
+@pytest.mark.skipif(manager.is_v2(), reason="version 2 has no cgroup without a controller")
 def test_it_can_be_left_in_its_makers_cgroup_of_a_controller(tree: Path, root: Path) -> None:
     def cgroups(pid: int | str) -> dict[str, str]:
         lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
@@ -438,7 +438,7 @@ def test_what_would_stay_mounted_on_the_host_is_refused(tree: Path, root: Path) 
     with pytest.raises(runtime.ContainerError, match="layers need a mount namespace"):
         runtime.Container.run("box", spec, [tree], root=root)
     with pytest.raises(runtime.ContainerError, match="without a mount namespace"):
-        shared_root.mount("/", StateDirectory(str(root), "box"))
+        shared_rootfs.mount("/", StateDirectory(str(root), "box"))
 
 
 def test_a_root_whose_runtime_was_killed_is_unmounted(root: Path, tmp_path: Path) -> None:
@@ -448,7 +448,7 @@ def test_a_root_whose_runtime_was_killed_is_unmounted(root: Path, tmp_path: Path
     (shared / "kept").touch()
     directory = StateDirectory(str(root), "box")
     directory.make()
-    shared_root.mount(str(shared), directory)
+    shared_rootfs.mount(str(shared), directory)
     assert "a\\040root" in Path("/proc/self/mounts").read_text()
     subprocess.run(["mount", "-t", "tmpfs", "tmpfs", shared], check=True)  # as a container might
     assert runtime.clean(root) == ["removed container box, which was half made"]

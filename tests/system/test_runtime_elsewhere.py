@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runtime import elsewhere
-from runtime.spec import Cpu, Resources
+from runtime.launcher import cpu_placement
+from runtime.spec.config import Cpu, Resources
 from tests.system.test_runtime_container import SECONDS, root, run, tree
 
 if TYPE_CHECKING:
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 __all__ = ["root", "tree"]
 ALLOWED = os.sched_getaffinity(0)
-EVERYWHERE = len(ALLOWED) > 1 and elsewhere._possible_cpus() == ALLOWED
+EVERYWHERE = len(ALLOWED) > 1 and cpu_placement._possible_cpus() == ALLOWED
 needs_every_cpu = pytest.mark.skipif(not EVERYWHERE, reason="not every CPU is allowed here, or one")
 
 
 @pytest.fixture
 def _idle(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever else the host does."""
-    monkeypatch.setattr(elsewhere, "_others", lambda: 0)
+    monkeypatch.setattr(cpu_placement, "_others", lambda: 0)
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def _busy() -> Iterator[None]:
     command = [sys.executable, "-c", "while True: pass"]
     others = [subprocess.Popen(command) for _ in range(2 * (os.cpu_count() or 1))]
     deadline = time.monotonic() + SECONDS
-    while elsewhere._others() < len(others) and time.monotonic() < deadline:
+    while cpu_placement._others() < len(others) and time.monotonic() < deadline:
         time.sleep(0.01)  # until they have come to their loop
     yield
     for each in others:
@@ -47,12 +47,12 @@ def _busy() -> Iterator[None]:
 @needs_every_cpu
 @pytest.mark.usefixtures("_idle")
 def test_it_is_the_parents_cpu() -> None:
-    assert elsewhere.avoided() in os.sched_getaffinity(0)
+    assert cpu_placement.avoided() in os.sched_getaffinity(0)
 
 
 @pytest.mark.usefixtures("_busy")
 def test_none_is_kept_free_on_a_busy_host() -> None:
-    assert elsewhere.avoided() is None
+    assert cpu_placement.avoided() is None
 
 
 @pytest.mark.usefixtures("_idle")
@@ -60,7 +60,7 @@ def test_who_may_not_go_everywhere_stays() -> None:
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(before)})
     try:
-        assert elsewhere.avoided() is None
+        assert cpu_placement.avoided() is None
     finally:
         os.sched_setaffinity(0, before)
 
@@ -76,7 +76,7 @@ def test_a_container_runs_everywhere(tree: Path, root: Path) -> None:
 @needs_every_cpu
 @pytest.mark.usefixtures("_idle")
 def test_its_cpuset_may_be_the_parents_cpu_alone(tree: Path, root: Path) -> None:
-    own = elsewhere.avoided()
+    own = cpu_placement.avoided()
     said = run(
         tree, root, "grep Cpus_allowed_list /proc/self/status", Resources(cpu=Cpu(cpus=str(own)))
     )

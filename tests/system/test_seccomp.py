@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from runtime import profile, seccomp
 from runtime.linux import libseccomp
 from runtime.linux import seccomp as kernel
+from runtime.seccomp import cache
+from runtime.spec import docker_profile
 from tests.runtime import bpf
 from tests.runtime.sections import section
 
@@ -38,9 +39,9 @@ ON_X86_64 = libseccomp.native_architecture() == kernel.AUDIT_ARCH_X86_64
 
 @pytest.fixture(autouse=True)
 def _kept_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(seccomp, "_compiled", {})
-    monkeypatch.setattr(seccomp, "_latest", [])
-    monkeypatch.setattr(seccomp, "directory", lambda: str(tmp_path / "filters"))
+    monkeypatch.setattr(cache, "_compiled", {})
+    monkeypatch.setattr(cache, "_latest", [])
+    monkeypatch.setattr(cache, "directory", lambda: str(tmp_path / "filters"))
 
 
 def call(name: str, *arguments: int) -> int:
@@ -49,7 +50,7 @@ def call(name: str, *arguments: int) -> int:
     return -ctypes.get_errno() if result < 0 else int(result)
 
 
-def load(compiled: seccomp.Filter) -> int:
+def load(compiled: cache.Filter) -> int:
     """Load a filter for this process; the listener's descriptor, or 0."""
     assert LIBC.prctl(SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
     program = ctypes.create_string_buffer(compiled.program, len(compiled.program))
@@ -60,7 +61,7 @@ def load(compiled: seccomp.Filter) -> int:
     return int(result)
 
 
-def filtered(compiled: seccomp.Filter, calls: Callable[[], object]) -> tuple[int, str]:
+def filtered(compiled: cache.Filter, calls: Callable[[], object]) -> tuple[int, str]:
     """Let a child make calls under a filter: its status, and what it got in return."""
     reading, writing = os.pipe()
     pid = os.fork()
@@ -77,11 +78,11 @@ def filtered(compiled: seccomp.Filter, calls: Callable[[], object]) -> tuple[int
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), text
 
 
-def compiled(action: str, *, default: str = "ALLOW", **fields: Any) -> seccomp.Filter:
+def compiled(action: str, *, default: str = "ALLOW", **fields: Any) -> cache.Filter:
     names = fields.pop("names", ["getpriority"])
     rule = {"names": names, "action": f"SCMP_ACT_{action}"}
     rule |= {key: fields.pop(key) for key in ("args", "errnoRet") if key in fields}
-    return seccomp.compile(
+    return cache.compile(
         section({"defaultAction": f"SCMP_ACT_{default}", "syscalls": [rule], **fields})
     )
 
@@ -191,7 +192,7 @@ def test_a_call_of_an_architecture_that_is_not_named_kills(tmp_path: Path) -> No
 
 
 def test_programs_run_under_the_default_profile() -> None:
-    found = seccomp.compile(section(profile.seccomp()))
+    found = cache.compile(section(docker_profile.seccomp()))
     script = "sleep 0.01 & wait; mkdir /proc/x; exec unshare --user true"
     status, _ = filtered(found, lambda: os.execv("/bin/sh", ["sh", "-c", script]))
     assert status == 1
@@ -203,8 +204,10 @@ def test_programs_run_under_the_default_profile() -> None:
 # What crun makes of the same sections. It leaves the program that it loads beside a container.
 
 SECTIONS = {
-    "the default profile": profile.seccomp(),
-    "the default profile with every capability": profile.seccomp(tuple(profile.WITH_CAPABILITY)),
+    "the default profile": docker_profile.seccomp(),
+    "the default profile with every capability": docker_profile.seccomp(
+        tuple(docker_profile.WITH_CAPABILITY)
+    ),
     "arguments": {
         "defaultAction": "SCMP_ACT_ALLOW",
         "syscalls": [
@@ -282,7 +285,7 @@ def crun_program(tmp_path: Path) -> Iterator[Callable[[dict[str, Any]], bytes]]:
 def test_crun_compiles_the_same(name: str, crun_program: Callable[[dict[str, Any]], bytes]) -> None:
     """Every call but those that are newer than the section, which crun takes for any other."""
     document = SECTIONS[name]
-    theirs, ours = crun_program(document), seccomp.compile(section(document)).program
+    theirs, ours = crun_program(document), cache.compile(section(document)).program
     architectures = [(kernel.AUDIT_ARCH_X86_64, 0)]
     if "SCMP_ARCH_X86" in document.get("architectures", ()):
         architectures += [(0x40000003, 0), (kernel.AUDIT_ARCH_X86_64, kernel.X32_BIT)]

@@ -1,0 +1,209 @@
+"""Version 2: one directory, into which clone3(2) starts the child at once."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+
+from runtime.cgroups import files
+from runtime.cgroups.cgroup import Cgroup, make, unmake
+from runtime.errors import ContainerError
+from runtime.linux.users import in_user_namespace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from runtime.cgroups.device_rules import Rule
+    from runtime.cgroups.oom import OomEvents
+    from runtime.cgroups.settings import Setting
+    from runtime.spec.config import Memory, Resources
+
+_FREEZE_SECONDS = 5.0
+_DELEGATED = "/sys/kernel/cgroup/delegate"
+# OCI config-linux.md, "Cgroup ownership": where the kernel does not say.
+_DELEGATED_AT_LEAST = "cgroup.procs\ncgroup.subtree_control\ncgroup.threads"
+
+
+class CgroupV2(Cgroup):
+    """A cgroup in version 2's hierarchy."""
+
+    def __init__(self, paths: dict[str, str]) -> None:
+        super().__init__(paths)
+        self._directory = paths[""]
+
+    def limit(self, resources: Resources) -> None:
+        """Set what is asked for, and forbid all devices but those that are asked for."""
+        from runtime.cgroups import device_rules, settings
+        from runtime.cgroups.v2 import limits
+
+        rules = device_rules.rules(resources.devices)
+        settings.apply(limits.settings(resources, self._read), self._directory_of)
+        self._limit_devices(rules)
+
+    def update(self, resources: Resources) -> None:
+        """Set what is asked for while it runs, and leave the rest, devices too, as it is."""
+        from runtime.cgroups import device_rules, settings
+        from runtime.cgroups.v2 import limits
+
+        wanted = limits.settings(resources, self._read)
+        rules = device_rules.rules(resources.devices) if resources.devices else None
+        if resources.memory is not None and resources.memory.check_before_update:
+            self._check_usage(resources.memory)
+        before = settings.as_they_are(wanted, self._read)
+        try:
+            settings.apply(wanted, self._directory_of)
+            if rules is not None:
+                self._limit_devices(rules)
+        except ContainerError:
+            settings.restore(before, self._directory_of)
+            raise
+
+    def delegate(self, user: int) -> None:
+        """Give the user the directory and the files that the kernel says are safe to give."""
+        names = (files.read_if_there(_DELEGATED) or _DELEGATED_AT_LEAST).split()
+        try:
+            os.chown(self._directory, user, -1)
+            for name in names:
+                path = f"{self._directory}/{name}"
+                if os.path.exists(path):
+                    os.chown(path, user, -1)
+        except OSError as error:
+            raise ContainerError(
+                f"Can't give the cgroup {self} to user {user}: {error.strerror}."
+            ) from error
+
+    def freeze(self) -> None:
+        """Write cgroup.freeze, and wait for cgroup.events to say that all stand."""
+        import select
+
+        self._write("cgroup.freeze", "1")
+        path = f"{self._directory}/cgroup.events"
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            poll = select.poll()
+            poll.register(descriptor, select.POLLPRI)
+            deadline = time.monotonic() + _FREEZE_SECONDS
+            while b"frozen 1" not in os.pread(descriptor, 4096, 0):
+                if time.monotonic() > deadline:
+                    self.thaw()
+                    raise ContainerError(f"The processes of the cgroup {self} do not stop.")
+                poll.poll((deadline - time.monotonic()) * 1000)
+        finally:
+            os.close(descriptor)
+
+    def thaw(self) -> None:
+        """Write cgroup.freeze."""
+        self._write("cgroup.freeze", "0")
+
+    def statistics(self) -> dict[str, Any]:
+        """What it uses, as `runc events --stats` tells it; what the host lacks is absent."""
+        from runtime.cgroups.v2 import statistics as statistics_v2
+
+        return statistics_v2.read(self._directory)
+
+    def oom_events(self) -> OomEvents:
+        """memory.events, which can be polled."""
+        from runtime.cgroups import oom
+
+        return oom.of_v2(self._directory)
+
+    def memory_bytes(self) -> int:
+        """memory.current."""
+        text = self._read("memory", "memory.current")
+        if text is None:
+            raise ContainerError("Can't count memory: this host's cgroup has no memory controller.")
+        return int(text)
+
+    def _kill_at_once(self) -> bool:
+        try:
+            files.write(f"{self._directory}/cgroup.kill", "1")
+        except OSError as error:
+            # Older than Linux 5.14, or gone already, or a threaded cgroup.
+            return error.errno == errno.ENODEV
+        return True
+
+    def _read(self, _: str, file: str) -> str | None:
+        return files.read_if_there(f"{self._directory}/{file}")
+
+    def _write(self, file: str, value: str) -> None:
+        try:
+            files.write(f"{self._directory}/{file}", value)
+        except OSError as error:
+            raise ContainerError(
+                f"Can't write {value!r} to {self._directory}/{file}: {error.strerror}."
+            ) from error
+
+    def _directory_of(self, setting: Setting) -> str:
+        from runtime.cgroups import controllers
+
+        is_there = os.path.exists(f"{self._directory}/{setting.file}")
+        if not is_there and setting.controller not in [*controllers.of(self._directory), "cgroup"]:
+            raise ContainerError(
+                f"linux.resources.{setting.field}: this host's cgroup has no {setting.file}, as"
+                f" the controller {setting.controller} is absent or not delegated."
+            )
+        return self._directory
+
+    def _limit_devices(self, rules: list[Rule]) -> None:
+        from runtime.cgroups import device_rules
+        from runtime.cgroups.v2 import device_filter
+
+        try:
+            if not device_rules.is_everything_allowed(rules):
+                self._attach(device_filter.compose(rules))
+            else:
+                self._detach()
+        except OSError as error:
+            if in_user_namespace():
+                return  # no device can be made there that the host's root could not open
+            raise ContainerError(
+                f"linux.resources.devices: can't set the device filter of {self}: {error.strerror}."
+            ) from error
+
+    def _attach(self, instructions: list[bytes]) -> None:
+        from runtime.linux import bpf
+
+        program = bpf.load(instructions)
+        try:
+            directory = self._opened(self._directory, os.O_RDONLY | os.O_DIRECTORY)
+            bpf.attach(directory, program)
+        finally:
+            os.close(program)
+
+    def _detach(self) -> None:
+        from runtime.linux import bpf
+
+        bpf.detach_all(self._opened(self._directory, os.O_RDONLY | os.O_DIRECTORY))
+
+    def _check_usage(self, memory: Memory) -> None:
+        """Refuse what would have the kernel kill processes at once.
+
+        (OCI config-linux.md, "Memory", checkBeforeUpdate)
+        """
+        used = int(self._read("memory", "memory.current") or 0)
+        swapped = int(self._read("memory", "memory.swap.current") or 0)
+        for name, limit, usage in (
+            ("limit", memory.limit, used),
+            ("swap", memory.swap, used + swapped),
+        ):
+            if limit and 0 < limit < usage:
+                raise ContainerError(
+                    f"linux.resources.memory.{name}: {limit} is below the usage, {usage}, and"
+                    " checkBeforeUpdate is set."
+                )
+
+
+def create(location: str, root: str) -> CgroupV2:
+    """A cgroup below the root of the hierarchy. Raises ContainerError, and then there is none."""
+    from runtime.cgroups import controllers
+
+    directory = f"{root}/{location}"
+    made = make(root, location)
+    try:
+        controllers.enable(directory)
+    except BaseException:
+        unmake(made)
+        raise
+    return CgroupV2({"": directory})

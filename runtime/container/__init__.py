@@ -1,0 +1,1 @@
+"""The life of one container: create, start, exec, kill, checkpoint, delete."""

@@ -1,0 +1,48 @@
+"""The descriptor of a seccomp listener, sent to the agent that is to answer it.
+
+(OCI config-linux.md, "The Container Process State"; seccomp_unotify(2))
+"""
+
+from __future__ import annotations
+
+from runtime.errors import ContainerError
+from runtime.launcher.descriptors import connected, rights
+from runtime.spec.config import VERSION
+from runtime.spec.json_structs import encode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from runtime.container.state import State
+    from runtime.spec.config import Seccomp
+
+
+def send(listener: int, seccomp: Seccomp, state: State, pid: int) -> None:
+    """Send a listener and the state of its process over linux.seccomp.listenerPath.
+
+    Raises ContainerError.
+    """
+    document = {
+        "ociVersion": VERSION,
+        "fds": ["seccompFd"],
+        "pid": pid,
+        "metadata": seccomp.listener_metadata,
+        "state": {
+            "ociVersion": VERSION,
+            "id": state.identifier,
+            "status": "running" if pid != state.pid else "creating",
+            "pid": state.pid,
+            "bundle": state.bundle,
+            "annotations": state.annotations,
+        },
+    }
+    try:
+        agent = connected(seccomp.listener_path)
+        try:
+            agent.sendmsg([encode(document).encode()], rights(listener))
+        finally:
+            agent.close()
+    except OSError as error:
+        raise ContainerError(
+            f"linux.seccomp.listenerPath: nobody answers at {seccomp.listener_path}:"
+            f" {error.strerror}."
+        ) from error

@@ -1,0 +1,1 @@
+"""Namespaces, mappings of user IDs, and kernel parameters of namespaces."""

@@ -1,0 +1,1 @@
+"""`tonnage-oci`: an OCI runtime's command line."""

@@ -1,0 +1,159 @@
+"""`exec`: one more process in a container."""
+
+from __future__ import annotations
+
+from runtime.container import exec as joining
+from runtime.container.container import PAUSED, STOPPED, Container
+from runtime.errors import ContainerError
+from runtime.launcher.rollback import Undo
+from runtime.oci.arguments import SWITCH, VALUE, VALUES, parse
+from runtime.oci.commands.bundle_command import (
+    kept_descriptors,
+    pidfd_receiver,
+    send_pidfd,
+    terminal_receiver,
+)
+from runtime.oci.foreground import Foreground
+from runtime.oci.pid_file import PidFile
+from runtime.spec.config import Capabilities, Process, User
+from runtime.spec.json_structs import decode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from _socket import socket
+    from collections.abc import Sequence
+
+    from runtime.oci.arguments import Options
+    from runtime.oci.cli import Settings
+
+_OPTIONS = {
+    "--console-socket": VALUE,
+    "--pidfd-socket": VALUE,
+    "--cwd": VALUE,
+    "--env": VALUES,
+    "--tty": SWITCH,
+    "--user": VALUE,
+    "--additional-gids": VALUES,
+    "--process": VALUE,
+    "--detach": SWITCH,
+    "--pid-file": VALUE,
+    "--process-label": VALUE,
+    "--apparmor": VALUE,
+    "--no-new-privs": SWITCH,
+    "--cap": VALUES,
+    "--preserve-fds": VALUE,
+    "--cgroup": VALUES,
+    "--ignore-paused": SWITCH,
+    "--no-subreaper": SWITCH,
+}
+_SHORT = {
+    "-e": "--env",
+    "-t": "--tty",
+    "-u": "--user",
+    "-g": "--additional-gids",
+    "-p": "--process",
+    "-d": "--detach",
+    "-c": "--cap",
+}
+
+
+def main(_: str, words: Sequence[str], settings: Settings) -> int:
+    """Run it; its exit code, or 0 if it is left to run by itself."""
+    options = parse(words, _OPTIONS, _SHORT, mixed=False)
+    if not options.words:
+        raise ContainerError("Name a container.")
+    name, *args = options.words
+    kept = kept_descriptors(options)  # before anything is opened
+    container = Container.load(name, settings.root)
+    status = container.status
+    if status == STOPPED or (status == PAUSED and not options.has("--ignore-paused")):
+        raise ContainerError(f"The container {name} is {status}: nothing can be run in it.")
+    spec = container.directory.configuration()
+    wanted = _process(options, args, spec.process)
+    receiver = terminal_receiver(options, wanted.terminal)
+    detached = options.has("--detach")
+    if wanted.terminal and detached and receiver is None:
+        raise ContainerError("A terminal that nobody is at needs --console-socket.")
+    order = joining.Order(
+        spec=spec,
+        state=container.state,
+        wanted=wanted,
+        console=receiver.fileno() if receiver else None,
+        kept_descriptors=kept,
+        sub_cgroups=tuple(options.values("--cgroup")),
+        warn=settings.warn,
+    )
+    heard = pidfd_receiver(options)
+    if detached:
+        _joined(order, options, heard)
+        return 0
+    with Foreground(terminal=wanted.terminal and receiver is None) as foreground:
+        if not receiver:
+            order = order.replace(console=foreground.receiver())
+        joined = _joined(order, options, heard)
+        with Undo() as undo:
+            undo(joined.end)
+            return foreground.accompany(joined.pid, joined.pidfd)
+
+
+def _joined(order: joining.Order, options: Options, heard: socket | None) -> joining.Joined:
+    with PidFile(options.value("--pid-file")) as pid_file, Undo() as undo:
+        joined = joining.join(order)
+        undo(joined.end)
+        pid_file.write(joined.pid)
+        send_pidfd(heard, joined.pidfd)
+    return joined
+
+
+def _process(options: Options, args: Sequence[str], first: Process | None) -> Process:
+    """What is to be run: as a file says, or as the container's own with what is said otherwise."""
+    if path := options.value("--process"):
+        try:
+            with open(path, "rb") as file:
+                return decode(Process, file.read(), path)
+        except OSError as error:
+            raise ContainerError(f"{path} can't be read: {error.strerror}.") from error
+    if not args:
+        raise ContainerError("Name the program to run, or --process.")
+    base = first or Process(cwd="/")
+    changes: dict[str, object] = {
+        "args": tuple(args),
+        "terminal": options.has("--tty"),
+        "env": (*base.env, *options.values("--env")),
+    }
+    if cwd := options.value("--cwd"):
+        changes["cwd"] = cwd
+    if options.value("--user") or options.values("--additional-gids"):
+        changes["user"] = _user(options, base.user)
+    if names := options.values("--cap"):
+        changes["capabilities"] = _more(base.capabilities or Capabilities(), names)
+    if options.has("--no-new-privs"):
+        changes["no_new_privileges"] = True
+    if label := options.value("--process-label"):
+        changes["selinux_label"] = label
+    if profile := options.value("--apparmor"):
+        changes["apparmor_profile"] = profile
+    return base.replace(**changes)
+
+
+def _user(options: Options, base: User) -> User:
+    uid, colon, gid = options.value("--user", str(base.uid)).partition(":")
+    groups = [gid for words in options.values("--additional-gids") for gid in words.split(",")]
+    numbers = (uid, gid if colon else str(base.gid), *groups)
+    if not all(number.isdecimal() and int(number) < 1 << 32 for number in numbers):
+        raise ContainerError("--user takes UID[:GID], and --additional-gids numbers as well.")
+    return base.replace(
+        uid=int(numbers[0]),
+        gid=int(numbers[1]),
+        additional_gids=(*base.additional_gids, *map(int, groups)),
+    )
+
+
+def _more(sets: Capabilities, names: Sequence[str]) -> Capabilities:
+    return Capabilities(
+        bounding=(*sets.bounding, *names),
+        effective=(*sets.effective, *names),
+        permitted=(*sets.permitted, *names),
+        inheritable=sets.inheritable,
+        ambient=sets.ambient,
+    )

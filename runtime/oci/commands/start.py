@@ -1,0 +1,26 @@
+"""`start`: the program of a container that was created runs."""
+
+from __future__ import annotations
+
+import os
+
+from runtime.container.container import Container
+from runtime.oci.commands.naming import only_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from runtime.oci.cli import Settings
+
+
+def main(_: str, words: Sequence[str], settings: Settings) -> int:
+    """Start it; a service is waited for until it is ready."""
+    container = Container.load(only_name(words), settings.root)
+    if os.environ.get("NOTIFY_SOCKET") and os.path.isdir(container.notify_directory):
+        from runtime.oci import sd_notify
+
+        sd_notify.start(container)
+    else:
+        container.start()
+    return 0

@@ -1,0 +1,74 @@
+"""A terminal for a container's process, and the way of its other end to whoever asked for it."""
+
+from __future__ import annotations
+
+import os
+from _struct import Struct
+
+from runtime.launcher.program import Block
+from runtime.linux import syscalls
+from runtime.linux.mount import AT_EMPTY_PATH, AT_FDCWD, OPEN_TREE_CLOEXEC, OPEN_TREE_CLONE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from runtime.launcher.program import Program, Result
+    from runtime.rootfs.mounts import Mounts
+    from runtime.spec.config import Box
+
+_F_DUPFD_CLOEXEC = 1030
+_TIOCSPTLCK, _TIOCGPTPEER, _TIOCSWINSZ, _TIOCSCTTY = 0x40045431, 0x5441, 0x5414, 0x540E
+_WINDOW = Struct("<4H")
+_MESSAGE = Struct("<QI4xQQQQi4x")
+_VECTOR = Struct("<QQ")
+_CONTROL = Struct("<QiiQ")
+_SOL_SOCKET, _SCM_RIGHTS = 1, 1
+_NAME = b"/dev/ptmx"
+_CONSOLE = "/dev/console"
+
+
+def open_terminal(program: Program, receiver: int, size: Box | None, owner: int) -> None:
+    """A terminal of the container's own, which its streams become; its master is sent away.
+
+    The child must lead a session, and stand in a root where /dev/pts is mounted. (ioctl_tty(2))
+    """
+    master = program.call(
+        "open /dev/ptmx, for a terminal: is /dev/pts mounted", syscalls.OPENAT,
+        AT_FDCWD, b"/dev/pts/ptmx", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC,
+    )  # fmt: skip
+    program.call("unlock the terminal", syscalls.IOCTL, master, _TIOCSPTLCK, Block(bytes(4)))
+    again = program.call("keep the terminal", syscalls.FCNTL, master, _F_DUPFD_CLOEXEC, 3)
+    peer = program.call(
+        "open the terminal", syscalls.IOCTL, again, _TIOCGPTPEER, os.O_RDWR | os.O_NOCTTY
+    )
+    _send(program, again, receiver)
+    # dup3(2) refuses to put a descriptor where it is already, which 0 may be.
+    lifted = program.call("keep the terminal", syscalls.FCNTL, peer, _F_DUPFD_CLOEXEC, 3)
+    program.call("place the terminal", syscalls.DUP3, lifted, 0, 0)
+    for number in (1, 2):
+        program.call("place the terminal", syscalls.DUP3, 0, number, 0)
+    if size:
+        window = Block(_WINDOW.pack(size.height, size.width, 0, 0))
+        program.call("set process.consoleSize", syscalls.IOCTL, 0, _TIOCSWINSZ, window)
+    if owner:
+        program.call("give the terminal to its user", syscalls.FCHOWN, 0, owner, -1)
+    program.call("control the terminal", syscalls.IOCTL, 0, _TIOCSCTTY, 0)
+
+
+def mount(program: Program, mounting: Mounts) -> None:
+    """Make it /dev/console too. (OCI config-linux.md, "Default Devices")"""
+    mounting.file(_CONSOLE)
+    tree = program.call(
+        "open the terminal to mount it", syscalls.OPEN_TREE,
+        0, b"", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH,
+    )  # fmt: skip
+    mounting.attach_at(_CONSOLE, tree)
+
+
+def _send(program: Program, descriptor: Result, receiver: int) -> None:
+    """Send a descriptor over a UNIX socket. (sendmsg(2), unix(7), SCM_RIGHTS)"""
+    control = Block(
+        _CONTROL.pack(_CONTROL.size - 4, _SOL_SOCKET, _SCM_RIGHTS, 0), results={16: descriptor}
+    )
+    vector = Block(_VECTOR.pack(0, len(_NAME)), {0: Block(_NAME)})
+    message = Block(_MESSAGE.pack(0, 0, 0, 1, 0, _CONTROL.size, 0), {16: vector, 32: control})
+    program.call("send the terminal to the console socket", syscalls.SENDMSG, receiver, message, 0)

@@ -1,0 +1,1 @@
+"""The OCI configuration: its types, defaults and profile."""
