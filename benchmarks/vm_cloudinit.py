@@ -3,8 +3,8 @@
     python -m benchmarks.vm_cloudinit --out results/vm-cloudinit/record.json
 
 The image is built of Debian's packages and kept in the cache: systemd, cloud-init, netplan, an ssh
-server. It is booted by `vms` with a seed (vms.cloudinit) that names its host, brings an ssh key,
-and has user data that writes a file and makes a user. Whoever then gets in by that key, through a
+server. It is booted by `vms` with a seed (vms.boot.cloudinit) that names its host, brings an ssh
+key, and has user data that writes a file and makes a user. Whoever then gets in by that key, through a
 forwarded port, looks whether all of it is so once cloud-init says that it is done; what it says of
 itself is in the record too.
 """
@@ -27,7 +27,9 @@ import vms
 from lab import facts, kvm, userland
 from lab.exclusive import scratch_directory
 from lab.targets.machine import free_port
-from vms import accelerators, cloudinit, disks, kernel
+from vms.boot import cloudinit, kernel
+from vms.qemu import acceleration
+from vms.storage import disks
 
 PACKAGES = ("systemd", "systemd-sysv", "udev", "dbus", "cloud-init", "netplan.io",
             "openssh-server", "sudo")  # fmt: skip
@@ -113,7 +115,7 @@ def boot_and_look(scratch: Path, accelerator: str, deadline_seconds: float) -> d
     initramfs = scratch / "initramfs.cpio"
     found = kernel.fetch(land.kernel.parent.parent)
     kernel.build_initramfs(initramfs, land.payload, found, _MODULES)
-    emulated = accelerators.kernel_words() if accelerator == "tcg" else ""
+    emulated = acceleration.kernel_words() if accelerator == "tcg" else ""
     machine = vms.Machine(
         name="tonnage-cloudinit",
         vcpus=1,

@@ -21,7 +21,9 @@ from pathlib import Path
 import vms
 from lab import userland
 from lab.exclusive import measurement_lock, scratch_directory
-from vms import accelerators, kernel, statistics
+from vms.boot import kernel
+from vms.operations import statistics
+from vms.qemu import acceleration
 
 WANTED_MIB, WANTED_SECONDS = 1.0, 2.0
 MEMORY_MIB = 64
@@ -50,7 +52,7 @@ def listing_seconds(connection: vms.Connection, count: int) -> float:
 def measure(count: int) -> tuple[float, float]:
     """MiB of the driver for one more machine, and the median of some listings in seconds."""
     land = userland.build(lambda line: print(line, file=sys.stderr))
-    words = f"console=ttyS0 quiet loglevel=1 panic=-1 {accelerators.kernel_words()}"
+    words = f"console=ttyS0 quiet loglevel=1 panic=-1 {acceleration.kernel_words()}"
     with (
         measurement_lock(wait=True, tell=lambda line: print(line, file=sys.stderr)),
         scratch_directory() as scratch,

@@ -8,8 +8,9 @@ import runtime
 from lab import kernel_costs, plain_paths, targets
 from lab.exclusive import left_directories, measurement_lock, remove
 from lab.userland import cache_directory
-from vms import folders, foreground
-from vms.images import Store
+from vms.operations import foreground
+from vms.storage import machine_folders
+from vms.storage.image_store import Store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +24,7 @@ def everything(*, images: bool = False) -> list[str]:
     with measurement_lock(), plain_paths.plain_cache():
         removed = runtime.clean(runtime.DEFAULT_ROOT)
         removed += foreground.clean()
-        removed += folders.clean() + Store().clean()
+        removed += machine_folders.clean() + Store().clean()
         removed += kernel_costs.clean()
         for scratch in left_directories():
             for name in targets.NAMES:

@@ -116,14 +116,15 @@ def _this_boot() -> str:
 
 
 def _boot(progress: Callable[[str], None]) -> Verdict:
-    from vms import MachineError, accelerators
+    from vms import MachineError
+    from vms.qemu import acceleration
 
     try:
         kernel, initramfs = userland.probe_machine(progress)
     except (LabError, MachineError) as error:
         return Verdict(None, f"not tried: no guest to boot ({str(error).rstrip('.')})")
     progress("booting a tiny guest under KVM, to see whether it runs")
-    found = accelerators.prove_kvm(
+    found = acceleration.prove_kvm(
         kernel, initramfs, DEADLINE_SECONDS, lambda: userland.uncompressed(kernel, progress)
     )
     return Verdict(found.works, found.reason, found.needs_pvh)

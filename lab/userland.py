@@ -24,7 +24,7 @@ from lab.errors import LabError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from vms.kernel import Kernel
+    from vms.boot.kernel import Kernel
 
 WORKLOADS = Path(__file__).parent / "workloads"
 PYTHON_IN_TREE = "/usr/lib/tonnage/python"  # workloads name it
@@ -123,7 +123,7 @@ def working_machine(progress: Callable[[str], None]) -> tuple[Path, tuple[str, .
 
     Raises LabError, MachineError.
     """
-    from vms import kernel
+    from vms.boot import kernel
 
     payload = build_payload(progress)
     found = kernel.fetch(cache_directory() / "kernel")
@@ -135,7 +135,7 @@ def working_machine(progress: Callable[[str], None]) -> tuple[Path, tuple[str, .
 
 def uncompressed(vmlinuz: Path, progress: Callable[[str], None] = lambda _: None) -> Path:
     """The ELF image inside of a guest's kernel, unpacked once. Raises LabError, MachineError."""
-    from vms import kernel
+    from vms.boot import kernel
 
     with _part("vmlinux", _digest(vmlinuz.read_bytes())) as (directory, aside):
         if aside:
@@ -269,7 +269,7 @@ def unpack(image: Path, directory: Path) -> None:
 
 
 def _disk(tree: Path, progress: Callable[[str], None]) -> Path:
-    from vms import disks
+    from vms.storage import disks
 
     with _part("disk", _digest(tree.parent.name, str(DISK_BYTES))) as (directory, aside):
         if aside:
@@ -280,7 +280,7 @@ def _disk(tree: Path, progress: Callable[[str], None]) -> Path:
 
 def _shipped_disk(disk: Path, progress: Callable[[str], None]) -> Path:
     """The disk compressed inside its qcow2 file, as cloud images are shipped."""
-    from vms import disks
+    from vms.storage import disks
 
     with _part("shipped-disk", _digest(disk.parent.name)) as (directory, aside):
         if aside:
@@ -290,7 +290,7 @@ def _shipped_disk(disk: Path, progress: Callable[[str], None]) -> Path:
 
 
 def _machine(payload: Path, progress: Callable[[str], None]) -> tuple[Path, Path]:
-    from vms import kernel
+    from vms.boot import kernel
 
     cache = cache_directory() / "kernel"
     if not cache.is_dir():
@@ -302,7 +302,7 @@ def _machine(payload: Path, progress: Callable[[str], None]) -> tuple[Path, Path
 def _initramfs(
     payload: Path, found: Kernel, modules: Sequence[str], progress: Callable[[str], None]
 ) -> Path:
-    from vms import kernel
+    from vms.boot import kernel
 
     key = _digest(payload.parent.name, found.release, *modules)
     with _part("initramfs", key) as (directory, aside):

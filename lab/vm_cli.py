@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import vms
-    from vms.images import Image
+    from vms.storage.image_store import Image
 
 _BUILT = "debian"
 _SHELL_WORDS = "systemd.wants=tonnage-console.service"  # lab/workloads/guest has it
@@ -68,7 +68,7 @@ def _register_image(parser: argparse.ArgumentParser, common: argparse.ArgumentPa
 def _build(options: argparse.Namespace) -> int:
     from lab import userland
     from lab.targets.machine import FullMachine
-    from vms.images import Store
+    from vms.storage.image_store import Store
 
     land = userland.build(_progress)
     initramfs, shares = userland.working_machine(_progress)
@@ -85,13 +85,13 @@ def _build(options: argparse.Namespace) -> int:
 
 
 def _images(options: argparse.Namespace) -> int:
-    from vms.images import Store
+    from vms.storage.image_store import Store
 
     return _show_images(Store().images(), options.format)
 
 
 def _import(options: argparse.Namespace) -> int:
-    from vms.images import Store
+    from vms.storage.image_store import Store
 
     image = Store().import_image(
         options.name,
@@ -104,7 +104,7 @@ def _import(options: argparse.Namespace) -> int:
 
 
 def _remove(options: argparse.Namespace) -> int:
-    from vms.images import Store
+    from vms.storage.image_store import Store
 
     for name in options.names:
         Store().remove(name)
@@ -113,7 +113,7 @@ def _remove(options: argparse.Namespace) -> int:
 
 
 def _resize(options: argparse.Namespace) -> int:
-    from vms.images import Store
+    from vms.storage.image_store import Store
 
     image = Store().resize(options.name, options.size)
     return _show_images([image], options.format)
@@ -123,7 +123,9 @@ def _run(options: argparse.Namespace) -> int:
     """In the foreground: whatever ends this process ends the machine, and removes what it had."""
     import signal
 
-    from vms import Connection, console, foreground, pauses
+    from vms import Connection
+    from vms.domain import pauses
+    from vms.operations import console, foreground
 
     if options.connect:
         raise LabError("run has its own libvirt: to have one keep the machine, use create.")
@@ -146,7 +148,8 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _create(options: argparse.Namespace) -> int:
-    from vms import Connection, folders, state
+    from vms import Connection, paths
+    from vms.storage import machine_folders
 
     uri = address(options)
     if uri is None:
@@ -155,10 +158,10 @@ def _create(options: argparse.Namespace) -> int:
             " qemu:///session; run needs none."
         )
     called = vm_options.name(options)
-    with Connection.open(state.sockets(), uri) as connection:
+    with Connection.open(paths.sockets(), uri) as connection:
         if called in {each.name for each in connection.domains()}:
             raise LabError(f"There is a machine {called} already: choose another --name.")
-        with folders.new(called, uri, stays=not options.xml) as folder:
+        with machine_folders.new(called, uri, stays=not options.xml) as folder:
             made = vm_options.machine(options, folder, connection.host)
             if options.xml:
                 print(connection.xml(made, connection.paths_of(made)))
@@ -169,12 +172,13 @@ def _create(options: argparse.Namespace) -> int:
 
 
 def _list(options: argparse.Namespace) -> int:
-    from vms import Connection, foreground, inventory, state
+    from vms import Connection, paths
+    from vms.operations import foreground, listing
 
     machines = [] if options.connect else foreground.machines()
     if uri := address(options):
-        with Connection.open(state.sockets(), uri) as connection:
-            machines += inventory.machines(connection)
+        with Connection.open(paths.sockets(), uri) as connection:
+            machines += listing.machines(connection)
     if options.format == "json":
         print(json.dumps([asdict(each) for each in machines], indent=2))
         return 0

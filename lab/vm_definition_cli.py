@@ -43,7 +43,7 @@ def register(verbs: Subparsers, common: argparse.ArgumentParser) -> None:
 
 
 def _dumpxml(options: argparse.Namespace, connection: vms.Connection) -> int:
-    from vms import definitions
+    from vms.operations import definitions
 
     box = connection.find(options.name)
     said = definitions.text(box, inactive=options.inactive, secrets=options.security_info)
@@ -52,7 +52,7 @@ def _dumpxml(options: argparse.Namespace, connection: vms.Connection) -> int:
 
 
 def _define(options: argparse.Namespace, connection: vms.Connection) -> int:
-    from vms import definitions
+    from vms.operations import definitions
 
     box = definitions.define(connection, _read(options.file))
     print(f"{box.name} is defined", file=sys.stderr)
@@ -61,7 +61,8 @@ def _define(options: argparse.Namespace, connection: vms.Connection) -> int:
 
 def _edit(options: argparse.Namespace, connection: vms.Connection) -> int:
     """Edit a copy until it is taken, or given up; what was refused stays in its file."""
-    from vms import MachineError, definitions
+    from vms import MachineError
+    from vms.operations import definitions
 
     box = connection.find(options.name)
     before = definitions.editable(box)

@@ -48,7 +48,8 @@ def register(verbs: Subparsers, common: argparse.ArgumentParser) -> None:
 
 
 def _attach_disk(options: argparse.Namespace, connection: vms.Connection) -> int:
-    from vms import Disk, hotplug
+    from vms import Disk
+    from vms.operations import hotplug
 
     disk = Disk(connection.host.path(options.path), options.disk_format)
     print(hotplug.attach_disk(connection, connection.find(options.name), disk))
@@ -56,14 +57,15 @@ def _attach_disk(options: argparse.Namespace, connection: vms.Connection) -> int
 
 
 def _detach_disk(options: argparse.Namespace, connection: vms.Connection) -> int:
-    from vms import hotplug
+    from vms.operations import hotplug
 
     hotplug.detach_disk(connection.find(options.name), options.target)
     return 0
 
 
 def _attach_interface(options: argparse.Namespace, connection: vms.Connection) -> int:
-    from vms import LibvirtNetwork, UserNetwork, hotplug
+    from vms import LibvirtNetwork, UserNetwork
+    from vms.operations import hotplug
 
     network = (
         LibvirtNetwork(options.network, options.mac)
@@ -75,42 +77,42 @@ def _attach_interface(options: argparse.Namespace, connection: vms.Connection) -
 
 
 def _detach_interface(options: argparse.Namespace, connection: vms.Connection) -> int:
-    from vms import hotplug
+    from vms.operations import hotplug
 
     hotplug.detach_interface(connection.find(options.name), options.mac)
     return 0
 
 
 def _setvcpus(options: argparse.Namespace, connection: vms.Connection) -> int:
-    from vms import hotplug
+    from vms.operations import hotplug
 
     hotplug.set_vcpus(connection.find(options.name), options.count)
     return 0
 
 
 def _setmem(options: argparse.Namespace, connection: vms.Connection) -> int:
-    from vms import hotplug
+    from vms.operations import hotplug
 
     hotplug.set_memory(connection.find(options.name), options.mib)
     return 0
 
 
 def _attach_memory(options: argparse.Namespace, connection: vms.Connection) -> int:
-    from vms import hotplug
+    from vms.operations import hotplug
 
     print(hotplug.attach_memory(connection.find(options.name), options.mib))
     return 0
 
 
 def _detach_memory(options: argparse.Namespace, connection: vms.Connection) -> int:
-    from vms import hotplug
+    from vms.operations import hotplug
 
     hotplug.detach_memory(connection.find(options.name), options.module)
     return 0
 
 
 def _blockresize(options: argparse.Namespace, connection: vms.Connection) -> int:
-    from vms import hotplug
+    from vms.operations import hotplug
 
     hotplug.resize_disk(connection.find(options.name), options.target, options.mib << 20)
     return 0

@@ -41,7 +41,8 @@ def register(verbs: Subparsers, common: argparse.ArgumentParser) -> None:
 
 
 def _console(options: argparse.Namespace, connection: vms.Connection) -> int:
-    from vms import console, pauses
+    from vms.domain import pauses
+    from vms.operations import console
 
     box = _running(connection, options.name)
     with pauses.told(box, tell, resumes=False):
@@ -80,7 +81,7 @@ def tell(line: str) -> None:
 
 
 def _screenshot(options: argparse.Namespace, connection: vms.Connection) -> int:
-    from vms import screenshot
+    from vms.operations import screenshot
 
     options.file.write_bytes(screenshot.take(connection.find(options.name)))
     return 0
@@ -105,17 +106,17 @@ def _exec(options: argparse.Namespace, connection: vms.Connection) -> int:
 
 
 def _copy(options: argparse.Namespace, connection: vms.Connection) -> int:
-    from vms import guest_files
+    from vms.guest import file_copy
 
     source, destination = _place(options.source), _place(options.destination)
     if bool(source[0]) == bool(destination[0]):
         raise LabError("One of the two must be NAME:PATH, in a machine; the other one a file here.")
     if destination[0]:
         inside = _running(connection, destination[0]).inside
-        guest_files.copy_in(inside, Path(source[1]), destination[1])
+        file_copy.copy_in(inside, Path(source[1]), destination[1])
     else:
         inside = _running(connection, source[0]).inside
-        guest_files.copy_out(inside, source[1], Path(destination[1]).absolute())
+        file_copy.copy_out(inside, source[1], Path(destination[1]).absolute())
     return 0
 
 

@@ -46,7 +46,7 @@ def _connected(act: Verb) -> Callable[[argparse.Namespace], int]:
 
 def address(options: argparse.Namespace) -> str | None:
     """Which libvirt: asked for, or named by the environment; None is one of the process's own."""
-    from vms.connection import default_uri
+    from vms.connection.connection import default_uri
 
     uri: str | None = options.connect or default_uri()
     return uri
@@ -55,8 +55,8 @@ def address(options: argparse.Namespace) -> str | None:
 @contextmanager
 def opened(asked: str | None) -> Iterator[vms.Connection]:
     """The libvirt that was asked for, or that the environment names."""
-    from vms import Connection, state
-    from vms.connection import default_uri
+    from vms import Connection, paths
+    from vms.connection.connection import default_uri
 
     uri = asked or default_uri()
     if uri is None:
@@ -64,7 +64,7 @@ def opened(asked: str | None) -> Iterator[vms.Connection]:
             "Machines that are kept need a libvirt that stays: --connect qemu:///system, or"
             " LIBVIRT_DEFAULT_URI in the environment."
         )
-    with Connection.open(state.sockets(), uri) as connection:
+    with Connection.open(paths.sockets(), uri) as connection:
         yield connection
 
 

@@ -137,9 +137,9 @@ def _rename(options: argparse.Namespace, connection: vms.Connection) -> int:
 
 
 def _clone(options: argparse.Namespace, connection: vms.Connection) -> int:
-    from vms import cloning
+    from vms.operations import clone
 
-    print(cloning.clone(connection, connection.find(options.name), options.new).name)
+    print(clone.clone(connection, connection.find(options.name), options.new).name)
     return 0
 
 
@@ -149,10 +149,10 @@ def _autostart(options: argparse.Namespace, connection: vms.Connection) -> int:
 
 
 def _migrate(options: argparse.Namespace, connection: vms.Connection) -> int:
-    from vms import migration
+    from vms.operations import migrate
 
     with opened(options.destination) as destination:
-        moved = migration.migrate(
+        moved = migrate.migrate(
             connection.find(options.name),
             destination,
             uri=options.to,
@@ -176,7 +176,7 @@ def _migrate(options: argparse.Namespace, connection: vms.Connection) -> int:
 
 
 def _stats(options: argparse.Namespace, connection: vms.Connection) -> int:
-    from vms import statistics
+    from vms.operations import statistics
 
     found = statistics.all_machines(connection)
     rows = [
@@ -195,7 +195,7 @@ def _stats(options: argparse.Namespace, connection: vms.Connection) -> int:
 
 
 def _events(options: argparse.Namespace, connection: vms.Connection) -> int:
-    from vms import events
+    from vms.domain import events
 
     with events.listen(connection) as heard:
         for number, event in enumerate(heard, start=1):
@@ -209,7 +209,7 @@ def _events(options: argparse.Namespace, connection: vms.Connection) -> int:
 
 
 def _snapshot_create(options: argparse.Namespace, connection: vms.Connection) -> int:
-    from vms import snapshots
+    from vms.operations import snapshots
 
     snapshots.create(
         connection.find(options.name),
@@ -221,7 +221,7 @@ def _snapshot_create(options: argparse.Namespace, connection: vms.Connection) ->
 
 
 def _snapshot_list(options: argparse.Namespace, connection: vms.Connection) -> int:
-    from vms import snapshots
+    from vms.operations import snapshots
 
     found = snapshots.of(connection.find(options.name))
     rows = [
@@ -239,14 +239,14 @@ def _snapshot_list(options: argparse.Namespace, connection: vms.Connection) -> i
 
 
 def _snapshot_revert(options: argparse.Namespace, connection: vms.Connection) -> int:
-    from vms import snapshots
+    from vms.operations import snapshots
 
     snapshots.revert(connection.find(options.name), options.snapshot)
     return 0
 
 
 def _snapshot_delete(options: argparse.Namespace, connection: vms.Connection) -> int:
-    from vms import snapshots
+    from vms.operations import snapshots
 
     snapshots.delete(connection.find(options.name), options.snapshot, metadata=options.metadata)
     return 0

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import vms
-    from vms.cloudinit import Seed
-    from vms.hosts import Host
-    from vms.images import Image
+    from vms.boot.cloudinit import Seed
+    from vms.connection.hosts import Host
+    from vms.storage.image_store import Image
 
 _SIZE = re.compile(r"(\d+)([KMGT])?(?:i?B)?", re.IGNORECASE)
 _UNITS = {"K": 10, "M": 20, "G": 30, "T": 40}
@@ -86,7 +86,7 @@ def memory_mib(text: str) -> int:
 
 def name(options: argparse.Namespace) -> str:
     """Return what the machine is called. Raises MachineError for what none may be."""
-    from vms import named
+    from vms.description import names as named
 
     number = f"-{os.getpid()}"
     image = (options.image or "machine")[: named.LONGEST - len(number)]
@@ -101,8 +101,8 @@ def machine(options: argparse.Namespace, folder: Path, host: Host | None = None)
     On another host its files are named by their whole paths there, and none is made.
     """
     import vms
-    from vms.hosts import HERE
-    from vms.images import Store
+    from vms.connection.hosts import HERE
+    from vms.storage.image_store import Store
 
     called = name(options)
     _name_kernel(host or HERE, options)
@@ -170,7 +170,8 @@ def _boot(
     folder: Path,
 ) -> vms.DirectKernel | vms.Firmware:
     import vms
-    from vms import accelerators, identity
+    from vms.description import identity
+    from vms.qemu import acceleration
 
     firmware = vms.Firmware("uefi" if options.uefi else "bios")
     kernel, initrd, words = *_boot_files(options, folder), options.append
@@ -185,7 +186,7 @@ def _boot(
     if image and kernel == image.kernel:
         words = f"{words} {identity.words(name(options))}"
     if accelerator is vms.Accelerator.TCG:
-        words = f"{words} {accelerators.kernel_words()}".rstrip()
+        words = f"{words} {acceleration.kernel_words()}".rstrip()
     return vms.DirectKernel(_runnable(kernel, accelerator, folder), initrd, words, firmware)
 
 
@@ -201,7 +202,8 @@ def _disks(
     options: argparse.Namespace, image: Image | None, folder: Path, hostname: str
 ) -> Iterator[vms.Disk]:
     import vms
-    from vms import cloudinit, disks
+    from vms.boot import cloudinit
+    from vms.storage import disks
 
     seed = _seed(options, image, hostname)
     if image:
@@ -219,7 +221,7 @@ def _disks(
 
 def _seed(options: argparse.Namespace, image: Image | None, hostname: str) -> Seed | None:
     """What cloud-init is told; None where nothing is, and no cloud image looks for it."""
-    from vms import cloudinit, ssh_keys
+    from vms.boot import cloudinit, ssh_keys
 
     has_cloud_init = image is None or image.kernel is None
     asked = options.ssh_key or options.user_data or options.network_config
@@ -266,7 +268,7 @@ def _with_path(word: str, separator: str) -> tuple[str, str]:
     return word, ""
 
 
-def _networks(options: argparse.Namespace) -> Iterator[vms.devices.Network]:
+def _networks(options: argparse.Namespace) -> Iterator[vms.description.Network]:
     import vms
 
     forwards = tuple(_forward(word) for word in options.publish)
@@ -290,8 +292,8 @@ def _networks(options: argparse.Namespace) -> Iterator[vms.devices.Network]:
 
 
 def _addressed(
-    cards: Sequence[vms.devices.Network], addresses: Sequence[str]
-) -> Iterator[vms.devices.Network]:
+    cards: Sequence[vms.description.Network], addresses: Sequence[str]
+) -> Iterator[vms.description.Network]:
     """The cards with the addresses that were given, in order."""
     if len(addresses) > len(cards):
         raise LabError(f"--mac is given {len(addresses)} times for {len(cards)} --network.")
@@ -318,7 +320,7 @@ def _forward(word: str) -> vms.Forward:
 
 def _expressible(path: Path, folder: Path) -> Path:
     """Return the path, or a link to it where libvirt's XML can't hold it."""
-    from vms.fields import fits_xml
+    from vms.description.constraints import fits_xml
 
     if fits_xml(path):
         return path
@@ -371,7 +373,7 @@ def _runnable(kernel: Path, accelerator: vms.Accelerator, folder: Path) -> Path:
     """The kernel in the form that the accelerator runs here, unpacked in the machine's folder."""
     import vms
     from lab import kvm
-    from vms.kernel import is_uncompressed, uncompress
+    from vms.boot.kernel import is_uncompressed, uncompress
 
     if accelerator is vms.Accelerator.TCG or not kvm.needs_pvh() or is_uncompressed(kernel):
         return kernel

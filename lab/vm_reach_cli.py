@@ -37,7 +37,7 @@ def register(verbs: Subparsers, common: argparse.ArgumentParser) -> None:
 
 
 def _domifaddr(options: argparse.Namespace, connection: vms.Connection) -> int:
-    from vms import addresses
+    from vms.operations import addresses
 
     sources = (options.source,) if options.source else addresses.SOURCES
     found = addresses.of(connection.find(options.name), sources)
@@ -51,7 +51,8 @@ def _domifaddr(options: argparse.Namespace, connection: vms.Connection) -> int:
 
 def _ssh(options: argparse.Namespace) -> int:
     """Have ssh know a machine by its UUID: another one at that address has keys of its own."""
-    from vms import addresses, foreground, state
+    from vms import paths
+    from vms.operations import addresses, foreground
 
     user, _, name = options.machine.rpartition("@")
     is_here = any(each.name == name for each in foreground.machines())
@@ -62,7 +63,7 @@ def _ssh(options: argparse.Namespace) -> int:
         with opened(options.connect) as connection:
             box = connection.find(name)
             reached, alias = addresses.endpoint(box, addresses.SSH), box.handle.UUIDString()
-        known = state.directory()
+        known = paths.directory()
     argv = ssh_argv(reached, alias, known / "known_hosts", user, options.identity, options.command)
     try:
         return subprocess.run(argv, check=False).returncode

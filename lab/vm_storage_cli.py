@@ -35,7 +35,7 @@ def register(verbs: Subparsers, common: argparse.ArgumentParser) -> None:
 
 
 def _change_media(options: argparse.Namespace, connection: vms.Connection) -> int:
-    from vms import media
+    from vms.operations import media
 
     if (options.file is None) == (not options.eject):
         raise LabError("Name an ISO to put in, or --eject.")
@@ -50,7 +50,7 @@ def _change_media(options: argparse.Namespace, connection: vms.Connection) -> in
 
 
 def _undefine(options: argparse.Namespace, connection: vms.Connection) -> int:
-    from vms import removal
+    from vms.operations import removal
 
     for box in [connection.find(name) for name in options.names]:
         if not options.remove_all_storage:

@@ -1,8 +1,8 @@
 """A libvirt driver: one machine's life, its disks, its kernel, and what is said inside it."""
 
-from vms.boot import LineReader
-from vms.connection import Connection
-from vms.devices import (
+from vms.connection.connection import Connection
+from vms.connection.embedded import clean
+from vms.description import (
     Accelerator,
     Balloon,
     Cdrom,
@@ -22,10 +22,10 @@ from vms.devices import (
     Vsock,
     Watchdog,
 )
-from vms.domain import Domain
-from vms.embedded import clean
+from vms.domain.domain import Domain
 from vms.errors import BootTimeout, MachineError
-from vms.templates import Template
+from vms.guest.serial_lines import LineReader
+from vms.operations.templates import Template
 
 __all__ = [
     "Accelerator",

@@ -30,7 +30,8 @@ from lab.targets.base import (
     Target,
 )
 from lab.userland import allocated_bytes, cache_directory, uncompressed
-from vms import accelerators, disks
+from vms.qemu import acceleration
+from vms.storage import disks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
     from lab.targets.base import Allotment, Settings
     from lab.targets.wires import Wires
-    from vms.agent import Agent
+    from vms.guest.tonnage_agent import Agent
 
 _ASK_SECONDS = 30.0
 _VOLUME_BYTES = 256 << 20
@@ -184,7 +185,7 @@ class Machine(Target):
         super().__init__(settings)
         self._numbers = itertools.count()
         emulated = settings.accelerator == "tcg"
-        self.emulation_words = accelerators.kernel_words() if emulated else ""
+        self.emulation_words = acceleration.kernel_words() if emulated else ""
         self.directory = settings.scratch / self.name
 
     @classmethod

@@ -15,8 +15,8 @@ from lab.targets import leftovers
 from lab.targets.base import Kind
 from lab.targets.machine import FullMachine, Machine, MicroMachine, Running
 from lab.targets.port import Port
-from vms import accelerators
-from vms.agent import Agent
+from vms.guest.tonnage_agent import Agent
+from vms.qemu import acceleration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -60,7 +60,7 @@ class Process:
 def command_line(machine: vms.Machine, descriptors: dict[str, int]) -> Sequence[str]:
     """QEMU's command line for the machine; its ports listen on those descriptors."""
     kvm = machine.accelerator is vms.Accelerator.KVM
-    cpu = ",-".join(("host", *accelerators.broken_features())) if kvm else "max"
+    cpu = ",-".join(("host", *acceleration.broken_features())) if kvm else "max"
     bus = "device" if machine.chipset == "microvm" else "pci"
     assert isinstance(machine.boot, vms.DirectKernel)
     words = [

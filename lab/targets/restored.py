@@ -26,7 +26,8 @@ from lab.errors import LabError
 from lab.targets.base import Kind, Milestone, Span
 from lab.targets.machine import FullMachine, Machine, MachineInstance, MicroMachine, Running
 from lab.userland import allocated_bytes
-from vms import disks, templates
+from vms.operations import templates
+from vms.storage import disks
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -22,7 +22,7 @@ from lab.targets import leftovers, tap
 from lab.targets.machine import MachineInstance, MicroMachine, Running
 from lab.targets.processes import all_pids, ended, group, handles
 from lab.targets.tap import Tap
-from vms import disks
+from vms.storage import disks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -28,8 +28,8 @@ from lab.targets import tap, tapped
 from lab.targets.machine import Running
 from lab.targets.port import Port
 from lab.targets.tapped import RAW, Child, TappedInstance, TappedMachine
-from vms import cpio
-from vms.agent import Agent
+from vms.boot import cpio
+from vms.guest.tonnage_agent import Agent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

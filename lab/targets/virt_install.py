@@ -1,7 +1,7 @@
 """The traditional machine by virt-install, as people start one by hand: through a libvirt daemon.
 
-The daemon is one of the worker's own (vms.daemon), up before the first start. Chipset, CPU, memory,
-disk and network are those of `vm`. Console, events and agent are sockets that listen here and QEMU
+The daemon is one of the worker's own (vms.connection.daemon), up before the first start. Chipset, CPU,
+memory, disk and network are those of `vm`. Console, events and agent are sockets that listen here and QEMU
 connects to, so that nothing which is said while virt-install still runs is lost. (virt-install(1))
 """
 
@@ -22,9 +22,10 @@ from lab.targets import leftovers
 from lab.targets.command import last_words
 from lab.targets.machine import FullMachine, Running
 from lab.targets.port import Port
-from vms import accelerators, daemon
-from vms.agent import Agent
-from vms.orphans import adopting_orphans, reap_when_ended
+from vms.connection import daemon
+from vms.guest.tonnage_agent import Agent
+from vms.qemu import acceleration
+from vms.qemu.reaper import adopting_orphans, reap_when_ended
 
 if TYPE_CHECKING:
     import socket
@@ -138,7 +139,7 @@ class Process:
 def command_line(machine: vms.Machine, uri: str, ports: dict[str, Path]) -> Sequence[str]:
     """virt-install's command line for the machine, its ports connected to those paths."""
     kvm = machine.accelerator is vms.Accelerator.KVM
-    broken = "".join(f",disable={feature}" for feature in accelerators.broken_features())
+    broken = "".join(f",disable={feature}" for feature in acceleration.broken_features())
     assert isinstance(machine.boot, vms.DirectKernel)
     boot = machine.boot
     words = [

@@ -23,8 +23,9 @@ from lab.targets import tap, tapped
 from lab.targets.port import Port
 from lab.targets.tapped import RAW, Child, TappedInstance, TappedMachine
 from lab.userland import MODULES
-from vms import disks, kernel
-from vms.agent import Agent
+from vms.boot import kernel
+from vms.guest.tonnage_agent import Agent
+from vms.storage import disks
 
 if TYPE_CHECKING:
     import socket

@@ -1,8 +1,8 @@
 """One container's life: create, start, run, wait, kill, delete.
 
 What can be prepared is prepared by this process; what the child must do itself is a program of
-system calls (runtime.process.init). No process of ours stays with a container: the payload's parent is
-whoever called `run` or `create`.
+system calls (runtime.process.init). No process of ours stays with a container: the payload's parent
+is whoever called `run` or `create`.
 """
 
 from __future__ import annotations

@@ -12,7 +12,8 @@ import pytest
 
 from lab import cli, facts, host, kvm, targets, userland
 from lab.errors import LabError
-from vms import MachineError, accelerators
+from vms import MachineError
+from vms.qemu import acceleration
 
 THIS_BOOT = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
@@ -145,13 +146,13 @@ def in_two_ways(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     for name in ("vmlinuz", "vmlinux"):
         (tmp_path / name).touch()
 
-    def boots(kernel: Path, *_: object) -> accelerators.Verdict:
+    def boots(kernel: Path, *_: object) -> acceleration.Verdict:
         tried.append(kernel.name)
         works = kernel.name in RUN_BY_KVM
-        return accelerators.Verdict(works, "a guest ran" if works else "a guest hung")
+        return acceleration.Verdict(works, "a guest ran" if works else "a guest hung")
 
-    monkeypatch.setattr(accelerators, "_DEVICE", str(tmp_path / "device"))
-    monkeypatch.setattr(accelerators, "boots", boots)
+    monkeypatch.setattr(acceleration, "_DEVICE", str(tmp_path / "device"))
+    monkeypatch.setattr(acceleration, "boots", boots)
     monkeypatch.setattr(userland, "probe_machine", lambda _: (tmp_path / "vmlinuz", tmp_path))
     monkeypatch.setattr(userland, "uncompressed", lambda *_: tmp_path / "vmlinux")
     monkeypatch.setattr(shutil, "which", lambda name, **_: f"/usr/bin/{name}")

@@ -14,16 +14,9 @@ import pytest
 from lab import cli
 from lab.vm_reach_cli import ssh_argv
 from tests.vms.described import machine
-from vms import (
-    Connection,
-    Forward,
-    HostBridge,
-    MachineError,
-    UserNetwork,
-    addresses,
-    foreground,
-    hosts,
-)
+from vms import Connection, Forward, HostBridge, MachineError, UserNetwork
+from vms.connection import hosts
+from vms.operations import addresses, foreground
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,8 @@ from lab.targets import find
 from lab.targets.base import Allotment, Settings
 from lab.targets.machine import Machine, MachineInstance
 from lab.targets.restored import Restored
-from vms import disks, templates
+from vms.operations import templates
+from vms.storage import disks
 
 if TYPE_CHECKING:
     from lab.targets.base import Instance

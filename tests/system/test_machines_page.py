@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from vms import daemon
+from vms.connection import daemon
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,7 +19,7 @@ import pytest
 
 import vms
 from lab import cli, userland
-from vms import inventory, networks, snapshots
+from vms.operations import listing, networks, snapshots
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,7 +118,7 @@ def land() -> userland.Userland:
     return userland.build(lambda _: None)
 
 
-def machine(land: userland.Userland, name: str, *cards: vms.devices.Network) -> vms.Machine:
+def machine(land: userland.Userland, name: str, *cards: vms.description.Network) -> vms.Machine:
     return vms.Machine(
         name=name,
         vcpus=1,
@@ -136,17 +136,17 @@ def test_a_machine_outlives_its_daemon(daemon: Daemon, land: userland.Userland) 
         assert connection.is_local
         box = connection.start(machine(land, "box"))
         box.events.wait_for("listening", time.monotonic_ns() + 60 * 10**9)
-        assert [each.name for each in inventory.machines(connection)] == ["box"]
+        assert [each.name for each in listing.machines(connection)] == ["box"]
         daemon.kill()
         with pytest.raises(vms.MachineError, match=r"libvirt went away|no libvirt answers"):
-            inventory.machines(connection)
+            listing.machines(connection)
         assert box.agent.run(["/init", "syscalls", "1"], 30).exit_code == 0
         daemon.start()
-        (found,) = inventory.machines(connection)
+        (found,) = listing.machines(connection)
         assert (found.name, found.state) == ("box", "running")
         assert box.is_running
         box.destroy()
-        assert inventory.machines(connection) == []
+        assert listing.machines(connection) == []
 
 
 def test_what_libvirt_refuses_is_not_done(daemon: Daemon, land: userland.Userland) -> None:
@@ -184,7 +184,7 @@ def test_a_daemon_that_died_ends_no_machine(daemon: Daemon, land: userland.Userl
     daemon.start()
     with vms.Connection.open(daemon.root / "c", daemon.uri) as connection:
         connection.find("box").destroy()
-        assert inventory.machines(connection) == []
+        assert listing.machines(connection) == []
 
 
 def test_a_machine_that_goes_back_has_its_forwards_again(

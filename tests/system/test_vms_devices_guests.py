@@ -15,7 +15,9 @@ import pytest
 
 import vms
 from lab import userland
-from vms import accelerators, cloudinit, disks, kernel
+from vms.boot import cloudinit, kernel
+from vms.qemu import acceleration
+from vms.storage import disks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,7 +76,7 @@ def everything(
     cloudinit.write_seed(cloudinit.Seed("everything", (KEY,)), root / "seed")
     words = (
         "console=ttyS0 quiet net.ifnames=0 panic=-1 TONNAGE_ROOT=/dev/vda"
-        f" {accelerators.kernel_words()}"
+        f" {acceleration.kernel_words()}"
     )
     machine = vms.Machine(
         name="everything",

@@ -25,7 +25,7 @@ import pytest
 import vms
 from lab import cli_parser, userland
 from tests.system.test_vms_connection_daemon import REAPER
-from vms import guest_files
+from vms.guest import file_copy
 
 if TYPE_CHECKING:
     import argparse
@@ -168,8 +168,8 @@ def test_a_machine_is_started_and_used_through_libvirt_alone(
             assert done.exit_code == 0
             sent, came = tmp_path / "sent", tmp_path / "came"
             sent.write_bytes(os.urandom(3_000_000))
-            guest_files.copy_in(box.inside, sent, "/tmp-file")
-            guest_files.copy_out(box.inside, "/tmp-file", came)
+            file_copy.copy_in(box.inside, sent, "/tmp-file")
+            file_copy.copy_out(box.inside, "/tmp-file", came)
             assert came.read_bytes() == sent.read_bytes()
         assert [each.name for each in connection.domains()] == []
 

@@ -16,7 +16,7 @@ import pytest
 
 from lab import userland
 from tests.system.pipes import await_words
-from vms.images import Store
+from vms.storage.image_store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,11 @@ import pytest
 import vms
 from lab import userland
 from lab.targets.machine import FullMachine
-from vms import accelerators, daemon, disks, guest_files, statistics
+from vms.connection import daemon
+from vms.guest import file_copy
+from vms.operations import statistics
+from vms.qemu import acceleration
+from vms.storage import disks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +36,7 @@ def connection(embedded: Path) -> Iterator[vms.Connection]:
 def bare(name: str, words: str = "") -> vms.Machine:
     """The smallest machine: no disk, the payload as its init."""
     land = userland.build(lambda _: None)
-    line = f"console=ttyS0 quiet loglevel=1 panic=-1 {accelerators.kernel_words()} {words}"
+    line = f"console=ttyS0 quiet loglevel=1 panic=-1 {acceleration.kernel_words()} {words}"
     return vms.Machine(
         name=name,
         vcpus=1,
@@ -50,7 +54,7 @@ def test_a_full_machine_is_entered_by_qemu_guest_agent(
     land = userland.build(lambda _: None)
     disk = connection.root / "full.qcow2"
     disks.clone(land.disk, disk)
-    words = f"{FullMachine.kernel_words} {accelerators.kernel_words()}"
+    words = f"{FullMachine.kernel_words} {acceleration.kernel_words()}"
     machine = vms.Machine(
         name="full",
         vcpus=1,
@@ -71,11 +75,11 @@ def test_a_full_machine_is_entered_by_qemu_guest_agent(
         assert box.inside.run(["wc", "-c"], BOOT_SECONDS, b"abc").stdout == b"3\n"
         here, back = tmp_path / "here", tmp_path / "back"
         here.write_bytes(bytes(range(256)) * 256)
-        guest_files.copy_in(box.inside, here, "/root/file")
-        guest_files.copy_out(box.inside, "/root/file", back)
+        file_copy.copy_in(box.inside, here, "/root/file")
+        file_copy.copy_out(box.inside, "/root/file", back)
         assert back.read_bytes() == here.read_bytes()
         with pytest.raises(vms.MachineError, match="No such file"):
-            guest_files.copy_out(box.inside, "/nowhere", back)
+            file_copy.copy_out(box.inside, "/nowhere", back)
         assert box.shutdown(BOOT_SECONDS) in {"acpi", "agent"}
     disk.unlink()
 

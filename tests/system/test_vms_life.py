@@ -10,7 +10,10 @@ import pytest
 import vms
 from lab import userland
 from lab.targets.machine import MicroMachine
-from vms import accelerators, disks, events, guest_files
+from vms.domain import events
+from vms.guest import file_copy
+from vms.qemu import acceleration
+from vms.storage import disks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +35,7 @@ def box(connection: vms.Connection) -> Iterator[vms.Domain]:
     land = userland.build(lambda _: None)
     disk = connection.root / "box.qcow2"
     disks.clone(land.disk, disk)
-    words = f"{MicroMachine.kernel_words} {accelerators.kernel_words()}"
+    words = f"{MicroMachine.kernel_words} {acceleration.kernel_words()}"
     domain = connection.define(
         vms.Machine(
             name="box",
@@ -89,14 +92,14 @@ def test_files_are_copied_whole(box: vms.Domain, tmp_path: Path) -> None:
     here, back = tmp_path / "here", tmp_path / "back"
     here.write_bytes(bytes(range(256)) * 10_000)
     here.chmod(0o740)
-    guest_files.copy_in(box.inside, here, "/root/file")
+    file_copy.copy_in(box.inside, here, "/root/file")
     assert said(box, "stat", "-c", "%a %s", "/root/file") == "740 2560000"
-    guest_files.copy_out(box.inside, "/root/file", back)
+    file_copy.copy_out(box.inside, "/root/file", back)
     assert back.read_bytes() == here.read_bytes()
     with pytest.raises(vms.MachineError, match="In the machine: /nowhere: No such file"):
-        guest_files.copy_out(box.inside, "/nowhere", tmp_path / "nothing")
+        file_copy.copy_out(box.inside, "/nowhere", tmp_path / "nothing")
     with pytest.raises(vms.MachineError, match="Can't read"):
-        guest_files.copy_in(box.inside, tmp_path / "nothing", "/root/nothing")
+        file_copy.copy_in(box.inside, tmp_path / "nothing", "/root/nothing")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["back", "here"]
     assert said(box, "ls", "/root") == "file"
 

@@ -17,23 +17,16 @@ import pytest
 import vms
 from lab import cli, userland
 from lab.targets.machine import MicroMachine
-from vms import (
-    accelerators,
-    cloning,
-    daemon,
-    disks,
-    hotplug,
-    migration,
-    screenshot,
-    snapshots,
-    state,
-    statistics,
-)
+from vms import paths
+from vms.connection import daemon
+from vms.operations import clone, hotplug, migrate, screenshot, snapshots, statistics
+from vms.qemu import acceleration
+from vms.storage import disks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from vms.devices import Chipset
+    from vms.description import Chipset
 
 pytestmark = pytest.mark.root
 BOOT_SECONDS = 60.0
@@ -50,7 +43,7 @@ def machine(root: Path, name: str, chipset: Chipset) -> vms.Machine:
     land = userland.build(lambda _: None)
     disk = root / f"{name}.qcow2"
     disks.clone(land.disk, disk)
-    words = f"{MicroMachine.kernel_words} {accelerators.kernel_words()}"
+    words = f"{MicroMachine.kernel_words} {acceleration.kernel_words()}"
     full = chipset != "microvm"
     return vms.Machine(
         name=name,
@@ -161,13 +154,13 @@ def test_disk_and_balloon_are_resized_and_seen(
 
 def test_a_machine_that_is_off_is_cloned(connection: vms.Connection, small: vms.Domain) -> None:
     with pytest.raises(vms.MachineError, match="must be shut off to be cloned"):
-        cloning.clone(connection, small, "copy")
+        clone.clone(connection, small, "copy")
     said(small, "sync")
     assert small.shutdown(BOOT_SECONDS) == "acpi"
-    copy = cloning.clone(connection, small, "copy")
+    copy = clone.clone(connection, small, "copy")
     try:
         with pytest.raises(vms.MachineError, match="is there already"):
-            cloning.clone(connection, small, "copy")
+            clone.clone(connection, small, "copy")
         up(copy)
         assert said(copy, "cat /root/g") == "kept"
         up(small)
@@ -279,7 +272,7 @@ def test_a_running_machine_moves_to_another_libvirt_and_is_told_to_by_verbs(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(state, "images", lambda: IMAGES[0])  # as the verbs have no option for it
+    monkeypatch.setattr(paths, "images", lambda: IMAGES[0])  # as the verbs have no option for it
     box = up(connection.define(machine(connection.root, "mover", "microvm")))
     said(box, "echo kept > /run/moved")
     with (
@@ -296,7 +289,7 @@ def test_a_running_machine_moves_to_another_libvirt_and_is_told_to_by_verbs(
         assert said(moved, "cat /run/moved") == "kept"
         assert "mover" not in [each.name for each in connection.domains()]
         with pytest.raises(vms.MachineError, match="takes none in: migrate to a daemon"):
-            migration.migrate(moved, connection)
+            migrate.migrate(moved, connection)
         moved.disconnect()
         verbs_of_life(uri, capsys)
         verbs_inside(uri, capsys, connection.root)

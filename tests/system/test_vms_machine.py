@@ -16,12 +16,14 @@ import pytest
 import vms
 from lab import userland
 from lab.targets.machine import FullMachine, MicroMachine
-from vms import accelerators, disks, kernel
+from vms.boot import kernel
+from vms.qemu import acceleration
+from vms.storage import disks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vms.devices import Chipset
+    from vms.description import Chipset
 
 pytestmark = pytest.mark.root
 BOOT_SECONDS = 60.0
@@ -65,7 +67,7 @@ def machine(land: userland.Userland, root: Path, name: str, chipset: Chipset) ->
         accelerator=vms.Accelerator.TCG,
         chipset=chipset,
         boot=vms.DirectKernel(
-            land.kernel, land.initramfs, f"{words} {accelerators.kernel_words()}"
+            land.kernel, land.initramfs, f"{words} {acceleration.kernel_words()}"
         ),
         disks=(vms.Disk(disk),),
         channels=("tonnage.events", "tonnage.agent"),
@@ -105,7 +107,7 @@ def test_microvms_of_64_mib_and_no_disk_have_their_agent(
 ) -> None:
     found = kernel.fetch(land.kernel.parent.parent)
     # They talk on their consoles, to which nobody listens.
-    words = f"console=ttyS0 panic=-1 {accelerators.kernel_words()}"
+    words = f"console=ttyS0 panic=-1 {acceleration.kernel_words()}"
     small = vms.Machine(
         name="small-0",
         vcpus=1,
@@ -197,7 +199,7 @@ def test_what_a_killed_process_left_is_cleaned(land: userland.Userland, embedded
 
 def test_kvm_is_proved_within_its_deadline(land: userland.Userland) -> None:
     begun = time.monotonic()
-    verdict = accelerators.prove_kvm(land.kernel, land.initramfs, 6.0)
+    verdict = acceleration.prove_kvm(land.kernel, land.initramfs, 6.0)
     assert time.monotonic() - begun < 10
     assert verdict.reason
     assert verdict.works == ("a Linux guest ran" in verdict.reason)
@@ -206,7 +208,7 @@ def test_kvm_is_proved_within_its_deadline(land: userland.Userland) -> None:
 def test_the_probes_guest_boots_by_either_entry_of_its_kernel(land: userland.Userland) -> None:
     """Under emulation, which runs both: what is not heard under KVM is for KVM's own reasons."""
     for image in (land.kernel, userland.uncompressed(land.kernel)):
-        verdict = accelerators.boots(image, land.initramfs, 120.0, "tcg")
+        verdict = acceleration.boots(image, land.initramfs, 120.0, "tcg")
         assert verdict.works, verdict.reason
 
 

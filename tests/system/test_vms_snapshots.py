@@ -16,8 +16,12 @@ import pytest
 
 import vms
 from lab import userland
-from vms import accelerators, cloning, daemon, disks, migration, overlays, snapshots
-from vms.images import Store
+from vms.connection import daemon
+from vms.operations import clone as cloning
+from vms.operations import migrate, snapshots
+from vms.qemu import acceleration
+from vms.storage import disks, overlays
+from vms.storage.image_store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,7 +77,7 @@ def described(name: str, *images: vms.Disk) -> vms.Machine:
         accelerator=vms.Accelerator.TCG,
         chipset="microvm",
         boot=vms.DirectKernel(
-            kernel, initramfs, f"console=ttyS0 quiet panic=-1 {accelerators.kernel_words()}"
+            kernel, initramfs, f"console=ttyS0 quiet panic=-1 {acceleration.kernel_words()}"
         ),
         disks=images,
         channels=("tonnage.events", "tonnage.agent"),
@@ -385,7 +389,7 @@ def test_the_libvirt_that_a_machine_moves_to_looks_at_its_disks(
         try:
             box.start()
             with pytest.raises(vms.MachineError, match="which is not in the image store"):
-                migration.migrate(box, there)
+                migrate.migrate(box, there)
             assert box.is_running
             assert there.domains() == []
         finally:

@@ -17,8 +17,8 @@ import pytest
 
 from lab import userland
 from vms import MachineError
-from vms.agent import Agent
-from vms.images import Store
+from vms.guest.tonnage_agent import Agent
+from vms.storage.image_store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,8 +16,9 @@ import pytest
 
 from lab import userland
 from tests.system.pipes import await_words
-from vms import Connection, daemon
-from vms.images import Store
+from vms import Connection
+from vms.connection import daemon
+from vms.storage.image_store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,8 +19,10 @@ from packaging.requirements import Requirement
 import vms
 from lab import kvm, userland
 from lab.targets.machine import FullMachine
-from vms import accelerators, disks, kernel
-from vms.foreground import own_root
+from vms.boot import kernel
+from vms.operations.foreground import own_root
+from vms.qemu import acceleration
+from vms.storage import disks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -62,7 +64,7 @@ def _machine(own: userland.Userland, tested: userland.Userland, scratch: Path) -
     works = kvm.prove(lambda _: None).works
     words = f"{FullMachine.kernel_words} {WORDS}"
     if not works:
-        words += f" {accelerators.kernel_words()}"
+        words += f" {acceleration.kernel_words()}"
     return vms.Machine(
         name=f"tonnage-v2-{os.getpid()}",
         vcpus=VCPUS,

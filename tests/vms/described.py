@@ -25,7 +25,7 @@ from vms import (
     Vsock,
     Watchdog,
 )
-from vms.devices import Chipset
+from vms.description import Chipset
 
 PATHS = {
     "console": Path("/r/s/box.0"),

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from vms import MachineError, cloudinit, identity, iso9660, ssh_keys
+from vms import MachineError
+from vms.boot import cloudinit, iso9660, ssh_keys
+from vms.description import identity
 
 if TYPE_CHECKING:
     from pathlib import Path

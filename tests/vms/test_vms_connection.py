@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 import libvirt
 import pytest
 
-from vms import Connection, MachineError, embedded, hosts, inventory
-from vms.libvirt_errors import sentence, told_as
+from vms import Connection, MachineError
+from vms.connection import embedded, hosts
+from vms.connection.libvirt_errors import sentence, told_as
+from vms.operations import listing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +37,7 @@ def short() -> Iterator[Path]:
 
 def test_libvirts_own_machines_are_listed(short: Path) -> None:
     with Connection.open(short, "test:///default") as connection:
-        (found,) = inventory.machines(connection)
+        (found,) = listing.machines(connection)
         assert (found.name, found.state, found.is_persistent) == ("test", "running", True)
         assert found.memory_mib == 8192
 
@@ -47,7 +49,7 @@ def test_a_connection_that_was_lost_is_opened_anew(short: Path) -> None:
         first.close()
         first.isAlive = lambda: 0
         assert connection.handle is not first
-        assert [each.name for each in inventory.machines(connection)] == ["test"]
+        assert [each.name for each in listing.machines(connection)] == ["test"]
 
 
 @pytest.mark.parametrize(
@@ -219,7 +221,7 @@ def test_no_libvirt_there_is_one_sentence(short: Path, capfd: pytest.CaptureFixt
 
 
 def test_the_environment_names_a_libvirt(monkeypatch: pytest.MonkeyPatch) -> None:
-    from vms.connection import default_uri
+    from vms.connection.connection import default_uri
 
     monkeypatch.setenv("LIBVIRT_DEFAULT_URI", "qemu:///session")
     assert default_uri() == "qemu:///session"

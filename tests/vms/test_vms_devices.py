@@ -29,7 +29,7 @@ from vms import (
     Vsock,
     Watchdog,
 )
-from vms.devices import Chipset, domain_xml
+from vms.description import Chipset, domain_xml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,12 +109,12 @@ def test_every_property_is_exercised(kind: type) -> None:
 
 
 def test_every_kind_of_part_is_exercised() -> None:
-    import vms.devices
+    import vms.description
 
     offered = {
         value
-        for name in vms.devices.__all__
-        if dataclasses.is_dataclass(value := getattr(vms.devices, name))
+        for name in vms.description.__all__
+        if dataclasses.is_dataclass(value := getattr(vms.description, name))
     }
     assert offered == kinds()
 

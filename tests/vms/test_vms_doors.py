@@ -18,21 +18,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lab import cli
-from vms import (
-    Accelerator,
-    Connection,
-    DirectKernel,
-    Disk,
-    Machine,
-    MachineError,
-    definitions,
-    disks,
-    formats,
-    hotplug,
-    qcow2,
-    readers,
-)
-from vms.images import Store
+from vms import Accelerator, Connection, DirectKernel, Disk, Machine, MachineError
+from vms.operations import definitions, hotplug
+from vms.storage import disks, formats, qcow2, readers
+from vms.storage.image_store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from vms import Connection, MachineError, cloning, folders, state
-from vms.exchange import exchange
-from vms.images import Store
+from vms import Connection, MachineError, paths
+from vms.operations import clone
+from vms.storage import machine_folders
+from vms.storage.exchange import exchange
+from vms.storage.image_store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,32 +53,32 @@ CREATING = (
 
 def test_a_killed_creation_is_found_and_its_name_is_free(kept: Path) -> None:
     with at_work(CREATING.format(uri=URI)):
-        assert folders.clean() == []
-        with folders.new("box", URI) as beside:
+        assert machine_folders.clean() == []
+        with machine_folders.new("box", URI) as beside:
             assert beside == kept / "machines/box.2"
     assert not beside.exists()  # nothing was put there
-    assert folders.clean() == [f"removed {kept / 'machines/box'}"]
+    assert machine_folders.clean() == [f"removed {kept / 'machines/box'}"]
     with at_work(CREATING.format(uri=URI)):
         pass
-    with folders.new("box", URI) as again:
+    with machine_folders.new("box", URI) as again:
         (again / "disk").touch()
-    assert list(state.machines().iterdir()) == [kept / "machines/box"] == [again]
-    assert folders.clean() == []
+    assert list(paths.machines().iterdir()) == [kept / "machines/box"] == [again]
+    assert machine_folders.clean() == []
     assert list(again.iterdir()) == [again / "disk"]
 
 
 def test_where_libvirt_cannot_be_asked_nothing_is_removed(kept: Path) -> None:
     with at_work(CREATING.format(uri="qemu+unix:///system?socket=/none")):
         pass
-    assert folders.clean() == []
+    assert machine_folders.clean() == []
     assert (kept / "machines/box/disk.qcow2").exists()
 
 
 def test_what_fails_leaves_no_folder(kept: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), folders.new("box", URI) as folder:
+    with pytest.raises(KeyboardInterrupt), machine_folders.new("box", URI) as folder:
         (folder / "disk").touch()
         raise KeyboardInterrupt
-    with folders.new("shown", URI, stays=False) as folder:
+    with machine_folders.new("shown", URI, stays=False) as folder:
         (folder / "disk").touch()
     assert list((kept / "machines").iterdir()) == []
 
@@ -85,14 +87,14 @@ def test_a_folder_is_the_machines_whose_disks_lie_there(kept: Path) -> None:
     for name in ("box", "box.2", "twin"):
         (kept / "machines" / name).mkdir(parents=True)
     disk, theirs = kept / "machines/box.2/disk.qcow2", kept / "machines/box/vmlinux"
-    assert folders.of("box", f"<kernel>{theirs}<", [disk]) == [theirs.parent, disk.parent]
-    assert folders.of("twin", f"<kernel>{theirs}<", [disk]) == [disk.parent]
-    assert folders.of("box", "", []) == []
+    assert machine_folders.of("box", f"<kernel>{theirs}<", [disk]) == [theirs.parent, disk.parent]
+    assert machine_folders.of("twin", f"<kernel>{theirs}<", [disk]) == [disk.parent]
+    assert machine_folders.of("box", "", []) == []
 
 
 IMPORTING = (
     "from pathlib import Path\n"
-    "from vms.images import Store\n"
+    "from vms.storage.image_store import Store\n"
     "store = Store()\n"
     "with store._new('big') as aside:\n"
     "    (aside / 'source').write_text('half')\n"
@@ -146,8 +148,8 @@ def test_a_clone_goes_where_an_undefined_machine_of_its_name_was(kept: Path) -> 
             f"<source file='{disk}'/><target dev='vda' bus='virtio'/></disk></devices></domain>"
         )
         orig = connection.define_xml(xml)
-        twin = cloning.clone(connection, orig, "twin")
+        twin = clone.clone(connection, orig, "twin")
         assert f"{kept}/machines/twin.2/disk.qcow2" in twin.handle.XMLDesc()
         with pytest.raises(MachineError, match="is there already"):
-            cloning.clone(connection, orig, "twin")
+            clone.clone(connection, orig, "twin")
     assert left.read_text() == "an undefined machine's"

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from vms import MachineError, disks
-from vms.images import Store, file_digest
+from vms import MachineError
+from vms.storage import disks
+from vms.storage.image_store import Store, file_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from vms import MachineError, disks, kernel
+from vms import MachineError
+from vms.boot import kernel
+from vms.storage import disks
 
 
 def module(*depends: str) -> bytes:

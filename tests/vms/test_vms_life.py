@@ -25,15 +25,12 @@ from vms import (
     Machine,
     MachineError,
     UserNetwork,
-    events,
-    forwards,
-    guest_files,
-    screenshot,
-    snapshots,
-    statistics,
 )
-from vms import console as consoles
-from vms.domain import Domain
+from vms.domain import events, port_forwarding
+from vms.domain.domain import Domain
+from vms.guest import file_copy
+from vms.operations import console as consoles
+from vms.operations import screenshot, snapshots, statistics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,7 +101,7 @@ def test_forwards_that_nobody_would_make_are_refused(
         if backend == "slirp"
         else nullcontext()
     ):
-        forwards.refuse_kept(box)
+        port_forwarding.refuse_kept(box)
     if backend == "slirp":
         with pytest.raises(MachineError, match=r"kept is kept by libvirt, .* or run"):
             connection.define(box)
@@ -248,5 +245,5 @@ def test_a_file_that_does_not_come_whole_is_not_there(tmp_path: Path) -> None:
             raise MachineError(f"In the machine: {path}: it broke.")
 
     with pytest.raises(MachineError, match="it broke"):
-        guest_files.copy_out(Broken(), "/f", tmp_path / "f")  # type: ignore[arg-type]
+        file_copy.copy_out(Broken(), "/f", tmp_path / "f")  # type: ignore[arg-type]
     assert list(tmp_path.iterdir()) == []

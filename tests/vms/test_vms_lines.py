@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from vms import BootTimeout, LineReader, MachineError
-from vms.agent import Agent, Completed
+from vms.guest.tonnage_agent import Agent, Completed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

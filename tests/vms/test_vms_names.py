@@ -12,22 +12,11 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from tests.vms.described import machine
-from vms import (
-    Connection,
-    DirectKernel,
-    Disk,
-    LibvirtNetwork,
-    MachineError,
-    Share,
-    UserNetwork,
-    embedded,
-    hotplug,
-    mac,
-    named,
-    snapshots,
-)
-from vms.devices import Chipset, domain_xml
-from vms.fields import objections
+from vms import Connection, DirectKernel, Disk, LibvirtNetwork, MachineError, Share, UserNetwork
+from vms.connection import embedded
+from vms.description import Chipset, domain_xml, mac, names
+from vms.description.constraints import objections
+from vms.operations import hotplug, snapshots
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,8 +32,8 @@ def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]
 
 @pytest.mark.parametrize("name", ["a", "web-1", "a.b_c+d", "0", "n" * 48])
 def test_a_name_is_letters_digits_and_a_few_signs(name: str) -> None:
-    named.refuse(name)
-    named.refuse_snapshot(name)
+    names.refuse(name)
+    names.refuse_snapshot(name)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +44,7 @@ def test_a_name_is_letters_digits_and_a_few_signs(name: str) -> None:
 def test_what_would_be_another_path_or_option_is_no_name(name: str, connection: Connection) -> None:
     box = connection.find("test")
     for refused in (
-        lambda: named.refuse(name),
+        lambda: names.refuse(name),
         lambda: box.rename(name),
         lambda: snapshots.create(box, name),
     ):

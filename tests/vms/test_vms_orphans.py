@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 
-from vms.orphans import adopting_orphans, adopting_qemu_of
+from vms.qemu.reaper import adopting_orphans, adopting_qemu_of
 
 _PR_GET_CHILD_SUBREAPER = 37
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import libvirt
 import pytest
 
-from vms import pauses
+from vms.domain import pauses
 
 
 class Handle:

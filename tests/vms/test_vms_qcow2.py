@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from vms import MachineError, disks, qcow2
-from vms.trust import refuse_unsafe
+from vms import MachineError
+from vms.storage import disks, qcow2
+from vms.storage.backing_file_policy import refuse_unsafe
 
 pytestmark = pytest.mark.skipif(
     not shutil.which("qemu-img"), reason="qemu-img is not installed: apt-get install qemu-utils"

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from vms import Connection, MachineError, disks, media, qcow2, removal
+from vms import Connection, MachineError
+from vms.operations import media, removal
+from vms.storage import disks, qcow2
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,0 +1,1 @@
+"""Kernels, initramfs and seeds: what a machine boots from."""

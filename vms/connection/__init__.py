@@ -1,0 +1,1 @@
+"""Connections to libvirt, in process or to a daemon."""

@@ -1,0 +1,45 @@
+"""What a machine is made of: typed descriptions, one subject a file, and their domain XML."""
+
+from vms.description.boot_source import DirectKernel, Firmware
+from vms.description.cpu import Accelerator, Cpu, Topology
+from vms.description.devices.bus_address import Chipset
+from vms.description.devices.disk import Cdrom, Disk
+from vms.description.devices.filesystem import Share
+from vms.description.devices.network import (
+    Forward,
+    HostBridge,
+    LibvirtNetwork,
+    Network,
+    UserNetwork,
+)
+from vms.description.devices.rng import Rng
+from vms.description.devices.vsock import Vsock
+from vms.description.devices.watchdog import Watchdog
+from vms.description.machine import CONSOLE, NVRAM, Machine, domain_xml
+from vms.description.memory import Balloon, Memory
+
+__all__ = [
+    "CONSOLE",
+    "NVRAM",
+    "Accelerator",
+    "Balloon",
+    "Cdrom",
+    "Chipset",
+    "Cpu",
+    "DirectKernel",
+    "Disk",
+    "Firmware",
+    "Forward",
+    "HostBridge",
+    "LibvirtNetwork",
+    "Machine",
+    "Memory",
+    "Network",
+    "Rng",
+    "Share",
+    "Topology",
+    "UserNetwork",
+    "Vsock",
+    "Watchdog",
+    "domain_xml",
+]

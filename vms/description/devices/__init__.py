@@ -1,0 +1,1 @@
+"""Devices of a machine, as elements of its domain XML."""

@@ -1,0 +1,1 @@
+"""One machine: its life, events, states and ports."""

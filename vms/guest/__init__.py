@@ -1,0 +1,1 @@
+"""Conversations with a guest: agents, file copies, serial lines."""

@@ -1,0 +1,1 @@
+"""Operations on machines: snapshots, hotplug, clones, migration, statistics."""

@@ -1,0 +1,1 @@
+"""QEMU beneath libvirt: its monitor, its processes and its accelerators."""

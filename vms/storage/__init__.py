@@ -1,0 +1,1 @@
+"""Images and disks: the store, qcow2, overlays and who reads them."""
