@@ -13,27 +13,29 @@ import argparse
 import sys
 from contextlib import ExitStack
 
-from lab import calibrating, calibration, overhead, trials, units, userland
-from lab.exclusive import measurement_lock, scratch_directory
+from lab import units
+from lab.calibration import aa_trials, model, overhead, run
+from lab.host.measurement_lock import measurement_lock, scratch_directory
 from lab.targets.base import Settings
-from lab.worker import Worker
+from lab.targets.worker import Worker
+from lab.userland import build
 
 _DEADLINE_SECONDS = 600.0
 
 
-def measure(pairs: int, seed: int) -> list[calibration.Added]:
-    land = userland.build(lambda line: print(line, file=sys.stderr))
+def measure(pairs: int, seed: int) -> list[model.Added]:
+    land = build.build(lambda line: print(line, file=sys.stderr))
     with ExitStack() as stack:
         stack.enter_context(measurement_lock())
         settings = Settings(land, stack.enter_context(scratch_directory()), "tcg")
         native = stack.enter_context(Worker("native", settings))
-        seconds = calibrating.WORK_SECONDS
-        work = native.call(_DEADLINE_SECONDS, trials.find_work, seconds)
+        seconds = run.WORK_SECONDS
+        work = native.call(_DEADLINE_SECONDS, aa_trials.find_work, seconds)
         starts = native.call(_DEADLINE_SECONDS, overhead.of_starts, pairs, seed)
         runs = native.call(_DEADLINE_SECONDS, overhead.of_runs, work.calls, pairs, seed)
     return [
-        calibration.judge_added("a start", starts),
-        calibration.judge_added("a command", runs),
+        model.judge_added("a start", starts),
+        model.judge_added("a command", runs),
     ]
 
 

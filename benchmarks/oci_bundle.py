@@ -11,8 +11,8 @@ import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from lab.targets import namespaces
-from lab.userland import PAYLOAD_IN_TREE
+from lab.host import mount_namespace
+from lab.userland.build import PAYLOAD_IN_TREE
 from runtime.spec import docker_profile
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def bundle(directory: Path, tree: Path, identity: str, args: list[str]) -> Itera
     for name in ("upper", "work", "rootfs"):
         (path / name).mkdir(parents=True)
     layers = f"lowerdir={tree},upperdir={path}/upper,workdir={path}/work"
-    namespaces.mount("overlay", path / "rootfs", layers)
+    mount_namespace.mount("overlay", path / "rootfs", layers)
     (path / "config.json").write_text(json.dumps(config(identity, args)))
     yield path
-    namespaces.unmount(path / "rootfs")
+    mount_namespace.unmount(path / "rootfs")

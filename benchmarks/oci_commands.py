@@ -29,11 +29,11 @@ from typing import TYPE_CHECKING
 from benchmarks import oci_bundle
 from benchmarks.oci_start import OURS_COMMAND, read_first_instruction
 from benchmarks.starts import bring_host_to
-from lab import userland
-from lab.exclusive import measurement_lock, scratch_directory
-from lab.statistics import estimate_median, paired_ratio
-from lab.targets import namespaces
-from lab.targets.oci import hide_unified_hierarchy
+from lab.host import mount_namespace
+from lab.host.measurement_lock import measurement_lock, scratch_directory
+from lab.statistics.estimates import estimate_median, paired_ratio
+from lab.targets.containers.oci import hide_unified_hierarchy
+from lab.userland import build
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,13 +114,13 @@ def cpu_seconds() -> float:
 def measure(rounds: int, seed: int, state: str, configurations: tuple[str, ...]) -> Found:
     """Time each runtime; the first round warms caches and is not kept."""
     chance = random.Random(seed)
-    land = userland.build(lambda line: print(line, file=sys.stderr))
+    land = build.build(lambda line: print(line, file=sys.stderr))
     times: Found = {}
     with ExitStack() as stack:
         stack.enter_context(measurement_lock())
         directory = stack.enter_context(scratch_directory())
         (directory / "state").mkdir()
-        namespaces.enter_private_mount_namespace()
+        mount_namespace.enter_private_mount_namespace()
         hide_unified_hierarchy()  # which crun 1.8 refuses
         programs = {"tonnage-oci": str(OURS_COMMAND)}
         programs |= {name: found for name in ("runc", "crun") if (found := shutil.which(name))}

@@ -33,10 +33,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from benchmarks.programs import compile_program
-from lab import userland
-from lab.exclusive import measurement_lock, scratch_directory
-from lab.statistics import Estimate, estimate_slope
-from lab.targets.namespaces import mount
+from lab.host.measurement_lock import measurement_lock, scratch_directory
+from lab.host.mount_namespace import mount
+from lab.statistics.estimates import Estimate, estimate_slope
+from lab.userland import build
 from runtime import Container, default_spec
 from runtime.cgroups.manager import WITHOUT
 from runtime.container.container import all_below
@@ -96,7 +96,7 @@ def too_many(count: int) -> str:
 
 
 def measure(count: int, without: str, starters: int, place: str) -> Outcome:
-    land = userland.build(lambda line: print(line, file=sys.stderr))
+    land = build.build(lambda line: print(line, file=sys.stderr))
     outcome = Outcome()
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -29,11 +29,11 @@ from typing import TYPE_CHECKING
 from benchmarks.oci_bundle import bundle, config
 from benchmarks.programs import compile_program
 from benchmarks.starts import STATES, bring_host_to
-from lab import userland
-from lab.exclusive import measurement_lock, scratch_directory
-from lab.statistics import estimate_median, paired_ratio
-from lab.targets import namespaces
-from lab.targets.oci import hide_unified_hierarchy
+from lab.host import mount_namespace
+from lab.host.measurement_lock import measurement_lock, scratch_directory
+from lab.statistics.estimates import estimate_median, paired_ratio
+from lab.targets.containers.oci import hide_unified_hierarchy
+from lab.userland import build
 from runtime.container.container import Container
 from runtime.container.create import Request
 from runtime.rootfs.root import Bundle
@@ -172,13 +172,13 @@ def contestants(place: Place) -> Iterator[tuple[str, Callable[[Place, str], dict
 def measure(rounds: int, seed: int) -> Found:
     """By measure, state, contestant and round."""
     chance = random.Random(seed)
-    land = userland.build(lambda line: print(line, file=sys.stderr))
+    land = build.build(lambda line: print(line, file=sys.stderr))
     found: Found = {}
     with ExitStack() as stack:
         stack.enter_context(measurement_lock())
         place = Place(stack.enter_context(scratch_directory()), land.tree)
         place.state.mkdir()
-        namespaces.enter_private_mount_namespace()
+        mount_namespace.enter_private_mount_namespace()
         hide_unified_hierarchy()  # which crun 1.8 refuses
         compile_program("peak", place.directory)
         write_filter(place.directory)

@@ -19,11 +19,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.starts import STATES, first_instruction_ms
-from lab import userland
-from lab.exclusive import measurement_lock, scratch_directory
-from lab.statistics import estimate_median, paired_ratio
+from lab.host.measurement_lock import measurement_lock, scratch_directory
+from lab.statistics.estimates import estimate_median, paired_ratio
 from lab.targets.base import Settings
-from lab.worker import Worker
+from lab.targets.worker import Worker
+from lab.userland import build
 
 OURS, PEERS = "container", ("crun", "runc")
 WANTED = 0.7
@@ -33,7 +33,7 @@ _DEADLINE_SECONDS = 60.0
 def measure(rounds: int, seed: int) -> dict[str, dict[str, dict[int, float]]]:
     """Milliseconds by state, target and round."""
     chance = random.Random(seed)
-    land = userland.build(lambda line: print(line, file=sys.stderr))
+    land = build.build(lambda line: print(line, file=sys.stderr))
     found: dict[str, dict[str, dict[int, float]]] = {
         state: {name: {} for name in (OURS, *PEERS)} for state in STATES
     }

@@ -24,11 +24,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import vms
-from lab import facts, kvm, targets, userland
+from lab import targets
 from lab.errors import StartFailed
-from lab.exclusive import scratch_directory
+from lab.host import facts, kvm_probe
+from lab.host.measurement_lock import scratch_directory
 from lab.targets.base import Settings
-from lab.targets.machine import Machine, MachineInstance
+from lab.targets.machines.machine import Machine, MachineInstance
+from lab.userland import build
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,8 +79,8 @@ def main() -> int:
     parser.add_argument("--deadline", type=float, default=60.0, metavar="SECONDS")
     parser.add_argument("--out", type=Path, help="the record, as JSON")
     options = parser.parse_args()
-    land = userland.build(lambda line: print(line, file=sys.stderr))
-    accelerator = kvm.accelerator(lambda _: None)
+    land = build.build(lambda line: print(line, file=sys.stderr))
+    accelerator = kvm_probe.accelerator(lambda _: None)
     seconds: list[float] = []
     hangs: list[list[str]] = []
     begun = os.getloadavg()

@@ -4,9 +4,9 @@
 
 The image is built of Debian's packages and kept in the cache: systemd, cloud-init, netplan, an ssh
 server. It is booted by `vms` with a seed (vms.boot.cloudinit) that names its host, brings an ssh
-key, and has user data that writes a file and makes a user. Whoever then gets in by that key, through a
-forwarded port, looks whether all of it is so once cloud-init says that it is done; what it says of
-itself is in the record too.
+key, and has user data that writes a file and makes a user. Whoever then gets in by that key,
+through a forwarded port, looks whether all of it is so once cloud-init says that it is done; what
+it says of itself is in the record too.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import vms
-from lab import facts, kvm, userland
-from lab.exclusive import scratch_directory
-from lab.targets.machine import free_port
+from lab.host import facts, kvm_probe
+from lab.host.measurement_lock import scratch_directory
+from lab.targets.machines.machine import free_port
+from lab.userland import build
 from vms.boot import cloudinit, kernel
 from vms.qemu import acceleration
 from vms.storage import disks
@@ -34,7 +35,7 @@ from vms.storage import disks
 PACKAGES = ("systemd", "systemd-sysv", "udev", "dbus", "cloud-init", "netplan.io",
             "openssh-server", "sudo")  # fmt: skip
 _DISK_BYTES = 2 << 30
-_MODULES = (*userland.MODULES, "isofs")  # the seed's file system
+_MODULES = (*build.MODULES, "isofs")  # the seed's file system
 _WORDS = "console=ttyS0 quiet net.ifnames=0 TONNAGE_ROOT=/dev/vda TONNAGE_INIT=/sbin/init"
 # The one that so small an image has; cloud-init wants another one, and says that it failed.
 _LOCALE = "locale: C.UTF-8\n"
@@ -56,9 +57,9 @@ WANTED = {
 
 def image() -> Path:
     """The cloud image's disk, built now if the cache has none."""
-    suite = userland.debian_suite()
+    suite = build.debian_suite()
     key = hashlib.sha256(" ".join((suite, *PACKAGES, _LOCALE)).encode()).hexdigest()[:16]
-    directory = userland.cache_directory() / f"cloud-{key}"
+    directory = build.cache_directory() / f"cloud-{key}"
     if not directory.is_dir():
         aside = directory.with_name(f".{directory.name}.{os.getpid()}")
         aside.mkdir(parents=True)
@@ -103,7 +104,7 @@ def ssh(key: Path, port: int, command: str) -> subprocess.CompletedProcess[str]:
 
 def boot_and_look(scratch: Path, accelerator: str, deadline_seconds: float) -> dict[str, object]:
     """Boot it with a seed; what was found inside, and after how many seconds it let us in."""
-    land = userland.build(lambda line: print(line, file=sys.stderr))
+    land = build.build(lambda line: print(line, file=sys.stderr))
     base = image()
     key, port = scratch / "key", free_port()
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
@@ -130,7 +131,7 @@ def boot_and_look(scratch: Path, accelerator: str, deadline_seconds: float) -> d
         networks=(vms.UserNetwork((vms.Forward(port, 22),)),),
         rng=vms.Rng(),
     )
-    directories = (userland.cache_directory(),)
+    directories = (build.cache_directory(),)
     with vms.Connection.open(scratch / "l-vm", image_directories=directories) as connection:
         begun = time.monotonic()
         with connection.start(machine) as domain:
@@ -150,7 +151,7 @@ def main() -> int:
     parser.add_argument("--deadline", type=float, default=600.0, metavar="SECONDS")
     parser.add_argument("--out", type=Path, help="the record, as JSON")
     options = parser.parse_args()
-    accelerator = kvm.accelerator(lambda _: None)
+    accelerator = kvm_probe.accelerator(lambda _: None)
     with ExitStack() as stack:
         scratch = stack.enter_context(scratch_directory())
         looked = boot_and_look(scratch, accelerator, options.deadline)

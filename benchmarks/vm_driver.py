@@ -19,8 +19,8 @@ from collections import Counter
 from pathlib import Path
 
 import vms
-from lab import userland
-from lab.exclusive import measurement_lock, scratch_directory
+from lab.host.measurement_lock import measurement_lock, scratch_directory
+from lab.userland import build
 from vms.boot import kernel
 from vms.operations import statistics
 from vms.qemu import acceleration
@@ -51,7 +51,7 @@ def listing_seconds(connection: vms.Connection, count: int) -> float:
 
 def measure(count: int) -> tuple[float, float]:
     """MiB of the driver for one more machine, and the median of some listings in seconds."""
-    land = userland.build(lambda line: print(line, file=sys.stderr))
+    land = build.build(lambda line: print(line, file=sys.stderr))
     words = f"console=ttyS0 quiet loglevel=1 panic=-1 {acceleration.kernel_words()}"
     with (
         measurement_lock(wait=True, tell=lambda line: print(line, file=sys.stderr)),

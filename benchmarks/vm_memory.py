@@ -30,13 +30,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import vms
-from lab import facts, kvm, targets, userland
-from lab.exclusive import measurement_lock, scratch_directory
-from lab.experiments.limits import available_memory_bytes
-from lab.process_usage import memory
-from lab.statistics import slope
+from lab import targets
+from lab.experiments.host_limits import available_memory_bytes
+from lab.host import facts, kvm_probe
+from lab.host.measurement_lock import measurement_lock, scratch_directory
+from lab.host.process_usage import memory
+from lab.statistics.estimates import slope
 from lab.targets.base import Allotment, Settings
-from lab.targets.machine import Machine, MicroMachine
+from lab.targets.machines.machine import Machine, MicroMachine
+from lab.userland import build
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,8 +73,8 @@ def target_of(variant: str) -> type[Machine]:
 
 def measure(variant: str, machines: int) -> dict[str, object]:
     """The points of one variant, and its slopes in bytes."""
-    land = userland.build(lambda line: print(line, file=sys.stderr))
-    accelerator = kvm.accelerator(lambda _: None)
+    land = build.build(lambda line: print(line, file=sys.stderr))
+    accelerator = kvm_probe.accelerator(lambda _: None)
     points: list[dict[str, int]] = []
     with ExitStack() as stack:
         scratch = stack.enter_context(scratch_directory())

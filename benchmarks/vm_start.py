@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.starts import start_and_gone_ms
-from lab import kvm, userland
 from lab.errors import StartFailed
-from lab.exclusive import measurement_lock, scratch_directory
-from lab.statistics import estimate_median, paired_ratio
+from lab.host import kvm_probe
+from lab.host.measurement_lock import measurement_lock, scratch_directory
+from lab.statistics.estimates import estimate_median, paired_ratio
 from lab.targets.base import Settings
-from lab.worker import Worker
+from lab.targets.worker import Worker
+from lab.userland import build
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,8 +47,8 @@ _DEADLINE_SECONDS = 300.0
 def measure(names: list[str], rounds: int, seed: int, say: Callable[[str], None]) -> Times:
     """Milliseconds by target, round and what was reached; a start that failed is left out."""
     chance = random.Random(seed)
-    land = userland.build(say)
-    accelerator = kvm.accelerator(say)
+    land = build.build(say)
+    accelerator = kvm_probe.accelerator(say)
     say(f"accelerator: {accelerator}")
     found: Times = {name: {} for name in names}
     with ExitStack() as stack:

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from lab.profiles import Profile
-    from lab.results import Sample, Unit
+    from lab.experiments.profiles import Profile
+    from lab.results.run_folder import Sample, Unit
     from lab.targets.base import Kind
-    from lab.worker import Worker
+    from lab.targets.worker import Worker
 
 Tell = Callable[[str], None]
 

@@ -13,16 +13,16 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from lab.errors import StartFailed
-from lab.experiments.percentiles import percentile
 from lab.experiments.startup import REST_SECONDS
-from lab.results import Sample
+from lab.results.run_folder import Sample
+from lab.statistics.percentiles import percentile
 
 if TYPE_CHECKING:
     from lab.experiments.base import Tell
-    from lab.profiles import Profile
-    from lab.results import Unit
+    from lab.experiments.profiles import Profile
+    from lab.results.run_folder import Unit
     from lab.targets.base import Instance, Kind, Target
-    from lab.worker import Worker
+    from lab.targets.worker import Worker
 
 HEADLINE: tuple[str, Unit] = ("started-per-second", "/s")
 RUNS_WORKLOADS = False

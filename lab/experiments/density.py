@@ -5,7 +5,7 @@ fell, the PSS of all their processes, and how fast those that are asked answer. 
 is asked once, then all are kept busy answering for a while; then all are stopped. The filling ends
 at the profile's count, or at the first limit of the host, which is named.
 
-What an instance takes depends on what the host has held before (lab.kernel_costs), so that is
+What an instance takes depends on what the host has held before (lab.host.kernel_costs), so that is
 measured before and after each target. And since each target's filling raises what later ones pay,
 they take turns from the smallest to the largest, and no other experiment comes after this one.
 """
@@ -17,23 +17,24 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from lab import kernel_costs, units
+from lab import units
 from lab.errors import LabError
-from lab.experiments import limits
-from lab.experiments.percentiles import percentile
-from lab.process_usage import memory
-from lab.results import Sample
-from lab.statistics import slope
-from lab.targets.keeper import Keeper
+from lab.experiments import host_limits
+from lab.host import kernel_costs
+from lab.host.process_usage import memory
+from lab.results.run_folder import Sample
+from lab.statistics.estimates import slope
+from lab.statistics.percentiles import percentile
+from lab.targets.descriptor_keeper import Keeper
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from lab.experiments.base import Tell
-    from lab.profiles import Density, Profile
-    from lab.results import Unit
+    from lab.experiments.profiles import Density, Profile
+    from lab.results.run_folder import Unit
     from lab.targets.base import Instance, Kind, Target
-    from lab.worker import Worker
+    from lab.targets.worker import Worker
 
 HEADLINE: tuple[str, Unit] = ("running", "integer")
 RUNS_WORKLOADS = False
@@ -227,7 +228,7 @@ def _stop(step: Step, bounds: Density) -> str:
     if step.limit:
         return step.limit
     if step.failed:
-        named = limits.of_failure(step.failed)
+        named = host_limits.of_failure(step.failed)
         return f"{named or 'a start that failed'}: {step.failed}"
     if max(step.start_latencies, default=0.0) > bounds.start_limit_seconds:
         return f"start latency above {bounds.start_limit_seconds:.0f} s"
@@ -255,7 +256,7 @@ def start_more(target: Target, count: int, floor_bytes: int, until_ns: int) -> S
     limit = failed = ""
     before = len(target.running)
     for _ in range(count):
-        if (limit := limits.memory(floor_bytes)) or time.monotonic_ns() > until_ns:
+        if (limit := host_limits.memory(floor_bytes)) or time.monotonic_ns() > until_ns:
             break
         try:
             latencies.append(_start_one(target))
@@ -263,7 +264,7 @@ def start_more(target: Target, count: int, floor_bytes: int, until_ns: int) -> S
             failed = str(error).removesuffix(".")
         if failed or not len(latencies) % _NEAR_EVERY:
             _spare_descriptors(target, before)
-            limit = limits.met(target.settings.scratch)
+            limit = host_limits.met(target.settings.scratch)
         if failed or limit:
             break
     for instance in target.running[before:]:
@@ -274,9 +275,9 @@ def start_more(target: Target, count: int, floor_bytes: int, until_ns: int) -> S
         running=len(target.running),
         start_latencies=latencies,
         answer_latencies=[_ask(instance) for instance in _some(target.running)],
-        available_bytes=limits.available_memory_bytes(),
+        available_bytes=host_limits.available_memory_bytes(),
         pss_bytes=memory(pid for instance in target.running for pid in instance.pids()).pss,
-        limit=limit or limits.memory(floor_bytes) or limits.met(target.settings.scratch),
+        limit=limit or host_limits.memory(floor_bytes) or host_limits.met(target.settings.scratch),
         failed=failed,
     )
 
@@ -286,7 +287,7 @@ def _spare_descriptors(target: Target, before: int) -> None:
 
     Those after the first `before` may not have said yet that they are up.
     """
-    if limits.descriptors(_DESCRIPTORS):
+    if host_limits.descriptors(_DESCRIPTORS):
         for instance in target.running[before:]:
             instance.reached("ready")
         with suppress(OSError):  # the next look at the limits then names this one

@@ -17,18 +17,18 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.disk_usage import usage
 from lab.errors import LabError
-from lab.experiments.inside import look_inside
-from lab.process_usage import activity, cgroup_memory_bytes, memory
-from lab.results import Sample
+from lab.experiments.introspection import look_inside
+from lab.host.disk_usage import usage
+from lab.host.process_usage import activity, cgroup_memory_bytes, memory
+from lab.results.run_folder import Sample
 
 if TYPE_CHECKING:
     from lab.experiments.base import Tell
-    from lab.profiles import Profile
-    from lab.results import Unit
+    from lab.experiments.profiles import Profile
+    from lab.results.run_folder import Unit
     from lab.targets.base import Instance, Kind, Target
-    from lab.worker import Worker
+    from lab.targets.worker import Worker
 
 HEADLINE: tuple[str, Unit] = ("instance-disk", "byte")
 RUNS_WORKLOADS = False

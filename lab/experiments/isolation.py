@@ -19,9 +19,10 @@ import time
 from typing import TYPE_CHECKING
 
 from lab.errors import LabError
-from lab.experiments import neighbours
-from lab.results import Sample
-from lab.targets import peer, wires
+from lab.experiments import noisy_neighbour
+from lab.network import isolated_network
+from lab.results.run_folder import Sample
+from lab.targets import peer_servers
 from lab.targets.base import Allotment
 from lab.targets.registry import VARIANTS
 
@@ -30,10 +31,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from lab.experiments.base import Tell
-    from lab.profiles import Profile
-    from lab.results import Unit
+    from lab.experiments.profiles import Profile
+    from lab.results.run_folder import Unit
     from lab.targets.base import Instance, Kind, Target
-    from lab.worker import Worker
+    from lab.targets.worker import Worker
 
     Start = Callable[[Allotment | None], AbstractContextManager[Instance]]
 
@@ -114,40 +115,40 @@ def slow_down(target: Target) -> dict[str, float]:
     found: dict[str, float] = {}
     with target.start(_roomy(target)) as victim:
         victim.reached("ready")
-        for pair in neighbours.PAIRS:
+        for pair in noisy_neighbour.PAIRS:
             found |= _slowed(target, victim, pair, target.start)
-    if "bridge" in target.attachments and not wires.missing("bridge"):
+    if "bridge" in target.attachments and not isolated_network.missing("bridge"):
         with (
-            peer.wires(target.settings, peer.ANSWERING) as network,
+            peer_servers.wires(target.settings, peer_servers.ANSWERING) as network,
             target.attached("bridge", _roomy(target), network) as victim,
         ):
             victim.reached("ready")
             found |= _slowed(
                 target,
                 victim,
-                neighbours.NETWORK,
+                noisy_neighbour.NETWORK,
                 lambda allotment: target.attached("bridge", allotment, network),
             )
     return found
 
 
 def _slowed(
-    target: Target, victim: Instance, pair: neighbours.Pair, start: Start
+    target: Target, victim: Instance, pair: noisy_neighbour.Pair, start: Start
 ) -> dict[str, float]:
     """By how much one sort of noise slows the victim down; `start` gives it its neighbours."""
-    neighbours.work(victim, pair)  # what is read from disk once is not read again
-    alone = neighbours.work(victim, pair)
+    noisy_neighbour.work(victim, pair)  # what is read from disk once is not read again
+    alone = noisy_neighbour.work(victim, pair)
     found = {}
     for metric, allotment in _noises(target, pair):
         with start(allotment) as neighbour:
             neighbour.reached("ready")
-            neighbours.make_noise(neighbour, pair)
+            noisy_neighbour.make_noise(neighbour, pair)
             time.sleep(_NOISE_BEGINS_SECONDS)
-            found[metric] = neighbours.work(victim, pair) / alone
+            found[metric] = noisy_neighbour.work(victim, pair) / alone
     return found
 
 
-def _noises(target: Target, pair: neighbours.Pair) -> Iterator[tuple[str, Allotment | None]]:
+def _noises(target: Target, pair: noisy_neighbour.Pair) -> Iterator[tuple[str, Allotment | None]]:
     yield f"beside-{pair.name}", _roomy(target)
     if target.kind != "machine":
         yield f"beside-{pair.name}-limited", SMALL

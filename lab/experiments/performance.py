@@ -10,20 +10,20 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from lab import cpu_time
 from lab.errors import LabError
-from lab.results import Sample
+from lab.host import cpu_time
+from lab.results.run_folder import Sample
 from lab.targets.registry import VARIANTS
-from lab.workloads.reading import value_of
+from lab.workloads.result_parsing import value_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from lab.experiments.base import Tell
-    from lab.profiles import Profile
-    from lab.results import Unit
+    from lab.experiments.profiles import Profile
+    from lab.results.run_folder import Unit
     from lab.targets.base import Attachment, Completed, Instance, Kind, Target
-    from lab.worker import Worker
+    from lab.targets.worker import Worker
     from lab.workloads import Workload
 
 HEADLINE: tuple[str, Unit] = ("cpu-compress", "second")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lab.experiments.base import Experiment
-    from lab.worker import Worker
+    from lab.targets.worker import Worker
 
 _MODULES = {
     "startup": "lab.experiments.startup",

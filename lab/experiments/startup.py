@@ -12,16 +12,16 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lab import cpu_time
-from lab.results import Sample
+from lab.host import cpu_time
+from lab.results.run_folder import Sample
 from lab.targets.base import Span
 
 if TYPE_CHECKING:
     from lab.experiments.base import Tell
-    from lab.profiles import Profile
-    from lab.results import Unit
+    from lab.experiments.profiles import Profile
+    from lab.results.run_folder import Unit
     from lab.targets.base import Instance, Kind, Milestone, Target
-    from lab.worker import Worker
+    from lab.targets.worker import Worker
 
 HEADLINE: tuple[str, Unit] = ("first-instruction", "second")
 RUNS_WORKLOADS = False

@@ -1,6 +1,6 @@
 """What every target has in common: it starts instances of the payload and tells when they came up.
 
-A target lives in a worker process of its own (lab.worker). Times are nanoseconds of the host's
+A target lives in a worker process of its own (targets.worker). Times are nanoseconds of the host's
 CLOCK_MONOTONIC, in which t0 is when the start was asked for.
 """
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from lab.targets.wires import Wires
-    from lab.userland import Userland
+    from lab.network.isolated_network import Wires
+    from lab.userland.build import Userland
 
 Kind = Literal["native", "container", "machine"]
 Milestone = Literal["first-instruction", "userspace", "ready"]
-# What an instance can have beyond what all have: a way to a peer (lab.targets.wires), a volume.
+# What an instance can have beyond what all have: a way to a peer (lab.network), a volume.
 Attachment = Literal["host", "bridge", "nat", "user", "volume"]
 VOLUME = "/mnt"  # where it is seen inside
 PORT = 7000

@@ -11,8 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab import exclusive
-from lab.targets import processes
+from lab.host import measurement_lock, processes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +74,7 @@ def remove_folder(folder: Path) -> None:
     deadline = time.monotonic() + _END_SECONDS
     while _is_named(folder) and time.monotonic() < deadline:
         time.sleep(_PAUSE_SECONDS)
-    exclusive.remove(folder)
+    measurement_lock.remove(folder)
 
 
 def note(folder: Path, made: Path) -> None:
@@ -108,7 +107,7 @@ def remove_empty(directory: Path) -> None:
 def is_left_by_dead(name: str) -> bool:
     """Whether a name is one of ours, and carries the pid of a worker that runs no more."""
     owner = _NAME.match(name)
-    return owner is not None and b"lab.worker" not in processes.command_line(int(owner[1]))
+    return owner is not None and b"lab.targets.worker" not in processes.command_line(int(owner[1]))
 
 
 def _cgroups(family: str) -> Iterator[Path]:

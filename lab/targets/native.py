@@ -14,16 +14,17 @@ import time
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, get_args
 
-from lab.targets import environment, namespaces, peer, processes
+from lab.host import mount_namespace, processes
+from lab.targets import environment, peer_servers
 from lab.targets.base import VOLUME, Attachment, Kind, Target
-from lab.targets.piped import PayloadPipes, PipedInstance
+from lab.targets.payload_pipes import PayloadPipes, PipedInstance
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from lab.network.isolated_network import Wires
     from lab.targets.base import Allotment, Settings
-    from lab.targets.wires import Wires
 
 
 class NativeInstance(PipedInstance):
@@ -84,13 +85,13 @@ class Native(Target):
             directory.chmod(0o1777)
         self._root.mkdir(exist_ok=True)
         processes.adopt_orphans()
-        namespaces.enter_private_mount_namespace()
-        namespaces.bind(self.settings.userland.tree, self._root, read_only=True)
-        self.resources.callback(namespaces.unmount, self._root)
-        namespaces.bind(scratch, self._root / "tmp")
-        namespaces.bind(volume, self._root / VOLUME.lstrip("/"))
+        mount_namespace.enter_private_mount_namespace()
+        mount_namespace.bind(self.settings.userland.tree, self._root, read_only=True)
+        self.resources.callback(mount_namespace.unmount, self._root)
+        mount_namespace.bind(scratch, self._root / "tmp")
+        mount_namespace.bind(volume, self._root / VOLUME.lstrip("/"))
         for shared in ("proc", "sys", "dev"):
-            namespaces.bind(f"/{shared}", self._root / shared)
+            mount_namespace.bind(f"/{shared}", self._root / shared)
         self.resources.callback(self._end_all)
 
     def _end_all(self) -> None:
@@ -127,7 +128,7 @@ class Native(Target):
         """By the host's own links, whichever way is asked for; the volume is there anyway."""
         with ExitStack() as stack:
             if attachment != "volume":
-                wires = wires or stack.enter_context(peer.wires(self.settings))
+                wires = wires or stack.enter_context(peer_servers.wires(self.settings))
                 stack.enter_context(wires.at_host())
                 peers = processes.children() - self.children
                 self.children |= peers

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
-from lab import results
-from lab.results import Round, RunFolder, Sample
+from lab.results import run_folder
+from lab.results.run_folder import Round, RunFolder, Sample
 from tests.lab.plausible import EXPERIMENTS, HOST, SETTINGS, round_of
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from hypothesis.strategies import DrawFn, SearchStrategy
 
-    from lab.results import Run
+    from lab.results.run_folder import Run
 
 MARKUP = (
     "io[read]", "t[/x]", "a|b<i>", "$x^2$", "$", "_em_ *strong*", "`tick`", "cpu: mine",
@@ -60,7 +60,7 @@ class Lawful:
             whole = table.read_bytes()
             last = whole.rstrip().rfind(b"\n") + 1
             table.write_bytes(whole[: max(last, len(whole) - self.cut)] if self.cut else whole)
-        return results.load(path)
+        return run_folder.load(path)
 
 
 @st.composite

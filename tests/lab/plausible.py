@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any
 
-from lab.disturbance import Conditions
-from lab.results import Round, RunFolder, Sample
-from lab.statistics import slope
+from lab.host.disturbance import Conditions
+from lab.results.run_folder import Round, RunFolder, Sample
+from lab.statistics.estimates import slope
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

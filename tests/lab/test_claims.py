@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from lab import claims, results
-from lab.judging import Verdict
-from lab.results import Run, RunFolder, Sample
+from lab.claims import table
+from lab.claims.finding import Verdict
+from lab.results import run_folder
+from lab.results.run_folder import Run, RunFolder, Sample
 from tests.lab.plausible import HOST, SETTINGS, write
 
 WITH_KVM = {**HOST, "kvm": {"works": True, "reason": ""}}
@@ -21,11 +22,11 @@ INCONCLUSIVE, UNTESTED = Verdict.INCONCLUSIVE, Verdict.UNTESTED
 
 
 def on(path: Path, **changes: Any) -> Run:
-    return results.load(write(path / "run", **changes))
+    return run_folder.load(write(path / "run", **changes))
 
 
-def row(run: Run, words: str) -> claims.Row:
-    (found,) = [row for row in claims.examine(run) if words in row.claim]
+def row(run: Run, words: str) -> table.Row:
+    (found,) = [row for row in table.examine(run) if words in row.claim]
     return found
 
 
@@ -36,11 +37,11 @@ def startups(path: Path, seconds: dict[str, list[float]], metric: str, **setting
             for target, values in seconds.items()
             for number, value in enumerate(values)
         )
-    return results.load(path / "run")
+    return run_folder.load(path / "run")
 
 
 def test_every_claim_of_the_text_is_judged(tmp_path: Path) -> None:
-    rows = claims.examine(on(tmp_path))
+    rows = table.examine(on(tmp_path))
     assert {row.source for row in rows[:8]} == {"startup", "disk", "performance", "instances"}
     numbers = {number for row in rows[8:] for number in row.source.split(", ")}
     assert numbers == {str(number) for number in range(1, 13)}
@@ -125,7 +126,7 @@ def test_a_hundred_emulated_machines_refute_that_tens_fit(
 
 
 def test_memory_that_may_be_the_emulators_own_proves_nothing(tmp_path: Path) -> None:
-    def measured(path: Path, machine: float, accelerator: str = "tcg") -> claims.Row:
+    def measured(path: Path, machine: float, accelerator: str = "tcg") -> table.Row:
         with RunFolder(path / "run", HOST, {**SETTINGS, "accelerator": accelerator}) as made:
             made.append(
                 Sample("density", target, metric, "byte", number,
@@ -134,7 +135,7 @@ def test_memory_that_may_be_the_emulators_own_proves_nothing(tmp_path: Path) -> 
                 for target, value in (("container", 1e6), ("vm", machine * (1 + number / 1000)))
                 for metric in ("memory-available", "memory-per-instance-available")
             )  # fmt: skip
-        return row(results.load(path / "run"), "at most 10 VMs start")
+        return row(run_folder.load(path / "run"), "at most 10 VMs start")
 
     far = measured(tmp_path / "a", 2e8)
     assert far.verdict == HOLDS
@@ -183,7 +184,7 @@ def test_the_workloads_that_decide_are_named(tmp_path: Path) -> None:
                     noise = chance.lognormvariate(0, 0.015)
                     value = factor * noise * (1 + number / 5)
                     made.append([Sample("performance", target, metric, "second", number, value)])
-    found = row(results.load(tmp_path / "run"), "close to native")
+    found = row(run_folder.load(tmp_path / "run"), "close to native")
     assert found.verdict == FAILS
     assert found.reason == "nginx: beyond 1.10 × native for certain"
 
@@ -196,7 +197,7 @@ def test_one_slow_workload_is_not_hidden_by_the_mean(tmp_path: Path) -> None:
                 for target, factor in (("native", 1.0), ("container", slow)):
                     value = factor * (1 + number / 100)
                     made.append([Sample("performance", target, metric, "second", number, value)])
-    found = row(results.load(tmp_path / "run"), "close to native")
+    found = row(run_folder.load(tmp_path / "run"), "close to native")
     assert found.verdict == FAILS
     assert found.reason.startswith("disk-write: beyond 1.10 ×")
 
@@ -240,7 +241,7 @@ def test_those_that_do_not_answer_do_not_count(tmp_path: Path) -> None:
         note = "stopped by count of 1200"
         made.append([Sample("density", "container", "running", "integer", 0, 1200, note=note)])
         made.append([Sample("density", "container", "answering", "integer", 0, 900)])
-    found = row(results.load(tmp_path / "run"), "thousands on one host")
+    found = row(run_folder.load(tmp_path / "run"), "thousands on one host")
     assert found.verdict == INCONCLUSIVE
     assert found.measured == ("container running 1,200", "container answering 900")
 
@@ -278,12 +279,12 @@ def test_a_target_that_always_failed_says_why(tmp_path: Path) -> None:
             Sample("startup", "vm", "first-instruction", "second", n, None, censored="it hung")
             for n in range(2)
         )
-    found = row(results.load(tmp_path / "run"), "virtual machine: minutes")
+    found = row(run_folder.load(tmp_path / "run"), "virtual machine: minutes")
     assert found.reason == "all 2 attempts of vm failed: it hung"
 
 
 def test_the_markdown_names_host_accelerator_and_why(tmp_path: Path) -> None:
-    text = claims.markdown(on(tmp_path))
+    text = table.markdown(on(tmp_path))
     for words in ("host plausible", "page cache warm", "machines emulated (TCG)",
                   "KVM on this host: a Linux guest did not reach",
                   "**can't be tested here**"):  # fmt: skip
@@ -294,7 +295,7 @@ def test_the_markdown_names_host_accelerator_and_why(tmp_path: Path) -> None:
 
 def test_it_is_printed_with_every_interval(tmp_path: Path) -> None:
     text = io.StringIO()
-    claims.show(on(tmp_path), Console(file=text, width=200))
+    table.show(on(tmp_path), Console(file=text, width=200))
     assert "container ready 3.36 ms (3.12 – 3.55 ms; 15 rounds)" in text.getvalue()
     assert "does not hold" in text.getvalue()
 
@@ -303,7 +304,7 @@ def test_a_fill_that_does_not_say_what_ended_it_met_no_limit(tmp_path: Path) -> 
     with RunFolder(tmp_path / "run", HOST, SETTINGS) as made:
         made.append([Sample("density", "container", "running", "integer", 0, 700)])
         made.append([Sample("density", "container", "answering", "integer", 0, 700)])
-    assert row(results.load(tmp_path / "run"), "thousands on one host").verdict == INCONCLUSIVE
+    assert row(run_folder.load(tmp_path / "run"), "thousands on one host").verdict == INCONCLUSIVE
 
 
 def test_several_rounds_of_density_are_paired(tmp_path: Path) -> None:
@@ -325,7 +326,7 @@ def test_several_rounds_of_density_are_paired(tmp_path: Path) -> None:
                                number, each * weather)
                     ]
                 )  # fmt: skip
-    found = row(results.load(tmp_path / "run"), "at most 10 VMs start")
+    found = row(run_folder.load(tmp_path / "run"), "at most 10 VMs start")
     assert found.verdict == HOLDS
     assert found.n == ("3 rounds", "3 rounds", "3 rounds")
     assert found.measured[-1] == "memory each, microvm (emulated) / container 200 ×"
@@ -344,7 +345,7 @@ def inside(path: Path, figures: dict[tuple[str, str], float], **settings: Any) -
                 )
                 for (target, metric), value in figures.items()
             )  # fmt: skip
-    return results.load(path / "run")
+    return run_folder.load(path / "run")
 
 
 FOOT = "footprint"
@@ -402,7 +403,7 @@ def test_a_round_that_broke_a_promise_is_not_outvoted(tmp_path: Path) -> None:
             ):
                 value = values[number]
                 made.append([Sample(experiment, target, metric, "integer", number, value)])
-    run = results.load(tmp_path / "run")
+    run = run_folder.load(tmp_path / "run")
     for words in ("isolated from the host", "test and production", "own and a complete"):
         assert row(run, words).verdict == FAILS
 
@@ -410,7 +411,7 @@ def test_a_round_that_broke_a_promise_is_not_outvoted(tmp_path: Path) -> None:
 def test_a_limit_by_one_round_is_inconclusive(tmp_path: Path) -> None:
     with RunFolder(tmp_path / "run", HOST, SETTINGS) as made:
         made.append(Sample("isolation", *key, "byte", 0, value) for key, value in GRANTED.items())
-    assert row(results.load(tmp_path / "run"), "given resource limits").verdict == INCONCLUSIVE
+    assert row(run_folder.load(tmp_path / "run"), "given resource limits").verdict == INCONCLUSIVE
 
 
 @pytest.mark.parametrize(
@@ -423,7 +424,7 @@ def test_kvm_and_what_the_cpu_shows(
     host = {**HOST, "kvm": {"works": works, "reason": ""}}
     with RunFolder(tmp_path / "run", host, {**SETTINGS, "cpu_virtualization": flag}):
         pass
-    assert row(results.load(tmp_path / "run"), "KVM needs").verdict == verdict
+    assert row(run_folder.load(tmp_path / "run"), "KVM needs").verdict == verdict
 
 
 def test_many_start_at_a_time(tmp_path: Path) -> None:
@@ -433,7 +434,7 @@ def test_many_start_at_a_time(tmp_path: Path) -> None:
             for number in range(3)
             for count, rate in ((1, 90.0), (16, 110.0 + number))
         )
-    found = row(results.load(tmp_path / "run"), "many at a time")
+    found = row(run_folder.load(tmp_path / "run"), "many at a time")
     assert (found.verdict, found.reason) == (HOLDS, "16 were asked for at once and ran")
     assert found.measured == ("container started per second, 16 at once 111 /s",)
 
@@ -453,7 +454,7 @@ def test_a_rate_counts_by_what_a_unit_of_work_costs(tmp_path: Path) -> None:
             for number in range(3)
             for target, rate in (("native", 100.0 + number), ("container", 50.0 + number / 2))
         )
-    found = row(results.load(tmp_path / "run"), "close to native")
+    found = row(run_folder.load(tmp_path / "run"), "close to native")
     assert found.verdict == FAILS
     assert found.measured[0] == "container / native, mean of 1 workloads 2 ×"
 
@@ -471,6 +472,6 @@ def test_how_an_instance_is_attached_is_no_matter_of_nearness(tmp_path: Path) ->
             for target, trip in (("native", 1.0), ("container", 9.0))
             for metric, cost in (("xz", 1.0), ("trip", trip))
         )
-    found = row(results.load(tmp_path / "run"), "close to native")
+    found = row(run_folder.load(tmp_path / "run"), "close to native")
     assert found.verdict == HOLDS
     assert found.measured[0] == "container / native, mean of 1 workloads 1 ×"

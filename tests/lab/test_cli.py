@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from lab import cli, experiments, targets
+from lab import experiments, targets
+from lab.cli import main
 from tests.lab.plausible import write
 
 
@@ -36,7 +37,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_does_not_exist_is_named(
     arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    assert cli.main(arguments) == cli.BAD_USAGE
+    assert main.main(arguments) == main.BAD_USAGE
     said = capsys.readouterr()
     assert sentence in said.err
     assert said.out == ""
@@ -54,15 +55,15 @@ def test_what_does_not_exist_is_named(
 )  # fmt: skip
 def test_bad_words_exit_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        cli.main(arguments)
-    assert ended.value.code == cli.BAD_USAGE
+        main.main(arguments)
+    assert ended.value.code == main.BAD_USAGE
     assert "usage: tonnage" in capsys.readouterr().err
 
 
 def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TONNAGE_DEBUG", "")
     with pytest.raises(Exception, match="no experiment"):
-        cli.main(["--debug", "run", "colour"])
+        main.main(["--debug", "run", "colour"])
     assert not os.environ["TONNAGE_DEBUG"]  # later verbs of the process are not debugged
 
 
@@ -72,20 +73,20 @@ def test_without_qemu_a_machine_is_refused(
     if os.geteuid() != 0:
         pytest.skip("without root the refusal is about root")
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert cli.main(["run", "startup", "--targets", "microvm"]) == cli.BAD_USAGE
+    assert main.main(["run", "startup", "--targets", "microvm"]) == main.BAD_USAGE
     assert "apt-get install qemu-system-x86" in capsys.readouterr().err
 
 
 def test_without_root_measuring_is_refused(tmp_path: Path) -> None:
     code, said = as_nobody(["run", "startup", "--targets", "native"], tmp_path / "said")
-    assert code == cli.BAD_USAGE
+    assert code == main.BAD_USAGE
     assert "needs root" in said
     assert "Traceback" not in said
 
 
 def as_nobody(arguments: list[str], log: Path) -> tuple[int, str]:
     """Run a verb in a child that has dropped root; its exit code and what it said."""
-    import_module("lab.run")  # while root can: nobody may not be able to read this tree
+    import_module("lab.measurement.run")  # while root can: nobody may not be able to read this tree
     for name in targets.NAMES:
         targets.find(name)
     for name in experiments.EXPERIMENTS:
@@ -100,7 +101,7 @@ def as_nobody(arguments: list[str], log: Path) -> tuple[int, str]:
                 if os.geteuid() == 0:
                     os.setresgid(65534, 65534, 65534)
                     os.setresuid(65534, 65534, 65534)
-                code = cli.main(arguments)
+                code = main.main(arguments)
             except BaseException:
                 traceback.print_exc()
             finally:
@@ -111,7 +112,7 @@ def as_nobody(arguments: list[str], log: Path) -> tuple[int, str]:
 
 def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        cli.main(["--help"])
+        main.main(["--help"])
     said = capsys.readouterr().out
     for verb in ("doctor", "table", "run", "show", "report", "calibrate", "compare", "clean"):
         assert verb in said
@@ -122,19 +123,19 @@ def test_nobody_reads_on() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(
-        [sys.executable, "-u", "-m", "lab.cli", "doctor", "--tune", "--format", "json"],
-        stdout=writing, stderr=subprocess.PIPE, cwd=Path(cli.__file__).parents[1], check=False,
+        [sys.executable, "-u", "-m", "lab.cli.main", "doctor", "--tune", "--format", "json"],
+        stdout=writing, stderr=subprocess.PIPE, cwd=Path(main.__file__).parents[2], check=False,
     )  # fmt: skip
     os.close(writing)
-    assert (done.returncode, done.stderr) == (cli.UNREAD, b"")
+    assert (done.returncode, done.stderr) == (main.UNREAD, b"")
 
 
 def tonnage(words: str) -> subprocess.CompletedProcess[str]:
     """Run the command by a shell, which can close and redirect."""
-    program = f"{sys.executable} -m lab.cli"
+    program = f"{sys.executable} -m lab.cli.main"
     return subprocess.run(
         ["bash", "-c", words.replace("tonnage", program)], stderr=subprocess.PIPE, text=True,
-        cwd=Path(cli.__file__).parents[1], check=False,
+        cwd=Path(main.__file__).parents[2], check=False,
     )  # fmt: skip
 
 
@@ -144,31 +145,31 @@ def tonnage(words: str) -> subprocess.CompletedProcess[str]:
 )
 def test_output_that_cannot_be_written_is_one_sentence(verb: str, to: str, why: str) -> None:
     done = tonnage(f"tonnage {verb} {to}")
-    assert done.returncode == cli.OUTPUT_FAILED
+    assert done.returncode == main.OUTPUT_FAILED
     assert done.stderr == f"tonnage: Can't write to standard output: {why}.\n"
 
 
 @pytest.mark.parametrize("verb", ["doctor --tune", "doctor --tune --format json"])
 def test_a_reader_that_goes_is_no_error(verb: str) -> None:
     done = tonnage(f"tonnage {verb} | true; exit ${{PIPESTATUS[0]}}")
-    assert (done.returncode, done.stderr) == (cli.UNREAD, "")
+    assert (done.returncode, done.stderr) == (main.UNREAD, "")
 
 
 def test_a_closed_error_stream_is_nobody_else_s() -> None:
     """What is opened next must not get its number, and be written into."""
-    assert tonnage("tonnage report nowhere 2>&-").returncode == cli.BAD_USAGE
+    assert tonnage("tonnage report nowhere 2>&-").returncode == main.BAD_USAGE
 
 
 def test_the_version_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        cli.main(["--version"])
+        main.main(["--version"])
     assert not ended.value.code
     assert capsys.readouterr().out.startswith("tonnage 0.")
 
 
 def test_what_there_is_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        cli.main(["run", "--list"])
+        main.main(["run", "--list"])
     said = capsys.readouterr().out
     for name in ("startup", "density", "native", "container", "vm-restore", "full"):
         assert name in said
@@ -176,7 +177,7 @@ def test_what_there_is_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_debug_is_taken_behind_the_verb() -> None:
     with pytest.raises(Exception, match="no experiment"):
-        cli.main(["run", "colour", "--debug"])
+        main.main(["run", "colour", "--debug"])
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
@@ -184,7 +185,7 @@ def test_a_run_of_old_is_shown(
     form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write(tmp_path / "run", experiments=("startup",))
-    assert cli.main(["show", str(tmp_path / "run"), "--format", form]) == cli.DONE
+    assert main.main(["show", str(tmp_path / "run"), "--format", form]) == main.DONE
     said = capsys.readouterr().out
     if form == "json":
         assert json.loads(said)["run"]["folder"] == "run"
@@ -200,9 +201,9 @@ def test_only_what_differs_is_compared(tmp_path: Path, capsys: pytest.CaptureFix
             noise=0.01,
         )
     words = ["compare", str(tmp_path / "a"), str(tmp_path / "b")]
-    assert cli.main(words) == cli.DONE
+    assert main.main(words) == main.DONE
     everything = capsys.readouterr().out
-    assert cli.main([*words, "--different"]) == cli.DONE
+    assert main.main([*words, "--different"]) == main.DONE
     some = capsys.readouterr().out
     assert "ratios agree" in some.splitlines()[2]
     assert "different" in some

@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from lab import across, cli, comparison, results
+from lab.analysis import across_runs, comparison
+from lab.cli import main
 from lab.errors import LabError
-from lab.results import Run, RunFolder, Sample
-from lab.statistics import estimate_median
+from lab.results import run_folder
+from lab.results.run_folder import Run, RunFolder, Sample
+from lab.statistics.estimates import estimate_median
 from tests.lab.plausible import HOST, SETTINGS, write
 
 
@@ -32,7 +34,7 @@ def made(path: Path, factor: float = 1.0, host: object = None, **settings: objec
                     ),
                 ]
             )  # fmt: skip
-    return results.load(path)
+    return run_folder.load(path)
 
 
 def test_the_same_build_twice_is_the_same(tmp_path: Path) -> None:
@@ -86,7 +88,9 @@ def test_what_is_not_comparable_is_refused_unless_told(
 
 
 def test_a_figure_without_interval_is_not_told(tmp_path: Path) -> None:
-    runs = [results.load(write(tmp_path / name, experiments=("density",))) for name in ("a", "b")]
+    runs = [
+        run_folder.load(write(tmp_path / name, experiments=("density",))) for name in ("a", "b")
+    ]
     found = comparison.compare(runs)
     assert any(each.verdict == "unknown" for each in found.ratios)
 
@@ -108,7 +112,7 @@ def filled(path: Path, each: float, rounds: int = 1) -> Run:
             metric = "memory-per-instance-available"
             value, note = each * chance.gauss(1, 0.01), f"an empty cgroup took {each / 9:.0f} bytes"
             folder.append([Sample(*at, metric, "byte", number, value, note=note)])
-    return results.load(path)
+    return run_folder.load(path)
 
 
 def test_a_slope_that_tripled_is_found_in_one_round(tmp_path: Path) -> None:
@@ -139,7 +143,7 @@ def test_a_count_that_was_zero_is_compared(
         with RunFolder(tmp_path / name, HOST, SETTINGS) as folder:
             at = ("isolation", "container", "neighbours-seen", "integer")
             folder.append(Sample(*at, number, value) for number in range(3))
-    found = comparison.compare([results.load(tmp_path / name) for name in "ab"])
+    found = comparison.compare([run_folder.load(tmp_path / name) for name in "ab"])
     assert [(each.verdict, each.change) for each in found.medians] == [(verdict, None)]
 
 
@@ -183,18 +187,19 @@ def test_a_page_has_the_runs_beside_it(tmp_path: Path) -> None:
     made(tmp_path / "other-host", host={**HOST, "hostname": "elsewhere"})
     made(tmp_path / "cut-short", interrupted="SIGTERM")
     (tmp_path / "no-run").mkdir()
-    run = results.load(tmp_path / "b")
-    assert [each.path.name for each in across.siblings(run)] == ["a", "b", "c"]
-    text = across.section(run)
+    run = run_folder.load(tmp_path / "b")
+    assert [each.path.name for each in across_runs.siblings(run)] == ["a", "b", "c"]
+    text = across_runs.section(run)
     assert text.startswith("3 runs of this host, each as one value: a, b, c.")
     assert "| startup: container | ready | 3.36 ms | 3.36 – 3.36 ms | 3 | 0 % |" in text
-    alone = results.load(write(tmp_path / "elsewhere" / "x", experiments=("startup",)))
-    assert "is not known: fewer than 3 runs" in across.section(alone)
+    alone = run_folder.load(write(tmp_path / "elsewhere" / "x", experiments=("startup",)))
+    assert "is not known: fewer than 3 runs" in across_runs.section(alone)
 
 
 def test_nothing_in_common_is_said(tmp_path: Path) -> None:
     runs = [
-        results.load(write(tmp_path / name, experiments=(name,))) for name in ("startup", "density")
+        run_folder.load(write(tmp_path / name, experiments=(name,)))
+        for name in ("startup", "density")
     ]
     with pytest.raises(LabError, match="no figure in common"):
         comparison.compare(runs)
@@ -204,9 +209,9 @@ def test_the_verb_is_a_check(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     for name, factor in (("a", 1.0), ("b", 1.0), ("c", 1.2)):
         made(tmp_path / name, factor)
     a, b, c = (str(tmp_path / name) for name in "abc")
-    assert cli.main(["compare", a, b, "--require", "90%", "--format", "json"]) == cli.DONE
+    assert main.main(["compare", a, b, "--require", "90%", "--format", "json"]) == main.DONE
     assert json.loads(capsys.readouterr().out)["agreement"] == 1.0
-    assert cli.main(["compare", a, c, "--require", "90%"]) == cli.MEASUREMENT_FAILED
+    assert main.main(["compare", a, c, "--require", "90%"]) == main.MEASUREMENT_FAILED
     assert "0 of 1 ratios agree" in capsys.readouterr().out
-    assert cli.main(["compare", a]) == cli.BAD_USAGE
-    assert cli.main(["compare", a, b, "--despite", "colour"]) == cli.BAD_USAGE
+    assert main.main(["compare", a]) == main.BAD_USAGE
+    assert main.main(["compare", a, b, "--despite", "colour"]) == main.BAD_USAGE

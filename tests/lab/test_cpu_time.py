@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 
-from lab import cpu_time
+from lab.host import cpu_time
 
 BURN = "import time\nend = time.process_time() + {}\nwhile time.process_time() < end: pass\n"
 

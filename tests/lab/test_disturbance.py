@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from lab import disturbance, tenants
-from lab.disturbance import Reading
-from lab.orphans import adopting
-from lab.tenants import Used
+from lab.host import background_load, disturbance
+from lab.host.background_load import Used
+from lab.host.disturbance import Reading
+from lab.host.subreaper import adopting
 
 CALM = Reading(
     at_ns=0, cpu_seconds=100.0, steal_seconds=1.0, others={(1, 5): Used(3.0, 0.0)}, load=0.1,
@@ -61,7 +61,7 @@ def test_our_own_load_and_its_pressure_disturb_nothing() -> None:
 
 
 def test_this_host_can_be_read(tmp_path: Path) -> None:
-    watched = tenants.Tenants(os.getpid(), tmp_path)
+    watched = background_load.Tenants(os.getpid(), tmp_path)
     before = disturbance.read(watched)
     time.sleep(0.05)
     found = disturbance.between(before, disturbance.read(watched))
@@ -73,9 +73,9 @@ def test_this_host_can_be_read(tmp_path: Path) -> None:
 def test_what_a_child_used_before_is_not_counted_again_when_it_ends() -> None:
     before = {(1, 1): Used(0.0, 5.0), (2, 9): Used(60.0, 1.0)}
     after = {(1, 1): Used(0.5, 5.0 + 63.0)}
-    assert tenants.used_between(before, after) == pytest.approx(2.5)
+    assert background_load.used_between(before, after) == pytest.approx(2.5)
     ended_unseen = {(1, 1): Used(0.5, 5.0)}
-    assert tenants.used_between(before, ended_unseen) == pytest.approx(0.5)
+    assert background_load.used_between(before, ended_unseen) == pytest.approx(0.5)
 
 
 BURN = (
@@ -99,8 +99,8 @@ def tenants_cpu(pid: int) -> float:
 def test_others_are_told_from_ours(tmp_path: Path) -> None:
     """To a measurement that some other process is, ours are others, unless they name its folder."""
     elsewhere = subprocess.Popen(["sleep", "60"])
-    watched = tenants.Tenants(elsewhere.pid, tmp_path / "scratch")
-    mine = tenants.Tenants(os.getpid(), tmp_path / "scratch")
+    watched = background_load.Tenants(elsewhere.pid, tmp_path / "scratch")
+    mine = background_load.Tenants(os.getpid(), tmp_path / "scratch")
     before = watched.read()
     stranger, named = burning(), burning(str(tmp_path / "scratch" / "disk.qcow2"))
     try:
@@ -109,7 +109,7 @@ def test_others_are_told_from_ours(tmp_path: Path) -> None:
         assert stranger.pid in pids
         assert named.pid not in pids
         assert elsewhere.pid not in pids
-        assert tenants.used_between(before, after) >= 0.35
+        assert background_load.used_between(before, after) >= 0.35
         assert {stranger.pid, named.pid, os.getpid()}.isdisjoint(pid for pid, _ in mine.read())
     finally:
         for process in (stranger, named, elsewhere):

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from lab import exclusive
 from lab.errors import LabError
+from lab.host import measurement_lock
 
 
 @pytest.fixture(autouse=True)
 def _own_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exclusive, "MEASURING", tmp_path / "lock")
+    monkeypatch.setattr(measurement_lock, "MEASURING", tmp_path / "lock")
 
 
 def holder(lock: Path, seconds: float) -> subprocess.Popen[str]:
@@ -35,24 +35,24 @@ with exclusive.measurement_lock():
 
 
 def test_a_second_taker_is_told_who_has_it_and_since_when() -> None:
-    first = holder(exclusive.MEASURING, 60)
+    first = holder(measurement_lock.MEASURING, 60)
     try:
         with (
             pytest.raises(LabError, match=rf"Process {first.pid} \(.* -c .*since 20\d\d-"),
-            exclusive.measurement_lock(),
+            measurement_lock.measurement_lock(),
         ):
             raise AssertionError("two measure at once")
     finally:
         first.kill()
         first.wait()
-    with exclusive.measurement_lock():
+    with measurement_lock.measurement_lock():
         pass
 
 
 def test_who_waits_is_told_for_whom_and_has_it_afterwards() -> None:
-    first = holder(exclusive.MEASURING, 0.3)
+    first = holder(measurement_lock.MEASURING, 0.3)
     told: list[str] = []
-    with exclusive.measurement_lock(wait=True, tell=told.append):
+    with measurement_lock.measurement_lock(wait=True, tell=told.append):
         assert first.wait(10) == 0
     assert [line for line in told if f"Process {first.pid} " in line] == told
     assert len(told) == 1
@@ -61,4 +61,4 @@ def test_who_waits_is_told_for_whom_and_has_it_afterwards() -> None:
 def test_a_holder_that_wrote_nothing_is_still_one(tmp_path: Path) -> None:
     (tmp_path / "lock").write_text("half a")
     with (tmp_path / "lock").open("r") as lock:
-        assert exclusive._holder(lock) == "Another process"
+        assert measurement_lock._holder(lock) == "Another process"

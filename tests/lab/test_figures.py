@@ -13,26 +13,27 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from lab import drawing, figures, figures_limits, figures_starts, results
-from lab.results import Run
+from lab.report import isolation_and_density, overview, startup, style
+from lab.results import run_folder
+from lab.results.run_folder import Run
 from tests.lab.plausible import write
 
 DRAW = {
     **{
-        name: getattr(figures, name)
+        name: getattr(overview, name)
         for name in ("startup", "footprint", "density", "near_native", "overview")
     },
-    "waterfall": figures_starts.waterfall,
-    "burst": figures_starts.burst,
-    "idle": figures_limits.idle,
-    "answers": figures_limits.answers,
-    "isolation": figures_limits.isolation,
+    "waterfall": startup.waterfall,
+    "burst": startup.burst,
+    "idle": isolation_and_density.idle,
+    "answers": isolation_and_density.answers,
+    "isolation": isolation_and_density.isolation,
 }
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return results.load(write(tmp_path_factory.mktemp("figures") / "run"))
+    return run_folder.load(write(tmp_path_factory.mktemp("figures") / "run"))
 
 
 def words(figure: Figure) -> str:
@@ -52,7 +53,7 @@ def test_a_picture_says_where_it_comes_from(name: str, run: Run) -> None:
 
 @pytest.mark.parametrize("name", DRAW)
 def test_under_kvm_nothing_is_called_emulated(name: str, tmp_path: Path) -> None:
-    run = results.load(write(tmp_path / "run", accelerator="kvm"))
+    run = run_folder.load(write(tmp_path / "run", accelerator="kvm"))
     assert "emulated" not in words(DRAW[name](run))
 
 
@@ -90,7 +91,7 @@ RUNS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("made", RUNS)
 def test_no_text_is_cut_or_over_another(made: str, tmp_path: Path) -> None:
-    run = results.load(write(tmp_path / "run", **RUNS[made]))
+    run = run_folder.load(write(tmp_path / "run", **RUNS[made]))
     for name, draw in DRAW.items():
         figure = draw(run)
         found = texts(figure)
@@ -116,7 +117,7 @@ def test_a_picture_is_described(name: str, run: Run) -> None:
 
 
 def test_the_memory_of_each_is_a_line_through_the_points(run: Run) -> None:
-    lower = figures.density(run).axes[1]
+    lower = overview.density(run).axes[1]
     points = [line for line in lower.lines if line.get_linestyle() == "None"]
     fitted = [line for line in lower.lines if line.get_linestyle() == "-"]
     assert len(points) == len(fitted) == 2
@@ -141,7 +142,7 @@ def test_a_logarithmic_axis_has_ticks_that_there_is_room_for(
     axes = Figure().subplots()
     axes.set_xscale("log")
     axes.set_xlim(low, high)
-    drawing.log_ticks(axes.xaxis, drawing.tick("second"))
+    style.log_ticks(axes.xaxis, style.tick("second"))
     shown = [text.get_text() for text in axes.get_xticklabels()]
     ticks = [
         text for at, text in zip(axes.get_xticks(), shown, strict=True)
@@ -153,7 +154,7 @@ def test_a_logarithmic_axis_has_ticks_that_there_is_room_for(
 @pytest.mark.parametrize("name", ["a$b$", "$x^2$", r"\\$", "[a](b)", "<b>", "two\nlines"])
 def test_a_name_is_shown_as_it_is(name: str) -> None:
     figure = Figure()
-    text = figure.text(0, 0, drawing.plain(name))
+    text = figure.text(0, 0, style.plain(name))
     clean, is_math = text._preprocess_math(text.get_text())  # type: ignore[attr-defined]
     assert not is_math
     assert clean == " ".join(name.split())
@@ -161,7 +162,7 @@ def test_a_name_is_shown_as_it_is(name: str) -> None:
 
 
 def test_starts_that_failed_are_shown(run: Run) -> None:
-    assert "n=2, 1 failed" in words(figures.startup(run))
+    assert "n=2, 1 failed" in words(overview.startup(run))
 
 
 @pytest.mark.parametrize(
@@ -177,28 +178,28 @@ def test_starts_that_failed_are_shown(run: Run) -> None:
     ],
 )
 def test_what_was_not_measured_is_said(name: str, experiment: str, tmp_path: Path) -> None:
-    run = results.load(write(tmp_path / "run", experiments=("startup",)))
+    run = run_folder.load(write(tmp_path / "run", experiments=("startup",)))
     assert f"{experiment} was not measured" in words(DRAW[name](run))
-    assert "startup was not measured" not in words(figures.overview(run))
+    assert "startup was not measured" not in words(overview.overview(run))
 
 
 def test_starting_was_not_measured(tmp_path: Path) -> None:
-    run = results.load(write(tmp_path / "run", experiments=("footprint",)))
-    assert "startup was not measured" in words(figures.startup(run))
+    run = run_folder.load(write(tmp_path / "run", experiments=("footprint",)))
+    assert "startup was not measured" in words(overview.startup(run))
 
 
 def test_a_waterfall_names_each_step_and_how_long_it_takes(run: Run) -> None:
-    said = words(figures_starts.waterfall(run))
+    said = words(startup.waterfall(run))
     assert "prepare  794 µs" in said
     assert said.count("run  ") == 5
 
 
 def test_starting_was_not_measured_step_by_step(tmp_path: Path) -> None:
-    run = results.load(write(tmp_path / "run", experiments=("footprint",)))
-    assert "startup was not measured" in words(figures_starts.waterfall(run))
+    run = run_folder.load(write(tmp_path / "run", experiments=("footprint",)))
+    assert "startup was not measured" in words(startup.waterfall(run))
 
 
 def test_a_picture_is_drawn_where_rounds_are_set_aside(tmp_path: Path) -> None:
-    run = results.load(write(tmp_path / "run", disturbed={3: "steal took 9 %", 7: "load"}))
-    assert "n=13" in words(figures.startup(run))
-    assert words(figures.overview(run))
+    run = run_folder.load(write(tmp_path / "run", disturbed={3: "steal took 9 %", 7: "load"}))
+    assert "n=13" in words(overview.startup(run))
+    assert words(overview.overview(run))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 import time
 
-from lab.targets import guest_log
 from lab.targets.base import Completed, Span
+from lab.targets.machines import guest_log
 
 LOG = """[    0.000000] Linux version 6.1.0
 [    1.250000] Run /init as init process

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from lab import experiments, harness, page_cache, profiles, run
+from lab import experiments
 from lab.errors import LabError, StartFailed
-from lab.experiments import startup
-from lab.progress import Progress
-from lab.results import Sample
+from lab.experiments import profiles, startup
+from lab.measurement import harness, page_cache, run
+from lab.measurement.progress import Progress
+from lab.results.run_folder import Sample
 
 if TYPE_CHECKING:
-    from lab.worker import Worker
+    from lab.targets.worker import Worker
 
 
 def plan(**changes: object) -> harness.Plan:

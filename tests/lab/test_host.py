@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from lab import cli, facts, host, kvm, targets, userland
+from lab import doctor, targets
+from lab.cli import main
 from lab.errors import LabError
+from lab.host import facts, kvm_probe
+from lab.userland import build
 from vms import MachineError
 from vms.qemu import acceleration
 
@@ -26,7 +29,7 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A host on which /dev/kvm can be opened."""
-    monkeypatch.setattr(kvm, "_DEVICE", tmp_path / "device")
+    monkeypatch.setattr(kvm_probe, "_DEVICE", tmp_path / "device")
     (tmp_path / "device").touch()
 
 
@@ -39,22 +42,22 @@ def no_guest(monkeypatch: pytest.MonkeyPatch) -> None:
 
     which = shutil.which
     monkeypatch.setattr(shutil, "which", lambda name, **_: which(name) or which("true"))
-    monkeypatch.setattr(userland, "probe_machine", refuse)
+    monkeypatch.setattr(build, "probe_machine", refuse)
 
 
 def keep_verdict(*, works: bool, boot: str = THIS_BOOT, ways: int = 2) -> None:
     verdict = {"works": works, "reason": "as kept"}
-    kvm.kept().write_text(json.dumps({"boot": boot, "verdict": verdict, "ways": ways}))
+    kvm_probe.kept().write_text(json.dumps({"boot": boot, "verdict": verdict, "ways": ways}))
 
 
-def fact(found: host.Host, name: str) -> facts.Fact:
+def fact(found: doctor.Host, name: str) -> facts.Fact:
     return next(each for each in found.facts if each.name == name)
 
 
 def test_the_document_is_json_and_agrees_with_the_kernel(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert cli.main(["doctor", "--format", "json", "--accel", "tcg"]) == cli.DONE
+    assert main.main(["doctor", "--format", "json", "--accel", "tcg"]) == main.DONE
     document = json.loads(capsys.readouterr().out)
     assert document["kernel"] == os.uname().release
     assert document["cpus"] == len(os.sched_getaffinity(0))
@@ -66,7 +69,7 @@ def test_the_document_is_json_and_agrees_with_the_kernel(
 
 
 def test_every_doubt_says_what_it_means() -> None:
-    for each in host.inspect("tcg").facts:
+    for each in doctor.inspect("tcg").facts:
         assert each.value, each.name
         assert each.state == "ok" or each.meaning, each.name
 
@@ -76,7 +79,7 @@ def test_what_is_absent_is_named_with_its_package(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "200")
-    assert cli.main(["doctor", "--accel", "tcg"]) == cli.DONE
+    assert main.main(["doctor", "--accel", "tcg"]) == main.DONE
     said = capsys.readouterr().out
     for package in ("qemu-system-x86", "mmdebstrap", "crun", "podman"):
         assert f"apt-get install {package}" in said
@@ -115,11 +118,13 @@ def test_in_a_container_only_enabled_controllers_count(
 @pytest.mark.parametrize("works", [True, False])
 def test_a_verdict_is_kept_for_this_boot(works: bool) -> None:
     keep_verdict(works=works)
-    assert kvm.prove(lambda _: None) == kvm.Verdict(works, "as kept")
-    found = host.inspect("auto")
+    assert kvm_probe.prove(lambda _: None) == kvm_probe.Verdict(works, "as kept")
+    found = doctor.inspect("auto")
     assert found.accelerator == ("kvm" if works else "tcg")
     assert found.emulated is not works
-    assert ("as kept" in fact(found, "KVM").value) and (str(kvm.kept()) in repr(found)) is not works
+    assert ("as kept" in fact(found, "KVM").value) and (
+        str(kvm_probe.kept()) in repr(found)
+    ) is not works
 
 
 @pytest.mark.usefixtures("device", "no_guest")
@@ -127,16 +132,16 @@ def test_a_verdict_is_kept_for_this_boot(works: bool) -> None:
 def test_a_verdict_of_another_boot_or_a_torn_one_is_not_believed(written: str) -> None:
     keep_verdict(works=True, boot="another")
     if written != "another boot's":
-        kvm.kept().write_text(written)
-    assert kvm.prove(lambda _: None).works is None
+        kvm_probe.kept().write_text(written)
+    assert kvm_probe.prove(lambda _: None).works is None
 
 
 @pytest.mark.usefixtures("device", "no_guest")
 def test_what_was_not_tried_is_not_kept() -> None:
-    found = kvm.prove(lambda _: None)
-    assert found == kvm.Verdict(None, "not tried: no guest to boot (There is no network)")
-    assert not kvm.kept().exists()
-    assert host.inspect("auto").accelerator == "tcg"
+    found = kvm_probe.prove(lambda _: None)
+    assert found == kvm_probe.Verdict(None, "not tried: no guest to boot (There is no network)")
+    assert not kvm_probe.kept().exists()
+    assert doctor.inspect("auto").accelerator == "tcg"
 
 
 @pytest.fixture
@@ -153,8 +158,8 @@ def in_two_ways(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
 
     monkeypatch.setattr(acceleration, "_DEVICE", str(tmp_path / "device"))
     monkeypatch.setattr(acceleration, "boots", boots)
-    monkeypatch.setattr(userland, "probe_machine", lambda _: (tmp_path / "vmlinuz", tmp_path))
-    monkeypatch.setattr(userland, "uncompressed", lambda *_: tmp_path / "vmlinux")
+    monkeypatch.setattr(build, "probe_machine", lambda _: (tmp_path / "vmlinuz", tmp_path))
+    monkeypatch.setattr(build, "uncompressed", lambda *_: tmp_path / "vmlinux")
     monkeypatch.setattr(shutil, "which", lambda name, **_: f"/usr/bin/{name}")
     return tried
 
@@ -176,13 +181,13 @@ def test_kvm_is_tried_in_two_ways(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(sys.modules[__name__], "RUN_BY_KVM", run)
-    found = kvm.prove(lambda _: None)
+    found = kvm_probe.prove(lambda _: None)
     assert in_two_ways == tries
     assert (found.works, found.needs_pvh) == (works, needs_pvh)
-    assert kvm.prove(lambda _: None) == found
+    assert kvm_probe.prove(lambda _: None) == found
     assert in_two_ways == tries, "it was not kept"
-    assert kvm.needs_pvh() is needs_pvh
-    told = fact(host.inspect("auto"), "KVM")
+    assert kvm_probe.needs_pvh() is needs_pvh
+    told = fact(doctor.inspect("auto"), "KVM")
     assert told.state == ("ok" if works and not needs_pvh else "limited")
     assert ("uncompressed kernel (PVH)" in told.value) == (tries == ["vmlinuz", "vmlinux"])
     assert ("works in part" in told.value) is needs_pvh
@@ -191,7 +196,7 @@ def test_kvm_is_tried_in_two_ways(
 @pytest.mark.usefixtures("device")
 def test_a_verdict_by_one_way_is_tried_by_the_other_too(in_two_ways: list[str]) -> None:
     keep_verdict(works=False, ways=1)
-    assert kvm.prove(lambda _: None).reason != "as kept"
+    assert kvm_probe.prove(lambda _: None).reason != "as kept"
     assert in_two_ways == ["vmlinuz", "vmlinux"]
 
 
@@ -202,8 +207,8 @@ def test_a_kernel_that_cannot_be_unpacked_is_said_not_to_have_been_tried(
     def refuse(*_: object) -> Path:
         raise MachineError("xz is missing.")
 
-    monkeypatch.setattr(userland, "uncompressed", refuse)
-    found = kvm.prove(lambda _: None)
+    monkeypatch.setattr(build, "uncompressed", refuse)
+    found = kvm_probe.prove(lambda _: None)
     assert found.works is False
     assert found.reason == "a guest hung; an uncompressed kernel was not tried (xz is missing)"
 
@@ -212,14 +217,14 @@ def test_a_kernel_that_cannot_be_unpacked_is_said_not_to_have_been_tried(
 def test_the_accelerator_can_be_forced_either_way_and_is_warned_about() -> None:
     keep_verdict(works=False)
     told: list[str] = []
-    found = host.inspect("kvm", told.append)
+    found = doctor.inspect("kvm", told.append)
     assert found.accelerator == "kvm"
     assert fact(found, "KVM").state == "limited"
     assert any("as kept" in sentence for sentence in told)
     keep_verdict(works=True)
-    assert host.inspect("tcg").accelerator == "tcg"
+    assert doctor.inspect("tcg").accelerator == "tcg"
 
 
 def test_a_host_without_the_device_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(kvm, "_DEVICE", tmp_path / "kvm")
-    assert kvm.prove(lambda _: None) == kvm.Verdict(False, "there is no /dev/kvm")
+    monkeypatch.setattr(kvm_probe, "_DEVICE", tmp_path / "kvm")
+    assert kvm_probe.prove(lambda _: None) == kvm_probe.Verdict(False, "there is no /dev/kvm")

@@ -21,15 +21,19 @@ from hypothesis import HealthCheck, Phase, given, settings
 from matplotlib.text import Text
 from rich.console import Console
 
-from lab import claims, comparison, conditions, provenance, report, results, resumption, summary
+from lab.analysis import comparison, conditions, provenance, summary
+from lab.claims import table
 from lab.errors import LabError
+from lab.measurement import resumption
+from lab.report import report
+from lab.results import run_folder
 from tests.lab import lawful
 from tests.lab.test_figures import DRAW
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from lab.results import Run
+    from lab.results.run_folder import Run
     from tests.lab.lawful import Lawful
 
 NOT_A_NUMBER = re.compile(r"\b(nan|inf)\b|∞", re.IGNORECASE)
@@ -89,16 +93,16 @@ def test_every_picture_can_be_drawn(name: str, drawn: Lawful) -> None:
 def test_every_table_verdict_and_document_can_be_made(drawn: Lawful) -> None:
     with written(drawn) as (run,):
         for text in (
-            claims.markdown(run),
-            claims.rules(run),
+            table.markdown(run),
+            table.rules(run),
             summary.markdown(run),
             provenance.facts(run),
             provenance.workloads(run),
-            printed(lambda console: claims.show(run, console)),
+            printed(lambda console: table.show(run, console)),
             printed(lambda console: summary.show(run, console)),
         ):
             check(text)
-        document(claims.document(run))
+        document(table.document(run))
         document(summary.document(run))
 
 
@@ -123,7 +127,7 @@ def test_a_run_is_resumed_or_said_to_have_ended(drawn: Lawful) -> None:
         begun = resumption.load(run.path)
         with begun.reopen({**drawn.settings, "started": "now"}):
             pass
-        assert not results.load(run.path).torn
+        assert not run_folder.load(run.path).torn
 
 
 @pytest.mark.skipif(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import page_cache
+from lab.measurement import page_cache
 
 SIZE = 64 * mmap.PAGESIZE
 

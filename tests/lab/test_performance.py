@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from lab import results, summary
+from lab.analysis import summary
 from lab.errors import LabError, StartFailed
 from lab.experiments import performance
-from lab.results import RunFolder, Sample
+from lab.results import run_folder
+from lab.results.run_folder import RunFolder, Sample
 from lab.targets.base import Completed
 from lab.workloads import Result, Workload
 from tests.lab.plausible import HOST, SETTINGS
@@ -145,7 +146,7 @@ def test_a_users_metric_is_a_figure_whatever_it_is_called(metric: str, tmp_path:
                 Sample("performance", target, metric, "/s", number, 5.0) for number in range(2)
             ]
             folder.append(samples)
-    run = results.load(tmp_path / "run")
+    run = run_folder.load(tmp_path / "run")
     assert [each.metric for each in summary.measurements(run)] == [metric, metric]
     assert [each.metric for each in summary.ratios(run)] == [metric]
     shown = {summary.shown_interval(each) for each in summary.measurements(run)}

@@ -13,9 +13,9 @@ from typing import Any
 import nbformat
 import pytest
 
-from lab import report
 from lab.errors import LabError
-from lab.results import RunFolder, Sample
+from lab.report import report
+from lab.results.run_folder import RunFolder, Sample
 from tests.lab.plausible import HOST, SETTINGS, write
 
 WRITTEN = ["table.md", "overview.png", "report.ipynb", "report.html"]

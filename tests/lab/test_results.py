@@ -7,9 +7,11 @@ from pathlib import Path
 import pyperf
 import pytest
 
-from lab import provenance, results, run, summary
+from lab.analysis import provenance, summary
 from lab.errors import LabError
-from lab.results import RunFolder, Sample
+from lab.measurement import run
+from lab.results import run_folder
+from lab.results.run_folder import RunFolder, Sample
 from tests.lab import plausible
 
 HOST = {"hostname": "here"}
@@ -30,7 +32,7 @@ def written(tmp_path: Path) -> Path:
 
 
 def test_what_was_written_is_read(written: Path) -> None:
-    run = results.load(written)
+    run = run_folder.load(written)
     assert run.host == HOST
     assert run.settings == SETTINGS
     container = run.samples[run.samples.target == "container"]
@@ -59,7 +61,7 @@ def test_a_round_is_on_disk_before_the_next_begins(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run", HOST, SETTINGS)
     folder.append([start(0, 0.002)])
     # The run is killed here: the folder is never closed.
-    assert len(results.load(tmp_path / "run").samples) == 1
+    assert len(run_folder.load(tmp_path / "run").samples) == 1
     assert pyperf.BenchmarkSuite.load(str(tmp_path / "run" / "startup.json"))
 
 
@@ -68,7 +70,7 @@ def test_a_censored_sample_keeps_its_reason(tmp_path: Path) -> None:
         folder.append(
             [Sample("startup", "vm", "ready", "second", 0, None, censored="hung, after 9 s")]
         )
-    (sample,) = results.load(tmp_path / "run").samples.to_dict("records")
+    (sample,) = run_folder.load(tmp_path / "run").samples.to_dict("records")
     assert sample["censored"] == "hung, after 9 s"
     assert sample["value"] != sample["value"]  # NaN
 
@@ -95,23 +97,24 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
 def test_a_corrupt_document_is_named(written: Path, name: str) -> None:
     (written / name).write_text('{"half": ')
     with pytest.raises(LabError, match=f"{name} is corrupt"):
-        results.load(written)
+        run_folder.load(written)
 
 
 def test_a_folder_without_host_is_no_run(tmp_path: Path) -> None:
     with pytest.raises(LabError, match="is not a run folder"):
-        results.load(tmp_path)
+        run_folder.load(tmp_path)
     with pytest.raises(LabError, match="no such directory"):
-        results.load(tmp_path / "nowhere")
+        run_folder.load(tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize(
-    "text", ["", "a,b\n1,2\n", "\x00\x01", ",".join(results.COLUMNS) + "\na,b,c,second,x,0.1,0,,\n"]
+    "text",
+    ["", "a,b\n1,2\n", "\x00\x01", ",".join(run_folder.COLUMNS) + "\na,b,c,second,x,0.1,0,,\n"],
 )
 def test_a_corrupt_table_is_refused(written: Path, text: str) -> None:
     (written / "measurements.csv").write_text(text)
     with pytest.raises(LabError, match=r"measurements\.csv"):
-        results.load(written)
+        run_folder.load(written)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 10**400])
@@ -125,7 +128,7 @@ def test_what_is_not_finite_is_a_censored_sample(value: float) -> None:
 def test_a_kept_value_that_is_not_finite_is_read_as_censored(written: Path, text: str) -> None:
     table = written / "measurements.csv"
     table.write_text(table.read_text().replace("0.003", text))
-    read = results.load(written).samples
+    read = run_folder.load(written).samples
     assert read["value"].isna().sum() == 1
     assert "which is no number" in read.loc[read["value"].isna(), "censored"].iloc[0]
 
@@ -148,9 +151,9 @@ def torn(text: bytes) -> dict[str, bytes]:
 def test_a_torn_last_line_is_left_out_and_said(tmp_path: Path, name: str, how: str) -> None:
     path = plausible.write(tmp_path / "run", experiments=("startup",))
     table = path / name
-    whole = results.load(path)
+    whole = run_folder.load(path)
     table.write_bytes(torn(table.read_bytes())[how])
-    read = results.load(path)
+    read = run_folder.load(path)
     lost = [
         len(a) - len(b) for a, b in ((whole.samples, read.samples), (whole.rounds, read.rounds))
     ]
@@ -162,7 +165,7 @@ def test_a_torn_last_line_is_left_out_and_said(tmp_path: Path, name: str, how: s
 def test_zeros_after_the_last_line_are_said(written: Path) -> None:
     with (written / "measurements.csv").open("ab") as file:
         file.write(bytes(4096))
-    read = results.load(written)
+    read = run_folder.load(written)
     assert len(read.samples) == 4
     assert read.torn == ("measurements.csv ends in zeros, where lines were lost",)
 
@@ -173,7 +176,7 @@ def test_a_line_in_the_midst_that_is_torn_is_refused(written: Path) -> None:
     lines.insert(2, "startup,cont\n")
     table.write_text("".join(lines))
     with pytest.raises(LabError, match="line 3 has 2 fields, not 9"):
-        results.load(written)
+        run_folder.load(written)
 
 
 @pytest.mark.parametrize(
@@ -182,18 +185,18 @@ def test_a_line_in_the_midst_that_is_torn_is_refused(written: Path) -> None:
 def test_a_document_with_a_number_that_is_none_is_refused(written: Path, field: str) -> None:
     (written / "host.json").write_text(f'{{"memory_bytes": {field}}}')
     with pytest.raises(LabError, match=r"host\.json is corrupt"):
-        results.load(written)
+        run_folder.load(written)
 
 
 def test_a_name_of_two_lines_is_kept(tmp_path: Path) -> None:
     with RunFolder(tmp_path / "run", HOST, SETTINGS) as folder:
         folder.append([Sample("startup", "a\nb", "x", "second", 0, 1.0)])
-    assert list(results.load(tmp_path / "run").samples["target"]) == ["a\nb"]
+    assert list(run_folder.load(tmp_path / "run").samples["target"]) == ["a\nb"]
 
 
 def test_new_folders_do_not_collide(tmp_path: Path) -> None:
-    first = results.new_folder(tmp_path, "here")
+    first = run_folder.new_folder(tmp_path, "here")
     first.mkdir()
-    second = results.new_folder(tmp_path, "here")
+    second = run_folder.new_folder(tmp_path, "here")
     assert first != second
     assert first.name.endswith("-here")

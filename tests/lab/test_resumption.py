@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lab import results, resumption
 from lab.errors import LabError
+from lab.measurement import resumption
+from lab.results import run_folder
 from tests.lab.plausible import write
 
 SETTINGS = {
@@ -49,7 +50,7 @@ def test_it_asks_for_what_was_asked(begun: Path) -> None:
 
 
 def test_finished_rounds_are_kept_and_the_unfinished_one_is_not(begun: Path) -> None:
-    before = results.load(begun)
+    before = run_folder.load(begun)
     interrupted = resumption.load(begun)
     assert [each.number for each in interrupted.rounds["startup"]] == list(range(15))
     (begun / ".rounds.csv.new").write_text("of a resumption that was killed")
@@ -58,7 +59,7 @@ def test_finished_rounds_are_kept_and_the_unfinished_one_is_not(begun: Path) -> 
     with interrupted.reopen(now) as folder:
         folder.append([])
         folder.update_settings({"finished": "2026-11-25T09:30:00+00:00"})
-    after = results.load(begun)
+    after = run_folder.load(begun)
     assert len(after.samples) == len(before.samples) - 1
     assert set(after.samples["round"]) == set(range(15))
     assert len(after.rounds) == len(before.rounds)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab import signals
+from lab.cli import signals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,7 @@ from contextlib import redirect_stdout
 
 import pytest
 
-from lab import standard_streams
+from lab.cli import standard_streams
 
 
 def printed(text: str | dict[str, str], encoding: str) -> bytes:

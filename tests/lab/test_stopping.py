@@ -7,10 +7,10 @@ import time
 
 import pytest
 
-from lab import stopping
-from lab.results import Sample
-from lab.statistics import estimate_median
-from lab.stopping import Budget, Rounds, relative_widths, rounds_needed
+from lab.results.run_folder import Sample
+from lab.statistics import stopping_rule
+from lab.statistics.estimates import estimate_median
+from lab.statistics.stopping_rule import Budget, Rounds, relative_widths, rounds_needed
 
 
 def pair(number: int, chance: random.Random, noise: float, truth: float = 2.0) -> list[Sample]:
@@ -35,7 +35,7 @@ def measure(rounds: Rounds, chance: random.Random, noise: float) -> None:
 def test_a_plan_is_kept() -> None:
     rounds = Rounds(7, None, None)
     measure(rounds, random.Random(1), 0.5)
-    assert rounds.outcome() == stopping.Outcome(7, "plan", None, None, {})
+    assert rounds.outcome() == stopping_rule.Outcome(7, "plan", None, None, {})
 
 
 def test_the_precision_asked_for_is_reached() -> None:
@@ -44,7 +44,7 @@ def test_the_precision_asked_for_is_reached() -> None:
     outcome = rounds.outcome()
     assert outcome.ended_by == "precision"
     assert outcome.rounds == outcome.needed
-    assert outcome.rounds > stopping.PILOT_ROUNDS
+    assert outcome.rounds > stopping_rule.PILOT_ROUNDS
     (width,) = outcome.widths.values()
     assert width is not None
     assert width < 0.065
@@ -53,7 +53,7 @@ def test_the_precision_asked_for_is_reached() -> None:
 def test_quiet_hosts_need_no_more_than_the_pilot() -> None:
     rounds = Rounds(5, 0.05, None)
     measure(rounds, random.Random(1), 0.001)
-    assert rounds.outcome().rounds == stopping.PILOT_ROUNDS
+    assert rounds.outcome().rounds == stopping_rule.PILOT_ROUNDS
 
 
 @pytest.mark.parametrize("far_out", [0.0, 0.1], ids=["log-normal", "one in ten three times slower"])
@@ -66,7 +66,7 @@ def test_the_interval_holds_what_it_says_although_the_pilot_chose_n(far_out: flo
             slow = 3.0 if chance.random() < far_out else 1.0
             return chance.lognormvariate(0, 0.04) * slow
 
-        pilot = [value() for _ in range(stopping.PILOT_ROUNDS)]
+        pilot = [value() for _ in range(stopping_rule.PILOT_ROUNDS)]
         found = estimate_median(pilot)
         assert found.low is not None
         assert found.high is not None

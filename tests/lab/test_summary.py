@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from lab import provenance, results, summary, units
-from lab.results import Run, RunFolder, Sample
+from lab import units
+from lab.analysis import provenance, summary
+from lab.results import run_folder
+from lab.results.run_folder import Run, RunFolder, Sample
 from tests.lab.plausible import HOST, SETTINGS, round_of, write
 
 CRUN_READY = ("crun", "ready")
@@ -18,13 +20,13 @@ CRUN_READY = ("crun", "ready")
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return results.load(write(tmp_path_factory.mktemp("summary") / "run"))
+    return run_folder.load(write(tmp_path_factory.mktemp("summary") / "run"))
 
 
 def folder(path: Path, samples: list[Sample], **settings: object) -> Run:
     with RunFolder(path, HOST, {**SETTINGS, **settings}) as written:
         written.append(samples)
-    return results.load(path)
+    return run_folder.load(path)
 
 
 def start(target: str, number: int, value: float | None, why: str = "") -> Sample:
@@ -84,8 +86,8 @@ def test_a_start_that_failed_has_failed_for_each_milestone(run: Run) -> None:
 
 
 def test_disturbed_rounds_are_set_aside_and_shown_beside(tmp_path: Path) -> None:
-    calm = results.load(write(tmp_path / "calm", experiments=("startup",)))
-    noisy = results.load(
+    calm = run_folder.load(write(tmp_path / "calm", experiments=("startup",)))
+    noisy = run_folder.load(
         write(tmp_path / "noisy", experiments=("startup",), disturbed={7: "steal took 9 %"})
     )
 
@@ -101,7 +103,7 @@ def test_disturbed_rounds_are_set_aside_and_shown_beside(tmp_path: Path) -> None
 
 
 def test_where_most_rounds_are_disturbed_none_is_set_aside(tmp_path: Path) -> None:
-    noisy = results.load(
+    noisy = run_folder.load(
         write(tmp_path / "run", experiments=("startup",), disturbed=dict.fromkeys(range(9), "load"))
     )
     assert {m.set_aside for m in summary.measurements(noisy) if m.target == "crun"} == {0}
@@ -113,7 +115,7 @@ def test_what_is_counted_is_not_set_aside(tmp_path: Path) -> None:
         made.append([sample], round_of("footprint", 0, "others' processes"))
         sample = Sample("footprint", "vm", "image-on-disk", "byte", 1, 4096.0)
         made.append([sample], round_of("footprint", 1))
-    (found,) = summary.measurements(results.load(tmp_path / "run"))
+    (found,) = summary.measurements(run_folder.load(tmp_path / "run"))
     assert (found.n, found.set_aside) == (2, 0)
 
 
@@ -148,7 +150,7 @@ def test_a_curve_has_no_median(run: Run) -> None:
 
 
 def test_the_same_run_gives_the_same_figures(run: Run) -> None:
-    assert summary.document(run) == summary.document(results.load(run.path))
+    assert summary.document(run) == summary.document(run_folder.load(run.path))
 
 
 def shown(run: Run) -> str:
@@ -167,7 +169,7 @@ def test_an_emulated_machine_is_called_so_wherever_it_is_named(run: Run) -> None
 
 
 def test_under_kvm_nothing_is_called_emulated(tmp_path: Path) -> None:
-    text = shown(results.load(write(tmp_path / "run", accelerator="kvm")))
+    text = shown(run_folder.load(write(tmp_path / "run", accelerator="kvm")))
     assert "emulated" not in text
     assert "machines under KVM" in text
 
@@ -182,7 +184,7 @@ def test_the_text_has_units_and_names_what_failed(run: Run) -> None:
 def test_a_host_without_facts_is_shown_as_it_is_recorded(tmp_path: Path) -> None:
     with RunFolder(tmp_path / "run", {"hostname": "bare", "cpus": 4}, {"seed": 1}) as made:
         made.append([start("native", 0, 0.1)])
-    text = provenance.facts(results.load(tmp_path / "run"))
+    text = provenance.facts(run_folder.load(tmp_path / "run"))
     assert "| hostname | bare |" in text
     assert "| seed | 1 |" in text
 

@@ -9,7 +9,7 @@ import pytest
 from nbconvert.filters.markdown_mistune import markdown2html_mistune
 from rich.console import Console
 
-from lab import tables
+from lab.analysis import tables
 
 NAMES = (
     "io[read]", "t[/x]", "[bold]x[/bold]", "a|b", "<script>alert(1)</script>", "a & b &lt;",

@@ -9,10 +9,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 import vms
-from lab import kvm, results, run, summary, targets
-from lab.targets import tap, uml, vsocked
+from lab import targets
+from lab.analysis import summary
+from lab.host import kvm_probe
+from lab.measurement import run
+from lab.network import tap
+from lab.results import run_folder
 from lab.targets.base import Settings
-from lab.userland import Userland
+from lab.targets.machines import uml, vsock_vmms
+from lab.userland.build import Userland
 from tests.lab.plausible import write
 from tests.lab.programs import program
 
@@ -75,9 +80,11 @@ def test_a_vmm_is_absent_where_kvm_runs_no_guest(
     assert cls.absent() == f"{name} is not installed"
     program(path, name)
     monkeypatch.setattr(tap, "absent", lambda: "")
-    monkeypatch.setattr(kvm, "prove", lambda _: kvm.Verdict(False, "a Linux guest hung"))
+    monkeypatch.setattr(
+        kvm_probe, "prove", lambda _: kvm_probe.Verdict(False, "a Linux guest hung")
+    )
     assert cls.absent() == "it needs KVM: a Linux guest hung"
-    monkeypatch.setattr(kvm, "prove", lambda _: kvm.Verdict(True, "a Linux guest ran"))
+    monkeypatch.setattr(kvm_probe, "prove", lambda _: kvm_probe.Verdict(True, "a Linux guest ran"))
     assert cls.absent() == ""
 
 
@@ -97,7 +104,7 @@ DEMANDED = {"kernel_image_path", "vcpu_count", "mem_size_mib", "drive_id", "is_r
 
 
 def test_firecrackers_configuration_says_what_its_api_knows() -> None:
-    made = vsocked.configuration(MACHINE, Path("/where/v"))
+    made = vsock_vmms.configuration(MACHINE, Path("/where/v"))
     assert set(made) == set(KNOWN)
     said = set()
     for section, known in KNOWN.items():
@@ -111,10 +118,10 @@ def test_firecrackers_configuration_says_what_its_api_knows() -> None:
     assert made["vsock"] == {"guest_cid": 3, "uds_path": "/where/v"}
 
 
-def target_of(name: str, scratch: Path) -> vsocked.VsockedMachine:
+def target_of(name: str, scratch: Path) -> vsock_vmms.VsockedMachine:
     land = Userland(*(Path("/nonexistent") for _ in range(7)))
     target = targets.find(name)(Settings(land, scratch, "kvm"))
-    assert isinstance(target, vsocked.VsockedMachine)
+    assert isinstance(target, vsock_vmms.VsockedMachine)
     target.directory.mkdir()
     return target
 
@@ -123,7 +130,7 @@ def test_firecracker_is_told_of_its_configuration_alone(tmp_path: Path) -> None:
     words = target_of("firecracker", tmp_path).command_line(MACHINE, Path("/where/v"))
     file = tmp_path / "firecracker/firecracker.json"
     assert words == ["firecracker", "--id", MACHINE.name, "--no-api", "--config-file", str(file)]
-    assert json.loads(file.read_text()) == vsocked.configuration(MACHINE, Path("/where/v"))
+    assert json.loads(file.read_text()) == vsock_vmms.configuration(MACHINE, Path("/where/v"))
 
 
 def test_cloud_hypervisor_is_told_all_on_its_command_line(tmp_path: Path) -> None:
@@ -146,6 +153,6 @@ def test_the_quick_profile_leaves_other_machines_out() -> None:
 
 
 def test_what_runs_without_kvm_is_not_called_emulated(tmp_path: Path) -> None:
-    record = results.load(write(tmp_path / "run", accelerator="tcg"))
+    record = run_folder.load(write(tmp_path / "run", accelerator="tcg"))
     assert summary.label("uml", record) == "uml"
     assert summary.label("microvm", record) == "microvm (emulated)"

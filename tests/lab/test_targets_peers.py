@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from lab import targets
-from lab.targets import docker, leftovers, processes
-from lab.targets.command import last_words
+from lab.host import processes
+from lab.targets import leftovers
+from lab.targets.containers import docker
+from lab.targets.containers.command import last_words
 from tests.lab.programs import program
 
 ENDED_PID = 1 << 22  # above every pid_max
@@ -115,7 +117,7 @@ def test_what_a_living_worker_holds_is_not_left_over() -> None:
     assert leftovers.is_left_by_dead(f"tonnage-crun-{ENDED_PID}-7")
     assert leftovers.is_left_by_dead(f"tonnage-docker-{os.getpid()}")  # a pid given anew
     assert not leftovers.is_left_by_dead("tonnage-of-somebody-else")
-    argv = [sys.executable, "-c", "print(flush=True); input()", "lab.worker"]
+    argv = [sys.executable, "-c", "print(flush=True); input()", "lab.targets.worker"]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as worker:
         assert worker.stdout is not None
         worker.stdout.readline()

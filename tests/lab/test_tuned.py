@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab import profiles
-from lab.targets import find, tuned
+from lab.experiments import profiles
+from lab.targets import find
 from lab.targets.base import Settings
-from lab.targets.machine import FullMachine
-from lab.targets.tuned import TunedMachine
-from lab.userland import Userland
+from lab.targets.machines import tuned
+from lab.targets.machines.machine import FullMachine
+from lab.targets.machines.tuned import TunedMachine
+from lab.userland.build import Userland
 
 if TYPE_CHECKING:
     import vms

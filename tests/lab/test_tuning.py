@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from lab import tuning
 from lab.errors import LabError
+from lab.host import tuning
 
 GOVERNOR = "sys/devices/system/cpu/cpu{}/cpufreq/scaling_governor"
 PAGES = "sys/kernel/mm/transparent_hugepage/enabled"

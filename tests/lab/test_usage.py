@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from lab.disk_usage import usage
-from lab.experiments import limits
-from lab.experiments.percentiles import percentile
-from lab.process_usage import activity, cgroup_memory_bytes, memory
+from lab.experiments import host_limits
+from lab.host.disk_usage import usage
+from lab.host.process_usage import activity, cgroup_memory_bytes, memory
+from lab.statistics.percentiles import percentile
 
 MIB = 1 << 20
 
@@ -55,12 +55,14 @@ def test_a_cgroup_that_is_ours_too_tells_nothing_of_a_process() -> None:
 
 
 def test_a_limit_is_named_with_its_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert ": " in limits.met(tmp_path, margin=0.0)
+    assert ": " in host_limits.met(tmp_path, margin=0.0)
     monkeypatch.setattr(
-        limits, "_limits", lambda _: [limits.Limit("a", 1, 4), limits.Limit("b", 99, 100)]
+        host_limits,
+        "_limits",
+        lambda _: [host_limits.Limit("a", 1, 4), host_limits.Limit("b", 99, 100)],
     )
-    assert limits.met(tmp_path) == "b: 99 of 100"
-    assert limits.met(tmp_path, margin=0.995) == ""
+    assert host_limits.met(tmp_path) == "b: 99 of 100"
+    assert host_limits.met(tmp_path, margin=0.995) == ""
 
 
 @pytest.mark.parametrize(
@@ -74,8 +76,8 @@ def test_a_limit_is_named_with_its_figures(tmp_path: Path, monkeypatch: pytest.M
     ],
 )
 def test_the_reason_of_a_failed_start_names_a_limit(reason: str, limit: str) -> None:
-    assert limits.of_failure(reason).startswith(limit)
-    assert bool(limits.of_failure(reason)) == bool(limit)
+    assert host_limits.of_failure(reason).startswith(limit)
+    assert bool(host_limits.of_failure(reason)) == bool(limit)
 
 
 @pytest.mark.parametrize(

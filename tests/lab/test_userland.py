@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lab import userland
 from lab.errors import LabError
+from lab.userland import build
 
 
 @pytest.fixture(autouse=True)
@@ -29,8 +29,8 @@ def quiet(_: str) -> None:
 @needs_gcc
 def test_the_payload_is_built_once(cache: Path) -> None:
     told: list[str] = []
-    first = userland.build_payload(told.append)
-    again = userland.build_payload(told.append)
+    first = build.build_payload(told.append)
+    again = build.build_payload(told.append)
     assert first == again
     assert told == ["compiling the payload"]
     assert [path.name for path in cache.iterdir()] == [first.parent.name]
@@ -38,7 +38,7 @@ def test_the_payload_is_built_once(cache: Path) -> None:
 
 @needs_gcc
 def test_the_payload_tells_its_first_instruction_and_refuses_what_it_does_not_know() -> None:
-    payload = userland.build_payload(quiet)
+    payload = build.build_payload(quiet)
     said = subprocess.run([payload, "hello"], capture_output=True, text=True, check=True).stdout
     word, ns = said.split()
     assert word == "first-instruction"
@@ -49,7 +49,7 @@ def test_the_payload_tells_its_first_instruction_and_refuses_what_it_does_not_kn
 
 
 def test_a_part_that_fails_leaves_nothing(cache: Path) -> None:
-    with pytest.raises(ZeroDivisionError), userland._part("x", "1") as (_, aside):
+    with pytest.raises(ZeroDivisionError), build._part("x", "1") as (_, aside):
         assert aside is not None
         (aside / "half").touch()
         raise ZeroDivisionError
@@ -61,14 +61,14 @@ def test_a_full_or_forbidden_cache_is_one_sentence(
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("TONNAGE_CACHE", str(tmp_path / "file" / "cache"))
-    with pytest.raises(LabError, match="Can't build x in"), userland._part("x", "1"):
+    with pytest.raises(LabError, match="Can't build x in"), build._part("x", "1"):
         pass
 
 
 def test_a_missing_tool_names_its_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(LabError, match="gcc is missing: apt-get install gcc"):
-        userland.build_payload(quiet)
+        build.build_payload(quiet)
 
 
 def test_allocated_bytes_count_blocks_once(tmp_path: Path) -> None:
@@ -78,8 +78,8 @@ def test_allocated_bytes_count_blocks_once(tmp_path: Path) -> None:
     full = tmp_path / "full"
     full.write_bytes(os.urandom(1 << 16))
     os.sync()
-    one = userland.allocated_bytes(full)
+    one = build.allocated_bytes(full)
     (tmp_path / "link").hardlink_to(full)
-    assert userland.allocated_bytes(sparse) < 1 << 20
+    assert build.allocated_bytes(sparse) < 1 << 20
     assert one >= 1 << 16
-    assert userland.allocated_bytes(tmp_path) < 2 * one + (1 << 16)
+    assert build.allocated_bytes(tmp_path) < 2 * one + (1 << 16)

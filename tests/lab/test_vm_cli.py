@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab import cli, kvm, vm_options
+from lab.cli import main
+from lab.cli.vm import machine_options
+from lab.host import kvm_probe
 from vms import (
     Balloon,
     Cdrom,
@@ -48,8 +50,8 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 
 
 def described(*words: str) -> Machine:
-    options = vm_options.parser().parse_args(["--accel", "tcg", *words])
-    return vm_options.machine(options, Path.cwd())
+    options = machine_options.parser().parse_args(["--accel", "tcg", *words])
+    return machine_options.machine(options, Path.cwd())
 
 
 def test_words_become_a_machine(tmp_path: Path) -> None:
@@ -95,11 +97,11 @@ def test_a_key_makes_a_seed(tmp_path: Path) -> None:
 def _pvh_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A host whose KVM was found to run uncompressed kernels alone."""
     (tmp_path / "device").touch()
-    monkeypatch.setattr(kvm, "_DEVICE", tmp_path / "device")
-    kvm.kept().parent.mkdir(parents=True)
+    monkeypatch.setattr(kvm_probe, "_DEVICE", tmp_path / "device")
+    kvm_probe.kept().parent.mkdir(parents=True)
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     verdict = {"works": True, "reason": "as kept", "needs_pvh": True}
-    kvm.kept().write_text(json.dumps({"boot": boot, "verdict": verdict}))
+    kvm_probe.kept().write_text(json.dumps({"boot": boot, "verdict": verdict}))
 
 
 def kernel_file(path: Path) -> Path:
@@ -128,8 +130,8 @@ def test_where_kvm_runs_uncompressed_kernels_alone_machines_use_it_for_these(
 ) -> None:
     kernel_file(tmp_path / "vmlinuz")
     (tmp_path / "elf").write_bytes(b"\x7fELF")
-    options = vm_options.parser().parse_args(words)
-    made = vm_options.machine(options, tmp_path)
+    options = machine_options.parser().parse_args(words)
+    made = machine_options.machine(options, tmp_path)
     assert made.accelerator.value == accelerator
     if isinstance(made.boot, DirectKernel):
         assert (made.boot.kernel == tmp_path / "vmlinux") is unpacked
@@ -225,7 +227,7 @@ def test_what_cannot_be_is_one_sentence(
 ) -> None:
     if words[:2] == ["vm", "run"]:
         words = [*words, "--accel", "tcg"]
-    assert cli.main(words) == cli.BAD_USAGE
+    assert main.main(words) == main.BAD_USAGE
     said = capsys.readouterr()
     assert sentence in said.err
     assert said.out == ""
@@ -239,8 +241,8 @@ def test_what_cannot_be_is_one_sentence(
 )  # fmt: skip
 def test_bad_words_exit_with_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        cli.main(words)
-    assert ended.value.code == cli.BAD_USAGE
+        main.main(words)
+    assert ended.value.code == main.BAD_USAGE
     assert "usage: tonnage vm" in capsys.readouterr().err
 
 
@@ -249,17 +251,17 @@ def test_the_environments_libvirt_is_for_machines_that_are_kept(
 ) -> None:
     """It keeps nobody from running one here, and the list has both kinds."""
     monkeypatch.setenv("LIBVIRT_DEFAULT_URI", "test:///default")
-    assert cli.main(["vm", "run", "nowhere", "--accel", "tcg"]) == cli.BAD_USAGE
+    assert main.main(["vm", "run", "nowhere", "--accel", "tcg"]) == main.BAD_USAGE
     assert "There is no image nowhere" in capsys.readouterr().err
-    assert cli.main(["vm", "list", "--format", "json"]) == 0
+    assert main.main(["vm", "list", "--format", "json"]) == 0
     assert [each["name"] for each in json.loads(capsys.readouterr().out)] == ["test"]
 
 
 def test_lists_are_empty_where_nothing_is(capsys: pytest.CaptureFixture[str]) -> None:
     for words in (["vm", "list"], ["vm", "images"], ["vm", "image", "list"]):
-        assert cli.main([*words, "--format", "json"]) == 0
+        assert main.main([*words, "--format", "json"]) == 0
         assert json.loads(capsys.readouterr().out) == []
-    assert cli.main(["vm", "list"]) == 0
+    assert main.main(["vm", "list"]) == 0
     assert capsys.readouterr().out.split() == [
         "NAME", "STATE", "ACCELERATOR", "VCPUS", "MEMORY", "AUTOSTART",
     ]  # fmt: skip
@@ -269,26 +271,26 @@ def test_lists_are_empty_where_nothing_is(capsys: pytest.CaptureFixture[str]) ->
     ("text", "size"), [("512M", 512 << 20), ("20GiB", 20 << 30), ("7g", 7 << 30), ("1kB", 1024)]
 )
 def test_sizes_are_powers_of_1024(text: str, size: int) -> None:
-    assert vm_options.size(text) == size
+    assert machine_options.size(text) == size
 
 
 @pytest.mark.parametrize(
     ("text", "mib"), [("512", 512), ("512M", 512), ("2G", 2048), ("65536K", 64)]
 )
 def test_a_number_alone_is_mib_of_memory(text: str, mib: int) -> None:
-    assert vm_options.memory_mib(text) == mib
+    assert machine_options.memory_mib(text) == mib
     assert described("--disk", "/d/a.qcow2", "--memory", text).memory_mib == mib
 
 
 @pytest.mark.parametrize("text", ["0", "", "much", "-1", "1.5G", "512", "7B", "1 G"])
 def test_a_size_without_a_unit_is_refused(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="is no size: write 512M or 20G"):
-        vm_options.size(text)
+        machine_options.size(text)
 
 
 def test_memory_is_whole_mib() -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="no whole number of MiB"):
-        vm_options.memory_mib("1500K")
+        machine_options.memory_mib("1500K")
 
 
 def test_a_path_may_hold_commas_and_colons(tmp_path: Path) -> None:
@@ -325,8 +327,10 @@ def test_a_kernel_is_named_by_its_whole_path(tmp_path: Path) -> None:
 
 
 def test_an_image_with_a_long_name_runs_without_a_name() -> None:
-    options = vm_options.parser().parse_args(["debian-12-genericcloud-amd64-daily-20241129-1942"])
-    found = vm_options.name(options)
+    options = machine_options.parser().parse_args(
+        ["debian-12-genericcloud-amd64-daily-20241129-1942"]
+    )
+    found = machine_options.name(options)
     assert len(found) <= 48
     assert found.startswith("debian-12-genericcloud-amd64-daily")
     assert found.endswith(f"-{os.getpid()}")

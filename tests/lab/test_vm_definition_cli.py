@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab import cli
+from lab.cli import main
 from vms import Connection
 
 if TYPE_CHECKING:
@@ -40,9 +40,9 @@ def left(tmp_path: Path) -> list[Path]:
 
 
 def test_the_description_is_printed(uri: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["vm", "dumpxml", "--connect", uri, "test"]) == 0
+    assert main.main(["vm", "dumpxml", "--connect", uri, "test"]) == 0
     assert capsys.readouterr().out.startswith("<domain type='test' id='1'>")
-    assert cli.main(["vm", "dumpxml", "--connect", uri, "test", "--inactive"]) == 0
+    assert main.main(["vm", "dumpxml", "--connect", uri, "test", "--inactive"]) == 0
     assert capsys.readouterr().out.startswith("<domain type='test'>")
 
 
@@ -50,9 +50,9 @@ def test_a_machine_is_changed_by_the_users_editor(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     editor(tmp_path, monkeypatch, 'sed -i "s|<vcpu.*</vcpu>|<vcpu>3</vcpu>|" "$2"')
-    assert cli.main(["vm", "edit", "--connect", uri, "test"]) == 0
+    assert main.main(["vm", "edit", "--connect", uri, "test"]) == 0
     assert "test is changed from its next start on" in capsys.readouterr().err
-    cli.main(["vm", "dumpxml", "--connect", uri, "test", "--inactive"])
+    main.main(["vm", "dumpxml", "--connect", uri, "test", "--inactive"])
     assert "<vcpu placement='static'>3</vcpu>" in capsys.readouterr().out
     assert left(tmp_path) == []
 
@@ -61,7 +61,7 @@ def test_what_was_not_changed_is_not_defined(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     editor(tmp_path, monkeypatch, "sleep 1.1")
-    assert cli.main(["vm", "edit", "--connect", uri, "test"]) == 0
+    assert main.main(["vm", "edit", "--connect", uri, "test"]) == 0
     assert "test is as it was" in capsys.readouterr().err
     assert left(tmp_path) == []
 
@@ -88,16 +88,16 @@ def test_what_is_refused_is_kept(
     uri: str, script: str, sentence: str, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    cli.main(["vm", "dumpxml", "--connect", uri, "test", "--inactive"])
+    main.main(["vm", "dumpxml", "--connect", uri, "test", "--inactive"])
     before = capsys.readouterr().out
     editor(tmp_path, monkeypatch, script)
-    assert cli.main(["vm", "edit", "--connect", uri, "test"]) == cli.BAD_USAGE
+    assert main.main(["vm", "edit", "--connect", uri, "test"]) == main.BAD_USAGE
     said = capsys.readouterr().err
     (kept,) = left(tmp_path)
     assert sentence in said
     assert f"test is as it was; what you wrote is kept in {kept}" in said
     assert kept.read_bytes()
-    cli.main(["vm", "dumpxml", "--connect", uri, "test", "--inactive"])
+    main.main(["vm", "dumpxml", "--connect", uri, "test", "--inactive"])
     assert capsys.readouterr().out == before
 
 
@@ -105,7 +105,7 @@ def test_an_editor_that_is_not_there(
     uri: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("VISUAL", "no-such-editor")
-    assert cli.main(["vm", "edit", "--connect", uri, "test"]) == cli.BAD_USAGE
+    assert main.main(["vm", "edit", "--connect", uri, "test"]) == main.BAD_USAGE
     assert "The editor 'no-such-editor' can't be run" in capsys.readouterr().err
 
 
@@ -117,10 +117,10 @@ def test_a_machine_is_defined_from_a_file(
         "<domain type='test'><name>defined</name><memory>1</memory><os><type>hvm</type></os>"
         "</domain>"
     )
-    assert cli.main(["vm", "define", "--connect", uri, str(file)]) == 0
+    assert main.main(["vm", "define", "--connect", uri, str(file)]) == 0
     assert "defined is defined" in capsys.readouterr().err
     file.write_text(file.read_text().replace("defined<", "a b<"))
-    assert cli.main(["vm", "define", "--connect", uri, str(file)]) == cli.BAD_USAGE
+    assert main.main(["vm", "define", "--connect", uri, str(file)]) == main.BAD_USAGE
     assert "name must be up to 48" in capsys.readouterr().err
-    assert cli.main(["vm", "define", "--connect", uri, "nowhere"]) == cli.BAD_USAGE
+    assert main.main(["vm", "define", "--connect", uri, "nowhere"]) == main.BAD_USAGE
     assert "Can't read nowhere" in capsys.readouterr().err

@@ -11,8 +11,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from lab import cli
-from lab.vm_reach_cli import ssh_argv
+from lab.cli import main
+from lab.cli.vm.reach import ssh_argv
 from tests.vms.described import machine
 from vms import Connection, Forward, HostBridge, MachineError, UserNetwork
 from vms.connection import hosts
@@ -94,7 +94,7 @@ def test_an_address_that_nobody_knows(box: Domain, capsys: pytest.CaptureFixture
     words = ["vm", "domifaddr", "--connect", "test:///default", "test"]
     found = addresses.of(box)
     assert [(each.protocol, each.source) for each in found] == [("ipv4", "lease")]
-    assert cli.main(words) == 0
+    assert main.main(words) == 0
     assert "192.168.122." in capsys.readouterr().out
     assert addresses.endpoint(box, 22) == (found[0].address, 22)
     box.destroy()
@@ -119,8 +119,8 @@ def test_a_machine_in_the_foreground_says_which_ports_lead_in(
         assert found.endpoint(80) == ("127.0.0.1", 8080)
         with pytest.raises(MachineError, match="Nothing leads to port 443 of web"):
             found.endpoint(443)
-    assert cli.main(["vm", "ssh", "web"]) == cli.BAD_USAGE
+    assert main.main(["vm", "ssh", "web"]) == main.BAD_USAGE
     assert "No machine web runs in the foreground" in capsys.readouterr().err
-    assert cli.main(["vm", "ssh", "root@../web"]) == cli.BAD_USAGE
+    assert main.main(["vm", "ssh", "root@../web"]) == main.BAD_USAGE
     assert "name must be up to 48" in capsys.readouterr().err
     assert list((state / "r").iterdir()) == []

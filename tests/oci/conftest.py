@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab import userland
+from lab.userland import build
 from tests.oci.driver import Bundle, Runtime
 
 if TYPE_CHECKING:
@@ -38,9 +38,9 @@ def installed() -> Iterator[Runtime]:
     found = command()
     if not found:
         pytest.skip(f"{os.environ.get('TONNAGE_OCI_RUNTIME') or OURS} is not installed")
-    scratch = userland.cache_directory() / f"oci-{os.getpid()}"
+    scratch = build.cache_directory() / f"oci-{os.getpid()}"
     scratch.mkdir(parents=True)
-    tree = userland.build_tree(print)
+    tree = build.build_tree(print)
     try:
         yield Runtime(found, scratch, tree, apart=os.environ.get("TONNAGE_OCI_APART") == "1")
     finally:

@@ -30,9 +30,9 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.targets import namespaces
-from lab.targets.oci import hide_unified_hierarchy
-from lab.userland import cache_directory
+from lab.host import mount_namespace
+from lab.targets.containers.oci import hide_unified_hierarchy
+from lab.userland.build import cache_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -130,7 +130,7 @@ def one_at_a_time() -> Iterator[None]:
 @contextmanager
 def prepared_for(runtime: Path) -> Iterator[None]:
     """A mount namespace of our own, in which crun does not see the hybrid layout it refuses."""
-    namespaces.enter_private_mount_namespace()
+    mount_namespace.enter_private_mount_namespace()
     if runtime.name == "crun":
         hide_unified_hierarchy()
     yield

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lab.targets import leftovers
-from lab.userland import PAYLOAD_IN_TREE
+from lab.userland.build import PAYLOAD_IN_TREE
 from tests.oci.users import FIRST_ID, IDS, NOBODY, readable
 
 if TYPE_CHECKING:

@@ -12,20 +12,23 @@ from statistics import median
 
 import pytest
 
-from lab import calibrating, calibration, results, userland
-from lab.exclusive import scratch_directory
+from lab.calibration import model
+from lab.calibration import run as calibrating
+from lab.host.measurement_lock import scratch_directory
+from lab.results import run_folder
 from lab.targets.base import Settings
-from lab.worker import Worker
+from lab.targets.worker import Worker
+from lab.userland import build
 
 pytestmark = pytest.mark.root
 
-TONNAGE = [sys.executable, "-m", "lab.cli"]
+TONNAGE = [sys.executable, "-m", "lab.cli.main"]
 
 
 @pytest.fixture
 def _other_newest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is calibrated by a test is not this host's newest calibration."""
-    monkeypatch.setattr(calibration, "_newest", lambda: tmp_path / "newest.json")
+    monkeypatch.setattr(model, "_newest", lambda: tmp_path / "newest.json")
 
 
 @pytest.mark.usefixtures("_other_newest")
@@ -34,14 +37,14 @@ def test_a_calibration_is_real_and_kept(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(calibrating, "PAIRS", 20)
     monkeypatch.setattr(calibrating, "CHANNELS", 5)
     monkeypatch.setattr(calibrating, "DRIFTS", 2)
-    monkeypatch.setattr(calibration, "FEWEST_REPETITIONS", 2)  # so that it is kept
+    monkeypatch.setattr(model, "FEWEST_REPETITIONS", 2)  # so that it is kept
     path, found = calibrating.run(
         calibrating.Request(repetitions=2, seed=3, out=tmp_path / "calibration", wait=True)
     )
     document = json.loads((path / "calibration.json").read_text())
     assert document == json.loads(json.dumps(found.document()))
-    assert calibration.newest() == document
-    assert (path / "calibration.md").read_text() == calibration.markdown(document)
+    assert model.newest() == document
+    assert (path / "calibration.md").read_text() == model.markdown(document)
     with (path / "pairs.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert {row["trial"] for row in rows} >= {trial.what for trial in found.trials}
@@ -74,7 +77,7 @@ def test_cold_and_warm_are_done_and_recorded(tmp_path: Path) -> None:
             timeout=200, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
-        run = results.load(tmp_path / state)
+        run = run_folder.load(tmp_path / state)
         assert run.settings["page_cache"] == state
         assert len(run.rounds) == 2
         assert set(run.samples["metric"]) >= {"ready", "cpu: until up"}
@@ -87,7 +90,7 @@ def test_the_budget_of_a_real_run_is_kept(tmp_path: Path) -> None:
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=200, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    run = results.load(tmp_path / "run")
+    run = run_folder.load(tmp_path / "run")
     ended = run.settings["stopping"]["startup"]
     assert ended["ended_by"] == "budget"
     assert ended["rounds"] >= 1
@@ -97,7 +100,7 @@ def test_the_budget_of_a_real_run_is_kept(tmp_path: Path) -> None:
 def test_the_cpu_time_of_a_start_is_that_of_its_processes() -> None:
     from lab.experiments import startup
 
-    land = userland.build(lambda _: None)
+    land = build.build(lambda _: None)
     with scratch_directory() as scratch, Worker("container", Settings(land, scratch, "tcg")) as w:
         start = w.call(60, startup.start_and_stop)
         assert 0 < start.cpu_ns < 60e9

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from lab import kvm, tuning, userland
 from lab.errors import LabError
+from lab.host import kvm_probe, tuning
+from lab.userland import build
 from tests.cgroup_tree import cgroups_named
 
 pytestmark = pytest.mark.root
@@ -22,8 +23,8 @@ pytestmark = pytest.mark.root
 @pytest.fixture
 def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache in which the guest is built and no verdict is kept."""
-    userland.probe_machine(lambda _: None)
-    for part in userland.cache_directory().iterdir():
+    build.probe_machine(lambda _: None)
+    for part in build.cache_directory().iterdir():
         if part.is_dir() and not part.name.startswith((".", "s")):
             (tmp_path / part.name).symlink_to(part)
     monkeypatch.setenv("TONNAGE_CACHE", str(tmp_path))
@@ -32,7 +33,7 @@ def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def doctor(*arguments: str) -> dict[str, Any]:
     done = subprocess.run(
-        [sys.executable, "-m", "lab.cli", "doctor", "--format", "json", *arguments],
+        [sys.executable, "-m", "lab.cli.main", "doctor", "--format", "json", *arguments],
         capture_output=True,
         timeout=60,
         check=True,
@@ -56,7 +57,7 @@ def guests_of(cache: Path) -> list[str]:
 def test_kvm_is_proved_once_within_its_deadline_and_no_guest_is_left(fresh: Path) -> None:
     began = time.monotonic()
     first = doctor()
-    assert time.monotonic() - began < 2 * kvm.DEADLINE_SECONDS + 20
+    assert time.monotonic() - began < 2 * kvm_probe.DEADLINE_SECONDS + 20
     assert guests_of(fresh) == []
     assert first["kvm"]["reason"]
     works = first["kvm"]["works"]
@@ -76,7 +77,7 @@ def test_root_is_found_to_have_what_containers_take() -> None:
     assert found["overlay file system"]["state"] == "ok"
     assert found["cgroups"]["state"] == "ok"
     assert not cgroups_named("tonnage-doctor-*")
-    assert not list(userland.cache_directory().glob("tonnage-doctor-*"))
+    assert not list(build.cache_directory().glob("tonnage-doctor-*"))
 
 
 def test_what_is_tuned_is_set_back() -> None:

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab import targets, userland
+from lab import targets
 from lab.errors import LabError
-from lab.exclusive import scratch_directory
+from lab.host.measurement_lock import scratch_directory
 from lab.targets.base import Settings
 from lab.targets.environment import DECLARED
-from lab.worker import Worker
+from lab.targets.worker import Worker
+from lab.userland import build
 from runtime.linux import syscalls
 from tests.system import surroundings
 
@@ -63,7 +64,7 @@ def worker(target: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
     if reason := targets.find(target).absent():
         pytest.skip(f"{target}: {reason}")
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
-    land = userland.build(lambda _: None)
+    land = build.build(lambda _: None)
     with scratch_directory() as scratch, Worker(target, Settings(land, scratch, "tcg")) as made:
         yield made
 
@@ -77,7 +78,7 @@ def handle_setxid(*, ignored: bool) -> None:
 @pytest.fixture(scope="module")
 def _user_land() -> None:
     """Everything is built before a caller's proxy leads nowhere."""
-    userland.build(lambda _: None)
+    build.build(lambda _: None)
 
 
 @pytest.fixture

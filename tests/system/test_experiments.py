@@ -14,12 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from lab import kernel_costs, profiles, userland
-from lab.exclusive import scratch_directory
-from lab.experiments import burst, density, footprint, isolation, limits, startup
-from lab.results import Sample
+from lab.experiments import burst, density, footprint, host_limits, isolation, profiles, startup
+from lab.host import kernel_costs
+from lab.host.measurement_lock import scratch_directory
+from lab.results.run_folder import Sample
 from lab.targets.base import Settings
-from lab.worker import Worker
+from lab.targets.worker import Worker
+from lab.userland import build
 
 QUICK = profiles.PROFILES["quick"]
 MIB = 1 << 20
@@ -27,7 +28,7 @@ MIB = 1 << 20
 
 @contextmanager
 def worker(target: str) -> Iterator[Worker]:
-    land = userland.build(lambda _: None)
+    land = build.build(lambda _: None)
     with scratch_directory() as scratch, Worker(target, Settings(land, scratch, "tcg")) as made:
         yield made
 
@@ -114,7 +115,9 @@ def test_a_fill_tells_what_the_hosts_past_costs() -> None:
 
 
 def test_costs_are_measured_again_after_a_measurement_was_killed() -> None:
-    killed = subprocess.Popen([sys.executable, "-m", "lab.kernel_costs"], stdout=subprocess.PIPE)
+    killed = subprocess.Popen(
+        [sys.executable, "-m", "lab.host.kernel_costs"], stdout=subprocess.PIPE
+    )
     deadline = time.monotonic() + 20
     own = f"tonnage-kernel-costs-{killed.pid}"
     while not (found := list(Path("/sys/fs/cgroup").glob(f"*/{own}"))):
@@ -129,7 +132,7 @@ def test_costs_are_measured_again_after_a_measurement_was_killed() -> None:
 
 
 def test_no_start_goes_below_the_memory_floor() -> None:
-    floor = limits.available_memory_bytes() - 512 * MIB
+    floor = host_limits.available_memory_bytes() - 512 * MIB
     bounds = replace(QUICK, density=replace(QUICK.density, machines=40, memory_floor_bytes=floor))
     with worker("microvm") as made:
         running = by_metric(density.measure(made, 0, bounds, quiet))["running"]
@@ -167,9 +170,9 @@ def test_a_users_workload_is_run_in_every_target(tmp_path: Path) -> None:
         'results.count = { pattern = \'rate ([0-9.]+)\', unit = "/s", better = "more" }\n'
     )
     done = subprocess.run(
-        [sys.executable, "-m", "lab.cli", "run", "performance", "--targets", "native,container",
-         "--rounds", "1", "--workloads", str(own), "--out", str(tmp_path / "run"),
-         "--accel", "tcg"],
+        [sys.executable, "-m", "lab.cli.main", "run", "performance",
+         "--targets", "native,container", "--rounds", "1", "--workloads", str(own),
+         "--out", str(tmp_path / "run"), "--accel", "tcg"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 import vms
-from lab import userland
 from lab.targets import find
 from lab.targets.base import Allotment, Settings
-from lab.targets.machine import Machine, MachineInstance
-from lab.targets.restored import Restored
+from lab.targets.machines.machine import Machine, MachineInstance
+from lab.targets.machines.restored import Restored
+from lab.userland import build
 from vms.operations import templates
 from vms.storage import disks
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.root
 
 @pytest.fixture(scope="module")
 def settings(embedded: Path) -> Settings:
-    return Settings(userland.build(lambda _: None), embedded, "tcg")
+    return Settings(build.build(lambda _: None), embedded, "tcg")
 
 
 def target_of(name: str, settings: Settings) -> Machine:

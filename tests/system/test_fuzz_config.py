@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import runtime
-from lab import userland
+from lab.userland import build
 from runtime.spec.json_structs import decode, encode
 from tests.cgroup_tree import cgroups_named
 from tests.runtime.test_runtime_fuzz import JUNK, MANY, changed
@@ -24,7 +24,7 @@ NAME = f"tonnage-fuzz-{os.getpid()}"
 
 @pytest.fixture(scope="module")
 def tree() -> Path:
-    return userland.build(lambda _: None).tree
+    return build.build(lambda _: None).tree
 
 
 def left() -> list[str]:

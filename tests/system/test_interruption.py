@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING
 import pyperf
 import pytest
 
-from lab import userland
+from lab.userland import build
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(900)]
 
-TONNAGE = [sys.executable, "-m", "lab.cli"]
+TONNAGE = [sys.executable, "-m", "lab.cli.main"]
 ROUNDS = 4
 TARGETS = ("native", "container")
 
@@ -70,7 +70,7 @@ def run_until(path: Path, rounds: int, number: signal.Signals) -> Path:
     else:
         os.killpg(running.pid, number)
     assert running.wait(60) in {-number, 128 + number}
-    return userland.cache_directory() / f"s{running.pid}"
+    return build.cache_directory() / f"s{running.pid}"
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT])

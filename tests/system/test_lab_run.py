@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 import pyperf
 import pytest
 
-from lab import profiles, userland
-from lab.exclusive import scratch_directory
-from lab.experiments import density, performance
+from lab.experiments import density, performance, profiles
+from lab.host.measurement_lock import scratch_directory
 from lab.targets.base import Settings
-from lab.worker import Worker
+from lab.targets.worker import Worker
+from lab.userland import build
 from lab.workloads import Result, Workload
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.root
 
-TONNAGE = [sys.executable, "-m", "lab.cli"]
+TONNAGE = [sys.executable, "-m", "lab.cli.main"]
 MINUTES = 60
 
 
@@ -49,7 +49,7 @@ def tonnage(
 
 
 def cache_folders() -> set[Path]:
-    return set(userland.cache_directory().glob("s[0-9]*"))
+    return set(build.cache_directory().glob("s[0-9]*"))
 
 
 @pytest.fixture(autouse=True)
@@ -99,7 +99,7 @@ def test_a_microvm_starts_answers_and_is_gone(tmp_path: Path) -> None:
 
 def test_density_fills_and_every_instance_answers(tmp_path: Path) -> None:
 
-    land = userland.build(lambda _: None)
+    land = build.build(lambda _: None)
     with scratch_directory() as scratch, Worker("container", Settings(land, scratch, "tcg")) as w:
         quick = profiles.PROFILES["quick"]
         small = replace(quick, density=replace(quick.density, containers=40, machines=2))
@@ -112,7 +112,7 @@ def test_density_fills_and_every_instance_answers(tmp_path: Path) -> None:
 
 def test_the_memory_floor_stops_a_fill(tmp_path: Path) -> None:
 
-    land = userland.build(lambda _: None)
+    land = build.build(lambda _: None)
     quick = profiles.PROFILES["quick"]
     few = replace(quick.density, containers=40, machines=2, memory_floor_bytes=1 << 60)
     floor = replace(quick, density=few)
@@ -212,7 +212,7 @@ def test_a_guest_that_never_boots_is_a_censored_sample(tmp_path: Path) -> None:
 
 def test_a_workload_that_fails_is_named() -> None:
 
-    land = userland.build(lambda _: None)
+    land = build.build(lambda _: None)
     chosen = {
         "failing": workload("echo no such thing >&2; exit 3"),
         "going-on": workload("true"),

@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 import vms
-from lab import targets, userland
+from lab import targets
 from lab.errors import StartFailed
-from lab.exclusive import scratch_directory
-from lab.targets import processes, vsocked
+from lab.host import processes
+from lab.host.measurement_lock import scratch_directory
 from lab.targets.base import Allotment, Completed, Instance, Settings, Target
-from lab.targets.machine import Machine
-from lab.worker import Worker
+from lab.targets.machines import vsock_vmms
+from lab.targets.machines.machine import Machine
+from lab.targets.worker import Worker
+from lab.userland import build
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -144,7 +146,7 @@ def name(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def settings() -> Iterator[Settings]:
-    land = userland.build(lambda _: None)
+    land = build.build(lambda _: None)
     with pytest.MonkeyPatch.context() as patch, scratch_directory() as scratch:
         # Workers are sent the functions of this module.
         patch.setenv("PYTHONPATH", str(Path(__file__).parent))
@@ -210,7 +212,7 @@ def descriptors() -> int:
 
 def test_a_guest_that_connects_by_vsock_is_heard(tmp_path: Path) -> None:
     before = descriptors()
-    process = vsocked.Process(
+    process = vsock_vmms.Process(
         [sys.executable, "-c", STAND_IN, f"{tmp_path}/v"], "box", tmp_path / "v", 10
     )
     try:
@@ -227,7 +229,7 @@ def test_a_guest_that_connects_by_vsock_is_heard(tmp_path: Path) -> None:
 
 
 def test_a_guest_that_never_connects_is_a_failed_start(tmp_path: Path) -> None:
-    process = vsocked.Process(["sleep", "60"], "box", tmp_path / "v", 0.2)
+    process = vsock_vmms.Process(["sleep", "60"], "box", tmp_path / "v", 0.2)
     try:
         with pytest.raises(vms.BootTimeout, match="box did not connect by vsock"):
             process.events.wait_for("listening", 0)

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab import targets, userland
+from lab import targets
 from lab.errors import LabError, StartFailed
-from lab.targets import processes
+from lab.host import processes
 from lab.targets.base import Allotment, Completed, Settings, Target
-from lab.targets.command import CommandInstance, CommandTarget
-from lab.worker import Worker
+from lab.targets.containers.command import CommandInstance, CommandTarget
+from lab.targets.worker import Worker
+from lab.userland import build
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -145,25 +146,25 @@ def traces() -> dict[str, set[str]]:
 
 
 @pytest.fixture(scope="module")
-def land() -> userland.Userland:
+def land() -> build.Userland:
     """The parts that containers need, as `make table` keeps them."""
-    payload = userland.build_payload(print)
-    tree = userland._tree(payload, print)
+    payload = build.build_payload(print)
+    tree = build._tree(payload, print)
     nothing = Path("/nonexistent")
-    return userland.Userland(payload, tree, userland._image(tree, print), *[nothing] * 4)
+    return build.Userland(payload, tree, build._image(tree, print), *[nothing] * 4)
 
 
 @pytest.fixture(scope="module")
 def scratch() -> Iterator[Path]:
     """On the disk that holds the user land: an overlay's layer can't lie on every file system."""
-    path = userland.cache_directory() / f"test-peers-{os.getpid()}"
+    path = build.cache_directory() / f"test-peers-{os.getpid()}"
     path.mkdir()
     yield path
     path.rmdir()  # fails if a worker left something in it
 
 
 @pytest.fixture(scope="module")
-def settings(land: userland.Userland, scratch: Path) -> Iterator[Settings]:
+def settings(land: build.Userland, scratch: Path) -> Iterator[Settings]:
     with pytest.MonkeyPatch.context() as patch:
         # Workers are sent the functions of this module.
         patch.setenv("PYTHONPATH", str(Path(__file__).parent))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab import userland
+from lab.userland import build
 from tests.oci.users import FIRST_ID, IDS, NOBODY
 from tests.system import engines
 from tests.system.engines import IMAGE, Engine
@@ -29,8 +29,8 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         if not shutil.which(program):
             pytest.skip(f"{program} is not installed: apt-get install {package}")
     image: Path = tmp_path_factory.mktemp("image") / "image.tar"
-    engines.pack_image(userland.build_tree(print), image)
-    scratch = userland.cache_directory() / f"e{os.getpid()}r"  # short, for the sockets
+    engines.pack_image(build.build_tree(print), image)
+    scratch = build.cache_directory() / f"e{os.getpid()}r"  # short, for the sockets
     scratch.mkdir()
     try:
         with engines.rootless_podman(runtime, scratch, image) as engine:

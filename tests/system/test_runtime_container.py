@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import runtime
-from lab import userland
+from lab.userland import build
 from runtime.cgroups import manager
 from runtime.cgroups.manager import WITHOUT
 from runtime.container import shared_rootfs
@@ -31,7 +31,7 @@ SECONDS = 20.0
 
 @pytest.fixture(scope="module")
 def tree() -> Path:
-    return userland.build_tree(lambda _: None)
+    return build.build_tree(lambda _: None)
 
 
 @pytest.fixture

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import vms
-from lab import cli, userland
+from lab.cli import main
+from lab.userland import build
 from vms.operations import listing, networks, snapshots
 
 if TYPE_CHECKING:
@@ -114,11 +115,11 @@ def daemon() -> Iterator[Daemon]:
 
 
 @pytest.fixture(scope="module")
-def land() -> userland.Userland:
-    return userland.build(lambda _: None)
+def land() -> build.Userland:
+    return build.build(lambda _: None)
 
 
-def machine(land: userland.Userland, name: str, *cards: vms.description.Network) -> vms.Machine:
+def machine(land: build.Userland, name: str, *cards: vms.description.Network) -> vms.Machine:
     return vms.Machine(
         name=name,
         vcpus=1,
@@ -131,7 +132,7 @@ def machine(land: userland.Userland, name: str, *cards: vms.description.Network)
     )
 
 
-def test_a_machine_outlives_its_daemon(daemon: Daemon, land: userland.Userland) -> None:
+def test_a_machine_outlives_its_daemon(daemon: Daemon, land: build.Userland) -> None:
     with vms.Connection.open(daemon.root / "c", daemon.uri) as connection:
         assert connection.is_local
         box = connection.start(machine(land, "box"))
@@ -149,7 +150,7 @@ def test_a_machine_outlives_its_daemon(daemon: Daemon, land: userland.Userland) 
         assert listing.machines(connection) == []
 
 
-def test_what_libvirt_refuses_is_not_done(daemon: Daemon, land: userland.Userland) -> None:
+def test_what_libvirt_refuses_is_not_done(daemon: Daemon, land: build.Userland) -> None:
     """By a connection that may only read: each verb says so, and the machine runs on."""
     read_only = f"{daemon.uri}-ro"
     with (
@@ -164,7 +165,7 @@ def test_what_libvirt_refuses_is_not_done(daemon: Daemon, land: userland.Userlan
         assert connection.find("stays").state == "running"
 
 
-def test_a_daemon_that_died_ends_no_machine(daemon: Daemon, land: userland.Userland) -> None:
+def test_a_daemon_that_died_ends_no_machine(daemon: Daemon, land: build.Userland) -> None:
     """Neither found nor started machines are said to be gone, and their files are left alone."""
     with (
         pytest.raises(vms.MachineError, match=r"box can't be destroyed: .*libvirt went away"),
@@ -188,7 +189,7 @@ def test_a_daemon_that_died_ends_no_machine(daemon: Daemon, land: userland.Userl
 
 
 def test_a_machine_that_goes_back_has_its_forwards_again(
-    daemon: Daemon, land: userland.Userland
+    daemon: Daemon, land: build.Userland
 ) -> None:
     def listens() -> bool:
         words = ["nsenter", "-t", str(daemon.holder.pid), "--net", "cat", "/proc/net/tcp"]
@@ -214,7 +215,7 @@ def test_a_machine_that_goes_back_has_its_forwards_again(
         snapshots.delete(box, "over")
 
 
-def test_networks_nat_and_isolated(daemon: Daemon, land: userland.Userland) -> None:
+def test_networks_nat_and_isolated(daemon: Daemon, land: build.Userland) -> None:
     if not shutil.which("dnsmasq"):
         pytest.skip("dnsmasq is not installed: apt-get install dnsmasq-base")
     nat = networks.HostNetwork("tvnat", "tvbr0", "nat", IPv4Network("192.168.250.0/24"))
@@ -244,26 +245,26 @@ def test_networks_nat_and_isolated(daemon: Daemon, land: userland.Userland) -> N
 
 def test_create_and_list_by_the_command_line(
     daemon: Daemon, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
-    land: userland.Userland,
+    land: build.Userland,
 ) -> None:  # fmt: skip
     monkeypatch.setenv("TONNAGE_STATE", str(daemon.root / "st"))
     monkeypatch.setenv("LIBVIRT_DEFAULT_URI", daemon.uri)
     words = ["--kernel", str(land.kernel), "--initrd", str(land.initramfs), "--accel", "tcg"]
-    assert cli.main(["vm", "create", "--name", "kept", *words]) == 0
-    assert cli.main(["vm", "create", "--name", "kept", *words]) == cli.BAD_USAGE
+    assert main.main(["vm", "create", "--name", "kept", *words]) == 0
+    assert main.main(["vm", "create", "--name", "kept", *words]) == main.BAD_USAGE
     assert "There is a machine kept already" in capsys.readouterr().err
-    assert cli.main(["vm", "list", "--format", "json"]) == 0
+    assert main.main(["vm", "list", "--format", "json"]) == 0
     (found,) = json.loads(capsys.readouterr().out)
     assert (found["name"], found["state"], found["is_persistent"]) == ("kept", "shut off", True)
     # Its name is free once it is undefined or renamed, and nothing of its disks is lost.
     disk = daemon.root / "st/machines/kept/disk.qcow2"
     disk.parent.mkdir(exist_ok=True)
     disk.write_text("an undefined machine's")
-    assert cli.main(["vm", "rename", "kept", "other"]) == 0
-    assert cli.main(["vm", "create", "--name", "kept", *words]) == 0
+    assert main.main(["vm", "rename", "kept", "other"]) == 0
+    assert main.main(["vm", "create", "--name", "kept", *words]) == 0
     for name in ("kept", "other"):
-        assert cli.main(["vm", "undefine", name]) == 0
-    assert cli.main(["vm", "create", "--name", "kept", *words]) == 0
-    assert cli.main(["vm", "undefine", "kept", "--remove-all-storage"]) == 0
+        assert main.main(["vm", "undefine", name]) == 0
+    assert main.main(["vm", "create", "--name", "kept", *words]) == 0
+    assert main.main(["vm", "undefine", "kept", "--remove-all-storage"]) == 0
     assert disk.read_text() == "an undefined machine's"
     assert [path.name for path in disk.parent.parent.iterdir()] == ["kept"]

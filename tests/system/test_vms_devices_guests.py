@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import vms
-from lab import userland
+from lab.userland import build
 from vms.boot import cloudinit, kernel
 from vms.qemu import acceleration
 from vms.storage import disks
@@ -36,13 +36,13 @@ def root() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def land() -> userland.Userland:
-    return userland.build(lambda _: None)
+def land() -> build.Userland:
+    return build.build(lambda _: None)
 
 
 @pytest.fixture(scope="module")
 def connection(embedded: Path) -> Iterator[vms.Connection]:
-    with vms.Connection.open(embedded / "l-tested", None, (userland.cache_directory(),)) as opened:
+    with vms.Connection.open(embedded / "l-tested", None, (build.cache_directory(),)) as opened:
         yield opened
 
 
@@ -64,10 +64,10 @@ def port() -> int:
 
 @pytest.fixture(scope="module")
 def everything(
-    root: Path, land: userland.Userland, connection: vms.Connection, port: int
+    root: Path, land: build.Userland, connection: vms.Connection, port: int
 ) -> Iterator[vms.Domain]:
     """One machine with nearly all that a machine can have, booted once."""
-    found = kernel.fetch(userland.cache_directory() / "kernel")
+    found = kernel.fetch(build.cache_directory() / "kernel")
     kernel.build_initramfs(root / "initramfs", land.payload, found, MODULES)
     disks.clone(land.disk, root / "disk.qcow2")
     (root / "raw").write_bytes(b"raw as it is".ljust(MIB, b"\0"))
@@ -156,7 +156,7 @@ def test_a_forwarded_port_answers(everything: vms.Domain, port: int) -> None:
 
 
 def test_a_port_in_use_is_one_sentence(
-    everything: vms.Domain, connection: vms.Connection, land: userland.Userland, port: int
+    everything: vms.Domain, connection: vms.Connection, land: build.Userland, port: int
 ) -> None:
     again = vms.Machine(
         name="again",
@@ -186,7 +186,7 @@ def test_memory_is_as_it_was_asked_for(everything: vms.Domain) -> None:
 
 
 def test_firmware_boots_a_kernel_by_uefi(
-    root: Path, land: userland.Userland, connection: vms.Connection
+    root: Path, land: build.Userland, connection: vms.Connection
 ) -> None:
     """OVMF, with variables of the machine's own, which go with it."""
     if not Path("/usr/share/OVMF").is_dir():
@@ -247,7 +247,7 @@ def test_firmware_boots_a_disk(
 
 
 def test_passt_forwards_what_it_is_told(
-    root: Path, land: userland.Userland, connection: vms.Connection
+    root: Path, land: build.Userland, connection: vms.Connection
 ) -> None:
     if not shutil.which("passt"):
         pytest.skip("passt is not installed: apt-get install passt")
@@ -273,7 +273,7 @@ def test_passt_forwards_what_it_is_told(
 
 
 def test_more_memory_than_there_is_is_one_sentence(
-    root: Path, land: userland.Userland, connection: vms.Connection
+    root: Path, land: build.Userland, connection: vms.Connection
 ) -> None:
     machine = vms.Machine(
         name="huge",

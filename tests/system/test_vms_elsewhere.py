@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import vms
-from lab import cli_parser, userland
+from lab.cli import parser as cli_parser
+from lab.userland import build
 from tests.system.test_vms_connection_daemon import REAPER
 from vms.guest import file_copy
 
@@ -86,8 +87,8 @@ class OtherHost:
 
 
 @pytest.fixture(scope="module")
-def land() -> userland.Userland:
-    return userland.build(lambda _: None)
+def land() -> build.Userland:
+    return build.build(lambda _: None)
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +140,7 @@ def files(directory: Path) -> dict[str, tuple[str, int, int, int, int]]:
     return found
 
 
-def described(land: userland.Userland, name: str, *disks: Path) -> vms.Machine:
+def described(land: build.Userland, name: str, *disks: Path) -> vms.Machine:
     return vms.Machine(
         name=name,
         vcpus=1,
@@ -156,7 +157,7 @@ def described(land: userland.Userland, name: str, *disks: Path) -> vms.Machine:
 
 
 def test_a_machine_is_started_and_used_through_libvirt_alone(
-    other: OtherHost, land: userland.Userland, sockets: Path, tmp_path: Path
+    other: OtherHost, land: build.Userland, sockets: Path, tmp_path: Path
 ) -> None:
     """Its ports are streams: lines are read, commands run, files copied, all at once."""
     with vms.Connection.open(sockets, other.uri) as connection:
@@ -175,7 +176,7 @@ def test_a_machine_is_started_and_used_through_libvirt_alone(
 
 
 def test_a_stream_ends_with_its_machine(
-    other: OtherHost, land: userland.Userland, sockets: Path
+    other: OtherHost, land: build.Userland, sockets: Path
 ) -> None:
     with (
         vms.Connection.open(sockets, other.uri) as connection,
@@ -286,7 +287,7 @@ def terminals() -> Iterator[list[int]]:
 
 @pytest.mark.usefixtures("embedded")
 def test_no_verb_touches_a_file_of_this_host(
-    other: OtherHost, land: userland.Userland, sockets: Path, tmp_path: Path,
+    other: OtherHost, land: build.Userland, sockets: Path, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch, terminals: list[int],
 ) -> None:  # fmt: skip
     monkeypatch.setenv("TONNAGE_STATE", str(sockets / "st"))
@@ -316,7 +317,7 @@ def test_no_verb_touches_a_file_of_this_host(
 
 
 def tonnage(
-    other: OtherHost, land: userland.Userland, mine: Path, words: list[str]
+    other: OtherHost, land: build.Userland, mine: Path, words: list[str]
 ) -> tuple[int, str]:
     """The exit code and all that was said, of a process of its own, which a user has too."""
     told = {

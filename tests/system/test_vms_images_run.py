@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab import userland
+from lab.userland import build
 from tests.system.pipes import await_words
 from vms.storage.image_store import Store
 
@@ -29,7 +29,7 @@ TONNAGE = str(Path(sys.executable).with_name("tonnage"))
 def state() -> Iterator[Path]:
     """A store of this test's own, with one image in it."""
     with tempfile.TemporaryDirectory(prefix="tonnage-", dir="/tmp") as path:
-        land = userland.build(lambda _: None)
+        land = build.build(lambda _: None)
         words = "console=ttyS0 quiet panic=-1 TONNAGE_ROOT=/dev/vda"
         Store(Path(path) / "images").add(
             "small", "a test", land.disk, land.kernel, land.initramfs, words

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import vms
-from lab import userland
-from lab.targets.machine import FullMachine
+from lab.targets.machines.machine import FullMachine
+from lab.userland import build
 from vms.connection import daemon
 from vms.guest import file_copy
 from vms.operations import statistics
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.root
 BOOT_SECONDS = 120.0
-IMAGES = (userland.cache_directory(),)
+IMAGES = (build.cache_directory(),)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def connection(embedded: Path) -> Iterator[vms.Connection]:
 
 def bare(name: str, words: str = "") -> vms.Machine:
     """The smallest machine: no disk, the payload as its init."""
-    land = userland.build(lambda _: None)
+    land = build.build(lambda _: None)
     line = f"console=ttyS0 quiet loglevel=1 panic=-1 {acceleration.kernel_words()} {words}"
     return vms.Machine(
         name=name,
@@ -51,7 +51,7 @@ def bare(name: str, words: str = "") -> vms.Machine:
 def test_a_full_machine_is_entered_by_qemu_guest_agent(
     connection: vms.Connection, tmp_path: Path
 ) -> None:
-    land = userland.build(lambda _: None)
+    land = build.build(lambda _: None)
     disk = connection.root / "full.qcow2"
     disks.clone(land.disk, disk)
     words = f"{FullMachine.kernel_words} {acceleration.kernel_words()}"

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import vms
-from lab import userland
-from lab.targets.machine import MicroMachine
+from lab.targets.machines.machine import MicroMachine
+from lab.userland import build
 from vms.domain import events
 from vms.guest import file_copy
 from vms.qemu import acceleration
@@ -24,7 +24,7 @@ BOOT_SECONDS = 60.0
 
 @pytest.fixture(scope="module")
 def connection(embedded: Path) -> Iterator[vms.Connection]:
-    images = (userland.cache_directory(),)
+    images = (build.cache_directory(),)
     with vms.Connection.open(embedded / "l-tested", image_directories=images) as made:
         yield made
 
@@ -32,7 +32,7 @@ def connection(embedded: Path) -> Iterator[vms.Connection]:
 @pytest.fixture(scope="module")
 def box(connection: vms.Connection) -> Iterator[vms.Domain]:
     """A microvm that is defined, started, and up: shared, since a boot takes seconds."""
-    land = userland.build(lambda _: None)
+    land = build.build(lambda _: None)
     disk = connection.root / "box.qcow2"
     disks.clone(land.disk, disk)
     words = f"{MicroMachine.kernel_words} {acceleration.kernel_words()}"

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 import vms
-from lab import cli, userland
-from lab.targets.machine import MicroMachine
+from lab.cli import main
+from lab.targets.machines.machine import MicroMachine
+from lab.userland import build
 from vms import paths
 from vms.connection import daemon
 from vms.operations import clone, hotplug, migrate, screenshot, snapshots, statistics
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.root
 BOOT_SECONDS = 60.0
-IMAGES = (userland.cache_directory(),)
+IMAGES = (build.cache_directory(),)
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,7 @@ def connection(embedded: Path) -> Iterator[vms.Connection]:
 
 
 def machine(root: Path, name: str, chipset: Chipset) -> vms.Machine:
-    land = userland.build(lambda _: None)
+    land = build.build(lambda _: None)
     disk = root / f"{name}.qcow2"
     disks.clone(land.disk, disk)
     words = f"{MicroMachine.kernel_words} {acceleration.kernel_words()}"
@@ -172,7 +173,7 @@ def test_a_machine_that_is_off_is_cloned(connection: vms.Connection, small: vms.
 def test_devices_are_plugged_in_and_out(
     connection: vms.Connection, large: vms.Domain, tmp_path: Path
 ) -> None:
-    land = userland.build(lambda _: None)
+    land = build.build(lambda _: None)
     more = connection.root / "more.qcow2"
     disks.clone(land.disk, more)
     target = hotplug.attach_disk(connection, large, vms.Disk(more))
@@ -303,7 +304,7 @@ def address_of(connection: vms.Connection) -> str:
 
 def vm(capsys: pytest.CaptureFixture[str], uri: str, verb: str, *words: str) -> tuple[int, str]:
     """What `tonnage vm VERB` returns and prints."""
-    code = cli.main(["vm", verb, "--connect", uri, *words])
+    code = main.main(["vm", verb, "--connect", uri, *words])
     told = capsys.readouterr()
     return code, told.out + told.err
 
@@ -338,7 +339,7 @@ def verbs_inside(uri: str, capsys: pytest.CaptureFixture[str], directory: Path) 
     listens = "(read line; echo heard $line) </dev/ttyS0 >/dev/ttyS0 2>&1 &"
     assert vm(capsys, uri, "exec", "mover", "--", "sh", "-c", listens) == (0, "")
     console = subprocess.Popen(
-        [sys.executable, "-m", "lab.cli", "vm", "console", "mover", "--connect", uri],
+        [sys.executable, "-m", "lab.cli.main", "vm", "console", "mover", "--connect", uri],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     )  # fmt: skip
     with console:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import vms
-from lab import userland
-from lab.targets.machine import FullMachine, MicroMachine
+from lab.targets.machines.machine import FullMachine, MicroMachine
+from lab.userland import build
 from vms.boot import kernel
 from vms.qemu import acceleration
 from vms.storage import disks
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.root
 BOOT_SECONDS = 60.0
-IMAGES = (userland.cache_directory(),)
+IMAGES = (build.cache_directory(),)
 
 
 @pytest.fixture(scope="module")
-def land() -> userland.Userland:
-    return userland.build(lambda _: None)
+def land() -> build.Userland:
+    return build.build(lambda _: None)
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def machines_below(root: Path) -> list[int]:
     return found
 
 
-def machine(land: userland.Userland, root: Path, name: str, chipset: Chipset) -> vms.Machine:
+def machine(land: build.Userland, root: Path, name: str, chipset: Chipset) -> vms.Machine:
     root.mkdir(exist_ok=True)
     disk = root / f"{name}.qcow2"
     disks.clone(land.disk, disk)
@@ -79,7 +79,7 @@ def deadline() -> int:
     return time.monotonic_ns() + int(BOOT_SECONDS * 1e9)
 
 
-def test_two_microvms_start_answer_and_are_gone(land: userland.Userland, root: Path) -> None:
+def test_two_microvms_start_answer_and_are_gone(land: build.Userland, root: Path) -> None:
     with vms.Connection.open(root, image_directories=IMAGES) as connection:
         boxes = [connection.start(machine(land, root, name, "microvm")) for name in ("one", "two")]
         for box in boxes:
@@ -103,7 +103,7 @@ def test_two_microvms_start_answer_and_are_gone(land: userland.Userland, root: P
 
 
 def test_microvms_of_64_mib_and_no_disk_have_their_agent(
-    land: userland.Userland, root: Path, tmp_path: Path
+    land: build.Userland, root: Path, tmp_path: Path
 ) -> None:
     found = kernel.fetch(land.kernel.parent.parent)
     # They talk on their consoles, to which nobody listens.
@@ -125,9 +125,7 @@ def test_microvms_of_64_mib_and_no_disk_have_their_agent(
             assert int(memory[1]) < 64 << 10
 
 
-def test_the_traditional_machine_reaches_its_user_space(
-    land: userland.Userland, root: Path
-) -> None:
+def test_the_traditional_machine_reaches_its_user_space(land: build.Userland, root: Path) -> None:
     with (
         vms.Connection.open(root, image_directories=IMAGES) as connection,
         connection.start(machine(land, root, "vm", "q35")) as box,
@@ -140,7 +138,7 @@ def test_the_traditional_machine_reaches_its_user_space(
         assert init.endswith(b"systemd\n")
 
 
-def test_a_guest_that_says_nothing_is_given_up(land: userland.Userland, root: Path) -> None:
+def test_a_guest_that_says_nothing_is_given_up(land: build.Userland, root: Path) -> None:
     with (
         vms.Connection.open(root, image_directories=IMAGES) as connection,
         connection.start(machine(land, root, "mute", "microvm")) as box,
@@ -152,7 +150,7 @@ def test_a_guest_that_says_nothing_is_given_up(land: userland.Userland, root: Pa
 
 
 def test_what_is_no_image_is_one_sentence_and_leaves_nothing(
-    land: userland.Userland, root: Path
+    land: build.Userland, root: Path
 ) -> None:
     with vms.Connection.open(root, image_directories=IMAGES) as connection:
         bad = machine(land, root, "bad", "microvm")
@@ -176,7 +174,7 @@ def test_an_address_that_is_none_is_refused(root: Path) -> None:
         pass
 
 
-def test_what_a_killed_process_left_is_cleaned(land: userland.Userland, embedded: Path) -> None:
+def test_what_a_killed_process_left_is_cleaned(land: build.Userland, embedded: Path) -> None:
     root = embedded / "o"
     box = machine(land, root, "orphan", "microvm")
     code = (
@@ -197,7 +195,7 @@ def test_what_a_killed_process_left_is_cleaned(land: userland.Userland, embedded
     assert vms.clean(root) == []
 
 
-def test_kvm_is_proved_within_its_deadline(land: userland.Userland) -> None:
+def test_kvm_is_proved_within_its_deadline(land: build.Userland) -> None:
     begun = time.monotonic()
     verdict = acceleration.prove_kvm(land.kernel, land.initramfs, 6.0)
     assert time.monotonic() - begun < 10
@@ -205,16 +203,16 @@ def test_kvm_is_proved_within_its_deadline(land: userland.Userland) -> None:
     assert verdict.works == ("a Linux guest ran" in verdict.reason)
 
 
-def test_the_probes_guest_boots_by_either_entry_of_its_kernel(land: userland.Userland) -> None:
+def test_the_probes_guest_boots_by_either_entry_of_its_kernel(land: build.Userland) -> None:
     """Under emulation, which runs both: what is not heard under KVM is for KVM's own reasons."""
-    for image in (land.kernel, userland.uncompressed(land.kernel)):
+    for image in (land.kernel, build.uncompressed(land.kernel)):
         verdict = acceleration.boots(image, land.initramfs, 120.0, "tcg")
         assert verdict.works, verdict.reason
 
 
-def test_a_machine_boots_an_uncompressed_kernel(root: Path, land: userland.Userland) -> None:
+def test_a_machine_boots_an_uncompressed_kernel(root: Path, land: build.Userland) -> None:
     boot = vms.DirectKernel(
-        userland.uncompressed(land.kernel), land.initramfs, "console=ttyS0 quiet panic=-1"
+        build.uncompressed(land.kernel), land.initramfs, "console=ttyS0 quiet panic=-1"
     )
     with vms.Connection.open(root) as connection:
         for chipset in ("q35", "i440fx"):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab import userland
+from lab.userland import build
 from tests.system.pipes import await_words
 from vms.storage.image_store import Store
 
@@ -29,7 +29,7 @@ SMALL = "mount -t tmpfs -o size=8M tonnage-test {where} && {make} && exec {run}"
 @pytest.fixture
 def state() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="tonnage-", dir="/tmp") as path:
-        land = userland.build(lambda _: None)
+        land = build.build(lambda _: None)
         words = "console=ttyS0 quiet TONNAGE_ROOT=/dev/vda TONNAGE_INIT=/bin/sh"
         Store(Path(path) / "images").add(
             "small", "a test", land.disk, land.kernel, land.initramfs, words

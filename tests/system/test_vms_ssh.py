@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab import userland
+from lab.userland import build
 from vms import MachineError
 from vms.guest.tonnage_agent import Agent
 from vms.storage.image_store import Store
@@ -40,7 +40,7 @@ SERVER = (
 def state() -> Iterator[Path]:
     """An image with an ssh server, and a key for it."""
     with tempfile.TemporaryDirectory(prefix="tv-", dir="/tmp") as path:
-        land = userland.build(lambda _: None, ("dropbear-bin",))
+        land = build.build(lambda _: None, ("dropbear-bin",))
         words = "console=ttyS0 quiet panic=-1 TONNAGE_ROOT=/dev/vda"
         Store(Path(path) / "images").add(
             "small", "a test", land.disk, land.kernel, land.initramfs, words

@@ -14,7 +14,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from lab import userland
+from lab.userland import build
 from tests.system.pipes import await_words
 from vms import Connection
 from vms.connection import daemon
@@ -31,7 +31,7 @@ TONNAGE = str(Path(sys.executable).with_name("tonnage"))
 def keeper() -> Iterator[tuple[str, Path]]:
     """A libvirtd of our own, and a state with an image in it."""
     with tempfile.TemporaryDirectory(prefix="tv-", dir="/tmp") as path:
-        land = userland.build(lambda _: None)
+        land = build.build(lambda _: None)
         words = "console=ttyS0 quiet TONNAGE_ROOT=/dev/vda TONNAGE_INIT=/bin/sh"
         Store(Path(path) / "images").add(
             "small", "a test", land.disk, land.kernel, land.initramfs, words

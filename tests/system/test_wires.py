@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab import userland
-from lab.targets import find, wires
+from lab.network import isolated_network
+from lab.network.isolated_network import PEER, Way, Wires
+from lab.network.namespace import enter
+from lab.targets import find
 from lab.targets.base import VOLUME, Settings
-from lab.targets.network_namespaces import enter
-from lab.targets.wires import PEER, Way, Wires
+from lab.userland import build
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +40,7 @@ def alone() -> Iterator[int]:
 
 
 def needs(way: Way) -> None:
-    if why := wires.missing(way):
+    if why := isolated_network.missing(way):
         pytest.skip(why)
 
 
@@ -70,7 +71,7 @@ def test_each_way_reaches_the_peer_from_its_own_address(way: Way, seen: str) -> 
 def test_the_network_ends_with_a_process_that_is_killed() -> None:
     needs("user")
     script = (
-        "import sys\nfrom lab.targets.wires import Wires\nwith Wires() as made:\n"
+        "import sys\nfrom lab.network.isolated_network import Wires\nwith Wires() as made:\n"
         "    made.attach(int(sys.argv[1]), 'user')\n    print('up', flush=True)\n"
         "    sys.stdin.read()\n"
     )
@@ -105,10 +106,10 @@ def helpers(pid: int) -> list[str]:
 
 @pytest.mark.parametrize("name", ["native", "container"])
 def test_what_is_written_to_a_volume_lies_on_the_host(name: str, tmp_path: Path) -> None:
-    cache = userland.cache_directory()
-    tree = userland.build_tree(lambda _: None)
-    payload = tree / userland.PAYLOAD_IN_TREE.lstrip("/")
-    land = userland.Userland(payload, tree, *[cache for _ in fields(userland.Userland)][2:])
+    cache = build.cache_directory()
+    tree = build.build_tree(lambda _: None)
+    payload = tree / build.PAYLOAD_IN_TREE.lstrip("/")
+    land = build.Userland(payload, tree, *[cache for _ in fields(build.Userland)][2:])
     script = f"echo kept >{VOLUME}/said"
     run = (
         "import sys, pickle\nfrom lab.targets import find\n"

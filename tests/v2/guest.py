@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 from packaging.requirements import Requirement
 
 import vms
-from lab import kvm, userland
-from lab.targets.machine import FullMachine
+from lab.host import kvm_probe
+from lab.targets.machines.machine import FullMachine
+from lab.userland import build
 from vms.boot import kernel
 from vms.operations.foreground import own_root
 from vms.qemu import acceleration
@@ -43,9 +44,9 @@ COPY_SECONDS = 60.0
 @contextmanager
 def booted(progress: Callable[[str], None]) -> Iterator[vms.Domain]:
     """The machine, with the project in `INSIDE`. Raises MachineError and LabError."""
-    tested = userland.build(progress)
-    own = userland.build(progress, PACKAGES)
-    images = (userland.cache_directory(),)
+    tested = build.build(progress)
+    own = build.build(progress, PACKAGES)
+    images = (build.cache_directory(),)
     with own_root() as root, vms.Connection.open(root, image_directories=images) as connection:
         progress("booting a machine that has cgroup v2 alone")
         with connection.start(_machine(own, tested, root)) as domain:
@@ -55,13 +56,13 @@ def booted(progress: Callable[[str], None]) -> Iterator[vms.Domain]:
             yield domain
 
 
-def _machine(own: userland.Userland, tested: userland.Userland, scratch: Path) -> vms.Machine:
+def _machine(own: build.Userland, tested: build.Userland, scratch: Path) -> vms.Machine:
     for name, land in (("own", own), ("tested", tested)):
         disks.clone(land.disk, scratch / f"{name}.qcow2")
     initramfs = scratch / "initramfs.cpio"
-    found = kernel.fetch(userland.cache_directory() / "kernel")
-    kernel.build_initramfs(initramfs, own.payload, found, (*userland.MODULES, *MODULES))
-    works = kvm.prove(lambda _: None).works
+    found = kernel.fetch(build.cache_directory() / "kernel")
+    kernel.build_initramfs(initramfs, own.payload, found, (*build.MODULES, *MODULES))
+    works = kvm_probe.prove(lambda _: None).works
     words = f"{FullMachine.kernel_words} {WORDS}"
     if not works:
         words += f" {acceleration.kernel_words()}"
@@ -78,7 +79,7 @@ def _machine(own: userland.Userland, tested: userland.Userland, scratch: Path) -
     )
 
 
-def _place(domain: vms.Domain, own: userland.Userland, tested: userland.Userland) -> None:
+def _place(domain: vms.Domain, own: build.Userland, tested: build.Userland) -> None:
     archive = project(own.tree)
     blocks = (archive[at : at + (1 << 20)] for at in range(0, len(archive), 1 << 20))
     domain.inside.write_file("/project.tar", blocks, 0o600, COPY_SECONDS)
@@ -90,7 +91,7 @@ def _place(domain: vms.Domain, own: userland.Userland, tested: userland.Userland
         f"mkdir -p {INSIDE} {tree} {payload}"
         f" && tar -xf /project.tar -C {INSIDE} && rm /project.tar"
         f" && mount /dev/vdb {tree}"
-        f" && cp {tree}{userland.PAYLOAD_IN_TREE} {payload}/payload",
+        f" && cp {tree}{build.PAYLOAD_IN_TREE} {payload}/payload",
         COPY_SECONDS,
     )
 

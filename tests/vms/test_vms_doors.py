@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab import cli
+from lab.cli import main
 from vms import Accelerator, Connection, DirectKernel, Disk, Machine, MachineError
 from vms.operations import definitions, hotplug
 from vms.storage import disks, formats, qcow2, readers
@@ -150,7 +150,7 @@ def test_create_lets_no_wrong_disk_in(
     (state / "kernel").touch()
     words = ["vm", "create", "--name", "box", "--accel", "tcg", "--connect", "test:///default"]
     words += ["--kernel", str(state / "kernel"), "--disk", f"{disk.path},format={disk.format}"]
-    assert cli.main(words) != 0
+    assert main.main(words) != 0
     told = capsys.readouterr().err
     assert any(each in told for each in said.split("|")), told
     assert not list((state / "machines").glob("*"))

@@ -1,0 +1,1 @@
+"""Summaries and comparisons of runs, and where their figures come from."""

@@ -1,0 +1,152 @@
+"""Where, how and under what conditions a run was measured: no figure goes without it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lab import units, version
+from lab.analysis import tables
+from lab.calibration import model
+from lab.experiments.registry import EXPERIMENTS
+
+if TYPE_CHECKING:
+    from lab.results.run_folder import Run
+
+_APART = frozenset({"calibration", "stopping", "workloads"})  # told elsewhere on the page
+
+
+def line(run: Run) -> str:
+    """Where and how the run was measured, in a line: no figure goes without it."""
+    host, settings = run.host, run.settings
+    accelerator = settings.get("accelerator")
+    parts = [
+        f"host {host.get('hostname', 'unknown')}",
+        f"{host.get('cpus', '?')} CPUs {host.get('cpu_model', '')}".rstrip(),
+        units.quantity(host.get("memory_bytes"), "byte"),
+        f"Linux {host.get('kernel', 'unknown')}",
+        {"tcg": "machines emulated (TCG)", "kvm": "machines under KVM"}.get(
+            str(accelerator), "accelerator unknown"
+        ),
+        f"page cache {settings.get('page_cache', 'unknown')}",
+        f"profile {settings.get('profile', 'unknown')}",
+        str(settings.get("started", "date unknown"))[:10],
+        *filter(None, [version.shown(settings.get("tonnage"))]),
+    ]
+    parts += run.torn
+    if settings.get("interrupted") or "finished" not in settings:
+        parts.append("interrupted: finished rounds only")
+    if times := len(settings.get("resumed", ())):
+        parts.append("interrupted and resumed" + (f" {times} times" if times > 1 else ""))
+    return " · ".join(parts)
+
+
+def document(run: Run) -> dict[str, Any]:
+    """Return where and how the run was measured, as each JSON document begins."""
+    return {
+        "run": {"folder": run.path.name, **run.settings, "torn": list(run.torn)},
+        "host": run.host,
+    }
+
+
+def measured(run: Run) -> frozenset[str]:
+    """Return the experiments of which the run has a figure."""
+    samples = run.samples
+    return frozenset(samples.loc[samples["value"].notna(), "experiment"])
+
+
+def unmeasured(run: Run) -> str:
+    """Say which experiments the run has no figure of, and why; empty if it has some of all."""
+    said = []
+    for name in sorted(set(EXPERIMENTS) - measured(run), key=EXPERIMENTS.index):
+        attempts = run.samples.loc[run.samples["experiment"] == name, "censored"]
+        failed = f" (all {len(attempts)} failed, the first because: " if len(attempts) else ""
+        said.append(f"{name}{failed}{attempts.iloc[0]})" if failed else name)
+    return f"Not measured in this run: {', '.join(said)}." if said else ""
+
+
+def disturbances(run: Run) -> str:
+    """How many rounds were disturbed, and by what, in a sentence; empty if none was recorded."""
+    marked = run.rounds[run.rounds["disturbed"] != ""]
+    if run.rounds.empty:
+        return ""
+    if marked.empty:
+        return f"None of {len(run.rounds)} rounds was disturbed."
+    causes = [
+        f"others' processes up to {units.share(marked['others_share'].max())} of the CPUs",
+        f"steal up to {units.share(marked['steal_share'].max())}",
+    ]
+    return (
+        f"{len(marked)} of {len(run.rounds)} rounds were disturbed ({', '.join(causes)}); figures"
+        " are without them where at least half of the rounds remain, and of all rounds elsewhere."
+    )
+
+
+def facts(run: Run) -> str:
+    """The host as the doctor found it, and the run's settings, as Markdown tables."""
+    found = [
+        (str(fact.get("name", "")), str(fact.get("value", "")), str(fact.get("meaning", "")))
+        for fact in run.host.get("facts", ())
+    ] or [(key, _plain(value), "") for key, value in run.host.items()]
+    settings = [
+        (key.replace("_", " "), _plain(value))
+        for key, value in run.settings.items()
+        if key not in _APART
+    ]
+    found_calibration = run.settings.get("calibration")
+    calibrated = model.markdown(found_calibration) if found_calibration else ""
+    return "\n".join(
+        [
+            *tables.markdown(("the host", "found", "what it means"), found),
+            "",
+            *tables.markdown(("the run", ""), settings),
+            "",
+            *_rounds(run),
+            "",
+            calibrated,
+        ]
+    )
+
+
+def workloads(run: Run) -> str:
+    """What was run, on how many threads, and what bounds it, as a Markdown table."""
+    described = run.settings.get("workloads", {})
+    if not described:
+        return "The run does not describe its workloads."
+    rows = [
+        (
+            ", ".join(
+                f"{metric} ({result['unit']}, {result['better']} is better)"
+                for metric, result in workload["results"].items()
+            ),
+            str(workload.get("what", "")),
+            str(workload.get("threads", "")),
+            str(workload.get("bound_by", "")),
+        )
+        for workload in described.values()
+    ]
+    return "\n".join(tables.markdown(("figure", "what is run", "threads", "bound by"), rows))
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, dict):
+        return "; ".join(f"{key}: {_plain(item)}" for key, item in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(_plain, value)) or "none"
+    return str(value)
+
+
+def _rounds(run: Run) -> list[str]:
+    """How each experiment's rounds ended, and how many were disturbed."""
+    disturbed = run.rounds[run.rounds["disturbed"] != ""].groupby("experiment").size()
+    rows = [
+        (
+            name,
+            str(ended["rounds"]),
+            str(ended["ended_by"]),
+            str(ended["needed"] or ""),
+            str(disturbed.get(name, "")),
+        )
+        for name, ended in run.settings.get("stopping", {}).items()
+    ]
+    headings = ("experiment", "rounds", "ended by", "needed for the precision", "disturbed")
+    return tables.markdown(headings, rows) if rows else []

@@ -1,0 +1,263 @@
+"""Calibrate: the lab measured by its own means. `tonnage calibrate`."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import itertools
+import json
+import os
+import platform
+import random
+import secrets
+import socket
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from lab import doctor
+from lab.calibration import aa_trials, channel_latency, model, overhead
+from lab.calibration.model import Added, Calibration, Channel, Timer, Trial
+from lab.errors import LabError
+from lab.host import disturbance, measurement_lock, plain_paths
+from lab.host.background_load import Tenants
+from lab.measurement.progress import Progress
+from lab.statistics import stopping_rule
+from lab.statistics.estimates import Estimate, estimate_median, paired_ratio
+from lab.targets.base import Settings
+from lab.targets.worker import Worker
+from lab.userland import build
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lab.calibration.aa_trials import Work
+
+Tell = Callable[[str], None]
+Measure = Callable[[int, int], list[tuple[float, float]]]  # of rounds and a seed
+
+TARGETS = ("native", "container", "microvm")
+AGAINST_THEMSELVES = ("native", "container")
+SLOW_DOWNS = (0.05, 0.10, 0.50)
+WORK_SECONDS = 0.005
+ROUNDS = 15  # of a trial whose number of rounds is fixed
+MOST_ROUNDS = 100  # of a trial whose precision is fixed
+PAIRS = 200
+CHANNELS, DRIFTS = 40, 5
+_CLOCK_READS = 20_000
+_DEADLINE_SECONDS = 600.0
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for."""
+
+    repetitions: int = model.REPETITIONS
+    seed: int | None = None
+    out: Path | None = None
+    wait: bool = False
+
+
+def run(request: Request) -> tuple[Path, Calibration]:
+    """Calibrate into a new folder: calibration.json, calibration.md and every value in pairs.csv.
+
+    It is kept as this host's newest too, unless it has too few repetitions to tell. Raises
+    LabError for what can't be calibrated here.
+    """
+    if os.geteuid() != 0:
+        raise LabError("Calibrating needs root (namespaces, cgroups, mounts): run it with sudo.")
+    with (
+        Progress() as progress,
+        measurement_lock.measurement_lock(wait=request.wait, tell=progress.tell),
+        plain_paths.plain_cache(),
+        ExitStack() as stack,
+    ):
+        land = build.build(progress.tell)
+        accelerator = doctor.inspect("auto", progress.tell).accelerator
+        scratch = stack.enter_context(measurement_lock.scratch_directory())
+        path = _new_folder(request.out)
+        settings = Settings(land, scratch, accelerator)
+        workers = {name: stack.enter_context(Worker(name, settings)) for name in _present()}
+        table = (path / "pairs.csv").open("x", newline="", encoding="utf-8")
+        kept = Pairs(stack.enter_context(table))
+        others = Tenants(os.getpid(), scratch)
+        before = disturbance.read(others)
+        seed = secrets.randbelow(1 << 31) if request.seed is None else request.seed
+        found = calibrate(workers, request.repetitions, seed, kept, progress.tell)
+        found.conditions = disturbance.between(before, disturbance.read(others))
+    document = found.document()
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    (path / "calibration.json").write_text(text + "\n", encoding="utf-8")
+    (path / "calibration.md").write_text(model.markdown(document), encoding="utf-8")
+    model.remember(found)
+    return path, found
+
+
+def _present() -> list[str]:
+    from lab import targets
+
+    return [name for name in TARGETS if not targets.find(name).absent()]
+
+
+def _new_folder(asked: Path | None) -> Path:
+    stem = f"calibration-{datetime.date.today().isoformat()}-{socket.gethostname()}"
+    path, number = asked or Path("results") / stem, 1
+    while asked is None and path.exists():
+        number += 1
+        path = path.with_name(f"{stem}-{number}")
+    try:
+        path.mkdir(parents=True)
+    except OSError as error:
+        raise LabError(f"Can't make {path}: {error.strerror}; --out names another.") from error
+    return path
+
+
+class Pairs:
+    """Every value of every trial, a line a round, as it is measured."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+        self._writer = csv.writer(file)
+        self._writer.writerow(("trial", "repetition", "round", "first_seconds", "second_seconds"))
+
+    def keep(self, trial: str, repetition: int, pairs: list[tuple[float, float]]) -> None:
+        """Append the rounds of one repetition."""
+        for number, pair in enumerate(pairs):
+            self._writer.writerow((trial, repetition, number, *(f"{value:.9f}" for value in pair)))
+        self._file.flush()
+
+
+def calibrate(
+    workers: dict[str, Worker], repetitions: int, seed: int, pairs: Pairs, tell: Tell
+) -> Calibration:
+    """Measure all of it by workers, of which `native` must be one.
+
+    Raises LabError if native or the container fails; what another's failure costs is its channels.
+    """
+    chance = random.Random(seed)
+    native = workers["native"]
+    found = Calibration(
+        host=socket.gethostname(),
+        kernel=platform.release(),
+        began=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        seed=seed,
+        timer=timer(),
+    )
+    work = native.call(_DEADLINE_SECONDS, aa_trials.find_work, WORK_SECONDS)
+    tell("what the harness adds")
+    found.added.extend(_added(native, work, chance, pairs))
+    for name, worker in workers.items():
+        tell(f"channels and clock of {name}")
+        try:
+            found.channels.append(_channel(name, worker))
+        except LabError as error:
+            found.failures.append(str(error))
+            tell(str(error))
+    for trial in _trials(workers, work, repetitions, chance, pairs, tell):
+        found.trials.append(trial)
+        tell(f"{trial.what}: right in {trial.right} of {trial.repetitions}")
+    return found
+
+
+def timer() -> Timer:
+    """What the host's clock can tell apart. (clock_getres(2))"""
+    begin_ns = time.monotonic_ns()
+    reads = [time.monotonic_ns() for _ in range(_CLOCK_READS)]
+    took_ns = time.monotonic_ns() - begin_ns
+    steps = [later - sooner for sooner, later in itertools.pairwise(reads)]
+    return Timer(
+        resolution_ns=round(time.clock_getres(time.CLOCK_MONOTONIC) * 1e9),
+        step_ns=min((step for step in steps if step), default=0),
+        read_ns=took_ns / _CLOCK_READS,
+    )
+
+
+def _added(native: Worker, work: Work, chance: random.Random, kept: Pairs) -> Iterator[Added]:
+    seed = chance.randrange(1 << 31)
+    starts = native.call(_DEADLINE_SECONDS, overhead.of_starts, PAIRS, seed)
+    runs = native.call(_DEADLINE_SECONDS, overhead.of_runs, work.calls, PAIRS, seed)
+    for what, pairs in (("a start", starts), ("a command", runs)):
+        kept.keep(f"added to {what}", 0, pairs)
+        yield model.judge_added(what, pairs)
+
+
+def _channel(name: str, worker: Worker) -> Channel:
+    heard = worker.call(_DEADLINE_SECONDS, channel_latency.listen, CHANNELS, DRIFTS)
+    return Channel(
+        target=name,
+        agent=estimate_median(heard.agent_seconds),
+        console=estimate_median(heard.console_seconds),
+        drift=estimate_median(heard.drift),
+    )
+
+
+def _trials(
+    workers: dict[str, Worker],
+    work: Work,
+    repetitions: int,
+    chance: random.Random,
+    kept: Pairs,
+    tell: Tell,
+) -> Iterator[Trial]:
+    native = workers["native"]
+
+    def by_work(worker: Worker, size: float) -> Measure:
+        calls = (work.slower(size), work.calls)
+        return lambda rounds, seed: worker.call(
+            _DEADLINE_SECONDS, aa_trials.work_rounds, calls, rounds, seed
+        )
+
+    def by_starts(worker: Worker) -> Measure:
+        return lambda rounds, seed: worker.call(
+            _DEADLINE_SECONDS, aa_trials.start_rounds, rounds, seed
+        )
+
+    for name in AGAINST_THEMSELVES:
+        worker = workers[name]
+        for what, measure in (
+            (f"{name} against itself, fixed work", by_work(worker, 0)),
+            (f"{name} against itself, starts", by_starts(worker)),
+        ):
+            tell(what)
+            yield _repeat(what, 0, None, measure, repetitions, chance, kept)
+    precision = SLOW_DOWNS[0]
+    what = f"native against itself, to a precision of {precision:.0%}"
+    yield _repeat(what, 0, precision, by_work(native, 0), repetitions, chance, kept)
+    for size in SLOW_DOWNS:
+        what = f"a slow-down of {size:.0%}, to a precision of {size:.0%}"
+        tell(what)
+        yield _repeat(what, size, size, by_work(native, size), repetitions, chance, kept)
+
+
+def _repeat(
+    what: str,
+    size: float,
+    precision: float | None,
+    measure: Measure,
+    repetitions: int,
+    chance: random.Random,
+    kept: Pairs,
+) -> Trial:
+    right = too_wide = 0
+    rounds = []
+    for repetition in range(repetitions):
+        wanted = ROUNDS if precision is None else stopping_rule.PILOT_ROUNDS
+        pairs = measure(wanted, chance.randrange(1 << 31))
+        if precision is not None:
+            width = stopping_rule.relative_width(_ratio(pairs)) or 0.0
+            needed = stopping_rule.rounds_needed([width], precision, wanted)
+            too_wide += needed > MOST_ROUNDS
+            more = min(needed, MOST_ROUNDS) - wanted
+            pairs += measure(more, chance.randrange(1 << 31)) if more else []
+        kept.keep(what, repetition, pairs)
+        rounds.append(len(pairs))
+        right += model.is_right(_ratio(pairs), size)
+    return model.judge_trial(what, size, precision, rounds, right, too_wide)
+
+
+def _ratio(pairs: list[tuple[float, float]]) -> Estimate:
+    first, second = ({n: pair[side] for n, pair in enumerate(pairs)} for side in (0, 1))
+    return paired_ratio(first, second)

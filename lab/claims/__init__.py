@@ -1,0 +1,1 @@
+"""The table of claims: each with its evidence and a verdict."""

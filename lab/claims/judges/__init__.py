@@ -1,0 +1,1 @@
+"""Judges of claims, by subject."""

@@ -1,0 +1,1 @@
+"""`tonnage`: the command line, a verb a file."""

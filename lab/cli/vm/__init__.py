@@ -1,0 +1,1 @@
+"""`tonnage vm`: the verbs of machines."""

@@ -1,0 +1,1 @@
+"""The host: its facts, what disturbs it, its tuning, and the measurement lock."""

@@ -1,0 +1,1 @@
+"""Network namespaces and taps in which targets serve."""

@@ -1,0 +1,1 @@
+"""Estimates with intervals, and when a run has enough rounds."""

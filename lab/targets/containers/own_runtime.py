@@ -1,0 +1,201 @@
+"""Our own runtime, in process."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import time
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+import runtime
+from lab.errors import StartFailed
+from lab.targets import base, peer_servers
+from lab.targets.base import VOLUME, Allotment, Attachment, Instance, Kind, Span, Target
+from lab.targets.payload_pipes import PayloadPipes, PipedInstance
+from lab.userland import build
+from lab.userland.build import PAYLOAD_IN_TREE, allocated_bytes
+from runtime.spec.config import Cpu, Memory, Mount, Pids, Resources
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lab.network.isolated_network import Wires
+    from lab.targets.base import Settings
+    from runtime.launcher.tracing import Steps
+    from runtime.spec.config import Spec
+
+_STOP_SECONDS = 10.0
+
+
+class ContainerInstance(PipedInstance):
+    """The payload as process 1 of a container."""
+
+    container: runtime.Container
+    steps: Steps | None = None  # of a start that was to tell them
+
+    def payload_pid(self) -> int:
+        """The container's process 1, by its pid on the host."""
+        return self.container.pid
+
+    def pids(self) -> list[int]:
+        """The payload alone: no process of ours stays with a container."""
+        return [self.container.pid]
+
+    def spans(self) -> list[Span]:
+        """The runtime's steps, from the request until the program ran."""
+        if not self.steps:
+            return []
+        begun = self.steps.begun()
+        first_ns = self.reached("first-instruction")
+        assert first_ns is not None
+        ends_ns = [at_ns for _, at_ns in begun[1:]] + [first_ns]
+        return [
+            Span("call", self.t0_ns, begun[0][1]),
+            *(Span(step, at, end) for (step, at), end in zip(begun, ends_ns, strict=True)),
+        ]
+
+    def stop(self) -> None:
+        """Kill it, wait, and delete what it had: cgroups, mounts, its layer."""
+        self.container.kill(signal.SIGKILL)
+        self.container.wait(_STOP_SECONDS)
+        self.container.delete()
+        self.pipes.close()
+        if self.steps:
+            self.steps.close()
+
+
+class OurContainer(Target):
+    """Containers by `runtime`, over the common user land."""
+
+    name = "container"
+    kind: Kind = "container"
+    attachments: tuple[Attachment, ...] = get_args(Attachment)
+    tells_apart = True
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self._numbers = itertools.count()
+        self._spec = _spec(Allotment())
+
+    @classmethod
+    def absent(cls) -> str:
+        """Root is all it needs."""
+        return "" if os.geteuid() == 0 else "it needs root"
+
+    @classmethod
+    def clean(cls, scratch: Path) -> list[str]:
+        """Remove the containers that are left."""
+        return runtime.clean(scratch / "containers")
+
+    def start(self, allotment: Allotment | None = None) -> ContainerInstance:
+        """Clone, set up and exec, all in this process."""
+        return self._start(_spec(allotment) if allotment else self._spec)
+
+    def start_telling(self) -> ContainerInstance:
+        """The same, but the child looks at the clock between its steps, and tells."""
+        from runtime.launcher.tracing import Steps
+
+        steps = Steps()
+        try:
+            instance = self._start(self._spec, steps)
+        except BaseException:
+            steps.close()
+            raise
+        instance.steps = steps
+        return instance
+
+    @contextmanager
+    def attached(
+        self,
+        attachment: Attachment,
+        allotment: Allotment | None = None,
+        wires: Wires | None = None,
+    ) -> Iterator[ContainerInstance]:
+        """By a card of its own, by slirp4netns, or in the host's network; a directory as volume."""
+        spec = _spec(allotment) if allotment else self._spec
+        with ExitStack() as stack:
+            if attachment == "volume":
+                directory = self.settings.scratch / "volume"
+                directory.mkdir(exist_ok=True)
+                yield stack.enter_context(self._start(_with_volume(spec, directory)))
+                return
+            wires = wires or stack.enter_context(peer_servers.wires(self.settings))
+            stack.enter_context(wires.at_host())
+            if attachment == "host":
+                spec = sharing_network(spec)
+            instance = stack.enter_context(self._start(spec))
+            if attachment != "host":
+                wires.attach(instance.payload_pid(), attachment)
+            yield instance
+
+    def _start(self, spec: Spec, steps: Steps | None = None) -> ContainerInstance:
+        pipes = PayloadPipes()
+        identity = f"tonnage-{os.getpid()}-{next(self._numbers)}"
+        t0_ns = time.monotonic_ns()
+        try:
+            container = runtime.Container.run(
+                identity,
+                spec,
+                layers=[self.settings.userland.tree],
+                stdin=pipes.stdin,
+                stdout=pipes.stdout,
+                root=self.settings.scratch / "containers",
+                steps=steps,
+            )
+        except runtime.ContainerError as error:
+            pipes.hand_over()
+            pipes.close()
+            raise StartFailed(f"A container did not start: {error}") from error
+        pipes.hand_over()
+        instance = ContainerInstance(self.name, t0_ns, pipes, self.settings.start_deadline_seconds)
+        instance.container = container
+        return instance
+
+    def image_bytes(self) -> dict[str, int]:
+        """The layer as shipped, and unpacked."""
+        return {
+            "image-compressed": allocated_bytes(self.settings.userland.image),
+            "image-on-disk": allocated_bytes(self.settings.userland.tree),
+        }
+
+    def image_paths(self) -> list[Path]:
+        """The unpacked layer."""
+        return [self.settings.userland.tree]
+
+    def shipped(self) -> list[Path]:
+        """The layer, packed."""
+        return [self.settings.userland.image]
+
+    def unpack(self, files: list[Path], directory: Path) -> None:
+        """Unpack the layer. Raises LabError."""
+        build.unpack(files[0], directory)
+
+    def instance_disk_bytes(self, instance: Instance) -> int:
+        """What its upper layer takes."""
+        assert isinstance(instance, ContainerInstance)
+        return allocated_bytes(Path(instance.container.upper))
+
+
+def sharing_network(spec: Spec) -> Spec:
+    """The same in the network of whoever starts it."""
+    own = tuple(each for each in spec.linux.namespaces if each.type != "network")
+    return spec.replace(linux=spec.linux.replace(namespaces=own))
+
+
+def _with_volume(spec: Spec, directory: Path) -> Spec:
+    volume = Mount(destination=VOLUME, type="bind", source=str(directory), options=("rbind", "rw"))
+    return spec.replace(mounts=(*spec.mounts, volume))
+
+
+def _spec(allotment: Allotment) -> Spec:
+    return runtime.default_spec(
+        args=[PAYLOAD_IN_TREE, "serve", "container"],
+        resources=Resources(
+            memory=Memory(limit=allotment.memory_bytes),
+            cpu=Cpu(quota=allotment.cpu_quota_microseconds, period=base.CPU_PERIOD_MICROSECONDS),
+            pids=Pids(limit=allotment.pids),
+        ),
+    )

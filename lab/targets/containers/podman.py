@@ -1,0 +1,93 @@
+"""podman, by `podman run`, with storage of its own.
+
+Nothing is shared with containers that the user has: images and layers lie under the scratch
+folder, and the places of podman's state are covered in the worker's own mount namespace. The OCI
+runtime is crun where it is installed, else runc. Everything else is podman's default: capabilities
+(fewer than docker's), seccomp profile, log.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lab.host import mount_namespace
+from lab.targets.containers import command
+from lab.targets.containers.oci import hide_unified_hierarchy
+from lab.userland.build import PAYLOAD_IN_TREE, allocated_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from lab.targets.base import Allotment
+
+# Locks, a cache of image layers and the runtime's state stay there whatever the options.
+_FIXED = ("/dev/shm", "/var/lib/containers", "/run/crun", "/run/runc")
+_RUN_ROOT = "/run/containers"  # podman refuses a path of more than 50 characters
+_TEMPORARY = "/run/libpod"
+_SYSTEMD = Path("/run/systemd/system")  # sd_booted(3)
+
+
+class Podman(command.CommandTarget):
+    """podman with the overlay driver."""
+
+    name = "podman"
+
+    @classmethod
+    def absent(cls) -> str:
+        """What keeps podman from running here."""
+        return command.absent_program("podman", "podman")
+
+    def prepare(self) -> None:
+        """Import the image into a store of the worker's own."""
+        super().prepare()
+        mount_namespace.enter_private_mount_namespace()
+        self.cover(*_FIXED, _RUN_ROOT, _TEMPORARY)
+        hide_unified_hierarchy()
+        self._root = self.directory / "root"
+        self._systemd = _SYSTEMD.is_dir()
+        self.command = (
+            "podman",
+            f"--root={self._root}",
+            f"--runroot={_RUN_ROOT}/storage",
+            f"--tmpdir={_TEMPORARY}",
+            f"--runtime={'crun' if shutil.which('crun') else 'runc'}",
+            "--storage-driver=overlay",
+            *(() if self._systemd else ("--cgroup-manager=cgroupfs", "--events-backend=file")),
+        )
+        self._image = f"localhost/{self.family}:latest"
+        self.tool("import", "--quiet", str(self.settings.userland.image), self._image)
+        self._unpacked_bytes = allocated_bytes(self._root)
+
+    def run_words(self, identity: str, allotment: Allotment) -> Sequence[str]:
+        """`run --rm` with a network namespace that holds a loopback and nothing else."""
+        return (
+            "run",
+            "--rm",
+            "--interactive",
+            "--network=none",
+            "--pull=never",
+            # podman's own rlimits can't be set without CAP_SYS_RESOURCE; these can be anywhere.
+            "--ulimit=nofile=1024:1024",
+            "--ulimit=nproc=1024:1024",
+            f"--memory={allotment.memory_bytes}",
+            f"--cpus={allotment.cpus:g}",
+            f"--pids-limit={allotment.pids}",
+            *(() if self._systemd else (f"--cgroup-parent=/{self.family}",)),
+            f"--name={identity}",
+            self._image,
+            PAYLOAD_IN_TREE,
+            "serve",
+            identity,
+        )
+
+    def unpacked_bytes(self) -> int:
+        """What the store took when the image had been imported."""
+        return self._unpacked_bytes
+
+    def instance_paths(self, instance: command.CommandInstance) -> Iterable[Path]:
+        """Its layer and its folder among the containers."""
+        template = "{{.GraphDriver.Data.UpperDir}} {{.StaticDir}}"
+        words = self.tool("container", "inspect", f"--format={template}", instance.identity).split()
+        return (path for word in words for path in command.on_disk(Path(word).parent))

@@ -1,0 +1,374 @@
+"""Virtual machines by `vms`: the traditional one and the smallest one."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+import shutil
+import socket
+import subprocess
+import time
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import vms
+from lab.errors import LabError, StartFailed
+from lab.host import kvm_probe
+from lab.targets import peer_servers
+from lab.targets.base import (
+    PORT,
+    VOLUME,
+    Attachment,
+    Completed,
+    Instance,
+    Kind,
+    Milestone,
+    Span,
+    Target,
+)
+from lab.targets.machines import guest_log
+from lab.userland.build import allocated_bytes, cache_directory, uncompressed
+from vms.qemu import acceleration
+from vms.storage import disks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from lab.network.isolated_network import Wires
+    from lab.targets.base import Allotment, Settings
+    from vms.guest.tonnage_agent import Agent
+
+_ASK_SECONDS = 30.0
+_VOLUME_BYTES = 256 << 20
+_KERNEL_WORDS = "console=ttyS0 quiet loglevel=1 net.ifnames=0 panic=-1"
+
+
+class Running(Protocol):
+    """What runs the machine, be it libvirt or not."""
+
+    @property
+    def console(self) -> vms.LineReader:
+        """The lines of its console."""
+
+    @property
+    def events(self) -> vms.LineReader:
+        """What its agent tells of its start."""
+
+    @property
+    def agent(self) -> Agent:
+        """What runs commands in it."""
+
+    @property
+    def qemu_pid(self) -> int:
+        """QEMU's process."""
+
+    def destroy(self) -> None:
+        """Pull the plug."""
+
+
+class MachineInstance(Instance):
+    """The payload in a machine of its own, reached by virtio-serial and a forwarded port."""
+
+    domain: Running
+    address = "127.0.0.1"
+    started_by = "libvirt and QEMU"
+
+    def __init__(self, target: Machine, machine: vms.Machine, t0_ns: int) -> None:
+        self.name = machine.name
+        self.t0_ns = t0_ns
+        self.disk = machine.disks[0].path
+        self.has_userspace = target.has_userspace
+        forwards = [each for _, network in machine.forwards() for each in network.forwards]
+        self.port = forwards[0].host if forwards else PORT
+        self._deadline_seconds = target.settings.start_deadline_seconds
+        self._listening = False
+        self._cloned_ns = time.monotonic_ns()
+        self._running_ns = 0
+        try:
+            self.domain = target.launch(machine, self.note_running)
+        except vms.MachineError as error:
+            self.disk.unlink(missing_ok=True)
+            raise StartFailed(f"{self.name} did not start: {error}") from error
+
+    def note_running(self, domain: Running) -> None:
+        """The guest runs from now on."""
+        self._running_ns = time.monotonic_ns()
+
+    def reached(self, milestone: Milestone) -> int | None:
+        """When the milestone's line arrived here; `ready` when a request was answered."""
+        if milestone == "first-instruction":
+            return self._line("console", "first-instruction")
+        if not self._listening:
+            self._line("events", "listening")
+            self._listening = True
+        if milestone == "ready":
+            return self.ask()
+        return self._line("events", "userspace") if self.has_userspace else None
+
+    def ask(self) -> int:
+        """When the payload answered on the machine's address, through the forwarded port."""
+        try:
+            with socket.create_connection((self.address, self.port), _ASK_SECONDS) as connection:
+                answer = connection.recv(16)
+                answered_ns = time.monotonic_ns()
+        except OSError as error:
+            raise LabError(f"{self.name} did not answer a request: {error}.") from error
+        if answer != b"pong\n":
+            raise LabError(f"{self.name} answered {answer!r}, not what the payload answers.")
+        return answered_ns
+
+    def request(self, words: list[str], what: str, timeout_seconds: float) -> Completed:
+        """Hand them to the machine's agent, timed by the machine's clock."""
+        try:
+            done = self.domain.agent.run(words, timeout_seconds=timeout_seconds)
+        except vms.MachineError as error:
+            raise LabError(str(error).replace(words[0], what)) from error
+        return Completed(done.exit_code, done.stdout, done.stderr, done.elapsed_ns)
+
+    has_console = True
+
+    def console(self, word: str, deadline_ns: int) -> int:
+        """When such a line arrived here."""
+        try:
+            return self.domain.console.wait_for(word, deadline_ns)
+        except vms.MachineError as error:
+            raise StartFailed(f"{self.name} did not say {word}: {error}") from error
+
+    def pids(self) -> list[int]:
+        """The VMM: with the embedded driver nothing else stays with a machine."""
+        return [self.domain.qemu_pid]
+
+    def spans(self) -> list[Span]:
+        """Disk and VMM as seen from here; the rest as the guest logged it."""
+        return [
+            Span("clone the disk", self.t0_ns, self._cloned_ns),
+            Span(self.started_by, self._cloned_ns, self._running_ns),
+            *guest_log.spans(
+                self.run,
+                self._running_ns,
+                self._line("console", "first-instruction"),
+            ),
+        ]
+
+    def stop(self) -> None:
+        """Destroy it and remove its disk."""
+        self.domain.destroy()
+        self.disk.unlink(missing_ok=True)
+
+    def _line(self, port: Literal["console", "events"], wanted: str) -> int:
+        deadline_ns = self.t0_ns + int(self._deadline_seconds * 1e9)
+        try:
+            reader: vms.LineReader = getattr(self.domain, port)
+            return reader.wait_for(wanted, deadline_ns)
+        except vms.BootTimeout as error:
+            raise StartFailed(
+                f"{self.name} was not at {wanted} within {self._deadline_seconds:.0f} s: {error}"
+            ) from error
+        except vms.MachineError as error:
+            raise StartFailed(f"{self.name} did not start: {error}") from error
+
+
+class Machine(Target):
+    """What both machines share: the connection, the clones, the ports."""
+
+    kind: Kind = "machine"
+    chipset: Literal["q35", "microvm"]
+    memory_mib: int
+    has_userspace: bool
+    kernel_words: str
+    connection: vms.Connection
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self._numbers = itertools.count()
+        emulated = settings.accelerator == "tcg"
+        self.emulation_words = acceleration.kernel_words() if emulated else ""
+        self.directory = settings.scratch / self.name
+
+    @classmethod
+    def absent(cls) -> str:
+        """What keeps machines from running here: no QEMU, no libvirt, not root."""
+        if os.geteuid() != 0:
+            return "it needs root"
+        if not shutil.which("qemu-system-x86_64"):
+            return "qemu-system-x86_64 is not installed: apt-get install qemu-system-x86"
+        if not find_spec("libvirt"):
+            return "libvirt-python is not installed: make setup"
+        return ""
+
+    @classmethod
+    def clean(cls, scratch: Path) -> list[str]:
+        """Destroy the machines that are left, with their libvirt."""
+        return vms.clean(scratch / f"l-{cls.name}")
+
+    def prepare(self) -> None:
+        """Open libvirt's embedded driver, with a root of this worker's own."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        if self.settings.accelerator == "kvm" and kvm_probe.needs_pvh():
+            land = self.settings.userland
+            land = replace(land, kernel=uncompressed(land.kernel))
+            self.settings = replace(self.settings, userland=land)
+        self.connection = self.resources.enter_context(
+            vms.Connection.open(
+                root=self.settings.scratch / f"l-{self.name}",
+                image_directories=(cache_directory(),),
+            )
+        )
+
+    def start(self, allotment: Allotment | None = None) -> MachineInstance:
+        """Clone the disk and start a transient domain."""
+        return self._start(lambda name, disk: self.describe(name, disk, allotment))
+
+    def _start(self, describe: Callable[[str, Path], vms.Machine]) -> MachineInstance:
+        """The machine that is described for a name and a disk."""
+        name = self.new_name()
+        disk = self.directory / f"{name}.qcow2"
+        t0_ns = time.monotonic_ns()
+        disks.clone(self.settings.userland.disk, disk)
+        return MachineInstance(self, describe(name, disk), t0_ns)
+
+    def launch(self, machine: vms.Machine, on_running: Callable[[Running], object]) -> Running:
+        """Have it run. Raises vms.MachineError."""
+        return self.connection.start(machine, on_running=on_running)
+
+    def new_name(self) -> str:
+        """A name by which `clean` and people know whose machine it is."""
+        return f"tonnage-{self.name}-{os.getpid()}-{next(self._numbers)}"
+
+    def describe(self, name: str, disk: Path, allotment: Allotment | None = None) -> vms.Machine:
+        """The machine on that disk, with a port of its own forwarded to it."""
+        userland = self.settings.userland
+        words = f"{self.kernel_words} {self.emulation_words}".rstrip()
+        return vms.Machine(
+            name=name,
+            vcpus=math.ceil(allotment.cpus) if allotment else 1,
+            memory_mib=allotment.memory_bytes >> 20 if allotment else self.memory_mib,
+            accelerator=vms.Accelerator(self.settings.accelerator),
+            chipset=self.chipset,
+            boot=vms.DirectKernel(userland.kernel, userland.initramfs, words),
+            disks=(vms.Disk(disk),),
+            channels=("tonnage.events", "tonnage.agent"),
+            networks=(vms.UserNetwork((vms.Forward(free_port(), PORT),)),),
+            spare_ports=0,  # nothing is plugged into a machine that is measured
+        )
+
+    def image_bytes(self) -> dict[str, int]:
+        """Disk, kernel and initramfs: as shipped, the disk compressed inside its qcow2 file."""
+        return {
+            "image-compressed": sum(map(allocated_bytes, self.shipped())),
+            "image-on-disk": sum(map(allocated_bytes, self.image_paths())),
+        }
+
+    def shipped(self) -> list[Path]:
+        """The disk compressed inside its qcow2 file, which is used as it arrives; the kernel."""
+        userland = self.settings.userland
+        return [userland.shipped_disk, userland.kernel, userland.initramfs]
+
+    def image_paths(self) -> list[Path]:
+        """Disk, kernel and initramfs."""
+        userland = self.settings.userland
+        return [userland.disk, userland.kernel, userland.initramfs]
+
+    def instance_disk_bytes(self, instance: Instance) -> int:
+        """What its own disk takes: a thin clone, or whatever it has instead."""
+        assert isinstance(instance, MachineInstance)
+        return allocated_bytes(instance.disk)
+
+
+class FullMachine(Machine):
+    """The traditional one: q35, a disk, systemd to its default target."""
+
+    name = "vm"
+    chipset = "q35"
+    memory_mib = 256
+    has_userspace = True
+    kernel_words = (
+        f"{_KERNEL_WORDS} systemd.show_status=0 TONNAGE_ROOT=/dev/vda TONNAGE_INIT=/sbin/init"
+    )
+    attachments: tuple[Attachment, ...] = ("bridge", "nat", "user", "volume")
+    card_queues = 1  # of a card on a bridge
+
+    @contextmanager
+    def attached(
+        self,
+        attachment: Attachment,
+        allotment: Allotment | None = None,
+        wires: Wires | None = None,
+    ) -> Iterator[MachineInstance]:
+        """By a card on a bridge, by QEMU's own stack in user space; a second disk as volume."""
+        with ExitStack() as stack:
+            if attachment == "volume":
+                volume = self.directory / "volume.raw"
+                stack.callback(volume.unlink, missing_ok=True)
+                _make_volume(volume)
+                disk = vms.Disk(volume, format="raw", cache="none")
+                instance = stack.enter_context(self._start_with(allotment, volumes=(disk,)))
+                _run_in(instance, f"mount /dev/vdb {VOLUME}")
+                yield instance
+                return
+            wires = wires or stack.enter_context(peer_servers.wires(self.settings))
+            stack.enter_context(wires.at_host())
+            if attachment in ("user", "host"):
+                yield stack.enter_context(self.start(allotment))
+                return
+            card = vms.HostBridge(wires.bridge(attachment), queues=self.card_queues)
+            instance = stack.enter_context(self._start_with(allotment, networks=(card,)))
+            _run_in(instance, wires.inside(attachment, "eth1"))
+            yield instance
+
+    def _start_with(
+        self,
+        allotment: Allotment | None,
+        *,
+        volumes: tuple[vms.Disk, ...] = (),
+        networks: tuple[vms.HostBridge, ...] = (),
+    ) -> MachineInstance:
+        """With these volumes and cards beyond those that all have."""
+
+        def describe(name: str, disk: Path) -> vms.Machine:
+            plain = self.describe(name, disk, allotment)
+            return replace(
+                plain, disks=(*plain.disks, *volumes), networks=(*plain.networks, *networks)
+            )
+
+        return self._start(describe)
+
+
+class MicroMachine(Machine):
+    """The smallest one: QEMU's microvm, no firmware, one static init on the same user land."""
+
+    name = "microvm"
+    chipset = "microvm"
+    memory_mib = 256
+    has_userspace = False
+    kernel_words = f"{_KERNEL_WORDS} TONNAGE_ROOT=/dev/vda"
+
+
+def _make_volume(path: Path) -> None:
+    """An empty file system in a file. (mke2fs(8))"""
+    with path.open("wb") as file:
+        file.truncate(_VOLUME_BYTES)
+    done = subprocess.run(
+        ["mke2fs", "-q", "-t", "ext4", str(path)], capture_output=True, check=False
+    )
+    if done.returncode:
+        raise LabError(f"No volume can be made: {done.stderr.decode(errors='replace').strip()}.")
+
+
+def _run_in(instance: MachineInstance, script: str) -> None:
+    done = instance.run(["sh", "-ec", script], _ASK_SECONDS)
+    if done.exit_code:
+        said = done.stderr.decode(errors="replace").strip()
+        raise LabError(f"{instance.name} can't be attached: {said}.")
+
+
+def free_port() -> int:
+    """A port of the loopback that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

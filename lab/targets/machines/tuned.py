@@ -1,0 +1,79 @@
+"""The traditional machine as one would set it up to perform. (Felter et al., 2014)
+
+Each vCPU stays on a CPU of the host's, and the guest sees how they are arranged; its memory is of
+huge pages where the host has set enough of them aside; its disk goes past the host's page cache, by
+io_uring where the kernel has it, in a thread of its own; a card on a bridge has a queue for each
+vCPU.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import vms
+from lab.targets.machines.machine import FullMachine
+
+if TYPE_CHECKING:
+    from lab.targets.base import Allotment, Attachment, Settings
+
+_HUGE_PAGE_KIB = 2048
+_FREE = Path(f"/sys/kernel/mm/hugepages/hugepages-{_HUGE_PAGE_KIB}kB/free_hugepages")
+_SETUP = 425  # io_uring_setup, the same on all architectures
+_EFAULT = 14
+
+
+class TunedMachine(FullMachine):
+    """`vm` with as many vCPUs as the host has CPUs, and all that is said above."""
+
+    name = "vm-tuned"
+    attachments: tuple[Attachment, ...] = ("bridge",)
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.card_queues = len(os.sched_getaffinity(0))
+
+    def describe(self, name: str, disk: Path, allotment: Allotment | None = None) -> vms.Machine:
+        """The same machine, tuned."""
+        plain = super().describe(name, disk, allotment)
+        cpus = sorted(os.sched_getaffinity(0))
+        vcpus = math.ceil(allotment.cpus) if allotment else len(cpus)
+        (system,) = plain.disks
+        return replace(
+            plain,
+            vcpus=vcpus,
+            cpu=replace(
+                plain.cpu,
+                topology=_topology(vcpus, cpus),
+                pins={number: str(cpus[number % len(cpus)]) for number in range(vcpus)},
+            ),
+            memory=replace(plain.memory, huge_page_kib=_huge_page_kib(plain.memory_mib)),
+            disks=(replace(system, cache="none", io=_best_io(), own_thread=True),),
+        )
+
+
+def _topology(vcpus: int, cpus: list[int]) -> vms.Topology:
+    """Threads of one core if the host's are that and it comes out even; else a core each."""
+    siblings = Path(f"/sys/devices/system/cpu/cpu{cpus[0]}/topology/thread_siblings_list")
+    text = siblings.read_text(encoding="utf-8").strip() if siblings.exists() else ""
+    threads = len(text.replace("-", ",").split(",")) if text else 1
+    if vcpus % threads or cpus[:threads] != list(range(cpus[0], cpus[0] + threads)):
+        threads = 1
+    return vms.Topology(cores=vcpus // threads, threads=threads)
+
+
+def _huge_page_kib(memory_mib: int) -> int | None:
+    """None unless the host has enough of them free: it is not changed for a measurement."""
+    free = int(_FREE.read_text(encoding="utf-8")) if _FREE.exists() else 0
+    return _HUGE_PAGE_KIB if free * _HUGE_PAGE_KIB >= memory_mib * 1024 else None
+
+
+def _best_io() -> Literal["native", "io_uring"]:
+    """io_uring, where the kernel has it and lets us. (io_uring_setup(2))"""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.syscall(_SETUP, 1, None)
+    return "io_uring" if ctypes.get_errno() == _EFAULT else "native"

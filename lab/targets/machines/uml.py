@@ -1,0 +1,187 @@
+"""User-mode-linux: a guest kernel that is a process of the host's, and needs no KVM to be one.
+
+Its instructions are the CPU's own; only its system calls are caught (ptrace(2)), which is dear. So
+it is a machine and is not emulated. The kernel is its package's, `linux.uml`; the user land is the
+common one, on a copy-on-write disk (ubd) above it. Console, events and agent are serial lines on
+sockets that it is handed: its first instruction is the arrival of that line here, as for every
+machine. What the payload has as its network is a tap.
+(Linux, Documentation/virt/uml/user_mode_linux_howto_v2.rst)
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import vms
+from lab.host import plain_paths
+from lab.network import tap
+from lab.targets.machines import tap_vmms
+from lab.targets.machines.listening_port import Port
+from lab.targets.machines.machine import Running
+from lab.targets.machines.tap_vmms import RAW, Child, TappedInstance, TappedMachine
+from lab.userland import build
+from vms.boot import cpio
+from vms.guest.tonnage_agent import Agent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from lab.targets.base import Allotment
+
+PROGRAM = "linux.uml"
+_PROBE_SECONDS = 15.0
+# The serial lines, by what they are to us: the guest's ttyS1 and ttyS2.
+_LINES = {"tonnage.events": 1, "tonnage.agent": 2}
+
+
+class Process:
+    """A kernel that runs, and the lines to what is in it."""
+
+    def __init__(self, machine: vms.Machine, base: Path, directory: Path) -> None:
+        self._owned = ExitStack()
+        with self._owned:
+            with ExitStack() as until_spawned:
+                ports = {
+                    name: until_spawned.enter_context(Port(directory / f"{machine.name}.{number}"))
+                    for number, name in enumerate(("console", *_LINES))
+                }
+                own = self._owned.enter_context
+                self.console = own(vms.LineReader(ports["console"].path))
+                self.events = own(vms.LineReader(ports["tonnage.events"].path))
+                self.agent = own(Agent(ports["tonnage.agent"].path))
+                ends = {
+                    name: until_spawned.enter_context(port.accept()).fileno()
+                    for name, port in ports.items()
+                }
+                # Where it keeps its pid and its management socket.
+                self._owned.callback(shutil.rmtree, directory / machine.name, ignore_errors=True)
+                argv = command_line(machine, base, directory, ends)
+                self.child = Child(self._owned, argv, tuple(ends.values()), ends["console"])
+            self._owned = self._owned.pop_all()
+
+    @property
+    def qemu_pid(self) -> int:
+        """The kernel's process."""
+        return self.child.pid
+
+    def destroy(self) -> None:
+        """Kill it, with the processes that it keeps for its guest's, and reap it."""
+        self._owned.close()
+
+
+def command_line(
+    machine: vms.Machine, base: Path, directory: Path, descriptors: Mapping[str, int]
+) -> Sequence[str]:
+    """The kernel's command line; its console and lines are on those descriptors."""
+    assert isinstance(machine.boot, vms.DirectKernel)
+    lines = [f"ssl{number}=fd:{descriptors[name]}" for name, number in _LINES.items()]
+    return [
+        str(machine.boot.kernel),
+        f"umid={machine.name}",
+        f"uml_dir={directory}",
+        f"mem={machine.memory_mib}M",
+        f"initrd={machine.boot.initrd}",
+        f"ubd0={machine.disks[0].path},{base}",
+        f"eth0=tuntap,{tap.NAME},{tap.GUEST_MAC}",
+        "con=null",
+        "con0=fd:0,fd:1",
+        "ssl=null",
+        *lines,
+        *machine.boot.command_line.split(),
+    ]
+
+
+class UserModeLinux(TappedMachine):
+    """The smallest machine, as a process."""
+
+    name = "uml"
+    kernel_words = " ".join(
+        ("quiet loglevel=1 panic=-1 TONNAGE_ROOT=/dev/ubda",
+         *(f"TONNAGE_{name.rpartition('.')[2].upper()}=/dev/ttyS{n}" for name, n in _LINES.items()))
+    )  # fmt: skip
+
+    @classmethod
+    def absent(cls) -> str:
+        """What keeps it from running here."""
+        return tap_vmms.absent(PROGRAM, "user-mode-linux") or _objection()
+
+    def prepare(self) -> None:
+        """Make the raw disk, and an initramfs without modules: all that it needs is built in."""
+        super().prepare()
+        initramfs = self.directory / "initramfs.cpio"
+        _write_initramfs(initramfs, self.settings.userland.payload)
+        self.resources.callback(initramfs.unlink)
+        kernel = shutil.which(PROGRAM)
+        assert kernel
+        self.emulation_words = ""
+        self.settings = replace(
+            self.settings,
+            userland=replace(self.settings.userland, kernel=Path(kernel), initramfs=initramfs),
+        )
+
+    def start(self, allotment: Allotment | None = None) -> TappedInstance:
+        """Have a kernel run, which makes its copy-on-write disk itself."""
+        name = self.new_name()
+        disk = self.directory / f"{name}.cow"
+        t0_ns = time.monotonic_ns()
+        return TappedInstance(self, self.describe(name, disk, allotment), t0_ns)
+
+    def launch(self, machine: vms.Machine, on_running: Callable[[Running], object]) -> Running:
+        """Spawn it."""
+        process = Process(machine, self.directory / RAW, self.directory)
+        on_running(process)
+        return process
+
+
+def _write_initramfs(path: Path, payload: Path) -> None:
+    with path.open("wb") as file:
+        archive = cpio.Writer(file)
+        archive.directory("dev")
+        archive.device("dev/console", 5, 1)
+        archive.file("init", payload.read_bytes(), mode=0o755)
+        archive.end()
+
+
+@functools.cache
+def _objection() -> str:
+    """Why every guest panics here; empty if it does not.
+
+    It is tried: Debian 12's kernel lets no program of a guest run on a CPU with AMX, whose
+    registers take more room than it knows.
+    """
+    with plain_paths.temporary_directory("tonnage-uml-") as name, ExitStack() as stack:
+        directory = Path(name)
+        _write_initramfs(directory / "initramfs.cpio", build.build_payload(lambda _: None))
+        ours, theirs = (stack.enter_context(end) for end in socket.socketpair())
+        try:
+            process = stack.enter_context(
+                subprocess.Popen(
+                    [PROGRAM, "umid=probe", f"uml_dir={directory}", "mem=64M",
+                     f"initrd={directory / 'initramfs.cpio'}", "con=null", "con0=fd:0,fd:1",
+                     "ssl=null", "quiet", "loglevel=1", "panic=-1"],
+                    stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=subprocess.DEVNULL,
+                    process_group=0,
+                )
+            )  # fmt: skip
+        except OSError as error:
+            return f"{PROGRAM} can't be run: {error.strerror}"
+        stack.callback(os.killpg, process.pid, signal.SIGKILL)
+        theirs.close()
+        ours.settimeout(_PROBE_SECONDS)
+        with suppress(OSError), ours.makefile("rb") as lines:
+            for line in lines:
+                if line.startswith(b"first-instruction"):
+                    break
+                if b"Kernel panic" in line:
+                    return f"its kernel does not get on with this CPU: {line.decode().strip()}"
+    return ""

@@ -1,0 +1,205 @@
+"""Firecracker and cloud-hypervisor: the smallest machine by VMMs made for it, under KVM alone.
+
+Neither unpacks a kernel, so both are handed the ELF image that is inside of the package's, and an
+initramfs that has vsock's driver as well: events and agent come by vsock, which these VMMs bring
+out as UNIX sockets. The guest is who connects, so nobody polls. Neither has thin clones of a disk:
+each machine is given a copy, made before it is asked for, and in full where the file system shares
+no blocks. (firecracker, docs/vsock.md; cloud-hypervisor, docs/vsock.md)
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from abc import abstractmethod
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import vms
+from lab.errors import LabError
+from lab.network import tap
+from lab.targets.machines import tap_vmms
+from lab.targets.machines.listening_port import Port
+from lab.targets.machines.tap_vmms import RAW, Child, TappedInstance, TappedMachine
+from lab.userland.build import MODULES
+from vms.boot import kernel
+from vms.guest.tonnage_agent import Agent
+from vms.storage import disks
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from lab.targets.base import Allotment
+    from lab.targets.machines.machine import Running
+
+_EVENTS_PORT, _AGENT_PORT = 7001, 7002  # the payload's own choice
+_GUEST_CONTEXT = 3
+_MODULES = (*MODULES, "vmw_vsock_virtio_transport")
+
+
+class Process:
+    """A VMM that runs, and the lines to what is in it."""
+
+    def __init__(
+        self, argv: Sequence[str], name: str, vsock: Path, deadline_seconds: float
+    ) -> None:
+        self._name = name
+        self._deadline_seconds = deadline_seconds
+        self._owned = ExitStack()
+        with self._owned:
+            own = self._owned.enter_context
+            self._owned.callback(vsock.unlink, missing_ok=True)
+            self._events = own(Port(vsock.with_name(f"{vsock.name}_{_EVENTS_PORT}")))
+            self._agent = own(Port(vsock.with_name(f"{vsock.name}_{_AGENT_PORT}")))
+            with Port(vsock.with_name(f"{vsock.name}_console")) as console:
+                self.console = own(vms.LineReader(console.path))
+                with console.accept() as end:
+                    self.child = Child(self._owned, argv, (), end.fileno())
+            self._owned = self._owned.pop_all()
+
+    @cached_property
+    def events(self) -> vms.LineReader:
+        """What the payload tells, once it has connected. Raises BootTimeout."""
+        return self._owned.enter_context(vms.LineReader(self._accepted(self._events)))
+
+    @cached_property
+    def agent(self) -> Agent:
+        """What runs commands in it, once it has connected. Raises BootTimeout."""
+        return self._owned.enter_context(Agent(self._accepted(self._agent)))
+
+    @property
+    def qemu_pid(self) -> int:
+        """The VMM's process."""
+        return self.child.pid
+
+    def destroy(self) -> None:
+        """Kill it and reap it."""
+        self._owned.close()
+
+    def _accepted(self, port: Port) -> socket.socket:
+        try:
+            return port.accept(self._deadline_seconds)
+        except TimeoutError as error:
+            raise vms.BootTimeout(f"{self._name} did not connect by vsock.") from error
+
+
+class VsockedMachine(TappedMachine):
+    """What both share."""
+
+    program: str
+
+    @classmethod
+    def absent(cls) -> str:
+        """What keeps it from running here; KVM is asked last, which may take seconds."""
+        from lab.host import kvm_probe
+
+        if why := tap_vmms.absent(cls.program, ""):
+            return why
+        verdict = kvm_probe.prove(lambda _: None)
+        return "" if verdict.works else f"it needs KVM: {verdict.reason}"
+
+    def prepare(self) -> None:
+        """Make the raw disk, unpack the kernel, and make the initramfs."""
+        land = self.settings.userland
+        super().prepare()
+        self.emulation_words = ""
+        vmlinux, initramfs = self.directory / "vmlinux", self.directory / "initramfs.cpio"
+        try:
+            kernel.uncompress(land.kernel, vmlinux)
+            self.resources.callback(vmlinux.unlink)
+            modules = kernel.fetch(land.kernel.parent.parent)
+            kernel.build_initramfs(initramfs, land.payload, modules, _MODULES)
+            self.resources.callback(initramfs.unlink)
+        except vms.MachineError as error:
+            raise LabError(f"{self.name} has nothing to boot: {error}") from error
+        self.settings = replace(
+            self.settings, userland=replace(land, kernel=vmlinux, initramfs=initramfs)
+        )
+
+    def start(self, allotment: Allotment | None = None) -> TappedInstance:
+        """Have a VMM run on a copy of the disk."""
+        name = self.new_name()
+        disk = self.directory / f"{name}.raw"
+        disks.copy(self.directory / RAW, disk)
+        t0_ns = time.monotonic_ns()
+        return TappedInstance(self, self.describe(name, disk, allotment), t0_ns)
+
+    def launch(self, machine: vms.Machine, on_running: Callable[[Running], object]) -> Running:
+        """Spawn it."""
+        vsock = self.directory / f"{machine.name}.vsock"
+        seconds = self.settings.start_deadline_seconds
+        process = Process(self.command_line(machine, vsock), machine.name, vsock, seconds)
+        on_running(process)
+        return process
+
+    @abstractmethod
+    def command_line(self, machine: vms.Machine, vsock: Path) -> Sequence[str]:
+        """The VMM's command line; makes what it names."""
+
+
+class Firecracker(VsockedMachine):
+    """Configured by a file and without its API; its devices are told by ACPI, which 1.8 began."""
+
+    name = "firecracker"
+    program = "firecracker"
+    kernel_words = "console=ttyS0 quiet loglevel=1 panic=-1 reboot=k pci=off TONNAGE_ROOT=/dev/vda"
+
+    def command_line(self, machine: vms.Machine, vsock: Path) -> Sequence[str]:
+        """Its configuration is a file beside the disk, which goes with the worker's directory."""
+        file = self.directory / "firecracker.json"
+        file.write_text(json.dumps(configuration(machine, vsock)), encoding="utf-8")
+        return [self.program, "--id", machine.name, "--no-api", "--config-file", str(file)]
+
+
+class CloudHypervisor(VsockedMachine):
+    """Configured by its command line."""
+
+    name = "cloud-hypervisor"
+    program = "cloud-hypervisor"
+    kernel_words = "console=ttyS0 quiet loglevel=1 panic=-1 TONNAGE_ROOT=/dev/vda"
+
+    def command_line(self, machine: vms.Machine, vsock: Path) -> Sequence[str]:
+        """All of it."""
+        assert isinstance(machine.boot, vms.DirectKernel)
+        return [
+            self.program,
+            "--kernel", str(machine.boot.kernel), "--initramfs", str(machine.boot.initrd),
+            "--cmdline", machine.boot.command_line,
+            "--cpus", f"boot={machine.vcpus}", "--memory", f"size={machine.memory_mib}M",
+            "--disk", f"path={machine.disks[0].path}",
+            "--net", f"tap={tap.NAME},mac={tap.GUEST_MAC}",
+            "--vsock", f"cid={_GUEST_CONTEXT},socket={vsock}",
+            "--serial", "tty", "--console", "off",
+        ]  # fmt: skip
+
+
+def configuration(machine: vms.Machine, vsock: Path) -> dict[str, object]:
+    """Firecracker's configuration of a machine: the bodies of its API's requests, by their names.
+
+    (firecracker, src/firecracker/swagger/firecracker.yaml)
+    """
+    assert isinstance(machine.boot, vms.DirectKernel)
+    return {
+        "boot-source": {
+            "kernel_image_path": str(machine.boot.kernel),
+            "initrd_path": str(machine.boot.initrd),
+            "boot_args": machine.boot.command_line,
+        },
+        "machine-config": {"vcpu_count": machine.vcpus, "mem_size_mib": machine.memory_mib},
+        "drives": [
+            {
+                "drive_id": "disk",
+                "path_on_host": str(machine.disks[0].path),
+                "is_root_device": False,
+                "is_read_only": False,
+            }
+        ],
+        "network-interfaces": [
+            {"iface_id": "eth0", "host_dev_name": tap.NAME, "guest_mac": tap.GUEST_MAC}
+        ],
+        "vsock": {"guest_cid": _GUEST_CONTEXT, "uds_path": str(vsock)},
+    }

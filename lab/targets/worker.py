@@ -1,0 +1,201 @@
+"""A process for each target: lean, single-threaded, and killable.
+
+The process that asks for a start is part of what is measured: forking copies its page tables, and
+a thread may hold a lock at the moment of the fork. So every target runs in a worker of its own,
+which imports only what that target needs, and the lab sends it functions to call. All workers are
+alike, so that a ratio between two targets is not one between two parents.
+
+Parent and worker speak over a socket pair: a pickled (function, arguments) in, ("ok", result) or
+("error", exception) back. A worker whose parent is gone sees the end of the socket and cleans up.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, Self, TypeVar
+
+from lab import targets
+from lab.cli import signals
+from lab.errors import LabError, StartFailed
+from lab.host import measurement_lock
+from lab.host.processes import end_with_parent
+from lab.targets import environment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lab.targets.base import Settings, Target
+
+P = ParamSpec("P")
+T = TypeVar("T")
+CLOSE_SECONDS = 60.0
+
+
+class Worker:
+    """A target in a process of its own; a context manager that ends it and what it started.
+
+    Entered, it begins to prepare its target, so that several prepare side by side; a call waits
+    until that is done.
+    """
+
+    def __init__(self, target: str, settings: Settings) -> None:
+        self.target = target
+        self._settings = settings
+        self._is_prepared = False
+
+    def __enter__(self) -> Self:
+        self._spawn()
+        return self
+
+    @property
+    def pid(self) -> int:
+        """The process, which may have ended."""
+        return self._process.pid
+
+    def await_target(self) -> None:
+        """Wait until the target can be asked to start something. Raises LabError if it can't."""
+        if not self._is_prepared:
+            self._receive(self._settings.prepare_deadline_seconds)
+            self._is_prepared = True
+
+    def revive(self) -> list[str]:
+        """Replace a worker that was killed or has ended, so that the next round finds one.
+
+        Returns what the dead one had left, a line each, and is now removed.
+        """
+        if self._process.poll() is None:
+            return []
+        self._connection.close()
+        removed = targets.find(self.target).clean(self._settings.scratch)
+        self._spawn()
+        self.await_target()
+        return removed
+
+    def _spawn(self) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-P",
+                    "-m",
+                    "lab.targets.worker",
+                    self.target,
+                    str(theirs.fileno()),
+                    str(os.getpid()),
+                ],
+                pass_fds=[theirs.fileno()],
+                env=environment.of_worker(os.environ),
+                stdin=subprocess.DEVNULL,
+                stdout=sys.stderr,
+            )
+        self._connection = Connection(ours.detach())
+        self._is_prepared = False
+        with contextlib.suppress(OSError):  # it has ended: whoever waits for it is told
+            self._connection.send(self._settings)
+
+    def call(
+        self,
+        deadline_seconds: float,
+        function: Callable[Concatenate[Target, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """What `function(target, *args)` returns when the worker calls it.
+
+        Raises what it raised if that was a LabError, and StartFailed if the worker does not answer
+        within the deadline: it is then killed, and further calls fail as well.
+        """
+        self.await_target()
+        try:
+            self._connection.send((function, args, kwargs))
+        except OSError as error:
+            raise LabError(f"The worker of {self.target} has ended.") from error
+        result: T = self._receive(deadline_seconds)
+        return result
+
+    def _receive(self, deadline_seconds: float) -> T:  # type: ignore[type-var]
+        try:
+            if not self._connection.poll(deadline_seconds):
+                self._process.kill()
+                self._process.wait()
+                raise StartFailed(
+                    f"{self.target} did not answer within {deadline_seconds:.0f} s; it was killed."
+                )
+            verdict, value = self._connection.recv()
+        except (EOFError, ConnectionError) as error:
+            raise LabError(
+                f"The worker of {self.target} ended with exit code {self._process.wait()}."
+            ) from error
+        if verdict == "error":
+            raise value
+        return value  # type: ignore[no-any-return]
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self._connection.close()
+        if kind is not None:
+            self._process.terminate()  # in the midst of a start, perhaps; it cleans up
+        try:
+            self._process.wait(CLOSE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def _serve(name: str, connection: Connection) -> None:
+    settings: Settings = connection.recv()
+    try:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(measurement_lock.hold(settings.scratch))
+            target = stack.enter_context(targets.find(name)(settings))
+            connection.send(("ok", None))
+            while True:
+                try:
+                    function, args, kwargs = connection.recv()
+                except EOFError:
+                    return
+                connection.send(_attempt(target, function, args, kwargs))
+    except LabError as error:
+        connection.send(("error", error))
+    except Exception as error:
+        if os.environ.get("TONNAGE_DEBUG"):
+            raise
+        connection.send(("error", LabError(f"{name}: {type(error).__name__}: {error}")))
+
+
+def _attempt(
+    target: Target,
+    function: Callable[..., object],
+    args: tuple[object, ...],
+    kwargs: dict[str, object],
+) -> tuple[str, object]:
+    try:
+        return "ok", function(target, *args, **kwargs)
+    except LabError as error:
+        return "error", error
+    except Exception as error:
+        if os.environ.get("TONNAGE_DEBUG"):
+            raise
+        return "error", LabError(f"{target.name}: {type(error).__name__}: {error}")
+
+
+def main() -> None:
+    """Serve one target over a socket: its name, the descriptor and the parent are the arguments."""
+    name, descriptor, parent = sys.argv[1:]
+    signals.leave_to_parent()
+    signals.exit_once(128 + signal.SIGTERM)
+    environment.enter()
+    end_with_parent(int(parent))
+    os.set_inheritable(int(descriptor), False)
+    with contextlib.suppress(ConnectionError), Connection(int(descriptor)) as connection:
+        _serve(name, connection)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""One user land in three forms: directory, image and disk."""
