@@ -71,8 +71,8 @@ bare: ## make table and make test in a bare Debian tree, with nothing of this ho
 
 fuzz: setup ## configurations by the thousand: a container or one sentence, and nothing left
 	@mkdir -p results/fuzz; $(SUDO) env TONNAGE_FUZZ=30000 $(BIN)/pytest -q --timeout 3600 \
-	  --hypothesis-show-statistics tests/runtime/test_runtime_fuzz.py \
-	  tests/system/test_fuzz_config.py $(ARGS) >results/fuzz/record.txt; \
+	  --hypothesis-show-statistics tests/runtime/spec/test_fuzz.py \
+	  tests/system/runtime/test_fuzz_config.py $(ARGS) >results/fuzz/record.txt; \
 	  status=$$?; cat results/fuzz/record.txt; exit $$status
 
 test-v2: setup ## the runtime's tests on cgroup v2 alone and systemd, in a machine booted for it
@@ -85,11 +85,11 @@ conformance: setup ## an OCI runtime (RUNTIME=…, else ours) against the specif
 	  $(BIN)/python tests/oci/validation.py $(if $(RUNTIME),--runtime '$(RUNTIME)') && exit $$suite
 
 vm-boots: setup ## 200 boots of a microvm, 100 of them on a busy host: does one hang?
-	@for busy in 0 4; do $(SUDO) $(BIN)/python -m benchmarks.vm_boots --boots 100 --busy $$busy \
+	@for busy in 0 4; do $(SUDO) $(BIN)/python -m benchmarks.machines.boot --boots 100 --busy $$busy \
 	  --out results/vm-boots/busy-$$busy.json $(ARGS) || exit 1; done
 
 vm-cloudinit: setup ## a cloud image with cloud-init inside: does it do what its seed says?
-	@$(SUDO) $(BIN)/python -m benchmarks.vm_cloudinit --out results/vm-cloudinit/record.json $(ARGS)
+	@$(SUDO) $(BIN)/python -m benchmarks.machines.cloud_init --out results/vm-cloudinit/record.json $(ARGS)
 
 clean-host: setup ## remove what killed runs have left
 	@$(SUDO) $(BIN)/tonnage clean

@@ -1,5 +1,5 @@
 /*
- * floor: what the kernel alone takes to start the container of benchmarks/oci_bundle.py.
+ * floor: what the kernel alone takes to start the container of benchmarks/containers/bundle.py.
  *
  *   floor ROOTFS IDENTITY STATE FILTER
  *

@@ -6,7 +6,8 @@ How far its values scatter, and nothing else, sets the number of rounds, once: a
 with the square root of their number. Nobody looks at the figures again until all rounds are done,
 so that the interval holds what it says; stopping when it looks narrow enough would not. All rounds
 count, the pilot's too. (What that costs in coverage: next to nothing, since where a median lies and
-how far its values scatter are nearly independent. tests/lab/test_stopping.py simulates it.)
+how far its values scatter are nearly independent. tests/lab/statistics/test_stopping_rule.py
+simulates it.)
 
 Precision is the width of the whole interval relative to its centre. A difference as large as that
 is then found in at least 95 % of runs.

@@ -28,7 +28,7 @@ from lab.measurement import resumption
 from lab.report import report
 from lab.results import run_folder
 from tests.lab import lawful
-from tests.lab.test_figures import DRAW
+from tests.lab.report.test_pictures import DRAW
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

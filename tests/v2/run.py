@@ -1,6 +1,6 @@
 """The runtime's tests on a host with cgroup v2 alone and systemd: in a machine booted for it.
 
-    make test-v2 ARGS='tests/system/test_cgroups.py'
+    make test-v2 ARGS='tests/system/runtime/test_cgroups.py'
 
 Each file of tests is run by a pytest of its own, so that what one does to the machine's Python the
 next does not see. Where the machine is emulated all takes ten to thirty times as long: the tests'
@@ -31,11 +31,8 @@ if TYPE_CHECKING:
 
 RESULTS = guest.PROJECT / "results" / "test-v2"
 FILES = (
-    "tests/system/test_cgroups*.py",
-    "tests/system/test_runtime_*.py",
+    "tests/system/runtime/test_*.py",
     "tests/oci/test_*.py",
-    "tests/system/test_seccomp*.py",
-    "tests/system/test_attacks*.py",
 )
 FILE_SECONDS = 2400
 TEST_SECONDS = 240

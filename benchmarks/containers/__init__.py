@@ -1,0 +1,1 @@
+"""Benchmarks of our containers beside their peers."""

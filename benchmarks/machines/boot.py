@@ -1,0 +1,134 @@
+"""Do machines hang as they boot? Many boots of one machine, each against a deadline.
+
+    python -m benchmarks.machines.boot --boots 200 --busy 4 --out results/vm-boots/busy.json
+
+`--busy` keeps that many processes at work meanwhile. `--bare` leaves out of the kernel's command
+line what the target adds for emulation (`tsc_early_khz=`), to see what that is for. Where a machine
+hung is told by where its CPU is: addresses in a loop are a loop, one address with HLT is a wait for
+an interrupt that does not come.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import re
+import statistics
+import subprocess
+import sys
+import time
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import vms
+from lab import targets
+from lab.errors import StartFailed
+from lab.host import facts, kvm_probe
+from lab.host.measurement_lock import scratch_directory
+from lab.targets.base import Settings
+from lab.targets.machines.machine import Machine, MachineInstance
+from lab.userland import build
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_LOOKS = 5
+_REGISTERS = re.compile(r"\b(?:RIP|EIP)=([0-9a-f]+)|\bHLT=(\d)")
+
+
+@contextmanager
+def busy(count: int) -> Iterator[None]:
+    """Keep processes at work while the block runs."""
+    with ExitStack() as stack:
+        for _ in range(count):
+            process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+            stack.callback(process.wait)
+            stack.callback(process.kill)
+        yield
+
+
+def boot(target: Machine) -> tuple[float, list[str]]:
+    """Seconds to the first instruction; or 0 and where the CPU was, looked at several times."""
+    with target.start() as instance:
+        assert isinstance(instance, MachineInstance)
+        try:
+            reached_ns = instance.reached("first-instruction")
+        except StartFailed:
+            return 0.0, [where(instance) for _ in range(_LOOKS)]
+        assert reached_ns is not None
+        return (reached_ns - instance.t0_ns) / 1e9, []
+
+
+def where(instance: MachineInstance) -> str:
+    time.sleep(0.2)
+    if not isinstance(instance.domain, vms.Domain):
+        return "not known without a monitor"
+    found = _REGISTERS.findall(instance.domain.monitor.say("info registers"))
+    return " ".join(address or f"HLT={halted}" for address, halted in found)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--target", default="microvm")
+    parser.add_argument("--boots", type=int, default=200)
+    parser.add_argument("--busy", type=int, default=0, metavar="PROCESSES")
+    parser.add_argument("--bare", action="store_true")
+    parser.add_argument("--deadline", type=float, default=60.0, metavar="SECONDS")
+    parser.add_argument("--out", type=Path, help="the record, as JSON")
+    options = parser.parse_args()
+    land = build.build(lambda line: print(line, file=sys.stderr))
+    accelerator = kvm_probe.accelerator(lambda _: None)
+    seconds: list[float] = []
+    hangs: list[list[str]] = []
+    begun = os.getloadavg()
+    with ExitStack() as stack:
+        scratch = stack.enter_context(scratch_directory())
+        settings = Settings(land, scratch, accelerator, start_deadline_seconds=options.deadline)
+        target = stack.enter_context(targets.find(options.target)(settings))
+        assert isinstance(target, Machine)
+        if options.bare:
+            target.emulation_words = ""
+        kernel = target.describe("any", scratch).boot
+        assert isinstance(kernel, vms.DirectKernel)
+        stack.enter_context(busy(options.busy))
+        for _ in range(options.boots):
+            took, looks = boot(target)
+            if looks:
+                hangs.append(looks)
+            else:
+                seconds.append(took)
+    record = {
+        "target": options.target,
+        "accelerator": accelerator,
+        "boots": options.boots,
+        "hangs": len(hangs),
+        "where": hangs,
+        "deadline_seconds": options.deadline,
+        "busy_processes": options.busy,
+        "load": {"before": begun, "after": os.getloadavg()},
+        "command_line": kernel.command_line,
+        "qemu": facts.version("qemu-system-x86_64"),
+        "guest_kernel": land.kernel.name.removeprefix("vmlinuz-"),
+        "host": {
+            "kernel": platform.release(),
+            "cpu": facts.cpu_model(),
+            "cpus": facts.cpus(),
+        },
+        "seconds": [round(value, 3) for value in seconds],
+    }
+    text = json.dumps(record, indent=1) + "\n"
+    if options.out:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(text)
+    middle = f"median {statistics.median(seconds):.2f} s" if seconds else "none came up"
+    print(f"{options.target}: {len(hangs)} hangs in {options.boots} boots; {middle}")
+    for looks in hangs:
+        print("  " + " | ".join(looks))
+    return 1 if hangs else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

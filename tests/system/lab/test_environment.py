@@ -1,0 +1,187 @@
+"""Every target's commands run in the declared surroundings, whoever calls, and leave nothing."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import signal
+import struct
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lab import targets
+from lab.errors import LabError
+from lab.host.measurement_lock import scratch_directory
+from lab.targets.base import Settings
+from lab.targets.environment import DECLARED
+from lab.targets.worker import Worker
+from lab.userland import build
+from runtime.linux import syscalls
+from tests.system.lab import surroundings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.root
+
+# One of each kind that a command reaches in a way of its own.
+REACHED = ("native", "container", "crun", "runc", "podman", "docker", "microvm", "uml")
+SIGSETXID = 33  # nptl(7)
+SLEEPERS = b"sleep\x008649"
+
+
+def expected() -> list[str]:
+    limits = DECLARED.limits
+    names = {
+        "core": "Max core file size",
+        "nofile": "Max open files",
+        "nproc": "Max processes",
+        "stack": "Max stack size",
+    }
+    units = {"core": "bytes", "nofile": "files", "nproc": "processes", "stack": "bytes"}
+    order = ("stack", "core", "nproc", "nofile")  # as the kernel lists them
+    return [
+        *sorted(f"{name}={value}" for name, value in DECLARED.variables.items()),
+        f"directory {DECLARED.directory}",
+        f"umask {DECLARED.umask:04o}",
+        f"nice {DECLARED.nice}",
+        *(f"{names[each]} {limits[each]} {limits[each]} {units[each]} " for each in order),
+        "SigBlk:\t0000000000000000",
+        "SigIgn:\t0000000000000000",
+        "session own",
+    ]
+
+
+@contextmanager
+def worker(target: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
+    if reason := targets.find(target).absent():
+        pytest.skip(f"{target}: {reason}")
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
+    land = build.build(lambda _: None)
+    with scratch_directory() as scratch, Worker(target, Settings(land, scratch, "tcg")) as made:
+        yield made
+
+
+def handle_setxid(*, ignored: bool) -> None:
+    """Ignore a signal of the C library's own, or not: its sigaction(3) refuses to."""
+    action = struct.pack("4L", int(ignored), 0, 0, 0)
+    assert ctypes.CDLL(None).syscall(syscalls.RT_SIGACTION, SIGSETXID, action, None, 8) == 0
+
+
+@pytest.fixture(scope="module")
+def _user_land() -> None:
+    """Everything is built before a caller's proxy leads nowhere."""
+    build.build(lambda _: None)
+
+
+@pytest.fixture
+def _odd_caller(
+    _user_land: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[None]:
+    """A caller with an environment, directory, umask, priority and limits of his own."""
+    for name, value in (
+        ("OMP_NUM_THREADS", "4"),
+        ("TMPDIR", "/nowhere"),
+        ("HOME", "/nowhere"),
+        ("LC_ALL", "C"),
+        ("LANG", "tr_TR.UTF-8"),
+        ("http_proxy", "http://proxy.invalid"),
+        ("MALLOC_ARENA_MAX", "1"),
+    ):
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    mask, nice = os.umask(0o077), os.getpriority(os.PRIO_PROCESS, 0)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (600, hard))
+    os.setpriority(os.PRIO_PROCESS, 0, 7)
+    handle_setxid(ignored=True)  # as the C library's posix_spawn(3) leaves it, make(1)'s for one
+    try:
+        yield
+    finally:
+        handle_setxid(ignored=False)
+        os.umask(mask)
+        os.setpriority(os.PRIO_PROCESS, 0, nice)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("_odd_caller")
+@pytest.mark.parametrize("target", REACHED)
+def test_commands_run_in_the_declared_surroundings(
+    target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with worker(target, monkeypatch) as made:
+        assert made.call(120, surroundings.look) == expected()
+
+
+@pytest.mark.parametrize("target", REACHED)
+def test_what_a_command_leaves_is_ended_with_it(
+    target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with worker(target, monkeypatch) as made:
+        assert made.call(120, surroundings.leave_processes) == ("done", "0", "0")
+
+
+def sleepers() -> list[str]:
+    found = []
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if SLEEPERS in process.read_bytes():
+                found.append(process.parent.name)
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.parametrize("target", ["native", "container", "crun"])
+def test_a_command_that_hangs_is_ended_with_its_instance(
+    target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with worker(target, monkeypatch) as made:
+        with pytest.raises(LabError, match="did not end within"):
+            made.call(60, surroundings.hang)
+        assert not sleepers()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("target", ["native", "container"])
+def test_a_killed_worker_takes_its_commands_along(
+    target: str, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with worker(target, monkeypatch) as made:
+        made.await_target()
+        made._connection.send((surroundings.hang_long, (), {}))
+        deadline = time.monotonic() + 20
+        while len(sleepers()) < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert len(sleepers()) == 2
+        os.kill(made.pid, number)
+        while sleepers() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not sleepers()
+        made.revive()
+
+
+def test_two_processes_build_a_part_once(tmp_path: Path) -> None:
+    script = (
+        "from lab import userland\n"
+        "with userland._part('thing', '1') as (directory, aside):\n"
+        "    import time; time.sleep(0.5)\n"
+        "    print('built' if aside else 'found')\n"
+    )
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", script],
+            env={**os.environ, "TONNAGE_CACHE": str(tmp_path)},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    assert sorted(each.communicate()[0].strip() for each in both) == ["built", "found"]

@@ -1,0 +1,83 @@
+"""A child is kept off its parent's CPU while others idle, and nothing of that is left."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from runtime.launcher import cpu_placement
+from runtime.spec.config import Cpu, Resources
+from tests.system.runtime.test_container import SECONDS, root, run, tree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["root", "tree"]
+ALLOWED = os.sched_getaffinity(0)
+EVERYWHERE = len(ALLOWED) > 1 and cpu_placement._possible_cpus() == ALLOWED
+needs_every_cpu = pytest.mark.skipif(not EVERYWHERE, reason="not every CPU is allowed here, or one")
+
+
+@pytest.fixture
+def _idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever else the host does."""
+    monkeypatch.setattr(cpu_placement, "_others", lambda: 0)
+
+
+@pytest.fixture
+def _busy() -> Iterator[None]:
+    """More want to run than there are CPUs."""
+    command = [sys.executable, "-c", "while True: pass"]
+    others = [subprocess.Popen(command) for _ in range(2 * (os.cpu_count() or 1))]
+    deadline = time.monotonic() + SECONDS
+    while cpu_placement._others() < len(others) and time.monotonic() < deadline:
+        time.sleep(0.01)  # until they have come to their loop
+    yield
+    for each in others:
+        each.kill()
+        each.wait()
+
+
+@needs_every_cpu
+@pytest.mark.usefixtures("_idle")
+def test_it_is_the_parents_cpu() -> None:
+    assert cpu_placement.avoided() in os.sched_getaffinity(0)
+
+
+@pytest.mark.usefixtures("_busy")
+def test_none_is_kept_free_on_a_busy_host() -> None:
+    assert cpu_placement.avoided() is None
+
+
+@pytest.mark.usefixtures("_idle")
+def test_who_may_not_go_everywhere_stays() -> None:
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        assert cpu_placement.avoided() is None
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@pytest.mark.root
+@pytest.mark.usefixtures("_idle")
+def test_a_container_runs_everywhere(tree: Path, root: Path) -> None:
+    said = run(tree, root, "grep Cpus_allowed_list /proc/self/status")
+    assert said.text.strip() in Path("/proc/self/status").read_text().splitlines()
+
+
+@pytest.mark.root
+@needs_every_cpu
+@pytest.mark.usefixtures("_idle")
+def test_its_cpuset_may_be_the_parents_cpu_alone(tree: Path, root: Path) -> None:
+    own = cpu_placement.avoided()
+    said = run(
+        tree, root, "grep Cpus_allowed_list /proc/self/status", Resources(cpu=Cpu(cpus=str(own)))
+    )
+    assert said.text.split() == ["Cpus_allowed_list:", str(own)]

@@ -1,0 +1,224 @@
+"""Roots that are moved into a namespace with nothing in it: what is seen from them, and reached."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import runtime
+from runtime import Container
+from runtime.container.create import Request
+from runtime.linux import syscalls
+from runtime.linux.libc import syscall
+from runtime.namespaces.namespaces import FLAGS
+from runtime.rootfs import empty_mount_namespace
+from runtime.rootfs import root as rootfs
+from runtime.spec.config import Capabilities, Hook, Hooks, Mount, Namespace
+from tests.system.runtime.test_container import SECONDS, run, tree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["tree"]
+pytestmark = pytest.mark.root
+ADMIN = "CAP_SYS_ADMIN"
+# What a process with CAP_SYS_CHROOT may try: a root below where it stands, and up from there.
+CLIMB = """
+import os
+os.mkdir("/tmp/below")
+os.chroot("/tmp/below")
+for _ in range(64):
+    os.chdir("..")
+os.chroot(".")
+print(*sorted(os.listdir("/")))
+"""
+# What one with CAP_SYS_ADMIN may: take its own root away, and look at what was beneath.
+BENEATH = """
+import ctypes, os
+call = ctypes.CDLL(None, use_errno=True).syscall
+own = os.open("/proc/self/ns/mnt", os.O_RDONLY)
+print(call(166, b"/", 2), call(308, own, 0x20000), os.listdir("/"), oct(os.stat("/").st_mode))
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path, kept: int) -> Iterator[Path]:
+    """The directory of a test's containers."""
+    mounts = Path("/proc/self/mountinfo").read_text()
+    yield tmp_path / "c"
+    assert not list((tmp_path / "c").glob("*"))
+    assert Path("/proc/self/mountinfo").read_text() == mounts
+    assert listed(kept) == []
+
+
+def listed(namespace: int) -> list[str]:
+    """What is in the root of a mount namespace."""
+    reading, writing = os.pipe()
+    if not (pid := os.fork()):
+        try:
+            syscall(syscalls.SETNS, namespace, FLAGS["mount"])
+            os.write(writing, "\n".join(os.listdir("/")).encode())  # noqa: PTH208
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        found = pipe.read().split()
+    os.waitpid(pid, 0)
+    return found
+
+
+def test_the_first_container_of_a_process_needs_none() -> None:
+    script = "from runtime import bare; print(bare.descriptor(), bare.descriptor() is not None)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True
+    )
+    assert done.stdout == "None True\n"
+
+
+def test_nothing_of_the_host_is_mounted_in_it(tree: Path, root: Path) -> None:
+    said = run(tree, root, "cat /proc/self/mountinfo; readlink /proc/self/root /proc/self/cwd")
+    *mounted, own_root, cwd = said.text.splitlines()
+    assert (own_root, cwd) == ("/", "/")
+    parents = {line.split()[0]: line.split()[1] for line in mounted}
+    # Its root alone hangs on something that it can't see.
+    assert [each for each, parent in parents.items() if parent not in parents] == [
+        next(iter(parents))
+    ]
+    assert mounted[0].split()[4] == "/"
+    kinds = {line.partition(" - ")[2].split()[0] for line in mounted}
+    allowed = {"overlay", "proc", "tmpfs", "devpts", "mqueue", "sysfs", "cgroup", "cgroup2"}
+    assert kinds <= {*allowed, "devtmpfs"}  # of which /dev/null is that masks are made of
+
+
+def test_no_descriptor_leads_to_it(tree: Path, root: Path) -> None:
+    said = run(tree, root, "for each in /proc/self/fd/*; do readlink $each; done")
+    assert "mnt:" not in said.text
+
+
+def test_who_climbs_stays_inside(tree: Path, root: Path) -> None:
+    said = run(tree, root, f"python3 -c '{CLIMB}'; ls -d /*")
+    climbed, *own = said.text.splitlines()
+    assert climbed.split() == sorted(each.removeprefix("/") for each in own)
+
+
+def test_beneath_the_root_is_nothing(tree: Path, root: Path) -> None:
+    spec = runtime.default_spec(["python3", "-c", BENEATH])
+    assert spec.process
+    assert spec.process.capabilities
+    capabilities = (*spec.process.capabilities.bounding, ADMIN, "CAP_SYS_CHROOT")
+    process = spec.process.replace(
+        capabilities=Capabilities(
+            bounding=capabilities, effective=capabilities, permitted=capabilities
+        )
+    )
+    said = run(tree, root, "", process=process, linux=spec.linux.replace(seccomp=None))
+    assert said.text == "0 0 [] 0o40000\n"
+
+
+def test_who_enters_it_stands_in_the_containers_root(tree: Path, root: Path, kept: int) -> None:
+    spec = runtime.default_spec(["sleep", "60"])
+    with Container.run("box", spec, [tree], root=root) as container:
+        command = ["nsenter", "--mount", "--target", str(container.pid), "cat", "/proc/1/comm"]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        assert done.stdout == "sleep\n"
+        theirs, ours = (
+            Path(f"/proc/{pid}/ns/mnt").stat().st_ino for pid in (container.pid, "self")
+        )
+        assert len({theirs, ours, os.fstat(kept).st_ino}) == 3
+
+
+def test_what_the_host_mounts_in_a_volume_comes_in(tree: Path, root: Path, tmp_path: Path) -> None:
+    volume = tmp_path / "volume"
+    volume.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "volume", volume], check=True)
+    try:
+        subprocess.run(["mount", "--make-shared", volume], check=True)
+        bind = Mount(
+            destination="/volume", source=str(volume), type="bind", options=("rbind", "rslave")
+        )
+        spec = runtime.default_spec(["sleep", "60"])
+        spec = spec.replace(mounts=(*spec.mounts, bind))
+        with Container.run("box", spec, [tree], root=root) as container:
+            (volume / "later").mkdir()
+            subprocess.run(["mount", "-t", "tmpfs", "later", volume / "later"], check=True)
+            (volume / "later/seen").touch()
+            assert Path(f"/proc/{container.pid}/root/volume/later/seen").exists()
+            inside = Path(f"/proc/{container.pid}/mountinfo").read_text()
+            assert " /volume/later " in inside
+    finally:
+        subprocess.run(["umount", "-R", volume], check=True)
+
+
+def test_what_cannot_be_copied_is_mounted_all_the_same(tree: Path, root: Path) -> None:
+    unbindable = Mount(destination="/alone", source="alone", type="tmpfs", options=("unbindable",))
+    spec = runtime.default_spec([])
+    said = run(
+        tree, root, "grep ' /alone ' /proc/self/mountinfo", mounts=(*spec.mounts, unbindable)
+    )
+    assert "unbindable" in said.text
+
+
+def test_what_a_hook_mounts_so_is_there_too(tree: Path, root: Path) -> None:
+    find = """cd "$(sed 's,.*"bundle":"\\([^"]*\\)".*,\\1,')"/root/mnt"""
+    script = f"{find} && mount -t tmpfs hooked . && mount --make-unbindable ."
+    hook = Hook(path="/bin/sh", args=("sh", "-c", script))
+    said = run(
+        tree, root, "grep ' /mnt ' /proc/self/mountinfo", hooks=Hooks(create_container=(hook,))
+    )
+    assert "hooked" in said.text
+
+
+def test_a_terminal_has_its_name(tree: Path, root: Path) -> None:
+    spec = runtime.default_spec(["sh", "-c", "tty; readlink /proc/self/fd/0"])
+    assert spec.process
+    spec = spec.replace(process=spec.process.replace(terminal=True))
+    ours, theirs = socket.socketpair()
+    upper, work, mounted = (str(root.parent / name) for name in ("upper", "work", "mounted"))
+    for path in (upper, work, mounted):
+        os.mkdir(path)  # noqa: PTH102
+    request = Request(
+        identifier="box",
+        spec=spec,
+        root=rootfs.Overlay(mounted, [str(tree)], upper, work),
+        bundle=str(root.parent),
+        console=theirs.fileno(),
+    )
+    with ours, theirs, Container.create(request, str(root)) as container:
+        _, descriptors, _, _ = socket.recv_fds(ours, 4096, 1)
+        with os.fdopen(descriptors[0], "rb", buffering=0) as master:
+            said = b""
+            while said.count(b"\n") < 2:
+                said += master.read(4096) or b""
+        assert container.wait(SECONDS) == 0
+    assert said.split() == [b"/dev/pts/0", b"/dev/pts/0"]
+
+
+def test_users_of_a_namespace_of_their_own_pivot(tree: Path, root: Path) -> None:
+    spec = runtime.default_spec([])
+    spaces = (*spec.linux.namespaces, Namespace(type="user"))
+    mappings = runtime.spec.IdMapping(container_id=0, host_id=0, size=65536)
+    linux = spec.linux.replace(
+        namespaces=spaces, uid_mappings=(mappings,), gid_mappings=(mappings,)
+    )
+    said = run(tree, root, "cat /proc/self/uid_map; ls -d /proc/1", linux=linux)
+    assert said.text.split() == ["0", "0", "65536", "/proc/1"]
+
+
+@pytest.mark.parametrize("reused", [False, True])
+def test_a_program_that_closes_all_starts_containers_still(
+    reused: bool, tree: Path, root: Path, kept: int
+) -> None:
+    os.close(kept)
+    others = [os.open("/dev/null", os.O_RDONLY) for _ in range(64 * reused)]
+    assert run(tree, root, "echo here").text == "here\n"
+    for each in others:
+        os.close(each)
+    now = empty_mount_namespace.descriptor()
+    assert now
+    assert listed(now) == []
