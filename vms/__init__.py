@@ -1,4 +1,4 @@
-"""A libvirt driver: one machine's life, its disks, its kernel, and what is said inside it."""
+"""Libvirt driver: describe, start and control machines with their disks, kernels and guests."""
 
 from vms.connection.connection import Connection
 from vms.connection.embedded import clean
@@ -23,12 +23,26 @@ from vms.description import (
     Watchdog,
 )
 from vms.domain.domain import Domain
-from vms.errors import BootTimeout, MachineError
+from vms.errors import (
+    AlreadyExists,
+    BootTimeout,
+    GuestError,
+    InUse,
+    InvalidDescription,
+    InvalidImage,
+    InvalidState,
+    MachineError,
+    NotFound,
+    PermissionDenied,
+    TimedOut,
+    Unavailable,
+)
 from vms.guest.serial_lines import LineReader
 from vms.operations.templates import Template
 
 __all__ = [
     "Accelerator",
+    "AlreadyExists",
     "Balloon",
     "BootTimeout",
     "Cdrom",
@@ -39,16 +53,25 @@ __all__ = [
     "Domain",
     "Firmware",
     "Forward",
+    "GuestError",
     "HostBridge",
+    "InUse",
+    "InvalidDescription",
+    "InvalidImage",
+    "InvalidState",
     "LibvirtNetwork",
     "LineReader",
     "Machine",
     "MachineError",
     "Memory",
+    "NotFound",
+    "PermissionDenied",
     "Rng",
     "Share",
     "Template",
+    "TimedOut",
     "Topology",
+    "Unavailable",
     "UserNetwork",
     "Vsock",
     "Watchdog",
