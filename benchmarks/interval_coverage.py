@@ -20,8 +20,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
-from lab import units
-from lab.analysis import tables
+from lab import tables, units
 from lab.statistics.estimates import Estimate, estimate_median
 
 if TYPE_CHECKING:

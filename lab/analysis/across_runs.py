@@ -11,8 +11,8 @@ import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lab import units
-from lab.analysis import conditions, summary, tables
+from lab import tables, units
+from lab.analysis import conditions, summary
 from lab.errors import LabError
 from lab.results import run_folder
 from lab.statistics.estimates import Estimate, estimate_median, undisturbed

@@ -18,9 +18,9 @@ import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from lab import units, version
+from lab import tables, units, version
 from lab.analysis import across_runs as across
-from lab.analysis import conditions, summary, tables
+from lab.analysis import conditions, summary
 from lab.errors import LabError
 from lab.statistics import points
 from lab.statistics.estimates import CONFIDENCE
@@ -190,7 +190,7 @@ def show(
     if comparison.across:
         runs = 1 + len(comparison.later)
         title = f"across {runs} runs, each as one value"
-        console.print(tables.text(title, across.COLUMNS, across.rows(comparison.across)))
+        console.print(tables.numeric(title, across.COLUMNS, across.rows(comparison.across)))
     else:
         console.print(_OF_TWO, style="dim", highlight=False)
 

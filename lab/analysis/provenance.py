@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lab import units, version
-from lab.analysis import tables
+from lab import tables, units, version
 from lab.calibration import model
 from lab.experiments.registry import EXPERIMENTS
 

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from lab import units
-from lab.analysis import provenance, tables
+from lab import tables, units
+from lab.analysis import provenance
 from lab.statistics.estimates import (
     Estimate,
     count_outliers,
@@ -268,7 +268,7 @@ def show(run: Run, console: Console | None = None) -> None:
     measured = measurements(run)
     for experiment in dict.fromkeys(found.experiment for found in measured):
         rows = [_shown(found, run) for found in measured if found.experiment == experiment]
-        console.print(tables.text(experiment, _COLUMNS, rows))
+        console.print(tables.numeric(experiment, _COLUMNS, rows))
     for found in measured:
         for reason in dict.fromkeys(found.censored_reasons):
             sentence = tables.plain(f"failed: {found.experiment}: {reason}")
@@ -276,7 +276,7 @@ def show(run: Run, console: Console | None = None) -> None:
     compared = ratios(run)
     if compared:
         rows = [_compared(ratio, run) for ratio in compared]
-        console.print(tables.text("ratios within rounds", _RATIO_COLUMNS, rows))
+        console.print(tables.numeric("ratios within rounds", _RATIO_COLUMNS, rows))
 
 
 def markdown(run: Run) -> str:

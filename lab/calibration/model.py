@@ -15,8 +15,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from lab import units
-from lab.analysis import tables
+from lab import tables, units
 from lab.errors import LabError
 from lab.results.stored_files import read_json
 from lab.statistics.estimates import Estimate, estimate_median

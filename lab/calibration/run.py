@@ -18,13 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from lab import doctor
 from lab.calibration import aa_trials, channel_latency, model, overhead
 from lab.calibration.model import Added, Calibration, Channel, Timer, Trial
 from lab.errors import LabError
-from lab.host import disturbance, measurement_lock, plain_paths
+from lab.host import disturbance, kvm_probe, measurement_lock, plain_paths
 from lab.host.background_load import Tenants
-from lab.measurement.progress import Progress
+from lab.progress import Progress
 from lab.statistics import stopping_rule
 from lab.statistics.estimates import Estimate, estimate_median, paired_ratio
 from lab.targets.base import Settings
@@ -76,7 +75,7 @@ def run(request: Request) -> tuple[Path, Calibration]:
         ExitStack() as stack,
     ):
         land = build.build(progress.tell)
-        accelerator = doctor.inspect("auto", progress.tell).accelerator
+        accelerator = kvm_probe.accelerator(progress.tell)
         scratch = stack.enter_context(measurement_lock.scratch_directory())
         path = _new_folder(request.out)
         settings = Settings(land, scratch, accelerator)

@@ -10,7 +10,8 @@ import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from lab.analysis import provenance, summary, tables
+from lab import tables
+from lab.analysis import provenance, summary
 from lab.calibration import model
 from lab.claims import finding as judging
 from lab.claims.evidence import Evidence

@@ -13,7 +13,8 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from lab.cli import parser, signals, standard_streams
+from lab import signals
+from lab.cli import parser, standard_streams
 from lab.cli.standard_streams import OutputError, ReaderGone, print_json
 from lab.errors import LabError
 
@@ -94,10 +95,11 @@ def _run_verb(options: argparse.Namespace) -> int:
 
 def _doctor(options: argparse.Namespace) -> int:
     from lab import doctor
+    from lab.measurement import host_record
 
     if options.tune or options.apply or options.undo:
         return _tune(options)
-    found = doctor.inspect(options.accel, lambda line: print(line, file=sys.stderr))
+    found = host_record.inspect(options.accel, lambda line: print(line, file=sys.stderr))
     if options.format == "json":
         print_json(found.document(), indent=2)
     else:

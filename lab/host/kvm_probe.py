@@ -12,7 +12,7 @@ import shutil
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -22,7 +22,7 @@ from lab.userland import build
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lab.doctor import Accelerator
+Accelerator = Literal["kvm", "tcg"]
 
 DEADLINE_SECONDS = 8.0
 _DEVICE = Path("/dev/kvm")

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from lab.analysis import tables
+from lab import tables
 from lab.errors import LabError
 
 if TYPE_CHECKING:
@@ -236,21 +236,23 @@ def undo(root: Path = Path("/"), knobs: Sequence[Knob] = KNOBS) -> list[str]:
 def show(findings: list[Finding]) -> None:
     """Print the findings as a table on standard output."""
     from rich.console import Console
-    from rich.table import Table
 
     marks = {
-        "as wanted": "[green]✓[/]",
-        "would help": "[yellow]![/]",
-        "only at boot": "[yellow]![/]",
+        "as wanted": ("✓", "green"),
+        "would help": ("!", "yellow"),
+        "only at boot": ("!", "yellow"),
     }
-    table = Table(box=None, pad_edge=False)
-    for heading in ("", "knob", "now", "better", "why"):
-        table.add_column(heading, overflow="fold")
-    for each in findings:
-        better = "" if each.state == "as wanted" else each.wanted
-        found = map(tables.cell, (each.name, each.now, better, each.why))
-        table.add_row(marks.get(each.state, "·"), *found)
-    Console().print(table)
+    rows = [
+        (
+            tables.cell(*marks.get(each.state, ("·", ""))),
+            each.name,
+            each.now,
+            "" if each.state == "as wanted" else each.wanted,
+            each.why,
+        )
+        for each in findings
+    ]
+    Console().print(tables.folding(("", "knob", "now", "better", "why"), rows))
 
 
 def document(findings: list[Finding]) -> list[dict[str, str]]:

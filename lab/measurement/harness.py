@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from lab.experiments.profiles import Profile
-    from lab.measurement.progress import Progress
     from lab.measurement.resumption import FinishedRound
+    from lab.progress import Progress
     from lab.results.run_folder import RunFolder
     from lab.targets.base import Settings
 

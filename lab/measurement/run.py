@@ -14,13 +14,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from lab import doctor, experiments, targets, version, workloads
+from lab import experiments, targets, version, workloads
 from lab.calibration import model
 from lab.errors import LabError
 from lab.experiments import profiles
 from lab.host import kvm_probe, measurement_lock, plain_paths
-from lab.measurement import harness, page_cache, resumption
-from lab.measurement.progress import Progress
+from lab.measurement import harness, host_record, page_cache, resumption
+from lab.progress import Progress
 from lab.results import run_folder
 from lab.statistics import stopping_rule
 from lab.targets import environment
@@ -97,7 +97,7 @@ def measure(request: Request) -> Outcome:
         progress.tell("building the user land (kept for the next run)")
         lands = _build_lands(profile, request.experiments, progress)
         progress.tell("looking at the host")
-        found = doctor.inspect(request.accelerator, progress.tell)
+        found = host_record.inspect(request.accelerator, progress.tell)
         plan = harness.Plan(
             profile=profile.on(found.accelerator),
             experiments=request.experiments,

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
-from lab import units
-from lab.analysis import provenance, tables
+from lab import tables, units
+from lab.analysis import provenance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -20,8 +20,7 @@ import sys
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, Self, TypeVar
 
-from lab import targets
-from lab.cli import signals
+from lab import signals, targets
 from lab.errors import LabError, StartFailed
 from lab.host import measurement_lock
 from lab.host.processes import end_with_parent

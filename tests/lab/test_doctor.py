@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from lab import doctor, targets
+from lab import targets
 from lab.cli import main
 from lab.errors import LabError
 from lab.host import facts, kvm_probe
+from lab.measurement import host_record
 from lab.userland import build
 from vms import MachineError
 from vms.qemu import acceleration
@@ -50,7 +51,7 @@ def keep_verdict(*, works: bool, boot: str = THIS_BOOT, ways: int = 2) -> None:
     kvm_probe.kept().write_text(json.dumps({"boot": boot, "verdict": verdict, "ways": ways}))
 
 
-def fact(found: doctor.Host, name: str) -> facts.Fact:
+def fact(found: host_record.HostRecord, name: str) -> facts.Fact:
     return next(each for each in found.facts if each.name == name)
 
 
@@ -69,7 +70,7 @@ def test_the_document_is_json_and_agrees_with_the_kernel(
 
 
 def test_every_doubt_says_what_it_means() -> None:
-    for each in doctor.inspect("tcg").facts:
+    for each in host_record.inspect("tcg").facts:
         assert each.value, each.name
         assert each.state == "ok" or each.meaning, each.name
 
@@ -119,7 +120,7 @@ def test_in_a_container_only_enabled_controllers_count(
 def test_a_verdict_is_kept_for_this_boot(works: bool) -> None:
     keep_verdict(works=works)
     assert kvm_probe.prove(lambda _: None) == kvm_probe.Verdict(works, "as kept")
-    found = doctor.inspect("auto")
+    found = host_record.inspect("auto")
     assert found.accelerator == ("kvm" if works else "tcg")
     assert found.emulated is not works
     assert ("as kept" in fact(found, "KVM").value) and (
@@ -141,7 +142,7 @@ def test_what_was_not_tried_is_not_kept() -> None:
     found = kvm_probe.prove(lambda _: None)
     assert found == kvm_probe.Verdict(None, "not tried: no guest to boot (There is no network)")
     assert not kvm_probe.kept().exists()
-    assert doctor.inspect("auto").accelerator == "tcg"
+    assert host_record.inspect("auto").accelerator == "tcg"
 
 
 @pytest.fixture
@@ -187,7 +188,7 @@ def test_kvm_is_tried_in_two_ways(
     assert kvm_probe.prove(lambda _: None) == found
     assert in_two_ways == tries, "it was not kept"
     assert kvm_probe.needs_pvh() is needs_pvh
-    told = fact(doctor.inspect("auto"), "KVM")
+    told = fact(host_record.inspect("auto"), "KVM")
     assert told.state == ("ok" if works and not needs_pvh else "limited")
     assert ("uncompressed kernel (PVH)" in told.value) == (tries == ["vmlinuz", "vmlinux"])
     assert ("works in part" in told.value) is needs_pvh
@@ -217,12 +218,12 @@ def test_a_kernel_that_cannot_be_unpacked_is_said_not_to_have_been_tried(
 def test_the_accelerator_can_be_forced_either_way_and_is_warned_about() -> None:
     keep_verdict(works=False)
     told: list[str] = []
-    found = doctor.inspect("kvm", told.append)
+    found = host_record.inspect("kvm", told.append)
     assert found.accelerator == "kvm"
     assert fact(found, "KVM").state == "limited"
     assert any("as kept" in sentence for sentence in told)
     keep_verdict(works=True)
-    assert doctor.inspect("tcg").accelerator == "tcg"
+    assert host_record.inspect("tcg").accelerator == "tcg"
 
 
 def test_a_host_without_the_device_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

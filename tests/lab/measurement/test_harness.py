@@ -13,7 +13,7 @@ from lab import experiments
 from lab.errors import LabError, StartFailed
 from lab.experiments import profiles, startup
 from lab.measurement import harness, page_cache, run
-from lab.measurement.progress import Progress
+from lab.progress import Progress
 from lab.results.run_folder import Sample
 
 if TYPE_CHECKING:

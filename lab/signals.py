@@ -1,4 +1,4 @@
-"""Signals that end a command: each does what Ctrl-C does, so that what was begun is undone."""
+"""Signals that end a command: each interrupts like Ctrl-C, so that clean-up always runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ENDING = (signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT)
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal other than SIGINT has ended the command; `number` is the signal's."""
+    """The command was ended by a signal other than SIGINT; `number` is the signal's."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -25,38 +25,40 @@ class Interrupted(KeyboardInterrupt):
 def interrupting() -> Iterator[None]:
     """Raise Interrupted in the block at the first of SIGHUP, SIGTERM and SIGQUIT.
 
-    Later ones are ignored, since a terminal that closes and a supervisor send several, and the
-    clean-up must not be interrupted. A signal that is ignored already stays so. (nohup(1))
+    Later signals are ignored: a closing terminal and a supervisor each send several, and the
+    clean-up must not be interrupted. A signal that is ignored already stays ignored. (nohup(1))
     """
 
     def interrupt(number: int, _: FrameType | None) -> None:
-        for each in handled:
+        for each in handlers:
             signal.signal(each, signal.SIG_IGN)
         raise Interrupted(number)
 
-    handled = {each: signal.getsignal(each) for each in ENDING}
-    handled = {each: now for each, now in handled.items() if now is not signal.SIG_IGN}
-    for each in handled:
+    handlers = {each: signal.getsignal(each) for each in ENDING}
+    handlers = {
+        each: handler for each, handler in handlers.items() if handler is not signal.SIG_IGN
+    }
+    for each in handlers:
         signal.signal(each, interrupt)
     try:
         yield
     finally:
-        for each, before in handled.items():
-            signal.signal(each, before)
+        for each, handler in handlers.items():
+            signal.signal(each, handler)
 
 
 def leave_to_parent() -> None:
-    """Take no notice of what a terminal sends to the whole foreground group.
+    """Ignore the signals that a terminal sends to the whole foreground process group.
 
-    The parent gets it too, and decides. Handlers, not SIG_IGN: that would be inherited by every
-    program that is started from here.
+    The parent process gets them too and decides. Handlers are used in place of SIG_IGN, which every
+    program started from here would inherit.
     """
     for each in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(each, lambda *_: None)
 
 
 def exit_once(code: int) -> None:
-    """Exit with the code at the first SIGTERM, and ignore the others while that cleans up."""
+    """Exit with the code at the first SIGTERM, and ignore later ones during the clean-up."""
 
     def leave(number: int, _: FrameType | None) -> None:
         signal.signal(number, signal.SIG_IGN)

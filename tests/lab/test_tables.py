@@ -1,4 +1,4 @@
-"""A cell of a table is shown as it is, whatever it holds."""
+"""Every cell of a table is shown literally, and columns are aligned."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from nbconvert.filters.markdown_mistune import markdown2html_mistune
 from rich.console import Console
 
-from lab.analysis import tables
+from lab import tables
 
 NAMES = (
     "io[read]", "t[/x]", "[bold]x[/bold]", "a|b", "<script>alert(1)</script>", "a & b &lt;",
@@ -20,7 +20,7 @@ NAMES = (
 
 
 class Texts(HTMLParser):
-    """The text of a page's cells, and the tags that are there."""
+    """Collects the text of a page's cells and the tags that occur."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ def test_markdown_shows_a_cell_as_it_is(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_terminal_shows_a_cell_as_it_is(name: str) -> None:
     out = io.StringIO()
-    table = tables.text("a [b] c", ("one", "two"), [(name, "x")])
+    table = tables.numeric("a [b] c", ("one", "two"), [(name, "x")])
     Console(file=out, width=200).print(table)
     assert " ".join(name.split()) in out.getvalue()
     assert "a [b] c" in out.getvalue()
@@ -62,3 +62,8 @@ def test_a_cell_is_one_line_without_control_characters() -> None:
 
 def test_marked_text_is_markdown_already() -> None:
     assert tables.markdown(("a",), [(tables.Marked("**no**"),)])[-1] == "| **no** |"
+
+
+def test_columns_are_aligned() -> None:
+    lines = tables.columns(("NAME", "STATE"), [("web", "running"), ("database", "")])
+    assert lines == ["NAME      STATE", "web       running", "database"]

@@ -1,4 +1,4 @@
-"""A signal ends a command as Ctrl-C does, once; what is ignored already stays so."""
+"""A signal ends a command like Ctrl-C, once; an ignored signal stays ignored."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab.cli import signals
+from lab import signals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def _as_in_a_terminal() -> Iterator[None]:
-    """None is ignored from the start, as nohup and a shell's background jobs would have it."""
+    """Reset the handlers, since nohup and background jobs of a shell start with ignored signals."""
     before = {each: signal.signal(each, signal.SIG_DFL) for each in signals.ENDING}
     yield
     for each, handler in before.items():
@@ -31,7 +31,7 @@ def test_a_signal_ends_the_block_and_later_ones_do_not_disturb(number: signal.Si
     with pytest.raises(signals.Interrupted) as ended, signals.interrupting():
         try:
             os.kill(os.getpid(), number)
-            time.sleep(10)  # any thread may be given the signal; the main one raises
+            time.sleep(10)  # any thread may receive the signal; the main thread raises
         finally:
             for each in signals.ENDING:
                 os.kill(os.getpid(), each)

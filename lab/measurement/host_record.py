@@ -1,0 +1,136 @@
+"""The host as each run records it: facts, KVM, and which targets can be measured."""
+
+from __future__ import annotations
+
+import platform
+import socket
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from lab import targets
+from lab.host import facts, kvm_probe
+from lab.host.facts import Fact
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lab.host.kvm_probe import Accelerator
+
+_PROGRAMS = {
+    "crun": ("crun",),
+    "runc": ("runc",),
+    "podman": ("podman",),
+    "docker": ("docker", "dockerd"),
+    "uml": ("linux.uml",),
+    "virt-install": ("virt-install", "libvirtd"),
+    "firecracker": ("firecracker",),
+    "cloud-hypervisor": ("cloud-hypervisor",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class HostRecord:
+    """The host at the time of a run; `facts` are for people, the other fields for programs.
+
+    `targets` maps each target to the reason why it is absent, which is empty for a present target.
+    `emulated` is true where machines run without KVM; all their figures are then labelled.
+    """
+
+    hostname: str
+    distribution: str
+    kernel: str
+    cpus: int
+    cpu_model: str
+    memory_bytes: int
+    cgroup: facts.Cgroups
+    kvm: kvm_probe.Verdict
+    accelerator: Accelerator
+    emulated: bool
+    targets: dict[str, str]
+    facts: tuple[Fact, ...]
+
+    def document(self) -> dict[str, Any]:
+        """Return the record as it is written to JSON."""
+        return asdict(self)
+
+
+def inspect(
+    accelerator: Literal["auto", "kvm", "tcg"] = "auto",
+    progress: Callable[[str], None] = lambda _: None,
+) -> HostRecord:
+    """Inspect the host. KVM is probed by booting a guest unless `accelerator` is `tcg`.
+
+    `kvm` is used even where the probe fails; `progress` then gets a warning.
+    """
+    probe = (
+        kvm_probe.Verdict(None, "not tried") if accelerator == "tcg" else kvm_probe.prove(progress)
+    )
+    chosen: Accelerator = "kvm" if accelerator == "kvm" or probe.works else "tcg"
+    if accelerator == "kvm" and not probe.works:
+        progress(f"using KVM as requested, although {probe.reason}: machines may not start")
+    cgroup = facts.cgroups()
+    absent = {name: targets.find(name).absent() for name in targets.NAMES}
+    return HostRecord(
+        hostname=socket.gethostname(),
+        distribution=facts.distribution(),
+        kernel=platform.release(),
+        cpus=facts.cpus(),
+        cpu_model=facts.cpu_model(),
+        memory_bytes=facts.memory_bytes(),
+        cgroup=cgroup,
+        kvm=probe,
+        accelerator=chosen,
+        emulated=chosen == "tcg",
+        targets=absent,
+        facts=(
+            Fact("distribution", facts.distribution()),
+            Fact("kernel", platform.release()),
+            facts.processor(),
+            facts.memory(),
+            facts.swap(),
+            *facts.memory_sharing(),
+            facts.clock(),
+            facts.process_limit(),
+            facts.room(),
+            facts.privileges(),
+            facts.control_groups(cgroup),
+            facts.overlay(),
+            facts.user_namespaces(),
+            facts.systemd(),
+            facts.program("QEMU", "qemu-system-x86_64", "qemu-system-x86", "machines"),
+            facts.program("qemu-img", "qemu-img", "qemu-utils", "machines"),
+            facts.libvirt(),
+            facts.program("mmdebstrap", "mmdebstrap", "mmdebstrap", "common user land"),
+            facts.program("gcc", "gcc", "gcc", "payload"),
+            _kvm(probe, chosen),
+            *(_target(name, reason) for name, reason in absent.items()),
+        ),
+    )
+
+
+def _kvm(probe: kvm_probe.Verdict, chosen: Accelerator) -> Fact:
+    if probe.works and probe.needs_pvh:
+        meaning = (
+            "machines boot an uncompressed kernel under KVM;"
+            " a machine with its own boot loader is emulated"
+        )
+        return Fact("KVM", f"works in part: {probe.reason}", "limited", meaning)
+    if probe.works:
+        return Fact("KVM", f"works: {probe.reason}")
+    if chosen == "kvm":
+        return Fact("KVM", f"requested, although {probe.reason}", "limited", "starts may hang")
+    value = probe.reason if probe.works is None else f"does not work: {probe.reason}"
+    meaning = "machines are emulated (TCG), and their figures are labelled so"
+    if probe == kvm_probe.recall():
+        meaning += f"; to probe again before the next reboot, remove {kvm_probe.kept()}"
+    return Fact("KVM", value, "limited", meaning)
+
+
+def _target(name: str, reason: str) -> Fact:
+    versions = ", ".join(
+        f"{program} {facts.version(program)}" for program in _PROGRAMS.get(name, ())
+    )
+    if not reason:
+        return Fact(f"target {name}", versions or "present")
+    state: facts.State = "missing" if name in targets.DEFAULT else "limited"
+    return Fact(f"target {name}", versions or "absent", state, reason)
