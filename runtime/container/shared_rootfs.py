@@ -14,14 +14,11 @@ from runtime.errors import ContainerError
 from runtime.linux import mount as mounts
 from runtime.linux import syscalls
 from runtime.linux.libc import syscall
-from runtime.linux.mount import AT_FDCWD
 from runtime.spec.json_structs import Int64, Struct, decode, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runtime.container.state import StateDirectory
-
-_NO_FOLLOW = 8  # umount2(2), UMOUNT_NOFOLLOW
 
 
 class Record(Struct):
@@ -40,16 +37,12 @@ def mount(path: str, directory: StateDirectory) -> None:
         raise ContainerError(
             "root.path: without a mount namespace / would be mounted on for the whole host."
         )
-    flags = mounts.OPEN_TREE_CLONE | mounts.OPEN_TREE_CLOEXEC | mounts.AT_RECURSIVE
     try:
-        tree = syscall(syscalls.OPEN_TREE, AT_FDCWD, os.fsencode(path), flags)
+        tree = mounts.open_tree(os.fsencode(path), recursive=True)
         try:
             _make_private(tree)
             directory.write(MOUNTED, encode(Record(identifier=_number(tree), path=path)))
-            syscall(
-                syscalls.MOVE_MOUNT, tree, b"", AT_FDCWD, os.fsencode(path),
-                mounts.MOVE_FROM_EMPTY_PATH,
-            )  # fmt: skip
+            mounts.move_mount(tree, os.fsencode(path))
             _make_private(tree)  # again: what is attached where mounts are shared becomes so
         finally:
             os.close(tree)
@@ -65,15 +58,13 @@ def unmount(text: bytes) -> None:
         while _is_mounted(record.identifier, path):
             # What is shared with the host would be unmounted there as well.
             syscall(syscalls.MOUNT, None, path, None, mounts.REC | mounts.PRIVATE, None)
-            syscall(syscalls.UMOUNT2, path, mounts.DETACH | _NO_FOLLOW)
+            syscall(syscalls.UMOUNT2, path, mounts.DETACH | mounts.UMOUNT_NOFOLLOW)
     except OSError as error:
         raise ContainerError(f"Can't unmount the root {record.path}: {error.strerror}.") from error
 
 
 def _make_private(tree: int) -> None:
-    change = mounts.attributes(0, 0, mounts.PRIVATE).content
-    flags = mounts.AT_EMPTY_PATH | mounts.AT_RECURSIVE
-    syscall(syscalls.MOUNT_SETATTR, tree, b"", flags, change, len(change))
+    mounts.mount_setattr(tree, mounts.mount_attr(propagation=mounts.PRIVATE), recursive=True)
 
 
 def _number(descriptor: int) -> int:

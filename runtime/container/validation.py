@@ -15,6 +15,7 @@ from runtime.process import attributes, rlimits
 from runtime.rootfs.devices import KINDS
 from runtime.rootfs.mount_sources import inside
 from runtime.seccomp.cache import listens
+from runtime.spec.mount_options import PROPAGATIONS, MountOptions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ def _check_mount(mount: Mount, linux: Linux) -> None:
         raise ContainerError("mounts: a destination is empty.")
     if inside(mount.destination) == "/":
         raise ContainerError("mounts: / is the root file system, and can be no destination.")
-    options = mounts.Options.of(mount.options)
+    options = MountOptions.of(mount.options)
     if options.is_bind and not mount.source:
         raise ContainerError(f"mounts: {mount.destination} has no source to be bound.")
     if not options.is_bind and not mount.type and not options.flags & mounts.REMOUNT:
@@ -201,7 +202,7 @@ def _check_mount(mount: Mount, linux: Linux) -> None:
 
 def _check_linux(linux: Linux, warn: Callable[[str], object]) -> None:
     if linux.rootfs_propagation:
-        _known("linux.rootfsPropagation", [linux.rootfs_propagation], mounts.PROPAGATIONS)
+        _known("linux.rootfsPropagation", [linux.rootfs_propagation], PROPAGATIONS)
     _known("linux.devices", (device.type for device in linux.devices), KINDS)
     for device in linux.devices:
         if inside(device.path) == "/":

@@ -1,163 +1,104 @@
-"""What mount(2), open_tree(2), mount_setattr(2) take, and what options mean to them."""
+"""Mounts: open_tree(2), move_mount(2), mount_setattr(2), fsopen(2), openat2(2), their constants.
+
+The functions make the calls in this process; for a child they are written into its program by
+runtime.launcher.mount_calls.
+"""
 
 from __future__ import annotations
 
 from _struct import Struct
 
-from runtime.launcher.program import Block
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from runtime.linux import syscalls
+from runtime.linux.libc import syscall
 
 AT_FDCWD = -100
 AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH, AT_RECURSIVE = 0x100, 0x1000, 0x8000
-OPEN_TREE_CLONE, OPEN_TREE_CLOEXEC = 1, 0o2000000
-MOVE_FROM_EMPTY_PATH, MOVE_TO_SYMLINKS, MOVE_TO_EMPTY_PATH = 0x04, 0x10, 0x40
-FSMOUNT_CLOEXEC, FSOPEN_CLOEXEC = 1, 1
-FSCONFIG_SET_FLAG, FSCONFIG_SET_STRING, FSCONFIG_CREATE = 0, 1, 6
-DETACH = 2  # umount2(2), MNT_DETACH
 
 # mount(2)
 RDONLY, NOSUID, NODEV, NOEXEC = 1, 2, 4, 8
-REMOUNT, BIND, REC, SILENT = 32, 4096, 16384, 32768
+SYNCHRONOUS, REMOUNT, MANDLOCK, DIRSYNC, NOSYMFOLLOW = 16, 32, 64, 128, 256
+NOATIME, NODIRATIME, BIND, REC, SILENT = 1024, 2048, 4096, 16384, 32768
 UNBINDABLE, PRIVATE, SLAVE, SHARED = (1 << bit for bit in (17, 18, 19, 20))
-_SYNCHRONOUS, _MANDLOCK, _DIRSYNC, _NOSYMFOLLOW = 16, 64, 128, 256
-_NOATIME, _NODIRATIME, _RELATIME, _IVERSION = 1024, 2048, 1 << 21, 1 << 23
-_STRICTATIME, _LAZYTIME = 1 << 24, 1 << 25
+RELATIME, IVERSION, STRICTATIME, LAZYTIME = 1 << 21, 1 << 23, 1 << 24, 1 << 25
 
-# mount_setattr(2); the kinds of atime are values of one field.
-ATTR_RDONLY, _ATTR_NOSUID, _ATTR_NODEV, _ATTR_NOEXEC = 1, 2, 4, 8
-_ATTR_ATIME, _ATTR_NOATIME, _ATTR_STRICTATIME = 0x70, 0x10, 0x20
-_ATTR_NODIRATIME, ATTR_IDMAP, _ATTR_NOSYMFOLLOW = 0x80, 0x100000, 0x200000
-_ATTR = Struct("<4Q")
+# umount2(2)
+DETACH, UMOUNT_NOFOLLOW = 2, 8
+
+# open_tree(2), move_mount(2)
+OPEN_TREE_CLONE, OPEN_TREE_CLOEXEC = 1, 0o2000000
+MOVE_FROM_EMPTY_PATH, MOVE_TO_SYMLINKS, MOVE_TO_EMPTY_PATH = 0x04, 0x10, 0x40
+
+# mount_setattr(2); NOATIME and STRICTATIME are values of the field ATIME.
+ATTR_RDONLY, ATTR_NOSUID, ATTR_NODEV, ATTR_NOEXEC = 1, 2, 4, 8
+ATTR_ATIME, ATTR_NOATIME, ATTR_STRICTATIME = 0x70, 0x10, 0x20
+ATTR_NODIRATIME, ATTR_IDMAP, ATTR_NOSYMFOLLOW = 0x80, 0x100000, 0x200000
+_MOUNT_ATTR = Struct("<4Q")
+
+# fsopen(2), fsconfig(2), fsmount(2)
+_FSOPEN_CLOEXEC = _FSMOUNT_CLOEXEC = 1
+_FSCONFIG_SET_FLAG, _FSCONFIG_SET_STRING, _FSCONFIG_CREATE = 0, 1, 6
 
 # openat2(2)
 RESOLVE_NO_SYMLINKS, RESOLVE_IN_ROOT = 0x04, 0x10
 _OPEN_HOW = Struct("<3Q")
 
-# Options of a mount: (flags of mount(2) to set and to clear, attributes to set and to clear).
-_MOUNT_OPTIONS = {
-    "ro": (RDONLY, 0, ATTR_RDONLY, 0),
-    "rw": (0, RDONLY, 0, ATTR_RDONLY),
-    "nosuid": (NOSUID, 0, _ATTR_NOSUID, 0),
-    "suid": (0, NOSUID, 0, _ATTR_NOSUID),
-    "nodev": (NODEV, 0, _ATTR_NODEV, 0),
-    "dev": (0, NODEV, 0, _ATTR_NODEV),
-    "noexec": (NOEXEC, 0, _ATTR_NOEXEC, 0),
-    "exec": (0, NOEXEC, 0, _ATTR_NOEXEC),
-    "nosymfollow": (_NOSYMFOLLOW, 0, _ATTR_NOSYMFOLLOW, 0),
-    "symfollow": (0, _NOSYMFOLLOW, 0, _ATTR_NOSYMFOLLOW),
-    "nodiratime": (_NODIRATIME, 0, _ATTR_NODIRATIME, 0),
-    "diratime": (0, _NODIRATIME, 0, _ATTR_NODIRATIME),
-    "noatime": (_NOATIME, 0, _ATTR_NOATIME, _ATTR_ATIME),
-    "atime": (0, _NOATIME, 0, _ATTR_ATIME),
-    "relatime": (_RELATIME, 0, 0, _ATTR_ATIME),
-    "norelatime": (0, _RELATIME, _ATTR_STRICTATIME, _ATTR_ATIME),
-    "strictatime": (_STRICTATIME, 0, _ATTR_STRICTATIME, _ATTR_ATIME),
-    "nostrictatime": (0, _STRICTATIME, 0, _ATTR_ATIME),
-}
-# Options of a file system, or of the call: flags of mount(2) to set and to clear.
-_FILE_SYSTEM_OPTIONS = {
-    "defaults": (0, 0),
-    "async": (0, _SYNCHRONOUS),
-    "sync": (_SYNCHRONOUS, 0),
-    "dirsync": (_DIRSYNC, 0),
-    "iversion": (_IVERSION, 0),
-    "noiversion": (0, _IVERSION),
-    "lazytime": (_LAZYTIME, 0),
-    "nolazytime": (0, _LAZYTIME),
-    "mand": (_MANDLOCK, 0),
-    "nomand": (0, _MANDLOCK),
-    "silent": (SILENT, 0),
-    "loud": (0, SILENT),
-    "remount": (REMOUNT, 0),
-    "bind": (BIND, 0),
-    "rbind": (BIND | REC, 0),
-}
-PROPAGATIONS = {
-    "private": PRIVATE,
-    "slave": SLAVE,
-    "shared": SHARED,
-    "unbindable": UNBINDABLE,
-    "rprivate": PRIVATE | REC,
-    "rslave": SLAVE | REC,
-    "rshared": SHARED | REC,
-    "runbindable": UNBINDABLE | REC,
-}
-_OURS = frozenset({"tmpcopyup", "idmap", "ridmap"})
+
+def mount_attr(
+    set_attributes: int = 0,
+    clear_attributes: int = 0,
+    propagation: int = 0,
+    user_namespace: int = 0,
+) -> bytes:
+    """Return struct mount_attr. (mount_setattr(2))"""
+    return _MOUNT_ATTR.pack(set_attributes, clear_attributes, propagation, user_namespace)
 
 
-class Options:
-    """Options as mount(8) spells them, sorted by the call that takes them.
+def open_how(flags: int, resolve: int) -> bytes:
+    """Return struct open_how. (openat2(2))"""
+    return _OPEN_HOW.pack(flags, 0, resolve)
 
-    `flags` and `data` are mount(2)'s; `attributes` and `recursive` are pairs of what
-    mount_setattr(2) is to set and to clear, the latter below the mount as well. (OCI config.md,
-    "Linux mount options")
+
+def open_tree(path: bytes, *, recursive: bool = False) -> int:
+    """Return a detached copy of the mount at `path`. Raise OSError.
+
+    `recursive` copies the mounts below it as well.
     """
-
-    def __init__(self, words: Iterable[str]) -> None:
-        self.flags = 0
-        self.attributes = self.recursive = 0, 0
-        self.propagations: list[int] = []
-        self.words = frozenset(words)
-        data = []
-        for word in words:
-            if word in _MOUNT_OPTIONS:
-                sets, clears, *attributes = _MOUNT_OPTIONS[word]
-                self.flags = self.flags & ~clears | sets
-                self.attributes = _changed(self.attributes, *attributes)
-            elif word in _FILE_SYSTEM_OPTIONS:
-                sets, clears = _FILE_SYSTEM_OPTIONS[word]
-                self.flags = self.flags & ~clears | sets
-            elif word in PROPAGATIONS:
-                self.propagations.append(PROPAGATIONS[word])
-            elif word[:1] == "r" and word[1:] in _MOUNT_OPTIONS:
-                self.recursive = _changed(self.recursive, *_MOUNT_OPTIONS[word[1:]][2:])
-            elif word not in _OURS:
-                data.append(word)
-        self.data = ",".join(data).encode()
-
-    @classmethod
-    def of(cls, words: Iterable[str]) -> Options:
-        """These options, sorted once: containers have the same ones again and again."""
-        key = tuple(words)
-        if key not in _sorted:
-            if len(_sorted) >= _MOST_KEPT:
-                _sorted.clear()
-            _sorted[key] = cls(key)
-        return _sorted[key]
-
-    def has(self, name: str) -> bool:
-        """Return True if an option of that name is given, with a value or without."""
-        return name in self.words or any(word.startswith(f"{name}=") for word in self.words)
-
-    @property
-    def is_bind(self) -> bool:
-        """Whether what is mounted is a part of what is there."""
-        return bool(self.flags & BIND)
+    flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (AT_RECURSIVE if recursive else 0)
+    return syscall(syscalls.OPEN_TREE, AT_FDCWD, path, flags)
 
 
-_sorted: dict[tuple[str, ...], Options] = {}
-_MOST_KEPT = 256
+def move_mount(tree: int, path: bytes) -> None:
+    """Attach a detached mount at `path`. Raise OSError."""
+    syscall(syscalls.MOVE_MOUNT, tree, b"", AT_FDCWD, path, MOVE_FROM_EMPTY_PATH)
 
 
-def open_how(flags: int, resolve: int) -> Block:
-    """struct open_how. (openat2(2))"""
-    return Block(_OPEN_HOW.pack(flags, 0, resolve))
+def mount_setattr(tree: int, attributes: bytes, *, recursive: bool = False) -> None:
+    """Change a mount that a descriptor is of, by a struct mount_attr. Raise OSError.
+
+    `recursive` changes the mounts below it as well.
+    """
+    flags = AT_EMPTY_PATH | (AT_RECURSIVE if recursive else 0)
+    syscall(syscalls.MOUNT_SETATTR, tree, b"", flags, attributes, len(attributes))
 
 
-def known_options() -> set[str]:
-    """Every option that is not left to a file system."""
-    recursive = {f"r{word}" for word in _MOUNT_OPTIONS}
-    return {*_MOUNT_OPTIONS, *recursive, *_FILE_SYSTEM_OPTIONS, *PROPAGATIONS, *_OURS}
+def open_file_system(kind: bytes) -> int:
+    """Return a context in which a file system of this type is configured. Raise OSError."""
+    return syscall(syscalls.FSOPEN, kind, _FSOPEN_CLOEXEC)
 
 
-def attributes(sets: int, clears: int, propagation: int = 0, user_namespace: int = 0) -> Block:
-    """struct mount_attr. (mount_setattr(2))"""
-    return Block(_ATTR.pack(sets, clears, propagation, user_namespace))
+def configure(context: int, key: bytes, value: bytes | None) -> None:
+    """Set an option of the file system; None for an option without a value. Raise OSError."""
+    command = _FSCONFIG_SET_FLAG if value is None else _FSCONFIG_SET_STRING
+    syscall(syscalls.FSCONFIG, context, command, key, value, 0)
 
 
-def _changed(before: tuple[int, int], sets: int, clears: int) -> tuple[int, int]:
-    """What to set and to clear once this is as well; what is set in a field, clears it first."""
-    return before[0] & ~clears | sets, before[1] & ~(sets & ~_ATTR_ATIME) | clears
+def mount_file_system(context: int) -> int:
+    """Create the file system and return a detached mount of it. Raise OSError."""
+    syscall(syscalls.FSCONFIG, context, _FSCONFIG_CREATE, None, None, 0)
+    return syscall(syscalls.FSMOUNT, context, _FSMOUNT_CLOEXEC, 0)
+
+
+def openat2(directory: int, path: bytes, flags: int, resolve: int) -> int:
+    """Open a file relative to a directory, with limits on how the path may lead. Raise OSError."""
+    how = open_how(flags, resolve)
+    return syscall(syscalls.OPENAT2, directory, path, how, len(how))

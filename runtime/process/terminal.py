@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from _struct import Struct
 
+from runtime.launcher import mount_calls
 from runtime.launcher.program import Block
 from runtime.linux import syscalls
-from runtime.linux.mount import AT_EMPTY_PATH, AT_FDCWD, OPEN_TREE_CLOEXEC, OPEN_TREE_CLONE
+from runtime.linux.mount import AT_FDCWD
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,10 +58,7 @@ def open_terminal(program: Program, receiver: int, size: Box | None, owner: int)
 def mount(program: Program, mounting: Mounts) -> None:
     """Make it /dev/console too. (OCI config-linux.md, "Default Devices")"""
     mounting.file(_CONSOLE)
-    tree = program.call(
-        "open the terminal to mount it", syscalls.OPEN_TREE,
-        0, b"", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH,
-    )  # fmt: skip
+    tree = mount_calls.open_tree(program, "open the terminal to mount it", 0)
     mounting.attach_at(_CONSOLE, tree)
 
 

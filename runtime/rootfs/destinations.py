@@ -14,12 +14,10 @@ import stat
 
 from runtime.errors import ContainerError
 from runtime.linux import mount as mounts
-from runtime.linux import syscalls
-from runtime.linux.libc import syscall
-from runtime.linux.mount import Options
 from runtime.rootfs.devices import with_defaults
 from runtime.rootfs.mount_sources import inside, source_path
 from runtime.spec.json_structs import Struct
+from runtime.spec.mount_options import MountOptions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,7 +76,7 @@ class Resolver:
 
     def _mount(self, wanted: Mount, bundle: str) -> Destination:
         """Add a mount, which all that is asked for later sees."""
-        options = Options.of(wanted.options)
+        options = MountOptions.of(wanted.options)
         path = inside(wanted.destination)
         if wanted.type not in _NEVER_BEHIND_LINKS or options.is_bind:
             path = self.resolve(path)
@@ -245,8 +243,7 @@ def read_in(directory: str, path: str, most_bytes: int) -> bytes | None:
         else:
             root = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
-                how = mounts.open_how(flags, mounts.RESOLVE_IN_ROOT).content
-                file = syscall(syscalls.OPENAT2, root, os.fsencode(path), how, len(how))
+                file = mounts.openat2(root, os.fsencode(path), flags, mounts.RESOLVE_IN_ROOT)
             finally:
                 os.close(root)
     except OSError:

@@ -13,12 +13,10 @@ from runtime.errors import ContainerError
 from runtime.launcher.channel import Meeting, die_with_runtime, tell
 from runtime.launcher.descriptors import Descriptors
 from runtime.linux import mount as mounts
-from runtime.linux import syscalls
-from runtime.linux.libc import syscall
-from runtime.linux.mount import AT_FDCWD, Options
 from runtime.namespaces.namespaces import FLAGS, map_ids
 from runtime.rootfs.mount_sources import source_path
 from runtime.spec.config import Linux
+from runtime.spec.mount_options import MountOptions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,7 +34,7 @@ def prepare(
     """The mounts, by their number in the configuration. Raises ContainerError."""
     found = {}
     for number, (mount, destination) in enumerate(zip(spec.mounts, layout.mounts, strict=True)):
-        options = Options.of(mount.options)
+        options = MountOptions.of(mount.options)
         try:
             if options.words & _MAPPED or mount.uid_mappings:
                 found[number] = _mapped(mount, options, spec.linux, bundle, held)
@@ -49,24 +47,22 @@ def prepare(
     return found
 
 
-def _opened(path: str, options: Options) -> int:
+def _opened(path: str, options: MountOptions) -> int:
     """A mount of what is at a path. (open_tree(2))"""
-    recursive = mounts.AT_RECURSIVE if options.flags & mounts.REC else 0
-    flags = mounts.OPEN_TREE_CLONE | mounts.OPEN_TREE_CLOEXEC | recursive
-    return syscall(syscalls.OPEN_TREE, AT_FDCWD, os.fsencode(path), flags)
+    return mounts.open_tree(os.fsencode(path), recursive=bool(options.flags & mounts.REC))
 
 
-def _mapped(mount: Mount, options: Options, linux: Linux, bundle: str, held: Descriptors) -> int:
+def _mapped(
+    mount: Mount, options: MountOptions, linux: Linux, bundle: str, held: Descriptors
+) -> int:
     """One whose owners are others inside. (mount_setattr(2), "ID-mapped mounts")"""
     tree = held.hold(_opened(source_path(mount, bundle), options))
     users = mount.uid_mappings or linux.uid_mappings
     groups = mount.gid_mappings or linux.gid_mappings
-    recursive = mounts.AT_RECURSIVE if "ridmap" in options.words else 0
     with Descriptors() as opened:
         namespace = opened.hold(_user_namespace(users, groups))
-        change = mounts.attributes(mounts.ATTR_IDMAP, 0, 0, namespace).content
-        flags = mounts.AT_EMPTY_PATH | recursive
-        syscall(syscalls.MOUNT_SETATTR, tree, b"", flags, change, len(change))
+        mapped = mounts.mount_attr(mounts.ATTR_IDMAP, user_namespace=namespace)
+        mounts.mount_setattr(tree, mapped, recursive="ridmap" in options.words)
     return tree
 
 
@@ -81,20 +77,21 @@ def _user_namespace(users: tuple[IdMapping, ...], groups: tuple[IdMapping, ...])
         return os.open(f"/proc/{child.pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
 
 
-def _filled(mount: Mount, options: Options, destination: Destination, held: Descriptors) -> int:
+def _filled(
+    mount: Mount, options: MountOptions, destination: Destination, held: Descriptors
+) -> int:
     """A tmpfs with a copy of what is there in the container. (fsopen(2), fsmount(2))
 
     Its own directory has the mode and the owner of the one that it covers, unless it is said
     otherwise.
     """
     with Descriptors() as opened:
-        context = opened.hold(syscall(syscalls.FSOPEN, b"tmpfs", mounts.FSOPEN_CLOEXEC))
-        _set(context, "source", mount.source or "tmpfs")
+        context = opened.hold(mounts.open_file_system(b"tmpfs"))
+        mounts.configure(context, b"source", os.fsencode(mount.source or "tmpfs"))
         for word in filter(None, options.data.decode().split(",")):
             key, is_set, value = word.partition("=")
-            _set(context, key, value if is_set else None)
-        syscall(syscalls.FSCONFIG, context, mounts.FSCONFIG_CREATE, None, None, 0)
-        made = held.hold(syscall(syscalls.FSMOUNT, context, mounts.FSMOUNT_CLOEXEC, 0))
+            mounts.configure(context, os.fsencode(key), os.fsencode(value) if is_set else None)
+        made = held.hold(mounts.mount_file_system(context))
         place = f"/proc/self/fd/{made}"
         for number, directory in enumerate(reversed(destination.copied), start=1):
             source = opened.hold(os.open(directory, os.O_RDONLY | os.O_DIRECTORY | _NO_LINK))
@@ -106,13 +103,6 @@ def _filled(mount: Mount, options: Options, destination: Destination, held: Desc
     if destination.mode is not None:
         os.chmod(place, destination.mode)
     return made
-
-
-def _set(context: int, key: str, value: str | None) -> None:
-    """Set one option of a file system that is not mounted yet. (fsconfig(2))"""
-    command = mounts.FSCONFIG_SET_FLAG if value is None else mounts.FSCONFIG_SET_STRING
-    text = None if value is None else os.fsencode(value)
-    syscall(syscalls.FSCONFIG, context, command, os.fsencode(key), text, 0)
 
 
 def _copy(source: str, target: str) -> None:

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import os
 
+from runtime.launcher import mount_calls
 from runtime.launcher.channel import Meeting, die_with_runtime, tell
 from runtime.linux import mount as mounts
 from runtime.linux import syscalls
-from runtime.linux.mount import AT_FDCWD, Options
+from runtime.linux.mount import AT_FDCWD
 from runtime.namespaces.namespaces import FLAGS
+from runtime.spec.mount_options import MountOptions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ def serves(spec: Spec, spaces: Namespaces) -> bool:
     can_be_copied = not any(
         mounts.UNBINDABLE & propagation
         for mount in spec.mounts
-        for propagation in Options.of(mount.options).propagations
+        for propagation in MountOptions.of(mount.options).propagations
     )
     return spaces.makes("mount") and not spaces.owns("user") and can_be_copied
 
@@ -87,13 +89,10 @@ def _make() -> int:
 def enter(program: Program, bare: int) -> None:
     """Leave the host for good, with a copy of the root file system in which the child stands."""
     what = "move the root file system into an empty mount namespace"
-    tree = program.call(
-        what, syscalls.OPEN_TREE, AT_FDCWD, b"/",
-        mounts.OPEN_TREE_CLONE | mounts.OPEN_TREE_CLOEXEC | mounts.AT_RECURSIVE,
-    )  # fmt: skip
+    tree = mount_calls.open_tree(program, what, AT_FDCWD, b"/", recursive=True)
     program.call(what, syscalls.SETNS, bare, FLAGS["mount"])
     program.call(what, syscalls.UNSHARE, FLAGS["mount"])
-    program.call(what, syscalls.MOVE_MOUNT, tree, b"", AT_FDCWD, b"/", mounts.MOVE_FROM_EMPTY_PATH)
+    mount_calls.move_mount(program, what, tree, AT_FDCWD, b"/")
     program.call("enter the root file system", syscalls.FCHDIR, tree)
     program.call("stand in the root file system", syscalls.CHROOT, b".")
 

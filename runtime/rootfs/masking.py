@@ -10,6 +10,7 @@ import errno
 import os
 import stat
 
+from runtime.launcher import mount_calls
 from runtime.launcher.program import Label
 from runtime.linux import mount as mounts
 from runtime.linux import syscalls
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 _O_PATH, _O_CLOEXEC = 0o10000000, 0o2000000
 _READ_ONLY = mounts.RDONLY | mounts.NOSUID | mounts.NODEV | mounts.NOEXEC
-_BY_DESCRIPTORS = mounts.MOVE_FROM_EMPTY_PATH | mounts.MOVE_TO_EMPTY_PATH
+_READ_ONLY_MOUNT = mounts.mount_attr(mounts.ATTR_RDONLY)
 # A path leads to nothing: no such name, a link that leads nowhere, a name below a file, a circle.
 _NOTHING_THERE = errno.ENOENT, errno.ENOTDIR, errno.ELOOP
 # What is known of a path before the container has mounted anything.
@@ -80,16 +81,9 @@ def protect(program: Program, paths: Mapping[str, str]) -> None:
         absent = Label()
         what = f"make {path} read-only"
         place = _open_if_there(program, what, path, absent)
-        tree = program.call(
-            what, syscalls.OPEN_TREE, place, b"",
-            mounts.OPEN_TREE_CLONE | mounts.OPEN_TREE_CLOEXEC | mounts.AT_RECURSIVE
-            | mounts.AT_EMPTY_PATH,
-        )  # fmt: skip
-        program.call(
-            what, syscalls.MOUNT_SETATTR, tree, b"", mounts.AT_EMPTY_PATH | mounts.AT_RECURSIVE,
-            mounts.attributes(mounts.ATTR_RDONLY, 0), 32,
-        )  # fmt: skip
-        program.call(what, syscalls.MOVE_MOUNT, tree, b"", place, b"", _BY_DESCRIPTORS)
+        tree = mount_calls.open_tree(program, what, place, recursive=True)
+        mount_calls.mount_setattr(program, what, tree, b"", _READ_ONLY_MOUNT, recursive=True)
+        mount_calls.move_mount(program, what, tree, place)
         program.place(absent)
 
 
@@ -98,10 +92,9 @@ def _hide_unknown(program: Program, nothing: Source, path: str) -> None:
     absent, hidden, is_directory = Label(), Label(), Label()
     what = f"mask {path}"
     place = _open_if_there(program, what, path, absent)
-    program.call(
-        what, syscalls.MOVE_MOUNT, nothing, b"", place, b"", _BY_DESCRIPTORS,
-        then=hidden, foreseen=[(errno.EINVAL, is_directory)],
-    )  # fmt: skip
+    mount_calls.move_mount(
+        program, what, nothing, place, then=hidden, foreseen=[(errno.EINVAL, is_directory)]
+    )
     program.place(is_directory)
     program.call(what, *_empty_directory(path))
     program.place(hidden)
@@ -117,9 +110,8 @@ def _hide_known(program: Program, nothing: Source | None, path: str) -> None:
         foreseen = [(errno.ENOENT, absent), (errno.ELOOP, absent)]
         program.call(what, *_empty_directory(path), foreseen=foreseen)
     else:
-        program.call(
-            what, syscalls.MOVE_MOUNT, nothing, b"", AT_FDCWD, os.fsencode(path),
-            mounts.MOVE_FROM_EMPTY_PATH | _follow(path),
+        mount_calls.move_mount(
+            program, what, nothing, AT_FDCWD, os.fsencode(path), follow_link=_follows(path),
             foreseen=[(code, absent) for code in _NOTHING_THERE],
         )  # fmt: skip
     program.place(absent)
@@ -139,9 +131,9 @@ def _open_if_there(program: Program, what: str, path: str, absent: Label) -> Res
     )  # fmt: skip
 
 
-def _follow(path: str) -> int:
-    """A link of /proc leads each process elsewhere, so that it is masked itself."""
-    return 0 if path.startswith("/proc/") else mounts.MOVE_TO_SYMLINKS
+def _follows(path: str) -> bool:
+    """Return False for a link of /proc, which leads each process elsewhere and is itself masked."""
+    return not path.startswith("/proc/")
 
 
 _kinds: dict[str, str] = {}
@@ -151,7 +143,7 @@ def _kind_here(path: str) -> str:
     """What is at a path of this process's /proc or /sys."""
     if path not in _kinds:
         try:
-            mode = os.stat(path, follow_symlinks=bool(_follow(path))).st_mode
+            mode = os.stat(path, follow_symlinks=_follows(path)).st_mode
             _kinds[path] = DIRECTORY if stat.S_ISDIR(mode) else FILE
         except OSError:
             _kinds[path] = NOTHING

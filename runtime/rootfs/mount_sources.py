@@ -11,10 +11,12 @@ import os
 import stat
 
 from runtime.errors import ContainerError
+from runtime.launcher import mount_calls
 from runtime.linux import mount as mounts
 from runtime.linux import syscalls
-from runtime.linux.mount import AT_FDCWD, Options
+from runtime.linux.mount import AT_FDCWD
 from runtime.spec.json_structs import Struct
+from runtime.spec.mount_options import MountOptions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,7 +89,7 @@ class Opening:
         found: dict[int, Bound] = {}
         held = 0
         for number, mount in enumerate(wanted):
-            is_bind = Options.of(mount.options).is_bind
+            is_bind = MountOptions.of(mount.options).is_bind
             if number in opened and not is_bind:
                 found[number] = Bound(source=opened[number])
             elif is_bind:
@@ -116,7 +118,7 @@ class Opening:
         for number, mount in enumerate(wanted):
             if number in opened or not is_of_host(mount):
                 continue
-            options = Options.of(mount.options)
+            options = MountOptions.of(mount.options)
             what = f"mount {inside(mount.destination)}"
             if not found:
                 self._program.call(what, syscalls.CHDIR, os.fsencode(bundle))
@@ -141,16 +143,13 @@ class Opening:
 
     def open_at(self, what: str, path: bytes | int) -> Source:
         """The same of a path that may be a text of the program's."""
-        source = self._program.call(
-            f"open {what}, to mount it", syscalls.OPEN_TREE, AT_FDCWD, path,
-            mounts.OPEN_TREE_CLONE | mounts.OPEN_TREE_CLOEXEC,
-        )  # fmt: skip
+        source = mount_calls.open_tree(self._program, f"open {what}, to mount it", AT_FDCWD, path)
         return apart(self._program, source) if self._shared else source
 
 
 def needs_places(wanted: Sequence[Mount]) -> bool:
     """Return True if not all that is bound is to be held open at once."""
-    return sum(Options.of(mount.options).is_bind for mount in wanted) > HELD_AT_ONCE
+    return sum(MountOptions.of(mount.options).is_bind for mount in wanted) > HELD_AT_ONCE
 
 
 def hold(program: Program, path: str) -> Result:
@@ -171,7 +170,7 @@ def _open_cgroups(
 
 def is_of_host(mount: Mount) -> bool:
     """Return True for a file system whose source or options may be paths of the host."""
-    flags = Options.of(mount.options).flags
+    flags = MountOptions.of(mount.options).flags
     return not flags & (mounts.BIND | mounts.REMOUNT) and mount.type not in _WITHOUT_PATHS
 
 
@@ -196,10 +195,8 @@ def apart(program: Program, source: Source) -> Source:
         if isinstance(source, int)
         else program.call(what, syscalls.FCNTL, source, _F_DUPFD_CLOEXEC, 3)
     )
-    program.call(
-        what, syscalls.MOUNT_SETATTR, source, b"", mounts.AT_EMPTY_PATH | mounts.AT_RECURSIVE,
-        mounts.attributes(0, 0, mounts.SLAVE), 32,
-    )  # fmt: skip
+    slave = mounts.mount_attr(propagation=mounts.SLAVE)
+    mount_calls.mount_setattr(program, what, source, b"", slave, recursive=True)
     return again
 
 

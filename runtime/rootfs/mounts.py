@@ -12,11 +12,13 @@ import os
 import stat
 
 from runtime.cgroups import manager
+from runtime.launcher import mount_calls
 from runtime.launcher.program import Label
 from runtime.linux import mount as mounts
 from runtime.linux import syscalls
-from runtime.linux.mount import AT_FDCWD, Options
+from runtime.linux.mount import AT_FDCWD
 from runtime.rootfs.mount_sources import HELD_AT_ONCE, apart, hold
+from runtime.spec.mount_options import MountOptions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ class Mounts:
         """`shared` is whether the mount namespace is the host's."""
         self._program = program
         self._wanted = [
-            (mount, Options.of(mount.options), destination)
+            (mount, MountOptions.of(mount.options), destination)
             for mount, destination in zip(wanted, destinations, strict=True)
         ]
         self._sources = sources
@@ -133,13 +135,12 @@ class Mounts:
 
     def attach_at(self, destination: str, tree: Source) -> None:
         """Attach what was opened. (move_mount(2))"""
-        self._program.call(
-            f"mount {destination}", syscalls.MOVE_MOUNT,
-            tree, b"", AT_FDCWD, os.fsencode(destination), mounts.MOVE_FROM_EMPTY_PATH,
-        )  # fmt: skip
+        mount_calls.move_mount(
+            self._program, f"mount {destination}", tree, AT_FDCWD, os.fsencode(destination)
+        )
         self._forget_below(destination)
 
-    def _bind(self, bound: Bound, options: Options, destination: str) -> None:
+    def _bind(self, bound: Bound, options: MountOptions, destination: str) -> None:
         source = bound.source
         if bound.is_directory:
             self.directory(destination)
@@ -147,21 +148,17 @@ class Mounts:
             self.file(destination)
         if bound.held:
             # Cloned only now: the kernel lists mounts in the order in which they were made.
-            recursive = mounts.AT_RECURSIVE if options.flags & mounts.REC else 0
+            recursive = bool(options.flags & mounts.REC)
             what = f"open what is to be mounted at {destination}"
-            source = self._program.call(
-                what, syscalls.OPEN_TREE, bound.source, b"",
-                mounts.OPEN_TREE_CLONE | mounts.OPEN_TREE_CLOEXEC | mounts.AT_EMPTY_PATH
-                | recursive,
-            )  # fmt: skip
+            source = mount_calls.open_tree(self._program, what, bound.source, recursive=recursive)
             self._program.call(what, syscalls.CLOSE, bound.source)
             source = self._placed(what, source)
         if self._shared:
             source = apart(self._program, source)
         if any(options.attributes):
-            self._program.call(
-                f"set the options of {destination}", syscalls.MOUNT_SETATTR,
-                source, b"", mounts.AT_EMPTY_PATH, mounts.attributes(*options.attributes), 32,
+            mount_calls.mount_setattr(
+                self._program, f"set the options of {destination}",
+                source, b"", mounts.mount_attr(*options.attributes),
             )  # fmt: skip
         self.attach_at(destination, source)
 
@@ -193,25 +190,25 @@ class Mounts:
         self._program.call(what, syscalls.CLOSE, tree)
         return self._sources.places.tree
 
-    def _mount(self, mount: Mount, options: Options, place: Destination) -> None:
+    def _mount(self, mount: Mount, options: MountOptions, place: Destination) -> None:
         destination, data = place.path, options.data
         if place.mode is not None:
             data = b",".join(filter(None, (data, b"mode=%o" % place.mode)))
         self.directory(destination)
         if mount.type in _KERNEL_S:
             what = f"mount {mount.type} at {destination}, which must be no symbolic link"
-            found = self._program.call(
-                what, syscalls.OPENAT2, AT_FDCWD, os.fsencode(destination),
-                mounts.open_how(_O_PATH | _O_CLOEXEC, mounts.RESOLVE_NO_SYMLINKS), 24,
+            descriptor = mount_calls.openat2(
+                self._program, what, os.fsencode(destination),
+                _O_PATH | _O_CLOEXEC, mounts.RESOLVE_NO_SYMLINKS,
             )  # fmt: skip
-            self._program.call(what, syscalls.CLOSE, found)
+            self._program.call(what, syscalls.CLOSE, descriptor)
         flags = options.flags
         if mount.type == "tmpfs":
             flags = self.keep_writable(destination, flags, data)
         self.mount(mount.source or mount.type, destination, mount.type, flags, data)
         self._forget_below(destination)
 
-    def _mount_cgroups(self, options: Options, destination: str) -> None:
+    def _mount_cgroups(self, options: MountOptions, destination: str) -> None:
         """The container's own cgroups: one mount, or one a hierarchy below a tmpfs."""
         self.directory(destination)
         if manager.is_v2():
@@ -227,25 +224,27 @@ class Mounts:
                 self.link(os.path.basename(root), f"{destination}/{name}")
 
     def _mount_cgroup(
-        self, controllers: str, kind: str, options: Options, destination: str
+        self, controllers: str, kind: str, options: MountOptions, destination: str
     ) -> None:
         if controllers in self._sources.cgroups:
             self.attach_at(destination, self._sources.cgroups[controllers])
-            self._set_attributes(destination, 0, options.attributes)
+            self._set_attributes(destination, options.attributes)
             return
         words = "none,name=systemd" if controllers == "systemd" else controllers
         self.mount("cgroup", destination, kind, options.flags, words.encode())
 
-    def _change(self, options: Options, destination: str) -> None:
+    def _change(self, options: MountOptions, destination: str) -> None:
         if any(options.recursive):
-            self._set_attributes(destination, mounts.AT_RECURSIVE, options.recursive)
+            self._set_attributes(destination, options.recursive, recursive=True)
         for propagation in options.propagations:
             self.mount("", destination, "", propagation)
 
-    def _set_attributes(self, destination: str, flags: int, attributes: tuple[int, int]) -> None:
-        self._program.call(
-            f"set the options of {destination}", syscalls.MOUNT_SETATTR,
-            AT_FDCWD, os.fsencode(destination), flags, mounts.attributes(*attributes), 32,
+    def _set_attributes(
+        self, destination: str, attributes: tuple[int, int], *, recursive: bool = False
+    ) -> None:
+        mount_calls.mount_setattr(
+            self._program, f"set the options of {destination}", AT_FDCWD, os.fsencode(destination),
+            mounts.mount_attr(*attributes), recursive=recursive,
         )  # fmt: skip
 
     def _forget_below(self, destination: str) -> None:

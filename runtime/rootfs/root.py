@@ -10,9 +10,11 @@ from __future__ import annotations
 import os
 
 from runtime.errors import ContainerError
+from runtime.launcher import mount_calls
 from runtime.linux import mount as mounts
 from runtime.linux import syscalls
 from runtime.linux.mount import AT_FDCWD
+from runtime.spec.mount_options import PROPAGATIONS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,15 +35,10 @@ class Bundle:
     def mount(self, program: Program) -> None:
         """Bind it to itself: pivot_root(2) wants a mount."""
         program.step("bind of the root")
-        tree = program.call(
-            f"open the root file system {self.path}", syscalls.OPEN_TREE,
-            AT_FDCWD, os.fsencode(self.path),
-            mounts.OPEN_TREE_CLONE | mounts.OPEN_TREE_CLOEXEC | mounts.AT_RECURSIVE,
-        )  # fmt: skip
-        program.call(
-            "mount the root file system", syscalls.MOVE_MOUNT,
-            tree, b"", AT_FDCWD, os.fsencode(self.path), mounts.MOVE_FROM_EMPTY_PATH,
-        )  # fmt: skip
+        path = os.fsencode(self.path)
+        what = f"open the root file system {self.path}"
+        tree = mount_calls.open_tree(program, what, AT_FDCWD, path, recursive=True)
+        mount_calls.move_mount(program, "mount the root file system", tree, AT_FDCWD, path)
 
 
 class Overlay:
@@ -115,10 +112,7 @@ def move(program: Program, host: Result, root: Bundle | Overlay) -> None:
     program.call("go back to the host's root", syscalls.FCHDIR, host)
     program.call("stand in the host's root", syscalls.CHROOT, b".")
     program.call("enter the root file system", syscalls.CHDIR, os.fsencode(root.path))
-    program.call(
-        "move the root file system", syscalls.MOVE_MOUNT,
-        AT_FDCWD, b".", AT_FDCWD, b"/", 0,
-    )  # fmt: skip
+    mount_calls.move_attached(program, "move the root file system", b".", b"/")
     program.call("stand in the root file system", syscalls.CHROOT, b".")
     program.call("stand in the new root", syscalls.CHDIR, b"/")
 
@@ -126,14 +120,14 @@ def move(program: Program, host: Result, root: Bundle | Overlay) -> None:
 def settle(program: Program, propagation: str, *, read_only: bool) -> None:
     """What is said of the root as a whole, once the child is in it."""
     if read_only:
-        program.call(
-            "make the root read-only", syscalls.MOUNT_SETATTR,
-            AT_FDCWD, b"/", 0, mounts.attributes(mounts.ATTR_RDONLY, 0), 32,
-        )  # fmt: skip
+        read_only_root = mounts.mount_attr(mounts.ATTR_RDONLY)
+        mount_calls.mount_setattr(
+            program, "make the root read-only", AT_FDCWD, b"/", read_only_root
+        )
     if propagation:
         program.call(
             f"make the root {propagation}", syscalls.MOUNT,
-            None, b"/", None, mounts.PROPAGATIONS[propagation], None,
+            None, b"/", None, PROPAGATIONS[propagation], None,
         )  # fmt: skip
 
 

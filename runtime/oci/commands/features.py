@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from runtime.cgroups.manager import WITHOUT
-from runtime.linux import capabilities, mount
+from runtime.linux import capabilities
 from runtime.namespaces.namespaces import FLAGS
 from runtime.process import attributes
 from runtime.spec.config import VERSION
+from runtime.spec.mount_options import known_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def document() -> dict[str, object]:
         "ociVersionMin": "1.0.0",
         "ociVersionMax": VERSION,
         "hooks": list(_HOOKS),
-        "mountOptions": sorted(mount.known_options()),
+        "mountOptions": sorted(known_options()),
         "linux": {
             "namespaces": sorted(FLAGS),
             "capabilities": list(capabilities.NAMES[: capabilities.last_known() + 1]),
