@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from lab.host import mount_namespace
-from lab.userland.build import PAYLOAD_IN_TREE
+from lab.paths import PAYLOAD_IN_TREE
 from runtime.spec import docker_profile
 
 if TYPE_CHECKING:

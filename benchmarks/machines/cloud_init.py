@@ -26,8 +26,9 @@ from pathlib import Path
 import vms
 from lab.host import facts, kvm_probe
 from lab.host.measurement_lock import scratch_directory
+from lab.paths import cache_directory
 from lab.targets.machines.machine import free_port
-from lab.userland import build
+from lab.userland import build, guest_kernel, root_tree
 from vms.boot import cloudinit, kernel
 from vms.qemu import acceleration
 from vms.storage import disks
@@ -35,7 +36,7 @@ from vms.storage import disks
 PACKAGES = ("systemd", "systemd-sysv", "udev", "dbus", "cloud-init", "netplan.io",
             "openssh-server", "sudo")  # fmt: skip
 _DISK_BYTES = 2 << 30
-_MODULES = (*build.MODULES, "isofs")  # the seed's file system
+_MODULES = (*guest_kernel.MODULES, "isofs")  # the seed's file system
 _WORDS = "console=ttyS0 quiet net.ifnames=0 TONNAGE_ROOT=/dev/vda TONNAGE_INIT=/sbin/init"
 # The one that so small an image has; cloud-init wants another one, and says that it failed.
 _LOCALE = "locale: C.UTF-8\n"
@@ -57,9 +58,9 @@ WANTED = {
 
 def image() -> Path:
     """The cloud image's disk, built now if the cache has none."""
-    suite = build.debian_suite()
+    suite = root_tree.debian_suite()
     key = hashlib.sha256(" ".join((suite, *PACKAGES, _LOCALE)).encode()).hexdigest()[:16]
-    directory = build.cache_directory() / f"cloud-{key}"
+    directory = cache_directory() / f"cloud-{key}"
     if not directory.is_dir():
         aside = directory.with_name(f".{directory.name}.{os.getpid()}")
         aside.mkdir(parents=True)
@@ -131,7 +132,7 @@ def boot_and_look(scratch: Path, accelerator: str, deadline_seconds: float) -> d
         networks=(vms.UserNetwork((vms.Forward(port, 22),)),),
         rng=vms.Rng(),
     )
-    directories = (build.cache_directory(),)
+    directories = (cache_directory(),)
     with vms.Connection.open(scratch / "l-vm", image_directories=directories) as connection:
         begun = time.monotonic()
         with connection.start(machine) as domain:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from lab.userland.build import PAYLOAD_IN_TREE
+from lab.paths import PAYLOAD_IN_TREE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from lab import tables, units
 from lab.errors import LabError
+from lab.paths import cache_directory
 from lab.results.stored_files import read_json
 from lab.statistics.estimates import Estimate, estimate_median
-from lab.userland.build import cache_directory
 
 if TYPE_CHECKING:
     from lab.host.disturbance import Conditions

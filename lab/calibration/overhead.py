@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 from lab.calibration.aa_trials import in_random_order
-from lab.userland.build import PAYLOAD_IN_TREE
+from lab.paths import PAYLOAD_IN_TREE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

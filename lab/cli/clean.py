@@ -8,7 +8,7 @@ import runtime
 from lab import targets
 from lab.host import kernel_costs, plain_paths
 from lab.host.measurement_lock import left_directories, measurement_lock, remove
-from lab.userland.build import cache_directory
+from lab.paths import cache_directory
 from vms.operations import foreground
 from vms.storage import machine_folders
 from vms.storage.image_store import Store

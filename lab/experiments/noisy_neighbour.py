@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 from lab.errors import LabError
 from lab.network.isolated_network import PEER
+from lab.paths import PAYLOAD_IN_TREE
 from lab.targets.base import CPUS_LIMIT
-from lab.userland.build import PAYLOAD_IN_TREE
 
 if TYPE_CHECKING:
     from lab.targets.base import Completed, Instance

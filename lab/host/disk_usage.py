@@ -42,6 +42,11 @@ def usage(paths: Iterable[Path]) -> Usage:
     return Usage(apparent, allocated, allocated - shared)
 
 
+def allocated_bytes(path: Path) -> int:
+    """Return the bytes of disk blocks that a file or directory tree takes, every inode once."""
+    return sum(status.st_blocks * 512 for _, status in _inodes([path]))
+
+
 def _inodes(paths: Iterable[Path]) -> Iterator[tuple[Path, os.stat_result]]:
     seen: set[tuple[int, int]] = set()
     stack = list(paths)

@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from lab.userland.build import cache_directory
+from lab.paths import cache_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

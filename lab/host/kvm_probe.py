@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from lab.errors import LabError
-from lab.userland import build
+from lab.paths import cache_directory
+from lab.userland import guest_kernel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,7 +87,7 @@ def cpu_flag() -> str:
 
 def kept() -> Path:
     """The file that keeps the verdict."""
-    return build.cache_directory() / "kvm.json"
+    return cache_directory() / "kvm.json"
 
 
 def recall() -> Verdict | None:
@@ -120,11 +121,11 @@ def _boot(progress: Callable[[str], None]) -> Verdict:
     from vms.qemu import acceleration
 
     try:
-        kernel, initramfs = build.probe_machine(progress)
+        kernel, initramfs = guest_kernel.probe_machine(progress)
     except (LabError, MachineError) as error:
         return Verdict(None, f"not tried: no guest to boot ({str(error).rstrip('.')})")
     progress("booting a tiny guest under KVM, to see whether it runs")
     found = acceleration.prove_kvm(
-        kernel, initramfs, DEADLINE_SECONDS, lambda: build.uncompressed(kernel, progress)
+        kernel, initramfs, DEADLINE_SECONDS, lambda: guest_kernel.uncompressed(kernel, progress)
     )
     return Verdict(found.works, found.reason, found.needs_pvh)

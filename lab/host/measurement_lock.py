@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING
 
 from lab.errors import LabError
 from lab.host import mount_namespace
-from lab.userland.build import cache_directory
+from lab.paths import cache_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.errors import LabError
-from lab.userland.build import CACHE_VARIABLE, cache_directory
+from lab.paths import CACHE_VARIABLE, cache_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -25,7 +25,7 @@ from lab.results import run_folder
 from lab.statistics import stopping_rule
 from lab.targets import environment
 from lab.targets.base import Settings
-from lab.userland import build
+from lab.userland import build, root_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -209,7 +209,7 @@ def _described(
         name: {
             "what": workload.what,
             "digest": workload.digest(),
-            "versions": build.versions(tree, workload.packages),
+            "versions": root_tree.versions(tree, workload.packages),
             "threads": workload.threads,
             "bound_by": workload.bound_by,
             "attached": workload.attached,

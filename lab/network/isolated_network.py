@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from lab.errors import LabError
 from lab.network.namespace import enter, make
-from lab.userland.build import PAYLOAD_IN_TREE
+from lab.paths import PAYLOAD_IN_TREE
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager

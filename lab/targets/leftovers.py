@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import re
 import signal
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.host import measurement_lock, processes
+from vms.storage import locks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,7 +60,7 @@ def clean(name: str, scratch: Path) -> list[str]:
     for folder in folders:
         if is_left_by_dead(folder.name):
             for made in folder.glob(f"{_NOTES}/*"):
-                remove_empty(made.readlink())
+                locks.remove_if_unused(made.readlink())
             remove_folder(folder)
             done.append(f"removed {folder}")
     return done
@@ -82,26 +82,6 @@ def note(folder: Path, made: Path) -> None:
     notes = folder / _NOTES
     notes.mkdir(exist_ok=True)
     (notes / str(made).replace("/", "-")).symlink_to(made)
-
-
-@contextlib.contextmanager
-def in_use(directory: Path) -> Iterator[None]:
-    """Keep other workers from removing a directory. (flock(2))"""
-    held = os.open(directory, os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(held, fcntl.LOCK_SH)
-        yield
-    finally:
-        os.close(held)
-
-
-def remove_empty(directory: Path) -> None:
-    """Remove a directory if it is empty and not in use: what is mounted on it would go with it."""
-    with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
-        held = os.open(directory, os.O_DIRECTORY | os.O_CLOEXEC)
-        stack.callback(os.close, held)
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        directory.rmdir()
 
 
 def is_left_by_dead(name: str) -> bool:

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 
 from lab.errors import LabError
 from lab.network.isolated_network import PEER, Wires
+from lab.paths import PAYLOAD_IN_TREE
 from lab.targets.base import PORT
-from lab.userland.build import PAYLOAD_IN_TREE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,7 @@ from lab.cli import main
 from lab.errors import LabError
 from lab.host import facts, kvm_probe
 from lab.measurement import host_record
-from lab.userland import build
+from lab.userland import guest_kernel
 from vms import MachineError
 from vms.qemu import acceleration
 
@@ -43,7 +43,7 @@ def no_guest(monkeypatch: pytest.MonkeyPatch) -> None:
 
     which = shutil.which
     monkeypatch.setattr(shutil, "which", lambda name, **_: which(name) or which("true"))
-    monkeypatch.setattr(build, "probe_machine", refuse)
+    monkeypatch.setattr(guest_kernel, "probe_machine", refuse)
 
 
 def keep_verdict(*, works: bool, boot: str = THIS_BOOT, ways: int = 2) -> None:
@@ -159,8 +159,8 @@ def in_two_ways(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
 
     monkeypatch.setattr(acceleration, "_DEVICE", str(tmp_path / "device"))
     monkeypatch.setattr(acceleration, "boots", boots)
-    monkeypatch.setattr(build, "probe_machine", lambda _: (tmp_path / "vmlinuz", tmp_path))
-    monkeypatch.setattr(build, "uncompressed", lambda *_: tmp_path / "vmlinux")
+    monkeypatch.setattr(guest_kernel, "probe_machine", lambda _: (tmp_path / "vmlinuz", tmp_path))
+    monkeypatch.setattr(guest_kernel, "uncompressed", lambda *_: tmp_path / "vmlinux")
     monkeypatch.setattr(shutil, "which", lambda name, **_: f"/usr/bin/{name}")
     return tried
 
@@ -208,7 +208,7 @@ def test_a_kernel_that_cannot_be_unpacked_is_said_not_to_have_been_tried(
     def refuse(*_: object) -> Path:
         raise MachineError("xz is missing.")
 
-    monkeypatch.setattr(build, "uncompressed", refuse)
+    monkeypatch.setattr(guest_kernel, "uncompressed", refuse)
     found = kvm_probe.prove(lambda _: None)
     assert found.works is False
     assert found.reason == "a guest hung; an uncompressed kernel was not tried (xz is missing)"

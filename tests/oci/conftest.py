@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab.userland import build
+from lab.paths import cache_directory
+from lab.userland import root_tree
 from tests.oci.driver import Bundle, Runtime
 
 if TYPE_CHECKING:
@@ -38,9 +39,9 @@ def installed() -> Iterator[Runtime]:
     found = command()
     if not found:
         pytest.skip(f"{os.environ.get('TONNAGE_OCI_RUNTIME') or OURS} is not installed")
-    scratch = build.cache_directory() / f"oci-{os.getpid()}"
+    scratch = cache_directory() / f"oci-{os.getpid()}"
     scratch.mkdir(parents=True)
-    tree = build.build_tree(print)
+    tree = root_tree.build_tree(print)
     try:
         yield Runtime(found, scratch, tree, apart=os.environ.get("TONNAGE_OCI_APART") == "1")
     finally:

@@ -31,8 +31,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.host import mount_namespace
+from lab.paths import cache_directory
 from lab.targets.containers.oci import hide_unified_hierarchy
-from lab.userland.build import cache_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab.userland.build import cache_directory
+from lab.paths import cache_directory
 from runtime.rootfs import empty_mount_namespace
 
 if TYPE_CHECKING:

@@ -18,8 +18,9 @@ from packaging.requirements import Requirement
 
 import vms
 from lab.host import kvm_probe
+from lab.paths import PAYLOAD_IN_TREE, cache_directory
 from lab.targets.machines.machine import FullMachine
-from lab.userland import build
+from lab.userland import build, guest_kernel
 from vms.boot import kernel
 from vms.operations.foreground import own_root
 from vms.qemu import acceleration
@@ -46,7 +47,7 @@ def booted(progress: Callable[[str], None]) -> Iterator[vms.Domain]:
     """The machine, with the project in `INSIDE`. Raises MachineError and LabError."""
     tested = build.build(progress)
     own = build.build(progress, PACKAGES)
-    images = (build.cache_directory(),)
+    images = (cache_directory(),)
     with own_root() as root, vms.Connection.open(root, image_directories=images) as connection:
         progress("booting a machine that has cgroup v2 alone")
         with connection.start(_machine(own, tested, root)) as domain:
@@ -60,8 +61,8 @@ def _machine(own: build.Userland, tested: build.Userland, scratch: Path) -> vms.
     for name, land in (("own", own), ("tested", tested)):
         disks.clone(land.disk, scratch / f"{name}.qcow2")
     initramfs = scratch / "initramfs.cpio"
-    found = kernel.fetch(build.cache_directory() / "kernel")
-    kernel.build_initramfs(initramfs, own.payload, found, (*build.MODULES, *MODULES))
+    found = kernel.fetch(cache_directory() / "kernel")
+    kernel.build_initramfs(initramfs, own.payload, found, (*guest_kernel.MODULES, *MODULES))
     works = kvm_probe.prove(lambda _: None).works
     words = f"{FullMachine.kernel_words} {WORDS}"
     if not works:
@@ -91,7 +92,7 @@ def _place(domain: vms.Domain, own: build.Userland, tested: build.Userland) -> N
         f"mkdir -p {INSIDE} {tree} {payload}"
         f" && tar -xf /project.tar -C {INSIDE} && rm /project.tar"
         f" && mount /dev/vdb {tree}"
-        f" && cp {tree}{build.PAYLOAD_IN_TREE} {payload}/payload",
+        f" && cp {tree}{PAYLOAD_IN_TREE} {payload}/payload",
         COPY_SECONDS,
     )
 

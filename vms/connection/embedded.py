@@ -21,7 +21,7 @@ from vms import paths
 from vms.description import constraints
 from vms.errors import MachineError
 from vms.qemu.termination import ended_within
-from vms.storage.locks import lock
+from vms.storage.locks import try_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,7 +106,7 @@ def claim(root: Path) -> None:
     if root in _held:
         return
     root.mkdir(parents=True, exist_ok=True)
-    held = lock(root)
+    held = try_lock(root)
     if held is None:
         raise MachineError(f"Another process has its machines below {root}: choose another.")
     _held[root] = held
@@ -189,7 +189,7 @@ def _emulators(root: Path) -> Iterator[tuple[int, str]]:
 @contextmanager
 def _claimed(root: Path) -> Iterator[bool]:
     """Whether the directory is there and nobody's; while the block runs it is this process's."""
-    held = lock(root) if root.is_dir() else None
+    held = try_lock(root) if root.is_dir() else None
     try:
         yield held is not None
     finally:

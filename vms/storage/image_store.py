@@ -164,7 +164,7 @@ class Store:
         with ExitStack() as undo:
             undo.callback(shutil.rmtree, aside, ignore_errors=True)
             try:
-                held = locks.lock(aside)
+                held = locks.try_lock(aside)
                 if held is not None:
                     undo.callback(os.close, held)
                 yield aside
@@ -184,7 +184,7 @@ class Store:
         for aside in sorted(self.directory.glob(".*")):
             if not _ASIDE.fullmatch(aside.name) or not aside.is_dir():
                 continue
-            held = locks.lock(aside)
+            held = locks.try_lock(aside)
             if held is None:
                 continue
             shutil.rmtree(aside, ignore_errors=True)

@@ -38,7 +38,7 @@ def new(name: str, uri: str, *, stays: bool = True) -> Iterator[Path]:
         try:
             folder = _made(name)
             undo.callback(shutil.rmtree, folder, ignore_errors=True)
-            if (held := locks.lock(folder)) is not None:
+            if (held := locks.try_lock(folder)) is not None:
                 undo.callback(os.close, held)
             (folder / _NOTE).write_text(uri, encoding="utf-8")
         except OSError as error:
@@ -74,7 +74,7 @@ def clean() -> list[str]:
             uri = (folder / _NOTE).read_text(encoding="utf-8")
         except OSError:
             continue  # it was made whole
-        held = locks.lock(folder)
+        held = locks.try_lock(folder)
         if held is None:
             continue
         try:

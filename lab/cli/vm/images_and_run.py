@@ -68,14 +68,14 @@ def _register_image(parser: argparse.ArgumentParser, common: argparse.ArgumentPa
 
 def _build(options: argparse.Namespace) -> int:
     from lab.targets.machines.machine import FullMachine
-    from lab.userland import build
+    from lab.userland import build, guest_kernel, root_tree
     from vms.storage.image_store import Store
 
     land = build.build(_progress)
-    initramfs, shares = build.working_machine(_progress)
+    initramfs, shares = guest_kernel.interactive_machine(_progress)
     image = Store().add(
         options.name,
-        f"Debian {build.debian_suite()}",
+        f"Debian {root_tree.debian_suite()}",
         land.disk,
         land.kernel,
         initramfs,

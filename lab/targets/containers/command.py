@@ -24,10 +24,12 @@ from typing import TYPE_CHECKING
 
 from lab.errors import LabError, StartFailed
 from lab.host import mount_namespace, processes
+from lab.host.disk_usage import allocated_bytes
+from lab.paths import PAYLOAD_IN_TREE
 from lab.targets import leftovers
 from lab.targets.base import Allotment, Kind, Milestone, Target
 from lab.targets.payload_pipes import PayloadPipes, PipedInstance
-from lab.userland.build import PAYLOAD_IN_TREE, allocated_bytes
+from vms.storage import locks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -184,9 +186,9 @@ class CommandTarget(Target):
         for path in map(Path, directories):
             if not path.exists():
                 path.mkdir(parents=True)
-                self.resources.callback(leftovers.remove_empty, path)
+                self.resources.callback(locks.remove_if_unused, path)
                 leftovers.note(self.directory, path)
-            self.resources.enter_context(leftovers.in_use(path))
+            self.resources.enter_context(locks.shared(path))
             mount_namespace.mount("tmpfs", path, f"mode={path.stat().st_mode & 0o7777:o}")
             self.resources.callback(mount_namespace.unmount, path)
 

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING
 
 from lab.errors import LabError
 from lab.host import mount_namespace
+from lab.host.disk_usage import allocated_bytes
+from lab.paths import PAYLOAD_IN_TREE
 from lab.targets import leftovers
 from lab.targets.containers import command
-from lab.userland.build import PAYLOAD_IN_TREE, allocated_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

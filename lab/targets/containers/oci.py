@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab.host import mount_namespace
+from lab.paths import PAYLOAD_IN_TREE
 from lab.targets import base
 from lab.targets.containers import command
-from lab.userland.build import PAYLOAD_IN_TREE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

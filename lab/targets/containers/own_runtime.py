@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, get_args
 
 import runtime
 from lab.errors import StartFailed
+from lab.host.disk_usage import allocated_bytes
+from lab.paths import PAYLOAD_IN_TREE
 from lab.targets import base, peer_servers
 from lab.targets.base import VOLUME, Allotment, Attachment, Instance, Kind, Span, Target
 from lab.targets.payload_pipes import PayloadPipes, PipedInstance
-from lab.userland import build
-from lab.userland.build import PAYLOAD_IN_TREE, allocated_bytes
+from lab.userland import container_image
 from runtime.spec.config import Cpu, Memory, Mount, Pids, Resources
 
 if TYPE_CHECKING:
@@ -171,7 +172,7 @@ class OurContainer(Target):
 
     def unpack(self, files: list[Path], directory: Path) -> None:
         """Unpack the layer. Raises LabError."""
-        build.unpack(files[0], directory)
+        container_image.unpack(files[0], directory)
 
     def instance_disk_bytes(self, instance: Instance) -> int:
         """What its upper layer takes."""

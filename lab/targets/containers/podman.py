@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.host import mount_namespace
+from lab.host.disk_usage import allocated_bytes
+from lab.paths import PAYLOAD_IN_TREE
 from lab.targets.containers import command
 from lab.targets.containers.oci import hide_unified_hierarchy
-from lab.userland.build import PAYLOAD_IN_TREE, allocated_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

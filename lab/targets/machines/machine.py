@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import vms
 from lab.errors import LabError, StartFailed
 from lab.host import kvm_probe
+from lab.host.disk_usage import allocated_bytes
+from lab.paths import cache_directory
 from lab.targets import peer_servers
 from lab.targets.base import (
     PORT,
@@ -30,7 +32,7 @@ from lab.targets.base import (
     Target,
 )
 from lab.targets.machines import guest_log
-from lab.userland.build import allocated_bytes, cache_directory, uncompressed
+from lab.userland.guest_kernel import uncompressed
 from vms.qemu import acceleration
 from vms.storage import disks
 

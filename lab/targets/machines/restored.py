@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 import vms
 from lab.errors import LabError
+from lab.host.disk_usage import allocated_bytes
 from lab.targets.base import Kind, Milestone, Span
 from lab.targets.machines.machine import (
     FullMachine,
@@ -31,7 +32,6 @@ from lab.targets.machines.machine import (
     MicroMachine,
     Running,
 )
-from lab.userland.build import allocated_bytes
 from vms.operations import templates
 from vms.storage import disks
 

@@ -29,7 +29,7 @@ from lab.targets.machines import tap_vmms
 from lab.targets.machines.listening_port import Port
 from lab.targets.machines.machine import Running
 from lab.targets.machines.tap_vmms import RAW, Child, TappedInstance, TappedMachine
-from lab.userland import build
+from lab.userland.payload import build_payload
 from vms.boot import cpio
 from vms.guest.tonnage_agent import Agent
 
@@ -161,7 +161,7 @@ def _objection() -> str:
     """
     with plain_paths.temporary_directory("tonnage-uml-") as name, ExitStack() as stack:
         directory = Path(name)
-        _write_initramfs(directory / "initramfs.cpio", build.build_payload(lambda _: None))
+        _write_initramfs(directory / "initramfs.cpio", build_payload(lambda _: None))
         ours, theirs = (stack.enter_context(end) for end in socket.socketpair())
         try:
             process = stack.enter_context(

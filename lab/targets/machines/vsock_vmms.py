@@ -23,7 +23,7 @@ from lab.network import tap
 from lab.targets.machines import tap_vmms
 from lab.targets.machines.listening_port import Port
 from lab.targets.machines.tap_vmms import RAW, Child, TappedInstance, TappedMachine
-from lab.userland.build import MODULES
+from lab.userland.guest_kernel import MODULES
 from vms.boot import kernel
 from vms.guest.tonnage_agent import Agent
 from vms.storage import disks

@@ -11,7 +11,7 @@ import pytest
 
 from lab.errors import LabError
 from lab.host import plain_paths
-from lab.userland.build import cache_directory
+from lab.paths import cache_directory
 
 PACKAGES = Path(plain_paths.__file__).parents[2]
 ODD = ["a,b", "a:b", "a b", "a%20b'\"x", "a\\b", "ä", "l" * 90, "new\nline", "a=b", "a;b"]

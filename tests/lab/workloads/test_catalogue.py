@@ -9,7 +9,7 @@ import pytest
 from lab import workloads
 from lab.errors import LabError
 from lab.targets.base import Completed
-from lab.userland import build
+from lab.userland import root_tree
 from lab.workloads import Result
 
 SORT = """
@@ -38,7 +38,7 @@ def file(tmp_path: Path, text: str) -> Path:
 
 def test_the_quick_ones_need_nothing_but_the_basic_user_land() -> None:
     quick, full = workloads.load("quick"), workloads.load("full")
-    assert set(workloads.packages(quick)) == set(build._TOOLS)
+    assert set(workloads.packages(quick)) == set(root_tree.BASIC_PACKAGES)
     assert set(quick) < set(full)
     assert all(each.bound_by and each.threads and each.what for each in full.values())
 

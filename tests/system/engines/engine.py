@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lab.paths import PAYLOAD_IN_TREE
 from lab.targets import leftovers
-from lab.userland.build import PAYLOAD_IN_TREE
 from tests.oci.users import FIRST_ID, IDS, NOBODY, readable
+from vms.storage import locks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -186,7 +187,7 @@ def _namespaces(family: str) -> Iterator[tuple[str, ...]]:
         for path in map(Path, COVERED):
             if not path.exists():
                 path.mkdir(parents=True)
-                stack.callback(leftovers.remove_empty, path)
+                stack.callback(locks.remove_if_unused, path)
         stack.callback(_remove_cgroups, family)
         covers = "".join(f"mount -t tmpfs tonnage {path}\n" for path in COVERED)
         # The shell is the first process of the namespace: while it waits it reaps what is orphaned.

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab.userland import build
+from lab.paths import cache_directory
+from lab.userland import root_tree
 from runtime.linux import capabilities
 from tests.system.engines import engine as engines
 from tests.system.engines.cases import CASES, Step
@@ -46,7 +47,7 @@ class Pair:
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     target: Path = tmp_path_factory.mktemp("image") / "image.tar"
-    engines.pack_image(build._tree(build.build_payload(print), print), target)
+    engines.pack_image(root_tree.build_tree(print), target)
     return target
 
 
@@ -61,7 +62,7 @@ def pair(request: pytest.FixtureRequest, image: Path) -> Iterator[Pair]:
         pytest.skip("runc is not installed: apt-get install runc")
     if not shutil.which(program):
         pytest.skip(f"{program} is not installed: apt-get install {package}")
-    scratch = build.cache_directory() / f"c{os.getpid()}{name[0]}"
+    scratch = cache_directory() / f"c{os.getpid()}{name[0]}"
     scratch.mkdir()
     try:
         with START[name](runtime, scratch, image) as engine:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab.userland import build
+from lab.paths import PAYLOAD_IN_TREE, cache_directory
+from lab.userland import root_tree
 from tests.cgroup_tree import cgroups_named
 from tests.system.engines import engine as engines
 from tests.system.engines.engine import IMAGE, Engine
@@ -32,7 +33,7 @@ V2 = Path("/sys/fs/cgroup/cgroup.controllers").exists()
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     target: Path = tmp_path_factory.mktemp("image") / "image.tar"
-    engines.pack_image(build._tree(build.build_payload(print), print), target)
+    engines.pack_image(root_tree.build_tree(print), target)
     return target
 
 
@@ -46,7 +47,7 @@ def engine(request: pytest.FixtureRequest, image: Path) -> Iterator[Engine]:
     if not shutil.which(program):
         pytest.skip(f"{program} is not installed: apt-get install {package}")
     # On the disk that holds the user land: an overlay's layer can't lie on every file system.
-    scratch = build.cache_directory() / f"e{os.getpid()}{name[0]}"
+    scratch = cache_directory() / f"e{os.getpid()}{name[0]}"
     scratch.mkdir()
     try:
         with START[name](runtime, scratch, image) as engine:
@@ -255,7 +256,7 @@ def test_ports(engine: Engine) -> None:
     """`--publish`: what listens in the container is reached by a port of the host."""
     with engine.container(
         "--interactive", "--publish=127.0.0.1:8123:7000", IMAGE,
-        build.PAYLOAD_IN_TREE, "serve", "ports",
+        PAYLOAD_IN_TREE, "serve", "ports",
     ) as name:  # fmt: skip
         deadline = time.monotonic() + 10
         while "listening" not in engine.said("logs", name):

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab.userland import build
+from lab.paths import cache_directory
+from lab.userland import root_tree
 from tests.system.engines import engine as engines
 from tests.system.engines.engine import IMAGE, Engine
 
@@ -28,8 +29,8 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     if not shutil.which("podman"):
         pytest.skip("podman is not installed: apt-get install podman")
     image = tmp_path_factory.mktemp("image") / "image.tar"
-    engines.pack_image(build._tree(build.build_payload(print), print), image)
-    scratch = build.cache_directory() / f"e{os.getpid()}v"
+    engines.pack_image(root_tree.build_tree(print), image)
+    scratch = cache_directory() / f"e{os.getpid()}v"
     scratch.mkdir()
     try:
         with engines.podman(runtime, scratch, image) as engine:
@@ -60,7 +61,7 @@ def test_an_image_as_a_volume(engine: Engine, *, writable: bool) -> None:
 
 def test_a_root_file_system_that_is_not_changed(engine: Engine) -> None:
     """`--rootfs DIR:O`"""
-    tree = build.build_tree(print)
+    tree = root_tree.build_tree(print)
     words = engine.run_words("--rm", "--rootfs", f"{tree}:O", "sh", "-c", "touch /new && echo made")
     assert engine.said(*words) == "made"
     assert not (tree / "new").exists()

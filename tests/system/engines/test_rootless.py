@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab.userland import build
+from lab.paths import cache_directory
+from lab.userland import root_tree
 from tests.oci.users import FIRST_ID, IDS, NOBODY
 from tests.system.engines import engine as engines
 from tests.system.engines.engine import IMAGE, Engine
@@ -29,8 +30,8 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         if not shutil.which(program):
             pytest.skip(f"{program} is not installed: apt-get install {package}")
     image: Path = tmp_path_factory.mktemp("image") / "image.tar"
-    engines.pack_image(build.build_tree(print), image)
-    scratch = build.cache_directory() / f"e{os.getpid()}r"  # short, for the sockets
+    engines.pack_image(root_tree.build_tree(print), image)
+    scratch = cache_directory() / f"e{os.getpid()}r"  # short, for the sockets
     scratch.mkdir()
     try:
         with engines.rootless_podman(runtime, scratch, image) as engine:

@@ -14,7 +14,8 @@ import pytest
 
 from lab.errors import LabError
 from lab.host import kvm_probe, tuning
-from lab.userland import build
+from lab.paths import cache_directory
+from lab.userland import guest_kernel
 from tests.cgroup_tree import cgroups_named
 
 pytestmark = pytest.mark.root
@@ -23,8 +24,8 @@ pytestmark = pytest.mark.root
 @pytest.fixture
 def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache in which the guest is built and no verdict is kept."""
-    build.probe_machine(lambda _: None)
-    for part in build.cache_directory().iterdir():
+    guest_kernel.probe_machine(lambda _: None)
+    for part in cache_directory().iterdir():
         if part.is_dir() and not part.name.startswith((".", "s")):
             (tmp_path / part.name).symlink_to(part)
     monkeypatch.setenv("TONNAGE_CACHE", str(tmp_path))
@@ -77,7 +78,7 @@ def test_root_is_found_to_have_what_containers_take() -> None:
     assert found["overlay file system"]["state"] == "ok"
     assert found["cgroups"]["state"] == "ok"
     assert not cgroups_named("tonnage-doctor-*")
-    assert not list(build.cache_directory().glob("tonnage-doctor-*"))
+    assert not list(cache_directory().glob("tonnage-doctor-*"))
 
 
 def test_what_is_tuned_is_set_back() -> None:

@@ -170,8 +170,8 @@ def test_a_killed_worker_takes_its_commands_along(
 
 def test_two_processes_build_a_part_once(tmp_path: Path) -> None:
     script = (
-        "from lab import userland\n"
-        "with userland._part('thing', '1') as (directory, aside):\n"
+        "from lab.userland.cache_entry import cache_entry\n"
+        "with cache_entry('thing', '1') as (directory, aside):\n"
         "    import time; time.sleep(0.5)\n"
         "    print('built' if aside else 'found')\n"
     )

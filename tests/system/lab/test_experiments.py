@@ -186,9 +186,9 @@ def test_a_users_workload_is_run_in_every_target(tmp_path: Path) -> None:
 def test_the_native_target_leaves_nothing_bound(tmp_path: Path) -> None:
     """Whoever removes the scratch directory in its namespace must not reach the host's /dev."""
     script = (
-        "import sys; from pathlib import Path; from lab import userland;"
+        "import sys; from pathlib import Path; from lab.userland import build;"
         "from lab.targets.base import Settings; from lab.targets.native import Native\n"
-        "land = userland.build(lambda _: None)\n"
+        "land = build.build(lambda _: None)\n"
         "with Native(Settings(land, Path(sys.argv[1]), 'tcg')): pass\n"
         "print(Path('/proc/self/mounts').read_text().count(sys.argv[1]))"
     )

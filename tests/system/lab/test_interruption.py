@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pyperf
 import pytest
 
-from lab.userland import build
+from lab.paths import cache_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,7 +70,7 @@ def run_until(path: Path, rounds: int, number: signal.Signals) -> Path:
     else:
         os.killpg(running.pid, number)
     assert running.wait(60) in {-number, 128 + number}
-    return build.cache_directory() / f"s{running.pid}"
+    return cache_directory() / f"s{running.pid}"
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT])

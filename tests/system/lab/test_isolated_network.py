@@ -18,9 +18,10 @@ import pytest
 from lab.network import isolated_network
 from lab.network.isolated_network import PEER, Way, Wires
 from lab.network.namespace import enter
+from lab.paths import PAYLOAD_IN_TREE, cache_directory
 from lab.targets import find
 from lab.targets.base import VOLUME, Settings
-from lab.userland import build
+from lab.userland import build, root_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,9 +107,9 @@ def helpers(pid: int) -> list[str]:
 
 @pytest.mark.parametrize("name", ["native", "container"])
 def test_what_is_written_to_a_volume_lies_on_the_host(name: str, tmp_path: Path) -> None:
-    cache = build.cache_directory()
-    tree = build.build_tree(lambda _: None)
-    payload = tree / build.PAYLOAD_IN_TREE.lstrip("/")
+    cache = cache_directory()
+    tree = root_tree.build_tree(lambda _: None)
+    payload = tree / PAYLOAD_IN_TREE.lstrip("/")
     land = build.Userland(payload, tree, *[cache for _ in fields(build.Userland)][2:])
     script = f"echo kept >{VOLUME}/said"
     run = (

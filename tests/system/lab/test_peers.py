@@ -12,10 +12,12 @@ import pytest
 from lab import targets
 from lab.errors import LabError, StartFailed
 from lab.host import processes
+from lab.paths import cache_directory
 from lab.targets.base import Allotment, Completed, Settings, Target
 from lab.targets.containers.command import CommandInstance, CommandTarget
 from lab.targets.worker import Worker
-from lab.userland import build
+from lab.userland import build, container_image, root_tree
+from lab.userland.payload import build_payload
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -148,16 +150,16 @@ def traces() -> dict[str, set[str]]:
 @pytest.fixture(scope="module")
 def land() -> build.Userland:
     """The parts that containers need, as `make table` keeps them."""
-    payload = build.build_payload(print)
-    tree = build._tree(payload, print)
+    payload = build_payload(print)
+    tree = root_tree.build_tree(print)
     nothing = Path("/nonexistent")
-    return build.Userland(payload, tree, build._image(tree, print), *[nothing] * 4)
+    return build.Userland(payload, tree, container_image.build_image(tree, print), *[nothing] * 4)
 
 
 @pytest.fixture(scope="module")
 def scratch() -> Iterator[Path]:
     """On the disk that holds the user land: an overlay's layer can't lie on every file system."""
-    path = build.cache_directory() / f"test-peers-{os.getpid()}"
+    path = cache_directory() / f"test-peers-{os.getpid()}"
     path.mkdir()
     yield path
     path.rmdir()  # fails if a worker left something in it

@@ -20,6 +20,7 @@ import pytest
 
 from lab.experiments import density, performance, profiles
 from lab.host.measurement_lock import scratch_directory
+from lab.paths import cache_directory
 from lab.targets.base import Settings
 from lab.targets.worker import Worker
 from lab.userland import build
@@ -49,7 +50,7 @@ def tonnage(
 
 
 def cache_folders() -> set[Path]:
-    return set(build.cache_directory().glob("s[0-9]*"))
+    return set(cache_directory().glob("s[0-9]*"))
 
 
 @pytest.fixture(autouse=True)

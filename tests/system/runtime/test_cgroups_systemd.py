@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab.userland import build
+from lab.userland import root_tree
 from runtime import ContainerError, cgroups
 from runtime.cgroups import systemd
 from runtime.cgroups.manager import Host, is_v2, this_host
@@ -110,7 +110,7 @@ def booted(tmp_path: Path) -> Iterator[tuple[int, Path]]:
     name = f"tonnage-sd-{os.getpid()}"
     cgroup = cgroups.create(f"/{name}", "1", host=Host({}, this_host().unified))
     directory = Path(cgroup.paths[""])
-    tree = build.build_tree(lambda _: None)
+    tree = root_tree.build_tree(lambda _: None)
     with subprocess.Popen(
         ["unshare", "-mpuiCf", "--kill-child", "sh", "-c", BOOT, "boot", tree, tmp_path],
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import runtime
-from lab.userland import build
+from lab.userland import root_tree
 from runtime.cgroups import manager
 from runtime.cgroups.manager import WITHOUT
 from runtime.container import shared_rootfs
@@ -31,7 +31,7 @@ SECONDS = 20.0
 
 @pytest.fixture(scope="module")
 def tree() -> Path:
-    return build.build_tree(lambda _: None)
+    return root_tree.build_tree(lambda _: None)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import runtime
-from lab.userland import build
+from lab.userland import root_tree
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +38,7 @@ with open(told, "w") as file:
 @pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2)])
 def test_closed_streams_are_null(tmp_path: Path, closed: tuple[int, ...]) -> None:
     """The container has /dev/null there; the program has them closed, as it was."""
-    tree = build.build_tree(lambda _: None)
+    tree = root_tree.build_tree(lambda _: None)
     told = tmp_path / "told"
     places = " ".join(f"{number}<&-" for number in closed)
     subprocess.run(
@@ -55,7 +55,7 @@ def test_closed_streams_are_null(tmp_path: Path, closed: tuple[int, ...]) -> Non
 
 def test_a_stream_that_is_not_open_is_refused(tmp_path: Path) -> None:
     spec = runtime.default_spec(["true"])
-    tree = build.build_tree(lambda _: None)
+    tree = root_tree.build_tree(lambda _: None)
     with pytest.raises(runtime.ContainerError, match="descriptor 1000 is not open"):
         runtime.Container.run("descriptors", spec, [tree], stdout=1000, root=tmp_path / "c")
     assert not (tmp_path / "c").exists()

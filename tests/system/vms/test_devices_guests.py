@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import vms
+from lab.paths import cache_directory
 from lab.userland import build
 from vms.boot import cloudinit, kernel
 from vms.qemu import acceleration
@@ -42,7 +43,7 @@ def land() -> build.Userland:
 
 @pytest.fixture(scope="module")
 def connection(embedded: Path) -> Iterator[vms.Connection]:
-    with vms.Connection.open(embedded / "l-tested", None, (build.cache_directory(),)) as opened:
+    with vms.Connection.open(embedded / "l-tested", None, (cache_directory(),)) as opened:
         yield opened
 
 
@@ -67,7 +68,7 @@ def everything(
     root: Path, land: build.Userland, connection: vms.Connection, port: int
 ) -> Iterator[vms.Domain]:
     """One machine with nearly all that a machine can have, booted once."""
-    found = kernel.fetch(build.cache_directory() / "kernel")
+    found = kernel.fetch(cache_directory() / "kernel")
     kernel.build_initramfs(root / "initramfs", land.payload, found, MODULES)
     disks.clone(land.disk, root / "disk.qcow2")
     (root / "raw").write_bytes(b"raw as it is".ljust(MIB, b"\0"))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import vms
+from lab.paths import cache_directory
 from lab.targets.machines.machine import FullMachine
 from lab.userland import build
 from vms.connection import daemon
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.root
 BOOT_SECONDS = 120.0
-IMAGES = (build.cache_directory(),)
+IMAGES = (cache_directory(),)
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import vms
+from lab.paths import cache_directory
 from lab.targets.machines.machine import MicroMachine
 from lab.userland import build
 from vms.domain import events
@@ -24,7 +25,7 @@ BOOT_SECONDS = 60.0
 
 @pytest.fixture(scope="module")
 def connection(embedded: Path) -> Iterator[vms.Connection]:
-    images = (build.cache_directory(),)
+    images = (cache_directory(),)
     with vms.Connection.open(embedded / "l-tested", image_directories=images) as made:
         yield made
 

@@ -16,6 +16,7 @@ import pytest
 
 import vms
 from lab.cli import main
+from lab.paths import cache_directory
 from lab.targets.machines.machine import MicroMachine
 from lab.userland import build
 from vms import paths
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.root
 BOOT_SECONDS = 60.0
-IMAGES = (build.cache_directory(),)
+IMAGES = (cache_directory(),)
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 import vms
+from lab.paths import cache_directory
 from lab.targets.machines.machine import FullMachine, MicroMachine
-from lab.userland import build
+from lab.userland import build, guest_kernel
 from vms.boot import kernel
 from vms.qemu import acceleration
 from vms.storage import disks
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.root
 BOOT_SECONDS = 60.0
-IMAGES = (build.cache_directory(),)
+IMAGES = (cache_directory(),)
 
 
 @pytest.fixture(scope="module")
@@ -205,14 +206,14 @@ def test_kvm_is_proved_within_its_deadline(land: build.Userland) -> None:
 
 def test_the_probes_guest_boots_by_either_entry_of_its_kernel(land: build.Userland) -> None:
     """Under emulation, which runs both: what is not heard under KVM is for KVM's own reasons."""
-    for image in (land.kernel, build.uncompressed(land.kernel)):
+    for image in (land.kernel, guest_kernel.uncompressed(land.kernel)):
         verdict = acceleration.boots(image, land.initramfs, 120.0, "tcg")
         assert verdict.works, verdict.reason
 
 
 def test_a_machine_boots_an_uncompressed_kernel(root: Path, land: build.Userland) -> None:
     boot = vms.DirectKernel(
-        build.uncompressed(land.kernel), land.initramfs, "console=ttyS0 quiet panic=-1"
+        guest_kernel.uncompressed(land.kernel), land.initramfs, "console=ttyS0 quiet panic=-1"
     )
     with vms.Connection.open(root) as connection:
         for chipset in ("q35", "i440fx"):

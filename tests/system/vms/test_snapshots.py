@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import vms
-from lab.userland import build
+from lab.paths import cache_directory
+from lab.userland import guest_kernel
 from vms.connection import daemon
 from vms.operations import clone as cloning
 from vms.operations import migrate, snapshots
@@ -33,7 +34,7 @@ pytestmark = [
         not shutil.which("qemu-io"), reason="qemu-io is not installed: apt-get install qemu-utils"
     ),
 ]
-IMAGES = (build.cache_directory(),)
+IMAGES = (cache_directory(),)
 SIZE = "16M"
 SECONDS = 60.0
 
@@ -69,7 +70,7 @@ def holds(path: Path, fill: int, at: str = "0", format_: str = "qcow2") -> bool:
 
 
 def described(name: str, *images: vms.Disk) -> vms.Machine:
-    kernel, initramfs = build.probe_machine(lambda _: None)
+    kernel, initramfs = guest_kernel.probe_machine(lambda _: None)
     return vms.Machine(
         name=name,
         vcpus=1,

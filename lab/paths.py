@@ -1,0 +1,21 @@
+"""Directories of this host's cache and of this package, and paths inside the user land."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+CACHE_VARIABLE = "TONNAGE_CACHE"
+WORKLOADS = Path(__file__).parent / "workloads"
+# Paths inside the user land's root file system, which the workloads' definitions name.
+PAYLOAD_IN_TREE = "/usr/lib/tonnage/payload"
+PYTHON_IN_TREE = "/usr/lib/tonnage/python"
+
+
+def cache_directory() -> Path:
+    """Return the cache directory: $TONNAGE_CACHE, else /var/cache/tonnage or the user's cache."""
+    if override := os.environ.get(CACHE_VARIABLE):
+        return Path(override).absolute()
+    if os.geteuid() == 0:
+        return Path("/var/cache/tonnage")
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tonnage"
