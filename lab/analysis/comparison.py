@@ -20,9 +20,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from lab import tables, units, version
 from lab.analysis import across_runs as across
-from lab.analysis import conditions, summary
+from lab.analysis import conditions, points, summary
 from lab.errors import LabError
-from lab.statistics import points
 from lab.statistics.estimates import CONFIDENCE
 
 if TYPE_CHECKING:

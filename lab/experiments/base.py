@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from lab.experiments.profiles import Profile
-    from lab.results.run_folder import Sample, Unit
+    from lab.metrics import Unit
+    from lab.results.sample import Sample
     from lab.targets.base import Kind
     from lab.targets.worker import Worker
 

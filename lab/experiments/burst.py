@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 
 from lab.errors import StartFailed
 from lab.experiments.startup import REST_SECONDS
-from lab.results.run_folder import Sample
+from lab.results.sample import Sample
 from lab.statistics.percentiles import percentile
 
 if TYPE_CHECKING:
     from lab.experiments.base import Tell
     from lab.experiments.profiles import Profile
-    from lab.results.run_folder import Unit
+    from lab.metrics import Unit
     from lab.targets.base import Instance, Kind, Target
     from lab.targets.worker import Worker
 

@@ -22,7 +22,7 @@ from lab.errors import LabError
 from lab.experiments import host_limits
 from lab.host import kernel_costs
 from lab.host.process_usage import memory
-from lab.results.run_folder import Sample
+from lab.results.sample import Sample
 from lab.statistics.estimates import slope
 from lab.statistics.percentiles import percentile
 from lab.targets.descriptor_keeper import Keeper
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from lab.experiments.base import Tell
     from lab.experiments.profiles import Density, Profile
-    from lab.results.run_folder import Unit
+    from lab.metrics import Unit
     from lab.targets.base import Instance, Kind, Target
     from lab.targets.worker import Worker
 

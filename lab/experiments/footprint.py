@@ -21,12 +21,12 @@ from lab.errors import LabError
 from lab.experiments.introspection import look_inside
 from lab.host.disk_usage import usage
 from lab.host.process_usage import activity, cgroup_memory_bytes, memory
-from lab.results.run_folder import Sample
+from lab.results.sample import Sample
 
 if TYPE_CHECKING:
     from lab.experiments.base import Tell
     from lab.experiments.profiles import Profile
-    from lab.results.run_folder import Unit
+    from lab.metrics import Unit
     from lab.targets.base import Instance, Kind, Target
     from lab.targets.worker import Worker
 

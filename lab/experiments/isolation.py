@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from lab.errors import LabError
 from lab.experiments import noisy_neighbour
 from lab.network import isolated_network
-from lab.results.run_folder import Sample
+from lab.results.sample import Sample
 from lab.targets import peer_servers
 from lab.targets.base import Allotment
 from lab.targets.registry import VARIANTS
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from lab.experiments.base import Tell
     from lab.experiments.profiles import Profile
-    from lab.results.run_folder import Unit
+    from lab.metrics import Unit
     from lab.targets.base import Instance, Kind, Target
     from lab.targets.worker import Worker
 

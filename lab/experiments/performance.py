@@ -10,9 +10,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from lab import metrics
 from lab.errors import LabError
 from lab.host import cpu_time
-from lab.results.run_folder import Sample
+from lab.results.sample import Sample
 from lab.targets.registry import VARIANTS
 from lab.workloads.result_parsing import value_of
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from lab.experiments.base import Tell
     from lab.experiments.profiles import Profile
-    from lab.results.run_folder import Unit
+    from lab.metrics import Unit
     from lab.targets.base import Attachment, Completed, Instance, Kind, Target
     from lab.targets.worker import Worker
     from lab.workloads import Workload
@@ -30,8 +31,8 @@ HEADLINE: tuple[str, Unit] = ("cpu-compress", "second")
 RUNS_WORKLOADS = True
 _START_SECONDS = 300.0
 
-# All commands' time by the instance's clock over the host's for the same spans, channel and all.
-CLOCKS = "clock: inside / host"
+# The time of all commands by the instance's clock over the host's, the channel included.
+CLOCKS = metrics.CLOCK.of("inside / host").name
 
 Outcome = float | str  # a figure, or why there is none
 
@@ -73,9 +74,9 @@ def cpu_metrics(workloads: Mapping[str, Workload]) -> dict[str, str]:
     taken = {metric for workload in workloads.values() for metric in workload.results}
     found = {}
     for name in workloads:
-        metric = f"{cpu_time.PREFIX}{name}"
+        metric = metrics.CPU.of(name).name
         while metric in taken:
-            metric = f"{cpu_time.PREFIX}{metric}"
+            metric = metrics.CPU.of(metric).name
         taken.add(metric)
         found[name] = metric
     return found

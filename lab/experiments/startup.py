@@ -12,24 +12,25 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lab import metrics
 from lab.host import cpu_time
-from lab.results.run_folder import Sample
+from lab.metrics import MILESTONES
+from lab.results.sample import sample
 from lab.targets.base import Span
 
 if TYPE_CHECKING:
     from lab.experiments.base import Tell
     from lab.experiments.profiles import Profile
-    from lab.results.run_folder import Unit
-    from lab.targets.base import Instance, Kind, Milestone, Target
+    from lab.metrics import Metric, Milestone, Unit
+    from lab.results.sample import Sample
+    from lab.targets.base import Instance, Kind, Target
     from lab.targets.worker import Worker
 
 HEADLINE: tuple[str, Unit] = ("first-instruction", "second")
 RUNS_WORKLOADS = False
 REST_SECONDS = 0.15
-TOLD_EVERY = 5  # rounds, where a start that tells its steps is one more
+TRACED_EVERY = 5  # rounds, where tracing the steps takes a separate start
 _DEADLINE_SECONDS = 300.0
-BEGIN, STEP = "begin: ", "step: "
-_MILESTONES: tuple[Milestone, ...] = ("first-instruction", "ready", "userspace")
 
 
 def joins(target: str, kind: Kind, number: int, profile: Profile) -> bool:
@@ -41,23 +42,23 @@ def measure(worker: Worker, number: int, profile: Profile, tell: Tell) -> list[S
     """One start and stop."""
     start = worker.call(_DEADLINE_SECONDS, start_and_stop)
     spans = start.spans
-    if not spans and number % TOLD_EVERY == 0:
-        spans = worker.call(_DEADLINE_SECONDS, steps_told_apart)
+    if not spans and number % TRACED_EVERY == 0:
+        spans = worker.call(_DEADLINE_SECONDS, trace_steps)
 
-    def sample(metric: str, nanoseconds: int, position: int = 0) -> Sample:
-        return Sample(
-            "startup", worker.target, metric, "second", number, nanoseconds / 1e9, position
-        )
+    def timed(metric: Metric, nanoseconds: int, position: int = 0) -> Sample:
+        return sample(metric, worker.target, number, nanoseconds / 1e9, position=position)
 
     return [
-        *(sample(metric, nanoseconds) for metric, nanoseconds in start.reached.items()),
-        sample(f"{cpu_time.PREFIX}until up", start.cpu_ns),
+        *(timed(metrics.find("startup", name), ns) for name, ns in start.reached.items()),
+        timed(metrics.START_CPU.of("until up"), start.cpu_ns),
         *(
             each
-            for place, span in enumerate(spans)
+            for position, span in enumerate(spans)
             for each in (
-                sample(f"{BEGIN}{span.step}", span.begin_ns - spans[0].begin_ns, place),
-                sample(f"{STEP}{span.step}", span.end_ns - span.begin_ns, place),
+                timed(
+                    metrics.STEP_BEGIN.of(span.step), span.begin_ns - spans[0].begin_ns, position
+                ),
+                timed(metrics.STEP.of(span.step), span.end_ns - span.begin_ns, position),
             )
         ),
     ]
@@ -89,7 +90,7 @@ def start_and_stop(target: Target) -> Start:
     time.sleep(REST_SECONDS)
     with ExitStack() as stack:
         instance = stack.enter_context(target.start())
-        reached = {milestone: instance.reached(milestone) for milestone in _MILESTONES}
+        reached = {milestone: instance.reached(milestone) for milestone in MILESTONES}
         cpu_ns = cpu_time.used_ns(instance.pids()) - cpu_before_ns
         spans = [] if target.tells_apart else _spans(instance, reached)
         stop_ns = time.monotonic_ns()
@@ -101,11 +102,11 @@ def start_and_stop(target: Target) -> Start:
     return Start(instance.t0_ns, {**since, "gone": gone_ns}, cpu_ns, spans)
 
 
-def steps_told_apart(target: Target) -> list[Span]:
+def trace_steps(target: Target) -> list[Span]:
     """The steps of another start than those that are timed, from a host that rests as well."""
     time.sleep(REST_SECONDS)
     with target.start_telling() as instance:
-        return _spans(instance, {each: instance.reached(each) for each in _MILESTONES})
+        return _spans(instance, {each: instance.reached(each) for each in MILESTONES})
 
 
 def _spans(instance: Instance, reached: dict[Milestone, int | None]) -> list[Span]:

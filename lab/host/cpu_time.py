@@ -16,7 +16,7 @@ from lab.host import background_load, process_usage
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-PREFIX = "cpu: "  # of the metric that is the CPU time of what follows
+
 _TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 
 

@@ -22,7 +22,7 @@ from lab.host import disturbance
 from lab.host.background_load import Tenants
 from lab.host.subreaper import adopting
 from lab.measurement import page_cache
-from lab.results.run_folder import Round, Sample
+from lab.results.sample import Round, Sample
 from lab.statistics import stopping_rule as stopping
 from lab.targets.worker import Worker
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab.errors import LabError
 from lab.results import run_folder
-from lab.results.run_folder import Sample
+from lab.results.sample import Sample
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

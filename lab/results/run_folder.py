@@ -1,15 +1,15 @@
-"""The run folder: what was measured, raw data first.
+"""The run folder: the host, the settings and the raw samples of one run.
 
 results/<date>-<host>/
     host.json             what the host is and can measure
     run.json              the run's settings: profile, targets, seed, accelerator, page cache
-    measurements.csv      one line a sample (tidy), appended and synced round by round
-    rounds.csv            one line a round: its order, what the host was like, what disturbed it
-    <experiment>.json     the same samples as a pyperf suite, one pyperf run a round; what is
-                          neither a time nor a size nor a count stays in the CSV
+    measurements.csv      one line per sample (tidy), appended and synced after each round
+    rounds.csv            one line per round: its order, the host's state, what disturbed it
+    <experiment>.json     the same samples as a pyperf suite, one pyperf run per round; only times,
+                          sizes and counts, which are the units that pyperf knows
     table.md report.ipynb report.html   written by the report
 
-A folder is written once: a run refuses a folder that holds anything. Rounds are written as they
+A folder is written once: a run refuses a folder that is not empty. Rounds are written as they
 finish, so that a killed run keeps every finished round.
 """
 
@@ -20,14 +20,14 @@ import csv
 import datetime
 import math
 import os
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self, TypeVar
 
 import pyperf
 
-from lab.errors import LabError
-from lab.host import disturbance
+from lab.errors import AlreadyExists, InvalidRun, NotFound
+from lab.results.sample import COLUMNS, ROUND_COLUMNS
 from lab.results.stored_files import read_json, read_rows, write_json
 
 if TYPE_CHECKING:
@@ -35,77 +35,28 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from lab.host.disturbance import Conditions
+    from lab.metrics import Direction
+    from lab.results.sample import Round, Sample
 
 T = TypeVar("T")
-Unit = str  # second, byte, integer, ratio, or a rate as a tool has it
-_MOST_DIGITS = 12  # of a round's number and of a position
+_MAX_DIGITS = 12  # of a round's number and of a position
 _PYPERF_UNITS = frozenset({"second", "byte", "integer"})
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One measured value, or the reason why there is none.
-
-    `value` is in `unit`; None means censored, and `censored` then says why (a start that hung, a
-    workload that failed). One that is not finite becomes such a sample: it is no figure.
-    `position` counts within a round: the instance number in a density run. `note` says what else
-    must be known of the value, such as the limit that ended a density run.
-    """
-
-    experiment: str
-    target: str
-    metric: str
-    unit: Unit
-    round: int
-    value: float | None
-    position: int = 0
-    censored: str = ""
-    note: str = ""
-
-    def __post_init__(self) -> None:
-        """Censor a value that is not finite."""
-        if self.value is not None and (why := not_finite(self.value)):
-            object.__setattr__(self, "value", None)
-            object.__setattr__(self, "censored", self.censored or f"{self.metric}: {why}")
-
-
-def not_finite(value: float) -> str:
-    """Return why a number is no figure; empty if it is one."""
-    try:
-        number = float(value)
-    except OverflowError:
-        return "its figure is larger than any number that can be held"
-    return "" if math.isfinite(number) else f"its figure is {number}, which is no number"
-
-
-@dataclass(frozen=True, slots=True)
-class Round:
-    """One round: `order` names the targets in their turn, `conditions` what the host was like."""
-
-    experiment: str
-    number: int
-    began: str
-    order: tuple[str, ...]
-    conditions: Conditions
-
-
-COLUMNS = tuple(field.name for field in fields(Sample))
-ROUND_COLUMNS = ("experiment", "round", "began", "order", *disturbance.COLUMNS)
-
-
 def refuse_used(path: Path) -> None:
-    """Raise LabError if something is in a folder that a run is to be written to."""
+    """Raise AlreadyExists if the folder of a new run is not empty."""
     if path.is_dir() and any(path.iterdir()):
-        raise LabError(f"{path} is not empty: a run folder is written once; name another.")
+        raise AlreadyExists(
+            f"{path} is not empty: a run folder is written only once; choose another with --out."
+        )
 
 
 class RunFolder:
-    """A run folder being written; a context manager that closes its files.
+    """A run folder open for writing; a context manager that closes its files.
 
-    `finished` are the samples of the rounds that a resumed run has, by experiment and number;
-    without it the folder is new. Raises LabError if a new folder is not empty, or one can't be
-    written.
+    `finished` has the samples of the rounds that a resumed run finished before, by experiment and
+    number; it is None for a new folder. Raise AlreadyExists if a new folder is not empty, and
+    InvalidRun if the folder can't be written.
     """
 
     def __init__(
@@ -127,14 +78,14 @@ class RunFolder:
                 refuse_used(path)
                 write_json(path / "host.json", host)
             write_json(path / "run.json", settings)
-            kept = None if finished is None else self._take_over(finished)
-            self._samples = _Table(path / "measurements.csv", COLUMNS, kept)
-            self._rounds = _Table(path / "rounds.csv", ROUND_COLUMNS, kept)
+            keys = None if finished is None else self._take_over(finished)
+            self._samples = _Table(path / "measurements.csv", COLUMNS, keys)
+            self._rounds = _Table(path / "rounds.csv", ROUND_COLUMNS, keys)
         except OSError as error:
-            raise LabError(f"Can't write the run folder {path}: {error.strerror}.") from error
+            raise InvalidRun(f"Can't write the run folder {path}: {error.strerror}.") from error
 
     def append(self, samples: Iterable[Sample], finished: Round | None = None) -> None:
-        """Keep the samples of a finished round; they are on disk when this returns."""
+        """Write the samples of a finished round; they are on disk when this returns."""
         touched = set()
         try:
             for sample in samples:
@@ -149,19 +100,19 @@ class RunFolder:
             for experiment in sorted(touched):
                 self._write_suite(experiment)
         except OSError as error:
-            raise LabError(
-                f"Can't write to {self.path}: {error.strerror}. Earlier rounds are kept."
+            raise InvalidRun(
+                f"Can't write to {self.path}: {error.strerror}. Earlier rounds are saved."
             ) from error
 
-    def update_settings(self, ended: dict[str, Any]) -> None:
-        """Add to run.json how the run ended, and what was found along the way.
+    def update_settings(self, added: dict[str, Any]) -> None:
+        """Add settings to run.json: how the run ended, and what failed.
 
-        Raises LabError; the old one then stays.
+        Raise InvalidRun if the file can't be written; the previous file then stays.
         """
         try:
-            write_json(self.path / "run.json", {**self._settings, **ended})
+            write_json(self.path / "run.json", {**self._settings, **added})
         except OSError as error:
-            raise LabError(f"Can't write to {self.path}: {error.strerror}.") from error
+            raise InvalidRun(f"Can't write to {self.path}: {error.strerror}.") from error
 
     def __enter__(self) -> Self:
         return self
@@ -173,14 +124,14 @@ class RunFolder:
     def _take_over(
         self, finished: Mapping[tuple[str, int], Sequence[Sample]]
     ) -> set[tuple[str, str]]:
-        """Take finished rounds into the suites; return their experiments and numbers as written."""
+        """Add finished rounds to the suites; return their experiments and numbers, as in CSV."""
         for samples in finished.values():
             for sample in filter(_is_for_suite, samples):
                 self._add_to_suite(sample)
         return {(experiment, str(number)) for experiment, number in finished}
 
     def _add_to_suite(self, sample: Sample) -> None:
-        # pyperf wants one name a benchmark, and each name on one line.
+        # pyperf requires a unique name for each benchmark, on one line.
         benchmarks = self._suites.setdefault(sample.experiment, {})
         target, metric = " ".join(sample.target.split()), " ".join(sample.metric.split())
         name = f"{target}/{metric}"
@@ -207,17 +158,17 @@ class RunFolder:
 
 
 class _Table:
-    """A CSV file being written.
+    """A CSV file open for writing.
 
-    `kept` are the experiments and rounds whose rows stay, in a file that is there already.
+    `keys` names the experiments and rounds whose rows stay in a file that exists already.
     """
 
     def __init__(
-        self, path: Path, columns: tuple[str, ...], kept: Collection[tuple[str, str]] | None = None
+        self, path: Path, columns: tuple[str, ...], keys: Collection[tuple[str, str]] | None = None
     ) -> None:
-        rows = [] if kept is None else _rows_of(path, columns, kept)
+        rows = [] if keys is None else _rows_of(path, columns, keys)
         aside = path.with_name(f".{path.name}.new")
-        # A run that was killed here has left the file aside; its successor writes it anew.
+        # A run that was killed here leaves this file behind; the resumed run overwrites it.
         self._file: IO[str] = aside.open("w", newline="", encoding="utf-8")
         self._writer = csv.writer(self._file)
         self._writer.writerows([columns, *rows])
@@ -232,28 +183,28 @@ class _Table:
         os.fsync(self._file.fileno())
 
     def close(self) -> None:
-        with contextlib.suppress(OSError):  # what counts was synced
+        with contextlib.suppress(OSError):  # all rows were synced before
             self._file.close()
 
 
 def _is_for_suite(sample: Sample) -> bool:
-    """Return True if pyperf can hold the sample: it knows three units, and no zero."""
+    """Return True if pyperf can store the sample: it knows three units, and no zero."""
     return sample.unit in _PYPERF_UNITS and _for_pyperf(sample) > 0
 
 
 def _for_pyperf(sample: Sample) -> float:
-    """Return the value as pyperf takes it: seconds as they are, bytes and counts whole."""
+    """Return the value as pyperf expects it: seconds unchanged, bytes and counts as integers."""
     value = sample.value or 0.0
     return value if sample.unit == "second" else round(value)
 
 
 def _rows_of(
-    path: Path, columns: tuple[str, ...], wanted: Collection[tuple[str, str]]
+    path: Path, columns: tuple[str, ...], keys: Collection[tuple[str, str]]
 ) -> list[list[str]]:
-    """Return the whole rows of these experiments and rounds."""
+    """Return the complete rows of these experiments and rounds."""
     experiment, number = columns.index("experiment"), columns.index("round")
     rows = read_rows(path)[1] if path.exists() else []
-    return [row for row in rows if (row[experiment], row[number]) in wanted]
+    return [row for row in rows if (row[experiment], row[number]) in keys]
 
 
 def _row(finished: Round) -> tuple[object, ...]:
@@ -265,7 +216,7 @@ def _row(finished: Round) -> tuple[object, ...]:
 class Run:
     """A run folder that was read: host and settings as written, samples as a frame of COLUMNS.
 
-    It is read only, and equal to itself alone: what was worked out of it can be kept.
+    A Run is immutable and compares by identity, so that results computed from it can be cached.
 
     `rounds` is a frame of ROUND_COLUMNS, empty if the run did not record its rounds. `torn` has a
     sentence for each table whose last line was lost.
@@ -278,18 +229,33 @@ class Run:
     rounds: pd.DataFrame
     torn: tuple[str, ...] = ()
 
+    @property
+    def seed(self) -> int:
+        """The run's seed, also used for intervals: a run gives the same figures every time."""
+        value = self.settings.get("seed", 0)
+        return value if isinstance(value, int) else 0
+
+    @property
+    def workload_results(self) -> dict[str, Direction]:
+        """The results of the run's workloads, each with the direction that is better."""
+        return {
+            metric: result["better"]
+            for workload in self.settings.get("workloads", {}).values()
+            for metric, result in workload["results"].items()
+        }
+
 
 def load(path: Path) -> Run:
     """Read a run folder.
 
-    Raises LabError if it is none, or is corrupt: which file, and what is wrong with it.
+    Raise NotFound if the path is not a run folder, and InvalidRun if a file in it is corrupt.
     """
     if not path.is_dir():
-        raise LabError(f"{path} is not a run folder: no such directory.")
+        raise NotFound(f"{path} is not a run folder: no such directory.")
     host, settings = (_document(path / name) for name in ("host.json", "run.json"))
     samples, torn = _samples(path / "measurements.csv")
-    kept = path / "rounds.csv"
-    rounds, torn_rounds = _rounds(kept) if kept.exists() else (_table(ROUND_COLUMNS, []), "")
+    table = path / "rounds.csv"
+    rounds, torn_rounds = _rounds(table) if table.exists() else (_table(ROUND_COLUMNS, []), "")
     return Run(path, host, settings, samples, rounds, tuple(filter(None, (torn, torn_rounds))))
 
 
@@ -297,24 +263,30 @@ def _document(path: Path) -> dict[str, Any]:
     try:
         return read_json(path)
     except FileNotFoundError as error:
-        raise LabError(f"{path.parent} is not a run folder: it has no {path.name}.") from error
+        raise NotFound(f"{path.parent} is not a run folder: it has no {path.name}.") from error
 
 
 def _samples(path: Path) -> tuple[pd.DataFrame, str]:
-    """Return the samples, and a sentence if the last was torn; what is not finite is censored."""
+    """Return the samples, and a sentence if the last line was torn.
+
+    Values that are not finite become censored samples.
+    """
     heading, rows, torn = read_rows(path)
     table = _table(_require(path, heading, COLUMNS), rows)
     for column in ("round", "position"):
         table[column] = _numbers(path, table[column], _counting)
     values = _numbers(path, table["value"], _finite_or_none)
-    lost = [
+    unusable = [
         bool(text) and value is None for text, value in zip(table["value"], values, strict=True)
     ]
-    unsaid = [is_lost and not why for is_lost, why in zip(lost, table["censored"], strict=True)]
-    table.loc[unsaid, "censored"] = [
-        f"{metric}: its figure is {text}, which is no number"
+    without_reason = [
+        is_unusable and not why
+        for is_unusable, why in zip(unusable, table["censored"], strict=True)
+    ]
+    table.loc[without_reason, "censored"] = [
+        f"{metric}: the value is {text}, which is not a finite number"
         for metric, text in zip(
-            table.loc[unsaid, "metric"], table.loc[unsaid, "value"], strict=True
+            table.loc[without_reason, "metric"], table.loc[without_reason, "value"], strict=True
         )
     ]
     table["value"] = [math.nan if value is None else value for value in values]
@@ -331,9 +303,9 @@ def _rounds(path: Path) -> tuple[pd.DataFrame, str]:
 
 
 def _require(path: Path, heading: Sequence[str], columns: tuple[str, ...]) -> Sequence[str]:
-    """Return the heading if it has these columns. Raise LabError."""
+    """Return the heading. Raise InvalidRun if it lacks one of the columns."""
     if missing := [column for column in columns if column not in heading]:
-        raise LabError(f"{path} is corrupt: no column {', '.join(missing)}.")
+        raise InvalidRun(f"{path} is corrupt: no column {', '.join(missing)}.")
     return heading
 
 
@@ -344,19 +316,19 @@ def _table(columns: Sequence[str], rows: list[list[str]]) -> pd.DataFrame:
 
 
 def _numbers(path: Path, column: pd.Series[Any], number: Callable[[str], T]) -> list[T]:
-    """Return a column's numbers. Raise LabError for a field that has none."""
-    found = []
+    """Return a column's numbers. Raise InvalidRun for a field that is not a number."""
+    numbers = []
     for text in column:
         try:
-            found.append(number(text))
+            numbers.append(number(text))
         except ValueError as error:
-            raise LabError(f"{path} is corrupt: {column.name} is {text!r}: {error}.") from error
-    return found
+            raise InvalidRun(f"{path} is corrupt: {column.name} is {text!r}: {error}.") from error
+    return numbers
 
 
 def _counting(text: str) -> int:
-    if not (text.isascii() and text.isdigit()) or len(text) > _MOST_DIGITS:
-        raise ValueError("not a number from 0 on")
+    if not (text.isascii() and text.isdigit()) or len(text) > _MAX_DIGITS:
+        raise ValueError("not an integer from 0 on")
     return int(text)
 
 
@@ -368,7 +340,7 @@ def _finite(text: str) -> float:
 
 
 def _finite_or_none(text: str) -> float | None:
-    """Return the number; None for an empty field and for what is not finite."""
+    """Return the number; None for an empty field and for a number that is not finite."""
     try:
         number = float(text) if text else math.nan
     except ValueError:
@@ -377,7 +349,7 @@ def _finite_or_none(text: str) -> float | None:
 
 
 def new_folder(parent: Path, hostname: str) -> Path:
-    """The path of a run folder that does not exist yet: parent/<date>-<host>[-N]."""
+    """Return the path of a run folder that does not exist yet: parent/<date>-<host>[-N]."""
     stem = f"{datetime.date.today().isoformat()}-{hostname}"
     path, n = parent / stem, 1
     while path.exists():

@@ -21,13 +21,13 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Literal
 
-from lab.analysis import summary
+from lab import metrics
 from lab.statistics.estimates import Estimate, estimate_median, paired_ratio
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from lab.results.run_folder import Sample
+    from lab.results.sample import Sample
 
 PILOT_ROUNDS = 10
 
@@ -149,7 +149,10 @@ def _by_metric(samples: list[Sample]) -> dict[str, dict[str, dict[int, float]]]:
     """What was timed, one value a round, by metric, target and round."""
     found: dict[str, dict[str, dict[int, list[float]]]] = {}
     for sample in samples:
-        if sample.value is not None and _decides(sample):
+        if (
+            sample.value is not None
+            and metrics.find(sample.experiment, sample.metric, sample.unit).decides
+        ):
             rounds = found.setdefault(sample.metric, {}).setdefault(sample.target, {})
             rounds.setdefault(sample.round, []).append(sample.value)
     return {
@@ -159,13 +162,6 @@ def _by_metric(samples: list[Sample]) -> dict[str, dict[str, dict[int, float]]]:
         }
         for metric, by_target in found.items()
     }
-
-
-def _decides(sample: Sample) -> bool:
-    """Whether a sample is of something timed as a whole: no count, no curve, no step of a start."""
-    counted = sample.unit in summary.COUNTED_UNITS
-    drawn = sample.experiment != "performance" and sample.metric in summary.SERIES
-    return not counted and not drawn and not summary.is_beside(sample.experiment, sample.metric)
 
 
 def _baseline_first(target: str) -> tuple[bool, bool, str]:

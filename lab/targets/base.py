@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from lab.metrics import Milestone
     from lab.network.isolated_network import Wires
     from lab.userland.build import Userland
 
 Kind = Literal["native", "container", "machine"]
-Milestone = Literal["first-instruction", "userspace", "ready"]
 # What an instance can have beyond what all have: a way to a peer (lab.network), a volume.
 Attachment = Literal["host", "bridge", "nat", "user", "volume"]
 VOLUME = "/mnt"  # where it is seen inside

@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.errors import LabError, StartFailed
-from lab.targets.base import PORT, Completed, Instance, Milestone
+from lab.targets.base import PORT, Completed, Instance
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from lab.metrics import Milestone
 
 _REPLY_HEAD = struct.Struct(">IQ")
 _LENGTH = struct.Struct(">I")

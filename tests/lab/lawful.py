@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import strategies as st
 
 from lab.results import run_folder
-from lab.results.run_folder import Round, RunFolder, Sample
+from lab.results.run_folder import RunFolder
+from lab.results.sample import Round, Sample
 from tests.lab.plausible import EXPERIMENTS, HOST, SETTINGS, round_of
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ import random
 from typing import TYPE_CHECKING, Any
 
 from lab.host.disturbance import Conditions
-from lab.results.run_folder import Round, RunFolder, Sample
+from lab.results.run_folder import RunFolder
+from lab.results.sample import Round, Sample
 from lab.statistics.estimates import slope
 
 if TYPE_CHECKING:

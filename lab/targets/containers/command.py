@@ -27,13 +27,14 @@ from lab.host import mount_namespace, processes
 from lab.host.disk_usage import allocated_bytes
 from lab.paths import PAYLOAD_IN_TREE
 from lab.targets import leftovers
-from lab.targets.base import Allotment, Kind, Milestone, Target
+from lab.targets.base import Allotment, Kind, Target
 from lab.targets.payload_pipes import PayloadPipes, PipedInstance
 from vms.storage import locks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from lab.metrics import Milestone
     from lab.targets.base import Instance, Settings
 
 STOP_SECONDS = 20.0

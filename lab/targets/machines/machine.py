@@ -27,7 +27,6 @@ from lab.targets.base import (
     Completed,
     Instance,
     Kind,
-    Milestone,
     Span,
     Target,
 )
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from lab.metrics import Milestone
     from lab.network.isolated_network import Wires
     from lab.targets.base import Allotment, Settings
     from vms.guest.tonnage_agent import Agent

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 import vms
 from lab.errors import LabError
 from lab.host.disk_usage import allocated_bytes
-from lab.targets.base import Kind, Milestone, Span
+from lab.targets.base import Kind, Span
 from lab.targets.machines.machine import (
     FullMachine,
     Machine,
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from lab.metrics import Milestone
     from lab.targets.base import Allotment, Settings
 
 _PAYLOAD = "/proc/self/exe"  # the agent is the payload

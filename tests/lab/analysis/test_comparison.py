@@ -14,7 +14,8 @@ from lab.analysis import across_runs, comparison
 from lab.cli import main
 from lab.errors import LabError
 from lab.results import run_folder
-from lab.results.run_folder import Run, RunFolder, Sample
+from lab.results.run_folder import Run, RunFolder
+from lab.results.sample import Sample
 from lab.statistics.estimates import estimate_median
 from tests.lab.plausible import HOST, SETTINGS, write
 

@@ -12,7 +12,8 @@ from rich.console import Console
 from lab import units
 from lab.analysis import provenance, summary
 from lab.results import run_folder
-from lab.results.run_folder import Run, RunFolder, Sample
+from lab.results.run_folder import Run, RunFolder
+from lab.results.sample import Sample
 from tests.lab.plausible import HOST, SETTINGS, round_of, write
 
 CRUN_READY = ("crun", "ready")

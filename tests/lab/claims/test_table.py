@@ -13,7 +13,8 @@ from rich.console import Console
 from lab.claims import table
 from lab.claims.finding import Verdict
 from lab.results import run_folder
-from lab.results.run_folder import Run, RunFolder, Sample
+from lab.results.run_folder import Run, RunFolder
+from lab.results.sample import Sample
 from tests.lab.plausible import HOST, SETTINGS, write
 
 WITH_KVM = {**HOST, "kvm": {"works": True, "reason": ""}}

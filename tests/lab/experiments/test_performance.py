@@ -13,7 +13,8 @@ from lab.analysis import summary
 from lab.errors import LabError, StartFailed
 from lab.experiments import performance
 from lab.results import run_folder
-from lab.results.run_folder import RunFolder, Sample
+from lab.results.run_folder import RunFolder
+from lab.results.sample import Sample
 from lab.targets.base import Completed
 from lab.workloads import Result, Workload
 from tests.lab.plausible import HOST, SETTINGS

@@ -14,7 +14,7 @@ from lab.errors import LabError, StartFailed
 from lab.experiments import profiles, startup
 from lab.measurement import harness, page_cache, run
 from lab.progress import Progress
-from lab.results.run_folder import Sample
+from lab.results.sample import Sample
 
 if TYPE_CHECKING:
     from lab.targets.worker import Worker

@@ -15,7 +15,8 @@ import pytest
 
 from lab.errors import LabError
 from lab.report import report
-from lab.results.run_folder import RunFolder, Sample
+from lab.results.run_folder import RunFolder
+from lab.results.sample import Sample
 from tests.lab.plausible import HOST, SETTINGS, write
 
 WRITTEN = ["table.md", "overview.png", "report.ipynb", "report.html"]

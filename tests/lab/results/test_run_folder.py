@@ -11,7 +11,8 @@ from lab.analysis import provenance, summary
 from lab.errors import LabError
 from lab.measurement import run
 from lab.results import run_folder
-from lab.results.run_folder import RunFolder, Sample
+from lab.results.run_folder import RunFolder
+from lab.results.sample import Sample
 from tests.lab import plausible
 
 HOST = {"hostname": "here"}
@@ -121,7 +122,7 @@ def test_a_corrupt_table_is_refused(written: Path, text: str) -> None:
 def test_what_is_not_finite_is_a_censored_sample(value: float) -> None:
     sample = start(0, value)
     assert sample.value is None
-    assert sample.censored.startswith("first-instruction: its figure is")
+    assert sample.censored.startswith("first-instruction: the value is")
 
 
 @pytest.mark.parametrize("text", ["nan", "inf", "-inf", "1e999", "1" + "0" * 400])
@@ -130,7 +131,7 @@ def test_a_kept_value_that_is_not_finite_is_read_as_censored(written: Path, text
     table.write_text(table.read_text().replace("0.003", text))
     read = run_folder.load(written).samples
     assert read["value"].isna().sum() == 1
-    assert "which is no number" in read.loc[read["value"].isna(), "censored"].iloc[0]
+    assert "which is not a finite number" in read.loc[read["value"].isna(), "censored"].iloc[0]
 
 
 def torn(text: bytes) -> dict[str, bytes]:

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from lab.results.run_folder import Sample
+from lab.results.sample import Sample
 from lab.statistics import stopping_rule
 from lab.statistics.estimates import estimate_median
 from lab.statistics.stopping_rule import Budget, Rounds, relative_widths, rounds_needed

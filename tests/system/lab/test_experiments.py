@@ -17,7 +17,7 @@ import pytest
 from lab.experiments import burst, density, footprint, host_limits, isolation, profiles, startup
 from lab.host import kernel_costs
 from lab.host.measurement_lock import scratch_directory
-from lab.results.run_folder import Sample
+from lab.results.sample import Sample
 from lab.targets.base import Settings
 from lab.targets.worker import Worker
 from lab.userland import build
@@ -88,7 +88,7 @@ def test_a_machine_tells_its_steps_without_a_gap() -> None:
 def test_a_container_tells_its_steps_without_a_gap() -> None:
     with worker("container") as made:
         timed = made.call(60, startup.start_and_stop)
-        spans = made.call(60, startup.steps_told_apart)
+        spans = made.call(60, startup.trace_steps)
     assert timed.spans == []
     names = [span.step for span in spans]
     wanted = ["plan the cgroup", "clone", "overlay", "mounts", "pivot", "seccomp", "exec"]

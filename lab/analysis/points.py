@@ -9,7 +9,6 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING
 
-from lab.analysis import summary
 from lab.statistics.estimates import Estimate, estimate_median, estimate_slope
 
 if TYPE_CHECKING:
@@ -65,4 +64,4 @@ def _repeated(points: pd.DataFrame, run: Run) -> Estimate:
     values = list(points.sort_values("position")["value"])
     length = max(1, len(values) // _BLOCKS)
     blocks = [values[at : at + length] for at in range(0, len(values), length)]
-    return estimate_median([median(block) for block in blocks], summary.seed(run))
+    return estimate_median([median(block) for block in blocks], run.seed)
