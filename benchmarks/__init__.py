@@ -1,1 +1,1 @@
-"""Timed claims, each a ratio against a peer in one interleaved run."""
+"""Benchmarks: timed claims, each a ratio against a peer in one interleaved run."""

@@ -1,4 +1,4 @@
-"""The programs in C that benchmarks need, compiled when they are."""
+"""Compilation of the benchmarks' C programs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ SOURCES = Path(__file__).parent / "floor"
 
 
 def compile_program(name: str, directory: Path, *words: str) -> Path:
-    """A static program of that name, in a directory; `words` are the compiler's."""
+    """Compile a static program into a directory and return its path; `words` go to gcc."""
     program = directory / name
     subprocess.run(
         ["gcc", "-std=gnu17", "-O2", "-static", "-Wall", "-Wextra", "-Werror", *words,

@@ -1,11 +1,12 @@
-"""How often an interval holds the truth, on noise that real hosts made.
+"""Coverage: how often an interval contains the true median, on noise from real hosts.
 
     python -m benchmarks.interval_coverage cloud-vm-noise.csv.gz
 
-reads a table with the columns suite, test, sku, region, start and value, where each benchmark was
-repeated for weeks, such as Azure's VM noise data set (Azure/AzurePublicDataset, 2024, CC-BY 4.0).
-The truth is the median of all repetitions of a benchmark. Samples of it are drawn at random, which
-no run can do, and in a row, as a run does; and several short runs are drawn, each at its own time.
+reads a table with the columns suite, test, sku, region, start and value, in which each benchmark
+was repeated for weeks, such as Azure's VM noise data set (Azure/AzurePublicDataset, 2024, CC-BY
+4.0). The true median is that of all repetitions of a benchmark. Samples are drawn at random, which
+no run can do, and consecutively, as a run measures; and several short runs are drawn at different
+times.
 """
 
 from __future__ import annotations
@@ -35,13 +36,13 @@ _ROUNDING = 1e-12
 
 
 class Coverage(NamedTuple):
-    """In which share of the draws the interval held the truth, and how wide it typically was."""
+    """Share of draws whose interval contains the true median, and the typical relative width."""
 
-    held: float
+    share: float
     width: float
 
     def __str__(self) -> str:
-        return f"{self.held:.0%}, {units.share(self.width)} wide".replace("%,", " %,")
+        return f"{self.share:.0%}, {units.share(self.width)} wide".replace("%,", " %,")
 
 
 def main() -> None:
@@ -71,7 +72,7 @@ def main() -> None:
     unchanged = [
         (
             str(size),
-            *(f"{found_to_differ(series, draw(size)):.0%}" for draw in (at_random, consecutive)),
+            *(f"{share_different(series, draw(size)):.0%}" for draw in (at_random, consecutive)),
         )
         for size in PAIRS
     ]
@@ -80,12 +81,12 @@ def main() -> None:
 
 def read(path: Path) -> list[list[float]]:
     """Return each benchmark's values in the order in which they were measured."""
-    found = defaultdict(list)
+    by_benchmark = defaultdict(list)
     with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
-            of = (row["suite"], row["test"], row["sku"], row["region"])
-            found[of].append((row["start"], float(row["value"])))
-    return [[value for _, value in sorted(values)] for values in found.values()]
+            benchmark = (row["suite"], row["test"], row["sku"], row["region"])
+            by_benchmark[benchmark].append((row["start"], float(row["value"])))
+    return [[value for _, value in sorted(values)] for values in by_benchmark.values()]
 
 
 def of_interval(
@@ -93,23 +94,23 @@ def of_interval(
     draw: Callable[[Sequence[float], random.Random], list[float]],
     ends: Callable[[Estimate], tuple[float, float]],
 ) -> Coverage:
-    """Return how often the interval of what was drawn holds the median of all values."""
+    """Return how often the interval of the drawn values contains the median of all values."""
     chance = random.Random(1)
-    held, widths = 0, []
+    contained, widths = 0, []
     for values in series:
         truth = median(values)
         for _ in range(DRAWS):
             low, high = ends(estimate_median(draw(values, chance)))
-            held += low <= truth <= high
+            contained += low <= truth <= high
             widths.append((high - low) / truth)
-    return Coverage(held / len(widths), median(widths))
+    return Coverage(contained / len(widths), median(widths))
 
 
-def found_to_differ(
+def share_different(
     series: Sequence[Sequence[float]],
     draw: Callable[[Sequence[float], random.Random], list[float]],
 ) -> float:
-    """Return in which share of pairs two runs of one thing would be found to differ."""
+    """Return the share of pairs of unchanged runs that `tonnage compare` would call different."""
     chance = random.Random(1)
     differ = []
     for values in series:
@@ -125,12 +126,12 @@ def found_to_differ(
 
 
 def at_random(size: int) -> Callable[[Sequence[float], random.Random], list[float]]:
-    """Values from anywhere, in any order."""
+    """Return a draw of values from anywhere, in any order."""
     return lambda values, chance: chance.sample(values, size)
 
 
 def consecutive(size: int) -> Callable[[Sequence[float], random.Random], list[float]]:
-    """Values that follow one another, from a time at random."""
+    """Return a draw of consecutive values, from a random time on."""
 
     def draw(values: Sequence[float], chance: random.Random) -> list[float]:
         begin = chance.randrange(len(values) - size + 1)
@@ -140,20 +141,20 @@ def consecutive(size: int) -> Callable[[Sequence[float], random.Random], list[fl
 
 
 def of_runs(count: int, size: int) -> Callable[[Sequence[float], random.Random], list[float]]:
-    """The medians of so many runs, each of values in a row from a time of its own."""
-    one = consecutive(size)
-    return lambda values, chance: [median(one(values, chance)) for _ in range(count)]
+    """Return a draw of the medians of several runs, each of consecutive values at its own time."""
+    draw_run = consecutive(size)
+    return lambda values, chance: [median(draw_run(values, chance)) for _ in range(count)]
 
 
 def as_it_is(estimate: Estimate) -> tuple[float, float]:
-    """Both ends of the interval."""
+    """Return both ends of the interval."""
     assert estimate.low is not None
     assert estimate.high is not None
     return estimate.low, estimate.high
 
 
 def as_if_independent(estimate: Estimate) -> tuple[float, float]:
-    """Both ends as they would be if no value resembled the one before it."""
+    """Return both ends as they would be if consecutive values were independent."""
     low, high = as_it_is(estimate)
     centre, times = estimate.centre, 1 / math.sqrt(estimate.dependence)
     assert centre is not None

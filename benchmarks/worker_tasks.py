@@ -1,4 +1,4 @@
-"""What a worker does for a benchmark of starts; here, where a worker can import it."""
+"""Tasks that a target's worker runs for a benchmark; a worker imports this module by its name."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ STATES = ("rested", "busy")
 
 
 def first_instruction_ms(target: Target, state: str) -> float:
+    """Return the milliseconds from the request to the first instruction of one start."""
     bring_host_to(state)
     with target.start() as instance:
         reached_ns = instance.reached("first-instruction")
@@ -24,7 +25,7 @@ def first_instruction_ms(target: Target, state: str) -> float:
 
 
 def bring_host_to(state: str) -> None:
-    """Let the host rest, as a user meets it, or busy it, so that no start waits for the kernel."""
+    """Bring the host to a state: at rest, as a user meets it, or past the kernel's grace period."""
     if state == "rested":
         time.sleep(REST_SECONDS)
     else:
@@ -32,7 +33,7 @@ def bring_host_to(state: str) -> None:
 
 
 def move_between_cgroups() -> None:
-    """Move this process to where it is: the kernel's grace period is then behind us."""
+    """Write this process to its own cgroup, which waits out the kernel's grace period."""
     for line in Path("/proc/self/cgroup").read_text().splitlines():
         _, controllers, path = line.split(":", 2)
         root = Path("/sys/fs/cgroup") / controllers.removeprefix("name=")
@@ -43,7 +44,7 @@ def move_between_cgroups() -> None:
 
 
 def start_and_gone_ms(target: Target) -> dict[str, float]:
-    """Milliseconds to the first instruction, to the answer, and of start and destroy together."""
+    """Return a start's milliseconds to the first instruction and to ready, and with the destroy."""
     time.sleep(REST_SECONDS)
     with target.start() as instance:
         first_ns, ready_ns = instance.reached("first-instruction"), instance.reached("ready")

@@ -1,1 +1,1 @@
-"""Benchmarks of our containers beside their peers."""
+"""Benchmarks of our container runtime against its peers."""

@@ -1,8 +1,8 @@
-"""One configuration for every OCI runtime that is measured, and the bundles of it.
+"""The configuration that every measured OCI runtime gets, and bundles made from it.
 
-It has what docker's containers have: all namespaces, limits on memory, CPU and processes, default
-capabilities, a seccomp profile like docker's, masked and read-only paths. The root file system, an
-overlay over the common user land, is mounted before anything is timed.
+It is equivalent to docker's default: all namespaces, limits on memory, CPU and processes, default
+capabilities, docker's seccomp profile, masked and read-only paths. The root file system, an overlay
+over the common user land, is mounted before anything is timed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ NAMESPACES = ("pid", "network", "ipc", "uts", "mount", "cgroup")
 
 
 def config(identity: str, args: list[str]) -> dict[str, Any]:
-    """config.json of a container that runs the payload with these arguments."""
+    """Return the config.json of a container that runs the payload with these arguments."""
     sets = dict.fromkeys(("bounding", "effective", "permitted"), docker_profile.CAPABILITIES)
     return {
         "ociVersion": "1.0.2",
@@ -72,7 +72,7 @@ def _mount(destination: str, kind: str, *options: str) -> dict[str, object]:
 
 @contextmanager
 def bundle(directory: Path, tree: Path, identity: str, args: list[str]) -> Iterator[Path]:
-    """A bundle whose root file system is mounted, in this process's own mount namespace."""
+    """Make a bundle and mount its root file system, in this process's own mount namespace."""
     path = directory / identity
     for name in ("upper", "work", "rootfs"):
         (path / name).mkdir(parents=True)

@@ -1,22 +1,20 @@
-"""What commands of an OCI runtime cost: tonnage-oci, runc and crun, with and without a filter.
+"""Cost of an OCI runtime's commands: tonnage-oci, runc and crun, with and without a filter.
 
     python -m benchmarks.containers.commands --rounds 40
 
-Two configurations: docker's (benchmarks/containers/bundle.py), and the same without its seccomp
-profile. In each round every runtime has its turn with both, in a random order: `run` to the
-payload's first instruction and to its own end, with the CPU time that it takes, and `create`,
-`start` and `delete` apart, each to its end. A ratio is taken inside a round. The host is busied
-before each turn (benchmarks/worker_tasks.py), so that nobody waits for the kernel; `--rested` lets
-it rest instead, as a user meets it.
+There are two configurations: `filter` is docker's (benchmarks/containers/bundle.py), `plain` the
+same without its seccomp profile. In each round every runtime has its turn with both, in a random
+order: `run` to the payload's first instruction and to its own end, with its CPU time; and `create`,
+`start` and `delete` separately, each to its end. A ratio is taken within a round. The host is made
+busy before each turn (benchmarks/worker_tasks.py), so that no command waits for the kernel;
+`--rested` lets it rest instead, as a user meets it.
 """
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
 import os
-import random
 import resource
 import shutil
 import subprocess
@@ -26,12 +24,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks import harness
 from benchmarks.containers import bundle as oci_bundle
 from benchmarks.containers.start import OURS_COMMAND, read_first_instruction
+from benchmarks.harness import Ratio, Samples
 from benchmarks.worker_tasks import bring_host_to
 from lab.host import mount_namespace
-from lab.host.measurement_lock import measurement_lock, scratch_directory
-from lab.statistics.estimates import estimate_median, paired_ratio
 from lab.targets.containers.oci import hide_unified_hierarchy
 from lab.userland import build
 
@@ -39,24 +37,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CONFIGURATIONS = ("plain", "filter")
-# Configuration, measure, peer, and what is wanted of the ratio at most.
-WANTED = (
-    ("plain", "run", "runc", 1.0),
-    ("filter", "run", "runc", 0.75),
-    ("filter", "run", "crun", 1.0),
-)
-# By configuration, measure, runtime and round, in milliseconds.
-Found = dict[str, dict[str, dict[str, dict[int, float]]]]
+OURS, PEERS = "tonnage-oci", ("runc", "crun")
+# By configuration, measure and peer: the highest ratio that is wanted.
+LIMITS = {
+    ("plain", "run", "runc"): 1.0,
+    ("filter", "run", "runc"): 0.75,
+    ("filter", "run", "crun"): 1.0,
+}
+STOP_SECONDS = 10.0
 
 
 @contextmanager
 def bundle(directory: Path, tree: Path, identity: str, configuration: str) -> Iterator[Path]:
-    """A bundle of the payload, without the seccomp profile if it is `plain`."""
+    """Make a bundle of the payload, without the seccomp profile if it is `plain`."""
     with oci_bundle.bundle(directory, tree, identity, ["hello"]) as path:
         if configuration == "plain":
-            wanted = oci_bundle.config(identity, ["hello"])
-            del wanted["linux"]["seccomp"]
-            (path / "config.json").write_text(json.dumps(wanted))
+            document = oci_bundle.config(identity, ["hello"])
+            del document["linux"]["seccomp"]
+            (path / "config.json").write_text(json.dumps(document))
         yield path
 
 
@@ -66,8 +64,8 @@ class Commands:
     def __init__(self, program: str, state: Path) -> None:
         self._words = [program, "--root", str(state / Path(program).name)]
 
-    def timed(self, *words: str, stdout: int = subprocess.DEVNULL) -> float:
-        """Milliseconds to the end of a command. Raises CalledProcessError if it fails."""
+    def time(self, *words: str, stdout: int = subprocess.DEVNULL) -> float:
+        """Return the milliseconds to a command's end. Raises CalledProcessError if it fails."""
         t0_ns = time.monotonic_ns()
         subprocess.run(
             [*self._words, *words], stdin=subprocess.DEVNULL, stdout=stdout, check=True
@@ -75,28 +73,28 @@ class Commands:
         return (time.monotonic_ns() - t0_ns) / 1e6
 
     def run(self, path: Path, identity: str) -> dict[str, float]:
-        """`run`, to the payload's first instruction and to its end."""
+        """Time `run` to the payload's first instruction and to its end."""
         reading, writing = os.pipe()
         before_s = cpu_seconds()
         t0_ns = time.monotonic_ns()
         try:
-            whole = self.timed("run", "--bundle", str(path), identity, stdout=writing)
+            whole_ms = self.time("run", "--bundle", str(path), identity, stdout=writing)
         finally:
             os.close(writing)
         cpu_ms = (cpu_seconds() - before_s) * 1e3
         first_ns = read_first_instruction(reading)
-        return {"first-instruction": (first_ns - t0_ns) / 1e6, "run": whole, "run-cpu": cpu_ms}
+        return {"first-instruction": (first_ns - t0_ns) / 1e6, "run": whole_ms, "run-cpu": cpu_ms}
 
-    def apart(self, path: Path, identity: str) -> dict[str, float]:
-        """`create`, `start` and `delete`, and the sum of them."""
-        made = {"create": self.timed("create", "--bundle", str(path), identity)}
-        made["start"] = self.timed("start", identity)
-        deadline = time.monotonic() + 10
+    def separate_commands(self, path: Path, identity: str) -> dict[str, float]:
+        """Time `create`, `start` and `delete`, and return their sum as `life`."""
+        times = {"create": self.time("create", "--bundle", str(path), identity)}
+        times["start"] = self.time("start", identity)
+        deadline = time.monotonic() + STOP_SECONDS
         while b"stopped" not in self._state(identity):
-            assert time.monotonic() < deadline, f"{identity} does not stop"
+            assert time.monotonic() < deadline, f"{identity} has not stopped"
             time.sleep(0.005)
-        made["delete"] = self.timed("delete", identity)
-        return {**made, "life": sum(made.values())}
+        times["delete"] = self.time("delete", identity)
+        return {**times, "life": sum(times.values())}
 
     def _state(self, identity: str) -> bytes:
         return subprocess.run(
@@ -106,80 +104,56 @@ class Commands:
 
 
 def cpu_seconds() -> float:
-    """What this process's children that have ended, and theirs, have taken of the CPUs."""
+    """Return the CPU time of this process's ended children and their descendants."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
-def measure(rounds: int, seed: int, state: str, configurations: tuple[str, ...]) -> Found:
-    """Time each runtime; the first round warms caches and is not kept."""
-    chance = random.Random(seed)
-    land = build.build(lambda line: print(line, file=sys.stderr))
-    times: Found = {}
+def measure(rounds: int, seed: int, state: str, configurations: tuple[str, ...]) -> Samples:
+    """Time each runtime with each configuration; the first round warms caches."""
+    land = build.build(harness.say)
+    samples = Samples()
     with ExitStack() as stack:
-        stack.enter_context(measurement_lock())
-        directory = stack.enter_context(scratch_directory())
+        directory = stack.enter_context(harness.quiet_host())
         (directory / "state").mkdir()
         mount_namespace.enter_private_mount_namespace()
-        hide_unified_hierarchy()  # which crun 1.8 refuses
-        programs = {"tonnage-oci": str(OURS_COMMAND)}
-        programs |= {name: found for name in ("runc", "crun") if (found := shutil.which(name))}
-        turns = [(name, each) for name in programs for each in configurations]
+        hide_unified_hierarchy()  # crun 1.8 refuses it
+        programs = {OURS: str(OURS_COMMAND)}
+        programs |= {name: program for name in PEERS if (program := shutil.which(name))}
+        contestants = [(name, each) for name in programs for each in configurations]
         serial = itertools.count()
-        for number in range(-1, rounds):
-            for name, configuration in chance.sample(turns, len(turns)):
-                commands = Commands(programs[name], directory / "state")
-                made: dict[str, float] = {}
-                for timed in (commands.run, commands.apart):
-                    identity = f"tonnage-{os.getpid()}-{next(serial)}"
-                    with bundle(directory, land.tree, identity, configuration) as path:
-                        bring_host_to(state)
-                        made |= timed(path, identity)
-                for measured, value in made.items() if number >= 0 else ():
-                    by_name = times.setdefault(configuration, {}).setdefault(measured, {})
-                    by_name.setdefault(name, {})[number] = value
-    return times
+        for number, _, (name, configuration) in harness.turns(
+            contestants, rounds, seed, warm_up=True
+        ):
+            commands = Commands(programs[name], directory / "state")
+            for timed in (commands.run, commands.separate_commands):
+                identity = f"tonnage-{os.getpid()}-{next(serial)}"
+                with bundle(directory, land.tree, identity, configuration) as path:
+                    bring_host_to(state)
+                    samples.add(configuration, name, number, timed(path, identity))
+    return samples
 
 
-def tell(found: Found) -> bool:
-    """Print medians and paired ratios; return True if all that is wanted was reached."""
-    reached = []
-    for configuration, by_measure in found.items():
-        for measured, by_name in by_measure.items():
-            for name, values in by_name.items():
-                made = estimate_median(list(values.values()))
-                print(
-                    f"{configuration:7} {measured:18} {name:12} {made.centre:8.2f} ms"
-                    f" [{made.low:.2f}, {made.high:.2f}]"
-                )
-            for peer in sorted(by_name.keys() - {"tonnage-oci"}, reverse=True):
-                ratio = paired_ratio(by_name["tonnage-oci"], by_name[peer])
-                limits = [w[3] for w in WANTED if w[:3] == (configuration, measured, peer)]
-                met = [ratio.centre is not None and ratio.centre <= limit for limit in limits]
-                reached += met
-                verdict = f"  wanted: at most {limits[0]}: " if limits else ""
-                print(
-                    f"{configuration:7} {measured:18} tonnage-oci / {peer}: {ratio.centre:.3f}"
-                    f" [{ratio.low:.3f}, {ratio.high:.3f}] n={ratio.n}"
-                    f"{verdict}{('met' if met[0] else 'MISSED') if met else ''}"
-                )
-    return all(reached)
+def ratios(samples: Samples) -> Iterator[Ratio]:
+    """Yield a comparison with each peer for every configuration and measure."""
+    for configuration, by_measure in samples.values.items():
+        for measure in by_measure:
+            for peer in PEERS:
+                limit = LIMITS.get((configuration, measure, peer))
+                yield Ratio(measure, OURS, peer, limit, configuration)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=40)
-    parser.add_argument("--seed", type=int, default=1)
+    """Measure, print the figures, and return the exit code."""
+    parser = harness.parser(__doc__, rounds=40)
     parser.add_argument("--rested", action="store_true", help="let the host rest before each turn")
-    parser.add_argument("--only", choices=CONFIGURATIONS, help="one configuration")
-    parser.add_argument("--out", type=Path, help="also write the raw figures, as JSON")
+    parser.add_argument("--only", choices=CONFIGURATIONS, help="measure one configuration alone")
     options = parser.parse_args()
     configurations = (options.only,) if options.only else CONFIGURATIONS
     state = "rested" if options.rested else "busy"
-    found = measure(options.rounds, options.seed, state, configurations)
-    if options.out:
-        options.out.write_text(json.dumps(found, indent=1) + "\n")
-    return 0 if tell(found) else 1
+    samples = measure(options.rounds, options.seed, state, configurations)
+    harness.write_record(options.out, samples.values)
+    return harness.report([*samples.medians(), *samples.ratios(ratios(samples))])
 
 
 if __name__ == "__main__":

@@ -1,20 +1,21 @@
-"""Many idle containers, each with a network of its own: started, listed, killed and removed.
+"""Density: many idle containers, each with its own network, started, listed, killed and removed.
 
     python -m benchmarks.containers.density --count 10000 --without memory,cpuset
 
-Each has what docker's containers have by default, the network namespace included, a layer of its
-own over the common user land, and in it a program that waits for a signal (benchmarks/floor/idle.c:
-what a pause container is to a pod). Memory is the slope of the host's MemAvailable over the number
-that run, so that what anything of a container takes, the kernel's own included, is counted. They
-are started by one process more than there are CPUs (`--starters`), by each one after another: while
-a child of one waits for the kernel, another's goes on.
+Each container has what docker's have by default, its network namespace included, and a layer of its
+own over the common user land, with a program that waits for a signal (benchmarks/floor/idle.c,
+which is to a container what the pause container is to a pod). Memory is the slope of the host's
+MemAvailable over the number of running containers, so that the kernel's own memory for a container
+is counted too. One process more than there are CPUs (`--starters`) starts them, each one container
+after another: while a child of one process waits for the kernel, another process goes on.
 
-The runtime's directory, their layers in it, is a file system in memory, as /run is on a host with
-systemd; what it takes is in the memory that is measured. `--on disk` has it on the disk instead.
+The runtime's directory, which holds the containers' layers, is a file system in memory, as /run is
+on a host with systemd; its memory is part of the figure. `--on disk` puts it on the disk instead.
 
-`--without` names controllers of version 1 that they share a cgroup of: the kernel's price for a
-cgroup of memory grows with the number of file systems, so that of thousands with such cgroups most
-of the memory is that (docs/limitations.md); and a new cpuset is held against all beside it.
+`--without` names controllers of cgroup version 1 whose cgroup the containers share. The kernel's
+price for a memory cgroup grows with the number of file systems, and dominates the memory of
+thousands of containers that have one (docs/limitations.md); and the kernel checks a new cpuset
+against all its siblings.
 """
 
 from __future__ import annotations
@@ -32,8 +33,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from benchmarks import harness
 from benchmarks.floor_programs import compile_program
-from lab.host.measurement_lock import measurement_lock, scratch_directory
+from benchmarks.harness import Finding
+from lab.experiments.host_limits import available_memory_bytes
 from lab.host.mount_namespace import mount
 from lab.statistics.estimates import Estimate, estimate_slope
 from lab.userland import build
@@ -44,7 +47,7 @@ from runtime.linux import syscalls
 from runtime.linux.libc import syscall
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 OURS_COMMAND = Path(sys.executable).with_name("tonnage-oci")
 WANTED_STARTS_PER_SECOND = WANTED_DELETES_PER_SECOND = 250.0
@@ -52,16 +55,16 @@ WANTED_MIB_EACH = 0.6
 WANTED_LIST_SECONDS = 1.0
 IDLE = Path("/idle")
 SAMPLES = 40
-TOLD_TOGETHER = 10
-PR_SET_CHILD_SUBREAPER = 36  # whose starters have ended, this process waits for
-RESERVED_PIDS = 1000  # those of the kernel and of what runs already
-FLOOR_BYTES = 1 << 30  # of free memory, below which nothing more is started
+REPORTED_TOGETHER = 10  # starts that a process reports in one byte
+PR_SET_CHILD_SUBREAPER = 36  # containers outlive the processes that started them
+RESERVED_PIDS = 1000  # for the kernel and for processes that run already
+FLOOR_BYTES = 1 << 30  # of available memory, below which no container is started
 MIB = 1 << 20
 
 
 @dataclass
 class Outcome:
-    """What was measured, in the units of the names."""
+    """The measured figures, in the units that the names say."""
 
     count: int = 0
     start_seconds: float = 0.0
@@ -73,19 +76,13 @@ class Outcome:
 
     @property
     def mib_each(self) -> Estimate:
+        """The memory for one more container."""
         counts, available = zip(*self.memory, strict=True)
         return estimate_slope(counts, [-value / MIB for value in available])
 
 
-def available_bytes() -> int:
-    for line in Path("/proc/meminfo").read_text().splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    raise AssertionError("no MemAvailable")
-
-
-def too_many(count: int) -> str:
-    """What must be raised on this host before that many can run; empty if nothing."""
+def limit_too_low(count: int) -> str:
+    """Return the host's limit that must be raised to run so many; empty if none."""
     allowed = int(Path("/proc/sys/kernel/pid_max").read_text())
     if count + RESERVED_PIDS > allowed:
         return f"kernel.pid_max is {allowed}: sysctl -w kernel.pid_max={count + 4 * RESERVED_PIDS}"
@@ -96,31 +93,31 @@ def too_many(count: int) -> str:
 
 
 def measure(count: int, without: str, starters: int, place: str) -> Outcome:
-    land = build.build(lambda line: print(line, file=sys.stderr))
+    """Start, list and remove the containers."""
+    land = build.build(harness.say)
     outcome = Outcome()
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     syscall(syscalls.PRCTL, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     with ExitStack() as stack:
-        stack.enter_context(measurement_lock())
-        scratch = stack.enter_context(scratch_directory())
+        scratch = stack.enter_context(harness.quiet_host())
         layers = [idle_layer(scratch / "idle"), land.tree]
         root = scratch / "c"
         if place == "memory":
             root.mkdir()
-            mount("tmpfs", root, "mode=711")  # which goes with the scratch directory
+            mount("tmpfs", root, "mode=711")  # unmounted with the scratch directory
         stack.callback(remove_all, root)
         begin = time.monotonic()
         start_all(count, root, layers, without, starters, outcome)
         outcome.start_seconds = time.monotonic() - begin
 
         begin = time.monotonic()
-        said = subprocess.run(
+        listing = subprocess.run(
             [OURS_COMMAND, "--root", root, "list", "--format", "json"],
             stdout=subprocess.PIPE, check=True,
         )  # fmt: skip
         outcome.list_seconds = time.monotonic() - begin
-        outcome.listed = sum(each["status"] == "running" for each in json.loads(said.stdout))
+        outcome.listed = sum(each["status"] == "running" for each in json.loads(listing.stdout))
 
         begin = time.monotonic()
         remove_all(root)
@@ -129,7 +126,7 @@ def measure(count: int, without: str, starters: int, place: str) -> Outcome:
 
 
 def idle_layer(directory: Path) -> Path:
-    """A layer with the program that is idle."""
+    """Make a layer with the idle program."""
     directory.mkdir()
     compile_program(IDLE.name, directory, "-nostdlib")
     return directory
@@ -138,33 +135,33 @@ def idle_layer(directory: Path) -> Path:
 def start_all(
     count: int, root: Path, layers: Sequence[Path], without: str, starters: int, outcome: Outcome
 ) -> None:
-    """Start them by several processes; free memory is looked at SAMPLES times on the way."""
-    told, telling = os.pipe()
+    """Start the containers by several processes, sampling free memory SAMPLES times."""
+    reports, reporting = os.pipe()
     pids = []
     for place in range(starters):
         if not (pid := os.fork()):
-            os.close(told)
-            start_share(range(place, count, starters), root, layers, without, telling)
+            os.close(reports)
+            start_share(range(place, count, starters), root, layers, without, reporting)
         pids.append(pid)
-    os.close(telling)
+    os.close(reporting)
     every = max(1, count // SAMPLES)
-    outcome.memory.append((0, available_bytes()))
-    while said := os.read(told, 4096):
-        outcome.count += sum(said)
+    outcome.memory.append((0, available_memory_bytes()))
+    while started := os.read(reports, 4096):
+        outcome.count += sum(started)
         if outcome.count >= outcome.memory[-1][0] + every:
-            outcome.memory.append((outcome.count, available_bytes()))
+            outcome.memory.append((outcome.count, available_memory_bytes()))
             if outcome.memory[-1][1] < FLOOR_BYTES:
                 outcome.stopped_by = "free memory"
                 break
-    os.close(told)  # which ends who goes on
+    os.close(reports)  # a process that still starts containers ends with EPIPE
     for pid in pids:
         os.waitpid(pid, 0)
 
 
 def start_share(
-    numbers: range, root: Path, layers: Sequence[Path], without: str, telling: int
+    numbers: range, root: Path, layers: Sequence[Path], without: str, reporting: int
 ) -> NoReturn:
-    """Start these in a process of their own, and tell of each TOLD_TOGETHER."""
+    """Start some of the containers and exit, reporting after every REPORTED_TOGETHER starts."""
     try:
         plain = default_spec([str(IDLE)])
         spec = plain.replace(annotations={WITHOUT: without})
@@ -175,10 +172,10 @@ def start_share(
                 f"tonnage-density-{os.getppid()}-{number}", spec, layers, root=root,
                 stdin=stream, stdout=stream, stderr=stream,
             )  # fmt: skip
-            os.close(container.pidfd)  # one each would be more than a process may have
+            os.close(container.pidfd)  # a process may not have so many descriptors
             started += 1
-            if started == TOLD_TOGETHER or number == numbers[-1]:
-                os.write(telling, bytes([started]))
+            if started == REPORTED_TOGETHER or number == numbers[-1]:
+                os.write(reporting, bytes([started]))
                 started = 0
     except BrokenPipeError:
         pass
@@ -189,7 +186,7 @@ def start_share(
 
 
 def remove_all(root: Path) -> None:
-    """Kill every one first, so that they end while others are removed."""
+    """Kill all containers, then delete them: some end while others are deleted."""
     containers = list(all_below(str(root)))
     for container in containers:
         container.kill()
@@ -200,11 +197,42 @@ def remove_all(root: Path) -> None:
             pass
 
 
-def verdict(*, met: bool) -> str:
-    return "met" if met else "MISSED"
+def findings(outcome: Outcome, wanted_count: int) -> Iterator[Finding]:
+    """Yield the figures, each against its bound."""
+    stopped = f", stopped by {outcome.stopped_by}" if outcome.stopped_by else ""
+    yield Finding(
+        f"containers          {outcome.count} of {wanted_count}{stopped}",
+        outcome.count == wanted_count,
+    )
+    starts = outcome.count / outcome.start_seconds
+    yield Finding.at_least(
+        f"starts              {starts:.0f} a second",
+        WANTED_STARTS_PER_SECOND,
+        met=starts >= WANTED_STARTS_PER_SECOND,
+    )
+    each = outcome.mib_each
+    assert each.centre is not None
+    yield Finding.at_most(
+        f"memory              {each.centre:.3f} MiB each",
+        WANTED_MIB_EACH,
+        met=each.centre <= WANTED_MIB_EACH,
+    )
+    yield Finding.at_most(
+        f"list                {outcome.list_seconds:.2f} s, {outcome.listed} running",
+        WANTED_LIST_SECONDS,
+        met=outcome.list_seconds < WANTED_LIST_SECONDS and outcome.listed == outcome.count,
+        unit=" s",
+    )
+    deletes = outcome.count / outcome.delete_seconds
+    yield Finding.at_least(
+        f"killed and removed  {deletes:.0f} a second",
+        WANTED_DELETES_PER_SECOND,
+        met=deletes >= WANTED_DELETES_PER_SECOND,
+    )
 
 
 def main() -> int:
+    """Measure, print the figures, and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--without", default="", metavar="CONTROLLERS")
@@ -213,30 +241,11 @@ def main() -> int:
     )
     parser.add_argument("--on", choices=("memory", "disk"), default="memory")
     options = parser.parse_args()
-    if why := too_many(options.count):
-        print(why, file=sys.stderr)
+    if limit := limit_too_low(options.count):
+        harness.say(limit)
         return 2
     outcome = measure(options.count, options.without, options.starters, options.on)
-    each = outcome.mib_each
-    starts = outcome.count / outcome.start_seconds
-    deletes = outcome.count / outcome.delete_seconds
-    assert each.centre is not None
-    met = (
-        starts >= WANTED_STARTS_PER_SECOND,
-        each.centre <= WANTED_MIB_EACH,
-        outcome.list_seconds < WANTED_LIST_SECONDS and outcome.listed == outcome.count,
-        deletes >= WANTED_DELETES_PER_SECOND,
-    )
-    stopped = f", stopped by {outcome.stopped_by}" if outcome.stopped_by else ""
-    print(f"containers          {outcome.count} of {options.count}{stopped}")
-    print(f"starts              {starts:.0f} a second  ({verdict(met=met[0])})")
-    print(f"memory              {each.centre:.3f} MiB each  ({verdict(met=met[1])})")
-    print(
-        f"list                {outcome.list_seconds:.2f} s, {outcome.listed} running"
-        f"  ({verdict(met=met[2])})"
-    )
-    print(f"killed and removed  {deletes:.0f} a second  ({verdict(met=met[3])})")
-    return 0 if all(met) and outcome.count == options.count else 1
+    return harness.report(findings(outcome, options.count))
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""Benchmarks of machines."""
+"""Benchmarks of virtual machines and of their driver."""

@@ -1,17 +1,16 @@
-"""Do machines hang as they boot? Many boots of one machine, each against a deadline.
+"""Hangs at boot: many boots of one machine, each against a deadline.
 
     python -m benchmarks.machines.boot --boots 200 --busy 4 --out results/vm-boots/busy.json
 
 `--busy` keeps that many processes at work meanwhile. `--bare` leaves out of the kernel's command
-line what the target adds for emulation (`tsc_early_khz=`), to see what that is for. Where a machine
-hung is told by where its CPU is: addresses in a loop are a loop, one address with HLT is a wait for
-an interrupt that does not come.
+line what the target adds for emulation (`tsc_early_khz=`), to show its effect. For a boot that
+hangs, the record has the addresses where the guest's CPU was: different addresses show a loop, one
+address with HLT a wait for an interrupt that does not come.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import re
@@ -24,6 +23,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import vms
+from benchmarks import harness
+from benchmarks.harness import Finding
 from lab import targets
 from lab.errors import StartFailed
 from lab.host import facts, kvm_probe
@@ -35,13 +36,13 @@ from lab.userland import build
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_LOOKS = 5
+_SAMPLES = 5
 _REGISTERS = re.compile(r"\b(?:RIP|EIP)=([0-9a-f]+)|\bHLT=(\d)")
 
 
 @contextmanager
 def busy(count: int) -> Iterator[None]:
-    """Keep processes at work while the block runs."""
+    """Keep so many processes busy while the block runs."""
     with ExitStack() as stack:
         for _ in range(count):
             process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
@@ -51,26 +52,28 @@ def busy(count: int) -> Iterator[None]:
 
 
 def boot(target: Machine) -> tuple[float, list[str]]:
-    """Seconds to the first instruction; or 0 and where the CPU was, looked at several times."""
+    """Return the seconds to the first instruction; or 0 and several samples of the guest's CPU."""
     with target.start() as instance:
         assert isinstance(instance, MachineInstance)
         try:
             reached_ns = instance.reached("first-instruction")
         except StartFailed:
-            return 0.0, [where(instance) for _ in range(_LOOKS)]
+            return 0.0, [cpu_position(instance) for _ in range(_SAMPLES)]
         assert reached_ns is not None
         return (reached_ns - instance.t0_ns) / 1e9, []
 
 
-def where(instance: MachineInstance) -> str:
+def cpu_position(instance: MachineInstance) -> str:
+    """Return the guest CPU's instruction pointer and halt state."""
     time.sleep(0.2)
     if not isinstance(instance.domain, vms.Domain):
-        return "not known without a monitor"
-    found = _REGISTERS.findall(instance.domain.monitor.say("info registers"))
-    return " ".join(address or f"HLT={halted}" for address, halted in found)
+        return "unknown: the machine has no monitor"
+    registers = _REGISTERS.findall(instance.domain.monitor.say("info registers"))
+    return " ".join(address or f"HLT={halted}" for address, halted in registers)
 
 
 def main() -> int:
+    """Boot the machines, write the record, and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--target", default="microvm")
     parser.add_argument("--boots", type=int, default=200)
@@ -79,11 +82,11 @@ def main() -> int:
     parser.add_argument("--deadline", type=float, default=60.0, metavar="SECONDS")
     parser.add_argument("--out", type=Path, help="the record, as JSON")
     options = parser.parse_args()
-    land = build.build(lambda line: print(line, file=sys.stderr))
+    land = build.build(harness.say)
     accelerator = kvm_probe.accelerator(lambda _: None)
     seconds: list[float] = []
     hangs: list[list[str]] = []
-    begun = os.getloadavg()
+    load_before = os.getloadavg()
     with ExitStack() as stack:
         scratch = stack.enter_context(scratch_directory())
         settings = Settings(land, scratch, accelerator, start_deadline_seconds=options.deadline)
@@ -95,11 +98,11 @@ def main() -> int:
         assert isinstance(kernel, vms.DirectKernel)
         stack.enter_context(busy(options.busy))
         for _ in range(options.boots):
-            took, looks = boot(target)
-            if looks:
-                hangs.append(looks)
+            elapsed, positions = boot(target)
+            if positions:
+                hangs.append(positions)
             else:
-                seconds.append(took)
+                seconds.append(elapsed)
     record = {
         "target": options.target,
         "accelerator": accelerator,
@@ -108,7 +111,7 @@ def main() -> int:
         "where": hangs,
         "deadline_seconds": options.deadline,
         "busy_processes": options.busy,
-        "load": {"before": begun, "after": os.getloadavg()},
+        "load": {"before": load_before, "after": os.getloadavg()},
         "command_line": kernel.command_line,
         "qemu": facts.version("qemu-system-x86_64"),
         "guest_kernel": land.kernel.name.removeprefix("vmlinuz-"),
@@ -119,15 +122,15 @@ def main() -> int:
         },
         "seconds": [round(value, 3) for value in seconds],
     }
-    text = json.dumps(record, indent=1) + "\n"
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(text)
-    middle = f"median {statistics.median(seconds):.2f} s" if seconds else "none came up"
-    print(f"{options.target}: {len(hangs)} hangs in {options.boots} boots; {middle}")
-    for looks in hangs:
-        print("  " + " | ".join(looks))
-    return 1 if hangs else 0
+    harness.write_record(options.out, record)
+    middle = f"median {statistics.median(seconds):.2f} s" if seconds else "no boot succeeded"
+    counts = f"{options.target}: {len(hangs)} hangs in {options.boots} boots; {middle}"
+    return harness.report(
+        [
+            Finding.at_most(counts, 0, met=not hangs, unit=" hangs"),
+            *(Finding("  " + " | ".join(positions)) for positions in hangs),
+        ]
+    )
 
 
 if __name__ == "__main__":

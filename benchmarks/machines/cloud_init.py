@@ -1,12 +1,12 @@
-"""Does a cloud image take what it is told? One with cloud-init inside, booted with our seed.
+"""cloud-init in a guest: a cloud image booted with our seed, and checked against it.
 
     python -m benchmarks.machines.cloud_init --out results/vm-cloudinit/record.json
 
 The image is built of Debian's packages and kept in the cache: systemd, cloud-init, netplan, an ssh
-server. It is booted by `vms` with a seed (vms.boot.cloudinit) that names its host, brings an ssh
-key, and has user data that writes a file and makes a user. Whoever then gets in by that key,
-through a forwarded port, looks whether all of it is so once cloud-init says that it is done; what
-it says of itself is in the record too.
+server. `vms` boots it with a seed (vms.boot.cloudinit) that sets its host name, adds an ssh key,
+and has user data that writes a file and creates a user. An ssh client then logs in with that key
+through a forwarded port, and checks all of it once cloud-init has finished; the status that
+cloud-init reports is in the record too.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import vms
+from benchmarks import harness
 from lab.host import facts, kvm_probe
 from lab.host.measurement_lock import scratch_directory
 from lab.paths import cache_directory
@@ -38,7 +39,7 @@ PACKAGES = ("systemd", "systemd-sysv", "udev", "dbus", "cloud-init", "netplan.io
 _DISK_BYTES = 2 << 30
 _MODULES = (*guest_kernel.MODULES, "isofs")  # the seed's file system
 _WORDS = "console=ttyS0 quiet net.ifnames=0 TONNAGE_ROOT=/dev/vda TONNAGE_INIT=/sbin/init"
-# The one that so small an image has; cloud-init wants another one, and says that it failed.
+# The only locale of so small an image; cloud-init's default locale fails.
 _LOCALE = "locale: C.UTF-8\n"
 _USER_DATA = """\
 #cloud-config
@@ -46,8 +47,8 @@ users: [default, {name: sailor, shell: /bin/sh}]
 write_files: [{path: /etc/told, content: all hands}]
 runcmd: [[sh, -c, "echo aweigh >/etc/ran"]]
 """
-# What is looked at inside, and what must be found.
-WANTED = {
+# By command run in the guest: the expected output.
+EXPECTED = {
     "hostname": "cask",
     "whoami": "debian",
     "cat /etc/told": "all hands",
@@ -57,7 +58,7 @@ WANTED = {
 
 
 def image() -> Path:
-    """The cloud image's disk, built now if the cache has none."""
+    """Return the cloud image's disk, built now if the cache lacks it."""
     suite = root_tree.debian_suite()
     key = hashlib.sha256(" ".join((suite, *PACKAGES, _LOCALE)).encode()).hexdigest()[:16]
     directory = cache_directory() / f"cloud-{key}"
@@ -73,7 +74,7 @@ def image() -> Path:
 
 
 def _build(suite: str, directory: Path) -> None:
-    print(f"building a Debian {suite} cloud image", file=sys.stderr)
+    harness.say(f"building a Debian {suite} cloud image")
     root = directory / "root"
     subprocess.run(
         ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(PACKAGES)}",
@@ -82,19 +83,19 @@ def _build(suite: str, directory: Path) -> None:
         check=True,
     )  # fmt: skip
     (root / "etc/fstab").write_text("/dev/vda / ext4 defaults 0 1\n")
-    (root / "etc/machine-id").write_text("")  # made at its first boot
+    (root / "etc/machine-id").write_text("")  # written at the first boot
     (root / "etc/cloud/cloud.cfg.d/10_locale.cfg").write_text(_LOCALE)
-    # Without a prompt on the line that the kernel and cloud-init speak on.
+    # No login prompt on the serial line of the kernel and of cloud-init.
     (root / "etc/systemd/system/serial-getty@ttyS0.service").symlink_to("/dev/null")
     subprocess.run(["systemctl", f"--root={root}", "enable", "systemd-networkd"], check=True)
     for key in root.glob("etc/ssh/ssh_host_*"):
-        key.unlink()  # a cloud image has none: cloud-init makes them
+        key.unlink()  # cloud-init makes a machine's own
     disks.build_disk(root, directory / "base.qcow2", _DISK_BYTES)
     shutil.rmtree(root)
 
 
 def ssh(key: Path, port: int, command: str) -> subprocess.CompletedProcess[str]:
-    """Run a command inside, as the image's default user."""
+    """Run a command in the guest, as the image's default user."""
     return subprocess.run(
         ["ssh", "-i", str(key), "-p", str(port), "-o", "BatchMode=yes", "-o", "ConnectTimeout=20",
          "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
@@ -103,9 +104,9 @@ def ssh(key: Path, port: int, command: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-def boot_and_look(scratch: Path, accelerator: str, deadline_seconds: float) -> dict[str, object]:
-    """Boot it with a seed; what was found inside, and after how many seconds it let us in."""
-    land = build.build(lambda line: print(line, file=sys.stderr))
+def boot_and_check(scratch: Path, accelerator: str, deadline_seconds: float) -> dict[str, object]:
+    """Boot the image with a seed; return the commands' outputs and the seconds until ssh worked."""
+    land = build.build(harness.say)
     base = image()
     key, port = scratch / "key", free_port()
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
@@ -115,8 +116,8 @@ def boot_and_look(scratch: Path, accelerator: str, deadline_seconds: float) -> d
     )
     disks.clone(base, scratch / "disk.qcow2")
     initramfs = scratch / "initramfs.cpio"
-    found = kernel.fetch(land.kernel.parent.parent)
-    kernel.build_initramfs(initramfs, land.payload, found, _MODULES)
+    package = kernel.fetch(land.kernel.parent.parent)
+    kernel.build_initramfs(initramfs, land.payload, package, _MODULES)
     emulated = acceleration.kernel_words() if accelerator == "tcg" else ""
     machine = vms.Machine(
         name="tonnage-cloudinit",
@@ -138,16 +139,17 @@ def boot_and_look(scratch: Path, accelerator: str, deadline_seconds: float) -> d
         with connection.start(machine) as domain:
             while ssh(key, port, "true").returncode:
                 if time.monotonic() > begun + deadline_seconds:
-                    said = "\n".join(domain.console.said[-20:])
-                    raise SystemExit(f"no ssh within the deadline:\n{said}")
+                    console = "\n".join(domain.console.said[-20:])
+                    raise SystemExit(f"ssh did not answer within the deadline:\n{console}")
                 time.sleep(1)
             seconds = time.monotonic() - begun
             status = ssh(key, port, "cloud-init status --wait --long").stdout.strip(". \n")
-            inside = {command: ssh(key, port, command).stdout.strip() for command in WANTED}
-    return {"ssh_seconds": seconds, "status": status.splitlines(), "found": inside}
+            outputs = {command: ssh(key, port, command).stdout.strip() for command in EXPECTED}
+    return {"ssh_seconds": seconds, "status": status.splitlines(), "found": outputs}
 
 
 def main() -> int:
+    """Boot the image, write the record, and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--deadline", type=float, default=600.0, metavar="SECONDS")
     parser.add_argument("--out", type=Path, help="the record, as JSON")
@@ -155,19 +157,17 @@ def main() -> int:
     accelerator = kvm_probe.accelerator(lambda _: None)
     with ExitStack() as stack:
         scratch = stack.enter_context(scratch_directory())
-        looked = boot_and_look(scratch, accelerator, options.deadline)
+        outcome = boot_and_check(scratch, accelerator, options.deadline)
     record = {
         "accelerator": accelerator,
-        **looked,
-        "wanted": WANTED,
+        **outcome,
+        "wanted": EXPECTED,
         "qemu": facts.version("qemu-system-x86_64"),
         "host": {"kernel": platform.release(), "cpu": facts.cpu_model()},
     }
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(record, indent=1) + "\n")
-    print(json.dumps(looked, indent=1))
-    return 0 if looked["found"] == WANTED else 1
+    harness.write_record(options.out, record)
+    print(json.dumps(outcome, indent=1))
+    return 0 if outcome["found"] == EXPECTED else 1
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""What the driver takes beside QEMU, and how long many machines take to be listed with their stats.
+"""Overhead of the driver beside QEMU: memory for each machine, and listing many with statistics.
 
     python -m benchmarks.machines.driver_overhead --machines 100
 
-Microvms of 64 MiB without a disk are started one after another and are left running, until the
-agent in each has answered; then the driver's own memory (its proportional set size, libvirt's event
-loop included) is set against their number, and all of them are asked for their statistics in one
-call. Debian's cloud kernel comes up in so little only if it is unpacked beforehand and told to be
-frugal, and with one port, its agent's: each port of a microvm takes 4 MiB of the guest.
+Microvms of 64 MiB without a disk are started one after another and left running, until the agent in
+each has answered. Then the driver's own memory (its proportional set size, libvirt's event loop
+included) is divided by their number, and all of them are asked for their statistics in one call.
+Debian's cloud kernel boots in so little memory only if it is unpacked beforehand, with a frugal
+command line, and with one port, its agent's: each port of a microvm takes 4 MiB of the guest.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from collections import Counter
 from pathlib import Path
 
 import vms
+from benchmarks import harness
+from benchmarks.harness import Finding
 from lab.host.measurement_lock import measurement_lock, scratch_directory
 from lab.userland import build
 from vms.boot import kernel
@@ -32,7 +34,7 @@ _READY_SECONDS = 300.0
 
 
 def driver_bytes() -> int:
-    """Proportional set size of this process. (proc(5), smaps_rollup)"""
+    """Return the proportional set size of this process. (proc(5), smaps_rollup)"""
     for line in Path("/proc/self/smaps_rollup").read_text().splitlines():
         if line.startswith("Pss:"):
             return int(line.split()[1]) << 10
@@ -40,26 +42,27 @@ def driver_bytes() -> int:
 
 
 def listing_seconds(connection: vms.Connection, count: int) -> float:
+    """Return the time to list all machines with their statistics; exit unless all are running."""
     begin = time.monotonic()
-    found = statistics.all_machines(connection)
-    took = time.monotonic() - begin
-    states = Counter(each.state for each in found)
+    machines = statistics.all_machines(connection)
+    elapsed = time.monotonic() - begin
+    states = Counter(each.state for each in machines)
     if states != {"running": count}:
-        raise SystemExit(f"not all of {count} machines run: {dict(states)}")
-    return took
+        raise SystemExit(f"{count} machines should be running: {dict(states)}")
+    return elapsed
 
 
 def measure(count: int) -> tuple[float, float]:
-    """MiB of the driver for one more machine, and the median of some listings in seconds."""
-    land = build.build(lambda line: print(line, file=sys.stderr))
+    """Return the driver's MiB for one more machine, and the median seconds of a listing."""
+    land = build.build(harness.say)
     words = f"console=ttyS0 quiet loglevel=1 panic=-1 {acceleration.kernel_words()}"
     with (
-        measurement_lock(wait=True, tell=lambda line: print(line, file=sys.stderr)),
+        measurement_lock(wait=True, tell=harness.say),
         scratch_directory() as scratch,
         vms.Connection.open(scratch / "l-microvm", image_directories=(scratch,)) as connection,
     ):
-        found = kernel.fetch(land.kernel.parent.parent)
-        boot = kernel.build_frugal(scratch, land.payload, found, words)
+        package = kernel.fetch(land.kernel.parent.parent)
+        boot = kernel.build_frugal(scratch, land.payload, package, words)
         sizes, started = [], []
         for number in range(count):
             machine = vms.Machine(
@@ -75,22 +78,34 @@ def measure(count: int) -> tuple[float, float]:
             sizes.append(driver_bytes())
         for domain in started:
             domain.wait_for("ready", _READY_SECONDS)
-        taken = [listing_seconds(connection, count) for _ in range(_TIMES)]
-        warm = len(sizes) // 10  # what is loaded with the first machines is no machine's
+        listings = [listing_seconds(connection, count) for _ in range(_TIMES)]
+        warm = len(sizes) // 10  # the first machines load code and caches that all share
         each = (sizes[-1] - sizes[warm]) / (len(sizes) - 1 - warm)
-        return each / 2**20, plain.median(taken)
+        return each / 2**20, plain.median(listings)
 
 
 def main() -> int:
+    """Measure, print the figures, and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--machines", type=int, default=100)
     options = parser.parse_args()
     each_mib, seconds = measure(options.machines)
-    print(f"{options.machines} microvms of {MEMORY_MIB} MiB; driver: {each_mib:.3f} MiB for each")
-    print(f"all listed with statistics in {seconds:.2f} s (median of {_TIMES})")
-    met = each_mib <= WANTED_MIB and seconds <= WANTED_SECONDS
-    print(f"wanted: at most {WANTED_MIB} MiB and {WANTED_SECONDS} s; {'met' if met else 'missed'}")
-    return 0 if met else 1
+    return harness.report(
+        (
+            Finding.at_most(
+                f"{options.machines} microvms of {MEMORY_MIB} MiB; driver: {each_mib:.3f} MiB each",
+                WANTED_MIB,
+                met=each_mib <= WANTED_MIB,
+                unit=" MiB",
+            ),
+            Finding.at_most(
+                f"all listed with statistics in {seconds:.2f} s (median of {_TIMES})",
+                WANTED_SECONDS,
+                met=seconds <= WANTED_SECONDS,
+                unit=" s",
+            ),
+        )
+    )
 
 
 if __name__ == "__main__":

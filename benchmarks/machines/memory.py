@@ -1,18 +1,18 @@
-"""What one more microvm of 96 MiB takes of the host, and how that can be made less.
+"""Memory of one more microvm of 96 MiB, and ways to make it less.
 
     python -m benchmarks.machines.memory --machines 8 --out results/vm-memory/record.json
 
 Each variant runs in a process of its own, one after the other, and starts its machines one by one:
 
-- plain: as the target `microvm`, nothing merged, nothing given back;
-- free-page-reporting: a balloon by which the guest tells what lies free, which QEMU gives back;
-- ksm: the host's kernel merges pages that are alike, until nothing more is found;
+- plain: the target `microvm`, nothing merged, nothing given back;
+- free-page-reporting: a balloon by which the guest reports free pages, which QEMU gives back;
+- ksm: the host's kernel merges equal pages, until it finds no more;
 - restored: clones of one saved machine, which map its memory privately;
-- restored-ksm: those, merged as well.
+- restored-ksm: the same clones, merged as well.
 
-The figure is the slope over their number (Theil-Sen) of the sum of their PSS, in which a shared
-page is divided among those who share it, and of the host's MemAvailable. What the first machine
-brings along for all (QEMU's code, the template's file in the page cache) is not in a slope.
+The figure is the slope (Theil-Sen) over their number of the sum of their PSS, in which a shared
+page is divided among the processes that share it, and of the host's MemAvailable. Memory that the
+first machine brings for all (QEMU's code, the template's file in the page cache) is not in a slope.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import vms
+from benchmarks import harness
+from benchmarks.harness import Finding
 from lab import targets
 from lab.experiments.host_limits import available_memory_bytes
 from lab.host import facts, kvm_probe
@@ -41,11 +43,11 @@ from lab.targets.machines.machine import Machine, MicroMachine
 from lab.userland import build
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 VARIANTS = ("plain", "free-page-reporting", "ksm", "restored", "restored-ksm")
 WANTED = 0.6
-# Debian's kernel, as packaged, hangs mute with 64 MiB, and panics for want of memory with 80.
+# Debian's kernel, as packaged, hangs silently with 64 MiB, and panics with 80: out of memory.
 _SIZE = Allotment(cpus=1, memory_bytes=96 << 20)
 _KSM = Path("/sys/kernel/mm/ksm")
 _KSM_SETTINGS = {"pages_to_scan": "20000", "sleep_millisecs": "5", "run": "1"}
@@ -57,23 +59,23 @@ class Reporting(MicroMachine):
     """`microvm` with a balloon."""
 
     def describe(self, name: str, disk: Path, allotment: Allotment | None = None) -> vms.Machine:
-        """With free-page reporting."""
+        """Return the plain machine with free-page reporting."""
         plain = super().describe(name, disk, allotment)
         return dataclasses.replace(plain, balloon=vms.Balloon())
 
 
 def target_of(variant: str) -> type[Machine]:
-    """The target that a variant runs."""
+    """Return the target that a variant runs."""
     if variant == "free-page-reporting":
         return Reporting
-    found = targets.find("microvm-restore" if variant.startswith("restored") else "microvm")
-    assert issubclass(found, Machine)
-    return found
+    target = targets.find("microvm-restore" if variant.startswith("restored") else "microvm")
+    assert issubclass(target, Machine)
+    return target
 
 
 def measure(variant: str, machines: int) -> dict[str, object]:
-    """The points of one variant, and its slopes in bytes."""
-    land = build.build(lambda line: print(line, file=sys.stderr))
+    """Return the points of one variant, and its slopes in bytes."""
+    land = build.build(harness.say)
     accelerator = kvm_probe.accelerator(lambda _: None)
     points: list[dict[str, int]] = []
     with ExitStack() as stack:
@@ -105,7 +107,7 @@ def measure(variant: str, machines: int) -> dict[str, object]:
 
 @contextmanager
 def merging(*, wanted: bool) -> Iterator[None]:
-    """Have the kernel merge pages while the block runs, or none, whatever the host is set to.
+    """Switch page merging on or off for the block, and restore the host's settings afterwards.
 
     (Linux, admin-guide/mm/ksm.rst)
     """
@@ -118,20 +120,20 @@ def merging(*, wanted: bool) -> Iterator[None]:
             (_KSM / name).write_text(value)
         yield
     finally:
-        (_KSM / "run").write_text("2")  # unmerge: what follows must not profit from it
+        (_KSM / "run").write_text("2")  # unmerge: the next variant must not profit from it
         for name, value in before.items():
             (_KSM / name).write_text(value)
 
 
 def merged_bytes() -> int:
-    """What merging spares the whole host at the moment; 0 where the kernel has no KSM."""
+    """Return the bytes that merging saves the whole host now; 0 if the kernel has no KSM."""
     if not _KSM.exists():
         return 0
     return int((_KSM / "pages_sharing").read_text()) * os.sysconf("SC_PAGE_SIZE")
 
 
 def await_merged() -> None:
-    """Wait until two whole scans have found nothing that is worth a mention."""
+    """Wait until two whole scans have merged less than 1 % more."""
     deadline = time.monotonic() + _KSM_SECONDS
     last, scans = -1.0, int((_KSM / "full_scans").read_text())
     while time.monotonic() < deadline:
@@ -139,13 +141,29 @@ def await_merged() -> None:
         if int((_KSM / "full_scans").read_text()) < scans + 2:
             continue
         shared = float((_KSM / "pages_sharing").read_text())
-        # A page is merged only once two scans have found it unchanged.
+        # The kernel merges a page only after two scans have found it unchanged.
         if last > 0 and abs(shared - last) <= 0.01 * last:
             return
         last, scans = shared, int((_KSM / "full_scans").read_text())
 
 
+def findings(variants: Mapping[str, Mapping[str, float]]) -> Iterator[Finding]:
+    """Yield each variant's slopes, and the best against the bound."""
+    plain = variants["plain"]["pss"]
+    for variant, figures in variants.items():
+        yield Finding(
+            f"{variant:20} {figures['pss'] / 2**20:6.1f} MiB PSS each"
+            f"  {figures['available'] / 2**20:6.1f} MiB of MemAvailable each"
+            f"  {figures['pss'] / plain:.2f} × plain"
+        )
+    best = min(figures["pss"] for figures in variants.values()) / plain
+    yield Finding.at_most(
+        f"the best variant: {best:.2f} × plain", WANTED, met=best <= WANTED, unit=" ×"
+    )
+
+
 def main() -> int:
+    """Measure, print the figures, and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--machines", type=int, default=8)
     parser.add_argument("--variants", default=",".join(VARIANTS))
@@ -155,36 +173,25 @@ def main() -> int:
     if options.variant:
         print(json.dumps(measure(options.variant, options.machines)))
         return 0
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that merging is set back
-    found = {}
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # restores the merging
+    variants = {}
     with measurement_lock():
         for variant in options.variants.split(","):
             if variant.endswith("ksm") and not _KSM.exists():
-                print(f"{variant}: left out, this kernel has no KSM", file=sys.stderr)
+                harness.say(f"{variant}: left out, this kernel has no KSM")
                 continue
             again = [sys.executable, "-m", "benchmarks.machines.memory", "--variant", variant]
             with merging(wanted=variant.endswith("ksm")):
-                done = subprocess.run(
+                result = subprocess.run(
                     [*again, "--machines", str(options.machines)],
                     stdout=subprocess.PIPE,
                     check=True,
                 )
-            found[variant] = json.loads(done.stdout)
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        host = {"cpu": facts.cpu_model(), "qemu": facts.version("qemu-system-x86_64")}
-        record = {"machines": options.machines, "host": host, "variants": found}
-        options.out.write_text(json.dumps(record, indent=1) + "\n")
-    plain = found["plain"]["pss"]
-    for variant, figures in found.items():
-        print(
-            f"{variant:20} {figures['pss'] / 2**20:6.1f} MiB PSS each"
-            f"  {figures['available'] / 2**20:6.1f} MiB of MemAvailable each"
-            f"  {figures['pss'] / plain:.2f} × plain"
-        )
-    best = min(figures["pss"] for figures in found.values()) / plain
-    print(f"wanted: the best at most {WANTED} × plain; {'met' if best <= WANTED else 'missed'}")
-    return 0 if best <= WANTED else 1
+            variants[variant] = json.loads(result.stdout)
+    host = {"cpu": facts.cpu_model(), "qemu": facts.version("qemu-system-x86_64")}
+    record = {"machines": options.machines, "host": host, "variants": variants}
+    harness.write_record(options.out, record)
+    return harness.report(findings(variants))
 
 
 if __name__ == "__main__":
