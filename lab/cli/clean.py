@@ -9,7 +9,7 @@ from lab import targets
 from lab.host import kernel_costs, plain_paths
 from lab.host.measurement_lock import left_directories, measurement_lock, remove
 from lab.paths import cache_directory
-from vms.operations import foreground
+from vms.connection import process_root
 from vms.storage import machine_folders
 from vms.storage.image_store import Store
 
@@ -24,7 +24,7 @@ def everything(*, images: bool = False) -> list[str]:
     """
     with measurement_lock(), plain_paths.plain_cache():
         removed = runtime.clean(runtime.DEFAULT_ROOT)
-        removed += foreground.clean()
+        removed += process_root.clean()
         removed += machine_folders.clean() + Store().clean()
         removed += kernel_costs.clean()
         for scratch in left_directories():

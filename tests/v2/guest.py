@@ -22,7 +22,7 @@ from lab.paths import PAYLOAD_IN_TREE, cache_directory
 from lab.targets.machines.machine import FullMachine
 from lab.userland import build, guest_kernel
 from vms.boot import kernel
-from vms.operations.foreground import own_root
+from vms.connection.process_root import own_root
 from vms.qemu import acceleration
 from vms.storage import disks
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from vms.boot import iso9660, ssh_keys
+from vms.description.identity import hostname_of
 from vms.errors import MachineError
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ _BEGINNINGS = (
 _MIME, _MIME_WITHIN_BYTES = b"mime-version:", 4096
 _GZIP = b"\x1f\x8b"
 _BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
-_LONGEST_HOSTNAME = 63
 # Top-level lines of meta data in YAML that say which machine it is for.
 _IDENTITY = re.compile(r"^(?:instance-id|local-hostname|hostname|instance_id)[ \t]*:.*\n?", re.M)
 _DOCUMENT_START = re.compile(r"^---.*\n?", re.M)
@@ -104,12 +104,6 @@ def is_seed(path: Path) -> bool:
         return iso9660.read(path).label.lower() == _LABEL
     except MachineError:
         return False
-
-
-def hostname_of(name: str) -> str:
-    """The host name that is nearest to a machine's name. (RFC 1123, 2.1)"""
-    letters = re.sub(r"[^A-Za-z0-9.-]", "-", name)[:_LONGEST_HOSTNAME].strip("-.")
-    return letters or "machine"
 
 
 def _renamed(meta_data: bytes, hostname: str) -> bytes:

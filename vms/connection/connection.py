@@ -19,14 +19,15 @@ os.environ.setdefault("LIBVIRT_LOG_OUTPUTS", "4:file:/dev/null")
 
 import libvirt
 
+from vms import hosts
 from vms import paths as state
-from vms.connection import embedded, hosts
-from vms.connection.libvirt_errors import sentence, told_as
+from vms.connection import embedded
 from vms.description import CONSOLE, NVRAM, Accelerator, LibvirtNetwork, Machine, domain_xml
-from vms.domain import port_forwarding
+from vms.domain import mac_addresses, port_forwarding
 from vms.domain.domain import Domain
+from vms.domain.images import frozen_images_of
 from vms.errors import MachineError
-from vms.operations import listing
+from vms.libvirt_errors import sentence, translate_errors
 from vms.qemu import acceleration
 from vms.qemu.early_resume import Origin, beside, with_words, without_monitor
 from vms.qemu.huge_pages import without_huge_pages
@@ -34,7 +35,6 @@ from vms.qemu.qmp import Listener
 from vms.qemu.reaper import adopting_qemu_of
 from vms.storage import readers
 from vms.storage.backing_file_policy import DiskFile, disk_files, refuse_unsafe
-from vms.storage.merging import frozen_images_of
 from vms.storage.readers import is_golden
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class Connection:
         for sentence_ in self._objections(machine):
             raise MachineError(f"{machine.name}: {sentence_}.")
         addresses = [card.mac for card in machine.networks if card.mac]
-        listing.refuse_taken(self.handle, machine.name, addresses)
+        mac_addresses.refuse_taken(self.handle, machine.name, addresses)
 
     def check_disk(self, disk: Disk) -> None:
         """Refuse a disk that no machine may have. Raises MachineError."""
@@ -173,7 +173,7 @@ class Connection:
             domain.image_directories = self._image_directories
             undo.callback(domain.destroy)
             with (
-                told_as(f"Can't start {machine.name}"),
+                translate_errors(f"Can't start {machine.name}"),
                 adopting_qemu_of(embedded=self.is_embedded),
             ):
                 xml = self.xml(machine, paths)
@@ -199,7 +199,7 @@ class Connection:
 
     def define_xml(self, xml: str) -> Domain:
         """The same, for a machine described in libvirt's own words. Raises MachineError."""
-        with told_as("Can't define the machine"):
+        with translate_errors("Can't define the machine"):
             handle = self.handle.defineXMLFlags(xml, libvirt.VIR_DOMAIN_DEFINE_VALIDATE)
         if self.is_local:
             for disk in disk_files(ET.fromstring(xml)):
@@ -208,12 +208,12 @@ class Connection:
 
     def find(self, name: str) -> Domain:
         """The machine of that name, whether it runs or not. Raises MachineError."""
-        with told_as(f"There is no machine {name} here"):
+        with translate_errors(f"There is no machine {name} here"):
             return self._found(self.handle.lookupByName(name))
 
     def domains(self) -> list[Domain]:
         """All machines that libvirt has, by name. Raises MachineError."""
-        with told_as("Can't list the machines"):
+        with translate_errors("Can't list the machines"):
             found = [self._found(handle) for handle in self.handle.listAllDomains()]
         return sorted(found, key=lambda domain: domain.name)
 
@@ -223,7 +223,7 @@ class Connection:
         Its disks are looked at as those of a machine that is started; one that was started here
         has its ports forwarded again.
         """
-        with told_as(f"Can't restore {path}"):
+        with translate_errors(f"Can't restore {path}"):
             secure = libvirt.VIR_DOMAIN_SAVE_IMAGE_XML_SECURE
             xml = self.handle.saveImageGetXMLDesc(str(path), secure)
         described = ET.fromstring(xml)
@@ -231,7 +231,7 @@ class Connection:
         known = [domain for domain in self.domains() if domain.name == name]
         bases = [base for domain in known for base in frozen_images_of(domain)]
         self.refuse_unsafe_disks(described, bases)
-        with told_as(f"Can't restore {path}"), adopting_qemu_of(embedded=self.is_embedded):
+        with translate_errors(f"Can't restore {path}"), adopting_qemu_of(embedded=self.is_embedded):
             self.handle.restoreFlags(str(path), without_monitor(xml))
         domain = self.find(name)
         domain.reap()
@@ -326,7 +326,7 @@ class Connection:
         return domain
 
     def _host(self) -> hosts.Host:
-        with told_as(f"Which host {self._address} leads to can't be known"):
+        with translate_errors(f"Which host {self._address} leads to can't be known"):
             return hosts.of(self._libvirt, self._address)
 
     def _pid_file(self, name: str) -> Path | None:
@@ -358,7 +358,7 @@ def _opened(address: str, patience_seconds: float = 0.0) -> Any:
             continue
         with suppress(libvirt.libvirtError):  # the embedded one has nobody to keep in touch with
             handle.setKeepAlive(*_KEEPALIVE)
-        if embedded.is_embedded(address):
+        if hosts.is_embedded(address):
             _kept[address] = handle
         return handle
 

@@ -15,7 +15,7 @@ import signal
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from vms import paths
 from vms.description import constraints
@@ -137,11 +137,6 @@ def clean(root: Path) -> list[str]:
         done = _sweep(root)
         shutil.rmtree(root)
         return [*done, f"removed {root}"]
-
-
-def is_embedded(uri: str) -> bool:
-    """Whether a libvirt at that address is part of this process."""
-    return urlsplit(uri).path == "/embed"
 
 
 def pid_file(root: Path, name: str) -> Path:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import re
 import uuid
 
-from vms.boot.cloudinit import hostname_of
-
+_LONGEST_HOSTNAME = 63
 _WORDS = re.compile(r"\bsystemd\.(hostname|machine_id)=\S+")
 
 
@@ -25,3 +24,9 @@ def renewed(command_line: str, name: str) -> str:
     return _WORDS.sub(
         lambda found: f"systemd.{found[1]}={own[f'systemd.{found[1]}']}", command_line
     )
+
+
+def hostname_of(name: str) -> str:
+    """The host name that is nearest to a machine's name. (RFC 1123, 2.1)"""
+    letters = re.sub(r"[^A-Za-z0-9.-]", "-", name)[:_LONGEST_HOSTNAME].strip("-.")
+    return letters or "machine"

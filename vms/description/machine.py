@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 from xml.etree import ElementTree as ET
 
-from vms.connection.hosts import HERE, Host
 from vms.description.boot_source import DirectKernel, Firmware
 from vms.description.constraints import Between, objections
 from vms.description.cpu import Accelerator, Cpu
@@ -29,6 +28,7 @@ from vms.description.memory import Balloon, Memory
 from vms.description.names import Name
 from vms.description.xml import element, printed
 from vms.errors import MachineError
+from vms.hosts import HERE, Host
 
 CONSOLE, NVRAM = "console", "nvram"
 # What libvirt calls them on x86-64.

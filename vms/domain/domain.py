@@ -11,11 +11,8 @@ import libvirt
 import libvirt_qemu
 
 from vms import paths as state
-from vms.connection import streams
-from vms.connection.hosts import HERE, Host
-from vms.connection.libvirt_errors import NotThereError, asked, told_as
 from vms.description import CONSOLE, names
-from vms.domain import port_forwarding
+from vms.domain import port_forwarding, streams
 from vms.domain.events import Events
 from vms.domain.ports import listening_sockets
 from vms.domain.states import STATES, State
@@ -23,6 +20,8 @@ from vms.errors import BootTimeout, MachineError
 from vms.guest import qemu_guest_agent
 from vms.guest.serial_lines import LineReader
 from vms.guest.tonnage_agent import Agent
+from vms.hosts import HERE, Host
+from vms.libvirt_errors import NotThereError, asked, translate_errors
 from vms.qemu.early_resume import beside
 from vms.qemu.qmp import Listener
 from vms.qemu.reaper import adopting_qemu_of, reap_when_ended
@@ -97,21 +96,21 @@ class Domain:
 
         A libvirt that does not answer says nothing about its machines, which run on without it.
         """
-        with told_as(f"Whether {self.name} runs can't be known"), suppress(NotThereError):
+        with translate_errors(f"Whether {self.name} runs can't be known"), suppress(NotThereError):
             return bool(asked(self.handle.isActive))
         return False
 
     @property
     def state(self) -> State:
         """In libvirt's words. Raises MachineError if libvirt has it no more."""
-        with told_as(f"The state of {self.name} can't be had"):
+        with translate_errors(f"The state of {self.name} can't be had"):
             state, _ = self.handle.state()
         return STATES.get(state, "unknown")
 
     def xml(self, *, inactive: bool = False) -> ET.Element:
         """Its description as it runs, or as it is defined. Raises MachineError."""
         flags = libvirt.VIR_DOMAIN_XML_SECURE | (inactive and libvirt.VIR_DOMAIN_XML_INACTIVE)
-        with told_as(f"The description of {self.name} can't be had"):
+        with translate_errors(f"The description of {self.name} can't be had"):
             return ET.fromstring(self.handle.XMLDesc(flags))
 
     # ---- its ports
@@ -154,7 +153,7 @@ class Domain:
         path = self.sockets[name]
         if self.host.is_here and (path.is_socket() or self.handle is None):
             return path
-        return streams.opened(self, name, force=force)
+        return streams.opened(self.handle, self.name, name, force=force)
 
     def look_at_ports(self) -> None:
         """Learn from its XML which ports it has, and where those listen that libvirt chose for."""
@@ -204,7 +203,7 @@ class Domain:
     def forward(self, machine: Machine) -> None:
         """Forward the ports that its description asks for while it runs. Raises MachineError."""
         self.machine = machine
-        with told_as(f"Can't forward ports to {self.name}"):
+        with translate_errors(f"Can't forward ports to {self.name}"):
             port_forwarding.make(
                 machine,
                 lambda line: libvirt_qemu.qemuMonitorCommand(
@@ -248,7 +247,10 @@ class Domain:
         """
         self.disconnect()
         embedded = self._pid_file is not None
-        with told_as(f"libvirt can't start {self.name}"), adopting_qemu_of(embedded=embedded):
+        with (
+            translate_errors(f"libvirt can't start {self.name}"),
+            adopting_qemu_of(embedded=embedded),
+        ):
             self.handle.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED if paused else 0)
         self.sockets = dict(listening_sockets(self.handle))
         self.reap()
@@ -260,22 +262,22 @@ class Domain:
 
     def resume(self) -> None:
         """Let its CPUs run. Raises MachineError."""
-        with told_as(f"{self.name} can't be resumed"):
+        with translate_errors(f"{self.name} can't be resumed"):
             self.handle.resume()
 
     def suspend(self) -> None:
         """Halt its CPUs, and keep the rest. Raises MachineError."""
-        with told_as(f"{self.name} can't be suspended"):
+        with translate_errors(f"{self.name} can't be suspended"):
             self.handle.suspend()
 
     def reset(self) -> None:
         """Press its reset button. Raises MachineError."""
-        with told_as(f"{self.name} can't be reset"):
+        with translate_errors(f"{self.name} can't be reset"):
             self.handle.reset()
 
     def reboot(self) -> None:
         """Ask for a restart, by ACPI or qemu-guest-agent. Raises MachineError."""
-        with told_as(f"{self.name} can't be rebooted"):
+        with translate_errors(f"{self.name} can't be rebooted"):
             self.handle.reboot()
 
     def shutdown(self, timeout_seconds: float = 60.0, *, force: bool = True) -> Ended:
@@ -285,7 +287,7 @@ class Domain:
         """
         begin = time.monotonic()
         with Events(self.handle.connect(), ("lifecycle",), self.handle) as life:
-            with told_as(f"{self.name} can't be shut down"):
+            with translate_errors(f"{self.name} can't be shut down"):
                 self.handle.shutdownFlags(libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN)
             if self._stops(life, begin + min(_ACPI_SECONDS, timeout_seconds / 2)):
                 return "acpi"
@@ -309,7 +311,7 @@ class Domain:
             return
         self.disconnect()
         self._monitor.close()
-        with told_as(f"{self.name} can't be destroyed"):
+        with translate_errors(f"{self.name} can't be destroyed"):
             transient = self._is_transient()
             with ExitStack() as stack:
                 if transient and (pid := self._pid()):
@@ -329,7 +331,7 @@ class Domain:
         Raises MachineError. (`Connection.restore` reads the file)
         """
         self.disconnect()
-        with told_as(f"{self.name} can't be saved"):
+        with translate_errors(f"{self.name} can't be saved"):
             if path is None:
                 self.handle.managedSave()
             else:
@@ -338,7 +340,7 @@ class Domain:
     @property
     def is_saved(self) -> bool:
         """Whether its next start goes on where it was saved."""
-        with told_as(f"Whether {self.name} was saved can't be known"):
+        with translate_errors(f"Whether {self.name} was saved can't be known"):
             return bool(self.handle.hasManagedSaveImage())
 
     def undefine(self) -> None:
@@ -352,25 +354,25 @@ class Domain:
             | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
             | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
         )
-        with told_as(f"{self.name} can't be undefined"):
+        with translate_errors(f"{self.name} can't be undefined"):
             self.handle.undefineFlags(flags)
 
     def rename(self, name: str) -> None:
         """Give a machine that is shut off another name. Raises MachineError."""
         names.refuse(name)
-        with told_as(f"{self.name} can't be renamed to {name}"):
+        with translate_errors(f"{self.name} can't be renamed to {name}"):
             self.handle.rename(name)
         self.name = name
 
     @property
     def autostart(self) -> bool:
         """Whether it is started when libvirt is."""
-        with told_as(f"Whether {self.name} starts by itself can't be known"):
+        with translate_errors(f"Whether {self.name} starts by itself can't be known"):
             return bool(self.handle.autostart())
 
     @autostart.setter
     def autostart(self, on: bool) -> None:
-        with told_as(f"{self.name} can't be made to start by itself"):
+        with translate_errors(f"{self.name} can't be made to start by itself"):
             self.handle.setAutostart(int(on))
 
     def __enter__(self) -> Self:

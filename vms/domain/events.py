@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 import libvirt
 
-from vms.connection.libvirt_errors import told_as
 from vms.errors import MachineError
+from vms.libvirt_errors import translate_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-
-    from vms.connection.connection import Connection
 
 Kind = Literal[
     "lifecycle",
@@ -43,13 +41,12 @@ _LIFE = (
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What happened, why or to what, and when that was heard (CLOCK_MONOTONIC)."""
+    """What happened, and why or to what."""
 
     machine: str
     kind: Kind
     name: str
     detail: str
-    heard_ns: int
 
 
 @functools.cache
@@ -116,12 +113,12 @@ _HEARD: dict[Kind, tuple[tuple[int, Callable[..., tuple[str, str]]], ...]] = {
 class Events:
     """An iterator over what happens from now on; a context manager that stops listening."""
 
-    def __init__(self, handle: Any, kinds: Sequence[Kind], machine: Any = None) -> None:
+    def __init__(self, handle: Any, kinds: Sequence[Kind] = KINDS, machine: Any = None) -> None:
         self._handle = handle
         self._heard: deque[Event] = deque(maxlen=_KEPT)
         self._some = threading.Condition()
         self._callbacks: list[int] = []
-        with told_as("libvirt tells no events"):
+        with translate_errors("libvirt tells no events"):
             for kind in kinds:
                 for number, describe in _HEARD[kind]:
                     told = functools.partial(self._told, kind, describe)
@@ -161,7 +158,7 @@ class Events:
         """Called in libvirt's thread; the last of `rest` is what was registered with it."""
         name, detail = describe(*rest[:-1])
         with self._some:
-            self._heard.append(Event(machine.name(), kind, name, detail, time.monotonic_ns()))
+            self._heard.append(Event(machine.name(), kind, name, detail))
             self._some.notify_all()
 
     def __iter__(self) -> Iterator[Event]:
@@ -180,11 +177,3 @@ class Events:
             with suppress(libvirt.libvirtError):
                 self._handle.domainEventDeregisterAny(callback)
         self._callbacks.clear()
-
-
-def listen(connection: Connection, kinds: Sequence[Kind] = KINDS) -> Events:
-    """Listen to all machines of a connection. Raises MachineError.
-
-    An embedded libvirt tells what happens while this process has it open.
-    """
-    return Events(connection.handle, kinds)

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
-from vms.connection.libvirt_errors import told_as
 from vms.description import CONSOLE
+from vms.libvirt_errors import translate_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def listening_sockets(handle: Any) -> Iterator[tuple[str, Path]]:
     """The console and each channel by name, with where they listen."""
-    with told_as(f"The description of {handle.name()} can't be had"):
+    with translate_errors(f"The description of {handle.name()} can't be had"):
         devices = ET.fromstring(handle.XMLDesc()).find("devices")
     assert devices is not None
     if (path := _listens_at(devices.find("serial"))) is not None:

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 import libvirt
 import libvirt_qemu
 
-from vms.connection.libvirt_errors import told_as
 from vms.errors import MachineError
 from vms.guest.interface import Completed
+from vms.libvirt_errors import translate_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -103,7 +103,7 @@ class GuestAgent:
 
     def shut_down(self) -> None:
         """Ask for the machine's end, and don't wait for it. Raises MachineError if nobody hears."""
-        with told_as("The agent can't shut the machine down"):
+        with translate_errors("The agent can't shut the machine down"):
             self._handle.shutdownFlags(libvirt.VIR_DOMAIN_SHUTDOWN_GUEST_AGENT)
 
     def answers(self, timeout_seconds: float) -> bool:
@@ -126,7 +126,7 @@ class GuestAgent:
         request: dict[str, object] = {"execute": command}
         if arguments:
             request["arguments"] = arguments
-        with told_as("qemu-guest-agent in the machine"):
+        with translate_errors("qemu-guest-agent in the machine"):
             said = libvirt_qemu.qemuAgentCommand(self._handle, json.dumps(request), left_seconds, 0)
         return json.loads(said)["return"]
 

@@ -7,9 +7,9 @@ from xml.etree import ElementTree as ET
 
 import libvirt
 
-from vms.connection.libvirt_errors import told_as
 from vms.description import names
 from vms.errors import MachineError
+from vms.libvirt_errors import translate_errors
 from vms.storage.backing_file_policy import disk_files
 
 if TYPE_CHECKING:
@@ -22,13 +22,13 @@ def text(domain: Domain, *, inactive: bool = False, secrets: bool = False) -> st
     flags = (inactive and libvirt.VIR_DOMAIN_XML_INACTIVE) | (
         secrets and libvirt.VIR_DOMAIN_XML_SECURE
     )
-    with told_as(f"The description of {domain.name} can't be had"):
+    with translate_errors(f"The description of {domain.name} can't be had"):
         return str(domain.handle.XMLDesc(flags))
 
 
 def editable(domain: Domain) -> str:
     """Return what there is to edit: the definition, with its secrets. Raises MachineError."""
-    with told_as(f"{domain.name} can't be edited"):
+    with translate_errors(f"{domain.name} can't be edited"):
         if not domain.handle.isPersistent():
             raise MachineError(
                 f"{domain.name} is not defined: there is nothing that could be kept."

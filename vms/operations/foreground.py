@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 import msgspec
 
-from vms import paths as state
-from vms.connection import embedded
+from vms.connection import embedded, process_root
 from vms.description import Forward, names
 from vms.domain.pauses import WORDS
 from vms.errors import MachineError
@@ -20,38 +17,20 @@ from vms.operations import addresses
 from vms.operations.listing import Listed, described
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
 
     from vms.description import Machine
 
 _FORWARDS = "forwards.json"
 
 
-@contextmanager
-def own_root() -> Iterator[Path]:
-    """A root for this process's embedded libvirt; what dead processes left is cleaned up first.
-
-    When the block ends the root is removed, with all that was put there.
-    """
-    clean()
-    root = state.roots() / str(os.getpid())
-    embedded.claim(root)
-    try:
-        yield root
-    finally:
-        embedded.release(root)
-        embedded.clean(root)
-
-
-def clean() -> list[str]:
-    """Remove what processes that are gone left; what was done, a line each."""
-    return [line for root in _roots() for line in embedded.clean(root)]
-
-
 def machines() -> list[Listed]:
     """The machines that living processes run in the foreground, by name."""
     files = (
-        file for root in _roots() if embedded.is_owned(root) for file in root.glob("run/qemu/*.xml")
+        file
+        for root in process_root.roots()
+        if embedded.is_owned(root)
+        for file in root.glob("run/qemu/*.xml")
     )
     found = (_listed(file) for file in files)
     return sorted((each for each in found if each), key=lambda each: each.name)
@@ -86,7 +65,7 @@ def note(root: Path, machine: Machine) -> None:
 def find(name: str) -> Found:
     """Return the machine of that name that a living process runs. Raises MachineError."""
     names.refuse(name)
-    for root in _roots():
+    for root in process_root.roots():
         file = root / f"run/qemu/{name}.xml"
         with suppress(OSError, ET.ParseError, msgspec.MsgspecError):
             status = ET.fromstring(file.read_bytes())
@@ -98,10 +77,6 @@ def find(name: str) -> Found:
         f"No machine {name} runs in the foreground: tonnage vm list shows which do, and --connect"
         " leads to those that a libvirt keeps."
     )
-
-
-def _roots() -> list[Path]:
-    return sorted(path for path in state.roots().glob("*") if path.is_dir())
 
 
 def _listed(file: Path) -> Listed | None:

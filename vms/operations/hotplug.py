@@ -11,12 +11,13 @@ from xml.etree import ElementTree as ET
 
 import libvirt
 
-from vms.connection.libvirt_errors import told_as
 from vms.description import constraints, mac
 from vms.description.xml import element, printed
+from vms.domain import mac_addresses
 from vms.domain.events import Events
 from vms.errors import MachineError
-from vms.operations import listing, statistics
+from vms.libvirt_errors import translate_errors
+from vms.operations import statistics
 from vms.storage import readers
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def attach_disk(connection: Connection, domain: Domain, disk: Disk) -> str:
     if number is None:
         raise MachineError(f"{domain.name} has 26 disks: there is no name for another one.")
     made = disk.element(number, "q35", boots=False)
-    with told_as(f"The disk {disk.path} can't be attached to {domain.name}"):
+    with translate_errors(f"The disk {disk.path} can't be attached to {domain.name}"):
         domain.handle.attachDeviceFlags(printed(made), _scope(domain))
     if connection.is_local:
         readers.note(disk.path)
@@ -62,8 +63,10 @@ def attach_interface(domain: Domain, network: Network) -> str:
     before = mac.of(domain.xml())
     if network.mac and mac.canonical(network.mac) in before:
         raise MachineError(f"{domain.name} has a card with the address {network.mac} already.")
-    listing.refuse_taken(domain.handle.connect(), domain.name, [network.mac] if network.mac else [])
-    with told_as(f"A network card can't be attached to {domain.name}"):
+    mac_addresses.refuse_taken(
+        domain.handle.connect(), domain.name, [network.mac] if network.mac else []
+    )
+    with translate_errors(f"A network card can't be attached to {domain.name}"):
         domain.handle.attachDeviceFlags(printed(network.element("q35")), _scope(domain))
     (address,) = mac.of(domain.xml()) - before
     return address
@@ -78,7 +81,7 @@ def detach_interface(domain: Domain, address: str) -> None:
 
 def set_vcpus(domain: Domain, count: int) -> None:
     """How many vCPUs it has, up to the most that it was described with. Raises MachineError."""
-    with told_as(f"{domain.name} can't have {count} vCPUs"):
+    with translate_errors(f"{domain.name} can't have {count} vCPUs"):
         most = (
             domain.handle.maxVcpus()
             if domain.is_running
@@ -101,7 +104,7 @@ def set_memory(domain: Domain, mib: int) -> None:
         raise MachineError(
             f"{domain.name} has no balloon: its memory stays as it is while it runs."
         )
-    with told_as(f"{domain.name} can't have {mib} MiB of memory"):
+    with translate_errors(f"{domain.name} can't have {mib} MiB of memory"):
         domain.handle.setMemoryFlags(mib << 10, _scope(domain))
 
 
@@ -129,7 +132,7 @@ def attach_memory(domain: Domain, mib: int) -> str:
         element("target", element("size", text=mib, unit="MiB"), element("node", text=0)),
         model="dimm",
     )
-    with told_as(f"{mib} MiB of memory can't be added to {domain.name}"):
+    with translate_errors(f"{mib} MiB of memory can't be added to {domain.name}"):
         domain.handle.attachDeviceFlags(printed(module), _scope(domain))
     (name,) = _modules(domain.xml()).keys() - before.keys()
     return name
@@ -159,7 +162,7 @@ def resize_disk(domain: Domain, target: str, size_bytes: int) -> None:
         raise MachineError(
             f"{target} of {domain.name} has {now_bytes:,} bytes: a disk in use only grows."
         )
-    with told_as(f"{target} of {domain.name} can't be resized"):
+    with translate_errors(f"{target} of {domain.name} can't be resized"):
         domain.handle.blockResize(target, size_bytes, libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES)
 
 
@@ -177,7 +180,7 @@ def _detach(domain: Domain, device: ET.Element, name: str) -> None:
     alias = device.find("alias")
     running = domain.is_running
     with Events(domain.handle.connect(), ("device",), domain.handle) as heard:
-        with told_as(f"{name} can't be detached from {domain.name}"):
+        with translate_errors(f"{name} can't be detached from {domain.name}"):
             domain.handle.detachDeviceFlags(printed(device), _scope(domain))
         while running and alias is not None:
             event = heard.within(_GONE_SECONDS)

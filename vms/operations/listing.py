@@ -3,30 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-import libvirt
-
-from vms.connection.libvirt_errors import told_as
-from vms.description import mac
 from vms.domain import pauses
-from vms.errors import MachineError
+from vms.domain.states import STATES
+from vms.libvirt_errors import translate_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from vms.connection.connection import Connection
-
-_STATES = {
-    libvirt.VIR_DOMAIN_RUNNING: "running",
-    libvirt.VIR_DOMAIN_BLOCKED: "running",
-    libvirt.VIR_DOMAIN_PAUSED: "paused",
-    libvirt.VIR_DOMAIN_SHUTDOWN: "shutting down",
-    libvirt.VIR_DOMAIN_SHUTOFF: "shut off",
-    libvirt.VIR_DOMAIN_CRASHED: "crashed",
-    libvirt.VIR_DOMAIN_PMSUSPENDED: "suspended",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +35,11 @@ class Listed:
 
 def machines(connection: Connection) -> list[Listed]:
     """All machines that libvirt has, by name, running or not. Raises MachineError."""
-    with told_as("The machines can't be listed"):
+    with translate_errors("The machines can't be listed"):
         found = [
             described(
                 ET.fromstring(domain.XMLDesc()),
-                _STATES.get(domain.state()[0], "unknown"),
+                STATES.get(domain.state()[0], "unknown"),
                 is_persistent=bool(domain.isPersistent()),
                 starts_with_host=bool(domain.isPersistent() and domain.autostart()),
                 reason=pauses.reason(domain),
@@ -85,17 +70,3 @@ def described(
         pid=pid,
         reason=reason,
     )
-
-
-def refuse_taken(handle: Any, name: str, addresses: Iterable[str]) -> None:
-    """Raise MachineError if a machine of another name has one of these MAC addresses."""
-    wanted = {mac.canonical(address) for address in addresses}
-    if not wanted:
-        return
-    with told_as("The cards of other machines can't be seen"):
-        others = [other for other in handle.listAllDomains() if other.name() != name]
-        for other in others:
-            for address in sorted(wanted & mac.of(ET.fromstring(other.XMLDesc()))):
-                raise MachineError(
-                    f"{other.name()} has a card with the address {address}: choose another."
-                )

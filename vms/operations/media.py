@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import libvirt
 
-from vms.connection.libvirt_errors import told_as
 from vms.description import constraints
 from vms.description.devices.disk import Cdrom
 from vms.description.xml import element, printed
 from vms.errors import MachineError
+from vms.libvirt_errors import translate_errors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,7 +48,7 @@ def change(
         flags |= libvirt.VIR_DOMAIN_AFFECT_CONFIG
     if force:
         flags |= libvirt.VIR_DOMAIN_DEVICE_MODIFY_FORCE
-    with told_as(f"The medium in {name} of {domain.name} can't be changed"):
+    with translate_errors(f"The medium in {name} of {domain.name} can't be changed"):
         domain.handle.updateDeviceFlags(printed(drive), flags)
     return name
 

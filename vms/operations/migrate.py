@@ -14,10 +14,10 @@ from xml.etree import ElementTree as ET
 
 import libvirt
 
-from vms.connection.libvirt_errors import told_as
 from vms.description.xml import printed
+from vms.domain.images import frozen_images_of
 from vms.errors import MachineError
-from vms.storage.merging import frozen_images_of
+from vms.libvirt_errors import translate_errors
 
 if TYPE_CHECKING:
     from vms.connection.connection import Connection
@@ -64,7 +64,7 @@ def migrate(
     destination.refuse_unsafe_disks(domain.xml(), frozen_images_of(domain))
     domain.disconnect()
     failed = f"{domain.name} can't be migrated"
-    with told_as(failed):
+    with translate_errors(failed):
         if downtime_seconds is not None:
             domain.handle.migrateSetMaxDowntime(max(1, round(downtime_seconds * 1000)))
         moved = domain.handle.migrate3(
@@ -111,7 +111,7 @@ def _flags(domain: Domain, *, live: bool, copy_disks: bool) -> int:
 
 def _there(domain: Domain) -> str:
     """Its description there: only where its ports listen is another place."""
-    with told_as(f"The description of {domain.name} can't be had"):
+    with translate_errors(f"The description of {domain.name} can't be had"):
         flags = libvirt.VIR_DOMAIN_XML_SECURE | libvirt.VIR_DOMAIN_XML_MIGRATABLE
         described = ET.fromstring(domain.handle.XMLDesc(flags))
     ports = (

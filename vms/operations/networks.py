@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from vms.connection.libvirt_errors import told_as
 from vms.description.constraints import Like, objections
 from vms.description.xml import element, printed
 from vms.errors import MachineError
+from vms.libvirt_errors import translate_errors
 
 if TYPE_CHECKING:
     from vms.connection.connection import Connection
@@ -57,11 +57,11 @@ def start(connection: Connection, network: HostNetwork) -> None:
     """Have libvirt make the network, until it is stopped or the host is. Raises MachineError."""
     for sentence in objections(network):
         raise MachineError(f"Network {network.name}: {sentence}.")
-    with told_as(f"Can't start network {network.name}"):
+    with translate_errors(f"Can't start network {network.name}"):
         connection.handle.networkCreateXML(network.xml())
 
 
 def stop(connection: Connection, name: str) -> None:
     """Have libvirt remove it. Raises MachineError."""
-    with told_as(f"Can't stop network {name}"):
+    with translate_errors(f"Can't stop network {name}"):
         connection.handle.networkLookupByName(name).destroy()

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vms.description.xml import printed
+from vms.domain import images
 from vms.errors import MachineError
-from vms.storage import machine_folders, merging, readers
+from vms.storage import machine_folders, readers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,7 +60,7 @@ def _disks(domain: Domain) -> Iterator[Path]:
                 " it without its storage."
             )
         yield Path(file)
-    yield from merging.frozen_images_of(domain)
+    yield from images.frozen_images_of(domain)
 
 
 def _others_in(own: list[Path]) -> Iterator[Path]:
@@ -81,7 +82,7 @@ def _of_others(connection: Connection, domain: Domain) -> list[tuple[str, Path]]
         (other.name, path)
         for other in connection.domains()
         if other.name != domain.name
-        for path in merging.images_of(other)
+        for path in images.images_of(other)
     ]
 
 

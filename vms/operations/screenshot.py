@@ -10,8 +10,8 @@ import struct
 import zlib
 from typing import TYPE_CHECKING
 
-from vms.connection.libvirt_errors import told_as
 from vms.errors import MachineError
+from vms.libvirt_errors import translate_errors
 
 if TYPE_CHECKING:
     from vms.domain.domain import Domain
@@ -25,7 +25,7 @@ _EIGHT_BITS, _RGB = 8, 2
 def take(domain: Domain, screen: int = 0) -> bytes:
     """The screen as it is now. Raises MachineError for a machine without one."""
     drawn = bytearray()
-    with told_as(f"{domain.name} can't be pictured"):
+    with translate_errors(f"{domain.name} can't be pictured"):
         stream = domain.handle.connect().newStream(0)
         domain.handle.screenshot(stream, screen, 0)
         while block := stream.recv(_BLOCK_BYTES):

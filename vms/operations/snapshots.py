@@ -17,23 +17,21 @@ from xml.etree import ElementTree as ET
 
 import libvirt
 
-from vms.connection.libvirt_errors import told_as
 from vms.description import names
 from vms.description.xml import element, printed
+from vms.domain.images import frozen_images, images, images_of_all
 from vms.errors import MachineError
-from vms.storage import overlays, qcow2, readers
-from vms.storage.merging import (
+from vms.libvirt_errors import translate_errors
+from vms.operations.merging import (
     Layer,
     commit,
-    frozen_images,
-    images,
-    images_of_all,
     layer_of,
     merge,
     refuse_loss,
     refuse_merge,
     refuse_saved,
 )
+from vms.storage import overlays, qcow2, readers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,13 +67,13 @@ def create(domain: Domain, name: str, *, description: str = "", external: bool =
     flags = libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_ATOMIC
     if external:
         flags |= libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY
-    with told_as(f"No snapshot {name} of {domain.name}"):
+    with translate_errors(f"No snapshot {name} of {domain.name}"):
         return _described(domain.handle.snapshotCreateXML(printed(wanted), flags))
 
 
 def of(domain: Domain) -> list[Snapshot]:
     """All snapshots, oldest first. Raises MachineError."""
-    with told_as(f"The snapshots of {domain.name} can't be listed"):
+    with translate_errors(f"The snapshots of {domain.name} can't be listed"):
         found = [_described(handle) for handle in domain.handle.listAllSnapshots()]
     return sorted(found, key=lambda snapshot: (snapshot.created_seconds, snapshot.name))
 
@@ -135,7 +133,7 @@ def _delete_internal(domain: Domain, name: str, handle: Any) -> None:
                 f"{name} lies in {image}, from which {domain.name} reads while it runs: shut it"
                 " down first, or delete the external snapshots that came later."
             )
-    with told_as(f"The snapshot {name} of {domain.name} can't be deleted"):
+    with translate_errors(f"The snapshot {name} of {domain.name} can't be deleted"):
         handle.delete()
 
 
@@ -151,7 +149,7 @@ def _revert_internal(domain: Domain, name: str, handle: Any) -> None:
             readers.refuse_read(image, known)
     domain.disconnect()
     _drop_saved(domain)
-    with domain.renewed(), told_as(f"{domain.name} can't go back to {name}"):
+    with domain.renewed(), translate_errors(f"{domain.name} can't go back to {name}"):
         domain.handle.revertToSnapshot(handle)
     domain.reap()
 
@@ -182,7 +180,7 @@ def _stopped(domain: Domain, name: str) -> Iterator[None]:
     described = printed(domain.xml())
     remembered = [] if kept else _remembered(domain)
     if running:
-        with told_as(f"{domain.name} can't be stopped to go back to {name}"):
+        with translate_errors(f"{domain.name} can't be stopped to go back to {name}"):
             domain.handle.destroy()
     try:
         yield
@@ -190,7 +188,7 @@ def _stopped(domain: Domain, name: str) -> Iterator[None]:
         if running and kept:
             domain.start()
         elif running:
-            with domain.renewed(), told_as(f"{domain.name} can't be started again"):
+            with domain.renewed(), translate_errors(f"{domain.name} can't be started again"):
                 domain.handle = domain.handle.connect().createXML(described)
                 for snapshot, flags in remembered:
                     domain.handle.snapshotCreateXML(snapshot, flags)
@@ -200,7 +198,7 @@ def _stopped(domain: Domain, name: str) -> Iterator[None]:
 def _remembered(domain: Domain) -> list[tuple[str, int]]:
     """The snapshots of a machine that libvirt forgets when it stops, to be told again."""
     again = libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE
-    with told_as(f"The snapshots of {domain.name} can't be listed"):
+    with translate_errors(f"The snapshots of {domain.name} can't be listed"):
         handles = domain.handle.listAllSnapshots(libvirt.VIR_DOMAIN_SNAPSHOT_LIST_TOPOLOGICAL)
         return [
             (
@@ -214,13 +212,13 @@ def _remembered(domain: Domain) -> list[tuple[str, int]]:
 def _drop_saved(domain: Domain) -> None:
     """Memory that was saved came after the snapshot, and fits only the disks as they are now."""
     if domain.is_saved:
-        with told_as(f"The saved memory of {domain.name} can't be dropped"):
+        with translate_errors(f"The saved memory of {domain.name} can't be dropped"):
             domain.handle.managedSaveRemove()
 
 
 def _overlays(domain: Domain, name: str, handle: Any) -> Iterator[tuple[str, Path]]:
     """The disks of an external snapshot and the images that it was taken with."""
-    with told_as(f"The snapshot {name} of {domain.name} can't be read"):
+    with translate_errors(f"The snapshot {name} of {domain.name} can't be read"):
         described = ET.fromstring(handle.getXMLDesc())
     for disk in described.findall("./disks/disk[@snapshot='external']"):
         source = disk.find("source")
@@ -238,7 +236,7 @@ def _layer(domain: Domain, name: str, target: str, overlay: Path) -> Layer:
 
 def _holding(domain: Domain, name: str, handle: Any) -> dict[str, Path]:
     """The images that hold an internal snapshot, by the disk's target. Raises MachineError."""
-    with told_as(f"The snapshot {name} of {domain.name} can't be read"):
+    with translate_errors(f"The snapshot {name} of {domain.name} can't be read"):
         described = ET.fromstring(handle.getXMLDesc())
     found = {}
     frozen = frozen_images(handle)
@@ -254,12 +252,12 @@ def _holding(domain: Domain, name: str, handle: Any) -> dict[str, Path]:
 
 
 def _forget(domain: Domain, name: str, handle: Any) -> None:
-    with told_as(f"The snapshot {name} of {domain.name} can't be forgotten"):
+    with translate_errors(f"The snapshot {name} of {domain.name} can't be forgotten"):
         handle.delete(libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY)
 
 
 def _find(domain: Domain, name: str) -> Any:
-    with told_as(f"{domain.name} has no snapshot {name}"):
+    with translate_errors(f"{domain.name} has no snapshot {name}"):
         return domain.handle.snapshotLookupByName(name)
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import libvirt
 
-from vms.connection.libvirt_errors import told_as
 from vms.domain.states import STATES, State
+from vms.libvirt_errors import translate_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -75,7 +75,7 @@ def all_machines(connection: Connection) -> list[MachineStatistics]:
     Raises MachineError.
     """
     flags = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
-    with told_as("The machines' statistics can't be had"):
+    with translate_errors("The machines' statistics can't be had"):
         found = connection.handle.getAllDomainStats(_GROUPS, flags)
         told = [_machine(handle.name(), values) for handle, values in found]
     return sorted(told, key=lambda machine: machine.name)
@@ -83,7 +83,7 @@ def all_machines(connection: Connection) -> list[MachineStatistics]:
 
 def of(domain: Domain) -> list[MachineStatistics]:
     """The same of one machine. Raises MachineError."""
-    with told_as(f"The statistics of {domain.name} can't be had"):
+    with translate_errors(f"The statistics of {domain.name} can't be had"):
         found = domain.handle.connect().domainListGetStats([domain.handle], _GROUPS)
         return [_machine(domain.name, values) for _, values in found]
 

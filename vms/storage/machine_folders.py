@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import libvirt
 
 from vms import paths
-from vms.connection.embedded import is_embedded
 from vms.errors import MachineError
+from vms.hosts import is_embedded
 from vms.storage import locks
 
 if TYPE_CHECKING:

@@ -125,6 +125,7 @@ def _run(options: argparse.Namespace) -> int:
     import signal
 
     from vms import Connection
+    from vms.connection.process_root import own_root
     from vms.domain import pauses
     from vms.operations import console, foreground
 
@@ -132,7 +133,7 @@ def _run(options: argparse.Namespace) -> int:
         raise LabError("run has its own libvirt: to have one keep the machine, use create.")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with ExitStack() as stack:
-        root = stack.enter_context(foreground.own_root())
+        root = stack.enter_context(own_root())
         made = machine_options.machine(options, root)
         if any(each.name == made.name for each in foreground.machines()):
             raise LabError(f"There is a machine {made.name} already: choose another --name.")

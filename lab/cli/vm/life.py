@@ -189,9 +189,9 @@ def _stats(options: argparse.Namespace, connection: vms.Connection) -> int:
 
 
 def _events(options: argparse.Namespace, connection: vms.Connection) -> int:
-    from vms.domain import events
+    from vms.domain.events import Events
 
-    with events.listen(connection) as heard:
+    with Events(connection.handle) as heard:
         for number, event in enumerate(heard, start=1):
             if options.format == "json":
                 print(json.dumps(asdict(event)), flush=True)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import vms
     from vms.boot.cloudinit import Seed
-    from vms.connection.hosts import Host
+    from vms.hosts import Host
     from vms.storage.image_store import Image
 
 _SIZE = re.compile(r"(\d+)([KMGT])?(?:i?B)?", re.IGNORECASE)
@@ -101,7 +101,7 @@ def machine(options: argparse.Namespace, folder: Path, host: Host | None = None)
     On another host its files are named by their whole paths there, and none is made.
     """
     import vms
-    from vms.connection.hosts import HERE
+    from vms.hosts import HERE
     from vms.storage.image_store import Store
 
     called = name(options)

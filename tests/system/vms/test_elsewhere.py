@@ -42,7 +42,7 @@ pytestmark = [
 DAEMON = (
     "import sys\n"
     "from pathlib import Path\n"
-    "from vms import daemon\n"
+    "from vms.connection import daemon\n"
     "with daemon.running(Path(sys.argv[1])) as uri:\n"
     "    print(uri, flush=True)\n"
     "    sys.stdin.read()\n"
@@ -328,7 +328,7 @@ def tonnage(
         words = [word.replace(name, value) for word in words]
     at = words.index("--") if "--" in words else len(words)
     argv = [*words[:at], "--connect", other.uri, *words[at:]]
-    command = [sys.executable, "-c", "from lab import cli; import sys; sys.exit(cli.main())"]
+    command = [sys.executable, "-c", "from lab.cli.main import main; import sys; sys.exit(main())"]
     typed = b"typed\x1d" if "console" in words else b""
     done = subprocess.run(
         [*command, *argv], input=typed, capture_output=True, timeout=90, check=False

@@ -11,7 +11,7 @@ import vms
 from lab.paths import cache_directory
 from lab.targets.machines.machine import MicroMachine
 from lab.userland import build
-from vms.domain import events
+from vms.domain.events import Events
 from vms.guest import file_copy
 from vms.qemu import acceleration
 from vms.storage import disks
@@ -125,7 +125,7 @@ def test_it_is_suspended_saved_and_goes_on(connection: vms.Connection, box: vms.
 
 
 def test_it_is_reset_rebooted_and_shut_down(connection: vms.Connection, box: vms.Domain) -> None:
-    with events.listen(connection, ("lifecycle", "reboot")) as heard:
+    with Events(connection.handle, ("lifecycle", "reboot")) as heard:
         box.reset()
         box.disconnect()
         box.wait_for("ready", BOOT_SECONDS)

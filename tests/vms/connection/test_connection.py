@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import libvirt
 import pytest
 
-from vms import Connection, MachineError
-from vms.connection import embedded, hosts
-from vms.connection.libvirt_errors import sentence, told_as
+from vms import Connection, MachineError, hosts
+from vms.connection import embedded
+from vms.libvirt_errors import sentence, translate_errors
 from vms.operations import listing
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def test_an_open_libvirt_tells_better_where_it_is(
 
 def test_a_root_has_one_process(short: Path) -> None:
     code = (
-        "import sys, pathlib; from vms import embedded\n"
+        "import sys, pathlib; from vms.connection import embedded\n"
         "embedded.prepare(pathlib.Path(sys.argv[1])); print('ready', flush=True); input()\n"
     )
     words = [sys.executable, "-c", code, str(short)]
@@ -205,7 +205,7 @@ def test_libvirts_complaints_become_ours(short: Path, capfd: pytest.CaptureFixtu
     with (
         Connection.open(short, "test:///default") as connection,
         pytest.raises(MachineError, match="Can't find x: Domain not found"),
-        told_as("Can't find x"),
+        translate_errors("Can't find x"),
     ):
         connection.handle.lookupByName("x")
     assert capfd.readouterr().err == ""

@@ -12,7 +12,16 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from tests.vms.description.described import machine
-from vms import Connection, DirectKernel, Disk, LibvirtNetwork, MachineError, Share, UserNetwork
+from vms import (
+    Connection,
+    DirectKernel,
+    Disk,
+    LibvirtNetwork,
+    MachineError,
+    Share,
+    UserNetwork,
+    hosts,
+)
 from vms.connection import embedded
 from vms.description import Chipset, domain_xml, mac, names
 from vms.description.constraints import objections
@@ -76,7 +85,7 @@ def test_what_xml_can_quote_is_quoted() -> None:
 def test_a_root_is_quoted_in_its_address(name: str) -> None:
     address = embedded.address_of(Path("/tmp") / name)
     assert address.isascii()
-    assert embedded.is_embedded(address)
+    assert hosts.is_embedded(address)
     assert parse_qs(urlsplit(address).query) == {"root": [f"/tmp/{name}"]}
 
 

@@ -26,8 +26,9 @@ from vms import (
     MachineError,
     UserNetwork,
 )
-from vms.domain import events, port_forwarding
+from vms.domain import port_forwarding
 from vms.domain.domain import Domain
+from vms.domain.events import Events
 from vms.guest import file_copy
 from vms.operations import console as consoles
 from vms.operations import screenshot, snapshots, statistics
@@ -44,7 +45,7 @@ def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]
 
 
 def test_a_machine_lives_and_is_heard(connection: Connection) -> None:
-    with events.listen(connection, ("lifecycle",)) as heard:
+    with Events(connection.handle, ("lifecycle",)) as heard:
         box = connection.find("test")
         assert (box.state, box.is_running) == ("running", True)
         box.suspend()

@@ -14,8 +14,8 @@ import pytest
 from lab.cli import main
 from lab.cli.vm.reach import ssh_argv
 from tests.vms.description.described import machine
-from vms import Connection, Forward, HostBridge, MachineError, UserNetwork
-from vms.connection import hosts
+from vms import Connection, Forward, HostBridge, MachineError, UserNetwork, hosts
+from vms.connection import process_root
 from vms.operations import addresses, foreground
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def test_an_address_that_nobody_knows(box: Domain, capsys: pytest.CaptureFixture
 def test_a_machine_in_the_foreground_says_which_ports_lead_in(
     state: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with foreground.own_root() as root:
+    with process_root.own_root() as root:
         card = UserNetwork((Forward(2222, 22, address="0.0.0.0"), Forward(8080, 80)))
         foreground.note(root, replace(machine(), networks=(card, HostBridge("b"))))
         (root / "run/qemu").mkdir(parents=True)

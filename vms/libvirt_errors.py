@@ -84,7 +84,7 @@ _WRAPPING = re.compile(
 
 
 @contextmanager
-def told_as(failed: str) -> Iterator[None]:
+def translate_errors(failed: str) -> Iterator[None]:
     """Turn libvirt's errors into MachineError: `failed` begins its sentence ("Can't start box")."""
     try:
         yield

@@ -10,20 +10,19 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 import libvirt
 
-from vms.connection.libvirt_errors import told_as
 from vms.description.xml import printed
+from vms.domain.images import frozen_images_of, images, images_of_all
 from vms.errors import MachineError
+from vms.libvirt_errors import translate_errors
 from vms.storage import overlays, qcow2, readers
 from vms.storage.backing_file_policy import refuse_unsafe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from vms.domain.domain import Domain
 
 _POLL_SECONDS = 0.05
@@ -106,7 +105,7 @@ def _merge_live(domain: Domain, layer: Layer, timeout_seconds: float) -> None:
     """
     handle, target = domain.handle, layer.target
     flags = libvirt.VIR_DOMAIN_BLOCK_COMMIT_ACTIVE | libvirt.VIR_DOMAIN_BLOCK_COMMIT_SHALLOW
-    with told_as(f"{target} of {domain.name} can't be merged"):
+    with translate_errors(f"{target} of {domain.name} can't be merged"):
         handle.blockCommit(target, None, None, 0, flags)
         try:
             _await_ready(domain, layer, timeout_seconds)
@@ -150,7 +149,7 @@ def _point(domain: Domain, layer: Layer) -> None:
         driver.set("type", layer.below_format)
     for below in disk.findall("backingStore"):
         disk.remove(below)
-    with told_as(f"{domain.name} can't be given its merged disk {layer.target}"):
+    with translate_errors(f"{domain.name} can't be given its merged disk {layer.target}"):
         domain.handle.connect().defineXML(printed(described))
 
 
@@ -160,55 +159,3 @@ def _disk(described: ET.Element, target: str) -> ET.Element:
         if found is not None and found.get("dev") == target:
             return disk
     raise MachineError(f"{described.findtext('name')} has no disk {target} any more.")
-
-
-# ---- which images there are
-
-
-def images(domain: Domain) -> dict[str, Path]:
-    """The image of each disk by its target."""
-    return dict(_sources(domain.xml()))
-
-
-def frozen_images(handle: libvirt.virDomainSnapshot) -> dict[str, Path]:
-    """The image of each disk when a snapshot was taken, by its target."""
-    with told_as("The snapshots can't be read"):
-        described = ET.fromstring(handle.getXMLDesc()).find("domain")
-    return dict(_sources(described)) if described is not None else {}
-
-
-def frozen_images_of(domain: Domain) -> list[Path]:
-    """The images of its disks at all of its snapshots: what its overlays may read from."""
-    with told_as(f"The snapshots of {domain.name} can't be listed"):
-        handles = domain.handle.listAllSnapshots()
-    return [path for handle in handles for path in frozen_images(handle).values()]
-
-
-def images_of_all(domain: Domain) -> list[Path]:
-    """The images of all machines of the same libvirt, and of their snapshots."""
-    with told_as("The machines can't be listed"):
-        handles = domain.handle.connect().listAllDomains()
-        return [path for handle in handles for path in _images_of(handle)]
-
-
-def images_of(domain: Domain) -> list[Path]:
-    """The images of one machine, as it runs and as it is defined, and of its snapshots."""
-    with told_as(f"The disks of {domain.name} can't be listed"):
-        return list(_images_of(domain.handle))
-
-
-def _images_of(handle: Any) -> Iterator[Path]:
-    descriptions = [handle.XMLDesc()]
-    if handle.isPersistent():
-        descriptions.append(handle.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
-    for description in descriptions:
-        yield from (path for _, path in _sources(ET.fromstring(description)))
-    for snapshot in handle.listAllSnapshots():
-        yield from frozen_images(snapshot).values()
-
-
-def _sources(described: ET.Element) -> Iterator[tuple[str, Path]]:
-    for disk in described.findall("./devices/disk"):
-        source, target = disk.find("source"), disk.find("target")
-        if source is not None and target is not None and (file := source.get("file")):
-            yield target.attrib["dev"], Path(file)

@@ -62,6 +62,11 @@ def is_local(uri: str) -> bool:
     return not parts.netloc and transport in _LOCAL_TRANSPORTS
 
 
+def is_embedded(uri: str) -> bool:
+    """Return True if a libvirt at that address is part of this process."""
+    return urlsplit(uri).path == "/embed"
+
+
 def _is_this(name: str) -> bool:
     """Return True for this host's name, be it with its domain or without."""
     return name.partition(".")[0] == socket.gethostname().partition(".")[0]

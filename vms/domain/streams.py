@@ -11,15 +11,12 @@ import re
 import socket
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import libvirt
 
-from vms.connection.libvirt_errors import told_as
 from vms.description import CONSOLE
-
-if TYPE_CHECKING:
-    from vms.domain.domain import Domain
+from vms.libvirt_errors import translate_errors
 
 _BLOCK_BYTES = 65536
 _LEAVE_SECONDS, _PAUSE_SECONDS = 0.5, 0.02
@@ -31,29 +28,29 @@ _IN, _OUT = libvirt.VIR_EVENT_HANDLE_READABLE, libvirt.VIR_EVENT_HANDLE_WRITABLE
 _GONE = libvirt.VIR_EVENT_HANDLE_ERROR | libvirt.VIR_EVENT_HANDLE_HANGUP
 
 
-def opened(domain: Domain, name: str, *, force: bool = False) -> socket.socket:
+def opened(handle: Any, machine: str, name: str, *, force: bool = False) -> socket.socket:
     """The console, or the channel of that name, as a socket of our own. Raises MachineError.
 
     It is one user's at a time; one that has just left is waited for, and `force` ends another's.
     """
-    with told_as(f"The {name} of {domain.name} can't be had"):
-        stream = _stream(domain, name, force=force)
+    with translate_errors(f"The {name} of {machine} can't be had"):
+        stream = _stream(handle, name, force=force)
         ours, theirs = socket.socketpair()
         _Joined(stream, theirs)
     return ours
 
 
-def _stream(domain: Domain, name: str, *, force: bool) -> Any:
+def _stream(handle: Any, name: str, *, force: bool) -> Any:
     console = libvirt.VIR_DOMAIN_CONSOLE_FORCE if force else 0
     channel = libvirt.VIR_DOMAIN_CHANNEL_FORCE if force else 0
     give_up = time.monotonic() + _LEAVE_SECONDS
     while True:
-        stream = domain.handle.connect().newStream(libvirt.VIR_STREAM_NONBLOCK)
+        stream = handle.connect().newStream(libvirt.VIR_STREAM_NONBLOCK)
         try:
             if name == CONSOLE:
-                domain.handle.openConsole(None, stream, console)
+                handle.openConsole(None, stream, console)
             else:
-                domain.handle.openChannel(name, stream, channel)
+                handle.openChannel(name, stream, channel)
         except libvirt.libvirtError as error:
             if not _HELD.search(str(error)) or time.monotonic() > give_up:
                 raise
