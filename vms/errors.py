@@ -61,3 +61,17 @@ class BootTimeout(TimedOut):
 
 class GuestError(MachineError):
     """An agent inside the machine reported that a request failed."""
+
+
+def os_error(action: str, error: OSError) -> MachineError:
+    """Return the error for a failed system call: `action` begins its sentence ("Can't read x").
+
+    FileNotFoundError becomes NotFound, FileExistsError AlreadyExists, PermissionError
+    PermissionDenied, and any other error Unavailable.
+    """
+    kinds = {
+        FileNotFoundError: NotFound,
+        FileExistsError: AlreadyExists,
+        PermissionError: PermissionDenied,
+    }
+    return kinds.get(type(error), Unavailable)(f"{action}: {error.strerror or error}.")

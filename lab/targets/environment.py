@@ -14,10 +14,11 @@ import signal
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
+from vms.guest.payload_protocol import WITHIN
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-_MARK = "@within"  # the payload's own word
 
 # What a worker's tools need of the caller's environment: where programs, caches and daemons are.
 _OF_THE_CALLER = (
@@ -85,7 +86,7 @@ class Environment:
         if cpus:
             words["cpus"] = ",".join(map(str, sorted(cpus)))
         settings = [f"{name}={value}" for name, value in words.items()]
-        return [_MARK, "leave" if leaving else "end", *settings, "--", *argv]
+        return [WITHIN, "leave" if leaving else "end", *settings, "--", *argv]
 
 
 DECLARED = Environment()

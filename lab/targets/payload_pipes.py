@@ -6,7 +6,6 @@ import ctypes
 import os
 import select
 import socket
-import struct
 import time
 from abc import abstractmethod
 from contextlib import contextmanager
@@ -15,14 +14,13 @@ from typing import TYPE_CHECKING
 
 from lab.errors import LabError, StartFailed
 from lab.targets.base import PORT, Completed, Instance
+from vms.guest import payload_protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lab.metrics import Milestone
 
-_REPLY_HEAD = struct.Struct(">IQ")
-_LENGTH = struct.Struct(">I")
 _ASK_SECONDS = 10.0
 _CLONE_NEWNET = 0x40000000
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -68,15 +66,9 @@ class PayloadPipes:
 
     def request(self, argv: list[str], deadline_ns: int) -> Completed:
         """Run a command by the agent. Raises TimeoutError, or EOFError if the payload ended."""
-        body = b"\0".join(word.encode() for word in argv)
-        os.write(self._requests, _LENGTH.pack(len(body)) + body)
-        exit_code, elapsed_ns = _REPLY_HEAD.unpack(self._exactly(_REPLY_HEAD.size, deadline_ns))
-        stdout = self._block(deadline_ns)
-        return Completed(exit_code, stdout, self._block(deadline_ns), elapsed_ns)
-
-    def _block(self, deadline_ns: int) -> bytes:
-        (length,) = _LENGTH.unpack(self._exactly(_LENGTH.size, deadline_ns))
-        return self._exactly(length, deadline_ns)
+        os.write(self._requests, payload_protocol.encode_request(argv))
+        result = payload_protocol.read_reply(lambda length: self._exactly(length, deadline_ns))
+        return Completed(result.exit_code, result.stdout, result.stderr, result.elapsed_ns)
 
     def _exactly(self, length: int, deadline_ns: int) -> bytes:
         while len(self._pending) < length:

@@ -1,1 +1,1 @@
-"""Conversations with a guest: agents, file copies, serial lines."""
+"""Communication with a running guest: agents, file copies, serial lines."""

@@ -1,4 +1,4 @@
-"""What can be done inside a machine, whichever agent does it."""
+"""The interface of the agents that work inside a machine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """How a command ended: 128 + n if signal n ended it; `elapsed_ns` by the guest's clock."""
+    """The result of a command in a guest.
+
+    The exit code is 128 + n if signal n ended the command; `elapsed_ns` is by the guest's clock.
+    """
 
     exit_code: int
     stdout: bytes
@@ -20,21 +23,27 @@ class Completed:
 
 
 class Inside(Protocol):
-    """An agent in a machine: `guest.tonnage_agent`, or `guest.qemu_guest_agent`."""
+    """An agent in a machine: `guest.tonnage_agent` or `guest.qemu_guest_agent`."""
 
     def run(self, argv: Sequence[str], timeout_seconds: float, stdin: bytes = b"") -> Completed:
-        """Run a command to its end. Raises MachineError if it does not end in time."""
+        """Run a command to its end. Raises MachineError, also if it does not end in time."""
 
     def read_file(self, path: str, timeout_seconds: float) -> Iterator[bytes]:
-        """A file's content, a block at a time, each within that time. Raises MachineError."""
+        """Yield a file's content in blocks; the timeout is for each block. Raises MachineError."""
 
     def write_file(
         self, path: str, blocks: Iterable[bytes], mode: int, timeout_seconds: float
     ) -> None:
-        """Put a file there whole: it has its name once all of it has come. Raises MachineError."""
+        """Write a file; it appears under its path once it is complete. Raises MachineError.
+
+        The timeout is for each block.
+        """
 
     def answers(self, timeout_seconds: float) -> bool:
-        """Whether it does within that time."""
+        """Return True if the agent answers within the timeout."""
 
     def shut_down(self) -> None:
-        """Ask for the machine's end, and don't wait for it. Raises MachineError if nobody hears."""
+        """Ask the guest to shut down and return at once.
+
+        Raises MachineError if the agent can't be reached.
+        """

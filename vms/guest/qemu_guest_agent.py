@@ -1,6 +1,6 @@
-"""Run commands inside a machine by qemu-guest-agent, which libvirt talks to for us.
+"""Run commands inside a machine by qemu-guest-agent, through libvirt.
 
-The machine needs a channel of that name, and the package in it.
+The machine needs a channel named org.qemu.guest_agent.0, and the guest the package.
 (QEMU, docs/interop/qemu-ga-ref; virDomainQemuAgentCommand)
 """
 
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import libvirt
 import libvirt_qemu
 
-from vms.errors import MachineError
+from vms.errors import GuestError, MachineError, TimedOut
 from vms.guest.interface import Completed
 from vms.libvirt_errors import translate_errors
 
@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 CHANNEL = "org.qemu.guest_agent.0"
 _BLOCK_BYTES = 48 << 10  # an emulated guest takes seconds to parse a longer message
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.005, 0.25
-_PART = "~part"
-# Told by the guest's own clock, to a hundredth of a second, by what every shell has built in.
+_PART_SUFFIX = "~part"
+# Appends the guest's uptime before and after the command to stderr, in hundredths of a second. It
+# uses only builtins, which every shell has.
 _TIMED = (
     "read a _ </proc/uptime; "
     '"$@"; c=$?; read b _ </proc/uptime; printf "\\n%s %s" "$a" "$b" >&2; exit $c'
@@ -36,7 +37,7 @@ _TIMED = (
 
 
 class GuestAgent:
-    """qemu-guest-agent in a machine, by libvirt's handle of it."""
+    """qemu-guest-agent in a machine, reached by libvirt's handle of the machine."""
 
     def __init__(self, handle: Any) -> None:
         self._handle = handle
@@ -44,40 +45,47 @@ class GuestAgent:
     def run(self, argv: Sequence[str], timeout_seconds: float, stdin: bytes = b"") -> Completed:
         """Run a command to its end; its time is the guest's, to a hundredth of a second.
 
-        Raises MachineError if it does not end in time: it then runs on.
+        Raises TimedOut if the command does not end in time; it goes on in the guest. Raises
+        MachineError if the agent does not answer.
         """
         deadline = time.monotonic() + timeout_seconds
-        words: dict[str, object] = {
+        arguments: dict[str, object] = {
             "path": "/bin/sh",
             "arg": ["-c", _TIMED, argv[0], *argv],
             "capture-output": True,
         }
         if stdin:
-            words["input-data"] = base64.b64encode(stdin).decode()
-        pid = self._ask("guest-exec", deadline, **words)["pid"]
+            arguments["input-data"] = base64.b64encode(stdin).decode()
+        pid = self._execute("guest-exec", deadline, **arguments)["pid"]
         pause = _FIRST_PAUSE_SECONDS
-        while not (state := self._ask("guest-exec-status", deadline, pid=pid))["exited"]:
+        while not (status := self._execute("guest-exec-status", deadline, pid=pid))["exited"]:
             if time.monotonic() + pause > deadline:
-                raise MachineError(
+                raise TimedOut(
                     f"{argv[0]} in the machine did not end within {timeout_seconds:g} s."
                 )
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
-        stderr, elapsed_ns = _without_times(_decoded(state, "err-data"))
-        code = 128 + state["signal"] if "signal" in state else state.get("exitcode", 0)
-        return Completed(code, _decoded(state, "out-data"), stderr, elapsed_ns)
+        stderr, elapsed_ns = _split_times(_decoded(status, "err-data"))
+        code = 128 + status["signal"] if "signal" in status else status.get("exitcode", 0)
+        return Completed(code, _decoded(status, "out-data"), stderr, elapsed_ns)
 
     def read_file(self, path: str, timeout_seconds: float) -> Iterator[bytes]:
-        """A file's content in blocks of 48 KiB, each within that time. Raises MachineError."""
-        handle = self._ask("guest-file-open", _in(timeout_seconds), path=path, mode="r")
+        """Yield a file's content in blocks of 48 KiB. Raises MachineError.
+
+        The timeout is for each block.
+        """
+        handle = self._execute("guest-file-open", _deadline(timeout_seconds), path=path, mode="r")
         try:
             while True:
-                read = self._ask(
-                    "guest-file-read", _in(timeout_seconds), handle=handle, count=_BLOCK_BYTES
+                reply = self._execute(
+                    "guest-file-read",
+                    _deadline(timeout_seconds),
+                    handle=handle,
+                    count=_BLOCK_BYTES,
                 )
-                if read["count"]:
-                    yield base64.b64decode(read["buf-b64"])
-                if read["eof"]:
+                if reply["count"]:
+                    yield base64.b64decode(reply["buf-b64"])
+                if reply["eof"]:
                     return
         finally:
             self._close(handle, timeout_seconds)
@@ -85,33 +93,39 @@ class GuestAgent:
     def write_file(
         self, path: str, blocks: Iterable[bytes], mode: int, timeout_seconds: float
     ) -> None:
-        """Put a file there whole, each 48 KiB within that time. Raises MachineError."""
-        part = path + _PART
-        handle = self._ask("guest-file-open", _in(timeout_seconds), path=part, mode="w")
+        """Write a file; it appears under its path once it is complete. Raises MachineError.
+
+        The timeout is for each 48 KiB.
+        """
+        part = path + _PART_SUFFIX
+        handle = self._execute("guest-file-open", _deadline(timeout_seconds), path=part, mode="w")
         try:
             for block in blocks:
-                for at in range(0, len(block), _BLOCK_BYTES):
-                    some = base64.b64encode(block[at : at + _BLOCK_BYTES]).decode()
-                    words = {"handle": handle, "buf-b64": some}
-                    self._ask("guest-file-write", _in(timeout_seconds), **words)
+                for start in range(0, len(block), _BLOCK_BYTES):
+                    piece = base64.b64encode(block[start : start + _BLOCK_BYTES]).decode()
+                    arguments = {"handle": handle, "buf-b64": piece}
+                    self._execute("guest-file-write", _deadline(timeout_seconds), **arguments)
         finally:
             self._close(handle, timeout_seconds)
-        place = f"chmod {mode:o} {shlex.quote(part)} && mv -fT {shlex.quote(part)}"
-        done = self.run(["sh", "-c", f"{place} {shlex.quote(path)}"], timeout_seconds)
-        if done.exit_code:
-            raise MachineError(f"In the machine: {done.stderr.decode(errors='replace').strip()}.")
+        rename = f"chmod {mode:o} {shlex.quote(part)} && mv -fT {shlex.quote(part)}"
+        result = self.run(["sh", "-c", f"{rename} {shlex.quote(path)}"], timeout_seconds)
+        if result.exit_code:
+            raise GuestError(f"In the machine: {result.stderr.decode(errors='replace').strip()}.")
 
     def shut_down(self) -> None:
-        """Ask for the machine's end, and don't wait for it. Raises MachineError if nobody hears."""
+        """Ask the guest to shut down and return at once.
+
+        Raises MachineError if the agent can't be reached.
+        """
         with translate_errors("The agent can't shut the machine down"):
             self._handle.shutdownFlags(libvirt.VIR_DOMAIN_SHUTDOWN_GUEST_AGENT)
 
     def answers(self, timeout_seconds: float) -> bool:
-        """Whether it does within that time."""
+        """Return True if the agent answers within the timeout."""
         deadline = time.monotonic() + timeout_seconds
         while True:
             with suppress(MachineError):
-                self._ask("guest-ping", deadline)
+                self._execute("guest-ping", deadline)
                 return True
             if time.monotonic() > deadline:
                 return False
@@ -119,31 +133,34 @@ class GuestAgent:
 
     def _close(self, handle: int, timeout_seconds: float) -> None:
         with suppress(MachineError):
-            self._ask("guest-file-close", _in(timeout_seconds), handle=handle)
+            self._execute("guest-file-close", _deadline(timeout_seconds), handle=handle)
 
-    def _ask(self, command: str, deadline: float, **arguments: object) -> Any:
+    def _execute(self, command: str, deadline: float, **arguments: object) -> Any:
+        """Return the agent's reply to a command of its protocol. Raises MachineError."""
         left_seconds = max(1, math.ceil(deadline - time.monotonic()))
         request: dict[str, object] = {"execute": command}
         if arguments:
             request["arguments"] = arguments
         with translate_errors("qemu-guest-agent in the machine"):
-            said = libvirt_qemu.qemuAgentCommand(self._handle, json.dumps(request), left_seconds, 0)
-        return json.loads(said)["return"]
+            reply = libvirt_qemu.qemuAgentCommand(
+                self._handle, json.dumps(request), left_seconds, 0
+            )
+        return json.loads(reply)["return"]
 
 
-def _in(seconds: float) -> float:
+def _deadline(seconds: float) -> float:
     return time.monotonic() + seconds
 
 
-def _decoded(state: dict[str, Any], name: str) -> bytes:
-    return base64.b64decode(state.get(name, ""))
+def _decoded(status: dict[str, Any], name: str) -> bytes:
+    return base64.b64decode(status.get(name, ""))
 
 
-def _without_times(stderr: bytes) -> tuple[bytes, int]:
-    """What the command said, and the nanoseconds between the two times behind it."""
-    said, _, times = stderr.rpartition(b"\n")
+def _split_times(stderr: bytes) -> tuple[bytes, int]:
+    """Return the command's own stderr, and the nanoseconds between the two appended times."""
+    output, _, times = stderr.rpartition(b"\n")
     try:
         begin, end = (float(word) for word in times.split())
-    except ValueError:  # its shell was killed, or there was more than the agent keeps
+    except ValueError:  # the shell was killed, or printed more than the agent keeps
         return stderr, 0
-    return said, round((end - begin) * 1e9)
+    return output, round((end - begin) * 1e9)

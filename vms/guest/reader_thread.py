@@ -1,7 +1,7 @@
-"""One thread takes in what machines say as it arrives: no guest has to wait until we listen.
+"""One thread that reads the machines' serial ports as data arrives, so that no guest blocks.
 
-A UART hands on a byte at a time, and the kernel charges a socket for each as for a whole buffer:
-after some 300 bytes that nobody has read, QEMU halts the guest until somebody does.
+A UART delivers single bytes, and the kernel charges a socket for each as for a whole buffer: after
+some 300 unread bytes, QEMU halts the guest until they are read.
 """
 
 from __future__ import annotations
@@ -13,45 +13,46 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
-Taker = Callable[[], bool]  # takes in what is there; whether more can come
+Reader = Callable[[], bool]  # reads what has arrived; returns False at the end of the stream
 
 
-def take_in(descriptor: int, taker: Taker) -> None:
-    """Have `taker` called, in that thread, when there is something to read, while it wants more."""
-    _loop().add(descriptor, taker)
+def watch(descriptor: int, reader: Reader) -> None:
+    """Call `reader` in the thread whenever the descriptor is readable, until it returns False."""
+    _loop().add(descriptor, reader)
 
 
-def leave(descriptor: int, taker: Taker) -> None:
-    """Not any more; for a descriptor that is about to be closed."""
-    _loop().remove(descriptor, taker)
+def unwatch(descriptor: int, reader: Reader) -> None:
+    """Stop calling the reader; call this before the descriptor is closed."""
+    _loop().remove(descriptor, reader)
 
 
 class _Loop:
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self._lock = threading.Lock()
-        self._takers: dict[int, Taker] = {}
-        threading.Thread(target=self._run, name="arrivals", daemon=True).start()
+        self._readers: dict[int, Reader] = {}
+        threading.Thread(target=self._run, name="serial ports", daemon=True).start()
 
-    def add(self, descriptor: int, taker: Taker) -> None:
+    def add(self, descriptor: int, reader: Reader) -> None:
         with self._lock:
-            self._takers[descriptor] = taker
+            self._readers[descriptor] = reader
             self._epoll.register(descriptor, select.EPOLLIN)
 
-    def remove(self, descriptor: int, taker: Taker) -> None:
+    def remove(self, descriptor: int, reader: Reader) -> None:
         with self._lock:
-            if self._takers.get(descriptor) == taker:  # else the number is another one's by now
-                del self._takers[descriptor]
+            # Another port may have been opened under the same number since.
+            if self._readers.get(descriptor) == reader:
+                del self._readers[descriptor]
                 with suppress(OSError):
                     self._epoll.unregister(descriptor)
 
     def _run(self) -> None:
         while True:
             for descriptor, _ in self._epoll.poll():
-                taker = self._takers.get(descriptor)
-                if taker and not taker():
-                    self.remove(descriptor, taker)
+                reader = self._readers.get(descriptor)
+                if reader and not reader():
+                    self.remove(descriptor, reader)
 
 
 _loop = functools.cache(_Loop)
-os.register_at_fork(after_in_child=_loop.cache_clear)  # where there is no such thread
+os.register_at_fork(after_in_child=_loop.cache_clear)  # a forked child has no such thread

@@ -1,20 +1,22 @@
-"""Run commands inside a machine, by the tiny agent on its virtio-serial port.
-
-Big-endian frames. Request: u32 length, arguments separated by NULs; if the length's highest bit is
-set, u32 and stdin follow. Reply: u32 exit code, u64 nanoseconds by the guest's clock, u32 and
-stdout, u32 and stderr.
-"""
+"""Run commands inside a machine by the payload's agent on a virtio-serial port."""
 
 from __future__ import annotations
 
 import secrets
-import struct
 import time
 from typing import TYPE_CHECKING, Self
 
-from vms.errors import MachineError
+from vms.errors import (
+    GuestError,
+    InvalidDescription,
+    InvalidState,
+    MachineError,
+    TimedOut,
+    Unavailable,
+)
+from vms.guest import payload_protocol
 from vms.guest.interface import Completed
-from vms.guest.serial_lines import connected
+from vms.guest.sockets import connected
 
 if TYPE_CHECKING:
     import socket
@@ -23,126 +25,135 @@ if TYPE_CHECKING:
 
 __all__ = ["Agent", "Completed"]
 
-_HEAD = struct.Struct(">IQ")
-_LENGTH = struct.Struct(">I")
-_STDIN_FOLLOWS = 1 << 31
-_BLOCK_BYTES = 1 << 20
-# The agent itself, wherever it lies and whatever is mounted: it knows how to move files.
-_ITSELF = "/proc/self/exe"
-_PART = "~part"
+_BLOCK_BYTES = payload_protocol.MAX_STDIN_BYTES
+# The payload itself, wherever it lies and whatever is mounted: its roles read and write files.
+_PAYLOAD = "/proc/self/exe"
+_PART_SUFFIX = "~part"
 _PAUSE_SECONDS = 0.1
+_SEND_SECONDS = 1.0
 
 
 class Agent:
-    """The connection to a machine's agent; a context manager.
+    """A connection to a machine's agent; a context manager that closes it.
 
-    `heard_from_start` says that nobody else can have asked before. Else the first thing asked is a
-    word of our own, and what comes before it answers somebody who has gone.
+    `heard_from_start` says that no client has used the port before. Otherwise the stream may still
+    carry the reply to a client that has gone, so the first request asks for a random word, and
+    everything before that word is discarded.
     """
 
     def __init__(self, port: Path | socket.socket, *, heard_from_start: bool = True) -> None:
-        self._in_step = heard_from_start
+        self._synchronized = heard_from_start
         self._socket = connected(port)
 
     def run(self, argv: Sequence[str], timeout_seconds: float, stdin: bytes = b"") -> Completed:
         """Run a command to its end, with at most 1 MiB of stdin; 4 MiB of each output are kept.
 
-        Raises MachineError if it does not end in time, or the machine does.
+        Raises TimedOut if the command does not end in time, and MachineError if the machine ends.
         """
-        if len(stdin) > _BLOCK_BYTES:
-            raise MachineError(f"{argv[0]}: at most 1 MiB can be handed to a command.")
+        if len(stdin) > payload_protocol.MAX_STDIN_BYTES:
+            raise InvalidDescription(
+                f"The stdin of {argv[0]} has {len(stdin)} bytes: a command in a machine takes at"
+                " most 1 MiB; copy the data into a file instead."
+            )
         deadline = time.monotonic() + timeout_seconds
         try:
-            if not self._in_step:
-                self._fall_into_step(deadline)
-            self._in_step = False
-            self._ask(argv, stdin, deadline)
-            exit_code, elapsed_ns = _HEAD.unpack(self._read(_HEAD.size, deadline))
-            stdout = self._block(deadline)
-            done = Completed(exit_code, stdout, self._block(deadline), elapsed_ns)
+            if not self._synchronized:
+                self._synchronize(deadline)
+            self._synchronized = False
+            self._send(argv, stdin, deadline)
+            result = payload_protocol.read_reply(lambda length: self._read(length, deadline))
         except TimeoutError as error:
-            raise MachineError(
+            raise TimedOut(
                 f"{argv[0]} in the machine did not end within {timeout_seconds:g} s."
             ) from error
         except OSError as error:
-            raise MachineError(f"The machine ended while {argv[0]} ran in it.") from error
-        self._in_step = True
-        return done
+            raise InvalidState(f"The machine ended while {argv[0]} ran in it.") from error
+        self._synchronized = True
+        return result
 
     def read_file(self, path: str, timeout_seconds: float) -> Iterator[bytes]:
-        """A file's content in blocks of 1 MiB, each within that time. Raises MachineError."""
+        """Yield a file's content in blocks of 1 MiB. Raises MachineError.
+
+        The timeout is for each block.
+        """
         offset = 0
-        while block := self._itself(timeout_seconds, "read", path, str(offset), str(_BLOCK_BYTES)):
+        while block := self._run_payload(
+            timeout_seconds, "read", path, str(offset), str(_BLOCK_BYTES)
+        ):
             yield block
             offset += len(block)
 
     def write_file(
         self, path: str, blocks: Iterable[bytes], mode: int, timeout_seconds: float
     ) -> None:
-        """Put a file there whole, each MiB within that time. Raises MachineError."""
-        part, offset = path + _PART, 0
-        self._itself(timeout_seconds, "write", part, "0")
+        """Write a file; it appears under its path once it is complete. Raises MachineError.
+
+        The timeout is for each MiB.
+        """
+        part, offset = path + _PART_SUFFIX, 0
+        self._run_payload(timeout_seconds, "write", part, "0")
         for block in blocks:
-            for at in range(0, len(block), _BLOCK_BYTES):
-                some = block[at : at + _BLOCK_BYTES]
-                self._itself(timeout_seconds, "write", part, str(offset), stdin=some)
-                offset += len(some)
-        self._itself(timeout_seconds, "place", part, path, f"{mode:o}")
+            for start in range(0, len(block), _BLOCK_BYTES):
+                piece = block[start : start + _BLOCK_BYTES]
+                self._run_payload(timeout_seconds, "write", part, str(offset), stdin=piece)
+                offset += len(piece)
+        self._run_payload(timeout_seconds, "place", part, path, f"{mode:o}")
 
     def shut_down(self) -> None:
-        """Ask for the machine's end, and don't wait for it. Raises MachineError if it is gone."""
-        self._in_step = False
+        """Ask the guest to shut down and return at once.
+
+        Raises MachineError if the agent can't be reached.
+        """
+        self._synchronized = False
         try:
-            self._ask([_ITSELF, "poweroff"], b"", time.monotonic() + 1)
+            self._send([_PAYLOAD, "poweroff"], b"", time.monotonic() + _SEND_SECONDS)
         except OSError as error:
-            raise MachineError("The agent in the machine does not listen.") from error
+            raise Unavailable(
+                "The agent in the machine can't be reached: the guest may hang or have ended."
+            ) from error
 
     def answers(self, timeout_seconds: float) -> bool:
-        """Whether it does within that time."""
+        """Return True if the agent answers within the timeout."""
         begun = time.monotonic()
         try:
-            self._itself(timeout_seconds, "echo", "here")
-        except MachineError:  # nobody is there yet: not to be asked again at once
+            self._run_payload(timeout_seconds, "echo", "here")
+        except MachineError:  # the agent is not up yet, so callers that poll must not spin
             time.sleep(min(_PAUSE_SECONDS, max(0.0, begun + timeout_seconds - time.monotonic())))
             return False
         return True
 
-    def _itself(self, timeout_seconds: float, *words: str, stdin: bytes = b"") -> bytes:
-        done = self.run([_ITSELF, *words], timeout_seconds, stdin)
-        if done.exit_code:
-            said = done.stderr.decode(errors="replace").strip().removeprefix("payload: ")
-            raise MachineError(f"In the machine: {said}.")
-        return done.stdout
+    def _run_payload(self, timeout_seconds: float, *role: str, stdin: bytes = b"") -> bytes:
+        """Run a role of the payload inside; return its stdout. Raises GuestError if it fails."""
+        result = self.run([_PAYLOAD, *role], timeout_seconds, stdin)
+        if result.exit_code:
+            reason = result.stderr.decode(errors="replace").strip().removeprefix("payload: ")
+            raise GuestError(f"In the machine: {reason}.")
+        return result.stdout
 
-    def _ask(self, argv: Sequence[str], stdin: bytes, deadline: float) -> None:
+    def _send(self, argv: Sequence[str], stdin: bytes, deadline: float) -> None:
         self._socket.settimeout(max(0.001, deadline - time.monotonic()))
-        body = b"\0".join(word.encode() for word in argv)
-        frame = _LENGTH.pack(len(body) | (_STDIN_FOLLOWS if stdin else 0)) + body
-        self._socket.sendall(frame + _LENGTH.pack(len(stdin)) + stdin if stdin else frame)
+        self._socket.sendall(payload_protocol.encode_request(argv, stdin))
 
-    def _fall_into_step(self, deadline: float) -> None:
+    def _synchronize(self, deadline: float) -> None:
+        """Discard the reply to an earlier client: read up to the echo of a random word."""
         word = secrets.token_hex(16)
-        self._ask([_ITSELF, "echo", word], b"", deadline)
-        end = word.encode() + _LENGTH.pack(0)
-        last = b""
-        while not last.endswith(end):
-            last = (last + self._read(1, deadline))[-len(end) :]
-
-    def _block(self, deadline: float) -> bytes:
-        (length,) = _LENGTH.unpack(self._read(_LENGTH.size, deadline))
-        return self._read(length, deadline)
+        self._send([_PAYLOAD, "echo", word], b"", deadline)
+        end = word.encode() + payload_protocol.EMPTY_BLOCK
+        tail = b""
+        while not tail.endswith(end):
+            tail = (tail + self._read(1, deadline))[-len(end) :]
 
     def _read(self, length: int, deadline: float) -> bytes:
         data = bytearray()
         while len(data) < length:
-            left = deadline - time.monotonic()
-            if left <= 0:
+            left_seconds = deadline - time.monotonic()
+            if left_seconds <= 0:
                 raise TimeoutError
-            self._socket.settimeout(left)
-            some = self._socket.recv(length - len(data))
-            if not some:
+            self._socket.settimeout(left_seconds)
+            received = self._socket.recv(length - len(data))
+            if not received:
                 raise ConnectionResetError
-            data += some
+            data += received
         return bytes(data)
 
     def close(self) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from vms.description import CONSOLE
 from vms.errors import MachineError
-from vms.guest.serial_lines import connected
+from vms.guest.sockets import connected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -25,6 +25,7 @@ from lab.targets.machines.listening_port import Port
 from lab.targets.machines.tap_vmms import RAW, Child, TappedInstance, TappedMachine
 from lab.userland.guest_kernel import MODULES
 from vms.boot import kernel
+from vms.guest.payload_protocol import AGENT_VSOCK_PORT, EVENTS_VSOCK_PORT
 from vms.guest.tonnage_agent import Agent
 from vms.storage import disks
 
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from lab.targets.base import Allotment
     from lab.targets.machines.machine import Running
 
-_EVENTS_PORT, _AGENT_PORT = 7001, 7002  # the payload's own choice
 _GUEST_CONTEXT = 3
 _MODULES = (*MODULES, "vmw_vsock_virtio_transport")
 
@@ -53,8 +53,8 @@ class Process:
         with self._owned:
             own = self._owned.enter_context
             self._owned.callback(vsock.unlink, missing_ok=True)
-            self._events = own(Port(vsock.with_name(f"{vsock.name}_{_EVENTS_PORT}")))
-            self._agent = own(Port(vsock.with_name(f"{vsock.name}_{_AGENT_PORT}")))
+            self._events = own(Port(vsock.with_name(f"{vsock.name}_{EVENTS_VSOCK_PORT}")))
+            self._agent = own(Port(vsock.with_name(f"{vsock.name}_{AGENT_VSOCK_PORT}")))
             with Port(vsock.with_name(f"{vsock.name}_console")) as console:
                 self.console = own(vms.LineReader(console.path))
                 with console.accept() as end:

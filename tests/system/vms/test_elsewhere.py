@@ -185,7 +185,7 @@ def test_a_stream_ends_with_its_machine(
         box.wait_for("ready", SECONDS)
         console = box.console
         connection.handle.lookupByName("short").destroy()
-        with pytest.raises(vms.BootTimeout, match="it ended"):
+        with pytest.raises(vms.BootTimeout, match="the machine ended"):
             console.wait_for("never", time.monotonic_ns() + 30 * 10**9)
         with pytest.raises(vms.MachineError, match=r"ended while|can't be had"):
             box.agent.run(["true"], 30)
