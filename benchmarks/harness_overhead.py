@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _DEADLINE_SECONDS = 600.0
 
 
-def measure(pairs: int, seed: int) -> list[model.Added]:
+def measure(pairs: int, seed: int) -> list[model.Overhead]:
     """Return the added time of a start and of a command."""
     land = build.build(harness.say)
     with ExitStack() as stack:
@@ -39,12 +39,12 @@ def measure(pairs: int, seed: int) -> list[model.Added]:
         starts = native.call(_DEADLINE_SECONDS, overhead.of_starts, pairs, seed)
         runs = native.call(_DEADLINE_SECONDS, overhead.of_runs, work.calls, pairs, seed)
     return [
-        model.judge_added("a start", starts),
-        model.judge_added("a command", runs),
+        model.judge_overhead("a start", starts),
+        model.judge_overhead("a command", runs),
     ]
 
 
-def findings(overheads: Iterable[model.Added]) -> Iterator[Finding]:
+def findings(overheads: Iterable[model.Overhead]) -> Iterator[Finding]:
     """Yield the added time of each, against its bound."""
     for each in overheads:
         yield Finding(

@@ -1,1 +1,1 @@
-"""Summaries and comparisons of runs, and where their figures come from."""
+"""Analysis of finished runs: summaries, comparisons and provenance."""

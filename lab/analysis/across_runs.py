@@ -1,8 +1,8 @@
-"""Several runs of one host: what their figures have in common, and how far they lie apart.
+"""Figures across several runs of a host, and how much they differ from run to run.
 
-A run's interval says how well its rounds determine that run's own figure. What another hour would
-give differs by more, since noise drifts; only other runs tell by how much. Here each run is one
-value, so that the interval holds what runs of this host have for their middle.
+The interval of a run states how well its rounds determine that run's own figure. Runs at different
+times differ by more, since noise drifts, and only more runs show by how much. Here each run counts
+as a single value, so that the interval covers the median of runs on this host.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ COLUMNS = ("", "metric", "across runs", "95 % interval", "runs", "from run to ru
 
 @dataclass(frozen=True, slots=True)
 class Across:
-    """One figure over several runs: the median of theirs, and its interval from how runs differ.
+    """A figure across runs: the median of the runs' figures, with an interval from their spread.
 
     `from_run_to_run` is the coefficient of variation of the runs' figures, 0.05 for 5 %.
     """
@@ -53,42 +53,42 @@ Key = tuple[str, str, str]
 
 
 def figures(runs: Sequence[Mapping[Key, tuple[float, str]]]) -> list[Across]:
-    """Each figure, a value and its unit, that at least FEWEST_RUNS of the runs have.
+    """Return each figure that at least FEWEST_RUNS of the runs have.
 
-    Keys are experiment, metric and name; the order of the runs is that in which they were made.
+    Every run maps (experiment, metric, name) to a value and its unit. Runs are in the order in
+    which they were measured.
     """
-    found = []
+    result = []
     for key in dict.fromkeys(key for run in runs for key in run):
-        have = [run[key] for run in runs if key in run]
-        if len(have) >= FEWEST_RUNS:
-            values = [value for value, _ in have]
+        present = [run[key] for run in runs if key in run]
+        if len(present) >= FEWEST_RUNS:
+            values = [value for value, _ in present]
             mean = statistics.fmean(values)
             spread = statistics.stdev(values) / mean if mean > 0 else None
-            found.append(Across(*key, have[-1][1], estimate_median(values), spread))
-    return found
+            result.append(Across(*key, present[-1][1], estimate_median(values), spread))
+    return result
 
 
 def siblings(run: Run) -> list[Run]:
-    """Return the runs that lie beside this one and can be compared with it, itself among them.
+    """Return the comparable runs in the folder that holds this run, including itself, oldest first.
 
-    Oldest first. Those of another profile, those that were interrupted and what is no run are left
-    out.
+    Runs of another profile, interrupted runs and folders that hold no run are left out.
     """
-    found = []
+    result = []
     for path in sorted(run.path.resolve().parent.glob("*/run.json")):
         try:
             other = run_folder.load(path.parent)
         except LabError:
             continue
-        of_one_profile = other.settings.get("profile") == run.settings.get("profile")
-        whole = "finished" in other.settings and not other.settings.get("interrupted")
-        if of_one_profile and whole and not conditions.differing(run, other):
-            found.append(other)
-    return sorted(found, key=lambda each: str(each.settings.get("started", "")))
+        same_profile = other.settings.get("profile") == run.settings.get("profile")
+        complete = "finished" in other.settings and not other.settings.get("interrupted")
+        if same_profile and complete and not conditions.differing(run, other):
+            result.append(other)
+    return sorted(result, key=lambda each: str(each.settings.get("started", "")))
 
 
-def rows(found: Sequence[Across]) -> list[tuple[str, ...]]:
-    """Each figure as the cells of a table."""
+def rows(figures: Sequence[Across]) -> list[tuple[str, ...]]:
+    """Return a table row per figure."""
     return [
         (
             f"{each.experiment}: {each.name}",
@@ -98,46 +98,46 @@ def rows(found: Sequence[Across]) -> list[tuple[str, ...]]:
             str(each.estimate.n),
             units.share(each.from_run_to_run),
         )
-        for each in found
+        for each in figures
     ]
 
 
-def markdown(found: Sequence[Across]) -> list[str]:
-    """A table of the figures, as lines of Markdown."""
-    return tables.markdown(COLUMNS, rows(found))
+def markdown(figures: Sequence[Across]) -> list[str]:
+    """Return the figures as the lines of a Markdown table."""
+    return tables.markdown(COLUMNS, rows(figures))
 
 
 def section(run: Run) -> str:
-    """The figures of a page over all runs of the host that lie beside it, as Markdown.
+    """Return the report's section on the spread from run to run, as Markdown.
 
-    Says so where there are fewer than FEWEST_RUNS.
+    With fewer than FEWEST_RUNS runs in the folder, the section says so instead.
     """
     beside = siblings(run)
     if len(beside) < FEWEST_RUNS:
         return (
-            "What another hour would give on this host is not known: fewer than"
-            f" {FEWEST_RUNS} runs of profile {run.settings.get('profile', 'unknown')} lie side by"
-            " side here."
+            "How much figures differ from run to run on this host is unknown: fewer than"
+            f" {FEWEST_RUNS} runs of profile {run.settings.get('profile', 'unknown')} are in the"
+            " folder of this run."
         )
-    found = figures([_headlines(each) for each in beside])
+    shared = figures([_headlines(each) for each in beside])
     names = tables.literal(", ".join(each.path.name for each in beside))
     return "\n".join(
-        [f"{len(beside)} runs of this host, each as one value: {names}.", "", *markdown(found)]
+        [f"{len(beside)} runs of this host, each as one value: {names}.", "", *markdown(shared)]
     )
 
 
 def _headlines(run: Run) -> dict[Key, tuple[float, str]]:
-    """What the table of claims rests on: medians, and ratios of workloads in a container."""
+    """Return the figures behind the claims: medians, and workload ratios of container to native."""
     samples = run.samples
-    found = {}
+    result = {}
     for experiment, metrics in _HEADLINES.items():
         chosen = samples[(samples["experiment"] == experiment) & samples["metric"].isin(metrics)]
-        for (target, metric), of_one in chosen.groupby(["target", "metric"], sort=False):
+        for (target, metric), target_samples in chosen.groupby(["target", "metric"], sort=False):
             name = summary.label(str(target), run)
-            quiet = _undisturbed(summary.by_round(of_one), of_one, run)
+            quiet = _undisturbed(summary.by_round(target_samples), target_samples, run)
             if quiet:
-                unit = str(of_one["unit"].iloc[0])
-                found[experiment, str(metric), name] = (statistics.median(quiet), unit)
+                unit = str(target_samples["unit"].iloc[0])
+                result[experiment, str(metric), name] = (statistics.median(quiet), unit)
     work = samples[samples["experiment"] == "performance"]
     workloads = summary.figures_of_workloads(run)
     for metric, of_metric in work.groupby("metric", sort=False):
@@ -151,8 +151,8 @@ def _headlines(run: Run) -> dict[Key, tuple[float, str]]:
         ratios = {number: ours[number] / theirs[number] for number in both}
         if quiet := _undisturbed(ratios, of_metric, run):
             key = ("performance", str(metric), " / ".join(_COMPARED))
-            found[key] = (statistics.median(quiet), "ratio")
-    return found
+            result[key] = (statistics.median(quiet), "ratio")
+    return result
 
 
 def _undisturbed(values: Mapping[int, float], samples: pd.DataFrame, run: Run) -> list[float]:

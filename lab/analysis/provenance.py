@@ -1,21 +1,21 @@
-"""Where, how and under what conditions a run was measured: no figure goes without it."""
+"""Provenance of a run: host, settings and conditions, which accompany every figure."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from lab import tables, units, version
-from lab.calibration import model
+from lab.calibration import text
 from lab.experiments.registry import EXPERIMENTS
 
 if TYPE_CHECKING:
     from lab.results.run_folder import Run
 
-_APART = frozenset({"calibration", "stopping", "workloads"})  # told elsewhere on the page
+_APART = frozenset({"calibration", "stopping", "workloads"})  # shown elsewhere on the page
 
 
 def line(run: Run) -> str:
-    """Where and how the run was measured, in a line: no figure goes without it."""
+    """Return a line with the host and the settings of the run, which accompanies every figure."""
     host, settings = run.host, run.settings
     accelerator = settings.get("accelerator")
     parts = [
@@ -40,7 +40,7 @@ def line(run: Run) -> str:
 
 
 def document(run: Run) -> dict[str, Any]:
-    """Return where and how the run was measured, as each JSON document begins."""
+    """Return the run's settings and host, with which every JSON document begins."""
     return {
         "run": {"folder": run.path.name, **run.settings, "torn": list(run.torn)},
         "host": run.host,
@@ -48,41 +48,42 @@ def document(run: Run) -> dict[str, Any]:
 
 
 def measured(run: Run) -> frozenset[str]:
-    """Return the experiments of which the run has a figure."""
+    """Return the experiments that the run has figures of."""
     samples = run.samples
     return frozenset(samples.loc[samples["value"].notna(), "experiment"])
 
 
 def unmeasured(run: Run) -> str:
-    """Say which experiments the run has no figure of, and why; empty if it has some of all."""
-    said = []
+    """Return a sentence on the experiments without figures, and why; empty if all have some."""
+    missing = []
     for name in sorted(set(EXPERIMENTS) - measured(run), key=EXPERIMENTS.index):
         attempts = run.samples.loc[run.samples["experiment"] == name, "censored"]
         failed = f" (all {len(attempts)} failed, the first because: " if len(attempts) else ""
-        said.append(f"{name}{failed}{attempts.iloc[0]})" if failed else name)
-    return f"Not measured in this run: {', '.join(said)}." if said else ""
+        missing.append(f"{name}{failed}{attempts.iloc[0]})" if failed else name)
+    return f"Not measured in this run: {', '.join(missing)}." if missing else ""
 
 
 def disturbances(run: Run) -> str:
-    """How many rounds were disturbed, and by what, in a sentence; empty if none was recorded."""
+    """Return a sentence on disturbed rounds and their causes; empty if no round was recorded."""
     marked = run.rounds[run.rounds["disturbed"] != ""]
     if run.rounds.empty:
         return ""
     if marked.empty:
         return f"None of {len(run.rounds)} rounds was disturbed."
     causes = [
-        f"others' processes up to {units.share(marked['others_share'].max())} of the CPUs",
-        f"steal up to {units.share(marked['steal_share'].max())}",
+        f"other processes used up to {units.share(marked['others_share'].max())} of the CPUs",
+        f"steal took up to {units.share(marked['steal_share'].max())}",
     ]
     return (
-        f"{len(marked)} of {len(run.rounds)} rounds were disturbed ({', '.join(causes)}); figures"
-        " are without them where at least half of the rounds remain, and of all rounds elsewhere."
+        f"{len(marked)} of {len(run.rounds)} rounds were disturbed ({', '.join(causes)})."
+        " Figures exclude them where at least half of the rounds remain, and include all rounds"
+        " elsewhere."
     )
 
 
 def facts(run: Run) -> str:
-    """The host as the doctor found it, and the run's settings, as Markdown tables."""
-    found = [
+    """Return the host's facts and the run's settings as Markdown tables."""
+    host = [
         (str(fact.get("name", "")), str(fact.get("value", "")), str(fact.get("meaning", "")))
         for fact in run.host.get("facts", ())
     ] or [(key, _plain(value), "") for key, value in run.host.items()]
@@ -91,23 +92,23 @@ def facts(run: Run) -> str:
         for key, value in run.settings.items()
         if key not in _APART
     ]
-    found_calibration = run.settings.get("calibration")
-    calibrated = model.markdown(found_calibration) if found_calibration else ""
+    document = run.settings.get("calibration")
+    calibration = text.markdown(document) if document else ""
     return "\n".join(
         [
-            *tables.markdown(("the host", "found", "what it means"), found),
+            *tables.markdown(("the host", "value", "meaning"), host),
             "",
-            *tables.markdown(("the run", ""), settings),
+            *tables.markdown(("the run", "value"), settings),
             "",
             *_rounds(run),
             "",
-            calibrated,
+            calibration,
         ]
     )
 
 
 def workloads(run: Run) -> str:
-    """What was run, on how many threads, and what bounds it, as a Markdown table."""
+    """Return the workloads with their threads and the resource that bounds them, as Markdown."""
     described = run.settings.get("workloads", {})
     if not described:
         return "The run does not describe its workloads."
@@ -123,7 +124,7 @@ def workloads(run: Run) -> str:
         )
         for workload in described.values()
     ]
-    return "\n".join(tables.markdown(("figure", "what is run", "threads", "bound by"), rows))
+    return "\n".join(tables.markdown(("result", "workload", "threads", "bound by"), rows))
 
 
 def _plain(value: object) -> str:
@@ -135,7 +136,7 @@ def _plain(value: object) -> str:
 
 
 def _rounds(run: Run) -> list[str]:
-    """How each experiment's rounds ended, and how many were disturbed."""
+    """Return a table of each experiment's rounds: number, reason to stop, disturbed ones."""
     disturbed = run.rounds[run.rounds["disturbed"] != ""].groupby("experiment").size()
     rows = [
         (
@@ -147,5 +148,5 @@ def _rounds(run: Run) -> list[str]:
         )
         for name, ended in run.settings.get("stopping", {}).items()
     ]
-    headings = ("experiment", "rounds", "ended by", "needed for the precision", "disturbed")
+    headings = ("experiment", "rounds", "ended by", "required for the precision", "disturbed")
     return tables.markdown(headings, rows) if rows else []

@@ -1,13 +1,11 @@
-"""A run as figures: a median for each thing measured, a ratio for each thing compared."""
+"""Figures of a run: the median of each metric, and the ratio of each comparison."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from lab import tables, units
-from lab.analysis import provenance
 from lab.statistics.estimates import (
     Estimate,
     count_outliers,
@@ -22,18 +20,17 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     import pandas as pd
-    from rich.console import Console
 
     from lab.results.run_folder import Run
 
-# What a target is compared with, in the same round.
+# The baselines that each target is compared with, within the same round.
 BASELINES = {
     "startup": ("native", "container"),
     "footprint": ("container",),
     "density": ("container",),
     "performance": ("native",),
 }
-# Against a number of instances these are curves; a median of them would mean nothing.
+# Curves over the number of instances; their median would mean nothing.
 SERIES = frozenset(
     {
         "memory-available",
@@ -47,11 +44,11 @@ SERIES = frozenset(
     }
 )
 _WITH_SERIES = ("density", "burst")
-_BESIDE_WORKLOADS = ("cpu: ", "clock: ")  # of what stands beside the workloads' results
-_KEPT_RUNS = 8  # more than are compared at a time
-_BEGIN = "begin: "  # of a step of a start: where it is drawn
-_STEP = "step: "  # one target's step is not another's, though both may be called alike
-# Counted, not sampled: the same every time, so that one count is exact.
+_BESIDE_WORKLOADS = ("cpu: ", "clock: ")  # metrics that explain a workload's result
+_KEPT_RUNS = 8  # more than are compared at once
+_BEGIN = "begin: "  # when a step of a start began
+_STEP = "step: "  # steps of two targets differ even if their names are equal
+# Counted, not sampled: a single count is exact.
 COUNTED = frozenset(
     {
         "image-compressed",
@@ -68,28 +65,17 @@ COUNTED = frozenset(
 )
 COUNTED_UNITS = frozenset({"byte", "integer"})
 
-_COLUMNS = ("target", "metric", "median", "95 % interval", "n", "far out", "set aside", "failed")
-_RATIO_COLUMNS = (
-    "compared",
-    "metric",
-    "ratio",
-    "95 % interval",
-    "rounds",
-    "with all rounds",
-    "sees",
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """One metric of one target: the median over rounds and its interval, in `unit`.
+    """A metric of a target: its median over rounds with the interval, in `unit`.
 
-    `median` is None if every sample was censored; `low` and `high` are None where they are
-    unknown. `samples` holds what was measured, by round and position, and `outliers` counts those
-    far out, which are in the figure; `censored` counts rounds that have no value since the target
-    failed. `set_aside` counts rounds that were disturbed and are not in the figure; `with_all` is
-    the figure with them. `dependence` says how many rounds in a row told as much as an independent
-    one: the interval is wider by its root.
+    `median` is None if every sample was censored; `low` and `high` are None where unknown.
+    `samples` holds the values by round and position. `outliers` are counted and stay in the figure.
+    `censored` counts rounds without a value because the target failed. `set_aside` counts disturbed
+    rounds that are excluded from the figure; `with_all` is the figure that includes them.
+    `dependence` is the number of consecutive rounds that carry as much information as one
+    independent round: the interval is widened by its square root.
     """
 
     experiment: str
@@ -111,11 +97,11 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """Target / baseline of one metric: the median of the `n` ratios taken within rounds.
+    """A metric's ratio of target to baseline: the median of `n` ratios taken within rounds.
 
-    Of a rate it is the ratio of what a unit of work costs: above 1 is slower for all workloads.
-    `with_all` is the figure with the disturbed rounds that were set aside. `smallest_difference` is
-    what such a run finds in 95 % of cases, 0.05 for 5 %; None where it is unknown.
+    For a rate it is the ratio of the costs of a unit of work, so that above 1 always means slower.
+    `with_all` is the figure that includes excluded, disturbed rounds. `smallest_difference` is the
+    difference that such a run detects in 95 % of cases, 0.05 for 5 %; None where unknown.
     """
 
     experiment: str
@@ -131,14 +117,14 @@ class Ratio:
 
 
 def label(target: str, run: Run) -> str:
-    """The target's name as it is shown; a machine that was emulated is called so."""
+    """Return the target's name for display; an emulated machine is labelled so."""
     emulated = target in MACHINES and run.settings.get("accelerator") == "tcg"
     return f"{target} (emulated)" if emulated else target
 
 
 @lru_cache(maxsize=_KEPT_RUNS)
 def measurements(run: Run) -> tuple[Measurement, ...]:
-    """Every metric of every target, in the order in which they were first measured."""
+    """Return every metric of every target, in the order of their first measurement."""
     return tuple(
         _measurement(str(experiment), str(target), str(metric), samples, run)
         for (experiment, target, metric), samples in run.samples.groupby(
@@ -150,7 +136,7 @@ def measurements(run: Run) -> tuple[Measurement, ...]:
 
 @lru_cache(maxsize=_KEPT_RUNS)
 def ratios(run: Run) -> tuple[Ratio, ...]:
-    """Every metric of every target against its baselines, from the rounds that have both."""
+    """Return every metric of every target against its baselines, from rounds that have both."""
     rounds = {
         (str(experiment), str(metric), str(target)): samples
         for (experiment, metric, target), samples in run.samples.groupby(
@@ -160,7 +146,7 @@ def ratios(run: Run) -> tuple[Ratio, ...]:
         and not (experiment == "startup" and str(metric).startswith(_STEP))
         and not (experiment == "density" and is_beside("density", str(metric)))
     }
-    found = []
+    result = []
     for (experiment, metric, target), ours in rounds.items():
         for baseline in BASELINES.get(experiment, ()):
             theirs = rounds.get((experiment, metric, baseline))
@@ -168,38 +154,38 @@ def ratios(run: Run) -> tuple[Ratio, ...]:
                 continue
             values, pairs = costs_by_round(ours, run), costs_by_round(theirs, run)
             disturbed = disturbed_rounds(ours, run)
-            made = paired_ratio(values, pairs, seed(run), disturbed)
-            if made.centre is not None:
-                found.append(
+            estimate = paired_ratio(values, pairs, seed(run), disturbed)
+            if estimate.centre is not None:
+                result.append(
                     Ratio(
                         experiment=experiment,
                         metric=metric,
                         target=target,
                         baseline=baseline,
-                        ratio=made.centre,
-                        low=made.low,
-                        high=made.high,
-                        n=made.n,
-                        with_all=paired_ratio(values, pairs, seed(run)) if disturbed else made,
-                        smallest_difference=smallest_difference(made),
+                        ratio=estimate.centre,
+                        low=estimate.low,
+                        high=estimate.high,
+                        n=estimate.n,
+                        with_all=paired_ratio(values, pairs, seed(run)) if disturbed else estimate,
+                        smallest_difference=smallest_difference(estimate),
                     )
                 )
-    return tuple(found)
+    return tuple(result)
 
 
 def by_round(samples: pd.DataFrame) -> dict[int, float]:
-    """One value a round, the median where the round has several; rounds without one are left out.
+    """Return a value per round: the median of the round's values. Rounds without any are left out.
 
-    `samples` are of one metric of one target.
+    `samples` hold a single metric of a single target.
     """
     medians = samples.dropna(subset=["value"]).groupby("round")["value"].median()
     return {int(number): float(value) for number, value in medians.items()}  # type: ignore[call-overload]
 
 
 def costs_by_round(samples: pd.DataFrame, run: Run) -> dict[int, float]:
-    """What a unit of work costs, by round: a time as it is, and of a rate its inverse.
+    """Return the cost of a unit of work by round: a time itself, or the inverse of a rate.
 
-    So a ratio reads the same for all workloads: above 1 is slower.
+    Ratios of costs read alike for all workloads: above 1 is slower.
     """
     values = by_round(samples)
     if values and str(samples["metric"].iloc[0]) in _rates(run):
@@ -208,7 +194,7 @@ def costs_by_round(samples: pd.DataFrame, run: Run) -> dict[int, float]:
 
 
 def _rates(run: Run) -> set[str]:
-    """The metrics of which more is better."""
+    """Return the metrics of which more is better."""
     return {
         metric
         for workload in run.settings.get("workloads", {}).values()
@@ -218,9 +204,9 @@ def _rates(run: Run) -> set[str]:
 
 
 def is_beside(experiment: str, metric: str, figures: Collection[str] = ()) -> bool:
-    """Return True if a metric explains another one (its CPU time, its steps), and is no figure.
+    """Return True for a metric that only explains another, such as its CPU time or its steps.
 
-    `figures` are the results of the run's workloads, which may be called anything.
+    `figures` are the names of the workloads' results, which may have any name.
     """
     if experiment == "performance":
         return metric.startswith(_BESIDE_WORKLOADS) and metric not in figures
@@ -228,7 +214,7 @@ def is_beside(experiment: str, metric: str, figures: Collection[str] = ()) -> bo
 
 
 def figures_of_workloads(run: Run) -> frozenset[str]:
-    """Return the results of the run's workloads, as far as the run describes them."""
+    """Return the names of the workloads' results, as far as the run describes them."""
     described = run.settings.get("workloads", {}).values()
     return frozenset(metric for workload in described for metric in workload["results"])
 
@@ -240,9 +226,9 @@ def _is_curve(experiment: str, metric: str) -> bool:
 
 
 def disturbed_rounds(samples: pd.DataFrame, run: Run) -> frozenset[int]:
-    """The rounds of these samples' experiment in which the host was disturbed.
+    """Return the rounds of these samples' experiment in which the host was disturbed.
 
-    None for what is counted and not timed, since noise does not change a count.
+    The set is empty for counted metrics, since noise does not change a count.
     """
     if samples.empty or samples["unit"].iloc[0] in COUNTED_UNITS:
         return frozenset()
@@ -250,81 +236,10 @@ def disturbed_rounds(samples: pd.DataFrame, run: Run) -> frozenset[int]:
     return frozenset(int(number) for number in rounds.loc[rounds["disturbed"] != "", "round"])
 
 
-def document(run: Run) -> dict[str, Any]:
-    """The run as one JSON document; what is unknown is null."""
-    return {
-        **provenance.document(run),
-        "measurements": [asdict(measurement) for measurement in measurements(run)],
-        "ratios": [asdict(ratio) for ratio in ratios(run)],
-    }
-
-
-def show(run: Run, console: Console | None = None) -> None:
-    """Print the run's figures as tables, on standard output unless told otherwise."""
-    from rich.console import Console
-
-    console = console or Console()
-    console.print(tables.plain(provenance.line(run)), style="dim", highlight=False, markup=False)
-    measured = measurements(run)
-    for experiment in dict.fromkeys(found.experiment for found in measured):
-        rows = [_shown(found, run) for found in measured if found.experiment == experiment]
-        console.print(tables.numeric(experiment, _COLUMNS, rows))
-    for found in measured:
-        for reason in dict.fromkeys(found.censored_reasons):
-            sentence = tables.plain(f"failed: {found.experiment}: {reason}")
-            console.print(sentence, style="yellow", markup=False)
-    compared = ratios(run)
-    if compared:
-        rows = [_compared(ratio, run) for ratio in compared]
-        console.print(tables.numeric("ratios within rounds", _RATIO_COLUMNS, rows))
-
-
-def markdown(run: Run) -> str:
-    """Every measurement and every ratio as Markdown tables."""
-    measured = [(found.experiment, *_shown(found, run)) for found in measurements(run)]
-    compared = [(ratio.experiment, *_compared(ratio, run)) for ratio in ratios(run)]
-    return "\n".join(
-        [
-            *tables.markdown(("experiment", *_COLUMNS), measured),
-            "",
-            *tables.markdown(("experiment", *_RATIO_COLUMNS), compared),
-        ]
-    )
-
-
-def _shown(found: Measurement, run: Run) -> tuple[str, ...]:
-    return (
-        label(found.target, run),
-        found.metric,
-        units.quantity(found.median, found.unit),
-        shown_interval(found),
-        str(found.n),
-        str(found.outliers or ""),
-        str(found.set_aside or ""),
-        str(found.censored or ""),
-    )
-
-
-def _compared(ratio: Ratio, run: Run) -> tuple[str, ...]:
-    return (
-        f"{label(ratio.target, run)} / {label(ratio.baseline, run)}",
-        ratio.metric,
-        units.quantity(ratio.ratio, "ratio"),
-        units.interval(ratio.low, ratio.high, "ratio"),
-        str(ratio.n),
-        f"{units.quantity(ratio.with_all.centre, 'ratio')} ({ratio.with_all.n})"
-        if ratio.with_all.n > ratio.n
-        else "",
-        units.share(ratio.smallest_difference),
-    )
-
-
-def shown_interval(measurement: Measurement) -> str:
-    """The interval as text; `exact` for what is counted and came out the same each time."""
+def is_exact(measurement: Measurement) -> bool:
+    """Return True for a count that was the same in every round."""
     is_counted = measurement.experiment != "performance" and measurement.metric in COUNTED
-    if is_counted and len(set(measurement.samples)) == 1:
-        return "exact"
-    return units.interval(measurement.low, measurement.high, measurement.unit)
+    return is_counted and len(set(measurement.samples)) == 1
 
 
 def _measurement(
@@ -334,7 +249,7 @@ def _measurement(
     rounds = by_round(samples)
     quiet = undisturbed(rounds, disturbed_rounds(samples, run))
     chosen = values[values["round"].isin(list(quiet))]
-    found = _estimate(chosen, run)
+    estimate = _estimate(chosen, run)
     reasons = _failures(experiment, target, metric, rounds, run)
     return Measurement(
         experiment=experiment,
@@ -342,30 +257,30 @@ def _measurement(
         metric=metric,
         unit=str(samples["unit"].iloc[0]),
         n=len(chosen),
-        median=found.centre,
-        low=found.low,
-        high=found.high,
+        median=estimate.centre,
+        low=estimate.low,
+        high=estimate.high,
         samples=[float(value) for value in values["value"]],
         outliers=count_outliers(list(quiet.values())),
         set_aside=len(rounds) - len(quiet),
-        with_all=_estimate(values, run) if len(quiet) < len(rounds) else found,
+        with_all=_estimate(values, run) if len(quiet) < len(rounds) else estimate,
         censored=len(reasons),
         censored_reasons=reasons,
-        dependence=found.dependence,
+        dependence=estimate.dependence,
     )
 
 
 def _estimate(values: pd.DataFrame, run: Run) -> Estimate:
-    """The median over rounds, whose interval comes from how rounds differ."""
+    """Return the median over rounds; its interval comes from the differences between rounds."""
     return estimate_nested([list(each) for _, each in values.groupby("round")["value"]], seed(run))
 
 
 def _failures(
     experiment: str, target: str, metric: str, finished: dict[int, float], run: Run
 ) -> list[str]:
-    """Why rounds of the target have no value of the metric: its own reason, or another's.
+    """Return the reasons why rounds lack a value of the metric, preferring the metric's own.
 
-    A start that failed is recorded once, and has no value of any metric.
+    A failed start is recorded once and has no value of any metric.
     """
     censored = _censored(run)
     failed = censored[
@@ -383,6 +298,6 @@ def _censored(run: Run) -> pd.DataFrame:
 
 
 def seed(run: Run) -> int:
-    """The run's own seed, for the intervals too: a run gives the same figures every time."""
+    """Return the run's seed, which resampling uses so that figures are reproducible."""
     value = run.settings.get("seed", 0)
     return value if isinstance(value, int) else 0

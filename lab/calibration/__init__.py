@@ -1,1 +1,1 @@
-"""How well the lab measures: A/A trials, injected slow-downs, overhead, channels."""
+"""Calibration of the lab on a host: A/A trials, injected slow-downs, overhead, channel latency."""

@@ -1,7 +1,7 @@
-"""Trials of the lab on itself: fixed work against itself, or against itself made slower.
+"""A/A trials: fixed work against itself, or against itself made slower.
 
-All that is measured here is real: an instance runs its commands anew for every value. A repetition
-is a small run of its own, with rounds in random order and a ratio within each.
+Every value is a real measurement of a command in an instance. A repetition is a small run of its
+own, with rounds in random order and a ratio within each round.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ _TRIES = 15
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Calls whose cost is known: `seconds` = `fixed_seconds` + calls × `call_seconds`."""
+    """System calls of known cost: seconds = `fixed_seconds` + `calls` × `call_seconds`."""
 
     calls: int
     fixed_seconds: float
     call_seconds: float
 
     def slower(self, size: float) -> int:
-        """How many calls take longer by that part of the whole: it stays busy for so long."""
+        """Return the number of calls that takes longer by the share `size` of the whole."""
         whole = self.fixed_seconds + self.calls * self.call_seconds
         return self.calls + round(size * whole / self.call_seconds)
 
 
 def find_work(target: Target, seconds: float) -> Work:
-    """How many calls take that long in an instance of the target."""
+    """Return the work that takes that long in an instance of the target."""
     few, many = _TRIED_CALLS
     with _ready(target) as instance:
         fastest = {
@@ -55,7 +55,7 @@ def find_work(target: Target, seconds: float) -> Work:
 def work_rounds(
     target: Target, calls: tuple[int, int], rounds: int, seed: int
 ) -> list[tuple[float, float]]:
-    """Rounds of two pieces of work in one instance: seconds of each."""
+    """Return seconds of two amounts of work in the same instance, a pair per round."""
     chance = random.Random(seed)
     with _ready(target) as instance:
         return [
@@ -64,10 +64,10 @@ def work_rounds(
 
 
 def start_rounds(target: Target, rounds: int, seed: int) -> list[tuple[float, float]]:
-    """Rounds of two starts of the same target: seconds to the first instruction of each.
+    """Return seconds to the first instruction of two starts of a target, a pair per round.
 
-    Not from rest, which would take a hundred times longer than the starts, but with the kernel's
-    grace period just behind us: what the second of a round finds is then what the first one found.
+    Each start follows a grace period of the kernel, so that both starts of a round meet the same
+    state. Waiting until the host is at rest would take a hundred times longer than the starts.
     """
     chance = random.Random(seed)
     return [in_random_order(chance, lambda _: _start(target)) for _ in range(rounds)]
@@ -76,7 +76,7 @@ def start_rounds(target: Target, rounds: int, seed: int) -> list[tuple[float, fl
 def in_random_order(
     chance: random.Random, measure: Callable[[Literal[0, 1]], float]
 ) -> tuple[float, float]:
-    """What `measure` gives for side 0 and for side 1, measured one after the other."""
+    """Return the values of `measure` for sides 0 and 1, measured in random order."""
     if chance.random() < 0.5:
         first = measure(0)
         return first, measure(1)
@@ -104,13 +104,13 @@ def _start(target: Target) -> float:
 
 
 def _move_between_cgroups() -> None:
-    """Move this process to where it is in a hierarchy of version 1: that waits as starts would.
+    """Move this process to its own cgroup of version 1, which waits for a grace period.
 
-    (cgroups(7); on version 2 alone a move waits for nothing, nor does a start)
+    A start waits for one as well. With version 2 alone neither does. (cgroups(7))
     """
     for line in Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines():
         _, controllers, path = line.split(":", 2)
         if controllers == "pids":
             procs = Path("/sys/fs/cgroup/pids") / path.lstrip("/") / "cgroup.procs"
-            with suppress(OSError):  # this hierarchy may be mounted elsewhere
+            with suppress(OSError):  # the hierarchy may be mounted elsewhere
                 procs.write_text(str(os.getpid()))

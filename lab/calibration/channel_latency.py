@@ -1,8 +1,8 @@
-"""What stands between an instance's event and its stamp here; and whether its clock is right.
+"""The delay between an event in an instance and its time stamp here, and the drift of its clock.
 
-Both are found by asking: a command that does nothing, timed here and there over the same span. What
-the host saw beyond what the instance timed is the channel, both ways together, so that no event
-arrives later than that. Two spans of different length, one less the other, leave the clocks alone.
+Both are measured with a command that does nothing, timed by both clocks over the same span. The
+time that the host saw beyond the instance's own is the channel, both ways together, so no event
+arrives later than that. The difference of two spans of different length isolates the clocks.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from lab.targets.base import Instance, Target
 
 _SECONDS = 60.0
-_NOTHING = ("true",)
+_NO_WORK = ("true",)
 _SHORT_SECONDS, _LONG_SECONDS = 0.1, 1.6
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """What a target's channels take and how far its clock drifts, a value a repetition.
+class Latencies:
+    """The delays of a target's channels and the drift of its clock, a value per repetition.
 
-    `agent_seconds`: request and reply together, beyond what the command took there.
-    `console_seconds`: from the request to write a line on the console until it was here; empty if
-    the target has no console. `drift`: seconds that its clock gains in each of the host's.
+    `agent_seconds`: request and reply together, beyond the command's own time in the instance.
+    `console_seconds`: from the request to write a line to its arrival here; empty without console.
+    `drift`: seconds that the instance's clock gains per second of the host's.
     """
 
     agent_seconds: list[float]
@@ -36,19 +36,19 @@ class Heard:
     drift: list[float]
 
 
-def listen(target: Target, repetitions: int, drifts: int) -> Heard:
-    """Start one instance and measure its channels so many times."""
+def measure(target: Target, repetitions: int, drifts: int) -> Latencies:
+    """Start an instance and measure its channels `repetitions` times, its drift `drifts` times."""
     with target.start() as instance:
         instance.reached("ready")
-        return Heard(
-            agent_seconds=[_beyond_seconds(instance) for _ in range(repetitions)],
+        return Latencies(
+            agent_seconds=[_agent_seconds(instance) for _ in range(repetitions)],
             console_seconds=_console_seconds(instance, repetitions),
             drift=[_drift(instance) for _ in range(drifts)],
         )
 
 
-def _beyond_seconds(instance: Instance) -> float:
-    here, there = _both_clocks(instance, _NOTHING)
+def _agent_seconds(instance: Instance) -> float:
+    here, there = _both_clocks(instance, _NO_WORK)
     return here - there
 
 
@@ -59,31 +59,31 @@ def _drift(instance: Instance) -> float:
 
 
 def _both_clocks(instance: Instance, argv: tuple[str, ...]) -> tuple[float, float]:
-    """Seconds that a command took by the host's clock, channel and all, and by the instance's."""
+    """Return a command's seconds by the host's clock, with the channel, and by the instance's."""
     begin_ns = time.monotonic_ns()
-    done = instance.run(list(argv), _SECONDS)
+    result = instance.run(list(argv), _SECONDS)
     here_ns = time.monotonic_ns() - begin_ns
-    if done.exit_code:
-        raise LabError(f"{argv[0]} failed with exit code {done.exit_code}.")
-    return here_ns / 1e9, done.elapsed_ns / 1e9
+    if result.exit_code:
+        raise LabError(f"{argv[0]} failed in the instance with exit code {result.exit_code}.")
+    return here_ns / 1e9, result.elapsed_ns / 1e9
 
 
 def _console_seconds(instance: Instance, repetitions: int) -> list[float]:
-    """Empty if the instance has no console."""
+    """Return a delay per repetition; an empty list if the instance has no console."""
     if not instance.has_console:
         return []
-    return [_until_heard(instance, f"tonnage-{number}") for number in range(repetitions)]
+    return [_line_seconds(instance, f"tonnage-{number}") for number in range(repetitions)]
 
 
-def _until_heard(instance: Instance, word: str) -> float:
-    """A thread waits for the line, since one that nobody waits for is stamped when it is read."""
-    heard: list[int] = []
+def _line_seconds(instance: Instance, word: str) -> float:
+    """Return the delay of a console line, awaited by a thread so that it is stamped on arrival."""
+    arrivals: list[int] = []
     deadline_ns = time.monotonic_ns() + int(_SECONDS * 1e9)
-    listener = threading.Thread(target=lambda: heard.append(instance.console(word, deadline_ns)))
-    listener.start()
+    reader = threading.Thread(target=lambda: arrivals.append(instance.console(word, deadline_ns)))
+    reader.start()
     begin_ns = time.monotonic_ns()
     instance.run(["sh", "-c", f"echo {word} >/dev/ttyS0"], _SECONDS)
-    listener.join()
-    if not heard:
-        raise LabError(f"The console did not carry a line within {_SECONDS:.0f} s.")
-    return (heard[0] - begin_ns) / 1e9
+    reader.join()
+    if not arrivals:
+        raise LabError(f"No line arrived on the instance's console within {_SECONDS:.0f} s.")
+    return (arrivals[0] - begin_ns) / 1e9

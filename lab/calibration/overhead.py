@@ -1,7 +1,7 @@
-"""What the harness adds to what it times: the same thing timed by the harness and without it.
+"""The time that the harness adds: the same work timed by the harness, and without it.
 
-Without it is as short as it can be said: spawn, read or wait, one clock, no class of the lab. Both
-sides of a pair run next to one another in random order, in a worker as any target has it.
+The reference is as short as possible: spawn, read or wait, a single clock, no class of the lab. The
+two sides of a pair run next to each other in random order, in a worker like any target's.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _RUN_SECONDS = 60.0
 
 
 def of_starts(target: Target, pairs: int, seed: int) -> Pairs:
-    """Seconds until the first instruction of the payload: by the harness, and without it."""
+    """Return seconds to the payload's first instruction: by the harness, and without it."""
 
     def by_harness() -> float:
         with target.start() as instance:
@@ -38,7 +38,7 @@ def of_starts(target: Target, pairs: int, seed: int) -> Pairs:
 
 
 def of_runs(target: Target, count: int, pairs: int, seed: int) -> Pairs:
-    """Seconds that the payload's `syscalls` takes: by the harness in an instance, and without."""
+    """Return seconds of the payload's `syscalls`: by the harness in an instance, and without it."""
     payload = str(target.settings.userland.payload)
     with target.start() as instance:
         instance.reached("ready")
@@ -59,17 +59,17 @@ def _paired(
 
 
 def _start(payload: str) -> float:
-    """The program says its first instruction's time by the clock that is read here."""
-    ours, theirs = os.pipe2(os.O_CLOEXEC)
+    """Return seconds from spawn to the first instruction, which the payload itself reports."""
+    read_end, write_end = os.pipe2(os.O_CLOEXEC)
     begin_ns = time.monotonic_ns()
     pid = os.posix_spawn(
-        payload, [payload, "hello"], {}, file_actions=[(os.POSIX_SPAWN_DUP2, theirs, 1)]
+        payload, [payload, "hello"], {}, file_actions=[(os.POSIX_SPAWN_DUP2, write_end, 1)]
     )
-    os.close(theirs)
-    said = os.read(ours, 100)
-    os.close(ours)
+    os.close(write_end)
+    line = os.read(read_end, 100)
+    os.close(read_end)
     os.waitpid(pid, 0)
-    return (int(said.split()[1]) - begin_ns) / 1e9
+    return (int(line.split()[1]) - begin_ns) / 1e9
 
 
 def _run(payload: str, count: int) -> float:

@@ -1,4 +1,4 @@
-"""Calibrate: the lab measured by its own means. `tonnage calibrate`."""
+"""The calibration itself: the lab measured by its own means, for `tonnage calibrate`."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from lab.calibration import aa_trials, channel_latency, model, overhead
-from lab.calibration.model import Added, Calibration, Channel, Timer, Trial
+from lab.calibration import aa_trials, channel_latency, model, overhead, store, text
+from lab.calibration.model import Calibration, Overhead, TargetChannels, Timer, Trial
 from lab.errors import LabError
 from lab.host import disturbance, kvm_probe, measurement_lock, plain_paths
 from lab.host.background_load import Tenants
@@ -36,14 +36,14 @@ if TYPE_CHECKING:
     from lab.calibration.aa_trials import Work
 
 Tell = Callable[[str], None]
-Measure = Callable[[int, int], list[tuple[float, float]]]  # of rounds and a seed
+Measure = Callable[[int, int], list[tuple[float, float]]]  # takes rounds and a seed
 
 TARGETS = ("native", "container", "microvm")
-AGAINST_THEMSELVES = ("native", "container")
+AA_TARGETS = ("native", "container")
 SLOW_DOWNS = (0.05, 0.10, 0.50)
 WORK_SECONDS = 0.005
-ROUNDS = 15  # of a trial whose number of rounds is fixed
-MOST_ROUNDS = 100  # of a trial whose precision is fixed
+ROUNDS = 15  # of a trial with a fixed number of rounds
+MOST_ROUNDS = 100  # of a trial with a fixed precision
 PAIRS = 200
 CHANNELS, DRIFTS = 40, 5
 _CLOCK_READS = 20_000
@@ -51,8 +51,8 @@ _DEADLINE_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
-class Request:
-    """What the user asked for."""
+class CalibrationRequest:
+    """The options of `tonnage calibrate`."""
 
     repetitions: int = model.REPETITIONS
     seed: int | None = None
@@ -60,14 +60,14 @@ class Request:
     wait: bool = False
 
 
-def run(request: Request) -> tuple[Path, Calibration]:
+def run(request: CalibrationRequest) -> tuple[Path, Calibration]:
     """Calibrate into a new folder: calibration.json, calibration.md and every value in pairs.csv.
 
-    It is kept as this host's newest too, unless it has too few repetitions to tell. Raises
-    LabError for what can't be calibrated here.
+    The result becomes this host's newest calibration unless it has too few repetitions. Raise
+    LabError if the host can't be calibrated.
     """
     if os.geteuid() != 0:
-        raise LabError("Calibrating needs root (namespaces, cgroups, mounts): run it with sudo.")
+        raise LabError("calibrate needs root for namespaces, cgroups and mounts: run it with sudo.")
     with (
         Progress() as progress,
         measurement_lock.measurement_lock(wait=request.wait, tell=progress.tell),
@@ -81,18 +81,18 @@ def run(request: Request) -> tuple[Path, Calibration]:
         settings = Settings(land, scratch, accelerator)
         workers = {name: stack.enter_context(Worker(name, settings)) for name in _present()}
         table = (path / "pairs.csv").open("x", newline="", encoding="utf-8")
-        kept = Pairs(stack.enter_context(table))
+        pairs = PairsFile(stack.enter_context(table))
         others = Tenants(os.getpid(), scratch)
         before = disturbance.read(others)
         seed = secrets.randbelow(1 << 31) if request.seed is None else request.seed
-        found = calibrate(workers, request.repetitions, seed, kept, progress.tell)
-        found.conditions = disturbance.between(before, disturbance.read(others))
-    document = found.document()
-    text = json.dumps(document, indent=2, ensure_ascii=False)
-    (path / "calibration.json").write_text(text + "\n", encoding="utf-8")
-    (path / "calibration.md").write_text(model.markdown(document), encoding="utf-8")
-    model.remember(found)
-    return path, found
+        calibration = calibrate(workers, request.repetitions, seed, pairs, progress.tell)
+        calibration.conditions = disturbance.between(before, disturbance.read(others))
+    document = calibration.document()
+    serialized = json.dumps(document, indent=2, ensure_ascii=False)
+    (path / "calibration.json").write_text(serialized + "\n", encoding="utf-8")
+    (path / "calibration.md").write_text(text.markdown(document), encoding="utf-8")
+    store.save(calibration)
+    return path, calibration
 
 
 def _present() -> list[str]:
@@ -101,44 +101,47 @@ def _present() -> list[str]:
     return [name for name in TARGETS if not targets.find(name).absent()]
 
 
-def _new_folder(asked: Path | None) -> Path:
+def _new_folder(out: Path | None) -> Path:
     stem = f"calibration-{datetime.date.today().isoformat()}-{socket.gethostname()}"
-    path, number = asked or Path("results") / stem, 1
-    while asked is None and path.exists():
+    path, number = out or Path("results") / stem, 1
+    while out is None and path.exists():
         number += 1
         path = path.with_name(f"{stem}-{number}")
     try:
         path.mkdir(parents=True)
     except OSError as error:
-        raise LabError(f"Can't make {path}: {error.strerror}; --out names another.") from error
+        raise LabError(
+            f"Can't make the folder {path}: {error.strerror}; name another with --out."
+        ) from error
     return path
 
 
-class Pairs:
-    """Every value of every trial, a line a round, as it is measured."""
+class PairsFile:
+    """A CSV file with every value of every trial, a line per round, written while measuring."""
 
     def __init__(self, file: IO[str]) -> None:
         self._file = file
         self._writer = csv.writer(file)
         self._writer.writerow(("trial", "repetition", "round", "first_seconds", "second_seconds"))
 
-    def keep(self, trial: str, repetition: int, pairs: list[tuple[float, float]]) -> None:
-        """Append the rounds of one repetition."""
+    def append(self, trial: str, repetition: int, pairs: list[tuple[float, float]]) -> None:
+        """Append the rounds of a repetition."""
         for number, pair in enumerate(pairs):
             self._writer.writerow((trial, repetition, number, *(f"{value:.9f}" for value in pair)))
         self._file.flush()
 
 
 def calibrate(
-    workers: dict[str, Worker], repetitions: int, seed: int, pairs: Pairs, tell: Tell
+    workers: dict[str, Worker], repetitions: int, seed: int, pairs: PairsFile, tell: Tell
 ) -> Calibration:
-    """Measure all of it by workers, of which `native` must be one.
+    """Run the whole calibration with the workers, which must include `native`.
 
-    Raises LabError if native or the container fails; what another's failure costs is its channels.
+    Raise LabError if native or the container fails. Another target's failure costs only its
+    channels.
     """
     chance = random.Random(seed)
     native = workers["native"]
-    found = Calibration(
+    calibration = Calibration(
         host=socket.gethostname(),
         kernel=platform.release(),
         began=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -146,50 +149,52 @@ def calibrate(
         timer=timer(),
     )
     work = native.call(_DEADLINE_SECONDS, aa_trials.find_work, WORK_SECONDS)
-    tell("what the harness adds")
-    found.added.extend(_added(native, work, chance, pairs))
+    tell("measuring the overhead of the harness")
+    calibration.added.extend(_overheads(native, work, chance, pairs))
     for name, worker in workers.items():
-        tell(f"channels and clock of {name}")
+        tell(f"measuring channels and clock of {name}")
         try:
-            found.channels.append(_channel(name, worker))
+            calibration.channels.append(_channels(name, worker))
         except LabError as error:
-            found.failures.append(str(error))
+            calibration.failures.append(str(error))
             tell(str(error))
     for trial in _trials(workers, work, repetitions, chance, pairs, tell):
-        found.trials.append(trial)
-        tell(f"{trial.what}: right in {trial.right} of {trial.repetitions}")
-    return found
+        calibration.trials.append(trial)
+        tell(f"{trial.what}: correct in {trial.right} of {trial.repetitions}")
+    return calibration
 
 
 def timer() -> Timer:
-    """What the host's clock can tell apart. (clock_getres(2))"""
+    """Return resolution, smallest step and reading time of the host's clock. (clock_getres(2))"""
     begin_ns = time.monotonic_ns()
     reads = [time.monotonic_ns() for _ in range(_CLOCK_READS)]
-    took_ns = time.monotonic_ns() - begin_ns
-    steps = [later - sooner for sooner, later in itertools.pairwise(reads)]
+    elapsed_ns = time.monotonic_ns() - begin_ns
+    steps = [later - earlier for earlier, later in itertools.pairwise(reads)]
     return Timer(
         resolution_ns=round(time.clock_getres(time.CLOCK_MONOTONIC) * 1e9),
         step_ns=min((step for step in steps if step), default=0),
-        read_ns=took_ns / _CLOCK_READS,
+        read_ns=elapsed_ns / _CLOCK_READS,
     )
 
 
-def _added(native: Worker, work: Work, chance: random.Random, kept: Pairs) -> Iterator[Added]:
+def _overheads(
+    native: Worker, work: Work, chance: random.Random, file: PairsFile
+) -> Iterator[Overhead]:
     seed = chance.randrange(1 << 31)
     starts = native.call(_DEADLINE_SECONDS, overhead.of_starts, PAIRS, seed)
     runs = native.call(_DEADLINE_SECONDS, overhead.of_runs, work.calls, PAIRS, seed)
     for what, pairs in (("a start", starts), ("a command", runs)):
-        kept.keep(f"added to {what}", 0, pairs)
-        yield model.judge_added(what, pairs)
+        file.append(f"added to {what}", 0, pairs)
+        yield model.judge_overhead(what, pairs)
 
 
-def _channel(name: str, worker: Worker) -> Channel:
-    heard = worker.call(_DEADLINE_SECONDS, channel_latency.listen, CHANNELS, DRIFTS)
-    return Channel(
+def _channels(name: str, worker: Worker) -> TargetChannels:
+    latencies = worker.call(_DEADLINE_SECONDS, channel_latency.measure, CHANNELS, DRIFTS)
+    return TargetChannels(
         target=name,
-        agent=estimate_median(heard.agent_seconds),
-        console=estimate_median(heard.console_seconds),
-        drift=estimate_median(heard.drift),
+        agent=estimate_median(latencies.agent_seconds),
+        console=estimate_median(latencies.console_seconds),
+        drift=estimate_median(latencies.drift),
     )
 
 
@@ -198,7 +203,7 @@ def _trials(
     work: Work,
     repetitions: int,
     chance: random.Random,
-    kept: Pairs,
+    file: PairsFile,
     tell: Tell,
 ) -> Iterator[Trial]:
     native = workers["native"]
@@ -214,21 +219,21 @@ def _trials(
             _DEADLINE_SECONDS, aa_trials.start_rounds, rounds, seed
         )
 
-    for name in AGAINST_THEMSELVES:
+    for name in AA_TARGETS:
         worker = workers[name]
         for what, measure in (
             (f"{name} against itself, fixed work", by_work(worker, 0)),
             (f"{name} against itself, starts", by_starts(worker)),
         ):
             tell(what)
-            yield _repeat(what, 0, None, measure, repetitions, chance, kept)
+            yield _repeat(what, 0, None, measure, repetitions, chance, file)
     precision = SLOW_DOWNS[0]
     what = f"native against itself, to a precision of {precision:.0%}"
-    yield _repeat(what, 0, precision, by_work(native, 0), repetitions, chance, kept)
+    yield _repeat(what, 0, precision, by_work(native, 0), repetitions, chance, file)
     for size in SLOW_DOWNS:
         what = f"a slow-down of {size:.0%}, to a precision of {size:.0%}"
         tell(what)
-        yield _repeat(what, size, size, by_work(native, size), repetitions, chance, kept)
+        yield _repeat(what, size, size, by_work(native, size), repetitions, chance, file)
 
 
 def _repeat(
@@ -238,20 +243,20 @@ def _repeat(
     measure: Measure,
     repetitions: int,
     chance: random.Random,
-    kept: Pairs,
+    file: PairsFile,
 ) -> Trial:
     right = too_wide = 0
     rounds = []
     for repetition in range(repetitions):
-        wanted = ROUNDS if precision is None else stopping_rule.PILOT_ROUNDS
-        pairs = measure(wanted, chance.randrange(1 << 31))
+        first = ROUNDS if precision is None else stopping_rule.PILOT_ROUNDS
+        pairs = measure(first, chance.randrange(1 << 31))
         if precision is not None:
             width = stopping_rule.relative_width(_ratio(pairs)) or 0.0
-            needed = stopping_rule.rounds_needed([width], precision, wanted)
+            needed = stopping_rule.rounds_needed([width], precision, first)
             too_wide += needed > MOST_ROUNDS
-            more = min(needed, MOST_ROUNDS) - wanted
+            more = min(needed, MOST_ROUNDS) - first
             pairs += measure(more, chance.randrange(1 << 31)) if more else []
-        kept.keep(what, repetition, pairs)
+        file.append(what, repetition, pairs)
         rounds.append(len(pairs))
         right += model.is_right(_ratio(pairs), size)
     return model.judge_trial(what, size, precision, rounds, right, too_wide)

@@ -75,7 +75,7 @@ class Evidence:
         found = self._measurements.get((experiment, target, metric))
         if found is None or found.median is None:
             return None
-        exact = summary.shown_interval(found) == "exact"
+        exact = summary.is_exact(found)
         return Figure(
             f"{self.label(target)} {metric}",
             found.median,

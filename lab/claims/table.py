@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab import tables
 from lab.analysis import provenance, summary
-from lab.calibration import model
+from lab.calibration import text
 from lab.claims import finding as judging
 from lab.claims.evidence import Evidence
 from lab.claims.finding import COLOURS
@@ -282,7 +282,7 @@ def conditions(run: Run) -> list[str]:
         " or the points of one filling of the host. Intervals are of this run: another hour's"
         " figures differ by more, and only several runs tell by how much."
     )
-    calibrated = model.sentence(run.settings.get("calibration"))
+    calibrated = text.sentence(run.settings.get("calibration"))
     beside = [provenance.disturbances(run), _dependences(run)]
     return [*lines, *filter(None, beside), calibrated]
 

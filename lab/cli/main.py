@@ -122,17 +122,19 @@ def _tune(options: argparse.Namespace) -> int:
 
 
 def _calibrate(options: argparse.Namespace) -> int:
-    from lab.calibration import model
-    from lab.calibration import run as calibrating
+    from lab.calibration import model, text
+    from lab.calibration import run as calibration_run
 
-    path, found = calibrating.run(
-        calibrating.Request(options.repetitions, options.seed, options.out, options.wait)
+    path, found = calibration_run.run(
+        calibration_run.CalibrationRequest(
+            options.repetitions, options.seed, options.out, options.wait
+        )
     )
     if options.format == "json":
         print_json(found.document(), indent=2)
     else:
-        print(model.markdown(found.document()))
-    if found.untold():
+        print(text.markdown(found.document()))
+    if found.undecided():
         print(
             f"tonnage: {options.repetitions} repetitions are too few to hold the lab to its"
             f" bounds: {model.FEWEST_REPETITIONS} or more would tell; reports of this"
@@ -144,14 +146,14 @@ def _calibrate(options: argparse.Namespace) -> int:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    from lab.analysis import comparison
+    from lab.analysis import comparison, comparison_text
     from lab.results import run_folder
 
     found = comparison.compare([run_folder.load(path) for path in options.run], options.despite)
     if options.format == "json":
-        print_json(comparison.document(found), indent=2)
+        print_json(comparison_text.document(found), indent=2)
     else:
-        comparison.show(found, only_different=options.different)
+        comparison_text.show(found, only_different=options.different)
     agreement = found.agreement()
     if options.require is None or (agreement is not None and agreement >= options.require):
         return DONE
@@ -224,14 +226,14 @@ def _show(options: argparse.Namespace) -> int:
 
 def _show_figures(path: Path, options: argparse.Namespace) -> None:
     """Print the figures of a run as text or as JSON."""
-    from lab.analysis import summary
+    from lab.analysis import summary_text
     from lab.results import run_folder
 
     measured = run_folder.load(path)
     if options.format == "json":
-        print_json(summary.document(measured))
+        print_json(summary_text.document(measured))
     else:
-        summary.show(measured)
+        summary_text.show(measured)
 
 
 def _report(options: argparse.Namespace) -> int:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from lab import experiments, targets, version, workloads
-from lab.calibration import model
+from lab.calibration import store
 from lab.errors import LabError
 from lab.experiments import profiles
 from lab.host import kvm_probe, measurement_lock, plain_paths
@@ -122,7 +122,7 @@ def measure(request: Request) -> Outcome:
             "start_deadline_seconds": request.start_deadline_seconds,
             "environment": environment.DECLARED.document(),
             "absent": absent,
-            "calibration": model.newest(),
+            "calibration": store.newest(),
             "cpu_virtualization": kvm_probe.cpu_flag(),
             "userland": {name: land.tree.parent.name for name, land in lands.items()},
             "workloads": described,

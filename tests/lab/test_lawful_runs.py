@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from matplotlib.text import Text
 from rich.console import Console
 
-from lab.analysis import comparison, conditions, provenance, summary
+from lab.analysis import comparison, comparison_text, conditions, provenance, summary_text
 from lab.claims import table
 from lab.errors import LabError
 from lab.measurement import resumption
@@ -95,15 +95,15 @@ def test_every_table_verdict_and_document_can_be_made(drawn: Lawful) -> None:
         for text in (
             table.markdown(run),
             table.rules(run),
-            summary.markdown(run),
+            summary_text.markdown(run),
             provenance.facts(run),
             provenance.workloads(run),
             printed(lambda console: table.show(run, console)),
-            printed(lambda console: summary.show(run, console)),
+            printed(lambda console: summary_text.show(run, console)),
         ):
             check(text)
         document(table.document(run))
-        document(summary.document(run))
+        document(summary_text.document(run))
 
 
 @examples(2)
@@ -112,8 +112,8 @@ def test_every_two_runs_can_be_compared(one: Lawful, other: Lawful) -> None:
     with written(one, other) as (first, later), suppress(LabError):  # no figure in common
         for runs in ([first, first], [first, later], [later, first]):
             found = comparison.compare(runs, conditions.CONDITIONS)
-            check(printed(lambda console, found=found: comparison.show(found, console)))  # type: ignore[misc]
-            document(comparison.document(found))
+            check(printed(lambda console, found=found: comparison_text.show(found, console)))  # type: ignore[misc]
+            document(comparison_text.document(found))
 
 
 @examples(1)

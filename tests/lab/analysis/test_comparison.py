@@ -1,4 +1,4 @@
-"""Two runs: the same where they are, different where they are, refused where they can't be told."""
+"""Comparison of runs: same, different, not comparable, and across several runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from lab.analysis import across_runs, comparison
+from lab.analysis import across_runs, comparison, comparison_text
 from lab.cli import main
 from lab.errors import LabError
 from lab.results import run_folder
@@ -20,8 +20,8 @@ from lab.statistics.estimates import estimate_median
 from tests.lab.plausible import HOST, SETTINGS, write
 
 
-def made(path: Path, factor: float = 1.0, host: object = None, **settings: object) -> Run:
-    """A run of 12 rounds in which the container takes `factor` times what native takes."""
+def write_run(path: Path, factor: float = 1.0, host: object = None, **settings: object) -> Run:
+    """Write 12 rounds in which the container takes `factor` times as long as native."""
     with RunFolder(path, host or HOST, {**SETTINGS, **settings}) as folder:  # type: ignore[arg-type]
         for number in range(12):
             weather = 1 + (number * 7 % 5) / 100
@@ -38,15 +38,15 @@ def made(path: Path, factor: float = 1.0, host: object = None, **settings: objec
     return run_folder.load(path)
 
 
-def test_the_same_build_twice_is_the_same(tmp_path: Path) -> None:
-    found = comparison.compare([made(tmp_path / "a"), made(tmp_path / "b")])
+def test_equal_runs_are_the_same(tmp_path: Path) -> None:
+    found = comparison.compare([write_run(tmp_path / "a"), write_run(tmp_path / "b")])
     assert [each.verdict for each in found.ratios] == ["same"]
     assert found.agreement() == 1.0
     assert {each.name for each in found.medians} == {"native", "container"}
 
 
 def test_a_difference_is_found_with_its_size_and_confidence(tmp_path: Path) -> None:
-    found = comparison.compare([made(tmp_path / "a"), made(tmp_path / "b", 1.05)])
+    found = comparison.compare([write_run(tmp_path / "a"), write_run(tmp_path / "b", 1.05)])
     (ratio,) = found.ratios
     assert ratio.verdict == "different"
     assert ratio.change == pytest.approx(1.05)
@@ -57,8 +57,8 @@ def test_a_difference_is_found_with_its_size_and_confidence(tmp_path: Path) -> N
     assert found.agreement() == 0.0
 
 
-def test_every_later_run_is_held_against_the_first(tmp_path: Path) -> None:
-    runs = [made(tmp_path / name, factor) for name, factor in (("a", 1), ("b", 1), ("c", 1.1))]
+def test_every_later_run_is_compared_with_the_first(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path / name, factor) for name, factor in (("a", 1), ("b", 1), ("c", 1.1))]
     found = comparison.compare(runs)
     assert [(each.run, each.verdict) for each in found.ratios] == [
         ("b", "same"),
@@ -76,19 +76,19 @@ def test_every_later_run_is_held_against_the_first(tmp_path: Path) -> None:
         ({"host": {**HOST, "hostname": "elsewhere"}}, "host"),
     ],
 )
-def test_what_is_not_comparable_is_refused_unless_told(
+def test_differing_conditions_are_refused_unless_accepted(
     changes: dict[str, object], condition: str, tmp_path: Path
 ) -> None:
-    one, seven = {"digest": "1", "results": {}}, {"digest": "7", "results": {}}
-    first = made(tmp_path / "a", workloads={"hash": one, "xz": seven})
-    second = made(tmp_path / "b", **{"workloads": {"hash": one}, **changes})  # type: ignore[arg-type]
+    hash_, xz = {"digest": "1", "results": {}}, {"digest": "7", "results": {}}
+    first = write_run(tmp_path / "a", workloads={"hash": hash_, "xz": xz})
+    second = write_run(tmp_path / "b", **{"workloads": {"hash": hash_}, **changes})  # type: ignore[arg-type]
     with pytest.raises(LabError, match=f"a and b differ in .*--despite {condition}"):
         comparison.compare([first, second])
     found = comparison.compare([first, second], despite=[condition])
     assert len(found.overlooked) == 1
 
 
-def test_a_figure_without_interval_is_not_told(tmp_path: Path) -> None:
+def test_a_figure_without_interval_is_unknown(tmp_path: Path) -> None:
     runs = [
         run_folder.load(write(tmp_path / name, experiments=("density",))) for name in ("a", "b")
     ]
@@ -96,8 +96,8 @@ def test_a_figure_without_interval_is_not_told(tmp_path: Path) -> None:
     assert any(each.verdict == "unknown" for each in found.ratios)
 
 
-def filled(path: Path, each: float, rounds: int = 1) -> Run:
-    """A run in which a host was filled, each container taking so many bytes of it."""
+def write_filling(path: Path, each: float, rounds: int = 1) -> Run:
+    """Write a run in which a host is filled with containers of `each` bytes."""
     chance = random.Random(int(each) + rounds)
     with RunFolder(path, HOST, SETTINGS) as folder:
         for number in range(rounds):
@@ -117,7 +117,9 @@ def filled(path: Path, each: float, rounds: int = 1) -> Run:
 
 
 def test_a_slope_that_tripled_is_found_in_one_round(tmp_path: Path) -> None:
-    found = comparison.compare([filled(tmp_path / "a", 7e5), filled(tmp_path / "b", 2.1e6)])
+    found = comparison.compare(
+        [write_filling(tmp_path / "a", 7e5), write_filling(tmp_path / "b", 2.1e6)]
+    )
     memory, starts = (
         next(each for each in found.medians if each.metric == metric)
         for metric in ("memory-per-instance-available", "start-latency")
@@ -128,8 +130,8 @@ def test_a_slope_that_tripled_is_found_in_one_round(tmp_path: Path) -> None:
     assert memory.confidence is None
     assert (starts.verdict, starts.by) == ("same", "points")
     text = io.StringIO()
-    comparison.show(found, Console(file=text, width=200), only_different=True)
-    assert "different by 21 and 21 points of one round" in text.getvalue()
+    comparison_text.show(found, Console(file=text, width=200), only_different=True)
+    assert "different, by 21 and 21 points of a single round" in text.getvalue()
     line = "density: container memory-per-instance-available, later: an empty cgroup took 233333"
     assert line in text.getvalue()
 
@@ -148,19 +150,21 @@ def test_a_count_that_was_zero_is_compared(
     assert [(each.verdict, each.change) for each in found.medians] == [(verdict, None)]
 
 
-def test_what_is_the_same_is_so_within_what_could_be_seen(tmp_path: Path) -> None:
-    """No difference found is no equality: how large one may be is said."""
+def test_same_figures_state_the_difference_that_could_be_hidden(tmp_path: Path) -> None:
+    """A missing difference proves no equality, so the text bounds its size."""
     text = io.StringIO()
-    found = comparison.compare([made(tmp_path / "a"), made(tmp_path / "b")])
-    comparison.show(found, Console(file=text, width=200))
+    found = comparison.compare([write_run(tmp_path / "a"), write_run(tmp_path / "b")])
+    comparison_text.show(found, Console(file=text, width=200))
     (ratio,) = found.ratios
     assert ratio.high is not None
     assert f"same, within {100 * (ratio.high - 1):.2g}" in text.getvalue()
-    assert "Three runs or more tell by how much they do." in text.getvalue()
+    assert "Three or more runs show by how much." in text.getvalue()
 
 
-def test_rounds_go_before_points(tmp_path: Path) -> None:
-    runs = [filled(tmp_path / name, each, rounds=3) for name, each in (("a", 7e5), ("b", 2.1e6))]
+def test_rounds_are_preferred_to_points(tmp_path: Path) -> None:
+    runs = [
+        write_filling(tmp_path / name, each, rounds=3) for name, each in (("a", 7e5), ("b", 2.1e6))
+    ]
     memory = comparison.compare(runs).medians[-1]
     assert (memory.metric, memory.by) == ("memory-per-instance-available", "rounds")
     assert memory.confidence is not None
@@ -168,7 +172,7 @@ def test_rounds_go_before_points(tmp_path: Path) -> None:
 
 def test_three_runs_have_an_interval_across_them(tmp_path: Path) -> None:
     factors = {"a": 1.0, "b": 1.04, "c": 1.1, "d": 1.02}
-    runs = [made(tmp_path / name, factor) for name, factor in factors.items()]
+    runs = [write_run(tmp_path / name, factor) for name, factor in factors.items()]
     assert comparison.compare(runs[:2]).across == ()
     found = comparison.compare(runs)
     ratio = next(each for each in found.across if each.name == "container / native")
@@ -178,15 +182,15 @@ def test_three_runs_have_an_interval_across_them(tmp_path: Path) -> None:
     assert ratio.estimate.low is not None
     assert ratio.estimate.low < 1 / 1.001 < within.first
     text = io.StringIO()
-    comparison.show(found, Console(file=text, width=200))
+    comparison_text.show(found, Console(file=text, width=200))
     assert "across 4 runs, each as one value" in text.getvalue()
 
 
-def test_a_page_has_the_runs_beside_it(tmp_path: Path) -> None:
+def test_a_page_includes_comparable_runs_of_its_folder(tmp_path: Path) -> None:
     for name in "abc":
         write(tmp_path / name, experiments=("startup",))
-    made(tmp_path / "other-host", host={**HOST, "hostname": "elsewhere"})
-    made(tmp_path / "cut-short", interrupted="SIGTERM")
+    write_run(tmp_path / "other-host", host={**HOST, "hostname": "elsewhere"})
+    write_run(tmp_path / "cut-short", interrupted="SIGTERM")
     (tmp_path / "no-run").mkdir()
     run = run_folder.load(tmp_path / "b")
     assert [each.path.name for each in across_runs.siblings(run)] == ["a", "b", "c"]
@@ -194,10 +198,10 @@ def test_a_page_has_the_runs_beside_it(tmp_path: Path) -> None:
     assert text.startswith("3 runs of this host, each as one value: a, b, c.")
     assert "| startup: container | ready | 3.36 ms | 3.36 – 3.36 ms | 3 | 0 % |" in text
     alone = run_folder.load(write(tmp_path / "elsewhere" / "x", experiments=("startup",)))
-    assert "is not known: fewer than 3 runs" in across_runs.section(alone)
+    assert "is unknown: fewer than 3 runs" in across_runs.section(alone)
 
 
-def test_nothing_in_common_is_said(tmp_path: Path) -> None:
+def test_runs_without_a_common_figure_are_refused(tmp_path: Path) -> None:
     runs = [
         run_folder.load(write(tmp_path / name, experiments=(name,)))
         for name in ("startup", "density")
@@ -206,9 +210,11 @@ def test_nothing_in_common_is_said(tmp_path: Path) -> None:
         comparison.compare(runs)
 
 
-def test_the_verb_is_a_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_verb_checks_the_required_agreement(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for name, factor in (("a", 1.0), ("b", 1.0), ("c", 1.2)):
-        made(tmp_path / name, factor)
+        write_run(tmp_path / name, factor)
     a, b, c = (str(tmp_path / name) for name in "abc")
     assert main.main(["compare", a, b, "--require", "90%", "--format", "json"]) == main.DONE
     assert json.loads(capsys.readouterr().out)["agreement"] == 1.0

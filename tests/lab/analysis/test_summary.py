@@ -1,4 +1,4 @@
-"""A run as one JSON document: what is measured, what is compared, what is unknown."""
+"""Figures of a run: medians, ratios, excluded rounds, and their JSON document and tables."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from lab import units
-from lab.analysis import provenance, summary
+from lab.analysis import provenance, summary, summary_text
 from lab.results import run_folder
 from lab.results.run_folder import Run, RunFolder
 from lab.results.sample import Sample
@@ -35,15 +35,15 @@ def start(target: str, number: int, value: float | None, why: str = "") -> Sampl
 
 
 def test_the_document_is_strict_json_with_the_promised_keys(run: Run) -> None:
-    document = json.loads(json.dumps(summary.document(run), allow_nan=False))
+    document = json.loads(json.dumps(summary_text.document(run), allow_nan=False))
     assert set(document) == {"run", "host", "measurements", "ratios"}
     assert document["host"] == HOST
     assert document["run"]["accelerator"] == "tcg"
-    wanted = {"experiment", "target", "metric", "unit", "n", "median", "low", "high", "samples"}
-    assert all(wanted <= set(found) for found in document["measurements"])
-    wanted = {"experiment", "metric", "target", "baseline", "ratio", "low", "high"}
-    assert all(wanted <= set(found) for found in document["ratios"])
-    assert all(len(found["samples"]) == found["n"] for found in document["measurements"])
+    keys = {"experiment", "target", "metric", "unit", "n", "median", "low", "high", "samples"}
+    assert all(keys <= set(each) for each in document["measurements"])
+    keys = {"experiment", "metric", "target", "baseline", "ratio", "low", "high"}
+    assert all(keys <= set(each) for each in document["ratios"])
+    assert all(len(each["samples"]) == each["n"] for each in document["measurements"])
 
 
 def test_each_experiment_has_its_baselines(run: Run) -> None:
@@ -86,7 +86,7 @@ def test_a_start_that_failed_has_failed_for_each_milestone(run: Run) -> None:
     assert (ready.n, ready.censored) == (2, 1)
 
 
-def test_disturbed_rounds_are_set_aside_and_shown_beside(tmp_path: Path) -> None:
+def test_disturbed_rounds_are_excluded_and_a_figure_of_all_rounds_is_given(tmp_path: Path) -> None:
     calm = run_folder.load(write(tmp_path / "calm", experiments=("startup",)))
     noisy = run_folder.load(
         write(tmp_path / "noisy", experiments=("startup",), disturbed={7: "steal took 9 %"})
@@ -103,14 +103,14 @@ def test_disturbed_rounds_are_set_aside_and_shown_beside(tmp_path: Path) -> None
     assert (ratio.n, ratio.with_all.n) == (14, 15)
 
 
-def test_where_most_rounds_are_disturbed_none_is_set_aside(tmp_path: Path) -> None:
+def test_no_round_is_excluded_if_most_are_disturbed(tmp_path: Path) -> None:
     noisy = run_folder.load(
         write(tmp_path / "run", experiments=("startup",), disturbed=dict.fromkeys(range(9), "load"))
     )
     assert {m.set_aside for m in summary.measurements(noisy) if m.target == "crun"} == {0}
 
 
-def test_what_is_counted_is_not_set_aside(tmp_path: Path) -> None:
+def test_no_round_of_a_count_is_excluded(tmp_path: Path) -> None:
     with RunFolder(tmp_path / "run", HOST, SETTINGS) as made:
         sample = Sample("footprint", "vm", "image-on-disk", "byte", 0, 4096.0)
         made.append([sample], round_of("footprint", 0, "others' processes"))
@@ -120,7 +120,7 @@ def test_what_is_counted_is_not_set_aside(tmp_path: Path) -> None:
     assert (found.n, found.set_aside) == (2, 0)
 
 
-def test_a_ratio_says_what_it_could_have_seen(run: Run) -> None:
+def test_a_ratio_states_the_difference_that_it_detects(run: Run) -> None:
     ratio = next(r for r in summary.ratios(run) if r.target == "crun" and r.low and r.high)
     assert ratio.low
     assert ratio.high
@@ -128,9 +128,9 @@ def test_a_ratio_says_what_it_could_have_seen(run: Run) -> None:
     assert 0.5 < ratio.smallest_difference / (ratio.high / ratio.low - 1) < 1.5
 
 
-def test_what_never_started_has_no_median(tmp_path: Path) -> None:
+def test_a_target_that_never_started_has_no_median(tmp_path: Path) -> None:
     run = folder(tmp_path / "run", [start("vm", 0, None, "hung")])
-    (found,) = json.loads(json.dumps(summary.document(run)))["measurements"]
+    (found,) = json.loads(json.dumps(summary_text.document(run)))["measurements"]
     assert (found["n"], found["median"], found["low"], found["censored"]) == (0, None, None, 1)
 
 
@@ -151,16 +151,16 @@ def test_a_curve_has_no_median(run: Run) -> None:
 
 
 def test_the_same_run_gives_the_same_figures(run: Run) -> None:
-    assert summary.document(run) == summary.document(run_folder.load(run.path))
+    assert summary_text.document(run) == summary_text.document(run_folder.load(run.path))
 
 
 def shown(run: Run) -> str:
     text = io.StringIO()
-    summary.show(run, Console(file=text, width=120))
+    summary_text.show(run, Console(file=text, width=120))
     return text.getvalue()
 
 
-def test_an_emulated_machine_is_called_so_wherever_it_is_named(run: Run) -> None:
+def test_an_emulated_machine_is_labelled_everywhere(run: Run) -> None:
     text = shown(run)
     assert "machines emulated (TCG)" in text
     machines = [line for line in text.splitlines() if line.startswith(("vm ", "microvm "))]
@@ -169,20 +169,20 @@ def test_an_emulated_machine_is_called_so_wherever_it_is_named(run: Run) -> None
     assert "KVM" not in text
 
 
-def test_under_kvm_nothing_is_called_emulated(tmp_path: Path) -> None:
+def test_under_kvm_nothing_is_labelled_emulated(tmp_path: Path) -> None:
     text = shown(run_folder.load(write(tmp_path / "run", accelerator="kvm")))
     assert "emulated" not in text
     assert "machines under KVM" in text
 
 
-def test_the_text_has_units_and_names_what_failed(run: Run) -> None:
+def test_the_text_has_units_and_failures(run: Run) -> None:
     text = shown(run)
     assert "3.36 ms" in text
     assert "320 MiB" in text
     assert "failed: startup: microvm was not at first-instruction within 60 s" in text
 
 
-def test_a_host_without_facts_is_shown_as_it_is_recorded(tmp_path: Path) -> None:
+def test_a_host_without_facts_is_shown_by_its_fields(tmp_path: Path) -> None:
     with RunFolder(tmp_path / "run", {"hostname": "bare", "cpus": 4}, {"seed": 1}) as made:
         made.append([start("native", 0, 0.1)])
     text = provenance.facts(run_folder.load(tmp_path / "run"))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from lab.analysis import summary
+from lab.analysis import summary, summary_text
 from lab.errors import LabError, StartFailed
 from lab.experiments import performance
 from lab.results import run_folder
@@ -150,6 +150,6 @@ def test_a_users_metric_is_a_figure_whatever_it_is_called(metric: str, tmp_path:
     run = run_folder.load(tmp_path / "run")
     assert [each.metric for each in summary.measurements(run)] == [metric, metric]
     assert [each.metric for each in summary.ratios(run)] == [metric]
-    shown = {summary.shown_interval(each) for each in summary.measurements(run)}
+    shown = {summary_text.interval(each) for each in summary.measurements(run)}
     assert shown == {"5 – 5 /s"}
     assert not summary.is_beside("performance", metric, summary.figures_of_workloads(run))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyperf
 import pytest
 
-from lab.analysis import provenance, summary
+from lab.analysis import provenance, summary_text
 from lab.errors import LabError
 from lab.measurement import run
 from lab.results import run_folder
@@ -160,7 +160,7 @@ def test_a_torn_last_line_is_left_out_and_said(tmp_path: Path, name: str, how: s
     ]
     assert lost == ([1, 0] if name == "measurements.csv" else [0, 1])
     assert f"{name}, its last, is torn and left out" in provenance.line(read)
-    assert summary.document(read)["run"]["torn"] == list(read.torn)
+    assert summary_text.document(read)["run"]["torn"] == list(read.torn)
 
 
 def test_zeros_after_the_last_line_are_said(written: Path) -> None:

@@ -1,4 +1,4 @@
-"""The lab calibrates itself on real instances, and the next run's page says so."""
+"""Calibration on real instances, page-cache states, and the budget of a run."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from statistics import median
 
 import pytest
 
-from lab.calibration import model
-from lab.calibration import run as calibrating
+from lab.calibration import model, store, text
+from lab.calibration import run as calibration_run
 from lab.host.measurement_lock import scratch_directory
 from lab.results import run_folder
 from lab.targets.base import Settings
@@ -27,40 +27,42 @@ TONNAGE = [sys.executable, "-m", "lab.cli.main"]
 
 @pytest.fixture
 def _other_newest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is calibrated by a test is not this host's newest calibration."""
-    monkeypatch.setattr(model, "_newest", lambda: tmp_path / "newest.json")
+    """Keep the test's calibration from becoming this host's newest."""
+    monkeypatch.setattr(store, "newest_path", lambda: tmp_path / "newest.json")
 
 
 @pytest.mark.usefixtures("_other_newest")
 def test_a_calibration_is_real_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calibrating, "MOST_ROUNDS", 30)
-    monkeypatch.setattr(calibrating, "PAIRS", 20)
-    monkeypatch.setattr(calibrating, "CHANNELS", 5)
-    monkeypatch.setattr(calibrating, "DRIFTS", 2)
-    monkeypatch.setattr(model, "FEWEST_REPETITIONS", 2)  # so that it is kept
-    path, found = calibrating.run(
-        calibrating.Request(repetitions=2, seed=3, out=tmp_path / "calibration", wait=True)
+    monkeypatch.setattr(calibration_run, "MOST_ROUNDS", 30)
+    monkeypatch.setattr(calibration_run, "PAIRS", 20)
+    monkeypatch.setattr(calibration_run, "CHANNELS", 5)
+    monkeypatch.setattr(calibration_run, "DRIFTS", 2)
+    monkeypatch.setattr(model, "FEWEST_REPETITIONS", 2)  # so that it is stored
+    path, calibration = calibration_run.run(
+        calibration_run.CalibrationRequest(
+            repetitions=2, seed=3, out=tmp_path / "calibration", wait=True
+        )
     )
     document = json.loads((path / "calibration.json").read_text())
-    assert document == json.loads(json.dumps(found.document()))
-    assert model.newest() == document
-    assert (path / "calibration.md").read_text() == model.markdown(document)
+    assert document == json.loads(json.dumps(calibration.document()))
+    assert store.newest() == document
+    assert (path / "calibration.md").read_text() == text.markdown(document)
     with (path / "pairs.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert {row["trial"] for row in rows} >= {trial.what for trial in found.trials}
+    assert {row["trial"] for row in rows} >= {trial.what for trial in calibration.trials}
     slower = [
         float(row["first_seconds"]) / float(row["second_seconds"])
         for row in rows
         if row["trial"].startswith("a slow-down of 50%")
     ]
-    assert median(slower) > 1  # half as long again shows in the middle of them on any host
-    channels = {channel.target: channel for channel in found.channels}
+    assert median(slower) > 1  # a slow-down by half shows in the median on any host
+    channels = {channel.target: channel for channel in calibration.channels}
     agent, drift = channels["container"].agent.centre, channels["container"].drift.centre
     assert agent is not None
     assert 0 < agent < 0.1
     assert channels["container"].console.n == 0
     assert drift is not None
-    assert abs(drift) < 0.05  # its clock is the host's
+    assert abs(drift) < 0.05  # a container uses the host's clock
     if "microvm" in channels:
         assert channels["microvm"].console.n == 5
         console = channels["microvm"].console.centre
