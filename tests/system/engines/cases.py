@@ -1,6 +1,6 @@
-"""Everyday commands of podman and docker, to be run over two OCI runtimes and compared.
+"""Everyday commands of podman and docker, whose results over two OCI runtimes are compared.
 
-NAME stands for a container's name, SHARED for a directory of the host's.
+NAME stands for a container's name, SHARED for a directory of the host.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from tests.system.engines.engine import IMAGE
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One command; with `terminal` it has one, and what is said comes of that."""
+    """One command; with `terminal` it has a terminal, whose output is compared."""
 
     words: tuple[str, ...]
     stdin: str = ""
@@ -20,18 +20,19 @@ class Step:
 
 
 def run(*words: str, stdin: str = "", terminal: bool = False) -> tuple[Step, ...]:
-    """Return a case of one container: options, and behind `--` what it runs."""
+    """Return a case of one container: its options, and after `--` its command."""
     place = words.index("--")
     options = ("run", "--rm", "--name=NAME", *words[:place], IMAGE, *words[place + 1 :])
     return (Step(options, stdin, terminal),)
 
 
 def shell(script: str, *options: str) -> tuple[Step, ...]:
+    """Return a case of one container that runs a shell script."""
     return run(*options, "--", "sh", "-c", script)
 
 
 def life(*commands: str, script: str = "exec sleep 60", options: str = "") -> tuple[Step, ...]:
-    """Return a case of a container in the background, and commands about it."""
+    """Return a case of a container in the background, followed by commands on it."""
     begin = ("run", "--detach", "--name=NAME", *options.split(), IMAGE, "sh", "-c", script)
     return (Step(begin), *(Step(tuple(each.split())) for each in commands))
 
@@ -41,7 +42,7 @@ TRAP = "trap 'echo told; exit 9' TERM; echo ready; while :; do sleep 0.05; done"
 STATE = "container inspect --format={{.State.Status}}:{{.State.ExitCode}} NAME"
 
 CASES: dict[str, tuple[Step, ...]] = {
-    # How a program ends.
+    # Exit codes.
     "true": run("--", "true"),
     "exit code": shell("echo out; echo error >&2; exit 7"),
     "signal": shell("kill -9 $$"),
@@ -64,7 +65,7 @@ CASES: dict[str, tuple[Step, ...]] = {
         terminal=True,
     ),
     "descriptors": shell("ls /proc/self/fd"),
-    # Who it is.
+    # Users, groups and capabilities.
     "user by number": shell("id", "--user=1234:2345"),
     "user by name": shell("id; echo $HOME", "--user=daemon"),
     "no such user": shell("id", "--user=nonesuch"),
@@ -76,7 +77,7 @@ CASES: dict[str, tuple[Step, ...]] = {
     "all capabilities": shell(STATUS, "--cap-add=ALL"),
     "no new privileges": shell(STATUS, "--security-opt=no-new-privileges"),
     "privileged": shell(f"{STATUS}; test -w /proc/sys/kernel/msgmax", "--privileged"),
-    # Where it is.
+    # Environment, working directory, devices.
     "environment": shell("env", "--env=A=b c", "--env=PATH=/bin:/usr/bin", "--env=A=d",
                          "--hostname=named"),
     "an empty home": shell("echo $HOME", "--env=HOME="),
@@ -91,8 +92,8 @@ CASES: dict[str, tuple[Step, ...]] = {
     "hidden paths": shell("cat /proc/kcore /proc/keys; ls /proc/acpi; echo 1 >/proc/sysrq-trigger"),
     "umask and limits": shell("umask; ulimit -n; ulimit -c", "--ulimit=core=0:0"),
     "limit on files": shell("ulimit -Sn; ulimit -Hn", "--ulimit=nofile=100:200"),
-    "readiness to be killed": shell("cat /proc/self/oom_score_adj", "--oom-score-adj=500"),
-    # What it sees of files.
+    "OOM score adjustment": shell("cat /proc/self/oom_score_adj", "--oom-score-adj=500"),
+    # File systems.
     "read-only": shell("touch /no; touch /tmp/no; touch /dev/shm/yes", "--read-only"),
     "read-only with tmpfs": shell("touch /t/yes; touch /no", "--read-only", "--tmpfs=/t"),
     "tmpfs": shell("grep -o ' /t tmpfs' /proc/mounts; stat -c%a /t",
@@ -146,21 +147,21 @@ CASES: dict[str, tuple[Step, ...]] = {
         Step(("exec", "-it", "NAME", "tty"), terminal=True),
         Step(("exec", "--user=1", "NAME", "sh", "-c", "echo out >/dev/stdout")),
     ),
-    "exec in what has stopped": life("wait NAME", "exec NAME true", script="exit 0"),
+    "exec in a stopped container": life("wait NAME", "exec NAME true", script="exit 0"),
     "stop": life("logs NAME", "stop NAME", STATE, "logs NAME", "stop NAME", script=TRAP),
-    "stop what does not listen": life("stop --time=0 NAME", STATE),
+    "stop a program that ignores its signal": life("stop --time=0 NAME", STATE),
     "stop by a signal": life("stop NAME", STATE, options="--stop-signal=USR1",
                              script=TRAP.replace("TERM", "USR1")),
     "kill": life("kill NAME", "wait NAME", STATE, "kill NAME"),
     "kill by a signal": life("kill --signal=USR1 NAME", "wait NAME",
                              script=TRAP.replace("TERM", "USR1")),
-    "kill by no signal": life("kill --signal=NONESUCH NAME", STATE),
+    "kill by an unknown signal": life("kill --signal=NONESUCH NAME", STATE),
     "pause": life("pause NAME", STATE, "exec NAME true", "unpause NAME", STATE, "unpause NAME"),
-    "kill what is paused": life("pause NAME", "kill NAME", "wait NAME", STATE),
-    "remove what is paused": life("pause NAME", "rm --force NAME", "container inspect NAME"),
+    "kill a paused container": life("pause NAME", "kill NAME", "wait NAME", STATE),
+    "remove a paused container": life("pause NAME", "rm --force NAME", "container inspect NAME"),
     "restart": life("restart --time=0 NAME", STATE, "exec NAME true"),
     "logs": life("wait NAME", "logs NAME", "logs --tail=1 NAME", script="echo one; echo two"),
-    "top": life("exec NAME true", "top NAME"),  # by then the first is what it was to be
+    "top": life("exec NAME true", "top NAME"),  # by then the first process has called exec
     "statistics": life("stats --no-stream --format={{.Name}} NAME"),
     "inspect": life("container inspect --format={{.Config.WorkingDir}}:{{.State.Running}} NAME",
                     options="--workdir=/usr"),

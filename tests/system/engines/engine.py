@@ -1,8 +1,9 @@
-"""podman and docker over an OCI runtime, each apart from what the host has of them.
+"""podman and docker over an OCI runtime, isolated from the host's own installation of them.
 
-An engine lives in namespaces of its own: of mounts, where fixed places of its state are covered;
-of the network, where it makes its bridge and rules; and of processes, which end with the first of
-them. Its images and layers lie in a scratch directory, its cgroups below one of its own.
+An engine has its own mount namespace, where the fixed directories of its state are covered; its own
+network namespace, where it makes its bridge and rules; and its own pid namespace, whose processes
+end with its process 1. Its images and layers lie in a scratch directory, its cgroups below one
+cgroup.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lab.paths import PAYLOAD_IN_TREE
+from lab.paths import PAYLOAD_IN_TREE, cache_directory
 from lab.targets import leftovers
 from tests.oci.users import FIRST_ID, IDS, NOBODY, readable
 from vms.storage import locks
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 IMAGE = "tonnage-test"
 DEADLINE_SECONDS = 60.0
-# Where the engines keep things whatever their options.
+# Directories that the engines use whatever their options.
 COVERED = ("/dev/shm", "/etc/docker", "/opt/containerd", "/run/containerd", "/run/containers",
            "/run/crun", "/run/docker", "/run/libpod", "/run/netns", "/run/runc", "/var/lib/cni",
            "/var/lib/containers")  # fmt: skip
@@ -40,23 +41,23 @@ PROGRAMS = (
     "hostname", "id", "ls", "mkdir", "mknod", "nproc", "readlink", "rm", "sh",
     "sleep", "stat", "stty", "touch", "true", "tty", "uname",
 )  # fmt: skip
-# Nobody here may raise a limit: podman's own defaults are above what the host grants.
+# podman's default limits are above those of the host, which a test may not raise.
 LIMITS = ("--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024")
 
 
 @dataclass(frozen=True)
 class Engine:
-    """`command` runs a verb of the engine in its namespaces, `enter` any other program."""
+    """An engine: `command` runs a verb of it in its namespaces, `enter` any other program."""
 
     name: str
     command: tuple[str, ...]
     enter: tuple[str, ...]
     run_options: tuple[str, ...]
-    at_once: tuple[str, ...]  # for `rm`: not to wait for what does not heed its signal
+    at_once: tuple[str, ...]  # options of `rm` and `stop`: kill without waiting
     scratch: Path
 
     def __call__(self, *words: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-        """Run a verb; what it said and its exit code."""
+        """Run a verb, and return its result."""
         return subprocess.run(
             [*self.command, *words],
             input=stdin or "",
@@ -67,41 +68,65 @@ class Engine:
             check=False,
         )
 
-    def said(self, *words: str) -> str:
-        """What a verb prints; it must succeed."""
-        done = self(*words)
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
+    def output(self, *words: str) -> str:
+        """Return the output of a verb, which must succeed."""
+        result = self(*words)
+        assert result.returncode == 0, result.stderr
+        return result.stdout.strip()
 
     def run_words(self, *words: str) -> tuple[str, ...]:
+        """Return the arguments of `run` with the engine's options."""
         return ("run", *self.run_options, *words)
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """`run --rm` with these options, image and command."""
+        """Run `run --rm` with these options, image and command."""
         return self(*self.run_words("--rm", *words))
 
     def prints(self, *words: str) -> str:
-        """What a container prints that `run --rm` makes; it must succeed."""
-        return self.said(*self.run_words("--rm", *words))
+        """Return the output of `run --rm`, which must succeed."""
+        return self.output(*self.run_words("--rm", *words))
 
     @contextmanager
     def container(self, *words: str, name: str = "one") -> Iterator[str]:
-        """A container in the background, by its name."""
-        self.said(*self.run_words("--detach", f"--name={name}", *words))
+        """Run a container in the background, and yield its name."""
+        self.output(*self.run_words("--detach", f"--name={name}", *words))
         try:
             yield name
         finally:
             self("rm", "--force", *self.at_once, name)
 
     def inspect(self, name: str) -> dict[str, Any]:
-        (found,) = json.loads(self.said("container", "inspect", name))
-        assert isinstance(found, dict)
-        return found
+        """Return the document that `inspect` prints of a container."""
+        (document,) = json.loads(self.output("container", "inspect", name))
+        assert isinstance(document, dict)
+        return document
+
+
+@contextmanager
+def started(name: str, image: Path, prefix: str) -> Iterator[Engine]:
+    """Start an engine with a scratch directory of its own; skip the test if a program is missing.
+
+    The directory lies on the disk of the user land, since an overlay's layers can't lie on every
+    file system; its path is short, for the sockets in it.
+    """
+    runtime = runtime_under_test()
+    if not runtime:
+        pytest.skip("tonnage-oci is not installed")
+    for program, package in PACKAGES[name].items():
+        if not shutil.which(program):
+            pytest.skip(f"{program} is not installed: apt-get install {package}")
+    scratch = cache_directory() / f"{prefix}{os.getpid()}{name[0]}"
+    scratch.mkdir()
+    try:
+        with START[name](runtime, scratch, image) as engine:
+            yield engine
+    finally:
+        shutil.rmtree(scratch)
 
 
 @contextmanager
 def podman(runtime: Path, scratch: Path, image: Path) -> Iterator[Engine]:
-    """podman with a store of its own."""
+    """Start podman with a store of its own."""
     family = f"tonnage-podman-{os.getpid()}"
     with _namespaces(family) as enter:
         command = (
@@ -117,14 +142,14 @@ def podman(runtime: Path, scratch: Path, image: Path) -> Iterator[Engine]:
         )
         options = (*LIMITS, f"--cgroup-parent=/{family}", "--pull=never")
         engine = Engine("podman", command, enter, options, ("--time=0",), scratch)
-        engine.said("import", "--quiet", str(image), IMAGE)
+        engine.output("import", "--quiet", str(image), IMAGE)
         yield engine
         engine("rm", "--force", "--all", *engine.at_once)
 
 
 @contextmanager
 def rootless_podman(runtime: Path, scratch: Path, image: Path) -> Iterator[Engine]:
-    """podman of a user without privileges, who was given a range of ids; a copy of the runtime."""
+    """Start rootless podman of a user with a range of ids, over a copy of the runtime."""
     scratch.chmod(0o755)
     own = {name: scratch / name for name in ("home", "run")}
     for path in own.values():
@@ -148,14 +173,14 @@ def rootless_podman(runtime: Path, scratch: Path, image: Path) -> Iterator[Engin
         )  # fmt: skip
         options = (*LIMITS, "--pull=never", "--network=none")
         engine = Engine("podman", command, as_user, options, ("--time=0",), scratch)
-        engine.said("import", "--quiet", str(scratch / "image.tar"), IMAGE)
+        engine.output("import", "--quiet", str(scratch / "image.tar"), IMAGE)
         yield engine
         engine("rm", "--force", "--all", *engine.at_once)
 
 
 @contextmanager
 def docker(runtime: Path, scratch: Path, image: Path) -> Iterator[Engine]:
-    """A dockerd of its own, which calls the runtime by containerd's shim."""
+    """Start dockerd, which calls the runtime through containerd's shim."""
     family = f"tonnage-docker-{os.getpid()}"
     with _namespaces(family) as enter:
         host = "unix:///run/docker/docker.sock"
@@ -174,15 +199,15 @@ def docker(runtime: Path, scratch: Path, image: Path) -> Iterator[Engine]:
             if daemon.poll() is not None or time.monotonic() > deadline:
                 pytest.fail((scratch / "dockerd.log").read_text()[-2000:])
             time.sleep(0.1)
-        engine.said("import", str(image), IMAGE)
+        engine.output("import", str(image), IMAGE)
         yield engine
-        daemon.terminate()  # nsenter hands nothing on: what is left ends with its namespace
+        daemon.terminate()  # ends nsenter alone; dockerd ends with its pid namespace
         daemon.wait()
 
 
 @contextmanager
 def _namespaces(family: str) -> Iterator[tuple[str, ...]]:
-    """Words that run a command in new namespaces, which end with all that is in them."""
+    """Make namespaces, and yield the command that enters them; their processes end with them."""
     with ExitStack() as stack:
         for path in map(Path, COVERED):
             if not path.exists():
@@ -190,7 +215,7 @@ def _namespaces(family: str) -> Iterator[tuple[str, ...]]:
                 stack.callback(locks.remove_if_unused, path)
         stack.callback(_remove_cgroups, family)
         covers = "".join(f"mount -t tmpfs tonnage {path}\n" for path in COVERED)
-        # The shell is the first process of the namespace: while it waits it reaps what is orphaned.
+        # The shell is process 1 of the namespace: it reaps orphans while it waits.
         script = f"set -e\n{covers}ip link set lo up\necho made\nwhile :; do sleep 1; done"
         holder = subprocess.Popen(
             ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc",
@@ -206,7 +231,7 @@ def _namespaces(family: str) -> Iterator[tuple[str, ...]]:
 
 
 def _remove_cgroups(family: str) -> None:
-    """A namespace's processes may take a moment to end with it."""
+    """Remove an engine's cgroups, once the processes of its namespaces have ended."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     while list(Path("/sys/fs/cgroup").glob(f"*/{family}")) and time.monotonic() < deadline:
         leftovers.remove_cgroups(family)
@@ -214,7 +239,7 @@ def _remove_cgroups(family: str) -> None:
 
 
 def pack_image(tree: Path, target: Path) -> None:
-    """A small image of the common user land: a shell, some tools and what they are linked with."""
+    """Pack a small image of the common user land: a shell, some tools and their libraries."""
     programs = [f"/usr/bin/{name}" for name in PROGRAMS]
     linked = subprocess.run(
         ["chroot", tree, "ldd", *programs], capture_output=True, text=True, check=False
@@ -230,7 +255,20 @@ def pack_image(tree: Path, target: Path) -> None:
 
 
 def runtime_under_test() -> Path | None:
-    """As tests/oci: TONNAGE_OCI_RUNTIME, else ours of this environment; None if there is none."""
+    """Return the runtime of TONNAGE_OCI_RUNTIME, else ours; None if it is not installed."""
     named = os.environ.get("TONNAGE_OCI_RUNTIME")
-    found = shutil.which(named) if named else str(Path(sys.executable).with_name("tonnage-oci"))
-    return Path(found).absolute() if found and Path(found).exists() else None
+    program = shutil.which(named) if named else str(Path(sys.executable).with_name("tonnage-oci"))
+    return Path(program).absolute() if program and Path(program).exists() else None
+
+
+START = {
+    "podman": podman,
+    "docker": docker,
+    "rootless-podman": rootless_podman,
+}
+# The programs that an engine needs, and Debian's package of each.
+PACKAGES = {
+    "podman": {"podman": "podman"},
+    "docker": {"dockerd": "docker.io"},
+    "rootless-podman": {"podman": "podman", "newuidmap": "uidmap"},
+}
