@@ -1,4 +1,4 @@
-"""tests/system and tests/oci need root; without it they are skipped, with that reason."""
+"""Set-up of all tests; those of tests/system and tests/oci are skipped without root."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ ROOTED = tuple(Path(__file__).parent / name for name in ("system", "oci"))
 
 
 def pytest_configure() -> None:
-    # A shell starts background jobs deaf to Ctrl-C, and what tests start would inherit that.
+    """Reset SIGINT, and load a Hypothesis profile for busy hosts."""
+    # A shell ignores SIGINT in background jobs, and children of the tests would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    # How long an example takes is the host's doing: a busy one would fail what is right.
+    # A deadline for each example would fail correct code on a busy host.
     settings.register_profile(
         "any host", deadline=None, suppress_health_check=[HealthCheck.too_slow]
     )
@@ -25,6 +26,7 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need root, and skip them without it."""
     for item in items:
         if any(path in item.path.parents for path in ROOTED):
             item.add_marker("root")

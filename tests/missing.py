@@ -1,7 +1,8 @@
-"""Tests that were skipped because a program is not installed: recorded, run again, or refused.
+"""A pytest plug-in for tests that are skipped because a program is not installed.
 
-`make test` skips them by name. The gate runs it so, on a bare machine, then installs what Debian
-has and runs again what was skipped; then no program may be missing.
+It records their names, runs recorded tests again, or fails them. The gate (.ci/bare) runs `make
+test` in a bare tree, then installs Debian's packages of the missing programs and runs the recorded
+tests again; this time no program may be missing.
 """
 
 from __future__ import annotations
@@ -15,39 +16,42 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-# Debian has no package of these.
+# Programs that Debian does not package.
 NOT_PACKAGED = {"firecracker", "cloud-hypervisor"}
 _MISSING = re.compile(r"(\S+) is not installed")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the plug-in's options."""
     group = parser.getgroup("missing programs")
     group.addoption(
         "--record-missing", type=Path, metavar="FILE",
         help="append the tests that were skipped because a program is not installed",
     )  # fmt: skip
     group.addoption(
-        "--only-recorded", type=Path, metavar="FILE", help="run the tests that a file lists"
+        "--only-recorded", type=Path, metavar="FILE", help="run only the tests that FILE lists"
     )
     group.addoption(
         "--nothing-missing", action="store_true",
-        help="fail what is skipped because a program that Debian has is not installed",
+        help="fail tests that are skipped because a program that Debian packages is not installed",
     )  # fmt: skip
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect the tests that the recorded file does not list."""
     path: Path | None = config.getoption("--only-recorded")
     if path is None:
         return
-    wanted = set(path.read_text().splitlines()) if path.exists() else set()
-    config.hook.pytest_deselected(items=[item for item in items if item.nodeid not in wanted])
-    items[:] = [item for item in items if item.nodeid in wanted]
+    recorded = set(path.read_text().splitlines()) if path.exists() else set()
+    config.hook.pytest_deselected(items=[item for item in items if item.nodeid not in recorded])
+    items[:] = [item for item in items if item.nodeid in recorded]
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Record or fail a test that was skipped because a program is missing."""
     report = yield
     program = missing_program(report)
     if program is None or program in NOT_PACKAGED:
@@ -58,13 +62,13 @@ def pytest_runtest_makereport(
             file.write(f"{item.nodeid}\n")
     if item.config.getoption("--nothing-missing"):
         report.outcome = "failed"
-        report.longrepr = f"{program} is not installed, and the test was skipped."
+        report.longrepr = f"{program} is not installed, so the test was skipped."
     return report
 
 
 def missing_program(report: pytest.TestReport) -> str | None:
-    """Return the program for want of which a test was skipped, None for any other outcome."""
+    """Return the missing program because of which a test was skipped, or None."""
     if not report.skipped or not isinstance(report.longrepr, tuple):
         return None
-    found = _MISSING.search(report.longrepr[2])
-    return Path(found[1]).name if found else None
+    match = _MISSING.search(report.longrepr[2])
+    return Path(match[1]).name if match else None

@@ -1,4 +1,4 @@
-"""Tests that are skipped for want of a program are recorded, run again, and refused."""
+"""Tests of the plug-in for tests that are skipped because a program is missing."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def run(tests: Path, *options: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-def test_they_are_recorded_and_run_again(tests: Path, tmp_path: Path) -> None:
+def test_skipped_tests_are_recorded_and_run_again(tests: Path, tmp_path: Path) -> None:
     record = tmp_path / "record"
     first = run(tests, f"--record-missing={record}")
     assert first.returncode == 0
@@ -57,12 +57,12 @@ def test_they_are_recorded_and_run_again(tests: Path, tmp_path: Path) -> None:
     assert "2 skipped, 3 deselected" in again.stdout
 
 
-def test_without_a_record_none_is_run_again(tests: Path, tmp_path: Path) -> None:
+def test_without_a_record_no_test_is_run_again(tests: Path, tmp_path: Path) -> None:
     assert "5 deselected" in run(tests, f"--only-recorded={tmp_path / 'none'}").stdout
 
 
-def test_they_fail_where_nothing_may_be_missing(tests: Path) -> None:
-    done = run(tests, "--nothing-missing")
-    assert done.returncode == 1
-    assert "1 failed, 1 passed, 2 skipped, 1 error" in done.stdout
-    assert "podman is not installed, and the test was skipped." in done.stdout
+def test_skipped_tests_fail_if_nothing_may_be_missing(tests: Path) -> None:
+    result = run(tests, "--nothing-missing")
+    assert result.returncode == 1
+    assert "1 failed, 1 passed, 2 skipped, 1 error" in result.stdout
+    assert "podman is not installed, so the test was skipped." in result.stdout

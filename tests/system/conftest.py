@@ -1,4 +1,4 @@
-"""The run ends with a check that nothing of ours is left on the host."""
+"""Fixtures of the system tests, and a final check that nothing of ours is left on the host."""
 
 from __future__ import annotations
 
@@ -21,21 +21,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 OURS = "tonnage"
-# What these tests start inherits it; a payload and a QEMU that libvirt started are known by name.
+# Processes that the tests start inherit this variable; a payload and a QEMU that libvirt started do
+# not, and are recognized by name.
 MARK = "TONNAGE_TEST_SESSION"
 MARKED = re.compile(rf"(?:^|\0){MARK}=((\d+)-\d+)".encode())
 PROGRAMS = re.compile(r"qemu-system\S* .*tonnage|payload serve ")
-# Names bear the process id of the worker or run that is answerable for what bears them.
+# Names of ours contain the process id of the worker or run that owns the object.
 OWNER = re.compile(r"tonnage(?:-[a-z]+)*-(\d+)|tonnage/s(\d+)")
-SETTLE_SECONDS = 5.0  # for what is dying
+SETTLE_SECONDS = 5.0  # for processes that are about to end
 
 
 @pytest.fixture
 def kept() -> int:
-    """The empty mount namespace of a process that has started a container before."""
-    found = empty_mount_namespace.descriptor() or empty_mount_namespace.descriptor()
-    assert found
-    return found
+    """Return the empty mount namespace of a process that has started a container before."""
+    descriptor = empty_mount_namespace.descriptor() or empty_mount_namespace.descriptor()
+    assert descriptor
+    return descriptor
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -54,9 +55,9 @@ def _nothing_is_left() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def embedded() -> Iterator[Path]:
-    """Where libvirt is embedded, by the name `l-tested`: a process has one such place.
+    """Return the directory of the embedded libvirt's root `l-tested`, of which a process has one.
 
-    Below the cache, where images are that may be cloned; a short path, for the sockets.
+    It lies below the cache, where images may be cloned; its path is short, for the sockets in it.
     """
     cache = cache_directory()
     cache.mkdir(parents=True, exist_ok=True)
@@ -65,62 +66,69 @@ def embedded() -> Iterator[Path]:
 
 
 def left_on_host(mark: str) -> set[str]:
-    """What of ours is on the host, a line each.
+    """Return a line for each object of ours on the host.
 
-    Where other sessions run on the same host, only what is surely none of theirs.
+    If other test sessions run on the host, objects that may be theirs are left out.
     """
-    found = set(chain(processes(mark), scratch()))
+    own = set(chain(processes(mark), scratch()))
     if other_sessions(mark):
-        return found
-    return found | set(chain(programs(), mounts(), cgroups(), links(), rules(), states()))
+        return own
+    return own | set(chain(programs(), mounts(), cgroups(), links(), rules(), states()))
 
 
 def read(path: Path) -> bytes:
+    """Return a file's content; nothing if its process has ended."""
     try:
         return path.read_bytes()
     except OSError:
-        return b""  # the process ended meanwhile
+        return b""
 
 
 def all_processes() -> Iterator[Path]:
+    """Yield the /proc directory of every process but this one."""
     me = str(os.getpid())
     return (path for path in Path("/proc").glob("[0-9]*") if path.name != me)
 
 
 def command_line(process: Path) -> str:
+    """Return the arguments of a process."""
     return read(process / "cmdline").replace(b"\0", b" ").decode(errors="replace")
 
 
 def shown(process: Path) -> str:
+    """Return the line that describes a process."""
     return f"process {process.name}: {command_line(process)[:100].strip() or 'a zombie'}"
 
 
 def has_living_owner(name: str) -> bool:
-    """Whether what bears the name is another run's, or goes when a leftover that is told goes."""
-    found = OWNER.search(name)
-    return found is not None and Path("/proc", found[1] or found[2]).exists()
+    """Return True if the process that owns an object of this name is alive.
+
+    The object is then another session's, or goes with a process that is listed itself.
+    """
+    owner = OWNER.search(name)
+    return owner is not None and Path("/proc", owner[1] or owner[2]).exists()
 
 
 def processes(mark: str) -> Iterator[str]:
-    """Those that this session started."""
+    """Yield the processes that this session started."""
     for process in all_processes():
-        found = MARKED.search(read(process / "environ"))
-        if found and found[1].decode() == mark:
+        session = MARKED.search(read(process / "environ"))
+        if session and session[1].decode() == mark:
             yield shown(process)
 
 
 def other_sessions(mark: str) -> set[str]:
-    """Sessions of other test runs that live just now."""
-    found = (MARKED.search(read(process / "environ")) for process in all_processes())
+    """Return the marks of other test sessions that are running."""
+    marks = (MARKED.search(read(process / "environ")) for process in all_processes())
     return {
         each[1].decode()
-        for each in found
+        for each in marks
         if each and each[1].decode() != mark and Path("/proc", each[2].decode()).exists()
     }
 
 
 def programs() -> Iterator[str]:
-    """Those in a cgroup of ours, or running a program of ours."""
+    """Yield processes in a cgroup of ours, and those that run a program of ours."""
     for process in all_processes():
         line, groups = command_line(process), read(process / "cgroup").decode()
         if (OURS in groups or PROGRAMS.search(line)) and not has_living_owner(groups + line):
@@ -128,13 +136,14 @@ def programs() -> Iterator[str]:
 
 
 def mounts() -> Iterator[str]:
+    """Yield mounts of ours."""
     for line in Path("/proc/self/mounts").read_text().splitlines():
         if OURS in line:
             yield f"mount {line.split()[1]}"
 
 
 def cgroups() -> Iterator[str]:
-    """Directories of ours in every hierarchy of version 1, and in version 2's."""
+    """Yield cgroups of ours, in every hierarchy of version 1 and of version 2."""
     for directory, names, _ in os.walk("/sys/fs/cgroup"):
         for name in names:
             if OURS in name and not has_living_owner(name):
@@ -142,25 +151,27 @@ def cgroups() -> Iterator[str]:
 
 
 def links() -> Iterator[str]:
+    """Yield network devices and named network namespaces of ours."""
     for directory in (Path("/sys/class/net"), Path("/run/netns")):
         yield from (f"network {path}" for path in directory.glob(f"*{OURS}*"))
 
 
 def rules() -> Iterator[str]:
+    """Yield firewall rules of ours."""
     if shutil.which("nft"):
-        said = subprocess.run(
+        listing = subprocess.run(
             ["nft", "list", "ruleset"], capture_output=True, text=True, check=False
         )
-        yield from (f"rule {line.strip()}" for line in said.stdout.splitlines() if OURS in line)
+        yield from (f"rule {line.strip()}" for line in listing.stdout.splitlines() if OURS in line)
 
 
 def states() -> Iterator[str]:
-    """What containers keep while they are there."""
+    """Yield state directories of containers."""
     yield from (f"folder {path}" for path in Path("/run").glob(f"{OURS}/*"))
 
 
 def scratch() -> Iterator[str]:
-    """What runs that are gone wrote in."""
+    """Yield scratch directories of runs that have ended."""
     for path in cache_directory().glob("s[0-9]*"):
         if not Path("/proc", path.name[1:]).exists():
             yield f"folder {path}"

@@ -1,4 +1,4 @@
-"""What a command says on a pipe, while it goes on."""
+"""Output of a running command on a pipe."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ BOOT_SECONDS = 90.0
 
 
 def await_words(pipe: IO[bytes] | None, words: bytes, seconds: float = BOOT_SECONDS) -> None:
-    """Read until the words are among what was read; fail with that at the end or in time."""
+    """Read until the words appear; at the end of the output or after the timeout, fail with it."""
     assert pipe is not None
-    said, give_up = b"", time.monotonic() + seconds
-    while words not in said:
-        left = give_up - time.monotonic()
-        assert left > 0, said
+    output, deadline = b"", time.monotonic() + seconds
+    while words not in output:
+        left = deadline - time.monotonic()
+        assert left > 0, output
         if select.select([pipe], [], [], left)[0]:
-            some = os.read(pipe.fileno(), 4096)
-            assert some, said
-            said += some
+            chunk = os.read(pipe.fileno(), 4096)
+            assert chunk, output
+            output += chunk
