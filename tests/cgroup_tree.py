@@ -1,4 +1,4 @@
-"""Cgroups of the host by their names, while other programs make and remove theirs."""
+"""Search of the host's cgroups by name, while other programs make and remove cgroups."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 
 
 def cgroups_named(pattern: str) -> list[Path]:
-    """Return the directories of every hierarchy whose own name matches, however deep they are.
+    """Return the directories in all hierarchies whose own name matches, at any depth.
 
-    What vanishes meanwhile is passed over, which Path.glob does not do.
+    Unlike Path.glob, this skips directories that vanish meanwhile.
     """
     return [
         Path(directory, name)

@@ -41,7 +41,7 @@ from lab.host.mount_namespace import mount
 from lab.statistics.estimates import Estimate, estimate_slope
 from lab.userland import build
 from runtime import Container, default_spec
-from runtime.cgroups.manager import WITHOUT
+from runtime.cgroups.hierarchies import WITHOUT
 from runtime.container.container import all_below
 from runtime.linux import syscalls
 from runtime.linux.libc import syscall

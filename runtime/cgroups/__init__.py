@@ -3,7 +3,7 @@
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runtime.cgroups.cgroup import Cgroup
-    from runtime.cgroups.manager import at, below, create, leftovers, of_process, plan, reopen
+    from runtime.cgroups.manager import at, below, create, of_process, plan, reopen
 else:
     from runtime.lazy import attributes
 
@@ -14,11 +14,10 @@ else:
             "at": "manager",
             "below": "manager",
             "create": "manager",
-            "leftovers": "manager",
             "of_process": "manager",
             "plan": "manager",
             "reopen": "manager",
         },
     )
 
-__all__ = ["Cgroup", "at", "below", "create", "leftovers", "of_process", "plan", "reopen"]
+__all__ = ["Cgroup", "at", "below", "create", "of_process", "plan", "reopen"]

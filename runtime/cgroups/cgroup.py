@@ -1,4 +1,4 @@
-"""What a container's cgroup is, whichever version the host has."""
+"""The cgroup of a container, with the interface that both versions of cgroups share."""
 
 from __future__ import annotations
 
@@ -20,18 +20,19 @@ if TYPE_CHECKING:
 
 _REMOVE_SECONDS = 5.0
 _KILL_SECONDS = 10.0
-_FORK_SECONDS = 0.05  # who is alive after that may be forking faster than we kill
+# A process that is alive after this may be forking faster than it can be killed.
+_FORK_SECONDS = 0.05
 _PAUSE_SECONDS = 0.001
 _KILL = 9  # the module `signal` is slow to import
-# Kept by a directory that was made as a parent of containers' cgroups, not by anybody else.
+# The extended attribute of directories that were made as parents of a container's cgroup.
 _MARK = "trusted.tonnage"
 
 
 class Cgroup:
-    """One container's cgroup: `paths` has its directory in each hierarchy, by its controllers.
+    """A container's cgroup; `paths` has its directory in each hierarchy, by controllers.
 
-    Version 2's has no controllers in its name, and is there in a hybrid host too. `paths` is what
-    another process needs to come back to it (`cgroups.reopen`).
+    Version 2's directory has an empty key, on a hybrid host too. Another process that knows `paths`
+    can use the cgroup with `cgroups.reopen`.
     """
 
     def __init__(self, paths: dict[str, str]) -> None:
@@ -39,79 +40,83 @@ class Cgroup:
         self._descriptors: dict[str, int] = {}
 
     def clone_descriptor(self) -> int | None:
-        """A descriptor for clone3(2) to start the child in the cgroup, where there is version 2."""
+        """Return a descriptor for clone3(2) to start a child in version 2's cgroup, or None."""
         directory = self.paths.get("")
         if directory is None:
             return None
         return self._opened(directory, os.O_RDONLY | os.O_DIRECTORY)
 
     def make(self) -> None:
-        """Make what is only planned of it. Raises ContainerError, and then there is none of it."""
+        """Make the directories that are only planned. Undo all and raise ContainerError."""
 
     def join(self, program: Program) -> None:
-        """Have a child that still sees the host's files move itself where clone3(2) can't put it.
+        """Make a child move itself into the hierarchies that clone3(2) does not handle.
 
-        Before it is made, too: the child must wait.
+        The child runs these calls while it still sees the host's files. They may be composed before
+        the cgroup is made: then the child must wait for that.
         """
 
     def close(self) -> None:
-        """Close the descriptors: the child has been started."""
+        """Close the descriptors, once the child has been started."""
         while self._descriptors:
             os.close(self._descriptors.popitem()[1])
 
     def limit(self, resources: Resources) -> None:
-        """Set what is asked for, and forbid all devices but those that are asked for.
+        """Apply the limits of a new container, and deny all devices but the allowed ones.
 
-        Raises ContainerError that names the field, and what the host lacks.
+        Raise ContainerError, which names the field and what the host lacks.
         """
         raise NotImplementedError
 
     def update(self, resources: Resources) -> None:
-        """Set what is asked for while it runs, and leave the rest, devices too, as it is.
+        """Change these limits of a running container; keep all others, and the device rules.
 
-        Raises ContainerError, and then all is as it was.
+        Raise ContainerError, and then all is as it was before.
         """
         raise NotImplementedError
 
     def delegate(self, user: int) -> None:
-        """Let a user make sub-cgroups; nothing to do on version 1, where that is not safe.
+        """Let a user make sub-cgroups; do nothing on version 1, where that is not safe.
 
-        Raises ContainerError. (cgroups(7), "Cgroup delegation")
+        Raise ContainerError. (cgroups(7), "Cgroup delegation")
         """
 
     def freeze(self) -> None:
-        """Stop all its processes; returns when they stand. Raises ContainerError."""
+        """Stop all processes, and return once they have stopped. Raise ContainerError."""
         raise NotImplementedError
 
     def thaw(self) -> None:
-        """Let them go on. Raises ContainerError."""
+        """Resume all processes. Raise ContainerError."""
         raise NotImplementedError
 
     def is_frozen(self) -> bool:
-        """Return True if they were stopped by `freeze`."""
+        """Return True if `freeze` has stopped the processes."""
         return is_frozen(self.paths)
 
     def statistics(self) -> dict[str, Any]:
-        """What it uses, as `runc events --stats` tells it; what the host lacks is absent."""
+        """Return the usage that the host counts, in the format of `runc events --stats`."""
         raise NotImplementedError
 
     def oom_events(self) -> OomEvents:
-        """To hear of processes that are killed for want of memory. Raises ContainerError."""
+        """Return a source of events for processes that the OOM killer ends.
+
+        Raise ContainerError.
+        """
         raise NotImplementedError
 
     def memory_bytes(self) -> int:
-        """What is charged to it now, page cache and kernel memory included.
+        """Return the memory charged to the cgroup, page cache and kernel memory included.
 
-        Raises ContainerError where memory is not counted.
+        Raise ContainerError if memory is not counted.
         """
         raise NotImplementedError
 
     def exists(self) -> bool:
-        """Whether it is there still."""
+        """Return True while any of its directories exists."""
         return any(os.path.isdir(directory) for directory in self.paths.values())
 
     def processes(self) -> list[int]:
-        """The pids in it and its sub-cgroups, in ascending order, as seen from here."""
+        """Return the pids in it and its sub-cgroups, in ascending order, in our pid namespace."""
         return sorted(
             {
                 pid
@@ -122,9 +127,11 @@ class Cgroup:
         )
 
     def kill(self) -> None:
-        """Kill all that run in it and its sub-cgroups, frozen ones too; they may die a bit later.
+        """Kill all processes in it and its sub-cgroups, frozen ones too.
 
-        Raises ContainerError if there are new ones again and again.
+        They may end a little later.
+
+        Raise ContainerError if new ones appear again and again.
         """
         if self._kill_at_once():
             return
@@ -132,9 +139,9 @@ class Cgroup:
         while living := [pid for pid in self.processes() if _kill(pid)]:
             passed_seconds = time.monotonic() - start
             if passed_seconds > _KILL_SECONDS:
-                self._thaw_if_possible()  # what could be stopped goes on once it can be killed
+                self._thaw_if_possible()  # frozen processes end only once they are thawed
                 raise ContainerError(
-                    f"Processes {living} of the cgroup {self} do not die of SIGKILL."
+                    f"The cgroup {self} still has processes {living}, in spite of SIGKILL."
                 )
             self._thaw_if_possible()
             time.sleep(_PAUSE_SECONDS)
@@ -144,21 +151,23 @@ class Cgroup:
     def remove(self) -> None:
         """Remove it, its sub-cgroups, and the parents that were made for it and are empty.
 
-        Processes that are still in it are killed: without a pid namespace of their own they do not
-        end with the first one. Raises ContainerError if it is still in use after some seconds.
+        Kill the processes that are left: without a pid namespace they outlive the first process.
+        Raise ContainerError if the cgroup is still in use after some seconds.
         """
         self.close()
         deadline = time.monotonic() + _REMOVE_SECONDS
         for directory in self.paths.values():
             while not _removed(directory):
                 if time.monotonic() > deadline:
-                    raise ContainerError(f"The cgroup {directory} is still in use.")
+                    raise ContainerError(
+                        f"The cgroup {directory} is still in use after {_REMOVE_SECONDS:g} s."
+                    )
                 self.kill()
                 time.sleep(_PAUSE_SECONDS)
             _remove_parents(directory)
 
     def __str__(self) -> str:
-        return next(iter(self.paths.values()), "of no name")
+        return next(iter(self.paths.values()), "without directories")
 
     def _opened(self, path: str, flags: int) -> int:
         if path not in self._descriptors:
@@ -169,15 +178,15 @@ class Cgroup:
         return self._descriptors[path]
 
     def _kill_at_once(self) -> bool:
-        """Let the kernel kill everything, if it can (Linux 5.14) and all is in version 2."""
+        """Kill everything by one write, and return True, where the kernel can (Linux 5.14)."""
         return False
 
     def _freeze_if_possible(self) -> None:
-        """Keep new processes from coming while the old ones are killed."""
+        """Try to prevent forks while processes are being killed."""
         try:
             self.freeze()
         except ContainerError:
-            pass  # without a freezer, or where not all stand in time, we must be the faster
+            pass  # without a freezer, or at its timeout, killing must be faster than forking
 
     def _thaw_if_possible(self) -> None:
         try:
@@ -187,34 +196,34 @@ class Cgroup:
 
 
 def make(root: str, location: str) -> list[str]:
-    """Make a cgroup's directory and the parents that are missing: those made, the highest first.
+    """Make a cgroup's directory and missing parents; return the new ones, the highest first.
 
-    One that exists will do if it holds no process and is not frozen. Raises ContainerError, and
-    then nothing was made.
+    Reuse an existing cgroup if it has no process and is not frozen. Raise ContainerError, and then
+    nothing was made.
     """
-    made: list[str] = []
+    new_directories: list[str] = []
     try:
-        _make(root, location, made)
+        _make(root, location, new_directories)
     except BaseException as error:
-        unmake(made)
+        unmake(new_directories)
         if isinstance(error, OSError):
             raise ContainerError(
                 f"Can't make the cgroup {root}/{location}: {error.strerror}."
             ) from error
         raise
-    return made
+    return new_directories
 
 
-def unmake(made: list[str]) -> None:
+def unmake(new_directories: list[str]) -> None:
     """Remove directories that were just made, as far as they are empty."""
-    for directory in reversed(made):
+    for directory in reversed(new_directories):
         try:
             os.rmdir(directory)
         except OSError:
             return
 
 
-def _make(root: str, location: str, made: list[str]) -> None:
+def _make(root: str, location: str, new_directories: list[str]) -> None:
     directory = f"{root}/{location}"
     while True:
         try:
@@ -223,16 +232,17 @@ def _make(root: str, location: str, made: list[str]) -> None:
             _refuse_if_used(directory)
             return
         except FileNotFoundError:
-            _make_parents(root, location, made)  # again, if another's removal took one away
+            # Again, as another container's removal may have deleted a parent.
+            _make_parents(root, location, new_directories)
         else:
-            made.append(directory)
+            new_directories.append(directory)
             return
 
 
-def _make_parents(root: str, location: str, made: list[str]) -> None:
+def _make_parents(root: str, location: str, new_directories: list[str]) -> None:
     parent = root
     if not os.path.isdir(root):
-        raise FileNotFoundError(errno.ENOENT, f"{root} is not there")
+        raise FileNotFoundError(errno.ENOENT, f"{root} doesn't exist")
     for name in location.split("/")[:-1]:
         parent = f"{parent}/{name}"
         try:
@@ -241,42 +251,47 @@ def _make_parents(root: str, location: str, made: list[str]) -> None:
             continue
         except FileNotFoundError:
             return
-        made.append(parent)
+        new_directories.append(parent)
         try:
             os.setxattr(parent, _MARK, b"")
         except OSError:
-            pass  # such a parent stays, as it does with every other runtime
+            pass  # without the mark this parent is not removed later, as with other runtimes
 
 
 def _refuse_if_used(directory: str) -> None:
     for each in files.all_below(directory):
         if pids := _pids(each):
             raise ContainerError(
-                f"The cgroup {each} exists and has processes in it, {pids[0]} among them."
+                f"The cgroup {each} exists and has processes, such as {pids[0]}: end them, or"
+                " choose another linux.cgroupsPath."
             )
     frozen = files.read_if_there(f"{directory}/freezer.state") or "THAWED"
     if frozen != "THAWED" or files.read_if_there(f"{directory}/cgroup.freeze") == "1":
-        raise ContainerError(f"The cgroup {directory} exists and is frozen.")
+        raise ContainerError(
+            f"The cgroup {directory} exists and is frozen: thaw it, or choose another"
+            " linux.cgroupsPath."
+        )
 
 
 def _pids(directory: str) -> list[int]:
     try:
         return [int(line) for line in files.read(f"{directory}/cgroup.procs").split()]
     except OSError as error:
-        # Gone meanwhile; or a threaded cgroup, whose processes the one above it tells.
+        # ENOENT, ENODEV: the cgroup was removed meanwhile. EOPNOTSUPP: it is threaded, and its
+        # processes are listed in its parent.
         if error.errno in {errno.ENOENT, errno.ENODEV, errno.EOPNOTSUPP}:
             return []
         raise
 
 
 def _kill(pid: int) -> bool:
-    """Whether there was something to kill."""
+    """Send SIGKILL; return False if there is no such process."""
     try:
         os.kill(pid, _KILL)
     except ProcessLookupError:
         return False
     except PermissionError as error:
-        raise ContainerError(f"Process {pid} is another user's: it can't be killed.") from error
+        raise ContainerError(f"Can't kill process {pid}: it belongs to another user.") from error
     return True
 
 
@@ -299,7 +314,7 @@ def _removed_with_those_below(directory: str) -> bool:
         for each in files.all_below(directory):
             os.rmdir(each)
     except FileNotFoundError:
-        return False  # another removes it too: look again
+        return False  # another process removes it too: look again
     except OSError as error:
         if error.errno not in {errno.EBUSY, errno.ENOTEMPTY}:
             raise ContainerError(f"Can't remove a cgroup below {directory}: {error}.") from error
@@ -315,4 +330,4 @@ def _remove_parents(directory: str) -> None:
             os.rmdir(parent)
             parent = os.path.dirname(parent)
     except OSError:
-        return  # not made for us, or another container's too
+        return  # somebody else's directory, or in use by another container

@@ -1,4 +1,4 @@
-"""Version 2: which controllers a cgroup has, and how it comes to have them."""
+"""Controllers of version 2: how a cgroup gets them from its parent."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import os
 
 from runtime.cgroups import files
 
-# The controllers that a limit of the specification, or a file of `unified`, may need.
+# The controllers that the limits of the specification and the files of `unified` may need.
 _ALL = ("cpu", "cpuset", "io", "memory", "pids", "hugetlb", "rdma", "misc")
 
 
 def enable(directory: str) -> None:
-    """Hand every controller down to the cgroup, from the root on, as far as that is possible.
+    """Enable all available controllers in the cgroup, from the root down.
 
-    The kernel refuses where processes sit in a cgroup above it: a limit that needs the controller
-    is then refused by name.
+    The kernel refuses if a parent has processes of its own. A limit that needs the missing
+    controller is then refused by name.
     """
     for ancestor in _ancestors(directory):
         enabled = files.read(f"{ancestor}/cgroup.subtree_control").split()
@@ -28,18 +28,18 @@ def enable(directory: str) -> None:
 
 
 def of(directory: str) -> list[str]:
-    """The controllers whose files the cgroup has."""
+    """Return the controllers that the cgroup has."""
     return (files.read_if_there(f"{directory}/cgroup.controllers") or "").split()
 
 
 def _ancestors(directory: str) -> list[str]:
-    """Those above it, the root of the hierarchy first."""
-    found: list[str] = []
+    """Return the cgroups above this one, the root of the hierarchy first."""
+    ancestors: list[str] = []
     parent = os.path.dirname(directory)
     while os.path.exists(f"{parent}/cgroup.subtree_control"):
-        found.insert(0, parent)
+        ancestors.insert(0, parent)
         parent = os.path.dirname(parent)
-    return found
+    return ancestors
 
 
 def _enabled(directory: str, controllers: list[str]) -> bool:

@@ -1,6 +1,6 @@
-"""Version 1's cpusets, which have no CPUs and no memory nodes until somebody says so. (cpuset(7))
+"""Cpusets of version 1, which are empty until CPUs and memory nodes are written. (cpuset(7))
 
-Nothing can be run in an empty one, or below it. Version 2's inherit what is above them.
+No process can run in an empty cpuset, or below it. In version 2 a cpuset inherits its parent's.
 """
 
 from __future__ import annotations
@@ -9,15 +9,16 @@ import errno
 import os
 
 from runtime.cgroups import files
-from runtime.errors import ContainerError
+from runtime.errors import ContainerError, Unavailable
+from runtime.linux import cpu_list
 
 _FILES = {"cpuset.cpus": "cpuset.cpu_exclusive", "cpuset.mems": "cpuset.mem_exclusive"}
 
 
 def fill(root: str, location: str) -> None:
-    """Give an empty cpuset, and empty ones on the way to it, what is above. Raise ContainerError.
+    """Copy the parent's CPUs and nodes to a cpuset that is empty, after empty ones above it.
 
-    `location` is its path below the root of the hierarchy.
+    `location` is the path below the root of the hierarchy. Raise ContainerError.
     """
     for file in _FILES:
         _fill(root, location, file)
@@ -29,7 +30,7 @@ def _fill(root: str, location: str, file: str) -> str:
     if value:
         return value
     if not location:
-        raise ContainerError(f"{path} is empty, so that nothing can run below it: write to it.")
+        raise Unavailable(f"{path} is empty, so no process can run below it: write to it.")
     value = _fill(root, location.rpartition("/")[0], file)
     try:
         files.write(path, value)
@@ -42,13 +43,13 @@ def _fill(root: str, location: str, file: str) -> str:
 
 
 def _not_exclusive(directory: str, file: str, value: str) -> str:
-    """What is above it but for what a neighbour has to itself. Raise ContainerError."""
-    from runtime.process.attributes import numbers
-
-    left = set(numbers(value))
+    """Return `value` without what is exclusive to neighbours. Raise ContainerError."""
+    left = set(cpu_list.parse(value))
     for neighbour in files.below(os.path.dirname(directory)):
         if neighbour != directory and files.read_if_there(f"{neighbour}/{_FILES[file]}") == "1":
-            left -= set(numbers(files.read(f"{neighbour}/{file}")))
+            left -= set(cpu_list.parse(files.read(f"{neighbour}/{file}")))
     if not left:
-        raise ContainerError(f"{directory}/{file}: all of {value} are exclusive to other cpusets.")
+        raise Unavailable(
+            f"{directory}/{file}: other cpusets have exclusive use of all of {value}."
+        )
     return ",".join(map(str, sorted(left)))

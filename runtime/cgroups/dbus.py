@@ -1,6 +1,6 @@
-"""As much of D-Bus as it takes to call systemd: one connection, calls, their answers.
+"""A minimal D-Bus client for calls to systemd: a connection, method calls, their replies.
 
-Importing a library for it takes longer than the start of a container does. (D-Bus Specification,
+A D-Bus library would take longer to import than a container takes to start. (D-Bus Specification,
 "Message Protocol" and "Type System")
 """
 
@@ -10,21 +10,29 @@ import os
 import socket
 import struct
 
-from runtime.errors import ContainerError
+from runtime.errors import ContainerError, Unavailable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Self
 
-_CALL, _ANSWER, _ERROR = 1, 2, 3
-_PATH, _INTERFACE, _MEMBER, _ERROR_NAME, _ANSWER_TO, _DESTINATION, _SIGNATURE = 1, 2, 3, 4, 5, 6, 8
+_CALL, _REPLY, _ERROR = 1, 2, 3
+_PATH, _INTERFACE, _MEMBER, _ERROR_NAME, _REPLY_SERIAL, _DESTINATION, _SIGNATURE = (
+    1,
+    2,
+    3,
+    4,
+    5,
+    6,
+    8,
+)
 _NUMBERS = {"y": "B", "b": "I", "i": "i", "u": "I", "x": "q", "t": "Q"}
 _ALIGNMENTS = {"y": 1, "g": 1, "v": 1, "x": 8, "t": 8, "(": 8, "{": 8}  # 4 for all others
 _SECONDS = 10.0
 
 
 class CallFailed(ContainerError):
-    """What the other side said; `name` is the error's, such as ….NoSuchUnit."""
+    """An error reply; `name` is the D-Bus error's name, such as ….NoSuchUnit."""
 
     def __init__(self, name: str, text: str) -> None:
         super().__init__(text)
@@ -32,9 +40,9 @@ class CallFailed(ContainerError):
 
 
 class Connection:
-    """A connection to one peer, without a bus between; a context manager.
+    """A direct connection to one peer, without a bus; a context manager.
 
-    Raises ContainerError.
+    Raise ContainerError.
     """
 
     def __init__(self, path: str) -> None:
@@ -47,12 +55,15 @@ class Connection:
             self._authenticate()
         except OSError as error:
             self.close()
-            raise ContainerError(f"Can't reach systemd at {path}: {error}.") from error
+            raise Unavailable(f"Can't connect to systemd at {path}: {error}.") from error
 
     def call(
         self, path: str, interface: str, member: str, signature: str = "", *arguments: object
     ) -> list[Any]:
-        """Call a method: what it answers. Raises CallFailed, or ContainerError on a broken line."""
+        """Call a method and return its results.
+
+        Raise CallFailed, or ContainerError if the connection breaks.
+        """
         self._serial += 1
         fields: list[tuple[int, tuple[str, object]]] = [
             (_PATH, ("o", path)),
@@ -66,12 +77,12 @@ class Connection:
         head = packed("yyyyuua(yv)", ord("l"), _CALL, 0, 1, len(body), self._serial, fields)
         try:
             self._socket.sendall(head + b"\0" * (-len(head) % 8) + body)
-            return self._answer()
+            return self._reply()
         except OSError as error:
-            raise ContainerError(f"systemd does not answer {member}: {error}.") from error
+            raise ContainerError(f"No reply from systemd to {member}: {error}.") from error
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._socket.close()
 
     def __enter__(self) -> Self:
@@ -81,9 +92,11 @@ class Connection:
         self.close()
 
     def _authenticate(self) -> None:
-        """The kernel vouches for our user. ("Authentication Protocol", EXTERNAL)
+        """Authenticate by our uid, which the kernel vouches for.
 
-        All is said at once: a call that comes together with BEGIN is left lying by systemd.
+        ("Authentication Protocol", EXTERNAL)
+
+        Everything is sent at once: systemd ignores a call that arrives in the same packet as BEGIN.
         """
         user = str(os.geteuid()).encode().hex()
         self._socket.sendall(f"\0AUTH EXTERNAL {user}\r\nBEGIN\r\n".encode())
@@ -91,39 +104,39 @@ class Connection:
         while not line.endswith(b"\r\n"):
             byte = self._socket.recv(1)
             if not byte:
-                raise ConnectionResetError("it hung up")
+                raise ConnectionResetError("the connection was closed")
             line += byte
         if not line.startswith(b"OK "):
-            raise PermissionError(f"it said {line.decode(errors='replace').strip()}")
+            raise PermissionError(f"the reply was {line.decode(errors='replace').strip()}")
 
-    def _answer(self) -> list[Any]:
-        """The answer to the last call; signals that come before it are passed over."""
+    def _reply(self) -> list[Any]:
+        """Return the reply to the latest call; skip signals that arrive before it."""
         while True:
             start = self._receive(16)
             body_size, _, fields_size = struct.unpack_from("<III", start, 4)
             rest = self._receive(fields_size + -fields_size % 8 + body_size)
             (fields,) = unpacked("a(yv)", start[12:] + rest[:fields_size], shift=12)
-            told = dict(fields)
+            header = dict(fields)
             body = rest[len(rest) - body_size :]
-            if start[1] in {_ANSWER, _ERROR} and told.get(_ANSWER_TO) == self._serial:
-                values = unpacked(told.get(_SIGNATURE, ""), body)
+            if start[1] in {_REPLY, _ERROR} and header.get(_REPLY_SERIAL) == self._serial:
+                values = unpacked(header.get(_SIGNATURE, ""), body)
                 if start[1] == _ERROR:
-                    text = values[0] if values else told[_ERROR_NAME]
-                    raise CallFailed(told[_ERROR_NAME], f"systemd: {text}")
+                    text = values[0] if values else header[_ERROR_NAME]
+                    raise CallFailed(header[_ERROR_NAME], f"systemd: {text}")
                 return values
 
     def _receive(self, size: int) -> bytes:
         while len(self._received) < size:
             part = self._socket.recv(65536)
             if not part:
-                raise ConnectionResetError("it hung up")
+                raise ConnectionResetError("the connection was closed")
             self._received += part
-        found, self._received = self._received[:size], self._received[size:]
-        return found
+        part, self._received = self._received[:size], self._received[size:]
+        return part
 
 
 def packed(signature: str, *values: object) -> bytes:
-    """Values as the signature says, low byte first; a variant is (signature, value)."""
+    """Return values as little-endian bytes; a variant is a pair of signature and value."""
     buffer = bytearray()
     for kind, value in zip(_split(signature), values, strict=True):
         _pack(buffer, kind, value)
@@ -131,20 +144,23 @@ def packed(signature: str, *values: object) -> bytes:
 
 
 def unpacked(signature: str, data: bytes, *, shift: int = 0) -> list[Any]:
-    """The values; a variant is its value. `shift` is where in the message the data begins."""
+    """Return the values in the data; a variant is its value.
+
+    `shift` is the position of the data in the message.
+    """
     reader = _Reader(data, shift)
     return [reader.take(kind) for kind in _split(signature)]
 
 
 def _split(signature: str) -> list[str]:
-    """The complete types of a signature."""
-    found = []
+    """Return the complete types of a signature."""
+    types = []
     place = 0
     while place < len(signature):
         end = _end(signature, place)
-        found.append(signature[place:end])
+        types.append(signature[place:end])
         place = end
-    return found
+    return types
 
 
 def _end(signature: str, place: int) -> int:
@@ -183,7 +199,7 @@ def _pack(buffer: bytearray, kind: str, value: Any) -> None:
 
 
 def _pack_array(buffer: bytearray, kind: str, values: Any) -> None:
-    """The size in front is without the padding before the first element."""
+    """Append an array; its size does not count the padding before the first element."""
     place = len(buffer)
     buffer += bytes(4)
     _pad(buffer, kind)
@@ -194,14 +210,14 @@ def _pack_array(buffer: bytearray, kind: str, values: Any) -> None:
 
 
 class _Reader:
-    """What is left of a message."""
+    """A position in a message."""
 
     def __init__(self, data: bytes, shift: int) -> None:
         self._data = bytes(shift) + data
         self._place = shift
 
     def take(self, kind: str) -> Any:
-        """The next value."""
+        """Return the next value."""
         self._place += -self._place % _ALIGNMENTS.get(kind[0], 4)
         if kind in _NUMBERS:
             return self._number(_NUMBERS[kind])
@@ -229,7 +245,7 @@ class _Reader:
         size = self._number("I")
         self._place += -self._place % _ALIGNMENTS.get(kind[0], 4)
         end = self._place + size
-        found = []
+        values = []
         while self._place < end:
-            found.append(self.take(kind))
-        return found
+            values.append(self.take(kind))
+        return values

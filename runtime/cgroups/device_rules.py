@@ -1,15 +1,16 @@
-"""Which devices a container may use: the document's rules, in their order, and the defaults.
+"""Device rules: which devices a container may use, by the configuration and by default.
 
-A rule speaks of accesses one by one: what a later rule says of one access to a device holds against
-all that earlier rules said of it, and what no rule speaks of is forbidden. Version 2 asks a program
-that is composed of the rules. Version 1 has no order, just one default and exceptions from it, so
-the rules are brought to that, or refused where they can't be.
-(OCI config-linux.md, "Allowed Device list"; Documentation/admin-guide/cgroup-v1/devices.rst)
+Each rule allows or denies some accesses to some devices. For each access the last matching rule
+wins; without a matching rule the access is denied. Version 2 runs an eBPF program that is composed
+of the rules. Version 1 has no order: it has a default and exceptions from it, so the rules are
+converted to that form, or refused if that is impossible. (OCI config-linux.md, "Allowed Device
+list"; Documentation/admin-guide/cgroup-v1/devices.rst)
 """
 
 from __future__ import annotations
 
-from runtime.errors import ContainerError
+from runtime.errors import InvalidConfig, Unavailable
+from runtime.lazy import remembered
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from runtime.spec.config import DeviceRule
 
-    Kind = tuple[str, int | None, int | None]  # type, major and minor; None is every number
+    Kind = tuple[str, int | None, int | None]  # type, major and minor; None means any number
 
 READ, WRITE, MKNOD = 1, 2, 4
 ALL = READ | WRITE | MKNOD
@@ -26,7 +27,7 @@ _LARGEST = (1 << 31) - 1
 
 
 class Rule:
-    """What is said of some accesses to the devices of a kind; `type` is c or b."""
+    """A rule that allows or denies some accesses to devices of a kind; its type is c or b."""
 
     __slots__ = ("access", "allow", "kind")
 
@@ -36,8 +37,8 @@ class Rule:
         self.access = access
 
 
-# OCI config-linux.md, "Default Devices", with the pseudo-terminals and, as every runtime lets have,
-# the making of any node and the tunnels' device.
+# The devices of OCI config-linux.md, "Default Devices", with pseudo-terminals. As in other runtimes
+# also the creation of any node, and the TUN device.
 _DEFAULTS = tuple(
     Rule(True, kind, access)
     for kind, access in (
@@ -57,33 +58,37 @@ _DEFAULTS = tuple(
 )
 
 
-def rules(wanted: Sequence[DeviceRule]) -> list[Rule]:
-    """The rules for both types, then the defaults. Raises ContainerError that names the field."""
-    found = [rule for place, one in enumerate(wanted) for rule in _parsed(place, one)]
-    found += _DEFAULTS
-    return found
+def rules(document_rules: Sequence[DeviceRule]) -> list[Rule]:
+    """Return the rules of the configuration for both types, after them the defaults.
+
+    Raise InvalidConfig, which names the field.
+    """
+    return [
+        *(rule for place, each in enumerate(document_rules) for rule in _parsed(place, each)),
+        *_DEFAULTS,
+    ]
 
 
 def _parsed(place: int, rule: DeviceRule) -> Iterator[Rule]:
     where = f"linux.resources.devices[{place}]"
     if rule.type not in {"", "a", "b", "c"}:
-        raise ContainerError(f"{where}.type: {rule.type!r} is none of a, b and c.")
+        raise InvalidConfig(f"{where}.type: {rule.type!r} must be a, b or c.")
     if not rule.access or set(rule.access) - set("rwm"):
-        raise ContainerError(f"{where}.access: {rule.access!r} is not made of r, w and m.")
+        raise InvalidConfig(f"{where}.access: {rule.access!r} must consist of r, w and m.")
     numbers = []
     for name, number in (("major", rule.major), ("minor", rule.minor)):
         if number is not None and not -1 <= number <= _LARGEST:
-            raise ContainerError(f"{where}.{name}: there is no device number {number}.")
+            raise InvalidConfig(f"{where}.{name}: {number} is not a device number.")
         numbers.append(None if number == -1 else number)
     access = sum(_BITS[letter] for letter in set(rule.access))
     for kind in "bc" if rule.type in {"", "a"} else rule.type:
         yield Rule(rule.allow, (kind, numbers[0], numbers[1]), access)
 
 
-def is_everything_allowed(found: Sequence[Rule]) -> bool:
-    """Whether no access is forbidden by the rules."""
+def is_everything_allowed(applicable: Sequence[Rule]) -> bool:
+    """Return True if the rules deny no access."""
     left = {"b": ALL, "c": ALL}
-    for rule in reversed(found):
+    for rule in reversed(applicable):
         kind, major, minor = rule.kind
         if rule.allow and major is None and minor is None:
             left[kind] &= ~rule.access
@@ -92,43 +97,39 @@ def is_everything_allowed(found: Sequence[Rule]) -> bool:
     return not any(left.values())
 
 
-def exceptions_of(wanted: tuple[DeviceRule, ...]) -> tuple[bool, list[str]]:
-    """The same of the document's rules; of such that come again they are not worked out again."""
-    if not (_latest and _latest[0][0] == wanted):
-        _latest[:] = [(wanted, exceptions(rules(wanted)))]
-    return _latest[0][1]
+@remembered
+def exceptions_of(document_rules: tuple[DeviceRule, ...]) -> tuple[bool, list[str]]:
+    """Return `exceptions` for the configuration's rules and the defaults."""
+    return exceptions(rules(document_rules))
 
 
-_latest: list[tuple[tuple[DeviceRule, ...], tuple[bool, list[str]]]] = []
+def exceptions(applicable: Sequence[Rule]) -> tuple[bool, list[str]]:
+    """Return version 1's default, True if it allows, and the exceptions as lines for its files.
 
-
-def exceptions(found: Sequence[Rule]) -> tuple[bool, list[str]]:
-    """Version 1: whether all is allowed by default, and what differs from that, a line each.
-
-    Raises ContainerError where a kind of devices would be excepted from an exception.
+    Raise Unavailable if an exception would need exceptions of its own.
     """
-    start = _everything_allowed_at(found)
-    different = _different(found[start:], default=True) if start is not None else None
+    start = _everything_allowed_at(applicable)
+    different = _different(applicable[start:], default=True) if start is not None else None
     if different is not None:
         return True, different
-    different = _different(found, default=False)
+    different = _different(applicable, default=False)
     if different is None:
-        raise ContainerError(
-            "linux.resources.devices: cgroup version 1 can't forbid a device out of a wider kind"
-            " that is allowed: name what is allowed alone."
+        raise Unavailable(
+            "linux.resources.devices: cgroup version 1 can't deny a device of a kind that is"
+            " allowed: list the allowed devices only."
         )
     return False, different
 
 
-def _everything_allowed_at(found: Sequence[Rule]) -> int | None:
-    places = range(len(found) + 1)
-    return next((place for place in places if is_everything_allowed(found[:place])), None)
+def _everything_allowed_at(applicable: Sequence[Rule]) -> int | None:
+    places = range(len(applicable) + 1)
+    return next((place for place in places if is_everything_allowed(applicable[:place])), None)
 
 
-def _different(found: Sequence[Rule], *, default: bool) -> list[str] | None:
-    """None where an exception would have one of its own."""
+def _different(applicable: Sequence[Rule], *, default: bool) -> list[str] | None:
+    """Return the exceptions from a default; None if an exception needs exceptions of its own."""
     kinds: dict[Kind, int] = {}
-    for rule in found:
+    for rule in applicable:
         if rule.allow != default:
             kinds[rule.kind] = kinds.get(rule.kind, 0) | rule.access
             continue
@@ -140,8 +141,8 @@ def _different(found: Sequence[Rule], *, default: bool) -> list[str] | None:
     return [_text(kind, access) for kind, access in kinds.items() if access]
 
 
-def _overlap(one: Kind, other: Kind) -> bool:
-    return all(a is None or b is None or a == b for a, b in zip(one, other, strict=True))
+def _overlap(first: Kind, second: Kind) -> bool:
+    return all(a is None or b is None or a == b for a, b in zip(first, second, strict=True))
 
 
 def _is_within(inner: Kind, outer: Kind) -> bool:
@@ -149,7 +150,7 @@ def _is_within(inner: Kind, outer: Kind) -> bool:
 
 
 def _text(kind: Kind, access: int) -> str:
-    """As devices.allow takes it."""
+    """Return a line for devices.allow or devices.deny."""
     kind_type, *numbers = kind
     major, minor = ("*" if number is None else number for number in numbers)
     letters = "".join(letter for letter, bit in _BITS.items() if access & bit)

@@ -1,4 +1,4 @@
-"""A cgroup's directories and files, as the kernel shows them. Raises OSError."""
+"""Directories and files of the cgroup file systems. Every function may raise OSError."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _PAGE = 65536
-_SHORT = 2048  # the kernel fills a page before it stops in the middle (seq_file.c): this is the end
+_SHORT = 2048  # the kernel fills a page unless this is the end of the file (seq_file.c)
 
 
 def write(path: str, value: str) -> None:
-    """Write one value, in one call: the kernel takes no value in parts."""
+    """Write a value in one call, since the kernel accepts no value in parts."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
     try:
         os.write(descriptor, value.encode())
@@ -22,7 +22,7 @@ def write(path: str, value: str) -> None:
 
 
 def read(path: str) -> str:
-    """All of a file, without the last line's end."""
+    """Return the whole file, without the final newline."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         parts = []
@@ -36,7 +36,7 @@ def read(path: str) -> str:
 
 
 def read_if_there(path: str) -> str | None:
-    """All of a file; None where the kernel has no such file."""
+    """Return the whole file, or None if the kernel has no such file."""
     try:
         return read(path)
     except FileNotFoundError:
@@ -44,7 +44,7 @@ def read_if_there(path: str) -> str | None:
 
 
 def below(directory: str) -> Iterator[str]:
-    """A cgroup's own sub-cgroups."""
+    """Yield the sub-cgroups of a cgroup."""
     with os.scandir(directory) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
@@ -52,7 +52,7 @@ def below(directory: str) -> Iterator[str]:
 
 
 def all_below(directory: str) -> Iterator[str]:
-    """A cgroup and all its sub-cgroups, the lowest first, as far as they are there."""
+    """Yield a cgroup and all cgroups below it, the lowest first, skipping those that vanish."""
     try:
         for sub in list(below(directory)):
             yield from all_below(sub)

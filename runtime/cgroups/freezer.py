@@ -1,4 +1,4 @@
-"""Whether a cgroup is frozen, by its directories alone: verbs ask that need no `Cgroup`."""
+"""The frozen state of a cgroup, read from its directories; no `Cgroup` needs to be loaded."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from runtime.cgroups import files
 
 
 def is_frozen(paths: dict[str, str]) -> bool:
-    """Return True if it was stopped by version 1's freezer or by version 2's `cgroup.freeze`."""
+    """Return True if version 1's freezer or version 2's `cgroup.freeze` stops the processes."""
     for words, directory in paths.items():
         if "freezer" in words.split(","):
             if files.read_if_there(f"{directory}/freezer.state") not in {None, "THAWED"}:

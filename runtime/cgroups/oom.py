@@ -1,4 +1,4 @@
-"""To hear of processes that were killed for want of memory."""
+"""Events of the OOM killer in a cgroup."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 class OomEvents:
-    """Events as they come; a context manager. `fileno` and `mask` are for a poll(2) of others.
+    """A source of OOM events; a context manager. `fileno` and `mask` are for poll(2).
 
-    `take` says how many came since the last call, or None once the cgroup is gone.
+    `take` returns the number of events since its last call, or None once the cgroup is gone.
     """
 
     def __init__(self, descriptors: list[int], mask: int, take: Callable[[], int | None]) -> None:
@@ -27,22 +27,22 @@ class OomEvents:
         self.take = take
 
     def fileno(self) -> int:
-        """What is ready, by `mask`, when `take` has something to tell."""
+        """Return the descriptor on which `mask` is set when `take` has something to return."""
         return self._descriptors[0]
 
     def wait(self, timeout_seconds: float | None = None) -> int | None:
-        """How many came, 0 if none did in time; None once the cgroup is gone."""
+        """Return the number of events, 0 at the timeout, or None once the cgroup is gone."""
         poll = select.poll()
         poll.register(self.fileno(), self.mask)
         deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
         while poll.poll(None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000):
-            # Version 2 tells of a limit that was met before it tells of the kill.
-            if (came := self.take()) != 0:
-                return came
+            # Version 2 reports that a limit was reached before it reports the kill.
+            if (count := self.take()) != 0:
+                return count
         return 0
 
     def close(self) -> None:
-        """Hear no more."""
+        """Stop watching."""
         while self._descriptors:
             os.close(self._descriptors.pop())
 
@@ -54,9 +54,9 @@ class OomEvents:
 
 
 def of_v1(directory: str) -> OomEvents:
-    """By an eventfd. (Documentation/admin-guide/cgroup-v1/memory.rst, "OOM Control")
+    """Watch by an eventfd. (Documentation/admin-guide/cgroup-v1/memory.rst, "OOM Control")
 
-    Raises ContainerError.
+    Raise ContainerError.
     """
     control = f"{directory}/memory.oom_control"
     event = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
@@ -75,14 +75,14 @@ def of_v1(directory: str) -> OomEvents:
             count = os.eventfd_read(event)
         except BlockingIOError:
             return 0
-        # The removal of the cgroup is an event as well.
+        # Removal of the cgroup signals the eventfd as well.
         return count if os.path.exists(control) else None
 
     return OomEvents([event], select.POLLIN, take)
 
 
 def of_v2(directory: str) -> OomEvents:
-    """By memory.events, which the kernel says has changed. Raises ContainerError."""
+    """Watch memory.events, which can be polled. Raise ContainerError."""
     path = f"{directory}/memory.events"
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -100,7 +100,7 @@ def of_v2(directory: str) -> OomEvents:
 
 
 def _killed(descriptor: int) -> int | None:
-    """How many were killed so far; None once the cgroup is gone."""
+    """Return the number of kills so far, or None once the cgroup is gone."""
     try:
         lines = os.pread(descriptor, 4096, 0).decode().splitlines()
     except OSError:

@@ -1,27 +1,27 @@
-"""A limit as the value of a file, and how many of them are set together."""
+"""Limits as values of files, and the order in which several are written."""
 
 from __future__ import annotations
 
 import errno
 
 from runtime.cgroups import files
-from runtime.errors import ContainerError
+from runtime.errors import ContainerError, Unavailable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    Reader = Callable[[str, str], str | None]  # (controller, file): its text, if it is there
+    Reader = Callable[[str, str], str | None]  # (controller, file): text, None if absent
 
-# What the kernel says to a value that does not go with another one as it stands.
+# The kernel's errors for a value that conflicts with the present value of another file.
 _REFUSALS = (errno.EINVAL, errno.EBUSY)
 
 
 class Setting:
-    """`value` for a controller's `file`, because the document's `field` asks for it.
+    """A `value` for a controller's `file`, for a `field` of the configuration.
 
-    `is_optional`: a kernel without the file has the effect without it. `is_entry`: it is one line
-    of several in the file, which can't be read back as it is written.
+    `is_optional`: without the file the kernel behaves as if the value were set. `is_entry`: the
+    value is one line of several in the file, and can't be read back in this form.
     """
 
     __slots__ = ("controller", "field", "file", "is_entry", "is_optional", "value")
@@ -45,12 +45,12 @@ class Setting:
 
 
 def apply(settings: Sequence[Setting], directory_of: Callable[[Setting], str]) -> None:
-    """Set them all, in the order in which the kernel takes them.
+    """Write all settings, in an order that the kernel accepts.
 
-    The kernel holds some values against others as they stand: memory against memory and swap, a
-    quota against its burst, both against the parent's share of a period. So what it refuses is
-    tried again once the rest is set, until nothing changes any more. Raises ContainerError that
-    names the field, the file and the value.
+    The kernel compares some values with the present ones: memory with memory plus swap, a quota
+    with its burst, both with the parent's share of a period. So refused settings are tried again
+    after the others, until none succeeds any more. Raise ContainerError, which names the field, the
+    file and the value.
     """
     left = settings
     while left:
@@ -71,18 +71,18 @@ def apply(settings: Sequence[Setting], directory_of: Callable[[Setting], str]) -
 
 
 def as_they_are(settings: Sequence[Setting], read: Reader) -> list[Setting]:
-    """The same files with the values that they have now, to go back to."""
-    found = []
+    """Return settings with the present values of the same files."""
+    present = []
     for setting in settings:
         if not setting.is_entry:
             text = read(setting.controller, setting.file)
             if text is not None:
-                found.append(Setting(setting.field, setting.controller, setting.file, text))
-    return found
+                present.append(Setting(setting.field, setting.controller, setting.file, text))
+    return present
 
 
 def restore(settings: Sequence[Setting], directory_of: Callable[[Setting], str]) -> None:
-    """Go back to them as far as the kernel lets; what led here is the error to be told."""
+    """Write earlier settings back, as far as the kernel accepts them, after another error."""
     try:
         apply(settings, directory_of)
     except ContainerError:
@@ -92,7 +92,7 @@ def restore(settings: Sequence[Setting], directory_of: Callable[[Setting], str])
 def _failure(setting: Setting, directory: str, error: OSError) -> ContainerError:
     where = f"linux.resources.{setting.field}"
     if error.errno == errno.ENOENT:
-        return ContainerError(f"{where}: this kernel has no {setting.file} in {directory}.")
+        return Unavailable(f"{where}: this kernel has no {setting.file} in {directory}.")
     return ContainerError(
         f"{where}: can't write {setting.value!r} to {directory}/{setting.file}: {error.strerror}."
     )

@@ -1,10 +1,10 @@
-"""A cgroup that systemd keeps: a transient scope, whose limits it is told as well.
+"""A cgroup that systemd manages: a transient scope, which knows the container's limits.
 
-A scope is there only while a process is in it, and its container's comes later; so a process that
-does nothing holds the place until the descriptors are closed, which says that the child was
-started. systemd writes a scope's limits anew when it reloads, hence it must know them. Finer ones
-than it can be told are written after it. (systemd.scope(5), systemd.resource-control(5),
-org.freedesktop.systemd1(5))
+A scope exists only while it has a process, but the container's process comes later. So a child that
+does nothing keeps the scope until the descriptors are closed, which means that the container has
+been started. systemd rewrites a scope's limits when it reloads, so it must know them; limits that
+it has no property for are written to the files afterwards. (systemd.scope(5),
+systemd.resource-control(5), org.freedesktop.systemd1(5))
 """
 
 from __future__ import annotations
@@ -12,63 +12,60 @@ from __future__ import annotations
 import os
 import time
 
-from runtime.cgroups import controllers, dbus, manager
+from runtime.cgroups import controllers, dbus
 from runtime.cgroups.cgroup import Cgroup
+from runtime.cgroups.systemd_properties import properties
 from runtime.cgroups.v1 import cgroup as v1
 from runtime.cgroups.v1.cgroup import CgroupV1
 from runtime.cgroups.v2.cgroup import CgroupV2
-from runtime.cgroups.v2.limits import weight
-from runtime.errors import ContainerError
+from runtime.errors import ContainerError, InvalidConfig, Unavailable
 from runtime.linux.users import is_rootless
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from runtime.spec.config import Cpu, Memory, Resources
-
-    Property = tuple[str, tuple[str, object]]
+    from runtime.cgroups.hierarchies import Host
+    from runtime.cgroups.systemd_properties import Property
+    from runtime.spec.config import Resources
 
 _BOOTED = "/run/systemd/system"
 _MANAGER = ("/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager")
 _START_SECONDS = 10.0
 _PAUSE_SECONDS = 0.002
 _KILL = 9
-_WITHOUT_LIMIT = (1 << 64) - 1
-_DEFAULT_PERIOD_US = 100_000
-_GRAIN_US = 10_000  # systemd counts quotas in hundredths of a CPU
 
 
 class _Scope(Cgroup):
-    """What a scope does beside; the version's own class comes after it."""
+    """A scope on either version; the class of the version follows it in the MRO."""
 
     holder: _Holder | None = None
 
     def limit(self, resources: Resources) -> None:
-        """Set what is asked for, and forbid all devices but those that are asked for."""
+        """Apply the limits of a new container, and deny all devices but the allowed ones."""
         self._tell(resources)
         super().limit(resources)
 
     def update(self, resources: Resources) -> None:
-        """Set what is asked for while it runs, and leave the rest, devices too, as it is."""
+        """Change these limits of a running container; keep all others, and the device rules."""
         self._tell(resources)
         super().update(resources)
 
     def close(self) -> None:
-        """Close the descriptors, and let go of the place: the child has been started."""
+        """Close the descriptors and end the holder, once the child has been started."""
         super().close()
         if self.holder is not None:
             self.holder.end()
             self.holder = None
 
     def _tell(self, resources: Resources) -> None:
-        wanted = properties(resources, is_v2=set(self.paths) == {""})
-        if not wanted:
+        unit_properties = properties(resources, is_v2=set(self.paths) == {""})
+        if not unit_properties:
             return
         unit = os.path.basename(str(self))
         with _connected() as connection:
             try:
-                connection.call(*_MANAGER, "SetUnitProperties", "sba(sv)", unit, True, wanted)
+                connection.call(
+                    *_MANAGER, "SetUnitProperties", "sba(sv)", unit, True, unit_properties
+                )
             except dbus.CallFailed as error:
                 if not error.name.endswith(".NoSuchUnit"):
                     raise
@@ -82,13 +79,13 @@ class _ScopeV2(_Scope, CgroupV2):
     """A scope on version 2."""
 
 
-def create(cgroups_path: str, identifier: str, this: manager.Host) -> Cgroup:
-    """A scope `prefix-name.scope` in the slice, for `slice:prefix:name` or an empty path.
+def create(cgroups_path: str, identifier: str, this: Host) -> Cgroup:
+    """Start a scope `prefix-name.scope` in a slice, for `slice:prefix:name` or an empty path.
 
-    Raises ContainerError, and then there is none.
+    Raise ContainerError, and then there is no scope.
     """
     if not is_running():
-        raise ContainerError("The systemd cgroup manager needs systemd, which does not run here.")
+        raise Unavailable("The systemd cgroup manager needs systemd, which is not running here.")
     parent, unit = names(cgroups_path, identifier)
     holder = _Holder()
     try:
@@ -103,33 +100,33 @@ def create(cgroups_path: str, identifier: str, this: manager.Host) -> Cgroup:
 
 
 def reopen(paths: dict[str, str]) -> Cgroup:
-    """The scope that another process made, by its `paths`."""
+    """Return the scope that another process made, by its `paths`."""
     return _ScopeV2(paths) if set(paths) == {""} else _ScopeV1(paths)
 
 
 def is_running() -> bool:
-    """Whether systemd is this host's. (sd_booted(3))"""
+    """Return True if the host was booted with systemd. (sd_booted(3))"""
     return os.path.isdir(_BOOTED)
 
 
 def names(cgroups_path: str, identifier: str) -> tuple[str, str]:
-    """Slice and scope for the document's path. Raises ContainerError."""
+    """Return the slice and the scope for linux.cgroupsPath. Raise InvalidConfig."""
     default = "system.slice" if os.geteuid() == 0 else "user.slice"
     words = cgroups_path.split(":") if cgroups_path else [default, "tonnage", identifier]
     if len(words) != 3 or not words[2]:
-        raise ContainerError(
-            f"linux.cgroupsPath: {cgroups_path!r} is not slice:prefix:name, as the systemd cgroup"
-            " manager wants it."
+        raise InvalidConfig(
+            f"linux.cgroupsPath: {cgroups_path!r} must have the form slice:prefix:name for the"
+            " systemd cgroup manager."
         )
     parent, prefix, name = words
     if parent and not parent.endswith(".slice"):
-        raise ContainerError(f"linux.cgroupsPath: {parent!r} is no slice: its name ends in .slice.")
+        raise InvalidConfig(f"linux.cgroupsPath: the slice {parent!r} must end in .slice.")
     return parent or default, f"{prefix}-{name}.scope" if prefix else f"{name}.scope"
 
 
 def start(connection: dbus.Connection, unit: str, parent: str, pid: int) -> None:
-    """Have a process moved into a new scope; returns when it is. Raises ContainerError."""
-    wanted: list[Property] = [
+    """Move a process into a new scope, and return once it is there. Raise ContainerError."""
+    unit_properties: list[Property] = [
         ("Description", ("s", f"container {unit.removesuffix('.scope')}")),
         ("Slice", ("s", parent)),
         ("PIDs", ("au", [pid])),
@@ -140,21 +137,25 @@ def start(connection: dbus.Connection, unit: str, parent: str, pid: int) -> None
     ]
     try:
         connection.call(
-            *_MANAGER, "StartTransientUnit", "ssa(sv)a(sa(sv))", unit, "fail", wanted, []
+            *_MANAGER, "StartTransientUnit", "ssa(sv)a(sa(sv))", unit, "fail", unit_properties, []
         )
     except dbus.CallFailed as error:
         raise ContainerError(f"Can't start the scope {unit}: {error}.") from error
     deadline = time.monotonic() + _START_SECONDS
     while state(connection, unit) == "activating":
         if time.monotonic() > deadline:
-            raise ContainerError(f"systemd has not started the scope {unit} in time.")
+            raise ContainerError(
+                f"systemd did not start the scope {unit} within {_START_SECONDS:g} s."
+            )
         time.sleep(_PAUSE_SECONDS)
     if state(connection, unit) != "active":
-        raise ContainerError(f"systemd could not start the scope {unit}: ask `journalctl -u`.")
+        raise ContainerError(
+            f"systemd could not start the scope {unit}: see `journalctl -u {unit}`."
+        )
 
 
 def state(connection: dbus.Connection, unit: str) -> str:
-    """ActiveState, where a unit that waits for its job counts as activating."""
+    """Return ActiveState; a unit that waits for its job counts as activating."""
     (path,) = connection.call(*_MANAGER, "LoadUnit", "s", unit)
     active, job = (
         connection.call(
@@ -166,73 +167,18 @@ def state(connection: dbus.Connection, unit: str) -> str:
     return "activating" if job[0] else str(active)
 
 
-def properties(resources: Resources, *, is_v2: bool) -> list[Property]:
-    """The limits as far as systemd knows them."""
-    found: list[Property] = []
-    if resources.memory is not None:
-        found += _memory(resources.memory, is_v2=is_v2)
-    if resources.cpu is not None:
-        found += _cpu(resources.cpu, is_v2=is_v2)
-    if resources.pids is not None and resources.pids.limit is not None:
-        limit = resources.pids.limit
-        found.append(_number("TasksMax", -1 if limit < 0 else max(limit, 1)))
-    return found
-
-
-def _memory(memory: Memory, *, is_v2: bool) -> Iterator[Property]:
-    if memory.limit:
-        yield _number("MemoryMax" if is_v2 else "MemoryLimit", memory.limit)
-    if is_v2 and memory.reservation:
-        yield _number("MemoryLow", memory.reservation)
-    if is_v2 and memory.limit and memory.swap:
-        swap = memory.swap
-        yield _number("MemorySwapMax", swap if -1 in {swap, memory.limit} else swap - memory.limit)
-
-
-def _cpu(cpu: Cpu, *, is_v2: bool) -> Iterator[Property]:
-    if cpu.shares:
-        yield (
-            _number("CPUWeight", weight(cpu.shares)) if is_v2 else _number("CPUShares", cpu.shares)
-        )
-    if cpu.quota:
-        period = cpu.period or _DEFAULT_PERIOD_US
-        share = (
-            -1 if cpu.quota < 0 else -(-cpu.quota * 1_000_000 // period // _GRAIN_US) * _GRAIN_US
-        )
-        yield _number("CPUQuotaPerSecUSec", share)
-    if is_v2:
-        for name, text in (("AllowedCPUs", cpu.cpus), ("AllowedMemoryNodes", cpu.mems)):
-            if text:
-                yield name, ("ay", mask(text))
-
-
-def mask(text: str) -> bytes:
-    """A list such as 0-3,7 as bits, the lowest first."""
-    from runtime.cgroups.v1.statistics import listed
-
-    try:
-        bits = sum(1 << number for number in set(listed(text)))
-    except ValueError as error:
-        raise ContainerError(f"linux.resources.cpu: {text!r} is no list such as 0-3,7.") from error
-    return bits.to_bytes(bits.bit_length() // 8 + 1, "little")
-
-
-def _number(name: str, value: int) -> Property:
-    return name, ("t", _WITHOUT_LIMIT if value < 0 else value)
-
-
-def _with_all_hierarchies(pid: int, unit: str, this: manager.Host) -> _Scope:
-    """The holder's cgroups; on version 1, ones of that name where systemd makes none, too."""
-    paths = manager.of_process(pid, this).paths
+def _with_all_hierarchies(pid: int, unit: str, this: Host) -> _Scope:
+    """Return the scope of the holder, with directories of version 1 that systemd does not make."""
+    paths = this.cgroups_of(pid)
     location = next(
         (paths[words].removeprefix(root) for words, root in this.every_hierarchy().items()
          if os.path.basename(paths.get(words, "")) == unit),
         None,
     )  # fmt: skip
     if location is None:
-        raise ContainerError(f"systemd has started {unit}, but moved no process into it.")
+        raise ContainerError(f"systemd started the scope {unit} without its process.")
     if this.is_v2:
-        controllers.enable(paths[""])  # systemd does not know all
+        controllers.enable(paths[""])  # systemd does not enable all of them
         return _ScopeV2(paths)
     roots = this.every_hierarchy().items()
     missing = {words: root for words, root in roots if paths.get(words) != root + location}
@@ -249,7 +195,7 @@ def _connected() -> dbus.Connection:
 
 
 class _Holder:
-    """A child that does nothing until it is ended, or its parent is gone."""
+    """A child that does nothing until it is killed or its parent has ended."""
 
     def __init__(self) -> None:
         reading, self._writing = os.pipe2(os.O_CLOEXEC)
@@ -261,7 +207,7 @@ class _Holder:
         os.close(reading)
 
     def end(self) -> None:
-        """Let it end, also where it is frozen, and reap it."""
+        """Kill it, which works for a frozen process too, and reap it."""
         os.close(self._writing)
         os.kill(self.pid, _KILL)
         os.waitpid(self.pid, 0)

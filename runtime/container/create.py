@@ -11,7 +11,7 @@ import os
 import time
 
 from runtime import cgroups
-from runtime.cgroups.manager import WITHOUT
+from runtime.cgroups.hierarchies import WITHOUT
 from runtime.container import hooks
 from runtime.container.start_gate import hand_on_listener
 from runtime.container.state import (

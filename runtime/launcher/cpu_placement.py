@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import os
 
-from runtime.cgroups import files
-from runtime.errors import ContainerError
 from runtime.launcher.program import Block
-from runtime.linux import syscalls
+from runtime.lazy import remembered
+from runtime.linux import cpu_list, syscalls
 from runtime.linux.libc import function
-from runtime.process.attributes import numbers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,25 +53,28 @@ def _choose(program: Program, number: int, cpus: int) -> None:
     program.call("choose a CPU", number, 0, _MASK_BYTES, mask)
 
 
+@remembered
 def _possible_cpus() -> set[int]:
-    """Those that there may ever be; none if it is not told, or they are more than a mask holds."""
-    if not _possible:
-        try:
-            found = numbers(files.read("/sys/devices/system/cpu/possible"))
-        except (OSError, ContainerError):
-            found = []
-        _possible.append(set(found))
-    return _possible[0]
+    """Return all CPUs that the host may ever have; none if the list can't be read."""
+    try:
+        numbers = cpu_list.parse(_read("/sys/devices/system/cpu/possible"))
+    except (OSError, ValueError):
+        return set()
+    # A mask that is too short for all of them could not restore the affinity.
+    return set(numbers) if max(numbers, default=0) < 8 * _MASK_BYTES else set()
 
 
 def _others() -> int:
-    """How many threads of the host run or want to, but for this one. (proc_loadavg(5))"""
-    file = os.open("/proc/loadavg", os.O_RDONLY | os.O_CLOEXEC)
+    """Return how many other threads of the host run or are ready to. (proc_loadavg(5))"""
+    return int(_read("/proc/loadavg").split()[3].partition("/")[0]) - 1
+
+
+def _read(path: str) -> str:
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        return int(os.read(file, 128).split()[3].partition(b"/")[0]) - 1
+        return os.read(file, 4096).decode().strip()
     finally:
         os.close(file)
 
 
-_possible: list[set[int]] = []
 _own_cpu = function("sched_getcpu")

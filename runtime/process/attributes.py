@@ -8,7 +8,7 @@ from _struct import Struct
 
 from runtime.errors import ContainerError
 from runtime.launcher.program import CALL_BYTES, Block, Label, write_file
-from runtime.linux import capabilities, syscalls
+from runtime.linux import capabilities, cpu_list, syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -279,16 +279,14 @@ def reset_signals(program: Program, ignored: Iterable[int]) -> None:
 
 
 def numbers(text: str) -> list[int]:
-    """The numbers in a list such as 0-3,7. Raises ContainerError. (cpuset(7), "List format")"""
-    found: list[int] = []
-    for part in text.split(",") if text else ():
-        first, _, last = part.partition("-")
-        if not first.isdecimal() or (last and not last.isdecimal()):
-            raise ContainerError(f"{text!r} is no list of numbers such as 0-3,7.")
-        found += range(int(first), int(last or first) + 1)
-    if found and not 0 <= max(found) < _BITS_OF_A_MASK:
+    """Return the CPUs or nodes in a list such as 0-3,7. Raise ContainerError."""
+    try:
+        parsed = cpu_list.parse(text)
+    except ValueError as error:
+        raise ContainerError(f"{error}.") from None
+    if parsed and max(parsed) >= _BITS_OF_A_MASK:
         raise ContainerError(f"{text!r} goes beyond {_BITS_OF_A_MASK - 1}.")
-    return found
+    return parsed
 
 
 def _own_oom_score() -> int:

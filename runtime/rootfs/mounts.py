@@ -11,7 +11,7 @@ import errno
 import os
 import stat
 
-from runtime.cgroups import manager
+from runtime.cgroups.hierarchies import this_host
 from runtime.launcher import mount_calls
 from runtime.launcher.program import Label
 from runtime.linux import mount as mounts
@@ -211,12 +211,12 @@ class Mounts:
     def _mount_cgroups(self, options: MountOptions, destination: str) -> None:
         """The container's own cgroups: one mount, or one a hierarchy below a tmpfs."""
         self.directory(destination)
-        if manager.is_v2():
+        if this_host().is_v2:
             self._mount_cgroup("", "cgroup2", options, destination)
             return
         flags = self.keep_writable(destination, options.flags, b"mode=755")
         self.mount("tmpfs", destination, "tmpfs", flags, b"mode=755")
-        for controllers, root in manager.hierarchies().items():
+        for controllers, root in this_host().hierarchies.items():
             below = f"{destination}/{os.path.basename(root)}"
             self.directory(below)
             self._mount_cgroup(controllers, "cgroup", options, below)

@@ -1,10 +1,10 @@
-"""Version 1: a directory in each hierarchy that is mounted, hybrid hosts included.
+"""A cgroup of version 1: a directory in each mounted hierarchy, also on hybrid hosts.
 
-A process is moved by a write to a file, which stops every fork and exit on the host for an RCU
-grace period (10 ms and more on a host at rest): the kernel must see that the thread group does not
-change meanwhile. It need not when a thread moves itself, by `0` written to `tasks`; so the child
-does that. (cgroup_procs_write_start in kernel/cgroup/cgroup.c) On a hybrid host version 2's
-hierarchy has no `tasks`, and clone3(2) puts the child there.
+A process is moved by a write to a file. It stops every fork and exit on the host for an RCU grace
+period (10 ms and more on an idle host), since the thread group must not change meanwhile. A thread
+that moves itself, by writing `0` to `tasks`, needs no grace period, so the child does that.
+(cgroup_procs_write_start in kernel/cgroup/cgroup.c) On a hybrid host version 2's hierarchy has no
+`tasks`, and clone3(2) puts the child there.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import time
 
 from runtime.cgroups import files
 from runtime.cgroups.cgroup import Cgroup, make, unmake
-from runtime.errors import ContainerError
+from runtime.errors import ContainerError, Unavailable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,17 +30,17 @@ _PAUSE_SECONDS = 0.001
 
 
 class CgroupV1(Cgroup):
-    """A cgroup in each of version 1's hierarchies, and in version 2's where that is mounted too."""
+    """A cgroup in each hierarchy of version 1, and of version 2 on a hybrid host."""
 
     def __init__(self, paths: dict[str, str], planned: dict[str, tuple[str, str]] | None = None):
-        """`planned` are those that are not made yet: the hierarchy's root, and where below it."""
+        """Use existing directories, and `planned` ones: the root and the path below it."""
         super().__init__(paths)
         self._planned = planned or {}
         self._directories: dict[str, str] = {}
 
     @property
     def _by_controller(self) -> dict[str, str]:
-        """The controllers' directories, sorted out when one is first asked for."""
+        """The directories by controller, sorted at first use."""
         if not self._directories:
             self._directories = {
                 controller: directory
@@ -50,30 +50,30 @@ class CgroupV1(Cgroup):
         return self._directories
 
     def _to_be(self) -> dict[str, str]:
-        """Its paths once all is made."""
+        """Return the paths as they are once all directories are made."""
         return self.paths | {
             words: f"{root}/{location}" for words, (root, location) in self._planned.items()
         }
 
     def make(self) -> None:
-        """Make the directories that are planned."""
-        made: list[str] = []
+        """Make the planned directories."""
+        new_directories: list[str] = []
         try:
             for words, (root, location) in self._planned.items():
-                made += make(root, location)
+                new_directories += make(root, location)
                 if "cpuset" in words:
                     from runtime.cgroups import cpusets
 
                     cpusets.fill(root, location)
         except BaseException:
-            unmake(made)
+            unmake(new_directories)
             self.remove()
             raise
         self.paths = self._to_be()
         self._planned = {}
 
     def join(self, program: Program) -> None:
-        """Have a child write `0` to `tasks` of each hierarchy of version 1."""
+        """Make a child write `0` to `tasks` in each hierarchy of version 1."""
         places = [
             (words, program.text(os.fsencode(f"{directory}/tasks")))
             for words, directory in self._to_be().items()
@@ -82,7 +82,7 @@ class CgroupV1(Cgroup):
         program.part(_join, places)
 
     def limit(self, resources: Resources) -> None:
-        """Set what is asked for, and forbid all devices but those that are asked for."""
+        """Apply the limits of a new container, and deny all devices but the allowed ones."""
         from runtime.cgroups import device_rules, settings
         from runtime.cgroups.v1 import limits
 
@@ -91,12 +91,13 @@ class CgroupV1(Cgroup):
         if "devices" in self._by_controller:
             self._limit_devices(*wanted)
         elif resources.devices and self.paths:
-            raise ContainerError(
-                "linux.resources.devices: this host has no devices controller: mount it."
+            raise Unavailable(
+                "linux.resources.devices: the devices controller is not mounted on this host:"
+                " mount it."
             )
 
     def update(self, resources: Resources) -> None:
-        """Set what is asked for while it runs, and leave the rest, devices too, as it is."""
+        """Change these limits of a running container; keep all others, and the device rules."""
         from runtime.cgroups import device_rules, settings
         from runtime.cgroups.v1 import limits
 
@@ -111,9 +112,9 @@ class CgroupV1(Cgroup):
             raise
 
     def freeze(self) -> None:
-        """Write FROZEN to freezer.state until that is what it says.
+        """Write FROZEN to freezer.state until the file says FROZEN.
 
-        The kernel may miss a process that is just being forked, and then it says FREEZING.
+        The kernel may miss a process that is being forked, and then says FREEZING.
         """
         path = f"{self._by_name('freezer', 'pause a container')}/freezer.state"
         deadline = time.monotonic() + _FREEZE_SECONDS
@@ -121,7 +122,9 @@ class CgroupV1(Cgroup):
         while (state := files.read(path)) != "FROZEN":
             if time.monotonic() > deadline:
                 _write(path, "THAWED")
-                raise ContainerError(f"{path} stays at {state}: the processes do not stop.")
+                raise ContainerError(
+                    f"{path} is {state} after {_FREEZE_SECONDS:g} s: the processes did not stop."
+                )
             time.sleep(_PAUSE_SECONDS)
             _write(path, "FROZEN")
 
@@ -130,19 +133,19 @@ class CgroupV1(Cgroup):
         _write(f"{self._by_name('freezer', 'resume a container')}/freezer.state", "THAWED")
 
     def statistics(self) -> dict[str, Any]:
-        """What it uses, as `runc events --stats` tells it; what the host lacks is absent."""
+        """Return the usage that the host counts, in the format of `runc events --stats`."""
         from runtime.cgroups.v1 import statistics as statistics_v1
 
         return statistics_v1.read(self._by_controller)
 
     def oom_events(self) -> OomEvents:
-        """An eventfd that memory.oom_control signals."""
+        """Return a source of events whose eventfd memory.oom_control signals."""
         from runtime.cgroups import oom
 
-        return oom.of_v1(self._by_name("memory", "hear of want of memory"))
+        return oom.of_v1(self._by_name("memory", "watch for OOM kills"))
 
     def memory_bytes(self) -> int:
-        """memory.usage_in_bytes, which has kernel memory in it."""
+        """Return memory.usage_in_bytes, which includes kernel memory."""
         directory = self._by_name("memory", "count memory")
         return int(files.read(f"{directory}/memory.usage_in_bytes"))
 
@@ -155,9 +158,9 @@ class CgroupV1(Cgroup):
         if directory is None and self.paths.get("") and self._is_enabled_in_v2(setting.controller):
             directory = self.paths[""]
         if directory is None:
-            raise ContainerError(
-                f"linux.resources.{setting.field}: there is no {setting.controller} cgroup for"
-                " this container: leave out the limit on it."
+            raise Unavailable(
+                f"linux.resources.{setting.field}: the container has no {setting.controller}"
+                " cgroup: remove the limit."
             )
         return directory
 
@@ -169,13 +172,13 @@ class CgroupV1(Cgroup):
 
     def _by_name(self, controller: str, purpose: str) -> str:
         if controller not in self._by_controller:
-            raise ContainerError(f"Can't {purpose}: the container has no {controller} cgroup.")
+            raise Unavailable(f"Can't {purpose}: the container has no {controller} cgroup.")
         return self._by_controller[controller]
 
     def _limit_devices(self, allowed: bool, different: list[str]) -> None:
-        """From what devices.list has to what is wanted, in as few writes as that takes.
+        """Change devices.list to the wanted rules with as few writes as possible.
 
-        A cgroup that has sub-cgroups can't be set back to a default.
+        A cgroup with sub-cgroups can't be set back to a default.
         """
         directory = self._by_controller["devices"]
         now = set(files.read(f"{directory}/devices.list").splitlines())
@@ -192,9 +195,10 @@ class CgroupV1(Cgroup):
 
 
 def plan(location: str, hierarchies: dict[str, str]) -> CgroupV1:
-    """A cgroup below the root of each hierarchy, of which nothing is made but version 2's.
+    """Return a cgroup below the root of each hierarchy; make only version 2's directory.
 
-    In that the child is born, the others it joins. Raises ContainerError, and then there is none.
+    The child starts in version 2's cgroup, and joins the others. Raise ContainerError, and then
+    nothing was made.
     """
     planned = {words: (root, location) for words, root in hierarchies.items() if words}
     paths = {}
@@ -205,7 +209,7 @@ def plan(location: str, hierarchies: dict[str, str]) -> CgroupV1:
 
 
 def _join(program: Program, places: list[tuple[str, int]]) -> None:
-    """A part, which is the same for all cgroups whose paths are as long."""
+    """Compose a part of the program; it can be reused for cgroups with paths of the same length."""
     from runtime.launcher.program import write_file
 
     for words, place in places:

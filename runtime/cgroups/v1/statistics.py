@@ -1,4 +1,4 @@
-"""What a cgroup uses, from version 1's files, as `runc events --stats` tells it.
+"""Usage of a cgroup of version 1, in the format of `runc events --stats`.
 
 Times are nanoseconds, sizes bytes. (Documentation/admin-guide/cgroup-v1)
 """
@@ -8,13 +8,15 @@ from __future__ import annotations
 import os
 
 from runtime.cgroups import files
+from runtime.cgroups.values import number, pairs, rdma, text
+from runtime.linux import cpu_list
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
 _TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
-# In the order in which they are tried: the first of each that a kernel has.
+# The files for each key; the first that the kernel has is used.
 _BLOCK_IO = {
     "ioServiceBytesRecursive": (
         "bfq.io_service_bytes_recursive", "throttle.io_service_bytes_recursive",
@@ -37,10 +39,10 @@ _CPUSET = (
 
 
 def read(by_controller: dict[str, str]) -> dict[str, Any]:
-    """The document, by the directories of the controllers."""
-    found: dict[str, Any] = {}
+    """Return the usage, by the directories of the controllers."""
+    document: dict[str, Any] = {}
     if "cpu" in by_controller or "cpuacct" in by_controller:
-        found["cpu"] = _cpu(by_controller)
+        document["cpu"] = _cpu(by_controller)
     for controller, key, part in (
         ("cpuset", "cpuset", _cpuset),
         ("memory", "memory", _memory),
@@ -50,41 +52,41 @@ def read(by_controller: dict[str, str]) -> dict[str, Any]:
         ("rdma", "rdma", rdma),
     ):
         if controller in by_controller:
-            found[key] = part(by_controller[controller])
-    return found
+            document[key] = part(by_controller[controller])
+    return document
 
 
 def _cpu(by_controller: dict[str, str]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    document: dict[str, Any] = {}
     if directory := by_controller.get("cpuacct"):
         usage: dict[str, Any] = {
             "total": number(f"{directory}/cpuacct.usage"),
-            "percpu": [int(word) for word in _text(f"{directory}/cpuacct.usage_percpu").split()],
+            "percpu": [int(word) for word in text(f"{directory}/cpuacct.usage_percpu").split()],
         }
-        table = [line.split() for line in _text(f"{directory}/cpuacct.usage_all").splitlines()[1:]]
+        table = [line.split() for line in text(f"{directory}/cpuacct.usage_all").splitlines()[1:]]
         usage["percpu_kernel"] = [int(words[2]) for words in table]
         usage["percpu_user"] = [int(words[1]) for words in table]
         ticks = pairs(f"{directory}/cpuacct.stat")
         usage["kernel"] = ticks.get("system", 0) * _TICK_NS
         usage["user"] = ticks.get("user", 0) * _TICK_NS
-        found["usage"] = usage
+        document["usage"] = usage
     if directory := by_controller.get("cpu"):
-        told = pairs(f"{directory}/cpu.stat")
-        found["throttling"] = {
-            "periods": told.get("nr_periods", 0),
-            "throttledPeriods": told.get("nr_throttled", 0),
-            "throttledTime": told.get("throttled_time", 0),
+        statistics = pairs(f"{directory}/cpu.stat")
+        document["throttling"] = {
+            "periods": statistics.get("nr_periods", 0),
+            "throttledPeriods": statistics.get("nr_throttled", 0),
+            "throttledTime": statistics.get("throttled_time", 0),
         }
-    return found
+    return document
 
 
 def _cpuset(directory: str) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "cpus": listed(_text(f"{directory}/cpuset.cpus")),
-        "mems": listed(_text(f"{directory}/cpuset.mems")),
+    document: dict[str, Any] = {
+        "cpus": cpu_list.parse(text(f"{directory}/cpuset.cpus")),
+        "mems": cpu_list.parse(text(f"{directory}/cpuset.mems")),
     }
-    found.update((name, number(f"{directory}/cpuset.{name}")) for name in _CPUSET)
-    return found
+    document.update((name, number(f"{directory}/cpuset.{name}")) for name in _CPUSET)
+    return document
 
 
 def _memory(directory: str) -> dict[str, Any]:
@@ -109,94 +111,49 @@ def _counter(prefix: str) -> dict[str, int]:
 
 
 def _pids(directory: str) -> dict[str, int]:
-    limit = _text(f"{directory}/pids.max")
-    found = {"current": number(f"{directory}/pids.current")}
+    limit = text(f"{directory}/pids.max")
+    document = {"current": number(f"{directory}/pids.current")}
     if limit.isdigit():
-        found["limit"] = int(limit)
-    return found
+        document["limit"] = int(limit)
+    return document
 
 
 def _block_io(directory: str) -> dict[str, Any]:
-    found = {}
+    document = {}
     for key, names in _BLOCK_IO.items():
-        texts = (files.read_if_there(f"{directory}/blkio.{name}") for name in names)
-        entries = next((_entries(text) for text in texts if text is not None), [])
+        candidates = (files.read_if_there(f"{directory}/blkio.{name}") for name in names)
+        entries = next((_entries(entry) for entry in candidates if entry is not None), [])
         if entries:
-            found[key] = entries
-    return found
+            document[key] = entries
+    return document
 
 
-def _entries(text: str) -> list[dict[str, Any]]:
-    """Lines such as `8:0 Read 1282048`, without the sum of all devices."""
-    found = []
-    for line in text.splitlines():
+def _entries(table: str) -> list[dict[str, Any]]:
+    """Return the lines of a table, such as `8:0 Read 1282048`, without the sum of all devices."""
+    document = []
+    for line in table.splitlines():
         words = line.split()
         if ":" in words[0]:
             major, minor = words[0].split(":")
             entry: dict[str, Any] = {"major": int(major), "minor": int(minor)}
             if len(words) > 2:
                 entry["op"] = words[1]
-            found.append({**entry, "value": int(words[-1])})
-    return found
+            document.append({**entry, "value": int(words[-1])})
+    return document
 
 
 def _hugepages(directory: str) -> dict[str, Any]:
     with os.scandir(directory) as entries:
         names = {entry.name for entry in entries}
-    found = {}
+    document = {}
     for name in sorted(names):
         words = name.split(".")
         if words[0] == "hugetlb" and words[2:] == ["usage_in_bytes"]:
             reserved = ".rsvd" if f"hugetlb.{words[1]}.rsvd.usage_in_bytes" in names else ""
             prefix = f"{directory}/hugetlb.{words[1]}{reserved}."
-            found[words[1]] = {
+            document[words[1]] = {
                 "usage": number(f"{prefix}usage_in_bytes"),
                 "max": number(f"{prefix}max_usage_in_bytes"),
                 "failcnt": number(f"{prefix}failcnt"),
             }
-    return found
-
-
-def rdma(directory: str) -> dict[str, Any]:
-    """What both versions tell of RDMA devices: {"current", "limit": [an entry a device]}."""
-    found = {}
-    for key, file in (("current", "rdma.current"), ("limit", "rdma.max")):
-        entries = []
-        for line in _text(f"{directory}/{file}").splitlines():
-            device, *words = line.split()
-            told = dict(word.split("=") for word in words)
-            entries.append({
-                "device": device,
-                "hcaHandles": _or_most(told.get("hca_handle", "0"), 32),
-                "hcaObjects": _or_most(told.get("hca_object", "0"), 32),
-            })  # fmt: skip
-        found[key] = entries
-    return found
-
-
-def number(path: str) -> int:
-    """A file's number; 0 if there is no such file, and the largest if there is no limit."""
-    return _or_most(_text(path) or "0", 64)
-
-
-def pairs(path: str) -> dict[str, int]:
-    """A file of names and numbers, a line each; empty if there is none."""
-    lines = (line.split() for line in _text(path).splitlines())
-    return {words[0]: int(words[1]) for words in lines if len(words) == 2}
-
-
-def listed(text: str) -> list[int]:
-    """The numbers of a list such as 0-3,7. (cpuset(7), "List format")"""
-    found: list[int] = []
-    for part in filter(None, text.split(",")):
-        first, _, last = part.partition("-")
-        found += range(int(first), int(last or first) + 1)
-    return found
-
-
-def _or_most(text: str, bits: int) -> int:
-    return (1 << bits) - 1 if text == "max" else int(text)
-
-
-def _text(path: str) -> str:
-    return files.read_if_there(path) or ""
+    return document

@@ -1,4 +1,4 @@
-"""Version 2: one directory, into which clone3(2) starts the child at once."""
+"""A cgroup of version 2: one directory, in which clone3(2) can start the child."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 
 from runtime.cgroups import files
 from runtime.cgroups.cgroup import Cgroup, make, unmake
-from runtime.errors import ContainerError
+from runtime.errors import ContainerError, InvalidState, Unavailable
 from runtime.linux.users import in_user_namespace
 
 TYPE_CHECKING = False
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 
 _FREEZE_SECONDS = 5.0
 _DELEGATED = "/sys/kernel/cgroup/delegate"
-# OCI config-linux.md, "Cgroup ownership": where the kernel does not say.
+# OCI config-linux.md, "Cgroup ownership": the files to chown if the kernel has no list.
 _DELEGATED_AT_LEAST = "cgroup.procs\ncgroup.subtree_control\ncgroup.threads"
 
 
 class CgroupV2(Cgroup):
-    """A cgroup in version 2's hierarchy."""
+    """A cgroup in the hierarchy of version 2."""
 
     def __init__(self, paths: dict[str, str]) -> None:
         super().__init__(paths)
         self._directory = paths[""]
 
     def limit(self, resources: Resources) -> None:
-        """Set what is asked for, and forbid all devices but those that are asked for."""
+        """Apply the limits of a new container, and deny all devices but the allowed ones."""
         from runtime.cgroups import device_rules, settings
         from runtime.cgroups.v2 import limits
 
@@ -43,7 +43,7 @@ class CgroupV2(Cgroup):
         self._limit_devices(rules)
 
     def update(self, resources: Resources) -> None:
-        """Set what is asked for while it runs, and leave the rest, devices too, as it is."""
+        """Change these limits of a running container; keep all others, and the device rules."""
         from runtime.cgroups import device_rules, settings
         from runtime.cgroups.v2 import limits
 
@@ -61,7 +61,7 @@ class CgroupV2(Cgroup):
             raise
 
     def delegate(self, user: int) -> None:
-        """Give the user the directory and the files that the kernel says are safe to give."""
+        """Give a user the directory, and the files that the kernel lists as safe to delegate."""
         names = (files.read_if_there(_DELEGATED) or _DELEGATED_AT_LEAST).split()
         try:
             os.chown(self._directory, user, -1)
@@ -75,7 +75,7 @@ class CgroupV2(Cgroup):
             ) from error
 
     def freeze(self) -> None:
-        """Write cgroup.freeze, and wait for cgroup.events to say that all stand."""
+        """Write cgroup.freeze, and wait until cgroup.events reports the frozen state."""
         import select
 
         self._write("cgroup.freeze", "1")
@@ -88,39 +88,46 @@ class CgroupV2(Cgroup):
             while b"frozen 1" not in os.pread(descriptor, 4096, 0):
                 if time.monotonic() > deadline:
                     self.thaw()
-                    raise ContainerError(f"The processes of the cgroup {self} do not stop.")
+                    raise ContainerError(
+                        f"The processes of the cgroup {self} did not stop"
+                        f" within {_FREEZE_SECONDS:g} s."
+                    )
                 poll.poll((deadline - time.monotonic()) * 1000)
         finally:
             os.close(descriptor)
 
     def thaw(self) -> None:
-        """Write cgroup.freeze."""
+        """Write 0 to cgroup.freeze."""
         self._write("cgroup.freeze", "0")
 
     def statistics(self) -> dict[str, Any]:
-        """What it uses, as `runc events --stats` tells it; what the host lacks is absent."""
+        """Return the usage that the host counts, in the format of `runc events --stats`."""
         from runtime.cgroups.v2 import statistics as statistics_v2
 
         return statistics_v2.read(self._directory)
 
     def oom_events(self) -> OomEvents:
-        """memory.events, which can be polled."""
+        """Return a source of events that watches memory.events."""
         from runtime.cgroups import oom
 
         return oom.of_v2(self._directory)
 
     def memory_bytes(self) -> int:
-        """memory.current."""
+        """Return memory.current."""
         text = self._read("memory", "memory.current")
         if text is None:
-            raise ContainerError("Can't count memory: this host's cgroup has no memory controller.")
+            raise Unavailable(
+                "Memory is not counted: the memory controller of this host's cgroups is absent or"
+                " not delegated."
+            )
         return int(text)
 
     def _kill_at_once(self) -> bool:
         try:
             files.write(f"{self._directory}/cgroup.kill", "1")
         except OSError as error:
-            # Older than Linux 5.14, or gone already, or a threaded cgroup.
+            # Linux before 5.14 has no cgroup.kill, a threaded cgroup refuses it. ENODEV: it was
+            # removed.
             return error.errno == errno.ENODEV
         return True
 
@@ -140,9 +147,9 @@ class CgroupV2(Cgroup):
 
         is_there = os.path.exists(f"{self._directory}/{setting.file}")
         if not is_there and setting.controller not in [*controllers.of(self._directory), "cgroup"]:
-            raise ContainerError(
-                f"linux.resources.{setting.field}: this host's cgroup has no {setting.file}, as"
-                f" the controller {setting.controller} is absent or not delegated."
+            raise Unavailable(
+                f"linux.resources.{setting.field}: this host's cgroups have no {setting.file}: the"
+                f" controller {setting.controller} is absent or not delegated."
             )
         return self._directory
 
@@ -157,7 +164,7 @@ class CgroupV2(Cgroup):
                 self._detach()
         except OSError as error:
             if in_user_namespace():
-                return  # no device can be made there that the host's root could not open
+                return  # a user namespace can't make devices that the host's root could not open
             raise ContainerError(
                 f"linux.resources.devices: can't set the device filter of {self}: {error.strerror}."
             ) from error
@@ -178,7 +185,7 @@ class CgroupV2(Cgroup):
         bpf.detach_all(self._opened(self._directory, os.O_RDONLY | os.O_DIRECTORY))
 
     def _check_usage(self, memory: Memory) -> None:
-        """Refuse what would have the kernel kill processes at once.
+        """Refuse a limit below the present usage, at which the kernel would kill processes.
 
         (OCI config-linux.md, "Memory", checkBeforeUpdate)
         """
@@ -189,21 +196,21 @@ class CgroupV2(Cgroup):
             ("swap", memory.swap, used + swapped),
         ):
             if limit and 0 < limit < usage:
-                raise ContainerError(
-                    f"linux.resources.memory.{name}: {limit} is below the usage, {usage}, and"
-                    " checkBeforeUpdate is set."
+                raise InvalidState(
+                    f"linux.resources.memory.{name}: {limit} is below the present usage, {usage},"
+                    " and checkBeforeUpdate is set."
                 )
 
 
 def create(location: str, root: str) -> CgroupV2:
-    """A cgroup below the root of the hierarchy. Raises ContainerError, and then there is none."""
+    """Make a cgroup below the root of the hierarchy. Undo all and raise ContainerError."""
     from runtime.cgroups import controllers
 
     directory = f"{root}/{location}"
-    made = make(root, location)
+    new_directories = make(root, location)
     try:
         controllers.enable(directory)
     except BaseException:
-        unmake(made)
+        unmake(new_directories)
         raise
     return CgroupV2({"": directory})

@@ -1,7 +1,8 @@
-"""Version 2: the rules on devices as an eBPF program.
+"""Device rules of version 2 as an eBPF program.
 
-It looks at the rules from the last to the first, and strikes from the accesses that are asked for
-what a rule allows; nothing left is a yes, what a rule forbids is a no, and so is the end.
+The program applies the rules from the last to the first. Each rule that allows removes its accesses
+from the requested ones. The program returns 1 (allow) once none is left, and 0 (deny) when a rule
+denies one of those left, or at the end.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _ACCESSES = (
 )
 _EVERY_ACCESS = bpf.ACCESS_READ | bpf.ACCESS_WRITE | bpf.ACCESS_MKNOD
 
-# r2 is the device's type, r3 what is left of the accesses, r4 and r5 the numbers.
+# r2 holds the device's type, r3 the accesses that are not yet allowed, r4 and r5 major and minor.
 _PROLOGUE = (
     bpf.instruction(bpf.LOAD_WORD, bpf.R2, bpf.R1, offset=0),
     bpf.instruction(bpf.MOVE_REGISTER, bpf.R3, bpf.R2),
@@ -35,7 +36,7 @@ _PROLOGUE = (
 
 
 def compose(rules: Sequence[Rule]) -> list[bytes]:
-    """The program's instructions."""
+    """Return the program's instructions."""
     program = list(_PROLOGUE)
     for rule in reversed(rules):
         program += _block(rule)
@@ -78,5 +79,5 @@ def _verdict(*, allow: bool) -> list[bytes]:
 
 
 def _skip(operation: int, register: int, number: int, count: int) -> bytes:
-    """Go past the next instructions, `count` of them, if the register compares so."""
+    """Return a jump over the next `count` instructions, taken if the comparison holds."""
     return bpf.instruction(operation, register, offset=count, immediate=number)

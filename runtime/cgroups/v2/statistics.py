@@ -1,6 +1,6 @@
-"""What a cgroup uses, from version 2's files, as `runc events --stats` tells it.
+"""Usage of a cgroup of version 2, in the format of `runc events --stats`.
 
-Times are nanoseconds, sizes bytes; swap is told with memory, as version 1 counts it.
+Times are nanoseconds, sizes bytes; swap includes memory, as in version 1.
 (Documentation/admin-guide/cgroup-v2.rst)
 """
 
@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 
 from runtime.cgroups import files
-from runtime.cgroups.v1.statistics import listed, number, pairs, rdma
+from runtime.cgroups.values import number, pairs, rdma
+from runtime.linux import cpu_list
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,10 +27,10 @@ _BLOCK_IO = {
 
 
 def read(directory: str) -> dict[str, Any]:
-    """The document, by the files that the cgroup has."""
+    """Return the usage, by the files that the cgroup has."""
     with os.scandir(directory) as entries:
         names = {entry.name for entry in entries}
-    found = {"cpu": _cpu(directory), "pids": _pids(directory, names)}
+    usage = {"cpu": _cpu(directory), "pids": _pids(directory, names)}
     for file, key, part in (
         ("cpuset.cpus.effective", "cpuset", _cpuset),
         ("memory.current", "memory", _memory),
@@ -37,46 +38,47 @@ def read(directory: str) -> dict[str, Any]:
         ("rdma.current", "rdma", rdma),
     ):
         if file in names:
-            found[key] = part(directory)
+            usage[key] = part(directory)
     if any(name.startswith("hugetlb.") for name in names):
-        found["hugetlb"] = _hugepages(directory, names)
+        usage["hugetlb"] = _hugepages(directory, names)
     for key, file in (("cpu", "cpu.pressure"), ("memory", "memory.pressure"),
                       ("blkio", "io.pressure")):  # fmt: skip
-        if key in found and (told := _pressure(f"{directory}/{file}")):
-            found[key]["psi"] = told
-    return found
+        if key in usage and (fields := _pressure(f"{directory}/{file}")):
+            usage[key]["psi"] = fields
+    return usage
 
 
 def _cpu(directory: str) -> dict[str, Any]:
-    told = pairs(f"{directory}/cpu.stat")
+    fields = pairs(f"{directory}/cpu.stat")
     return {
         "usage": {
-            "total": told.get("usage_usec", 0) * _US,
-            "kernel": told.get("system_usec", 0) * _US,
-            "user": told.get("user_usec", 0) * _US,
+            "total": fields.get("usage_usec", 0) * _US,
+            "kernel": fields.get("system_usec", 0) * _US,
+            "user": fields.get("user_usec", 0) * _US,
         },
         "throttling": {
-            "periods": told.get("nr_periods", 0),
-            "throttledPeriods": told.get("nr_throttled", 0),
-            "throttledTime": told.get("throttled_usec", 0) * _US,
+            "periods": fields.get("nr_periods", 0),
+            "throttledPeriods": fields.get("nr_throttled", 0),
+            "throttledTime": fields.get("throttled_usec", 0) * _US,
         },
     }
 
 
 def _pids(directory: str, names: set[str]) -> dict[str, int]:
-    """Tasks; where no controller counts them, processes."""
+    """Return the number of tasks, or of processes if no controller counts tasks."""
     if "pids.current" not in names:
         return {"current": len(files.read(f"{directory}/cgroup.procs").split())}
-    found = {"current": number(f"{directory}/pids.current")}
+    usage = {"current": number(f"{directory}/pids.current")}
     limit = number(f"{directory}/pids.max")
     if limit != _MOST:
-        found["limit"] = limit
-    return found
+        usage["limit"] = limit
+    return usage
 
 
 def _cpuset(directory: str) -> dict[str, Any]:
     return {
-        key: listed(files.read(f"{directory}/cpuset.{key}.effective")) for key in ("cpus", "mems")
+        key: cpu_list.parse(files.read(f"{directory}/cpuset.{key}.effective"))
+        for key in ("cpus", "mems")
     }
 
 
@@ -103,7 +105,7 @@ def _memory(directory: str) -> dict[str, Any]:
 
 
 def _block_io(directory: str) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    usage: dict[str, Any] = {}
     for line in files.read(f"{directory}/io.stat").splitlines():
         device, *words = line.split()
         numbers = device.split(":")
@@ -111,36 +113,36 @@ def _block_io(directory: str) -> dict[str, Any]:
             name, _, value = word.partition("=")
             if name in _BLOCK_IO and len(numbers) == 2:
                 key, operation = _BLOCK_IO[name]
-                found.setdefault(key, []).append({
+                usage.setdefault(key, []).append({
                     "major": int(numbers[0]), "minor": int(numbers[1]),
                     "op": operation, "value": int(value),
                 })  # fmt: skip
-    return found
+    return usage
 
 
 def _hugepages(directory: str, names: set[str]) -> dict[str, Any]:
-    found = {}
+    usage = {}
     for name in sorted(names):
         words = name.split(".")
         if words[0] == "hugetlb" and words[2:] == ["current"]:
             reserved = ".rsvd" if f"hugetlb.{words[1]}.rsvd.current" in names else ""
-            found[words[1]] = {
+            usage[words[1]] = {
                 "usage": number(f"{directory}/hugetlb.{words[1]}{reserved}.current"),
                 "failcnt": pairs(f"{directory}/hugetlb.{words[1]}.events").get("max", 0),
             }
-    return found
+    return usage
 
 
 def _pressure(path: str) -> dict[str, Any] | None:
-    """Pressure stall information, where the kernel keeps it. (Documentation/accounting/psi.rst)"""
+    """Return pressure stall information, or None. (Documentation/accounting/psi.rst)"""
     try:
         lines = files.read(path).splitlines()
     except OSError:
-        return None  # no such file, or it was switched off at boot
-    found = {}
+        return None  # the kernel has no such file, or it was disabled at boot
+    usage = {}
     for line in lines:
         kind, *words = line.split()
-        told = dict(word.split("=") for word in words)
-        total = int(told.pop("total"))
-        found[kind] = {**{name: float(value) for name, value in told.items()}, "total": total}
-    return found
+        fields = dict(word.split("=") for word in words)
+        total = int(fields.pop("total"))
+        usage[kind] = {**{name: float(value) for name, value in fields.items()}, "total": total}
+    return usage

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runtime.cgroups.manager import WITHOUT
+from runtime.cgroups.hierarchies import WITHOUT
 from runtime.linux import capabilities
 from runtime.namespaces.namespaces import FLAGS
 from runtime.process import attributes

@@ -1,4 +1,4 @@
-"""Starts a command in a cgroup, in the way in which a container's first process gets there."""
+"""Start a command in a cgroup, by the way that a container's first process takes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ F_SETFD, FD_CLOEXEC = 2, 1
 
 
 def start(cgroup: Cgroup, command: list[str], stdout: int) -> int:
-    """The command's pid, once it has been executed; it is in the cgroup from before that on."""
+    """Start the command in the cgroup, wait until it has been executed, and return its pid."""
     path = shutil.which(command[0])
     assert path
     reading, report = os.pipe2(os.O_CLOEXEC)

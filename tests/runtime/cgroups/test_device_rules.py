@@ -1,4 +1,4 @@
-"""Which accesses to devices the rules let through, in both versions."""
+"""Device rules: the accesses that both versions allow."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ BITS = {"r": bpf.ACCESS_READ, "w": bpf.ACCESS_WRITE, "m": bpf.ACCESS_MKNOD}
 
 
 def interpreted(program: Sequence[bytes], kind: str, major: int, minor: int, access: str) -> bool:
-    """What the kernel would make of the program, as instructions are described in its manual."""
-    wanted = sum(BITS[letter] for letter in access)
-    context = struct.pack("=III", TYPES[kind] | wanted << 16, major, minor)
+    """Return the program's result, by an interpreter that follows the manual of eBPF."""
+    requested = sum(BITS[letter] for letter in access)
+    context = struct.pack("=III", TYPES[kind] | requested << 16, major, minor)
     registers = [0] * 11
     place = 0
     while True:
@@ -59,8 +59,8 @@ def v2(rules: Sequence[DeviceRule], kind: str, major: int, minor: int, access: s
     return interpreted(device_filter.compose(device_rules.rules(rules)), kind, major, minor, access)
 
 
-def spoken(rules: Sequence[DeviceRule], kind: str, major: int, minor: int, access: str) -> bool:
-    """The specification's words: entries in the listed order, the last that speaks decides."""
+def expected(rules: Sequence[DeviceRule], kind: str, major: int, minor: int, access: str) -> bool:
+    """Return the result by the specification: the last rule that matches an access decides."""
 
     def allowed(letter: str) -> bool:
         verdict = False
@@ -105,7 +105,7 @@ ACCESSES = ["r", "w", "m", "rw", "rwm"]
 def test_the_program_says_what_the_rules_say(rules: list[DeviceRule]) -> None:
     program = device_filter.compose(device_rules.rules(rules))
     for kind, major, minor, access in itertools.product("bc", (1, 10), (3, 229), ACCESSES):
-        assert interpreted(program, kind, major, minor, access) == spoken(
+        assert interpreted(program, kind, major, minor, access) == expected(
             [*rules, *DEFAULTS], kind, major, minor, access
         )
 
@@ -125,7 +125,7 @@ def test_version_1s_exceptions_say_the_same_or_are_refused(rules: list[DeviceRul
             and numbers.split(":")[1] in {"*", str(minor)}
             for their_kind, numbers, letters in (line.split() for line in different)
         )
-        assert (matched != default) == spoken([*rules, *DEFAULTS], kind, major, minor, access)
+        assert (matched != default) == expected([*rules, *DEFAULTS], kind, major, minor, access)
 
 
 def test_without_rules_there_are_the_default_devices_and_no_others() -> None:
@@ -142,9 +142,9 @@ def test_without_rules_there_are_the_default_devices_and_no_others() -> None:
 
 
 def test_a_privileged_container_may_everything() -> None:
-    found = device_rules.rules([NOTHING, EVERYTHING])
-    assert device_rules.is_everything_allowed(found)
-    assert device_rules.exceptions(found) == (True, [])
+    composed = device_rules.rules([NOTHING, EVERYTHING])
+    assert device_rules.is_everything_allowed(composed)
+    assert device_rules.exceptions(composed) == (True, [])
 
 
 def test_a_hole_in_what_is_allowed_is_one_in_version_2_and_refused_in_version_1() -> None:

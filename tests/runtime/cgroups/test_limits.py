@@ -1,4 +1,4 @@
-"""What a document's limits become in both versions' files."""
+"""Limits of a configuration as files and values of both versions."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from runtime.spec.config import (
 
 
 def v1(resources: Resources, **there: str) -> dict[str, str]:
-    """{file: value}; `there` has files as they are, their dots as underscores."""
-    found = limits_v1.settings(resources, lambda _, file: there.get(file.replace(".", "_")))
-    return {each.file: each.value for each in found}
+    """Return {file: value}; `there` has the present files, with underscores for dots."""
+    settings = limits_v1.settings(resources, lambda _, file: there.get(file.replace(".", "_")))
+    return {each.file: each.value for each in settings}
 
 
 def v2(resources: Resources, **there: str) -> dict[str, str]:
-    found = limits_v2.settings(resources, lambda _, file: there.get(file.replace(".", "_")))
-    return {each.file: each.value for each in found}
+    settings = limits_v2.settings(resources, lambda _, file: there.get(file.replace(".", "_")))
+    return {each.file: each.value for each in settings}
 
 
 def lines(resources: Resources, file: str) -> tuple[list[str], list[str]]:
-    """What is written to a file of either version, in its order."""
+    """Return the values written to a file by version 1 and by version 2, in order."""
     both = (module.settings(resources, lambda *_: None) for module in (limits_v1, limits_v2))
-    first, second = ([each.value for each in one if file in each.file] for one in both)
+    first, second = ([each.value for each in settings if file in each.file] for settings in both)
     return first, second
 
 
@@ -78,9 +78,9 @@ def test_memory_in_version_2(memory: Memory, expected: dict[str, str]) -> None:
 
 def test_swap_alone_goes_with_the_limit_that_is_there() -> None:
     assert v2(Resources(memory=Memory(swap=30)), memory_max="10") == {"memory.swap.max": "20"}
-    with pytest.raises(ContainerError, match="memory needs a limit"):
+    with pytest.raises(ContainerError, match=r"set memory\.limit too"):
         v2(Resources(memory=Memory(swap=30)), memory_max="max")
-    with pytest.raises(ContainerError, match="can't be below"):
+    with pytest.raises(ContainerError, match=r"is less than memory\.limit"):
         v2(Resources(memory=Memory(swap=30)), memory_max="31")
 
 
@@ -103,7 +103,7 @@ def test_memory_without_limit_is_without_one_on_swap(memory: Memory) -> None:
     ],
 )
 def test_version_2_refuses_what_it_has_nothing_like(memory: Memory) -> None:
-    with pytest.raises(ContainerError, match=r"linux\.resources\.memory\..*nothing like it"):
+    with pytest.raises(ContainerError, match=r"linux\.resources\.memory\..*no such limit"):
         v2(Resources(memory=memory))
 
 
@@ -167,9 +167,9 @@ def test_block_weight_becomes_io_weight(weight: int, expected: int) -> None:
 
 @pytest.mark.parametrize(("limit", "expected"), [(10, "10"), (-1, "max"), (0, "1"), (None, None)])
 def test_pids_in_both(limit: int | None, expected: str | None) -> None:
-    wanted = {} if expected is None else {"pids.max": expected}
-    assert v1(Resources(pids=Pids(limit=limit))) == wanted
-    assert v2(Resources(pids=Pids(limit=limit))) == wanted
+    expected_file = {} if expected is None else {"pids.max": expected}
+    assert v1(Resources(pids=Pids(limit=limit))) == expected_file
+    assert v2(Resources(pids=Pids(limit=limit))) == expected_file
 
 
 THROTTLE = ThrottleDevice(major=8, minor=0, rate=600)
@@ -241,8 +241,8 @@ def test_network_is_version_1s() -> None:
 
 def test_unified_is_version_2s_and_is_written_line_by_line() -> None:
     resources = Resources(unified={"io.max": "8:0 rbps=1\n8:16 rbps=2", "strange.file": "x"})
-    found = limits_v2.settings(resources, lambda *_: None)
-    assert [(each.controller, each.file, each.value) for each in found] == [
+    settings = limits_v2.settings(resources, lambda *_: None)
+    assert [(each.controller, each.file, each.value) for each in settings] == [
         ("io", "io.max", "8:0 rbps=1"),
         ("io", "io.max", "8:16 rbps=2"),
         ("strange", "strange.file", "x"),

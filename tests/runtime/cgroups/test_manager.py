@@ -1,4 +1,4 @@
-"""What is written where, on trees that stand for the kernel's."""
+"""Cgroups on directories that imitate the kernel's file systems."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from runtime import ContainerError, cgroups
 from runtime.cgroups import files
-from runtime.cgroups.manager import Host, locate
+from runtime.cgroups.hierarchies import Host, locate
 from runtime.cgroups.oom import OomEvents
 from runtime.launcher.program import Program
 from runtime.spec.config import Cpu, HugepageLimit, Memory, Pids, Resources
@@ -45,9 +45,9 @@ LIMITS = Resources(
 
 
 class Tree:
-    """A tree whose directories come with files and go with them, as the kernel's do.
+    """A directory tree in which cgroups get their files when made, and lose them when removed.
 
-    A file may refuse a value: `refuses` has what it refuses, by its path.
+    `refuses` has for the path of a file a function that returns True for values to refuse.
     """
 
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,7 +59,7 @@ class Tree:
         monkeypatch.setattr(os, "mkdir", self.make)
         monkeypatch.setattr(os, "rmdir", self.remove)
         monkeypatch.setattr(files, "write", self.write)
-        # Loading a program would need the kernel's consent; tests/system does it.
+        # The kernel may forbid loading a program; tests/system does it.
         monkeypatch.setattr("runtime.cgroups.v2.cgroup.CgroupV2._limit_devices", lambda *_: None)
 
     def make(self, path: str, mode: int = 0o777) -> None:
@@ -114,7 +114,7 @@ def v2(tree: Tree) -> Host:
 
 
 def child_does(cgroup: Cgroup) -> list[str]:
-    """What a child is to do to be in it, each thing once."""
+    """Return the steps by which a child joins the cgroup, each once."""
     program = Program()
     cgroup.join(program)
     return list(dict.fromkeys(program.names))
@@ -140,8 +140,8 @@ def test_version_2_gets_its_own_spelling(v2: Host, tree: Tree) -> None:
 
 def test_version_2_hands_the_controllers_down_from_the_root_on(v2: Host, tree: Tree) -> None:
     cgroups.create("/slice/box", "1", host=v2)
-    asked = [value for name, value in tree.written if name == "cgroup.subtree_control"]
-    assert asked == ["+cpu +memory +pids"] * 2
+    enabled = [value for name, value in tree.written if name == "cgroup.subtree_control"]
+    assert enabled == ["+cpu +memory +pids"] * 2
 
 
 def test_version_2_without_a_controller_refuses_the_limit_by_name(v2: Host, tree: Tree) -> None:
@@ -165,7 +165,7 @@ def test_check_before_update_refuses_what_would_kill(v2: Host, tree: Tree) -> No
 
 @pytest.mark.parametrize("there", ["docker", "docker/deep", "docker/deep/box"])
 def test_an_empty_cpuset_on_the_way_is_filled_from_above(v1: Host, tree: Tree, there: str) -> None:
-    """Whoever made it; what has a value keeps it, and passes it on."""
+    """Cpusets made by others count too; a cpuset with a value keeps it and passes it on."""
     directory = tree.root / "cpuset"
     for name in there.split("/"):
         directory /= name
@@ -178,7 +178,7 @@ def test_an_empty_cpuset_on_the_way_is_filled_from_above(v1: Host, tree: Tree, t
 
 
 def test_a_cpuset_leaves_out_what_is_exclusive_to_a_neighbour(v1: Host, tree: Tree) -> None:
-    """The kernel refuses the whole of what is above then."""
+    """The kernel refuses the parent's full list if a neighbour has exclusive use of a part."""
     neighbour = tree.root / "cpuset/neighbour"
     tree.make(str(neighbour))
     (neighbour / "cpuset.cpus").write_text("1-2\n")
@@ -190,7 +190,7 @@ def test_a_cpuset_leaves_out_what_is_exclusive_to_a_neighbour(v1: Host, tree: Tr
     assert (tree.root / "cpuset/docker/box/cpuset.cpus").read_text() == "0,3"
     (neighbour / "cpuset.cpus").write_text("0-3\n")
     tree.refuses[str(tree.root / "cpuset/other/cpuset.cpus")] = lambda value: value == "0-3"
-    with pytest.raises(ContainerError, match="exclusive to other cpusets"):
+    with pytest.raises(ContainerError, match="have exclusive use"):
         cgroups.create("/other", "2", host=v1)
 
 
@@ -267,7 +267,7 @@ def test_a_hybrid_host_has_both(v1: Host, tree: Tree) -> None:
 
 
 def test_what_the_kernel_refuses_is_tried_again_once_the_rest_is_set(v1: Host, tree: Tree) -> None:
-    """The kernel wants memory below memory and swap at every moment."""
+    """The kernel demands at every moment that memory is below memory plus swap."""
     cgroup = cgroups.create("", "box", host=v1)
     limit, swap = (
         tree.root / "memory/tonnage-box" / name
@@ -296,7 +296,7 @@ def test_an_update_that_fails_changes_nothing(v1: Host, tree: Tree) -> None:
 def test_nothing_is_left_of_a_creation_that_fails(
     v1: Host, tree: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither directories nor the parents that were made on the way."""
+    """Neither the directories nor their new parents remain."""
     make = tree.make
 
     def refused(path: str, mode: int = 0o777) -> None:
@@ -334,11 +334,11 @@ def test_a_frozen_cgroup_is_not_taken_over(v1: Host, tree: Tree) -> None:
 def test_another_process_comes_back_by_the_paths(
     version: str, request: pytest.FixtureRequest
 ) -> None:
-    made = cgroups.create("box", "1", host=request.getfixturevalue(version))
-    again = cgroups.reopen(made.paths)
-    assert type(again) is type(made)
+    first = cgroups.create("box", "1", host=request.getfixturevalue(version))
+    again = cgroups.reopen(first.paths)
+    assert type(again) is type(first)
     assert again.exists()
-    made.remove()
+    first.remove()
     assert not again.exists()
 
 
@@ -380,7 +380,7 @@ def test_paths_are_below_the_root(path: str, location: str) -> None:
         ("/", "root of all"),
         ("a/..", "root of all"),
         ("a\0b", "NUL"),
-        ("a\nb", "line's end"),
+        ("a\nb", "newline"),
         ("system.slice:docker:1", "systemd cgroup manager"),
     ],
 )
@@ -411,9 +411,9 @@ def test_mounts_are_read_from_the_table(tmp_path: Path) -> None:
 
 
 def test_what_changed_without_a_kill_does_not_end_the_wait_for_one() -> None:
-    told = iter([0, 0, 2])
+    counts = iter([0, 0, 2])
     reading, writing = os.pipe()
     os.write(writing, b"changed")
-    with OomEvents([reading], select.POLLIN, lambda: next(told)) as events:
+    with OomEvents([reading], select.POLLIN, lambda: next(counts)) as events:
         assert events.wait(5) == 2
     os.close(writing)

@@ -1,11 +1,11 @@
-"""What systemd is told, and how it is put into a message."""
+"""Properties for systemd, and the encoding of D-Bus messages."""
 
 from __future__ import annotations
 
 import pytest
 
 from runtime import ContainerError
-from runtime.cgroups import dbus, systemd
+from runtime.cgroups import dbus, systemd, systemd_properties
 from runtime.spec.config import Cpu, Memory, Pids, Resources
 
 MESSAGE = [
@@ -25,7 +25,7 @@ def test_values_come_back_as_they_went(
 
 
 def test_numbers_are_aligned_as_the_specification_says() -> None:
-    """The array's size is without the padding before its first element."""
+    """The size of an array does not count the padding before its first element."""
     assert dbus.packed("yat", 1, [2]) == bytes([1, 0, 0, 0, 8, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0])
 
 
@@ -59,7 +59,7 @@ def test_limits_are_told_in_systemds_words() -> None:
         cpu=Cpu(shares=1024, quota=33_333, cpus="0,8-9", mems="0"),
         pids=Pids(limit=-1),
     )
-    assert dict(systemd.properties(resources, is_v2=True)) == {
+    assert dict(systemd_properties.properties(resources, is_v2=True)) == {
         "MemoryMax": ("t", 10),
         "MemoryLow": ("t", 5),
         "MemorySwapMax": ("t", 20),
@@ -69,7 +69,7 @@ def test_limits_are_told_in_systemds_words() -> None:
         "AllowedMemoryNodes": ("ay", b"\1"),
         "TasksMax": ("t", (1 << 64) - 1),
     }
-    assert dict(systemd.properties(resources, is_v2=False)) == {
+    assert dict(systemd_properties.properties(resources, is_v2=False)) == {
         "MemoryLimit": ("t", 10),
         "CPUShares": ("t", 1024),
         "CPUQuotaPerSecUSec": ("t", 340_000),

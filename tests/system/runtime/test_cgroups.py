@@ -1,7 +1,7 @@
-"""The host's own cgroups: what is set is what the kernel then has, and holds a process to.
+"""Cgroups of this host: the kernel has the limits that are set, and enforces them.
 
-The first half runs on whatever the host has, the second on version 2 wherever it is mounted: a
-hybrid host has it too, with the controllers that version 1 left.
+The first half uses the host's own version. The second half needs version 2 mounted anywhere: a
+hybrid host has it too, with the controllers that version 1 does not use.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import pytest
 
 from runtime import ContainerError, cgroups
 from runtime.cgroups import controllers
-from runtime.cgroups.manager import Host, hierarchies, is_v2, this_host
+from runtime.cgroups.hierarchies import Host, this_host
 from runtime.linux import bpf
 from runtime.spec.config import (
     BlockIo,
@@ -43,28 +43,30 @@ pytestmark = pytest.mark.root
 NAME = f"tonnage-cg-{os.getpid()}"
 SECONDS = 10.0
 UNIFIED = this_host().unified
-needs_v2 = pytest.mark.skipif(UNIFIED is None, reason="version 2 is mounted nowhere on this host")
-needs_v1 = pytest.mark.skipif(not hierarchies(), reason="this host has version 2 alone")
+needs_v2 = pytest.mark.skipif(UNIFIED is None, reason="cgroup version 2 isn't mounted on this host")
+needs_v1 = pytest.mark.skipif(
+    not this_host().hierarchies, reason="this host has cgroup version 2 only"
+)
 
 
 @pytest.fixture
 def cgroup() -> Iterator[Cgroup]:
-    """One by what the host has; nothing of it may be left."""
-    made = cgroups.create(f"/{NAME}/box", "box")
-    yield made
-    made.kill()
-    made.remove()
+    """Make a cgroup with the host's version; check that nothing of it remains."""
+    new = cgroups.create(f"/{NAME}/box", "box")
+    yield new
+    new.kill()
+    new.remove()
     assert left() == []
 
 
 @pytest.fixture
 def unified() -> Iterator[Cgroup]:
-    """One in version 2's hierarchy."""
+    """Make a cgroup in the hierarchy of version 2."""
     assert UNIFIED is not None
-    made = cgroups.create(f"/{NAME}/unified", "box", host=Host({}, UNIFIED))
-    yield made
-    made.kill()
-    made.remove()
+    new = cgroups.create(f"/{NAME}/unified", "box", host=Host({}, UNIFIED))
+    yield new
+    new.kill()
+    new.remove()
     assert left() == []
 
 
@@ -73,7 +75,7 @@ def left() -> list[Path]:
 
 
 def run_in(cgroup: Cgroup, command: list[str]) -> Started:
-    """Start a command that is in the cgroup before it execs, as a container's init is."""
+    """Start a command that is in the cgroup before exec, like the first process of a container."""
     reading, writing = os.pipe2(os.O_CLOEXEC)
     pid = joined.start(cgroup, command, writing)
     os.close(writing)
@@ -82,14 +84,14 @@ def run_in(cgroup: Cgroup, command: list[str]) -> Started:
 
 
 class Started:
-    """A child and what it says."""
+    """A child process and its output."""
 
     def __init__(self, pid: int, output: int) -> None:
         self.pid = pid
         self._output = os.fdopen(output, "rb")
 
     def said(self) -> str:
-        """All of its output, once it ended."""
+        """Wait for the end, and return the output."""
         with self._output:
             text = self._output.read().decode().strip()
         os.waitpid(self.pid, 0)
@@ -101,7 +103,7 @@ class Started:
 
 
 def value(cgroup: Cgroup, controller: str, file: str) -> str:
-    """What the kernel says of it now."""
+    """Return the present value of a file."""
     words = next((words for words in cgroup.paths if controller in words.split(",")), "")
     return Path(cgroup.paths[words], file).read_text().strip()
 
@@ -124,7 +126,7 @@ def test_limits_are_what_the_kernel_has(cgroup: Cgroup) -> None:
     cgroup.limit(LIMITS)
     assert value(cgroup, "pids", "pids.max") == "10"
     assert value(cgroup, "cpuset", "cpuset.cpus") == "0"
-    if is_v2():
+    if this_host().is_v2:
         assert value(cgroup, "memory", "memory.max") == str(64 << 20)
         assert value(cgroup, "memory", "memory.low") == str(32 << 20)
         assert value(cgroup, "cpu", "cpu.max") == "50000 100000"
@@ -143,24 +145,24 @@ def test_a_process_is_in_every_hierarchy_and_can_be_found(cgroup: Cgroup) -> Non
     beside = cgroups.of_process(process.pid)
     assert beside.paths == cgroup.paths
     assert cgroups.reopen(json.loads(json.dumps(cgroup.paths))).processes() == [process.pid]
-    with pytest.raises(ContainerError, match=f"exists and has processes in it, {process.pid}"):
+    with pytest.raises(ContainerError, match=f"exists and has processes, such as {process.pid}"):
         cgroups.create(f"/{NAME}/box", "box")
     cgroup.kill()
     assert process.ended() == -signal.SIGKILL
 
 
 def test_limits_are_raised_and_lowered_while_it_runs(cgroup: Cgroup) -> None:
-    """Each value is beyond the other one of before: the order of writing must turn round."""
+    """Each value is out of range until the other is written: the order must alternate."""
     cgroup.limit(Resources(memory=Memory(limit=64 << 20, swap=64 << 20)))
     for limit in (256 << 20, 16 << 20, -1, 32 << 20):
         cgroup.update(Resources(memory=Memory(limit=limit, swap=limit)))
-        name = "memory.max" if is_v2() else "memory.limit_in_bytes"
-        found = value(cgroup, "memory", name)
-        assert (found == str(limit)) == (limit > 0)
+        name = "memory.max" if this_host().is_v2 else "memory.limit_in_bytes"
+        present = value(cgroup, "memory", name)
+        assert (present == str(limit)) == (limit > 0)
     for quota, burst, period in ((50_000, 50_000, 100_000), (5_000, 4_000, 10_000),
                                  (90_000, 90_000, 100_000)):  # fmt: skip
         cgroup.update(Resources(cpu=Cpu(quota=quota, burst=burst, period=period)))
-        name = "cpu.max.burst" if is_v2() else "cpu.cfs_burst_us"
+        name = "cpu.max.burst" if this_host().is_v2 else "cpu.cfs_burst_us"
         assert value(cgroup, "cpu", name) == str(burst)
 
 
@@ -190,8 +192,8 @@ def test_throttles_are_taken(cgroup: Cgroup) -> None:
         cgroup.limit(Resources(block_io=BlockIo(throttle_read_bps_device=(throttle,))))
     except ContainerError as error:
         pytest.skip(f"{major}:{minor} has no queue to throttle: {error}")
-    file = "io.max" if is_v2() else "blkio.throttle.read_bps_device"
-    assert f"{major}:{minor}" in value(cgroup, "io" if is_v2() else "blkio", file)
+    file = "io.max" if this_host().is_v2 else "blkio.throttle.read_bps_device"
+    assert f"{major}:{minor}" in value(cgroup, "io" if this_host().is_v2 else "blkio", file)
 
 
 OPEN = """
@@ -206,19 +208,19 @@ for path in sys.argv[1:]:
 
 
 def opened(cgroup: Cgroup, *paths: str) -> list[str]:
-    """Whether a process in it may open each."""
+    """Return yes or no for each path, as a process in the cgroup may open it or not."""
     command = [sys.executable, "-ISc", OPEN, *paths]
     return run_in(cgroup, command).said().split()
 
 
 @pytest.fixture
 def nodes(tmp_path: Path) -> tuple[str, str]:
-    """/dev/kmsg, which is no default device, and /dev/zero, which is."""
-    found = []
+    """Make nodes of /dev/kmsg, which is not a default device, and of /dev/zero, which is."""
+    paths = []
     for name, device in (("kmsg", (1, 11)), ("zero", (1, 5))):
         os.mknod(tmp_path / name, stat.S_IFCHR | 0o600, os.makedev(*device))
-        found.append(str(tmp_path / name))
-    return found[0], found[1]
+        paths.append(str(tmp_path / name))
+    return paths[0], paths[1]
 
 
 KMSG = DeviceRule(allow=True, type="c", major=1, minor=11, access="rw")
@@ -345,14 +347,14 @@ def test_statistics_are_told_as_runc_tells_them(cgroup: Cgroup) -> None:
     cgroup.limit(LIMITS)
     process = run_in(cgroup, ["sh", "-c", "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; cat"])
     wait_until(lambda: cgroup.statistics()["cpu"]["usage"]["total"] > 1_000_000)
-    told = json.loads(json.dumps(cgroup.statistics()))
-    assert told["pids"]["limit"] == 10
-    assert told["pids"]["current"] >= 1
-    assert told["memory"]["usage"]["limit"] == 64 << 20
-    assert 0 < told["memory"]["usage"]["usage"] <= 64 << 20
-    assert told["memory"]["raw"]
-    assert told["cpuset"]["cpus"] == [0]
-    assert abs(cgroup.memory_bytes() - told["memory"]["usage"]["usage"]) < 16 << 20
+    statistics = json.loads(json.dumps(cgroup.statistics()))
+    assert statistics["pids"]["limit"] == 10
+    assert statistics["pids"]["current"] >= 1
+    assert statistics["memory"]["usage"]["limit"] == 64 << 20
+    assert 0 < statistics["memory"]["usage"]["usage"] <= 64 << 20
+    assert statistics["memory"]["raw"]
+    assert statistics["cpuset"]["cpus"] == [0]
+    assert abs(cgroup.memory_bytes() - statistics["memory"]["usage"]["usage"]) < 16 << 20
     cgroup.kill()
     process.ended()
 
@@ -369,7 +371,7 @@ def test_realtime_is_set_or_refused_by_name(cgroup: Cgroup) -> None:
 
 @needs_v1
 def test_a_limit_whose_controller_the_host_lacks_is_refused_by_name(cgroup: Cgroup) -> None:
-    if "rdma" in hierarchies():
+    if "rdma" in this_host().hierarchies:
         pytest.skip("this host has an rdma controller")
     from runtime.spec.config import Rdma
 
@@ -401,7 +403,7 @@ def test_version_2_freezes(unified: Cgroup) -> None:
 
 @needs_v2
 def test_version_2_kills_at_once(unified: Cgroup) -> None:
-    # The kernel kills faster than anything can fork, but the host's other tests want some peace.
+    # no fork bomb here, although cgroup.kill would stop it: it would disturb the other tests
     process = run_in(unified, ["sh", "-c", "sleep 60 & sleep 60 & wait"])
     wait_until(lambda: len(unified.processes()) == 3)
     unified.kill()

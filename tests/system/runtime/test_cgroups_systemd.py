@@ -1,7 +1,7 @@
-"""Scopes of a real systemd, on version 2's tree: the host's, or else the user land's in namespaces.
+"""Scopes of a real systemd on version 2: the host's, or one booted from the user land.
 
-What runs beside the latter sees the host's files with that systemd's /run and cgroups, as the
-runtime does on a host that systemd booted.
+A program beside the booted one sees the host's files with that systemd's /run and cgroups, like the
+runtime on a host that was booted with systemd.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import pytest
 from lab.userland import root_tree
 from runtime import ContainerError, cgroups
 from runtime.cgroups import systemd
-from runtime.cgroups.manager import Host, is_v2, this_host
+from runtime.cgroups.hierarchies import Host, this_host
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 pytestmark = [
     pytest.mark.root,
     pytest.mark.skipif(
-        this_host().unified is None, reason="version 2 is mounted nowhere on this host"
+        this_host().unified is None, reason="cgroup version 2 isn't mounted on this host"
     ),
 ]
 SECONDS = 30.0
-ON_SYSTEMD = systemd.is_running() and is_v2()
+ON_SYSTEMD = systemd.is_running() and this_host().is_v2
 BOOT = """
 set -e
 tree=$1 scratch=$2 root=$2/root
@@ -57,9 +57,9 @@ CREATE = """
 import json, os, sys
 sys.path.insert(0, sys.argv[1])
 from runtime import ContainerError, cgroups
-from runtime.cgroups import systemd
+from runtime.cgroups import systemd, systemd_properties
 from runtime.spec.config import Cpu, DeviceRule, HugepageLimit, Memory, Pids, Resources
-from tests.runtime import joined
+from tests.runtime.cgroups import joined
 
 def refusal(call):
     try:
@@ -68,7 +68,7 @@ def refusal(call):
         return str(error)
 
 cgroup = cgroups.create("tonnage.slice:box:1", "1", manager="systemd")
-told = {"paths": cgroup.paths}
+report = {"paths": cgroup.paths}
 cgroup.limit(Resources(hugepage_limits=(HugepageLimit(page_size="2MB", limit=2 << 20),)))
 with systemd._connected() as connection:
     known = Resources(
@@ -78,34 +78,34 @@ with systemd._connected() as connection:
     )
     connection.call(
         *systemd._MANAGER, "SetUnitProperties", "sba(sv)", "box-1.scope", True,
-        systemd.properties(known, is_v2=True),
+        systemd_properties.properties(known, is_v2=True),
     )
     (path,) = connection.call(*systemd._MANAGER, "LoadUnit", "s", "box-1.scope")
     for name in ("MemoryMax", "MemorySwapMax", "CPUWeight", "CPUQuotaPerSecUSec", "TasksMax",
                  "AllowedCPUs", "Delegate", "Slice"):
-        (told[name],) = connection.call(
+        (report[name],) = connection.call(
             path, "org.freedesktop.DBus.Properties", "Get", "ss",
             "org.freedesktop.systemd1.Scope", name,
         )
-    told["second"] = refusal(
+    report["second"] = refusal(
         lambda: cgroups.create("tonnage.slice:box:1", "1", manager="systemd")
     )
     pid = joined.start(cgroup, ["sleep", "60"], os.open(os.devnull, os.O_WRONLY))
     cgroup.close()
     again = cgroups.reopen(cgroup.paths)
-    told["inside"] = again.processes() == [pid]
+    report["inside"] = again.processes() == [pid]
     again.update(Resources(devices=(DeviceRule(allow=True, access="rwm"),)))
     again.kill()
     os.waitpid(pid, 0)
     again.remove()
-    told["exists"] = again.exists()
-print(json.dumps(told))
+    report["exists"] = again.exists()
+print(json.dumps(report))
 """
 
 
 @pytest.fixture
 def booted(tmp_path: Path) -> Iterator[tuple[int, Path]]:
-    """The systemd's pid, and its cgroup as the host sees it."""
+    """Boot a systemd in namespaces; yield its pid, and its cgroup in the host's tree."""
     assert this_host().unified is not None
     name = f"tonnage-sd-{os.getpid()}"
     cgroup = cgroups.create(f"/{name}", "1", host=Host({}, this_host().unified))
@@ -118,7 +118,7 @@ def booted(tmp_path: Path) -> Iterator[tuple[int, Path]]:
     ) as process:  # fmt: skip
         try:
             pid = wait_for_systemd(process)
-            # No process may sit above a scope that is to have a controller.
+            # A cgroup with processes of its own can't have sub-cgroups with controllers.
             (directory.parent / "cgroup.procs").write_text(str(process.pid))
             yield pid, directory
         finally:
@@ -129,7 +129,7 @@ def booted(tmp_path: Path) -> Iterator[tuple[int, Path]]:
 
 
 def wait_for_systemd(process: subprocess.Popen[bytes]) -> int:
-    """The pid of the namespace's first process, once it has its private socket."""
+    """Return the pid of the namespace's first process, once it has its private socket."""
     deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
@@ -140,36 +140,38 @@ def wait_for_systemd(process: subprocess.Popen[bytes]) -> int:
 
 
 def has_socket(root: Path) -> bool:
-    """Whether its own systemd listens there; before it enters its root, the host's may."""
+    """Return True if systemd listens in its own root; before that, the host's may."""
     return (root / "run/systemd/private").exists() and not root.samefile("/")
 
 
 def made_limited_joined_and_removed(*entering: str, beside: Path | None = None) -> None:
-    """Let a scope live its life where the words before the command lead to.
+    """Make, limit, join and remove a scope, with a command after these words.
 
-    `beside` is the cgroup to come from: systemd may move no process into its tree from outside of
-    it where the tree is mounted with nsdelegate.
+    The command starts in the cgroup `beside`: if the tree is mounted with nsdelegate, systemd may
+    not move processes into it from outside.
     """
-    said = subprocess.run(
+    result = subprocess.run(
         [*entering, sys.executable, "-c", CREATE, Path(__file__).parents[3]],
         check=False, capture_output=True, text=True, timeout=SECONDS,
         preexec_fn=(lambda: (beside / "cgroup.procs").write_text("0")) if beside else None,
     )  # fmt: skip
-    assert said.returncode == 0, said.stderr
-    told = json.loads(said.stdout)
-    assert told["paths"] == {"": "/sys/fs/cgroup/tonnage.slice/box-1.scope"}
-    assert (told["MemoryMax"], told["MemorySwapMax"]) == (64 << 20, 32 << 20)
-    assert (told["CPUWeight"], told["CPUQuotaPerSecUSec"]) == (59, 500_000)
-    assert told["AllowedCPUs"][0] == 1
-    assert told["TasksMax"] == 7
-    assert told["Delegate"] == 1
-    assert told["Slice"] == "tonnage.slice"
-    assert told["second"].startswith("Can't start the scope box-1.scope: systemd: Unit box-1.scope")
-    assert told["inside"]
-    assert not told["exists"]
+    assert result.returncode == 0, result.stderr
+    report = json.loads(result.stdout)
+    assert report["paths"] == {"": "/sys/fs/cgroup/tonnage.slice/box-1.scope"}
+    assert (report["MemoryMax"], report["MemorySwapMax"]) == (64 << 20, 32 << 20)
+    assert (report["CPUWeight"], report["CPUQuotaPerSecUSec"]) == (59, 500_000)
+    assert report["AllowedCPUs"][0] == 1
+    assert report["TasksMax"] == 7
+    assert report["Delegate"] == 1
+    assert report["Slice"] == "tonnage.slice"
+    assert report["second"].startswith(
+        "Can't start the scope box-1.scope: systemd: Unit box-1.scope"
+    )
+    assert report["inside"]
+    assert not report["exists"]
 
 
-@pytest.mark.skipif(ON_SYSTEMD, reason="the host's own systemd is asked instead")
+@pytest.mark.skipif(ON_SYSTEMD, reason="the host's own systemd is used instead")
 def test_a_scope_is_made_limited_joined_and_removed(booted: tuple[int, Path]) -> None:
     pid, directory = booted
     (beside := directory / "beside").mkdir()
@@ -179,7 +181,7 @@ def test_a_scope_is_made_limited_joined_and_removed(booted: tuple[int, Path]) ->
     assert not (directory / "tonnage.slice" / "box-1.scope").exists()
 
 
-@pytest.mark.skipif(not ON_SYSTEMD, reason="no systemd runs here on version 2 alone")
+@pytest.mark.skipif(not ON_SYSTEMD, reason="needs systemd on cgroup version 2")
 def test_the_systemd_of_the_host_does_the_same() -> None:
     try:
         made_limited_joined_and_removed()
@@ -187,7 +189,7 @@ def test_the_systemd_of_the_host_does_the_same() -> None:
         subprocess.run(["systemctl", "stop", "tonnage.slice"], check=True)
 
 
-@pytest.mark.skipif(systemd.is_running(), reason="systemd runs here")
+@pytest.mark.skipif(systemd.is_running(), reason="systemd is running here")
 def test_without_systemd_its_manager_is_refused() -> None:
-    with pytest.raises(ContainerError, match="needs systemd, which does not run here"):
+    with pytest.raises(ContainerError, match="needs systemd, which is not running here"):
         cgroups.create("system.slice:docker:1", "1", manager="systemd")

@@ -15,8 +15,7 @@ import pytest
 
 import runtime
 from lab.userland import root_tree
-from runtime.cgroups import manager
-from runtime.cgroups.manager import WITHOUT
+from runtime.cgroups.hierarchies import WITHOUT, this_host
 from runtime.container import shared_rootfs
 from runtime.container.state import StateDirectory
 from runtime.spec.config import Cpu, Memory, Mount, Pids, Resources, Spec
@@ -409,11 +408,11 @@ def test_the_childs_cgroup_is_its_own_on_every_hierarchy(tree: Path, root: Path)
     with runtime.Container.run("box", spec, [tree], root=root) as box:
         lines = Path(f"/proc/{box.pid}/cgroup").read_text().splitlines()
         ours = [line for line in lines if line.endswith("/tonnage-box")]
-        assert len(ours) == len(manager.this_host().every_hierarchy())
+        assert len(ours) == len(this_host().every_hierarchy())
         assert box.cgroup.memory_bytes() > 0
 
 
-@pytest.mark.skipif(manager.is_v2(), reason="version 2 has no cgroup without a controller")
+@pytest.mark.skipif(this_host().is_v2, reason="version 2 has no cgroup without a controller")
 def test_it_can_be_left_in_its_makers_cgroup_of_a_controller(tree: Path, root: Path) -> None:
     def cgroups(pid: int | str) -> dict[str, str]:
         lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
