@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from lab.host.measurement_lock import measurement_lock, scratch_directory
+from lab.host.measurement_lock import measurement_lock
+from lab.host.scratch import scratch_directory
 from lab.statistics.estimates import Estimate, estimate_median, paired_ratio
 
 if TYPE_CHECKING:

@@ -27,11 +27,11 @@ from benchmarks import harness
 from benchmarks.harness import Finding
 from lab import targets
 from lab.errors import StartFailed
-from lab.host import facts, kvm_probe
-from lab.host.measurement_lock import scratch_directory
+from lab.host import facts
+from lab.host.scratch import scratch_directory
 from lab.targets.base import Settings
 from lab.targets.machines.machine import Machine, MachineInstance
-from lab.userland import build
+from lab.userland import build, kvm_probe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

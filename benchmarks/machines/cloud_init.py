@@ -25,11 +25,11 @@ from pathlib import Path
 
 import vms
 from benchmarks import harness
-from lab.host import facts, kvm_probe
-from lab.host.measurement_lock import scratch_directory
+from lab.host import facts
+from lab.host.scratch import scratch_directory
 from lab.paths import cache_directory
 from lab.targets.machines.machine import free_port
-from lab.userland import build, guest_kernel, root_tree
+from lab.userland import build, guest_kernel, kvm_probe, root_tree
 from vms.boot import cloudinit, kernel
 from vms.qemu import acceleration
 from vms.storage import disks

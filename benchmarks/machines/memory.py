@@ -34,13 +34,14 @@ from benchmarks import harness
 from benchmarks.harness import Finding
 from lab import targets
 from lab.experiments.host_limits import available_memory_bytes
-from lab.host import facts, kvm_probe
-from lab.host.measurement_lock import measurement_lock, scratch_directory
+from lab.host import facts
+from lab.host.measurement_lock import measurement_lock
 from lab.host.process_usage import memory
+from lab.host.scratch import scratch_directory
 from lab.statistics.estimates import slope
 from lab.targets.base import Allotment, Settings
 from lab.targets.machines.machine import Machine, MicroMachine
-from lab.userland import build
+from lab.userland import build, kvm_probe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -16,10 +16,9 @@ from benchmarks import harness
 from benchmarks.harness import Ratio, Samples
 from benchmarks.worker_tasks import start_and_gone_ms
 from lab.errors import StartFailed
-from lab.host import kvm_probe
 from lab.targets.base import Settings
 from lab.targets.worker import Worker
-from lab.userland import build
+from lab.userland import build, kvm_probe
 
 RATIOS = (
     Ratio("first-instruction", "microvm", "qemu-microvm", 1.10, by_interval=True),

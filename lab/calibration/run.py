@@ -21,14 +21,15 @@ from typing import IO, TYPE_CHECKING
 from lab.calibration import aa_trials, channel_latency, model, overhead, store, text
 from lab.calibration.model import Calibration, Overhead, TargetChannels, Timer, Trial
 from lab.errors import LabError
-from lab.host import disturbance, kvm_probe, measurement_lock, plain_paths
-from lab.host.background_load import Tenants
+from lab.host import disturbance, measurement_lock, plain_paths
+from lab.host.background_load import BackgroundLoad
+from lab.host.scratch import scratch_directory
 from lab.progress import Progress
 from lab.statistics import stopping_rule
 from lab.statistics.estimates import Estimate, estimate_median, paired_ratio
 from lab.targets.base import Settings
 from lab.targets.worker import Worker
-from lab.userland import build
+from lab.userland import build, kvm_probe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,19 +71,19 @@ def run(request: CalibrationRequest) -> tuple[Path, Calibration]:
         raise LabError("calibrate needs root for namespaces, cgroups and mounts: run it with sudo.")
     with (
         Progress() as progress,
-        measurement_lock.measurement_lock(wait=request.wait, tell=progress.tell),
+        measurement_lock.measurement_lock(wait=request.wait, progress=progress.tell),
         plain_paths.plain_cache(),
         ExitStack() as stack,
     ):
         land = build.build(progress.tell)
         accelerator = kvm_probe.accelerator(progress.tell)
-        scratch = stack.enter_context(measurement_lock.scratch_directory())
+        scratch = stack.enter_context(scratch_directory())
         path = _new_folder(request.out)
         settings = Settings(land, scratch, accelerator)
         workers = {name: stack.enter_context(Worker(name, settings)) for name in _present()}
         table = (path / "pairs.csv").open("x", newline="", encoding="utf-8")
         pairs = PairsFile(stack.enter_context(table))
-        others = Tenants(os.getpid(), scratch)
+        others = BackgroundLoad(os.getpid(), scratch)
         before = disturbance.read(others)
         seed = secrets.randbelow(1 << 31) if request.seed is None else request.seed
         calibration = calibrate(workers, request.repetitions, seed, pairs, progress.tell)

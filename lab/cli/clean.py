@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import runtime
 from lab import targets
 from lab.host import kernel_costs, plain_paths
-from lab.host.measurement_lock import left_directories, measurement_lock, remove
+from lab.host.measurement_lock import measurement_lock
+from lab.host.scratch import left_directories, remove
 from lab.paths import cache_directory
 from vms.connection import process_root
 from vms.storage import machine_folders

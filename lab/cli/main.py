@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from lab.measurement.run import Request
+    from lab.measurement.request import RunRequest
 
 DONE, MEASUREMENT_FAILED, OUTPUT_FAILED, BAD_USAGE = 0, 1, 1, 2
 INTERRUPTED, UNREAD = 128 + signal.SIGINT, 128 + signal.SIGPIPE
@@ -197,12 +197,12 @@ def _run(options: argparse.Namespace) -> int:
     return outcome.exit_code()
 
 
-def _request(options: argparse.Namespace, chosen: tuple[str, ...] | None = None) -> Request:
+def _request(options: argparse.Namespace, chosen: tuple[str, ...] | None = None) -> RunRequest:
     """Return what the measuring options ask for; every experiment where none is chosen."""
     from lab import experiments
-    from lab.measurement.run import Request
+    from lab.measurement.request import RunRequest
 
-    return Request(
+    return RunRequest(
         profile=options.profile,
         experiments=chosen or experiments.EXPERIMENTS,
         targets=options.targets,

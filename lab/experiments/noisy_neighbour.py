@@ -12,7 +12,7 @@ from lab.paths import PAYLOAD_IN_TREE
 from lab.targets.base import CPUS_LIMIT
 
 if TYPE_CHECKING:
-    from lab.targets.base import Completed, Instance
+    from lab.targets.base import CommandResult, Instance
 
 NOISE_SECONDS = 6
 _WORK_SECONDS = 120.0
@@ -85,7 +85,7 @@ def make_noise(instance: Instance, pair: Pair) -> None:
     instance.run(["sh", "-c", timed, pair.noise], _WORK_SECONDS, leaving=True)
 
 
-def _transfer_seconds(done: Completed) -> float:
+def _transfer_seconds(done: CommandResult) -> float:
     try:
         return float(json.loads(done.stdout)["jobs"][0]["read"]["runtime"]) / 1e3
     except (ValueError, LookupError) as error:

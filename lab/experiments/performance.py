@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from lab.experiments.base import Tell
     from lab.experiments.profiles import Profile
     from lab.metrics import Unit
-    from lab.targets.base import Attachment, Completed, Instance, Kind, Target
+    from lab.targets.base import Attachment, CommandResult, Instance, Kind, Target
     from lab.targets.worker import Worker
     from lab.workloads import Workload
 
@@ -156,7 +156,7 @@ def _run_on(
         outcomes[spent.cpu_metrics[name]] = used_ns / 1e9
         for metric, result in workload.results.items():
             try:
-                outcomes[metric] = value_of(result, done)
+                outcomes[metric] = value_of(result, done.stdout, done.elapsed_ns)
             except Exception as error:
                 outcomes[metric] = f"{name} failed in {target.name}: {_sentence(error)}"
 
@@ -167,13 +167,13 @@ def _sentence(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _run(instance: Instance, workload: Workload) -> Completed:
+def _run(instance: Instance, workload: Workload) -> CommandResult:
     done = instance.run(workload.argv, workload.timeout_seconds)
     if done.exit_code:
         raise LabError(_complaint(done))
     return done
 
 
-def _complaint(done: Completed) -> str:
+def _complaint(done: CommandResult) -> str:
     said = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()
     return f"exit code {done.exit_code}{': ' + said[-1] if said else ''}"

@@ -11,6 +11,7 @@ from lab.targets.registry import NAMES, TUNED
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from lab.host.kvm import Accelerator
     from lab.targets.base import Kind
     from lab.workloads import Workload
 
@@ -67,7 +68,7 @@ class Profile:
     only_emulated: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     workloads: Mapping[str, Workload] = field(default_factory=dict)
 
-    def on(self, accelerator: Literal["kvm", "tcg"]) -> Profile:
+    def on(self, accelerator: Accelerator) -> Profile:
         """The profile for machines that are as fast as that: under KVM they join every round."""
         if accelerator == "kvm":
             return replace(self, machines_every=1)

@@ -92,7 +92,7 @@ def start_and_stop(target: Target) -> Start:
         instance = stack.enter_context(target.start())
         reached = {milestone: instance.reached(milestone) for milestone in MILESTONES}
         cpu_ns = cpu_time.used_ns(instance.pids()) - cpu_before_ns
-        spans = [] if target.tells_apart else _spans(instance, reached)
+        spans = [] if target.traces_separately else _spans(instance, reached)
         stop_ns = time.monotonic_ns()
         stack.close()
         gone_ns = time.monotonic_ns() - stop_ns
@@ -105,7 +105,7 @@ def start_and_stop(target: Target) -> Start:
 def trace_steps(target: Target) -> list[Span]:
     """The steps of another start than those that are timed, from a host that rests as well."""
     time.sleep(REST_SECONDS)
-    with target.start_telling() as instance:
+    with target.start_traced() as instance:
         return _spans(instance, {each: instance.reached(each) for each in MILESTONES})
 
 

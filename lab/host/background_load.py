@@ -37,7 +37,7 @@ class _Process:
 
 
 @dataclass
-class Tenants:
+class BackgroundLoad:
     """The processes that are not of this measurement, and the CPU time that they have used.
 
     Of this measurement are the descendants of `lab` and of whatever names `scratch` in its command

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from lab.host import background_load
 
 if TYPE_CHECKING:
-    from lab.host.background_load import Tenants
+    from lab.host.background_load import BackgroundLoad
 
 # Shares are of all the CPU time that the host had in the round, pressure of the round's length.
 STEAL_SHARE = 0.02
@@ -74,7 +74,7 @@ class Conditions:
 COLUMNS = tuple(field.name for field in fields(Conditions))
 
 
-def read(others: Tenants) -> Reading:
+def read(others: BackgroundLoad) -> Reading:
     """The counters now. (proc_stat(5), proc_vmstat(5), proc_loadavg(5), Linux, psi.rst)"""
     ticks = [int(word) for word in _lines("/proc/stat")[0].split()[1:9]]
     swapped_pages = sum(

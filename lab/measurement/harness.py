@@ -14,12 +14,12 @@ import random
 import time
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from lab import experiments, targets
 from lab.errors import LabError
 from lab.host import disturbance
-from lab.host.background_load import Tenants
+from lab.host.background_load import BackgroundLoad
 from lab.host.subreaper import adopting
 from lab.measurement import page_cache
 from lab.results.sample import Round, Sample
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from lab.experiments.profiles import Profile
+    from lab.host.kvm import Accelerator
     from lab.measurement.resumption import FinishedRound
     from lab.progress import Progress
     from lab.results.run_folder import RunFolder
@@ -47,7 +48,7 @@ class Plan:
     experiments: tuple[str, ...]
     targets: tuple[str, ...]
     seed: int
-    accelerator: Literal["kvm", "tcg"]
+    accelerator: Accelerator
     rounds: int | None = None
     page_cache: page_cache.State = "warm"
     precision: float | None = None
@@ -107,7 +108,7 @@ def execute(
     """
     chance = random.Random(plan.seed)
     executed = Executed()
-    others = Tenants(os.getpid(), settings.scratch)
+    others = BackgroundLoad(os.getpid(), settings.scratch)
     with ExitStack() as stack:
         workers = []
         for worker in [stack.enter_context(Worker(name, settings)) for name in plan.targets]:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import platform
 import socket
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from lab import targets
-from lab.host import facts, kvm_probe
+from lab.host import facts, kvm
 from lab.host.facts import Fact
+from lab.host.kvm import Verdict
+from lab.userland import kvm_probe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lab.host.kvm_probe import Accelerator
+    from lab.host.kvm import Accelerator, AcceleratorChoice
 
 _PROGRAMS = {
     "crun": ("crun",),
@@ -43,7 +45,7 @@ class HostRecord:
     cpu_model: str
     memory_bytes: int
     cgroup: facts.Cgroups
-    kvm: kvm_probe.Verdict
+    kvm: Verdict
     accelerator: Accelerator
     emulated: bool
     targets: dict[str, str]
@@ -55,16 +57,14 @@ class HostRecord:
 
 
 def inspect(
-    accelerator: Literal["auto", "kvm", "tcg"] = "auto",
+    accelerator: AcceleratorChoice = "auto",
     progress: Callable[[str], None] = lambda _: None,
 ) -> HostRecord:
     """Inspect the host. KVM is probed by booting a guest unless `accelerator` is `tcg`.
 
     `kvm` is used even where the probe fails; `progress` then gets a warning.
     """
-    probe = (
-        kvm_probe.Verdict(None, "not tried") if accelerator == "tcg" else kvm_probe.prove(progress)
-    )
+    probe = Verdict(None, "not tried") if accelerator == "tcg" else kvm_probe.prove(progress)
     chosen: Accelerator = "kvm" if accelerator == "kvm" or probe.works else "tcg"
     if accelerator == "kvm" and not probe.works:
         progress(f"using KVM as requested, although {probe.reason}: machines may not start")
@@ -108,7 +108,7 @@ def inspect(
     )
 
 
-def _kvm(probe: kvm_probe.Verdict, chosen: Accelerator) -> Fact:
+def _kvm(probe: Verdict, chosen: Accelerator) -> Fact:
     if probe.works and probe.needs_pvh:
         meaning = (
             "machines boot an uncompressed kernel under KVM;"
@@ -121,8 +121,8 @@ def _kvm(probe: kvm_probe.Verdict, chosen: Accelerator) -> Fact:
         return Fact("KVM", f"requested, although {probe.reason}", "limited", "starts may hang")
     value = probe.reason if probe.works is None else f"does not work: {probe.reason}"
     meaning = "machines are emulated (TCG), and their figures are labelled so"
-    if probe == kvm_probe.recall():
-        meaning += f"; to probe again before the next reboot, remove {kvm_probe.kept()}"
+    if probe == kvm.recall():
+        meaning += f"; to probe again before the next reboot, remove {kvm.verdict_path()}"
     return Fact("KVM", value, "limited", meaning)
 
 

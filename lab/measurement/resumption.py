@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lab.errors import LabError
+from lab.measurement.request import RunRequest
 from lab.results import run_folder
 from lab.results.sample import Sample
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
-
-    from lab.measurement.run import Request
 
 # What must be as it was: figures of one run are compared with each other.
 _HOST = ("hostname", "cpu_model", "cpus", "kernel")
@@ -97,19 +96,17 @@ def load(path: Path) -> Interrupted:
     return Interrupted(path, run.host, run.settings, rounds)
 
 
-def request(path: Path, experiments: Sequence[str], workloads: Sequence[Path]) -> Request:
+def request(path: Path, experiments: Sequence[str], workloads: Sequence[Path]) -> RunRequest:
     """Return what the interrupted run was asked for.
 
     Raises LabError for a run that can't be resumed, and if experiments are named: they are the
     run's own.
     """
-    from lab.measurement.run import Request
-
     if experiments:
         raise LabError("--resume goes on with the run's own experiments: name none.")
     settings = load(path).settings
     try:
-        return Request(
+        return RunRequest(
             profile=settings["profile"],
             experiments=tuple(settings["experiments"]),
             targets=asked if (asked := settings["targets_asked"]) is None else tuple(asked),

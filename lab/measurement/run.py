@@ -12,14 +12,14 @@ import secrets
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from lab import experiments, targets, version, workloads
 from lab.calibration import store
 from lab.errors import LabError
 from lab.experiments import profiles
-from lab.host import kvm_probe, measurement_lock, plain_paths
-from lab.measurement import harness, host_record, page_cache, resumption
+from lab.host import kvm, measurement_lock, plain_paths, scratch
+from lab.measurement import harness, host_record, resumption
 from lab.progress import Progress
 from lab.results import run_folder
 from lab.statistics import stopping_rule
@@ -30,30 +30,8 @@ from lab.userland import build, root_tree
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from lab.measurement.request import RunRequest
     from lab.userland.build import Userland
-
-
-@dataclass(frozen=True)
-class Request:
-    """What the user asked for; None is "as the profile and the host have it".
-
-    `resumes` is the folder of an interrupted run that asked for this, to be gone on with.
-    """
-
-    profile: str = "quick"
-    experiments: tuple[str, ...] = experiments.EXPERIMENTS
-    targets: tuple[str, ...] | None = None
-    rounds: int | None = None
-    accelerator: Literal["auto", "kvm", "tcg"] = "auto"
-    out: Path | None = None
-    seed: int | None = None
-    start_deadline_seconds: float = 120.0
-    workloads: tuple[Path, ...] = ()
-    precision: float | None = None
-    budget_minutes: float | None = None
-    wait: bool = False
-    page_cache: page_cache.State = "warm"
-    resumes: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -68,7 +46,7 @@ class Outcome:
         return 1 if self.failures else 0
 
 
-def measure(request: Request) -> Outcome:
+def measure(request: RunRequest) -> Outcome:
     """Measure what is asked for.
 
     Raises LabError for what can't be measured here, before anything is started.
@@ -91,7 +69,7 @@ def measure(request: Request) -> Outcome:
 
     with (
         Progress() as progress,
-        measurement_lock.measurement_lock(wait=request.wait, tell=progress.tell),
+        measurement_lock.measurement_lock(wait=request.wait, progress=progress.tell),
         plain_paths.plain_cache(),
     ):
         progress.tell("building the user land (kept for the next run)")
@@ -123,7 +101,7 @@ def measure(request: Request) -> Outcome:
             "environment": environment.DECLARED.document(),
             "absent": absent,
             "calibration": store.newest(),
-            "cpu_virtualization": kvm_probe.cpu_flag(),
+            "cpu_virtualization": kvm.cpu_flag(),
             "userland": {name: land.tree.parent.name for name, land in lands.items()},
             "workloads": described,
             "started": _now(),
@@ -134,7 +112,7 @@ def measure(request: Request) -> Outcome:
             path = request.out or run_folder.new_folder(Path("results"), document["hostname"])
             folder = run_folder.RunFolder(path, document, settings)
         progress.tell(f"measuring into {folder.path}")
-        with folder, measurement_lock.scratch_directory() as scratch:
+        with folder, scratch.scratch_directory() as directory:
             try:
                 executed = harness.Executed()
                 budget = stopping_rule.Budget(plan.budget_seconds, len(plan.experiments))
@@ -143,7 +121,7 @@ def measure(request: Request) -> Outcome:
                         harness.execute(
                             replace(plan, experiments=names),
                             Settings(
-                                land, scratch, found.accelerator, request.start_deadline_seconds
+                                land, directory, found.accelerator, request.start_deadline_seconds
                             ),
                             folder,
                             progress,
@@ -168,7 +146,7 @@ def _refuse_twice(what: str, names: Sequence[object]) -> None:
             raise LabError(f"The {what} {name} is named twice: name it once.")
 
 
-def _budget_seconds(request: Request, profile: profiles.Profile) -> float | None:
+def _budget_seconds(request: RunRequest, profile: profiles.Profile) -> float | None:
     """What was asked for; else, where a precision sets the rounds, what the profile promises."""
     if request.budget_minutes is not None:
         return request.budget_minutes * 60

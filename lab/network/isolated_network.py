@@ -42,7 +42,7 @@ def missing(way: Way) -> str:
     return f"{absent[0]} is not installed: apt-get install {absent[0]}" if absent else ""
 
 
-class Wires:
+class IsolatedNetwork:
     """The network; a context manager. Raises LabError if the host grants none.
 
     Its `host` and `peer` are descriptors of the namespaces.
@@ -52,7 +52,7 @@ class Wires:
         self._stack = ExitStack()
         self._attached = 0
 
-    def __enter__(self) -> Wires:
+    def __enter__(self) -> IsolatedNetwork:
         with self._stack:
             self.host = self._namespace()
             self.peer = self._namespace()

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from lab.host.kvm import Accelerator
     from lab.metrics import Milestone
-    from lab.network.isolated_network import Wires
+    from lab.network.isolated_network import IsolatedNetwork
     from lab.userland.build import Userland
 
 Kind = Literal["native", "container", "machine"]
@@ -67,13 +68,13 @@ class Settings:
 
     userland: Userland
     scratch: Path
-    accelerator: Literal["kvm", "tcg"]
+    accelerator: Accelerator
     start_deadline_seconds: float = 120.0
     prepare_deadline_seconds: float = 300.0
 
 
 @dataclass(frozen=True, slots=True)
-class Completed:
+class CommandResult:
     """How a command inside an instance ended; `elapsed_ns` by the instance's own clock."""
 
     exit_code: int
@@ -101,7 +102,9 @@ class Instance(ABC):
     def ask(self) -> int:
         """When a request to the payload's server, on the instance's own address, was answered."""
 
-    def run(self, argv: list[str], timeout_seconds: float, *, leaving: bool = False) -> Completed:
+    def run(
+        self, argv: list[str], timeout_seconds: float, *, leaving: bool = False
+    ) -> CommandResult:
         """Run a command inside, on the instance's root file system, in the declared surroundings.
 
         What it leaves behind is ended with it, unless it is `leaving` something on purpose.
@@ -115,7 +118,7 @@ class Instance(ABC):
         return frozenset()
 
     @abstractmethod
-    def request(self, words: list[str], what: str, timeout_seconds: float) -> Completed:
+    def request(self, words: list[str], what: str, timeout_seconds: float) -> CommandResult:
         """Hand words to the payload's agent, which call `what` an error names. Raise LabError."""
 
     @abstractmethod
@@ -152,7 +155,7 @@ class Target(ABC):
     name: str
     kind: Kind
     attachments: tuple[Attachment, ...] = ()  # those that it can be started with
-    tells_apart = False  # whether a start that tells its steps is another, since telling takes time
+    traces_separately = False  # tracing slows the start, so it is a separate one
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -181,7 +184,7 @@ class Target(ABC):
         StartFailed.
         """
 
-    def start_telling(self) -> Instance:
+    def start_traced(self) -> Instance:
         """The same, with an instance whose `spans` tell where the time went."""
         return self.start()
 
@@ -189,7 +192,7 @@ class Target(ABC):
         self,
         attachment: Attachment,
         allotment: Allotment | None = None,
-        wires: Wires | None = None,
+        wires: IsolatedNetwork | None = None,
     ) -> AbstractContextManager[Instance]:
         """One more instance, that has the attachment, and the peer if it is a way to one.
 

@@ -14,7 +14,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from lab.host.processes import end_with_parent
-from lab.targets.payload_pipes import PipedInstance
+from lab.targets.payload_pipes import PipeInstance
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,7 +29,7 @@ class Keeper:
         pipes = [
             instance.pipes
             for instance in instances
-            if isinstance(instance, PipedInstance) and not instance.pipes.is_closed
+            if isinstance(instance, PipeInstance) and not instance.pipes.is_closed
         ]
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", __name__, str(os.getpid())],

@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.host import measurement_lock, processes
+from lab.host import processes
+from lab.host import scratch as scratch_directories
 from vms.storage import locks
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def remove_folder(folder: Path) -> None:
     deadline = time.monotonic() + _END_SECONDS
     while _is_named(folder) and time.monotonic() < deadline:
         time.sleep(_PAUSE_SECONDS)
-    measurement_lock.remove(folder)
+    scratch_directories.remove(folder)
 
 
 def note(folder: Path, made: Path) -> None:

@@ -17,17 +17,17 @@ from typing import TYPE_CHECKING, get_args
 from lab.host import mount_namespace, processes
 from lab.targets import environment, peer_servers
 from lab.targets.base import VOLUME, Attachment, Kind, Target
-from lab.targets.payload_pipes import PayloadPipes, PipedInstance
+from lab.targets.payload_pipes import PayloadPipes, PipeInstance
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from lab.network.isolated_network import Wires
+    from lab.network.isolated_network import IsolatedNetwork
     from lab.targets.base import Allotment, Settings
 
 
-class NativeInstance(PipedInstance):
+class NativeInstance(PipeInstance):
     """The payload as a child of the worker."""
 
     process: subprocess.Popen[bytes]
@@ -123,7 +123,7 @@ class Native(Target):
         self,
         attachment: Attachment,
         allotment: Allotment | None = None,
-        wires: Wires | None = None,
+        wires: IsolatedNetwork | None = None,
     ) -> Iterator[NativeInstance]:
         """By the host's own links, whichever way is asked for; the volume is there anyway."""
         with ExitStack() as stack:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.errors import LabError, StartFailed
-from lab.targets.base import PORT, Completed, Instance
+from lab.targets.base import PORT, CommandResult, Instance
 from vms.guest import payload_protocol
 
 if TYPE_CHECKING:
@@ -64,11 +64,11 @@ class PayloadPipes:
         line, _, self._pending = self._pending.partition(b"\n")
         return line.decode(errors="replace")
 
-    def request(self, argv: list[str], deadline_ns: int) -> Completed:
+    def request(self, argv: list[str], deadline_ns: int) -> CommandResult:
         """Run a command by the agent. Raises TimeoutError, or EOFError if the payload ended."""
         os.write(self._requests, payload_protocol.encode_request(argv))
         result = payload_protocol.read_reply(lambda length: self._exactly(length, deadline_ns))
-        return Completed(result.exit_code, result.stdout, result.stderr, result.elapsed_ns)
+        return CommandResult(result.exit_code, result.stdout, result.stderr, result.elapsed_ns)
 
     def _exactly(self, length: int, deadline_ns: int) -> bytes:
         while len(self._pending) < length:
@@ -86,7 +86,7 @@ class PayloadPipes:
         return data
 
 
-class PipedInstance(Instance):
+class PipeInstance(Instance):
     """A payload on pipes, on the host's clock. Subclasses say how it is stopped and where it is."""
 
     def __init__(self, name: str, t0_ns: int, pipes: PayloadPipes, deadline_seconds: float) -> None:
@@ -128,7 +128,7 @@ class PipedInstance(Instance):
         """Those of the worker, which an engine's daemon knows nothing of."""
         return frozenset(os.sched_getaffinity(0))
 
-    def request(self, words: list[str], what: str, timeout_seconds: float) -> Completed:
+    def request(self, words: list[str], what: str, timeout_seconds: float) -> CommandResult:
         """Hand them over the pipes."""
         self._event("listening")
         deadline_ns = time.monotonic_ns() + int(timeout_seconds * 1e9)

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.errors import LabError
-from lab.network.isolated_network import PEER, Wires
+from lab.network.isolated_network import PEER, IsolatedNetwork
 from lab.paths import PAYLOAD_IN_TREE
 from lab.targets.base import PORT
+from lab.targets.network_sharing import sharing_network
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,12 +48,11 @@ ANSWERING = Servers(f"sleep infinity | {PAYLOAD_IN_TREE} serve peer >/dev/null",
 
 
 @contextmanager
-def wires(settings: Settings, servers: Servers = MEASURING) -> Iterator[Wires]:
+def wires(settings: Settings, servers: Servers = MEASURING) -> Iterator[IsolatedNetwork]:
     """A network whose peer has those servers. Raises LabError."""
     import runtime
-    from lab.targets.containers.own_runtime import sharing_network
 
-    with Wires() as made, Path(os.devnull).open("r+b") as nothing:
+    with IsolatedNetwork() as made, Path(os.devnull).open("r+b") as nothing:
         with made.at_peer():
             try:
                 container = runtime.Container.run(

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, Self, TypeVar
 
 from lab import signals, targets
 from lab.errors import LabError, StartFailed
-from lab.host import measurement_lock
+from lab.host import scratch
 from lab.host.processes import end_with_parent
 from lab.targets import environment
 
@@ -151,7 +151,7 @@ def _serve(name: str, connection: Connection) -> None:
     settings: Settings = connection.recv()
     try:
         with contextlib.ExitStack() as stack:
-            stack.enter_context(measurement_lock.hold(settings.scratch))
+            stack.enter_context(scratch.hold(settings.scratch))
             target = stack.enter_context(targets.find(name)(settings))
             connection.send(("ok", None))
             while True:

@@ -12,7 +12,6 @@ from lab.errors import LabError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lab.targets.base import Completed
     from lab.workloads.definition import Result
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(nan|inf|infinity)", re.IGNORECASE)
@@ -26,23 +25,23 @@ _BEGINS_OBJECT = re.compile(r'\{\s*"(?:[^"\\\n]|\\.)*"\s*:')
 _SHOWN = 40
 
 
-def value_of(result: Result, done: Completed) -> float:
-    """Return the figure in the result's unit.
+def value_of(result: Result, stdout: bytes, elapsed_ns: int) -> float:
+    """Return a result of a workload, in the result's unit, from its output or its elapsed time.
 
-    Raise LabError if the output does not have it, or has a number that no time or rate can be.
+    Raise LabError if the output lacks the number, or if the number can't be a time or a rate.
     """
-    value = _number(result, done) * result.times
+    value = _number(result, stdout, elapsed_ns) * result.times
     if not math.isfinite(value) or value <= 0:
         raise LabError(f"its figure is {value:g}, which is no {result.unit}")
     return value
 
 
-def _number(result: Result, done: Completed) -> float:
+def _number(result: Result, stdout: bytes, elapsed_ns: int) -> float:
     if result.json:
-        return _by_path(result.json, done.stdout)
+        return _by_path(result.json, stdout)
     if result.pattern:
-        return _by_pattern(result.pattern, done.stdout)
-    return done.elapsed_ns / 1e9
+        return _by_pattern(result.pattern, stdout)
+    return elapsed_ns / 1e9
 
 
 def _by_path(path: str, output: bytes) -> float:

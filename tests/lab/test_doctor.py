@@ -13,9 +13,9 @@ import pytest
 from lab import targets
 from lab.cli import main
 from lab.errors import LabError
-from lab.host import facts, kvm_probe
+from lab.host import facts, kvm
 from lab.measurement import host_record
-from lab.userland import guest_kernel
+from lab.userland import guest_kernel, kvm_probe
 from vms import MachineError
 from vms.qemu import acceleration
 
@@ -48,7 +48,7 @@ def no_guest(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def keep_verdict(*, works: bool, boot: str = THIS_BOOT, ways: int = 2) -> None:
     verdict = {"works": works, "reason": "as kept"}
-    kvm_probe.kept().write_text(json.dumps({"boot": boot, "verdict": verdict, "ways": ways}))
+    kvm.verdict_path().write_text(json.dumps({"boot": boot, "verdict": verdict, "ways": ways}))
 
 
 def fact(found: host_record.HostRecord, name: str) -> facts.Fact:
@@ -119,12 +119,12 @@ def test_in_a_container_only_enabled_controllers_count(
 @pytest.mark.parametrize("works", [True, False])
 def test_a_verdict_is_kept_for_this_boot(works: bool) -> None:
     keep_verdict(works=works)
-    assert kvm_probe.prove(lambda _: None) == kvm_probe.Verdict(works, "as kept")
+    assert kvm_probe.prove(lambda _: None) == kvm.Verdict(works, "as kept")
     found = host_record.inspect("auto")
     assert found.accelerator == ("kvm" if works else "tcg")
     assert found.emulated is not works
     assert ("as kept" in fact(found, "KVM").value) and (
-        str(kvm_probe.kept()) in repr(found)
+        str(kvm.verdict_path()) in repr(found)
     ) is not works
 
 
@@ -133,15 +133,15 @@ def test_a_verdict_is_kept_for_this_boot(works: bool) -> None:
 def test_a_verdict_of_another_boot_or_a_torn_one_is_not_believed(written: str) -> None:
     keep_verdict(works=True, boot="another")
     if written != "another boot's":
-        kvm_probe.kept().write_text(written)
+        kvm.verdict_path().write_text(written)
     assert kvm_probe.prove(lambda _: None).works is None
 
 
 @pytest.mark.usefixtures("device", "no_guest")
 def test_what_was_not_tried_is_not_kept() -> None:
     found = kvm_probe.prove(lambda _: None)
-    assert found == kvm_probe.Verdict(None, "not tried: no guest to boot (There is no network)")
-    assert not kvm_probe.kept().exists()
+    assert found == kvm.Verdict(None, "not tried: no guest to boot (There is no network)")
+    assert not kvm.verdict_path().exists()
     assert host_record.inspect("auto").accelerator == "tcg"
 
 
@@ -187,7 +187,7 @@ def test_kvm_is_tried_in_two_ways(
     assert (found.works, found.needs_pvh) == (works, needs_pvh)
     assert kvm_probe.prove(lambda _: None) == found
     assert in_two_ways == tries, "it was not kept"
-    assert kvm_probe.needs_pvh() is needs_pvh
+    assert kvm.needs_pvh() is needs_pvh
     told = fact(host_record.inspect("auto"), "KVM")
     assert told.state == ("ok" if works and not needs_pvh else "limited")
     assert ("uncompressed kernel (PVH)" in told.value) == (tries == ["vmlinuz", "vmlinux"])
@@ -228,4 +228,4 @@ def test_the_accelerator_can_be_forced_either_way_and_is_warned_about() -> None:
 
 def test_a_host_without_the_device_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(kvm_probe, "_DEVICE", tmp_path / "kvm")
-    assert kvm_probe.prove(lambda _: None) == kvm_probe.Verdict(False, "there is no /dev/kvm")
+    assert kvm_probe.prove(lambda _: None) == kvm.Verdict(False, "there is no /dev/kvm")

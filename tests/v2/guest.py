@@ -17,10 +17,9 @@ from typing import TYPE_CHECKING
 from packaging.requirements import Requirement
 
 import vms
-from lab.host import kvm_probe
 from lab.paths import PAYLOAD_IN_TREE, cache_directory
 from lab.targets.machines.machine import FullMachine
-from lab.userland import build, guest_kernel
+from lab.userland import build, guest_kernel, kvm_probe
 from vms.boot import kernel
 from vms.connection.process_root import own_root
 from vms.qemu import acceleration

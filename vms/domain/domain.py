@@ -84,7 +84,7 @@ class Domain:
     # ---- what it is
 
     @property
-    def qemu_pid(self) -> int:
+    def vmm_pid(self) -> int:
         """QEMU's process on this host. Raises MachineError if there is none that is ours."""
         if not (pid := self._pid()):
             raise MachineError(f"{self.name} is not run by this process's own libvirt.")

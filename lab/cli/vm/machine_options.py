@@ -357,13 +357,14 @@ def _share(word: str, chipset: str) -> vms.Share:
 def _accelerator(options: argparse.Namespace, image: Image | None) -> vms.Accelerator:
     """Which one; auto is KVM only for what this host's KVM runs."""
     import vms
-    from lab.host import kvm_probe
+    from lab.host import kvm
+    from lab.userland import kvm_probe
 
     if options.accel != "auto":
         return vms.Accelerator(options.accel)
     has_kernel = bool(options.kernel or (image and image.kernel))
     if kvm_probe.accelerator(lambda _: None) == "tcg" or (
-        kvm_probe.needs_pvh() and (options.uefi or not has_kernel)
+        kvm.needs_pvh() and (options.uefi or not has_kernel)
     ):
         return vms.Accelerator.TCG
     return vms.Accelerator.KVM
@@ -372,10 +373,10 @@ def _accelerator(options: argparse.Namespace, image: Image | None) -> vms.Accele
 def _runnable(kernel: Path, accelerator: vms.Accelerator, folder: Path) -> Path:
     """The kernel in the form that the accelerator runs here, unpacked in the machine's folder."""
     import vms
-    from lab.host import kvm_probe
+    from lab.host import kvm
     from vms.boot.kernel import is_uncompressed, uncompress
 
-    if accelerator is vms.Accelerator.TCG or not kvm_probe.needs_pvh() or is_uncompressed(kernel):
+    if accelerator is vms.Accelerator.TCG or not kvm.needs_pvh() or is_uncompressed(kernel):
         return kernel
     unpacked = folder / "vmlinux"
     uncompress(kernel, unpacked)

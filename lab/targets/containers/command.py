@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -28,7 +27,8 @@ from lab.host.disk_usage import allocated_bytes
 from lab.paths import PAYLOAD_IN_TREE
 from lab.targets import leftovers
 from lab.targets.base import Allotment, Kind, Target
-from lab.targets.payload_pipes import PayloadPipes, PipedInstance
+from lab.targets.payload_pipes import PayloadPipes, PipeInstance
+from lab.targets.programs import last_words
 from vms.storage import locks
 
 if TYPE_CHECKING:
@@ -39,10 +39,9 @@ if TYPE_CHECKING:
 
 STOP_SECONDS = 20.0
 _KILLED = 128 + signal.SIGKILL
-_LOGRUS = re.compile(r'level=(?:error|fatal) msg="((?:[^"\\]|\\.)*)"')
 
 
-class CommandInstance(PipedInstance):
+class CommandInstance(PipeInstance):
     """The payload in a container that a tool's `run` started."""
 
     process: subprocess.Popen[bytes]
@@ -264,25 +263,7 @@ class CommandTarget(Target):
         """Files and folders that exist for this instance alone."""
 
 
-def absent_program(program: str, package: str) -> str:
-    """Why a tool that wants root can't be used; empty if it can."""
-    if not shutil.which(program):
-        return f"{program} is not installed: apt-get install {package}"
-    return "" if os.geteuid() == 0 else "it needs root"
-
-
 def on_disk(directory: Path) -> list[Path]:
     """What lies in a directory itself, without what is mounted in it."""
     device = directory.stat().st_dev
     return [path for path in directory.iterdir() if path.lstat().st_dev == device]
-
-
-def last_words(stderr: bytes) -> str:
-    """The last line of a tool's complaint, without hints at its usage and log decoration."""
-    lines = [line.strip() for line in stderr.decode(errors="replace").splitlines()]
-    said = [line for line in lines if line and "--help" not in line and line[:6] != "Usage:"]
-    if not said:
-        return ""
-    if logged := _LOGRUS.search(said[-1]):
-        return logged[1].replace('\\"', '"')
-    return said[-1]

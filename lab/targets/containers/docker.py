@@ -22,6 +22,7 @@ from lab.host.disk_usage import allocated_bytes
 from lab.paths import PAYLOAD_IN_TREE
 from lab.targets import leftovers
 from lab.targets.containers import command
+from lab.targets.programs import absent_program, last_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -47,7 +48,7 @@ class Docker(command.CommandTarget):
     @classmethod
     def absent(cls) -> str:
         """What keeps docker from running here; no daemon is started to find out."""
-        if missing := command.absent_program("docker", "docker.io"):
+        if missing := absent_program("docker", "docker.io"):
             return missing
         unusable = _unusable(_host())
         if not unusable or os.environ.get("DOCKER_HOST"):
@@ -106,7 +107,7 @@ class Docker(command.CommandTarget):
         deadline = time.monotonic() + _DAEMON_SECONDS
         while _unusable(host):
             if daemon.poll() is not None or time.monotonic() > deadline:
-                raise LabError(f"dockerd did not come up: {command.last_words(log.read_bytes())}")
+                raise LabError(f"dockerd did not come up: {last_words(log.read_bytes())}")
             time.sleep(_POLL_SECONDS)
         return host
 
@@ -150,7 +151,7 @@ class Docker(command.CommandTarget):
     def clean(cls, scratch: Path) -> list[str]:
         """End and remove what dead workers left, their daemons included."""
         done = super().clean(scratch)
-        if command.absent_program("docker", "docker.io") or _unusable(_host()):
+        if absent_program("docker", "docker.io") or _unusable(_host()):
             return done
         done += _removed("container", "--all", "--format={{.Names}}")
         return done + _removed("image", "--format={{.Repository}}")

@@ -19,6 +19,7 @@ from lab.host import mount_namespace
 from lab.paths import PAYLOAD_IN_TREE
 from lab.targets import base
 from lab.targets.containers import command
+from lab.targets.programs import absent_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -181,7 +182,7 @@ class Crun(OciRuntime):
     @classmethod
     def absent(cls) -> str:
         """What keeps crun from running here."""
-        return command.absent_program("crun", "crun")
+        return absent_program("crun", "crun")
 
     def prepare(self) -> None:
         """Hide from the worker what crun refuses."""
@@ -197,7 +198,7 @@ class Runc(OciRuntime):
     @classmethod
     def absent(cls) -> str:
         """What keeps runc from running here."""
-        return command.absent_program("runc", "runc")
+        return absent_program("runc", "runc")
 
 
 def hide_unified_hierarchy() -> None:

@@ -16,14 +16,15 @@ from lab.host.disk_usage import allocated_bytes
 from lab.paths import PAYLOAD_IN_TREE
 from lab.targets import base, peer_servers
 from lab.targets.base import VOLUME, Allotment, Attachment, Instance, Kind, Span, Target
-from lab.targets.payload_pipes import PayloadPipes, PipedInstance
+from lab.targets.network_sharing import sharing_network
+from lab.targets.payload_pipes import PayloadPipes, PipeInstance
 from lab.userland import container_image
 from runtime.spec.config import Cpu, Memory, Mount, Pids, Resources
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lab.network.isolated_network import Wires
+    from lab.network.isolated_network import IsolatedNetwork
     from lab.targets.base import Settings
     from runtime.launcher.tracing import Steps
     from runtime.spec.config import Spec
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 _STOP_SECONDS = 10.0
 
 
-class ContainerInstance(PipedInstance):
+class ContainerInstance(PipeInstance):
     """The payload as process 1 of a container."""
 
     container: runtime.Container
@@ -74,7 +75,7 @@ class OurContainer(Target):
     name = "container"
     kind: Kind = "container"
     attachments: tuple[Attachment, ...] = get_args(Attachment)
-    tells_apart = True
+    traces_separately = True
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
@@ -95,7 +96,7 @@ class OurContainer(Target):
         """Clone, set up and exec, all in this process."""
         return self._start(_spec(allotment) if allotment else self._spec)
 
-    def start_telling(self) -> ContainerInstance:
+    def start_traced(self) -> ContainerInstance:
         """The same, but the child looks at the clock between its steps, and tells."""
         from runtime.launcher.tracing import Steps
 
@@ -113,7 +114,7 @@ class OurContainer(Target):
         self,
         attachment: Attachment,
         allotment: Allotment | None = None,
-        wires: Wires | None = None,
+        wires: IsolatedNetwork | None = None,
     ) -> Iterator[ContainerInstance]:
         """By a card of its own, by slirp4netns, or in the host's network; a directory as volume."""
         spec = _spec(allotment) if allotment else self._spec
@@ -178,12 +179,6 @@ class OurContainer(Target):
         """What its upper layer takes."""
         assert isinstance(instance, ContainerInstance)
         return allocated_bytes(Path(instance.container.upper))
-
-
-def sharing_network(spec: Spec) -> Spec:
-    """The same in the network of whoever starts it."""
-    own = tuple(each for each in spec.linux.namespaces if each.type != "network")
-    return spec.replace(linux=spec.linux.replace(namespaces=own))
 
 
 def _with_volume(spec: Spec, directory: Path) -> Spec:

@@ -17,6 +17,7 @@ from lab.host.disk_usage import allocated_bytes
 from lab.paths import PAYLOAD_IN_TREE
 from lab.targets.containers import command
 from lab.targets.containers.oci import hide_unified_hierarchy
+from lab.targets.programs import absent_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -38,7 +39,7 @@ class Podman(command.CommandTarget):
     @classmethod
     def absent(cls) -> str:
         """What keeps podman from running here."""
-        return command.absent_program("podman", "podman")
+        return absent_program("podman", "podman")
 
     def prepare(self) -> None:
         """Import the image into a store of the worker's own."""

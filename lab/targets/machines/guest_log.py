@@ -16,7 +16,7 @@ from lab.targets.base import Span
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lab.targets.base import Completed
+    from lab.targets.base import CommandResult
 
 _MARK = "tonnage looks at the clock"
 _PROPERTIES = ("UserspaceTimestampMonotonic", "UnitsLoadFinishTimestampMonotonic")
@@ -29,7 +29,9 @@ _LINE = re.compile(r"^\[\s*(\d+\.\d+)\] (.*)$", re.MULTILINE)
 _PROPERTY = re.compile(r"^(\w+TimestampMonotonic)=(\d+)$", re.MULTILINE)
 
 
-def spans(run: Callable[[list[str], float], Completed], begin_ns: int, end_ns: int) -> list[Span]:
+def spans(
+    run: Callable[[list[str], float], CommandResult], begin_ns: int, end_ns: int
+) -> list[Span]:
     """The steps from `begin_ns`, when its CPUs began to run, until the program ran at `end_ns`.
 
     Empty if the guest does not tell. Raises LabError if the command can't be run.

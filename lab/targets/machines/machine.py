@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import vms
 from lab.errors import LabError, StartFailed
-from lab.host import kvm_probe
+from lab.host import kvm
 from lab.host.disk_usage import allocated_bytes
 from lab.paths import cache_directory
 from lab.targets import peer_servers
@@ -24,7 +24,7 @@ from lab.targets.base import (
     PORT,
     VOLUME,
     Attachment,
-    Completed,
+    CommandResult,
     Instance,
     Kind,
     Span,
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lab.metrics import Milestone
-    from lab.network.isolated_network import Wires
+    from lab.network.isolated_network import IsolatedNetwork
     from lab.targets.base import Allotment, Settings
     from vms.guest.tonnage_agent import Agent
 
@@ -65,7 +65,7 @@ class Running(Protocol):
         """What runs commands in it."""
 
     @property
-    def qemu_pid(self) -> int:
+    def vmm_pid(self) -> int:
         """QEMU's process."""
 
     def destroy(self) -> None:
@@ -123,13 +123,13 @@ class MachineInstance(Instance):
             raise LabError(f"{self.name} answered {answer!r}, not what the payload answers.")
         return answered_ns
 
-    def request(self, words: list[str], what: str, timeout_seconds: float) -> Completed:
+    def request(self, words: list[str], what: str, timeout_seconds: float) -> CommandResult:
         """Hand them to the machine's agent, timed by the machine's clock."""
         try:
             done = self.domain.agent.run(words, timeout_seconds=timeout_seconds)
         except vms.MachineError as error:
             raise LabError(str(error).replace(words[0], what)) from error
-        return Completed(done.exit_code, done.stdout, done.stderr, done.elapsed_ns)
+        return CommandResult(done.exit_code, done.stdout, done.stderr, done.elapsed_ns)
 
     has_console = True
 
@@ -142,7 +142,7 @@ class MachineInstance(Instance):
 
     def pids(self) -> list[int]:
         """The VMM: with the embedded driver nothing else stays with a machine."""
-        return [self.domain.qemu_pid]
+        return [self.domain.vmm_pid]
 
     def spans(self) -> list[Span]:
         """Disk and VMM as seen from here; the rest as the guest logged it."""
@@ -210,7 +210,7 @@ class Machine(Target):
     def prepare(self) -> None:
         """Open libvirt's embedded driver, with a root of this worker's own."""
         self.directory.mkdir(parents=True, exist_ok=True)
-        if self.settings.accelerator == "kvm" and kvm_probe.needs_pvh():
+        if self.settings.accelerator == "kvm" and kvm.needs_pvh():
             land = self.settings.userland
             land = replace(land, kernel=uncompressed(land.kernel))
             self.settings = replace(self.settings, userland=land)
@@ -299,7 +299,7 @@ class FullMachine(Machine):
         self,
         attachment: Attachment,
         allotment: Allotment | None = None,
-        wires: Wires | None = None,
+        wires: IsolatedNetwork | None = None,
     ) -> Iterator[MachineInstance]:
         """By a card on a bridge, by QEMU's own stack in user space; a second disk as volume."""
         with ExitStack() as stack:

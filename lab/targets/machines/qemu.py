@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 EMULATOR = "qemu-system-x86_64"
 
 
-class Process:
+class QemuProcess:
     """A QEMU of ours and the ports that it was given."""
 
     def __init__(self, machine: vms.Machine, directory: Path) -> None:
@@ -44,7 +44,7 @@ class Process:
             self.agent = self._owned.enter_context(Agent(ports["tonnage.agent"].path))
 
     @property
-    def qemu_pid(self) -> int:
+    def vmm_pid(self) -> int:
         """Its process."""
         return self._process.pid
 
@@ -104,7 +104,7 @@ class PlainQemu(Machine):
 
     def launch(self, machine: vms.Machine, on_running: Callable[[Running], object]) -> Running:
         """Spawn QEMU."""
-        process = Process(machine, self.directory)
+        process = QemuProcess(machine, self.directory)
         on_running(process)
         return process
 

@@ -72,7 +72,7 @@ class Child:
                 ended(handle, deadline_ns)
 
 
-class Tapped(Running, Protocol):
+class TapVmm(Running, Protocol):
     """What runs such a machine."""
 
     @property
@@ -80,10 +80,10 @@ class Tapped(Running, Protocol):
         """The VMM."""
 
 
-class TappedInstance(MachineInstance):
+class TapInstance(MachineInstance):
     """A machine that is asked in the network that it has alone."""
 
-    domain: Tapped
+    domain: TapVmm
     address = tap.GUEST_ADDRESS
     started_by = "tap and VMM"
 
@@ -97,7 +97,7 @@ class TappedInstance(MachineInstance):
         return self.domain.child.pids()
 
 
-class TappedMachine(MicroMachine):
+class TapMachine(MicroMachine):
     """What they share: raw disks, of which each machine has its own, and the tap."""
 
     @classmethod

@@ -28,7 +28,7 @@ from lab.network import tap
 from lab.targets.machines import tap_vmms
 from lab.targets.machines.listening_port import Port
 from lab.targets.machines.machine import Running
-from lab.targets.machines.tap_vmms import RAW, Child, TappedInstance, TappedMachine
+from lab.targets.machines.tap_vmms import RAW, Child, TapInstance, TapMachine
 from lab.userland.payload import build_payload
 from vms.boot import cpio
 from vms.guest.tonnage_agent import Agent
@@ -44,7 +44,7 @@ _PROBE_SECONDS = 15.0
 _LINES = {"tonnage.events": 1, "tonnage.agent": 2}
 
 
-class Process:
+class UmlProcess:
     """A kernel that runs, and the lines to what is in it."""
 
     def __init__(self, machine: vms.Machine, base: Path, directory: Path) -> None:
@@ -70,7 +70,7 @@ class Process:
             self._owned = self._owned.pop_all()
 
     @property
-    def qemu_pid(self) -> int:
+    def vmm_pid(self) -> int:
         """The kernel's process."""
         return self.child.pid
 
@@ -101,7 +101,7 @@ def command_line(
     ]
 
 
-class UserModeLinux(TappedMachine):
+class UserModeLinux(TapMachine):
     """The smallest machine, as a process."""
 
     name = "uml"
@@ -129,16 +129,16 @@ class UserModeLinux(TappedMachine):
             userland=replace(self.settings.userland, kernel=Path(kernel), initramfs=initramfs),
         )
 
-    def start(self, allotment: Allotment | None = None) -> TappedInstance:
+    def start(self, allotment: Allotment | None = None) -> TapInstance:
         """Have a kernel run, which makes its copy-on-write disk itself."""
         name = self.new_name()
         disk = self.directory / f"{name}.cow"
         t0_ns = time.monotonic_ns()
-        return TappedInstance(self, self.describe(name, disk, allotment), t0_ns)
+        return TapInstance(self, self.describe(name, disk, allotment), t0_ns)
 
     def launch(self, machine: vms.Machine, on_running: Callable[[Running], object]) -> Running:
         """Spawn it."""
-        process = Process(machine, self.directory / RAW, self.directory)
+        process = UmlProcess(machine, self.directory / RAW, self.directory)
         on_running(process)
         return process
 

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING
 import vms
 from lab.errors import LabError
 from lab.targets import leftovers
-from lab.targets.containers.command import last_words
 from lab.targets.machines.listening_port import Port
 from lab.targets.machines.machine import FullMachine, Running
+from lab.targets.programs import last_words
 from vms.connection import daemon
 from vms.guest.tonnage_agent import Agent
 from vms.qemu import acceleration
@@ -39,7 +39,7 @@ PROGRAM = "virt-install"
 _EVENTS, _AGENT = "tonnage.events", "tonnage.agent"
 
 
-class Process:
+class InstalledMachine:
     """A virt-install that runs, and the machine that it asks for."""
 
     def __init__(
@@ -93,7 +93,7 @@ class Process:
         return self._owned.enter_context(Agent(self._accepted(_AGENT)))
 
     @property
-    def qemu_pid(self) -> int:
+    def vmm_pid(self) -> int:
         """QEMU's process."""
         return int(self._pid_file.read_text())
 
@@ -133,7 +133,7 @@ class Process:
                 self._installer.kill()
             self._installer.wait()
         if self._pid_file.exists():
-            reap_when_ended(self.qemu_pid)  # for libvirt waits until it is
+            reap_when_ended(self.vmm_pid)  # for libvirt waits until it is
             self._connection.find(self._machine.name).destroy()
 
 
@@ -202,4 +202,4 @@ class VirtInstall(FullMachine):
 
     def launch(self, machine: vms.Machine, on_running: Callable[[Running], object]) -> Running:
         """Have virt-install run."""
-        return Process(self, machine, on_running)
+        return InstalledMachine(self, machine, on_running)

@@ -22,7 +22,7 @@ from lab.errors import LabError
 from lab.network import tap
 from lab.targets.machines import tap_vmms
 from lab.targets.machines.listening_port import Port
-from lab.targets.machines.tap_vmms import RAW, Child, TappedInstance, TappedMachine
+from lab.targets.machines.tap_vmms import RAW, Child, TapInstance, TapMachine
 from lab.userland.guest_kernel import MODULES
 from vms.boot import kernel
 from vms.guest.payload_protocol import AGENT_VSOCK_PORT, EVENTS_VSOCK_PORT
@@ -41,7 +41,7 @@ _GUEST_CONTEXT = 3
 _MODULES = (*MODULES, "vmw_vsock_virtio_transport")
 
 
-class Process:
+class VsockVmm:
     """A VMM that runs, and the lines to what is in it."""
 
     def __init__(
@@ -72,7 +72,7 @@ class Process:
         return self._owned.enter_context(Agent(self._accepted(self._agent)))
 
     @property
-    def qemu_pid(self) -> int:
+    def vmm_pid(self) -> int:
         """The VMM's process."""
         return self.child.pid
 
@@ -87,7 +87,7 @@ class Process:
             raise vms.BootTimeout(f"{self._name} did not connect by vsock.") from error
 
 
-class VsockedMachine(TappedMachine):
+class VsockMachine(TapMachine):
     """What both share."""
 
     program: str
@@ -95,7 +95,7 @@ class VsockedMachine(TappedMachine):
     @classmethod
     def absent(cls) -> str:
         """What keeps it from running here; KVM is asked last, which may take seconds."""
-        from lab.host import kvm_probe
+        from lab.userland import kvm_probe
 
         if why := tap_vmms.absent(cls.program, ""):
             return why
@@ -120,19 +120,19 @@ class VsockedMachine(TappedMachine):
             self.settings, userland=replace(land, kernel=vmlinux, initramfs=initramfs)
         )
 
-    def start(self, allotment: Allotment | None = None) -> TappedInstance:
+    def start(self, allotment: Allotment | None = None) -> TapInstance:
         """Have a VMM run on a copy of the disk."""
         name = self.new_name()
         disk = self.directory / f"{name}.raw"
         disks.copy(self.directory / RAW, disk)
         t0_ns = time.monotonic_ns()
-        return TappedInstance(self, self.describe(name, disk, allotment), t0_ns)
+        return TapInstance(self, self.describe(name, disk, allotment), t0_ns)
 
     def launch(self, machine: vms.Machine, on_running: Callable[[Running], object]) -> Running:
         """Spawn it."""
         vsock = self.directory / f"{machine.name}.vsock"
         seconds = self.settings.start_deadline_seconds
-        process = Process(self.command_line(machine, vsock), machine.name, vsock, seconds)
+        process = VsockVmm(self.command_line(machine, vsock), machine.name, vsock, seconds)
         on_running(process)
         return process
 
@@ -141,7 +141,7 @@ class VsockedMachine(TappedMachine):
         """The VMM's command line; makes what it names."""
 
 
-class Firecracker(VsockedMachine):
+class Firecracker(VsockMachine):
     """Configured by a file and without its API; its devices are told by ACPI, which 1.8 began."""
 
     name = "firecracker"
@@ -155,7 +155,7 @@ class Firecracker(VsockedMachine):
         return [self.program, "--id", machine.name, "--no-api", "--config-file", str(file)]
 
 
-class CloudHypervisor(VsockedMachine):
+class CloudHypervisor(VsockMachine):
     """Configured by its command line."""
 
     name = "cloud-hypervisor"

@@ -15,7 +15,7 @@ from lab.experiments import performance
 from lab.results import run_folder
 from lab.results.run_folder import RunFolder
 from lab.results.sample import Sample
-from lab.targets.base import Completed
+from lab.targets.base import CommandResult
 from lab.workloads import Result, Workload
 from tests.lab.plausible import HOST, SETTINGS
 
@@ -52,11 +52,11 @@ class Here:
     def pids(self) -> list[int]:
         return [os.getpid()]
 
-    def run(self, argv: list[str], timeout_seconds: float) -> Completed:
+    def run(self, argv: list[str], timeout_seconds: float) -> CommandResult:
         begin_ns = time.monotonic_ns()
         done = subprocess.run(argv, capture_output=True, timeout=timeout_seconds, check=False)
         elapsed_ns = time.monotonic_ns() - begin_ns
-        return Completed(done.returncode, done.stdout, done.stderr, elapsed_ns)
+        return CommandResult(done.returncode, done.stdout, done.stderr, elapsed_ns)
 
 
 def workload(command: str | list[str], **results_: Result) -> Workload:

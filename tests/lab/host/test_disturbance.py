@@ -61,7 +61,7 @@ def test_our_own_load_and_its_pressure_disturb_nothing() -> None:
 
 
 def test_this_host_can_be_read(tmp_path: Path) -> None:
-    watched = background_load.Tenants(os.getpid(), tmp_path)
+    watched = background_load.BackgroundLoad(os.getpid(), tmp_path)
     before = disturbance.read(watched)
     time.sleep(0.05)
     found = disturbance.between(before, disturbance.read(watched))
@@ -99,8 +99,8 @@ def tenants_cpu(pid: int) -> float:
 def test_others_are_told_from_ours(tmp_path: Path) -> None:
     """To a measurement that some other process is, ours are others, unless they name its folder."""
     elsewhere = subprocess.Popen(["sleep", "60"])
-    watched = background_load.Tenants(elsewhere.pid, tmp_path / "scratch")
-    mine = background_load.Tenants(os.getpid(), tmp_path / "scratch")
+    watched = background_load.BackgroundLoad(elsewhere.pid, tmp_path / "scratch")
+    mine = background_load.BackgroundLoad(os.getpid(), tmp_path / "scratch")
     before = watched.read()
     stranger, named = burning(), burning(str(tmp_path / "scratch" / "disk.qcow2"))
     try:

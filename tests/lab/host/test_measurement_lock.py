@@ -14,7 +14,7 @@ from lab.host import measurement_lock
 
 @pytest.fixture(autouse=True)
 def _own_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measurement_lock, "MEASURING", tmp_path / "lock")
+    monkeypatch.setattr(measurement_lock, "LOCK_FILE", tmp_path / "lock")
 
 
 def holder(lock: Path, seconds: float) -> subprocess.Popen[str]:
@@ -22,9 +22,9 @@ def holder(lock: Path, seconds: float) -> subprocess.Popen[str]:
     script = f"""
 import time
 from pathlib import Path
-from lab import exclusive
-exclusive.MEASURING = Path({str(lock)!r})
-with exclusive.measurement_lock():
+from lab.host import measurement_lock
+measurement_lock.LOCK_FILE = Path({str(lock)!r})
+with measurement_lock.measurement_lock():
     print("held", flush=True)
     time.sleep({seconds})
 """
@@ -35,7 +35,7 @@ with exclusive.measurement_lock():
 
 
 def test_a_second_taker_is_told_who_has_it_and_since_when() -> None:
-    first = holder(measurement_lock.MEASURING, 60)
+    first = holder(measurement_lock.LOCK_FILE, 60)
     try:
         with (
             pytest.raises(LabError, match=rf"Process {first.pid} \(.* -c .*since 20\d\d-"),
@@ -50,9 +50,9 @@ def test_a_second_taker_is_told_who_has_it_and_since_when() -> None:
 
 
 def test_who_waits_is_told_for_whom_and_has_it_afterwards() -> None:
-    first = holder(measurement_lock.MEASURING, 0.3)
+    first = holder(measurement_lock.LOCK_FILE, 0.3)
     told: list[str] = []
-    with measurement_lock.measurement_lock(wait=True, tell=told.append):
+    with measurement_lock.measurement_lock(wait=True, progress=told.append):
         assert first.wait(10) == 0
     assert [line for line in told if f"Process {first.pid} " in line] == told
     assert len(told) == 1

@@ -13,6 +13,7 @@ from lab import experiments
 from lab.errors import LabError, StartFailed
 from lab.experiments import profiles, startup
 from lab.measurement import harness, page_cache, run
+from lab.measurement.request import RunRequest
 from lab.progress import Progress
 from lab.results.sample import Sample
 
@@ -157,12 +158,12 @@ def test_whatever_is_raised_is_a_censored_sample(
 @pytest.mark.parametrize(
     ("request_", "sentence"),
     [
-        (run.Request(targets=("native", "native")), "target native is named twice"),
-        (run.Request(experiments=("startup", "startup")), "experiment startup is named twice"),
-        (run.Request(workloads=(Path("a"), Path("./a"))), "workload file .*/a is named twice"),
+        (RunRequest(targets=("native", "native")), "target native is named twice"),
+        (RunRequest(experiments=("startup", "startup")), "experiment startup is named twice"),
+        (RunRequest(workloads=(Path("a"), Path("./a"))), "workload file .*/a is named twice"),
     ],
 )
-def test_what_is_named_twice_is_refused(request_: run.Request, sentence: str) -> None:
+def test_what_is_named_twice_is_refused(request_: RunRequest, sentence: str) -> None:
     with pytest.raises(LabError, match=sentence):
         run.measure(request_)
 

@@ -10,6 +10,7 @@ import pytest
 from lab.analysis import provenance, summary_text
 from lab.errors import LabError
 from lab.measurement import run
+from lab.measurement.request import RunRequest
 from lab.results import run_folder
 from lab.results.run_folder import RunFolder
 from lab.results.sample import Sample
@@ -85,7 +86,7 @@ def test_a_folder_that_holds_something_is_refused(written: Path) -> None:
 
 def test_a_folder_that_holds_something_is_refused_before_anything_is_built(written: Path) -> None:
     with pytest.raises(LabError, match="is not empty"):
-        run.measure(run.Request(out=written))
+        run.measure(RunRequest(out=written))
 
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:

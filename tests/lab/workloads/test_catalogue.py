@@ -8,7 +8,6 @@ import pytest
 
 from lab import workloads
 from lab.errors import LabError
-from lab.targets.base import Completed
 from lab.userland import root_tree
 from lab.workloads import Result
 
@@ -26,8 +25,8 @@ RATE = Result(unit="/s", better="more", pattern="^rate (.*)$")
 AT_A = Result(unit="s", better="less", json="a")
 
 
-def said(stdout: str, elapsed_ns: int = 1_500_000_000) -> Completed:
-    return Completed(0, stdout.encode(), b"", elapsed_ns)
+def said(stdout: str, elapsed_ns: int = 1_500_000_000) -> tuple[bytes, int]:
+    return stdout.encode(), elapsed_ns
 
 
 def file(tmp_path: Path, text: str) -> Path:
@@ -115,7 +114,7 @@ def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_a_figure_is_read(result: Result, stdout: str, value: float) -> None:
-    assert workloads.value_of(result, said(stdout)) == pytest.approx(value)
+    assert workloads.value_of(result, *said(stdout)) == pytest.approx(value)
 
 
 @pytest.mark.parametrize(
@@ -144,7 +143,7 @@ def test_a_figure_is_read(result: Result, stdout: str, value: float) -> None:
 )
 def test_a_figure_that_is_none_is_refused(result: Result, stdout: str, sentence: str) -> None:
     with pytest.raises(LabError, match=sentence):
-        workloads.value_of(result, said(stdout))
+        workloads.value_of(result, *said(stdout))
 
 
 def test_the_digest_tells_one_definition_from_another(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from lab.calibration import model, store, text
 from lab.calibration import run as calibration_run
-from lab.host.measurement_lock import scratch_directory
+from lab.host.scratch import scratch_directory
 from lab.results import run_folder
 from lab.targets.base import Settings
 from lab.targets.worker import Worker

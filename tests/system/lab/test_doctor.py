@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from lab.errors import LabError
-from lab.host import kvm_probe, tuning
+from lab.host import tuning
 from lab.paths import cache_directory
-from lab.userland import guest_kernel
+from lab.userland import guest_kernel, kvm_probe
 from tests.cgroup_tree import cgroups_named
 
 pytestmark = pytest.mark.root

@@ -18,7 +18,7 @@ import pytest
 
 from lab import targets
 from lab.errors import LabError
-from lab.host.measurement_lock import scratch_directory
+from lab.host.scratch import scratch_directory
 from lab.targets.base import Settings
 from lab.targets.environment import DECLARED
 from lab.targets.worker import Worker

@@ -16,7 +16,7 @@ import pytest
 
 from lab.experiments import burst, density, footprint, host_limits, isolation, profiles, startup
 from lab.host import kernel_costs
-from lab.host.measurement_lock import scratch_directory
+from lab.host.scratch import scratch_directory
 from lab.results.sample import Sample
 from lab.targets.base import Settings
 from lab.targets.worker import Worker

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lab.network import isolated_network
-from lab.network.isolated_network import PEER, Way, Wires
+from lab.network.isolated_network import PEER, IsolatedNetwork, Way
 from lab.network.namespace import enter
 from lab.paths import PAYLOAD_IN_TREE, cache_directory
 from lab.targets import find
@@ -55,7 +55,7 @@ def interfaces() -> set[str]:
 )
 def test_each_way_reaches_the_peer_from_its_own_address(way: Way, seen: str) -> None:
     needs(way)
-    with Wires() as made, alone() as pid:
+    with IsolatedNetwork() as made, alone() as pid:
         made.attach(pid, way)
         with made.at_peer():
             listener = socket.create_server((PEER, PORT))
@@ -72,7 +72,8 @@ def test_each_way_reaches_the_peer_from_its_own_address(way: Way, seen: str) -> 
 def test_the_network_ends_with_a_process_that_is_killed() -> None:
     needs("user")
     script = (
-        "import sys\nfrom lab.network.isolated_network import Wires\nwith Wires() as made:\n"
+        "import sys\nfrom lab.network.isolated_network import IsolatedNetwork\n"
+        "with IsolatedNetwork() as made:\n"
         "    made.attach(int(sys.argv[1]), 'user')\n    print('up', flush=True)\n"
         "    sys.stdin.read()\n"
     )

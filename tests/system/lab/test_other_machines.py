@@ -16,8 +16,8 @@ import vms
 from lab import targets
 from lab.errors import StartFailed
 from lab.host import processes
-from lab.host.measurement_lock import scratch_directory
-from lab.targets.base import Allotment, Completed, Instance, Settings, Target
+from lab.host.scratch import scratch_directory
+from lab.targets.base import Allotment, CommandResult, Instance, Settings, Target
 from lab.targets.machines import vsock_vmms
 from lab.targets.machines.machine import Machine
 from lab.targets.worker import Worker
@@ -45,7 +45,7 @@ class Lives:
     disk_bytes: tuple[int, int]  # before something was written and after
     memory_kib: tuple[int, int]  # of each
     beside: int  # how the other's look at what was written ended
-    said: Completed
+    said: CommandResult
     left: list[int]
     answers_still: int  # the other one, when the first is gone
     files: list[str]
@@ -212,7 +212,7 @@ def descriptors() -> int:
 
 def test_a_guest_that_connects_by_vsock_is_heard(tmp_path: Path) -> None:
     before = descriptors()
-    process = vsock_vmms.Process(
+    process = vsock_vmms.VsockVmm(
         [sys.executable, "-c", STAND_IN, f"{tmp_path}/v"], "box", tmp_path / "v", 10
     )
     try:
@@ -223,13 +223,13 @@ def test_a_guest_that_connects_by_vsock_is_heard(tmp_path: Path) -> None:
         assert (done.exit_code, done.stdout, done.elapsed_ns) == (3, b"say it", 7)
     finally:
         process.destroy()
-    assert not processes.command_line(process.qemu_pid)
+    assert not processes.command_line(process.vmm_pid)
     assert list(tmp_path.iterdir()) == []
     assert descriptors() == before
 
 
 def test_a_guest_that_never_connects_is_a_failed_start(tmp_path: Path) -> None:
-    process = vsock_vmms.Process(["sleep", "60"], "box", tmp_path / "v", 0.2)
+    process = vsock_vmms.VsockVmm(["sleep", "60"], "box", tmp_path / "v", 0.2)
     try:
         with pytest.raises(vms.BootTimeout, match="box did not connect by vsock"):
             process.events.wait_for("listening", 0)

@@ -13,7 +13,7 @@ from lab import targets
 from lab.errors import LabError, StartFailed
 from lab.host import processes
 from lab.paths import cache_directory
-from lab.targets.base import Allotment, Completed, Settings, Target
+from lab.targets.base import Allotment, CommandResult, Settings, Target
 from lab.targets.containers.command import CommandInstance, CommandTarget
 from lab.targets.worker import Worker
 from lab.userland import build, container_image, root_tree
@@ -77,7 +77,7 @@ def live(target: Target) -> Life:
     return Life(milestones, userspace, programs, namespaces, cgroups, (before, after), left)
 
 
-def run(target: Target, *argv: str) -> Completed:
+def run(target: Target, *argv: str) -> CommandResult:
     """A command in a fresh instance."""
     with target.start() as instance:
         return instance.run(list(argv), 30)

@@ -19,7 +19,7 @@ import pyperf
 import pytest
 
 from lab.experiments import density, performance, profiles
-from lab.host.measurement_lock import scratch_directory
+from lab.host.scratch import scratch_directory
 from lab.paths import cache_directory
 from lab.targets.base import Settings
 from lab.targets.worker import Worker

@@ -176,7 +176,7 @@ def test_a_port_in_use_is_one_sentence(
 
 def test_memory_is_as_it_was_asked_for(everything: vms.Domain) -> None:
     """The kernel merges nothing of it (mg) and makes no huge pages. (proc(5), smaps)"""
-    process = Path(f"/proc/{everything.qemu_pid}")
+    process = Path(f"/proc/{everything.vmm_pid}")
     smaps = (process / "smaps").read_text()
     assert sum(map(int, re.findall(r"AnonHugePages:\s+(\d+)", smaps))) == 0
     assert not re.search(r"VmFlags:.* mg\b", smaps)
@@ -243,7 +243,7 @@ def test_firmware_boots_a_disk(
     )
     with connection.start(machine) as domain:
         assert domain.console.wait_for("booted", deadline())
-        files = {str(path.readlink()) for path in Path(f"/proc/{domain.qemu_pid}/fd").iterdir()}
+        files = {str(path.readlink()) for path in Path(f"/proc/{domain.vmm_pid}/fd").iterdir()}
         assert ("anon_inode:kvm-vm" in files) == (accelerator is vms.Accelerator.KVM)
 
 

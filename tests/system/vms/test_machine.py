@@ -92,7 +92,7 @@ def test_two_microvms_start_answer_and_are_gone(land: build.Userland, root: Path
             assert done.elapsed_ns > 0
         release = boxes[0].agent.run(["uname", "-r"], 30).stdout.decode().strip()
         assert release != os.uname().release
-        pids = [box.qemu_pid for box in boxes]
+        pids = [box.vmm_pid for box in boxes]
         assert connection.running() == boxes
         boxes[0].destroy()
         assert not Path(f"/proc/{pids[0]}").exists()
@@ -146,7 +146,7 @@ def test_a_guest_that_says_nothing_is_given_up(land: build.Userland, root: Path)
     ):
         with pytest.raises(vms.BootTimeout):
             box.console.wait_for("never", time.monotonic_ns() + 100_000_000)
-        pid = box.qemu_pid
+        pid = box.vmm_pid
     assert not Path(f"/proc/{pid}").exists()
 
 

@@ -286,10 +286,10 @@ def test_a_revert_is_refused_before_the_machine_goes_down(
             last.rename(overlay)
         else:
             disks.clone(last, tmp_path / "theirs.qcow2")
-        pid = box.qemu_pid
+        pid = box.vmm_pid
         with pytest.raises(vms.MachineError):
             snapshots.revert(box, "s")
-        assert (box.is_running, box.qemu_pid) == (True, pid)
+        assert (box.is_running, box.vmm_pid) == (True, pid)
         assert not list(tmp_path.glob(".*"))  # nothing was made aside
 
 

@@ -16,7 +16,8 @@ import pytest
 
 from lab.cli import main
 from lab.cli.vm import machine_options
-from lab.host import kvm_probe
+from lab.host import kvm
+from lab.userland import kvm_probe
 from vms import (
     Balloon,
     Cdrom,
@@ -98,10 +99,10 @@ def _pvh_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A host whose KVM was found to run uncompressed kernels alone."""
     (tmp_path / "device").touch()
     monkeypatch.setattr(kvm_probe, "_DEVICE", tmp_path / "device")
-    kvm_probe.kept().parent.mkdir(parents=True)
+    kvm.verdict_path().parent.mkdir(parents=True)
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     verdict = {"works": True, "reason": "as kept", "needs_pvh": True}
-    kvm_probe.kept().write_text(json.dumps({"boot": boot, "verdict": verdict}))
+    kvm.verdict_path().write_text(json.dumps({"boot": boot, "verdict": verdict}))
 
 
 def kernel_file(path: Path) -> Path:

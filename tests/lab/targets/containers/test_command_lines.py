@@ -14,7 +14,7 @@ from lab import targets
 from lab.host import processes
 from lab.targets import leftovers
 from lab.targets.containers import docker
-from lab.targets.containers.command import last_words
+from lab.targets.programs import last_words
 from tests.lab.programs import program
 
 ENDED_PID = 1 << 22  # above every pid_max

@@ -11,12 +11,13 @@ import pytest
 import vms
 from lab import targets
 from lab.analysis import summary
-from lab.host import kvm_probe
+from lab.host import kvm
 from lab.measurement import run
 from lab.network import tap
 from lab.results import run_folder
 from lab.targets.base import Settings
 from lab.targets.machines import uml, vsock_vmms
+from lab.userland import kvm_probe
 from lab.userland.build import Userland
 from tests.lab.plausible import write
 from tests.lab.programs import program
@@ -80,11 +81,9 @@ def test_a_vmm_is_absent_where_kvm_runs_no_guest(
     assert cls.absent() == f"{name} is not installed"
     program(path, name)
     monkeypatch.setattr(tap, "absent", lambda: "")
-    monkeypatch.setattr(
-        kvm_probe, "prove", lambda _: kvm_probe.Verdict(False, "a Linux guest hung")
-    )
+    monkeypatch.setattr(kvm_probe, "prove", lambda _: kvm.Verdict(False, "a Linux guest hung"))
     assert cls.absent() == "it needs KVM: a Linux guest hung"
-    monkeypatch.setattr(kvm_probe, "prove", lambda _: kvm_probe.Verdict(True, "a Linux guest ran"))
+    monkeypatch.setattr(kvm_probe, "prove", lambda _: kvm.Verdict(True, "a Linux guest ran"))
     assert cls.absent() == ""
 
 
@@ -118,10 +117,10 @@ def test_firecrackers_configuration_says_what_its_api_knows() -> None:
     assert made["vsock"] == {"guest_cid": 3, "uds_path": "/where/v"}
 
 
-def target_of(name: str, scratch: Path) -> vsock_vmms.VsockedMachine:
+def target_of(name: str, scratch: Path) -> vsock_vmms.VsockMachine:
     land = Userland(*(Path("/nonexistent") for _ in range(7)))
     target = targets.find(name)(Settings(land, scratch, "kvm"))
-    assert isinstance(target, vsock_vmms.VsockedMachine)
+    assert isinstance(target, vsock_vmms.VsockMachine)
     target.directory.mkdir()
     return target
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 
-from lab.targets.base import Completed, Span
+from lab.targets.base import CommandResult, Span
 from lab.targets.machines import guest_log
 
 LOG = """[    0.000000] Linux version 6.1.0
@@ -17,8 +17,8 @@ UnitsLoadFinishTimestampMonotonic=3500000
 
 
 def said(text: str) -> list[Span]:
-    def run(argv: list[str], timeout_seconds: float) -> Completed:
-        return Completed(0, text.encode(), b"", 0)
+    def run(argv: list[str], timeout_seconds: float) -> CommandResult:
+        return CommandResult(0, text.encode(), b"", 0)
 
     return guest_log.spans(run, BEGIN_NS, BEGIN_NS + int(6e9))
 

@@ -1,0 +1,37 @@
+"""The request for a run, as the user makes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lab import experiments
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lab.host.kvm import AcceleratorChoice
+    from lab.measurement.page_cache import State
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """The options of a run; None stands for the default of the profile or of the host.
+
+    `resumes` is the folder of an interrupted run that is to be continued.
+    """
+
+    profile: str = "quick"
+    experiments: tuple[str, ...] = experiments.EXPERIMENTS
+    targets: tuple[str, ...] | None = None
+    rounds: int | None = None
+    accelerator: AcceleratorChoice = "auto"
+    out: Path | None = None
+    seed: int | None = None
+    start_deadline_seconds: float = 120.0
+    workloads: tuple[Path, ...] = ()
+    precision: float | None = None
+    budget_minutes: float | None = None
+    wait: bool = False
+    page_cache: State = "warm"
+    resumes: Path | None = None
