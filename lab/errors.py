@@ -8,6 +8,7 @@ LabError                the user can act on it; the command line prints the mess
 ├── Incomparable        two runs, or a run and its continuation, differ in a condition
 ├── Unavailable         this host lacks a program, a privilege or a kernel feature
 ├── HostBusy            another measurement is using this host
+├── ReportFailed        the notebook or a picture of a report failed
 └── TargetFailed        a worker, a tool, an instance or a command in it failed while measured
     └── StartFailed     an instance did not reach a milestone: a censored sample, not a crash
 """
@@ -43,6 +44,10 @@ class Unavailable(LabError):
 
 class HostBusy(LabError):
     """Another measurement holds the host's measurement lock."""
+
+
+class ReportFailed(LabError):
+    """The notebook, a picture or the page of a report failed."""
 
 
 class TargetFailed(LabError):

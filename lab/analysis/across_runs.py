@@ -139,9 +139,8 @@ def _headlines(run: Run) -> dict[Key, tuple[float, str]]:
                 unit = str(target_samples["unit"].iloc[0])
                 result[experiment, str(metric), name] = (statistics.median(quiet), unit)
     work = samples[samples["experiment"] == "performance"]
-    workloads = summary.figures_of_workloads(run)
     for metric, of_metric in work.groupby("metric", sort=False):
-        if summary.is_beside("performance", str(metric), workloads):
+        if summary.metric(run, "performance", str(metric)).explains:
             continue
         ours, theirs = (
             summary.costs_by_round(of_metric[of_metric["target"] == target], run)

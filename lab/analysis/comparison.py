@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Literal
 from lab import version
 from lab.analysis import across_runs as across
 from lab.analysis import conditions, points, summary
-from lab.errors import LabError
+from lab.errors import Incomparable, InvalidConfig
 from lab.statistics.estimates import CONFIDENCE
 
 if TYPE_CHECKING:
@@ -90,30 +90,30 @@ class Comparison:
 def compare(runs: Sequence[Run], despite: Collection[str] = ()) -> Comparison:
     """Compare every later run with the first.
 
-    Raise LabError if a condition differs that is not in `despite`, or if the runs have no figure in
-    common.
+    Raise Incomparable if a condition differs that is not in `despite`, or if the runs have no
+    figure in common; InvalidConfig for a single run or an unknown condition.
     """
     if unknown := set(despite) - set(conditions.CONDITIONS):
-        raise LabError(
+        raise InvalidConfig(
             f"--despite: there is no condition {unknown.pop()!r}; there are"
             f" {', '.join(conditions.CONDITIONS)}."
         )
     first, *later = runs
     if not later:
-        raise LabError("A comparison needs two run folders or more: name another one.")
+        raise InvalidConfig("A comparison needs two run folders or more: name another one.")
     differing = [
         (name, sentence) for run in later for name, sentence in conditions.differing(first, run)
     ]
     for name, sentence in differing:
         if name not in despite:
-            raise LabError(
+            raise Incomparable(
                 f"{sentence}, so their figures can't be compared;"
                 f" pass --despite {name} to compare them anyway."
             )
     ratios = [each for run in later for each in _compared(run, _ratios(first), _ratios(run))]
     medians = [each for run in later for each in _compared(run, _medians(first), _medians(run))]
     if not ratios and not medians:
-        raise LabError(f"{first.path} has no figure in common with the others.")
+        raise Incomparable(f"{first.path} has no figure in common with the others.")
     return Comparison(
         first=str(first.path),
         later=tuple(str(run.path) for run in later),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from lab import metrics
 from lab.statistics.estimates import (
     Estimate,
     count_outliers,
@@ -17,53 +18,12 @@ from lab.statistics.estimates import (
 from lab.targets.registry import MACHINES
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     import pandas as pd
 
+    from lab.metrics import Metric
     from lab.results.run_folder import Run
 
-# The baselines that each target is compared with, within the same round.
-BASELINES = {
-    "startup": ("native", "container"),
-    "footprint": ("container",),
-    "density": ("container",),
-    "performance": ("native",),
-}
-# Curves over the number of instances; their median would mean nothing.
-SERIES = frozenset(
-    {
-        "memory-available",
-        "memory-pss",
-        "answer-p50",
-        "answer-p99",
-        "latency-p50",
-        "latency-p95",
-        "latency-p99",
-        "started-per-second",
-    }
-)
-_WITH_SERIES = ("density", "burst")
-_BESIDE_WORKLOADS = ("cpu: ", "clock: ")  # metrics that explain a workload's result
 _KEPT_RUNS = 8  # more than are compared at once
-_BEGIN = "begin: "  # when a step of a start began
-_STEP = "step: "  # steps of two targets differ even if their names are equal
-# Counted, not sampled: a single count is exact.
-COUNTED = frozenset(
-    {
-        "image-compressed",
-        "image-on-disk",
-        "image-apparent",
-        "image-unique",
-        "own-kernel",
-        "processes-inside",
-        "same-user-land",
-        "neighbours-seen",
-        "running",
-        "answering",
-    }
-)
-COUNTED_UNITS = frozenset({"byte", "integer"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,15 +82,20 @@ def label(target: str, run: Run) -> str:
     return f"{target} (emulated)" if emulated else target
 
 
+def metric(run: Run, experiment: str, name: str, unit: str | None = None) -> Metric:
+    """Return the description of a metric that the run recorded."""
+    return metrics.find(experiment, name, unit, run.workload_results)
+
+
 @lru_cache(maxsize=_KEPT_RUNS)
 def measurements(run: Run) -> tuple[Measurement, ...]:
     """Return every metric of every target, in the order of their first measurement."""
     return tuple(
-        _measurement(str(experiment), str(target), str(metric), samples, run)
-        for (experiment, target, metric), samples in run.samples.groupby(
+        _measurement(str(experiment), str(target), str(name), samples, run)
+        for (experiment, target, name), samples in run.samples.groupby(
             ["experiment", "target", "metric"], sort=False
         )
-        if not _is_curve(str(experiment), str(metric))
+        if metric(run, str(experiment), str(name)).has_median
     )
 
 
@@ -138,39 +103,43 @@ def measurements(run: Run) -> tuple[Measurement, ...]:
 def ratios(run: Run) -> tuple[Ratio, ...]:
     """Return every metric of every target against its baselines, from rounds that have both."""
     rounds = {
-        (str(experiment), str(metric), str(target)): samples
-        for (experiment, metric, target), samples in run.samples.groupby(
+        (str(experiment), str(name), str(target)): samples
+        for (experiment, name, target), samples in run.samples.groupby(
             ["experiment", "metric", "target"], sort=False
         )
-        if not _is_curve(str(experiment), str(metric))
-        and not (experiment == "startup" and str(metric).startswith(_STEP))
-        and not (experiment == "density" and is_beside("density", str(metric)))
     }
     result = []
-    for (experiment, metric, target), ours in rounds.items():
-        for baseline in BASELINES.get(experiment, ()):
-            theirs = rounds.get((experiment, metric, baseline))
-            if target == baseline or theirs is None:
-                continue
-            values, pairs = costs_by_round(ours, run), costs_by_round(theirs, run)
-            disturbed = disturbed_rounds(ours, run)
-            estimate = paired_ratio(values, pairs, seed(run), disturbed)
-            if estimate.centre is not None:
-                result.append(
-                    Ratio(
-                        experiment=experiment,
-                        metric=metric,
-                        target=target,
-                        baseline=baseline,
-                        ratio=estimate.centre,
-                        low=estimate.low,
-                        high=estimate.high,
-                        n=estimate.n,
-                        with_all=paired_ratio(values, pairs, seed(run)) if disturbed else estimate,
-                        smallest_difference=smallest_difference(estimate),
-                    )
-                )
+    for (experiment, name, target), ours in rounds.items():
+        for baseline in metric(run, experiment, name).baselines:
+            theirs = rounds.get((experiment, name, baseline))
+            if target != baseline and theirs is not None:
+                ratio = _ratio((experiment, name, target, baseline), ours, theirs, run)
+                result += [ratio] if ratio else []
     return tuple(result)
+
+
+def _ratio(
+    key: tuple[str, str, str, str], ours: pd.DataFrame, theirs: pd.DataFrame, run: Run
+) -> Ratio | None:
+    """Return the ratio of the samples; None if no round has both."""
+    values, baselines = costs_by_round(ours, run), costs_by_round(theirs, run)
+    disturbed = disturbed_rounds(ours, run)
+    estimate = paired_ratio(values, baselines, run.seed, disturbed)
+    if estimate.centre is None:
+        return None
+    experiment, name, target, baseline = key
+    return Ratio(
+        experiment=experiment,
+        metric=name,
+        target=target,
+        baseline=baseline,
+        ratio=estimate.centre,
+        low=estimate.low,
+        high=estimate.high,
+        n=estimate.n,
+        with_all=paired_ratio(values, baselines, run.seed) if disturbed else estimate,
+        smallest_difference=smallest_difference(estimate),
+    )
 
 
 def by_round(samples: pd.DataFrame) -> dict[int, float]:
@@ -185,44 +154,15 @@ def by_round(samples: pd.DataFrame) -> dict[int, float]:
 def costs_by_round(samples: pd.DataFrame, run: Run) -> dict[int, float]:
     """Return the cost of a unit of work by round: a time itself, or the inverse of a rate.
 
-    Ratios of costs read alike for all workloads: above 1 is slower.
+    Ratios of costs read alike for all workloads: above 1 is slower. `samples` are of a single
+    metric.
     """
     values = by_round(samples)
-    if values and str(samples["metric"].iloc[0]) in _rates(run):
-        return {number: 1 / value for number, value in values.items() if value}
-    return values
-
-
-def _rates(run: Run) -> set[str]:
-    """Return the metrics of which more is better."""
-    return {
-        metric
-        for workload in run.settings.get("workloads", {}).values()
-        for metric, result in workload["results"].items()
-        if result["better"] == "more"
-    }
-
-
-def is_beside(experiment: str, metric: str, figures: Collection[str] = ()) -> bool:
-    """Return True for a metric that only explains another, such as its CPU time or its steps.
-
-    `figures` are the names of the workloads' results, which may have any name.
-    """
-    if experiment == "performance":
-        return metric.startswith(_BESIDE_WORKLOADS) and metric not in figures
-    return ": " in metric
-
-
-def figures_of_workloads(run: Run) -> frozenset[str]:
-    """Return the names of the workloads' results, as far as the run describes them."""
-    described = run.settings.get("workloads", {}).values()
-    return frozenset(metric for workload in described for metric in workload["results"])
-
-
-def _is_curve(experiment: str, metric: str) -> bool:
-    if experiment == "startup":
-        return metric.startswith(_BEGIN)
-    return experiment in _WITH_SERIES and metric in SERIES
+    if not values:
+        return values
+    described = _described(samples, run)
+    costs = {number: described.cost(value) for number, value in values.items()}
+    return {number: cost for number, cost in costs.items() if cost is not None}
 
 
 def disturbed_rounds(samples: pd.DataFrame, run: Run) -> frozenset[int]:
@@ -230,31 +170,36 @@ def disturbed_rounds(samples: pd.DataFrame, run: Run) -> frozenset[int]:
 
     The set is empty for counted metrics, since noise does not change a count.
     """
-    if samples.empty or samples["unit"].iloc[0] in COUNTED_UNITS:
+    if samples.empty or not _described(samples, run).is_timed:
         return frozenset()
     rounds = run.rounds[run.rounds["experiment"] == samples["experiment"].iloc[0]]
     return frozenset(int(number) for number in rounds.loc[rounds["disturbed"] != "", "round"])
 
 
+def _described(samples: pd.DataFrame, run: Run) -> Metric:
+    first = samples.iloc[0]
+    return metric(run, str(first["experiment"]), str(first["metric"]), str(first["unit"]))
+
+
 def is_exact(measurement: Measurement) -> bool:
     """Return True for a count that was the same in every round."""
-    is_counted = measurement.experiment != "performance" and measurement.metric in COUNTED
-    return is_counted and len(set(measurement.samples)) == 1
+    is_count = metrics.find(measurement.experiment, measurement.metric).kind == "count"
+    return is_count and len(set(measurement.samples)) == 1
 
 
 def _measurement(
-    experiment: str, target: str, metric: str, samples: pd.DataFrame, run: Run
+    experiment: str, target: str, name: str, samples: pd.DataFrame, run: Run
 ) -> Measurement:
     values = samples.dropna(subset=["value"])
     rounds = by_round(samples)
     quiet = undisturbed(rounds, disturbed_rounds(samples, run))
     chosen = values[values["round"].isin(list(quiet))]
     estimate = _estimate(chosen, run)
-    reasons = _failures(experiment, target, metric, rounds, run)
+    reasons = _failures(experiment, target, name, rounds, run)
     return Measurement(
         experiment=experiment,
         target=target,
-        metric=metric,
+        metric=name,
         unit=str(samples["unit"].iloc[0]),
         n=len(chosen),
         median=estimate.centre,
@@ -272,11 +217,11 @@ def _measurement(
 
 def _estimate(values: pd.DataFrame, run: Run) -> Estimate:
     """Return the median over rounds; its interval comes from the differences between rounds."""
-    return estimate_nested([list(each) for _, each in values.groupby("round")["value"]], seed(run))
+    return estimate_nested([list(each) for _, each in values.groupby("round")["value"]], run.seed)
 
 
 def _failures(
-    experiment: str, target: str, metric: str, finished: dict[int, float], run: Run
+    experiment: str, target: str, name: str, finished: dict[int, float], run: Run
 ) -> list[str]:
     """Return the reasons why rounds lack a value of the metric, preferring the metric's own.
 
@@ -288,16 +233,10 @@ def _failures(
         & (censored["target"] == target)
         & ~censored["round"].isin(list(finished))
     ]
-    own_first = failed.assign(other=failed["metric"] != metric).sort_values(["round", "other"])
+    own_first = failed.assign(other=failed["metric"] != name).sort_values(["round", "other"])
     return [str(reason) for reason in own_first.drop_duplicates("round")["censored"]]
 
 
 @lru_cache(maxsize=_KEPT_RUNS)
 def _censored(run: Run) -> pd.DataFrame:
     return run.samples[run.samples["value"].isna()]
-
-
-def seed(run: Run) -> int:
-    """Return the run's seed, which resampling uses so that figures are reproducible."""
-    value = run.settings.get("seed", 0)
-    return value if isinstance(value, int) else 0

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lab.errors import LabError
+from lab.errors import TargetFailed
 
 if TYPE_CHECKING:
     from lab.targets.base import Instance, Target
@@ -64,7 +64,7 @@ def _both_clocks(instance: Instance, argv: tuple[str, ...]) -> tuple[float, floa
     result = instance.run(list(argv), _SECONDS)
     here_ns = time.monotonic_ns() - begin_ns
     if result.exit_code:
-        raise LabError(f"{argv[0]} failed in the instance with exit code {result.exit_code}.")
+        raise TargetFailed(f"{argv[0]} failed in the instance with exit code {result.exit_code}.")
     return here_ns / 1e9, result.elapsed_ns / 1e9
 
 
@@ -85,5 +85,5 @@ def _line_seconds(instance: Instance, word: str) -> float:
     instance.run(["sh", "-c", f"echo {word} >/dev/ttyS0"], _SECONDS)
     reader.join()
     if not arrivals:
-        raise LabError(f"No line arrived on the instance's console within {_SECONDS:.0f} s.")
+        raise TargetFailed(f"No line arrived on the instance's console within {_SECONDS:.0f} s.")
     return (arrivals[0] - begin_ns) / 1e9

@@ -20,7 +20,7 @@ from typing import IO, TYPE_CHECKING
 
 from lab.calibration import aa_trials, channel_latency, model, overhead, store, text
 from lab.calibration.model import Calibration, Overhead, TargetChannels, Timer, Trial
-from lab.errors import LabError
+from lab.errors import InvalidConfig, LabError, Unavailable
 from lab.host import disturbance, measurement_lock, plain_paths
 from lab.host.background_load import BackgroundLoad
 from lab.host.scratch import scratch_directory
@@ -65,10 +65,12 @@ def run(request: CalibrationRequest) -> tuple[Path, Calibration]:
     """Calibrate into a new folder: calibration.json, calibration.md and every value in pairs.csv.
 
     The result becomes this host's newest calibration unless it has too few repetitions. Raise
-    LabError if the host can't be calibrated.
+    LabError if the host can't be calibrated now.
     """
     if os.geteuid() != 0:
-        raise LabError("calibrate needs root for namespaces, cgroups and mounts: run it with sudo.")
+        raise Unavailable(
+            "calibrate needs root for namespaces, cgroups and mounts: run it with sudo."
+        )
     with (
         Progress() as progress,
         measurement_lock.measurement_lock(wait=request.wait, progress=progress.tell),
@@ -111,7 +113,7 @@ def _new_folder(out: Path | None) -> Path:
     try:
         path.mkdir(parents=True)
     except OSError as error:
-        raise LabError(
+        raise InvalidConfig(
             f"Can't make the folder {path}: {error.strerror}; name another with --out."
         ) from error
     return path

@@ -96,7 +96,7 @@ class Evidence:
         made = paired_ratio(
             summary.by_round(samples),
             summary.by_round(self._samples(experiment, baseline, metric)),
-            summary.seed(self.run),
+            self.run.seed,
             summary.disturbed_rounds(samples, self.run),
         )
         name = f"{metric}, {self.label(target)} / {self.label(baseline)}"
@@ -133,7 +133,7 @@ class Evidence:
         most = int(samples["position"].max())
         rates = summary.by_round(samples[samples["position"] == most])
         name = f"{self.label(target)} started per second, {most} at once"
-        figure = _figure(name, estimate_median(list(rates.values()), summary.seed(self.run)), "/s")
+        figure = _figure(name, estimate_median(list(rates.values()), self.run.seed), "/s")
         return (most, figure) if figure else None
 
     def cpu_virtualization(self) -> str | None:
@@ -182,7 +182,7 @@ class Evidence:
         name = (
             f"{self.label(target)} / {self.label(baseline)}, mean of {len(by_workload)} workloads"
         )
-        return _figure(name, estimate_median(means, summary.seed(self.run)), "ratio")
+        return _figure(name, estimate_median(means, self.run.seed), "ratio")
 
     def workloads(self, target: str, baseline: str, confidence: float = CONFIDENCE) -> list[Figure]:
         """Target / baseline of each workload, the one that lost most first.
@@ -190,7 +190,7 @@ class Evidence:
         Where rounds are few, the interval comes from how all targets of their kind scatter.
         """
         pair = f"{self.label(target)} / {self.label(baseline)}"
-        seed = summary.seed(self.run)
+        seed = self.run.seed
         found = [
             _figure(
                 f"{pair}, {metric}",
@@ -218,12 +218,11 @@ class Evidence:
         how an instance is attached, and there are many to choose from.
         """
         described = self.run.settings.get("workloads", {}).values()
-        figures = summary.figures_of_workloads(self.run)
         attached = {m for each in described if each.get("attached") for m in each["results"]}
         samples = self.run.samples[self.run.samples["experiment"] == "performance"]
         found = {}
         for metric, of_metric in samples.groupby("metric", sort=False):
-            if summary.is_beside("performance", str(metric), figures) or metric in attached:
+            if summary.metric(self.run, "performance", str(metric)).explains or metric in attached:
                 continue
             ours, theirs = (
                 summary.costs_by_round(of_metric[of_metric["target"] == name], self.run)

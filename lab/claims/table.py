@@ -289,11 +289,10 @@ def conditions(run: Run) -> list[str]:
 
 def _dependences(run: Run) -> str:
     """How many figures have rounds that resemble the one before, in a sentence; empty if none."""
-    workloads = summary.figures_of_workloads(run)
     found = [
         each.dependence
         for each in summary.measurements(run)
-        if not summary.is_beside(each.experiment, each.metric, workloads)
+        if not summary.metric(run, each.experiment, each.metric).explains
     ]
     dependent = [dependence for dependence in found if dependence > 1]
     if not dependent:

@@ -363,8 +363,7 @@ def _targets(run: Run, experiment: str) -> list[str]:
 def _metrics(run: Run, experiment: str) -> list[str]:
     samples = run.samples
     found = samples.loc[samples["experiment"] == experiment, "metric"].unique()
-    figures = summary.figures_of_workloads(run)
-    return [str(name) for name in found if not summary.is_beside(experiment, str(name), figures)]
+    return [str(name) for name in found if not summary.metric(run, experiment, str(name)).explains]
 
 
 def _density(run: Run, metric: str) -> Iterator[tuple[str, pd.DataFrame]]:

@@ -9,6 +9,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from lab import units
 from lab.analysis import summary
+from lab.metrics import STEP, STEP_BEGIN
 from lab.report import style
 from lab.report.style import FAINT, INK, STYLE, Picture
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from lab.results.run_folder import Run
 
-_BEGIN, _STEP = "begin: ", "step: "
+_BEGIN, _STEP = STEP_BEGIN.prefix, STEP.prefix
 _COLUMNS = 3  # of a legend
 _NO_TIME_SECONDS = 1e-9  # the clock's resolution, where all steps took less
 # Of a start to its steps: one hue an order of magnitude reads as a ladder, so each has its own.

@@ -152,4 +152,4 @@ def test_a_users_metric_is_a_figure_whatever_it_is_called(metric: str, tmp_path:
     assert [each.metric for each in summary.ratios(run)] == [metric]
     shown = {summary_text.interval(each) for each in summary.measurements(run)}
     assert shown == {"5 – 5 /s"}
-    assert not summary.is_beside("performance", metric, summary.figures_of_workloads(run))
+    assert not summary.metric(run, "performance", metric).explains
