@@ -43,8 +43,7 @@ from lab.userland import build
 from runtime import Container, default_spec
 from runtime.cgroups.hierarchies import WITHOUT
 from runtime.container.container import all_below
-from runtime.linux import syscalls
-from runtime.linux.libc import syscall
+from runtime.linux import prctl
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -56,7 +55,6 @@ WANTED_LIST_SECONDS = 1.0
 IDLE = Path("/idle")
 SAMPLES = 40
 REPORTED_TOGETHER = 10  # starts that a process reports in one byte
-PR_SET_CHILD_SUBREAPER = 36  # containers outlive the processes that started them
 RESERVED_PIDS = 1000  # for the kernel and for processes that run already
 FLOOR_BYTES = 1 << 30  # of available memory, below which no container is started
 MIB = 1 << 20
@@ -98,7 +96,7 @@ def measure(count: int, without: str, starters: int, place: str) -> Outcome:
     outcome = Outcome()
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    syscall(syscalls.PRCTL, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    prctl.set_child_subreaper(True)  # containers outlive the processes that started them
     with ExitStack() as stack:
         scratch = stack.enter_context(harness.quiet_host())
         layers = [idle_layer(scratch / "idle"), land.tree]

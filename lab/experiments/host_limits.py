@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.errors import LabError
+from runtime.linux import proc
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,11 +63,11 @@ def memory(floor_bytes: int) -> str:
 
 
 def available_memory_bytes() -> int:
-    """The host's MemAvailable. Raises LabError. (proc_meminfo(5))"""
-    for line in (_PROC / "meminfo").read_text(encoding="utf-8").splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    raise LabError("/proc/meminfo has no MemAvailable: this kernel is too old to measure on.")
+    """Return the host's MemAvailable. Raise LabError. (proc_meminfo(5))"""
+    available = proc.meminfo().get("MemAvailable")
+    if available is None:
+        raise LabError("/proc/meminfo has no MemAvailable: this kernel is too old to measure on.")
+    return available
 
 
 def descriptors(margin: float) -> bool:
@@ -85,7 +86,7 @@ def of_failure(reason: str) -> str:
 
 def _limits(disk: Path) -> Iterator[Limit]:
     """proc(5), sysctl(8), namespaces(7), getrlimit(2), statvfs(3)"""
-    tasks = float(_words("/proc/loadavg")[3].partition("/")[2])
+    tasks = float(proc.loadavg()[3].partition(b"/")[2])
     yield Limit("process ids (kernel.pid_max)", tasks, _number("sys/kernel/pid_max"))
     yield Limit("threads (kernel.threads-max)", tasks, _number("sys/kernel/threads-max"))
     in_use, _, most = map(float, _words("/proc/sys/fs/file-nr"))

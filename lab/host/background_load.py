@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from lab.host import processes
+from runtime.linux import proc
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,14 +101,13 @@ def _descends(process: _Process, roots: set[int], found: dict[int, _Process]) ->
 def _all() -> Iterator[_Process]:
     for pid in processes.all_pids():
         try:
-            # Not pathlib: there may be thousands.
-            with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123
-                fields = file.read().rpartition(b")")[2].split()
+            fields = proc.stat(pid)
         except OSError:
             continue  # it has ended
-        # Fields 4, 14 to 17 and 22 of proc_pid_stat(5); the third is the first after the name.
-        user, system, ended_user, ended_system = (int(ticks) for ticks in fields[11:15])
+        user, system, ended_user, ended_system = (
+            int(ticks) for ticks in fields[proc.USER_TICKS : proc.CHILDREN_SYSTEM_TICKS + 1]
+        )
         used = Used(
             (user + system) / _TICKS_A_SECOND, (ended_user + ended_system) / _TICKS_A_SECOND
         )
-        yield _Process(pid, int(fields[1]), int(fields[19]), used)
+        yield _Process(pid, int(fields[proc.PARENT]), int(fields[proc.START_TICKS]), used)

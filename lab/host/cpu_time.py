@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import resource
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.host import background_load, process_usage
+from runtime.linux import proc
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,7 +41,8 @@ def used_ns(pids: Iterable[int] = ()) -> int:
 def _of_ended_children_ns(pid: int) -> int:
     """What the children used that the process waited for. (proc_pid_stat(5), cutime and cstime)"""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+        fields = proc.stat(pid)
     except OSError:
         return 0
-    return (int(fields[13]) + int(fields[14])) * _TICK_NS
+    ticks = int(fields[proc.CHILDREN_USER_TICKS]) + int(fields[proc.CHILDREN_SYSTEM_TICKS])
+    return ticks * _TICK_NS

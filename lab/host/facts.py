@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from lab.paths import cache_directory
+from runtime.linux import capabilities, proc
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,16 +25,10 @@ State = Literal["ok", "limited", "missing"]
 _CGROUP_ROOT = Path("/sys/fs/cgroup")
 _CONTROLLERS = ("cpu", "memory", "pids", "cpuset", "io", "blkio", "devices", "freezer")
 _LIMITS = ("cpu", "memory", "pids")
-_NEEDED_CAPABILITIES = {  # numbers of linux/capability.h
-    "CAP_SETUID": 7,
-    "CAP_SETPCAP": 8,
-    "CAP_NET_ADMIN": 12,
-    "CAP_SYS_CHROOT": 18,
-    "CAP_SYS_PTRACE": 19,
-    "CAP_SYS_ADMIN": 21,
-    "CAP_SYS_RESOURCE": 24,
-    "CAP_MKNOD": 27,
-}
+_NEEDED_CAPABILITIES = (
+    "CAP_SETUID", "CAP_SETPCAP", "CAP_NET_ADMIN", "CAP_SYS_CHROOT", "CAP_SYS_PTRACE",
+    "CAP_SYS_ADMIN", "CAP_SYS_RESOURCE", "CAP_MKNOD",
+)  # fmt: skip
 _EMBEDDED_DRIVER = "libvirt/connection-driver/libvirt_driver_qemu.so"
 _STEADY_CLOCKS = {"tsc", "kvm-clock", "arch_sys_counter"}
 _ENOUGH_MEMORY_BYTES = 4 << 30
@@ -80,9 +75,8 @@ def cpu_model() -> str:
 
 
 def memory_bytes(name: str = "MemTotal") -> int:
-    """A line of /proc/meminfo; 0 if the kernel has no such line. (proc_meminfo(5))"""
-    value = _field("/proc/meminfo", name).split()
-    return int(value[0]) * 1024 if value else 0
+    """Return a figure of /proc/meminfo; 0 if the kernel does not have it. (proc_meminfo(5))"""
+    return proc.meminfo().get(name, 0)
 
 
 def processor() -> Fact:
@@ -128,7 +122,7 @@ def memory_sharing() -> Iterator[Fact]:
     chosen = re.search(r"\[(\w+)\]", _read("/sys/kernel/mm/transparent_hugepage/enabled"))
     mode = chosen[1] if chosen else "not in this kernel"
     yield Fact("transparent huge pages", mode, *_huge_pages_meaning(mode))
-    reserved = int(_field("/proc/meminfo", "HugePages_Total") or 0)
+    reserved = proc.meminfo().get("HugePages_Total", 0)
     size = memory_bytes("Hugepagesize")
     if reserved:
         value = f"{reserved} × {size >> 20} MiB"
@@ -164,8 +158,10 @@ def privileges() -> Fact:
     """Whether this process may do what starts take. (capabilities(7))"""
     if os.geteuid() != 0:
         return Fact("root", "no", "missing", "nothing can be measured: run this with sudo")
-    effective = int(_field("/proc/self/status", "CapEff") or "0", 16)
-    missing = [name for name, bit in _NEEDED_CAPABILITIES.items() if not effective >> bit & 1]
+    effective = int(proc.status("self", "CapEff") or "0", 16)
+    missing = [
+        name for name in _NEEDED_CAPABILITIES if not effective >> capabilities.NUMBERS[name] & 1
+    ]
     if not missing:
         return Fact("capabilities", "all that are needed")
     value = f"without {', '.join(missing)}"
@@ -331,13 +327,12 @@ def _refusal(*argv: str) -> str:
     return said[-1] if done.returncode else ""
 
 
-def _field(file: str, wanted: str) -> str:
-    """The value of the first `name: value` line of that name; empty if there is none."""
-    for line in _read(file).splitlines():
-        name, _, value = line.partition(":")
-        if name.strip() == wanted:
-            return value.strip()
-    return ""
+def _field(file: str, name: str) -> str:
+    """Return the value of the first `name: value` line of that name; empty if there is none."""
+    try:
+        return proc.fields(file).get(name, "")
+    except OSError:
+        return ""
 
 
 def _read(file: str) -> str:

@@ -15,7 +15,6 @@ late, and what is available moves with all else.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
 import re
@@ -26,19 +25,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runtime.linux import clone, mount, proc
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _CGROUPS = Path("/sys/fs/cgroup")
 _CGROUP_COUNT, _NETWORK_COUNT, _MOUNT_COUNT = 100, 15, 150
 _TIMES = 3  # the median of them, since others free and take meanwhile
-_CLONE_NEWNS, _CLONE_NEWNET = 0x20000, 0x40000000
-_MS_REC, _MS_PRIVATE = 16384, 1 << 18
 _SECONDS = 60.0
 _SETTLE_SECONDS, _PAUSE_SECONDS = 3.0, 0.1
 _STEADY_BYTES = 1 << 20
 _NAME = re.compile(r"tonnage-kernel-costs-(\d+)")
-_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +82,7 @@ def measure() -> Costs:
 
 def leftovers() -> Leftovers:
     """Return what else is left of the host's past. (proc(5))"""
-    memory = _meminfo()
+    memory = proc.meminfo()
     return Leftovers(
         dying_cgroups=_dying_cgroups(),
         dentries=int(_read("/proc/sys/fs/dentry-state", "0").split()[0]),
@@ -153,7 +151,7 @@ def _memory_cgroups(count: int) -> Iterator[None]:
 def _network_namespaces(count: int) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         for _ in range(count):
-            _call("unshare", _CLONE_NEWNET)
+            clone.unshare(clone.NEWNET)
             stack.callback(os.close, os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC))
         yield
 
@@ -161,10 +159,10 @@ def _network_namespaces(count: int) -> Iterator[None]:
 @contextlib.contextmanager
 def _mounts(count: int) -> Iterator[None]:
     """Empty file systems in memory, one over the other, that are gone with this process."""
-    _call("unshare", _CLONE_NEWNS)
-    _call("mount", None, b"/", None, _MS_REC | _MS_PRIVATE, None)
+    clone.unshare(clone.NEWNS)
+    mount.mount(None, b"/", None, mount.REC | mount.PRIVATE)
     for _ in range(count):
-        _call("mount", b"tonnage", b"/sys", b"tmpfs", 0, b"size=4k")
+        mount.mount(b"tonnage", b"/sys", b"tmpfs", 0, b"size=4k")
     yield
 
 
@@ -214,7 +212,7 @@ def _kernel_bytes() -> int:
     for line in _read("/proc/slabinfo", "").splitlines()[2:]:
         _, active, _, size, *_ = line.split()
         in_use += int(active) * int(size)
-    memory = _meminfo()
+    memory = proc.meminfo()
     return (in_use or memory["Slab"]) + memory.get("Percpu", 0)
 
 
@@ -229,25 +227,11 @@ def _settle() -> None:
         last = now
 
 
-def _meminfo() -> dict[str, int]:
-    found = {}
-    for line in _read("/proc/meminfo", "").splitlines():
-        name, _, value = line.partition(":")
-        found[name] = int(value.split()[0]) * 1024
-    return found
-
-
 def _read(path: str, otherwise: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8")
     except OSError:
         return otherwise
-
-
-def _call(name: str, *arguments: int | bytes | None) -> None:
-    if getattr(_LIBC, name)(*arguments) != 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))
 
 
 if __name__ == "__main__":

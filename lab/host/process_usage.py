@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runtime.linux import proc
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -76,12 +78,9 @@ def _threads(pids: Iterable[int]) -> Iterator[Path]:
 
 
 def _fields(path: Path) -> dict[str, int]:
-    """`Name: number` lines of a file; empty if the process has ended."""
-    found = {}
-    with contextlib.suppress(OSError):
-        for line in path.read_text(encoding="utf-8").splitlines():
-            name, _, rest = line.partition(":")
-            first = rest.split()[:1]
-            if first and first[0].isdigit():
-                found[name] = int(first[0])
-    return found
+    """Return the `name: number` lines of a file; none if the process has ended."""
+    try:
+        words = {name: value.split() for name, value in proc.fields(str(path)).items()}
+    except OSError:
+        return {}
+    return {name: int(value[0]) for name, value in words.items() if value and value[0].isdigit()}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import select
 import signal
@@ -11,13 +10,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runtime.linux import prctl, proc
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _FIRST_FREE_PID = 300  # below it the kernel gives no pid again once it has wrapped (kernel/pid.c)
 _ARGUMENTS_BYTES = 8192
-_PR_SET_PDEATHSIG = 1
-_PR_SET_CHILD_SUBREAPER = 36
 
 
 def all_pids() -> list[int]:
@@ -36,8 +35,8 @@ def pids_after(last: int) -> Iterator[int]:
 
 
 def last_pid() -> int:
-    """The pid that was handed out last. (proc_loadavg(5))"""
-    return int(Path("/proc/loadavg").read_bytes().split()[-1])
+    """Return the pid that was handed out last. (proc_loadavg(5))"""
+    return int(proc.loadavg()[-1])
 
 
 def command_line(pid: int) -> bytes:
@@ -59,9 +58,8 @@ def command_line(pid: int) -> bytes:
 
 
 def parent(pid: int) -> int:
-    """Its parent's pid. Raises OSError if it has ended."""
-    # The second field, the name, is in brackets and may hold anything. (proc_pid_stat(5))
-    return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[1])
+    """Return the pid of the parent. Raise OSError if the process has ended."""
+    return int(proc.stat(pid)[proc.PARENT])
 
 
 def group(pid: int) -> int:
@@ -97,15 +95,15 @@ def ended(handle: int, deadline_ns: int) -> bool:
 
 
 def end_with_parent(parent: int, number: signal.Signals = signal.SIGTERM) -> None:
-    """Have this process sent a signal when its parent ends, or now if it has. (prctl(2))"""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
+    """Have this process sent a signal when its parent ends, or now if it has ended already."""
+    prctl.set_parent_death_signal(number)
     if os.getppid() != parent:
         signal.raise_signal(number)
 
 
 def adopt_orphans() -> None:
-    """Become the parent of what descends from this process and loses its own. (prctl(2))"""
-    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    """Become the parent of descendants whose own parents end. (prctl(2))"""
+    prctl.set_child_subreaper(True)
 
 
 def children() -> set[int]:

@@ -2,48 +2,75 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from lab.errors import LabError
+from runtime.linux import clone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_CLONE_NEWNET = 0x40000000
 _OWN = "/proc/thread-self/ns/net"
-_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def make() -> int:
-    """Make one and come back; a descriptor of it, with which it lasts. Raises LabError."""
+    """Create a network namespace and return a descriptor that keeps it. Raise LabError."""
     own = os.open(_OWN, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        _call("unshare", _CLONE_NEWNET)
+        with _failing():
+            clone.unshare(clone.NEWNET)
         try:
             return os.open(_OWN, os.O_RDONLY | os.O_CLOEXEC)
         finally:
-            _call("setns", own, _CLONE_NEWNET)
+            _move_to(own)
     finally:
         os.close(own)
 
 
 @contextmanager
 def enter(descriptor: int) -> Iterator[None]:
-    """Be there for a while: processes and sockets that are made there stay. Raises LabError."""
+    """Move this thread into a network namespace for the block. Raise LabError.
+
+    Processes and sockets that are made in the block stay there.
+    """
     own = os.open(_OWN, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        _call("setns", descriptor, _CLONE_NEWNET)
+        if os.path.sameopenfile(own, descriptor):
+            yield
+            return
+        _move_to(descriptor)
         try:
             yield
         finally:
-            _call("setns", own, _CLONE_NEWNET)
+            _move_to(own)
     finally:
         os.close(own)
 
 
-def _call(name: str, *arguments: int) -> None:
-    if getattr(_LIBC, name)(*arguments):
-        raise LabError(f"No network namespace can be had: {os.strerror(ctypes.get_errno())}.")
+@contextmanager
+def enter_that_of(pid: int) -> Iterator[None]:
+    """Move this thread into the network namespace of a process for the block.
+
+    Raise OSError if the process has ended, and LabError.
+    """
+    descriptor = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        with enter(descriptor):
+            yield
+    finally:
+        os.close(descriptor)
+
+
+def _move_to(descriptor: int) -> None:
+    with _failing():
+        clone.setns(descriptor, clone.NEWNET)
+
+
+@contextmanager
+def _failing() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise LabError(f"No network namespace can be entered: {error.strerror}.") from error

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import select
 import socket
 import time
 from abc import abstractmethod
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.errors import LabError, StartFailed
+from lab.network import namespace
 from lab.targets.base import PORT, CommandResult, Instance
 from vms.guest import payload_protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from lab.metrics import Milestone
 
 _ASK_SECONDS = 10.0
-_CLONE_NEWNET = 0x40000000
-_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class PayloadPipes:
@@ -115,7 +109,7 @@ class PipeInstance(Instance):
     def ask(self) -> int:
         """When the payload answered on the loopback address of its own network namespace."""
         with (
-            inside_network_of(self.payload_pid()),
+            namespace.enter_that_of(self.payload_pid()),
             socket.create_connection(("127.0.0.1", PORT), timeout=_ASK_SECONDS) as connection,
         ):
             answer = connection.recv(16)
@@ -162,29 +156,3 @@ class PipeInstance(Instance):
         except ValueError as error:
             raise StartFailed(f"{self.name} said what no payload says: {error}.") from error
         return self._events[wanted]
-
-
-@contextmanager
-def inside_network_of(pid: int) -> Iterator[None]:
-    """Enter the network namespace of a process, and come back.
-
-    A socket made inside stays there. (setns(2))
-    """
-    with (
-        Path("/proc/self/ns/net").open("rb") as own,
-        Path(f"/proc/{pid}/ns/net").open("rb") as other,
-    ):
-        if os.path.sameopenfile(own.fileno(), other.fileno()):
-            yield
-            return
-        _setns(other.fileno())
-        try:
-            yield
-        finally:
-            _setns(own.fileno())
-
-
-def _setns(descriptor: int) -> None:
-    if _LIBC.setns(descriptor, _CLONE_NEWNET) != 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))

@@ -22,15 +22,8 @@ from runtime.container.state import (
 from runtime.errors import ContainerError, HookFailed
 from runtime.launcher.descriptors import OpenStreams, check_handed_on
 from runtime.launcher.rollback import Undo
-from runtime.linux.pidfd import (
-    SIGKILL,
-    ended_within,
-    exit_code,
-    in_pid_namespace_of,
-    kill,
-    leads_pid_namespace,
-    reap,
-)  # fmt: skip
+from runtime.linux.pidfd import SIGKILL, ended_within, exit_code, kill, reap
+from runtime.linux.proc import is_pid_namespace_init, pid_namespace_members
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -273,7 +266,7 @@ class Container:
 
         SIGKILL ends all its processes, paused ones too.
         """
-        if number == SIGKILL and not leads_pid_namespace(self.pid):
+        if number == SIGKILL and not is_pid_namespace_init(self.pid):
             self.kill_all()
         if self.pidfd >= 0:
             kill(self.pidfd, number)
@@ -295,7 +288,7 @@ class Container:
         """The pids in it, as seen from here: of its cgroup, else of its own pid namespace."""
         if self.state.cgroup_paths:
             return self.cgroup.processes()
-        return in_pid_namespace_of(self.pid) if self._is_alive() else []
+        return pid_namespace_members(self.pid) if self._is_alive() else []
 
     def pause(self) -> None:
         """Stop all its processes. Raises ContainerError."""

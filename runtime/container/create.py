@@ -210,7 +210,7 @@ def _plan_cgroup(request: Request, left_out: frozenset[str]) -> Cgroup:
     Of devices a user namespace has none but those that are bound, whatever is said of them.
     """
     linux = request.spec.linux
-    rootless = is_rootless(request.rootless)
+    rootless = is_rootless() if request.rootless == "auto" else request.rootless == "true"
     plan = cgroups.create if rootless else cgroups.plan
     try:
         return plan(

@@ -14,7 +14,8 @@ from runtime.launcher.program import Program, Result
 from runtime.launcher.rollback import Undo
 from runtime.linux import syscalls
 from runtime.linux.libc import syscall
-from runtime.linux.pidfd import ignored_signals, kill, reap
+from runtime.linux.pidfd import kill, reap
+from runtime.linux.proc import ignored_signals
 from runtime.linux.users import PASSWD, PASSWD_BYTES
 from runtime.namespaces import namespaces
 from runtime.namespaces.namespaces import FILES, Namespaces

@@ -14,7 +14,8 @@ from runtime.errors import ContainerError, HookFailed
 from runtime.launcher.channel import Meeting
 from runtime.launcher.program import Program
 from runtime.linux import syscalls
-from runtime.linux.pidfd import ended_within, ignored_signals, kill, reap
+from runtime.linux.pidfd import ended_within, kill, reap
+from runtime.linux.proc import ignored_signals
 from runtime.process.attributes import close_from, place_streams, reset_signals
 from runtime.process.executable import execute
 from runtime.spec.json_structs import Struct, encode

@@ -12,6 +12,7 @@ import errno
 import os
 
 from runtime.errors import ContainerError
+from runtime.linux import proc
 from runtime.spec.json_structs import Int64, Struct, decode, encode, parse
 from runtime.version import SPECIFICATION
 
@@ -26,7 +27,6 @@ MOUNTED = "mounted.json"  # of a container in the host's mount namespace
 START, REPORT = "start", "report"
 _NAME_SIGNS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-.")
 _LONGEST_NAME = 1024
-_STAT_BYTES = 4096
 
 
 class State(Struct):
@@ -223,18 +223,12 @@ def check_name(identifier: str) -> None:
 
 
 def process_start(pid: int) -> int:
-    """When a process started, in ticks since the boot; 0 if it has ended. (proc_pid_stat(5))"""
+    """Return when a process started, in ticks since the boot; 0 if it has ended."""
     try:
-        descriptor = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
+        fields = proc.stat(pid)
+    except (FileNotFoundError, ProcessLookupError):
         return 0
-    try:
-        words = os.read(descriptor, _STAT_BYTES).rpartition(b")")[2].split()
-    except ProcessLookupError:
-        return 0
-    finally:
-        os.close(descriptor)
-    return 0 if words[0] in {b"Z", b"X"} else int(words[19])
+    return 0 if fields[proc.STATE] in {b"Z", b"X"} else int(fields[proc.START_TICKS])
 
 
 def _remove(path: str) -> None:

@@ -1,1 +1,1 @@
-"""The kernel's interface, typed, one subject a module: calls that raise OSError, and no policy."""
+"""The kernel's interface, a subject a module: calls that raise OSError, constants, no policy."""

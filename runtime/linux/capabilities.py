@@ -1,9 +1,10 @@
-"""Capabilities by name and as sets of bits. (capabilities(7), capget(2))"""
+"""Capabilities by name and as bit masks. (capabilities(7), capget(2), linux/capability.h)"""
 
 from __future__ import annotations
 
 from _struct import Struct
 
+from runtime.lazy import remembered
 from runtime.linux import syscalls
 from runtime.linux.libc import buffer, syscall
 
@@ -29,25 +30,24 @@ SET_KEEPCAPS, BOUNDING_DROP, AMBIENT = 8, 24, 47
 AMBIENT_RAISE, AMBIENT_CLEAR_ALL = 2, 4
 
 _VERSION_3 = 0x20080522
+# struct __user_cap_header_struct; two of struct __user_cap_data_struct
 _HEADER, _DATA = Struct("<Ii"), Struct("<6I")
-_found: list[int] = []
 
 
+@remembered
 def last_known() -> int:
-    """The highest capability that this kernel knows. (/proc/sys/kernel/cap_last_cap)"""
-    if not _found:
-        with open("/proc/sys/kernel/cap_last_cap", "rb") as file:
-            _found.append(int(file.read()))
-    return _found[0]
+    """Return the highest capability of this kernel. (/proc/sys/kernel/cap_last_cap)"""
+    with open("/proc/sys/kernel/cap_last_cap", "rb") as file:
+        return int(file.read())
 
 
 def mask(names: Iterable[str]) -> int:
-    """The set as bits; names that no kernel has are left out."""
+    """Return the bit mask of these capabilities, without names that no kernel has."""
     return sum(1 << NUMBERS[name] for name in set(names) if name in NUMBERS)
 
 
 def own_permitted() -> int:
-    """The capabilities that this process can have, as bits. Raises OSError."""
+    """Return the permitted capabilities of this process as a bit mask. Raise OSError."""
     data = buffer(bytes(_DATA.size))
     syscall(syscalls.CAPGET, header(), data)
     _, low, _, _, high, _ = _DATA.unpack(bytes(data))
@@ -55,11 +55,11 @@ def own_permitted() -> int:
 
 
 def header() -> bytes:
-    """What capset(2) takes first: the version, and this thread."""
+    """Return the first argument of capset(2): the version, and this thread."""
     return _HEADER.pack(_VERSION_3, 0)
 
 
 def sets(effective: int, permitted: int, inheritable: int) -> bytes:
-    """What capset(2) takes second: the three sets, their low halves first."""
-    wanted = (effective, permitted, inheritable)
-    return _DATA.pack(*(bits >> shift & 0xFFFFFFFF for shift in (0, 32) for bits in wanted))
+    """Return the second argument of capset(2): the lower halves of the masks, then the upper."""
+    masks = (effective, permitted, inheritable)
+    return _DATA.pack(*(bits >> shift & 0xFFFFFFFF for shift in (0, 32) for bits in masks))

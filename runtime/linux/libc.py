@@ -1,6 +1,7 @@
-"""The C library, and how a call that failed becomes an OSError.
+"""Functions of the C library and system calls, with OSError for a failure.
 
-By the types that lie below the package `ctypes`, whose import would take as long as a start.
+They are called through the C types of `_ctypes`: importing the package `ctypes` above it takes as
+long as a container's start.
 """
 
 from __future__ import annotations
@@ -30,13 +31,13 @@ class Int(_SimpleCData):  # type: ignore[type-arg]
 
 
 class Long(_SimpleCData):  # type: ignore[type-arg]
-    """A C long, which a size and a pointer fit into."""
+    """A C long, which holds a size or a pointer too."""
 
     _type_ = "l"
 
 
 class Char(_SimpleCData):  # type: ignore[type-arg]
-    """A byte."""
+    """A C char."""
 
     _type_ = "c"
 
@@ -44,31 +45,48 @@ class Char(_SimpleCData):  # type: ignore[type-arg]
 class Function(CFuncPtr):
     """A C function that returns a long.
 
-    It keeps the GIL: no other thread runs while this process's state is not what it should be.
+    Calls keep the GIL: no other thread runs while the process is in a state that only the caller
+    may see, such as another namespace.
     """
 
     _flags_ = FUNCFLAG_CDECL | FUNCFLAG_PYTHONAPI | FUNCFLAG_USE_ERRNO
     _restype_ = Long
 
 
-# Without a name it is this process itself, which the C library is part of. (dlopen(3))
+class _IntFunction(CFuncPtr):
+    """A C function that returns an int."""
+
+    _flags_ = FUNCFLAG_CDECL | FUNCFLAG_PYTHONAPI | FUNCFLAG_USE_ERRNO
+    _restype_ = Int
+
+
+# dlopen(3) without a name returns the process itself, which the C library is part of.
 _process = dlopen(None, os.RTLD_NOW)  # type: ignore[arg-type]
 
 
 def function(name: str) -> Function:
-    """The C library's function of that name."""
+    """Return a function of the C library."""
     return Function(dlsym(_process, name))
 
 
-_call = function("syscall")
+_syscall = function("syscall")
 
 
 def syscall(number: int, *arguments: object) -> int:
-    """A system call by number. Raises OSError. (syscall(2))
+    """Make a system call by its number and return its result. Raise OSError. (syscall(2))
 
-    Numbers are passed as they are, bytes and buffers by their address.
+    Integers are passed as they are, bytes and buffers by their address.
     """
-    result: int = _call(number, *map(_argument, arguments))
+    result: int = _syscall(number, *map(_argument, arguments))
+    if result < 0:
+        code = get_errno()
+        raise OSError(code, os.strerror(code))
+    return result
+
+
+def call(name: str, *arguments: object) -> int:
+    """Call a function of the C library that returns an int and sets errno. Raise OSError."""
+    result: int = _IntFunction(dlsym(_process, name))(*map(_argument, arguments))
     if result < 0:
         code = get_errno()
         raise OSError(code, os.strerror(code))
@@ -76,12 +94,12 @@ def syscall(number: int, *arguments: object) -> int:
 
 
 def buffer(content: bytes) -> Array[Char]:
-    """Memory with such a content, for a call to read or to change: `bytes` of it tells."""
+    """Return memory that a call can read and change; `bytes(...)` of it returns the content."""
     return (Char * len(content)).from_buffer_copy(content)
 
 
 def address(memory: Array[Char]) -> int:
-    """Where a buffer is, for as long as it is kept."""
+    """Return the address of a buffer, which is valid as long as the buffer is referenced."""
     return addressof(memory)
 
 

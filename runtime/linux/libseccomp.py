@@ -1,11 +1,12 @@
-"""libseccomp, as much of it as turns rules into a program. (seccomp_init(3), seccomp_rule_add(3))
+"""libseccomp: compile rules into a filter program. (seccomp_init(3), seccomp_rule_add(3))
 
-Importing this loads the library. Raises OSError where there is none.
+The import of this module loads the library, and raises OSError if it is not installed.
 """
 
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 
 TYPE_CHECKING = False
@@ -18,7 +19,7 @@ _LIBRARY = ctypes.CDLL("libseccomp.so.2")
 
 
 class Comparison(ctypes.Structure):
-    """An argument's number, the operator, and what it is compared with. (struct scmp_arg_cmp)"""
+    """A comparison of an argument of a call with one or two numbers. (struct scmp_arg_cmp)"""
 
     _fields_ = [
         ("argument", ctypes.c_uint),
@@ -52,46 +53,49 @@ for _name, _result, _arguments in (
 
 
 def version() -> str:
-    """The library's version."""
-    found = _LIBRARY.seccomp_version().contents
-    return f"{found.major}.{found.minor}.{found.micro}"
+    """Return the version of the library."""
+    number = _LIBRARY.seccomp_version().contents
+    return f"{number.major}.{number.minor}.{number.micro}"
 
 
 def path() -> str:
-    """The file that the library was loaded from."""
+    """Return the path of the file that the library was loaded from."""
     with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as maps:
         return next(line[line.index("/") : -1] for line in maps if "/libseccomp.so" in line)
 
 
 def native_architecture() -> int:
-    """This machine's, which every filter knows."""
+    """Return the token of this machine's architecture, which every filter begins with."""
     return int(_LIBRARY.seccomp_arch_native())
 
 
 def architecture(name: str) -> int | None:
-    """The architecture's token; None if this library knows none of that name."""
+    """Return the token of an architecture; None if this library does not know it."""
     return _LIBRARY.seccomp_arch_resolve_name(name.encode()) or None
 
 
 def number(name: str, architecture: int | None = None) -> int | None:
-    """A system call's number, by default on this machine; None if the library has no such call.
+    """Return a system call's number, by default on this machine; None if the library has none.
 
-    It is negative where the library knows the call, but the architecture has none of that name.
+    The number is negative if the library knows the call, but the architecture does not have it.
     """
     if architecture is None:
-        found = _LIBRARY.seccomp_syscall_resolve_name(name.encode())
+        result = _LIBRARY.seccomp_syscall_resolve_name(name.encode())
     else:
-        found = _LIBRARY.seccomp_syscall_resolve_name_arch(architecture, name.encode())
-    return None if found == _ERROR else found
+        result = _LIBRARY.seccomp_syscall_resolve_name_arch(architecture, name.encode())
+    return None if result == _ERROR else result
 
 
 class Rules:
-    """A filter in the making; a context manager. Raises OSError wherever the library refuses."""
+    """A context manager in which the rules of a filter are collected.
+
+    Every method raises OSError if the library refuses.
+    """
 
     def __init__(self, default_action: int) -> None:
         self._context = _LIBRARY.seccomp_init(default_action)
         if not self._context:
-            raise OSError(22, os.strerror(22))
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
 
     def __enter__(self) -> Self:
         return self
@@ -100,18 +104,18 @@ class Rules:
         _LIBRARY.seccomp_release(self._context)
 
     def add_architecture(self, token: int) -> None:
-        """Apply the rules that follow to this architecture too; twice is no error."""
-        _check(_LIBRARY.seccomp_arch_add(self._context, token), 17)
+        """Apply the rules that follow to this architecture too; repetitions are ignored."""
+        _check(_LIBRARY.seccomp_arch_add(self._context, token), errno.EEXIST)
 
     def add(self, action: int, call: int, comparisons: tuple[Comparison, ...] = ()) -> None:
-        """Do `action` on this call, if every comparison holds."""
+        """Add a rule: return `action` for this call if all comparisons are true."""
         array = (Comparison * len(comparisons))(*comparisons)
         _check(
             _LIBRARY.seccomp_rule_add_array(self._context, action, call, len(comparisons), array)
         )
 
     def program(self) -> bytes:
-        """An array of struct sock_filter."""
+        """Return the filter, an array of struct sock_filter."""
         with open(os.memfd_create("seccomp"), "r+b", buffering=0) as file:
             _check(_LIBRARY.seccomp_export_bpf(self._context, file.fileno()))
             file.seek(0)

@@ -1,4 +1,4 @@
-"""Memory by mmap(2), for what is to be executed or must stay where it is."""
+"""Memory at a fixed address, which may be executed. (mmap(2), mprotect(2))"""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ _memmove = function("memmove")
 
 
 def allocate(size: int) -> int:
-    """The address of so many zero bytes, to read and write. Raises OSError."""
+    """Return the address of `size` zero bytes that can be read and written. Raise OSError."""
     return syscall(syscalls.MMAP, None, size, READ | WRITE, _PRIVATE_ANONYMOUS, -1, 0)
 
 
 def fill(address: int, content: bytes) -> None:
-    """Write to the memory there."""
+    """Write to memory."""
     _memmove(Long(address), content, Long(len(content)))
 
 
 def protect(address: int, size: int, access: int) -> None:
-    """Say what may be done with the memory. Raises OSError. (mprotect(2))"""
+    """Set the allowed access: READ, WRITE, EXECUTE. Raise OSError."""
     syscall(syscalls.MPROTECT, address, size, access)
 
 
 def free(address: int, size: int) -> None:
-    """Give it back. Raises OSError."""
+    """Unmap memory. Raise OSError. (munmap(2))"""
     syscall(syscalls.MUNMAP, address, size)

@@ -1,4 +1,4 @@
-"""Mounts: open_tree(2), move_mount(2), mount_setattr(2), fsopen(2), openat2(2), their constants.
+"""Mounts: mount(2), open_tree(2), mount_setattr(2), fsopen(2), openat2(2), with their constants.
 
 The functions make the calls in this process; for a child they are written into its program by
 runtime.launcher.mount_calls.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from _struct import Struct
 
 from runtime.linux import syscalls
-from runtime.linux.libc import syscall
+from runtime.linux.libc import call, syscall
 
 AT_FDCWD = -100
 AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH, AT_RECURSIVE = 0x100, 0x1000, 0x8000
@@ -56,6 +56,18 @@ def mount_attr(
 def open_how(flags: int, resolve: int) -> bytes:
     """Return struct open_how. (openat2(2))"""
     return _OPEN_HOW.pack(flags, 0, resolve)
+
+
+def mount(
+    source: bytes | None, target: bytes, kind: bytes | None, flags: int, data: bytes | None = None
+) -> None:
+    """Mount a file system, or change a mount. Raise OSError. (mount(2))"""
+    call("mount", source, target, kind, flags, data)
+
+
+def unmount(target: bytes, flags: int = 0) -> None:
+    """Unmount what is mounted at a path. Raise OSError. (umount2(2))"""
+    call("umount2", target, flags)
 
 
 def open_tree(path: bytes, *, recursive: bool = False) -> int:

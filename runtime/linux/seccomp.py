@@ -1,4 +1,4 @@
-"""seccomp(2): what it takes and what a filter may return. (linux/seccomp.h, linux/filter.h)"""
+"""Constants of seccomp(2) and of its filters. (linux/seccomp.h, linux/filter.h)"""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ FILTER_FLAG_NEW_LISTENER = 1 << 3
 FILTER_FLAG_TSYNC_ESRCH = 1 << 4
 FILTER_FLAG_WAIT_KILLABLE_RECV = 1 << 5
 
-# What a filter returns: the action above, 16 bits of data below.
+# A filter returns an action in the upper bits, and 16 bits of data below.
 RET_KILL_PROCESS = 0x80000000
 RET_KILL_THREAD = 0x00000000
 RET_TRAP = 0x00030000
@@ -22,14 +22,14 @@ RET_LOG = 0x7FFC0000
 RET_ALLOW = 0x7FFF0000
 RET_DATA = 0x0000FFFF
 
-# struct seccomp_data, which a filter reads: where the call's number and its architecture are.
+# struct seccomp_data, which a filter reads: offsets of the call's number and of its architecture.
 DATA_NUMBER = 0
 DATA_ARCHITECTURE = 4
-# x32 calls have x86-64's architecture, and this bit in their number.
+# x32 calls have the architecture of x86-64, and this bit in their number.
 X32_BIT = 0x40000000
 AUDIT_ARCH_X86_64 = 0xC000003E
 
-# struct sock_filter: opcode, where to go on true and on false, operand.
+# struct sock_filter: opcode, jump distances on true and on false, operand.
 INSTRUCTION = "HBBI"
 INSTRUCTION_BYTES = 8
 LOAD_WORD = 0x20
@@ -44,9 +44,9 @@ PROGRAM = "HP"
 
 
 def sock_fprog(address: int, size_bytes: int) -> bytes:
-    """The argument of SET_MODE_FILTER for a program that lies at `address`.
+    """Return struct sock_fprog, the argument of SET_MODE_FILTER, of a filter at `address`.
 
-    The address is its last 8 bytes, to be filled in by whoever knows it later.
+    The address is the last 8 bytes, which can be filled in later.
     """
     import struct
 

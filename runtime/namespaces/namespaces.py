@@ -8,8 +8,7 @@ import os
 
 from runtime.errors import ContainerError
 from runtime.launcher.program import Block, write_file
-from runtime.linux import syscalls
-from runtime.linux.libc import syscall
+from runtime.linux import clone, syscalls
 from runtime.linux.mount import AT_FDCWD
 from runtime.linux.users import in_user_namespace
 
@@ -23,14 +22,14 @@ if TYPE_CHECKING:
 
 # By the words of the OCI runtime-spec, config-linux.md, "Namespaces".
 FLAGS = {
-    "user": 0x10000000,
-    "mount": 0x00020000,
-    "cgroup": 0x02000000,
-    "uts": 0x04000000,
-    "ipc": 0x08000000,
-    "network": 0x40000000,
-    "pid": 0x20000000,
-    "time": 0x00000080,
+    "user": clone.NEWUSER,
+    "mount": clone.NEWNS,
+    "cgroup": clone.NEWCGROUP,
+    "uts": clone.NEWUTS,
+    "ipc": clone.NEWIPC,
+    "network": clone.NEWNET,
+    "pid": clone.NEWPID,
+    "time": clone.NEWTIME,
 }
 # What /proc/PID/ns calls them.
 FILES = {name: {"mount": "mnt", "network": "net"}.get(name, name) for name in FLAGS}
@@ -161,7 +160,7 @@ class Entered:
             path = f"/proc/thread-self/ns/{FILES[kind]}"
             self._own[kind] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             try:
-                syscall(syscalls.SETNS, descriptor, FLAGS[kind])
+                clone.setns(descriptor, FLAGS[kind])
             except OSError as error:
                 self.__exit__()
                 raise ContainerError(
@@ -171,7 +170,7 @@ class Entered:
     def __exit__(self, *_: object) -> None:
         while self._own:
             kind, descriptor = self._own.popitem()
-            syscall(syscalls.SETNS, descriptor, FLAGS[kind])
+            clone.setns(descriptor, FLAGS[kind])
             os.close(descriptor)
 
 

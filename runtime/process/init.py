@@ -12,7 +12,7 @@ from runtime.launcher import cpu_placement
 from runtime.launcher.channel import die_with_runtime, fork, hand_over, meet, tell, wait
 from runtime.launcher.program import Program
 from runtime.linux import syscalls
-from runtime.linux.pidfd import ignored_signals
+from runtime.linux.proc import ignored_signals
 from runtime.namespaces import namespaces
 from runtime.process import attributes, executable, rlimits
 from runtime.process import terminal as console

@@ -14,7 +14,7 @@ import os
 from runtime.container import hooks
 from runtime.container.create import silent
 from runtime.container.exec import Joined, Order, run_as_given, start
-from runtime.linux import syscalls
+from runtime.linux import proc, syscalls
 from runtime.spec.config import Process
 
 TYPE_CHECKING = False
@@ -71,6 +71,5 @@ def _process(joined: Joined) -> tuple[int, int]:
 
 def _seen_inside(document: Document) -> Document:
     """The document with the pid that the process has in the container. (proc_pid_status(5))"""
-    with open(f"/proc/{document.pid}/status", encoding="utf-8", errors="replace") as file:
-        pids = next((line for line in file if line.startswith("NSpid:")), f"{document.pid}")
+    pids = proc.status(document.pid, "NSpid") or str(document.pid)
     return document.replace(pid=int(pids.split()[-1]))

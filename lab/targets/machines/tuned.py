@@ -8,7 +8,7 @@ vCPU.
 
 from __future__ import annotations
 
-import ctypes
+import errno
 import math
 import os
 from dataclasses import replace
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 
 import vms
 from lab.targets.machines.machine import FullMachine
+from runtime.linux.libc import syscall
 
 if TYPE_CHECKING:
     from lab.targets.base import Allotment, Attachment, Settings
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 _HUGE_PAGE_KIB = 2048
 _FREE = Path(f"/sys/kernel/mm/hugepages/hugepages-{_HUGE_PAGE_KIB}kB/free_hugepages")
 _SETUP = 425  # io_uring_setup, the same on all architectures
-_EFAULT = 14
 
 
 class TunedMachine(FullMachine):
@@ -74,6 +74,8 @@ def _huge_page_kib(memory_mib: int) -> int | None:
 
 def _best_io() -> Literal["native", "io_uring"]:
     """io_uring, where the kernel has it and lets us. (io_uring_setup(2))"""
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.syscall(_SETUP, 1, None)
-    return "io_uring" if ctypes.get_errno() == _EFAULT else "native"
+    try:
+        syscall(_SETUP, 1, None)
+    except OSError as error:
+        return "io_uring" if error.errno == errno.EFAULT else "native"
+    return "native"

@@ -1,7 +1,8 @@
-"""The numbers of system calls, held against the kernel's own headers."""
+"""The numbers of system calls, compared with the kernel's own headers."""
 
 from __future__ import annotations
 
+import errno
 import re
 from pathlib import Path
 
@@ -20,8 +21,15 @@ def test_the_numbers_are_the_kernels(machine: str) -> None:
     header = HEADERS[machine]
     if not header.exists():
         pytest.skip(f"{header} is not installed")
-    found = re.findall(r"^#define __NR(?:3264)?_(\w+)\s+(\d+)", header.read_text(), re.MULTILINE)
-    numbers = {name.upper(): int(number) for name, number in found}
+    rows = re.findall(r"^#define __NR(?:3264)?_(\w+)\s+(\d+)", header.read_text(), re.MULTILINE)
+    numbers = {name.upper(): int(number) for name, number in rows}
     column = syscalls._COLUMNS[machine]
     ours = {name: columns[column] for name, columns in syscalls._TABLE.items()}
     assert ours == {name: numbers.get(name) for name in ours}
+
+
+def test_a_machine_without_a_table_has_no_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(syscalls, "MACHINE", "pdp11")
+    with pytest.raises(OSError, match="system calls of pdp11 are not known") as caught:
+        syscalls.__getattr__("MOUNT")
+    assert caught.value.errno == errno.ENOSYS

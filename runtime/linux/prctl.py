@@ -1,0 +1,26 @@
+"""Attributes of a process. (prctl(2), linux/prctl.h)"""
+
+from __future__ import annotations
+
+SET_PDEATHSIG = 1
+SET_KEEPCAPS = 8
+CAPBSET_DROP = 24
+SET_CHILD_SUBREAPER = 36
+SET_NO_NEW_PRIVS = 38
+CAP_AMBIENT, CAP_AMBIENT_RAISE, CAP_AMBIENT_CLEAR_ALL = 47, 2, 4
+
+
+def set_parent_death_signal(number: int) -> None:
+    """Have this process sent a signal when the thread that created it ends. Raise OSError."""
+    _prctl(SET_PDEATHSIG, number)
+
+
+def set_child_subreaper(enabled: bool) -> None:
+    """Make this process the parent of descendants whose parents end, or cease to. Raise OSError."""
+    _prctl(SET_CHILD_SUBREAPER, int(enabled))
+
+
+def _prctl(option: int, value: int) -> None:
+    from runtime.linux.libc import call
+
+    call("prctl", option, value, 0, 0, 0)
