@@ -31,6 +31,7 @@ from lab.paths import cache_directory
 from lab.targets.machines.machine import free_port
 from lab.userland import build, guest_kernel, kvm_probe, root_tree
 from vms.boot import cloudinit, kernel
+from vms.boot.initramfs import build_initramfs
 from vms.qemu import acceleration
 from vms.storage import disks
 
@@ -117,7 +118,7 @@ def boot_and_check(scratch: Path, accelerator: str, deadline_seconds: float) -> 
     disks.clone(base, scratch / "disk.qcow2")
     initramfs = scratch / "initramfs.cpio"
     package = kernel.fetch(land.kernel.parent.parent)
-    kernel.build_initramfs(initramfs, land.payload, package, _MODULES)
+    build_initramfs(initramfs, land.payload, package, _MODULES)
     emulated = acceleration.kernel_words() if accelerator == "tcg" else ""
     machine = vms.Machine(
         name="tonnage-cloudinit",

@@ -25,6 +25,7 @@ from lab.host.measurement_lock import measurement_lock
 from lab.host.scratch import scratch_directory
 from lab.userland import build
 from vms.boot import kernel
+from vms.boot.initramfs import build_frugal
 from vms.operations import statistics
 from vms.qemu import acceleration
 
@@ -63,7 +64,7 @@ def measure(count: int) -> tuple[float, float]:
         vms.Connection.open(scratch / "l-microvm", image_directories=(scratch,)) as connection,
     ):
         package = kernel.fetch(land.kernel.parent.parent)
-        boot = kernel.build_frugal(scratch, land.payload, package, words)
+        boot = build_frugal(scratch, land.payload, package, words)
         sizes, started = [], []
         for number in range(count):
             machine = vms.Machine(

@@ -8,6 +8,7 @@ from lab.paths import cache_directory
 from lab.userland.cache_entry import cache_entry, digest
 from lab.userland.payload import build_payload
 from vms.boot import kernel
+from vms.boot.initramfs import build_initramfs, module_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,7 +54,7 @@ def interactive_machine(progress: Callable[[str], None]) -> tuple[Path, tuple[st
     """
     payload = build_payload(progress)
     guest = kernel.fetch(cache_directory() / "kernel")
-    available = kernel.module_names(guest)
+    available = module_names(guest)
     shares = tuple(kind for kind, names in _SHARE_MODULES.items() if available.issuperset(names))
     share_modules = [name for kind in shares for name in _SHARE_MODULES[kind]]
     modules = (*MODULES, *_INTERACTIVE_MODULES, *share_modules)
@@ -82,5 +83,5 @@ def _build_initramfs(
     with cache_entry("initramfs", key) as (directory, staging):
         if staging:
             progress("making the initramfs")
-            kernel.build_initramfs(staging / "initramfs.cpio", payload, guest, modules)
+            build_initramfs(staging / "initramfs.cpio", payload, guest, modules)
     return directory / "initramfs.cpio"

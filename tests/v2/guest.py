@@ -21,6 +21,7 @@ from lab.paths import PAYLOAD_IN_TREE, cache_directory
 from lab.targets.machines.machine import FullMachine
 from lab.userland import build, guest_kernel, kvm_probe
 from vms.boot import kernel
+from vms.boot.initramfs import build_initramfs
 from vms.connection.process_root import own_root
 from vms.qemu import acceleration
 from vms.storage import disks
@@ -61,7 +62,7 @@ def _machine(own: build.Userland, tested: build.Userland, scratch: Path) -> vms.
         disks.clone(land.disk, scratch / f"{name}.qcow2")
     initramfs = scratch / "initramfs.cpio"
     found = kernel.fetch(cache_directory() / "kernel")
-    kernel.build_initramfs(initramfs, own.payload, found, (*guest_kernel.MODULES, *MODULES))
+    build_initramfs(initramfs, own.payload, found, (*guest_kernel.MODULES, *MODULES))
     works = kvm_probe.prove(lambda _: None).works
     words = f"{FullMachine.kernel_words} {WORDS}"
     if not works:

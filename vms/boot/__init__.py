@@ -1,1 +1,1 @@
-"""Kernels, initramfs and seeds: what a machine boots from."""
+"""Boot media of a guest: kernel, initramfs and cloud-init seed."""

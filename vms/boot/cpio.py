@@ -1,6 +1,6 @@
-"""The archive that the kernel unpacks as its first root file system.
+"""Archives in the cpio format "newc", which the kernel unpacks as its first root file system.
 
-(Linux, Documentation/driver-api/early-userspace/buffer-format.rst: "newc")
+(Linux, Documentation/driver-api/early-userspace/buffer-format.rst)
 """
 
 from __future__ import annotations
@@ -10,26 +10,26 @@ from typing import BinaryIO
 
 
 class Writer:
-    """Writes an archive of a few files, uncompressed: unpacking would cost boot time."""
+    """A writer of uncompressed archives: to unpack them would cost boot time."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._inode = 0
 
     def file(self, name: str, content: bytes, mode: int = 0o644) -> None:
-        """A regular file."""
+        """Write a regular file."""
         self._entry(name, stat.S_IFREG | mode, content)
 
     def directory(self, name: str) -> None:
-        """A directory."""
+        """Write a directory."""
         self._entry(name, stat.S_IFDIR | 0o755)
 
     def device(self, name: str, major: int, minor: int) -> None:
-        """A character device."""
+        """Write a character device."""
         self._entry(name, stat.S_IFCHR | 0o600, device=(major, minor))
 
     def end(self) -> None:
-        """The entry that ends an archive."""
+        """Write the entry that ends an archive."""
         self._entry("TRAILER!!!", 0)
 
     def _entry(
@@ -40,8 +40,8 @@ class Writer:
         fields = (
             self._inode, mode, 0, 0, 1, 0, len(content), 0, 0, *device, len(encoded), 0,
         )  # fmt: skip
-        head = b"070701" + b"".join(b"%08x" % field for field in fields) + encoded
-        self._file.write(_padded(head) + _padded(content))
+        header = b"070701" + b"".join(b"%08x" % field for field in fields) + encoded
+        self._file.write(_padded(header) + _padded(content))
 
 
 def _padded(data: bytes) -> bytes:

@@ -25,6 +25,7 @@ from lab.targets.machines.listening_port import Port
 from lab.targets.machines.tap_vmms import RAW, Child, TapInstance, TapMachine
 from lab.userland.guest_kernel import MODULES
 from vms.boot import kernel
+from vms.boot.initramfs import build_initramfs
 from vms.guest.payload_protocol import AGENT_VSOCK_PORT, EVENTS_VSOCK_PORT
 from vms.guest.tonnage_agent import Agent
 from vms.storage import disks
@@ -112,7 +113,7 @@ class VsockMachine(TapMachine):
             kernel.uncompress(land.kernel, vmlinux)
             self.resources.callback(vmlinux.unlink)
             modules = kernel.fetch(land.kernel.parent.parent)
-            kernel.build_initramfs(initramfs, land.payload, modules, _MODULES)
+            build_initramfs(initramfs, land.payload, modules, _MODULES)
             self.resources.callback(initramfs.unlink)
         except vms.MachineError as error:
             raise LabError(f"{self.name} has nothing to boot: {error}") from error

@@ -17,6 +17,7 @@ import vms
 from lab.paths import cache_directory
 from lab.userland import build
 from vms.boot import cloudinit, kernel
+from vms.boot.initramfs import build_initramfs
 from vms.qemu import acceleration
 from vms.storage import disks
 
@@ -69,7 +70,7 @@ def everything(
 ) -> Iterator[vms.Domain]:
     """One machine with nearly all that a machine can have, booted once."""
     found = kernel.fetch(cache_directory() / "kernel")
-    kernel.build_initramfs(root / "initramfs", land.payload, found, MODULES)
+    build_initramfs(root / "initramfs", land.payload, found, MODULES)
     disks.clone(land.disk, root / "disk.qcow2")
     (root / "raw").write_bytes(b"raw as it is".ljust(MIB, b"\0"))
     (root / "share").mkdir()

@@ -18,6 +18,7 @@ from lab.paths import cache_directory
 from lab.targets.machines.machine import FullMachine, MicroMachine
 from lab.userland import build, guest_kernel
 from vms.boot import kernel
+from vms.boot.initramfs import build_frugal
 from vms.qemu import acceleration
 from vms.storage import disks
 
@@ -115,7 +116,7 @@ def test_microvms_of_64_mib_and_no_disk_have_their_agent(
         memory_mib=64,
         accelerator=vms.Accelerator.TCG,
         chipset="microvm",
-        boot=kernel.build_frugal(tmp_path, land.payload, found, words),
+        boot=build_frugal(tmp_path, land.payload, found, words),
         channels=("tonnage.agent",),
     )
     with vms.Connection.open(root) as connection:

@@ -1,4 +1,4 @@
-"""The seed of a cloud image: its keys, its user data in every form, and a copy's own identity."""
+"""Seeds of cloud images: keys, user data in every form, and the identity of copies."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ MESSAGE = (
 
 
 def meta_data(seed: cloudinit.Seed) -> dict[str, object]:
-    found: dict[str, object] = json.loads(seed.files()["meta-data"])
-    return found
+    document: dict[str, object] = json.loads(seed.files()["meta-data"])
+    return document
 
 
-def test_a_seed_tells_a_machine_of_itself(tmp_path: Path) -> None:
+def test_a_seed_contains_the_host_name_and_the_keys(tmp_path: Path) -> None:
     seed = cloudinit.Seed("box", (KEY,), network_config=b"version: 2\n")
-    told = meta_data(seed)
-    assert told["local-hostname"] == "box"
-    assert told["public-keys"] == [KEY]
+    document = meta_data(seed)
+    assert document["local-hostname"] == "box"
+    assert document["public-keys"] == [KEY]
     assert seed.files()["network-config"] == b"version: 2\n"
     one, two = tmp_path / "one", tmp_path / "two"
     cloudinit.write_seed(seed, one)
@@ -44,7 +44,7 @@ def test_a_seed_tells_a_machine_of_itself(tmp_path: Path) -> None:
     assert one.read_bytes() == two.read_bytes()
 
 
-def test_each_machine_is_another_instance_whatever_it_is_told() -> None:
+def test_each_seed_has_its_own_instance_id() -> None:
     assert (
         meta_data(cloudinit.Seed("box"))["instance-id"]
         != (meta_data(cloudinit.Seed("box"))["instance-id"])
@@ -56,7 +56,7 @@ def test_each_machine_is_another_instance_whatever_it_is_told() -> None:
     [("box", "box"), ("a_b+c", "a-b-c"), ("web.example", "web.example"), ("--", "machine"),
      ("x" * 80, "x" * 63)],
 )  # fmt: skip
-def test_a_host_name_has_no_letters_that_none_may_have(name: str, hostname: str) -> None:
+def test_a_host_name_has_only_valid_letters(name: str, hostname: str) -> None:
     assert meta_data(cloudinit.Seed(name))["local-hostname"] == hostname
 
 
@@ -76,26 +76,29 @@ def test_a_host_name_has_no_letters_that_none_may_have(name: str, hostname: str)
          ["ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAI x"]),
     ],
 )  # fmt: skip
-def test_a_file_of_keys_is_a_list_of_keys(text: str, keys: list[str]) -> None:
+def test_the_keys_of_a_file_are_listed(text: str, keys: list[str]) -> None:
     assert meta_data(cloudinit.Seed("box", (text,)))["public-keys"] == keys
 
 
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("-----BEGIN OPENSSH PRIVATE KEY-----\nc2VjcmV0\n", "line 1: that is a private key"),
-        (f"{KEY}\n-----BEGIN RSA PRIVATE KEY-----\nc2VjcmV0\n", "line 2: that is a private key"),
-        ("PuTTY-User-Key-File-3: ssh-ed25519\nc2VjcmV0", "line 1: that is a private key"),
+        ("-----BEGIN OPENSSH PRIVATE KEY-----\nc2VjcmV0\n", "line 1: this is a private key"),
+        (f"{KEY}\n-----BEGIN RSA PRIVATE KEY-----\nc2VjcmV0\n", "line 2: this is a private key"),
+        ("PuTTY-User-Key-File-3: ssh-ed25519\nc2VjcmV0", "line 1: this is a private key"),
         ("---- BEGIN SSH2 PUBLIC KEY ----\nAAAA", "ssh-keygen -i"),
-        ("ssh-ed25519", "line 1: that is no public ssh key"),
-        ("ssh-ed25519 AAAAB3NzaC1yc2EAAAADAQABAAAB c2VjcmV0", "line 1: that is no public ssh key"),
-        (f"{KEY}\nc2VjcmV0\n", "line 2: that is no public ssh key"),
-        ("ssh-ed25519 <b>c2VjcmV0</b>", "line 1: that is no public ssh key"),
-        ("# none\n\n", "holds no public ssh key"),
-        ("", "holds no public ssh key"),
+        ("ssh-ed25519", "line 1: this is not a public ssh key"),
+        (
+            "ssh-ed25519 AAAAB3NzaC1yc2EAAAADAQABAAAB c2VjcmV0",
+            "line 1: this is not a public ssh key",
+        ),
+        (f"{KEY}\nc2VjcmV0\n", "line 2: this is not a public ssh key"),
+        ("ssh-ed25519 <b>c2VjcmV0</b>", "line 1: this is not a public ssh key"),
+        ("# none\n\n", "contains no public ssh key"),
+        ("", "contains no public ssh key"),
     ],
 )
-def test_what_is_no_key_is_neither_passed_on_nor_repeated(text: str, sentence: str) -> None:
+def test_a_line_that_is_no_key_is_refused_and_not_repeated(text: str, sentence: str) -> None:
     with pytest.raises(MachineError, match=f"^keys.*{sentence}") as raised:
         ssh_keys.public_keys(text, "keys")
     assert "c2VjcmV0" not in str(raised.value)
@@ -105,12 +108,12 @@ def test_what_is_no_key_is_neither_passed_on_nor_repeated(text: str, sentence: s
 
 @pytest.mark.skipif(not shutil.which("ssh-keygen"), reason="ssh-keygen is not installed")
 @pytest.mark.parametrize("kind", ["ed25519", "rsa", "ecdsa"])
-def test_keys_that_ssh_makes_are_keys(kind: str, tmp_path: Path) -> None:
+def test_keys_made_by_ssh_keygen_are_accepted(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-f", path], check=True)
     public = path.with_suffix(".pub").read_text()
     assert ssh_keys.public_keys(public, "key") == (public.strip(),)
-    with pytest.raises(MachineError, match="that is a private key"):
+    with pytest.raises(MachineError, match="this is a private key"):
         ssh_keys.public_keys(path.read_text(), "key")
 
 
@@ -125,7 +128,7 @@ def test_keys_that_ssh_makes_are_keys(kind: str, tmp_path: Path) -> None:
         gzip.compress(USER_DATA), gzip.compress(MESSAGE), b"",
     ],
 )  # fmt: skip
-def test_user_data_that_cloud_init_knows_goes_in_byte_for_byte(
+def test_user_data_that_cloud_init_reads_is_stored_byte_for_byte(
     user_data: bytes, tmp_path: Path
 ) -> None:
     cloudinit.write_seed(cloudinit.Seed("box", user_data=user_data), tmp_path / "seed")
@@ -135,16 +138,16 @@ def test_user_data_that_cloud_init_knows_goes_in_byte_for_byte(
 @pytest.mark.parametrize(
     ("user_data", "sentence"),
     [
-        (b"packages: [x]", "must begin with #cloud-config"),
-        (b"# cloud-config\n", "must begin with #cloud-config"),
+        (b"packages: [x]", "must start with #cloud-config"),
+        (b"# cloud-config\n", "must start with #cloud-config"),
         (b"\xef\xbb\xbf#cloud-config\n", "byte order mark"),
         (USER_DATA.decode().encode("utf-16"), "byte order mark"),
-        (b"\x1f\x8bno more", "begins as gzip does, and is not"),
-        (gzip.compress(b"packages: [x]"), "must begin with #cloud-config"),
-        (b"Content-Type: text/cloud-config\n\n{}", "must begin with #cloud-config"),
+        (b"\x1f\x8bno more", "starts like a gzip file but is damaged"),
+        (gzip.compress(b"packages: [x]"), "must start with #cloud-config"),
+        (b"Content-Type: text/cloud-config\n\n{}", "must start with #cloud-config"),
     ],
 )
-def test_user_data_that_cloud_init_would_pass_over_is_refused(
+def test_user_data_that_cloud_init_would_ignore_is_refused(
     user_data: bytes, sentence: str, tmp_path: Path
 ) -> None:
     with pytest.raises(MachineError, match=sentence):
@@ -153,29 +156,29 @@ def test_user_data_that_cloud_init_would_pass_over_is_refused(
 
 
 @pytest.mark.skipif(not shutil.which("isoinfo"), reason="isoinfo is not installed")
-def test_others_read_the_seeds_image(tmp_path: Path) -> None:
+def test_isoinfo_reads_a_seed(tmp_path: Path) -> None:
     image = tmp_path / "seed.iso"
     seed = cloudinit.Seed("box", (KEY,), user_data=USER_DATA + b"# much\n" * 1000)
     cloudinit.write_seed(seed, image)
-    said = subprocess.run(
+    described = subprocess.run(
         ["isoinfo", "-d", "-i", image], capture_output=True, text=True, check=True
     )
-    assert "Volume id: cidata" in said.stdout
+    assert "Volume id: cidata" in described.stdout
     for name, content in seed.files().items():
         read = ["isoinfo", "-R", "-i", str(image), "-x", f"/{name}"]
         assert subprocess.run(read, capture_output=True, check=True).stdout == content
 
 
-def test_a_copy_of_a_seed_is_another_machines(tmp_path: Path) -> None:
+def test_a_copy_of_a_seed_has_a_new_identity(tmp_path: Path) -> None:
     seed = cloudinit.Seed("box", (KEY,), MESSAGE, b"version: 2\n")
     cloudinit.write_seed(seed, tmp_path / "seed")
     assert cloudinit.is_seed(tmp_path / "seed")
     cloudinit.copy_seed(tmp_path / "seed", tmp_path / "copy", "other_box")
     copied = iso9660.read(tmp_path / "copy").files
-    told = json.loads(copied["meta-data"])
-    assert told["local-hostname"] == "other-box"
-    assert told["instance-id"] != seed.instance_id
-    assert told["public-keys"] == [KEY]
+    document = json.loads(copied["meta-data"])
+    assert document["local-hostname"] == "other-box"
+    assert document["instance-id"] != seed.instance_id
+    assert document["public-keys"] == [KEY]
     assert (copied["user-data"], copied["network-config"]) == (MESSAGE, b"version: 2\n")
 
 
@@ -186,14 +189,14 @@ def test_a_copy_of_a_seed_is_another_machines(tmp_path: Path) -> None:
         "---\nhostname: box\nnote: |\n  instance-id: kept\ninstance-id: iid-old",
     ],
 )
-def test_a_seed_in_yaml_is_copied_too(written: str, tmp_path: Path) -> None:
+def test_a_seed_with_yaml_is_copied(written: str, tmp_path: Path) -> None:
     with (tmp_path / "seed").open("wb") as file:
         iso9660.write(file, "CIDATA", {"meta-data": written.encode(), "user-data": b""})
     cloudinit.copy_seed(tmp_path / "seed", tmp_path / "copy", "other")
-    told = iso9660.read(tmp_path / "copy").files["meta-data"].decode()
-    lines = told.splitlines()
+    text = iso9660.read(tmp_path / "copy").files["meta-data"].decode()
+    lines = text.splitlines()
     assert [line for line in lines if "hostname" in line] == ["local-hostname: other"]
-    assert "iid-old" not in told
+    assert "iid-old" not in text
     assert sum(line.startswith("instance-id: ") for line in lines) == 1
     assert "  instance-id: kept" in lines
     assert lines.index("---") == 0 if "---" in written else "---" not in lines
@@ -202,11 +205,11 @@ def test_a_seed_in_yaml_is_copied_too(written: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ({"user-data": b""}, "has no meta-data"),
-        ({"meta-data": b"{instance-id: x}"}, "neither JSON nor lines of YAML"),
+        ({"user-data": b""}, "has no file meta-data"),
+        ({"meta-data": b"{instance-id: x}"}, "neither JSON nor YAML"),
     ],
 )
-def test_a_seed_that_cannot_be_made_anothers_is_refused(
+def test_a_seed_without_readable_meta_data_is_not_copied(
     content: dict[str, bytes], sentence: str, tmp_path: Path
 ) -> None:
     with (tmp_path / "seed").open("wb") as file:
@@ -217,7 +220,7 @@ def test_a_seed_that_cannot_be_made_anothers_is_refused(
 
 
 @pytest.mark.parametrize("cut", [0, 10, 17 * 2048, 20 * 2048 + 40, 21 * 2048 + 3])
-def test_an_image_that_is_cut_off_is_no_seed(cut: int, tmp_path: Path) -> None:
+def test_a_truncated_image_is_not_a_seed(cut: int, tmp_path: Path) -> None:
     cloudinit.write_seed(cloudinit.Seed("box"), tmp_path / "seed")
     (tmp_path / "cut").write_bytes((tmp_path / "seed").read_bytes()[:cut])
     assert not cloudinit.is_seed(tmp_path / "cut")
@@ -228,7 +231,7 @@ def test_an_image_that_is_cut_off_is_no_seed(cut: int, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not shutil.which("genisoimage"), reason="genisoimage is not installed")
 @pytest.mark.parametrize("extension", ["-rock", "-joliet-long -rock", "-J -R"])
-def test_seeds_that_others_make_are_read(extension: str, tmp_path: Path) -> None:
+def test_seeds_made_by_genisoimage_are_read(extension: str, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for name in ("meta-data", "user-data"):
         (tmp_path / "in" / name).write_text(f"instance-id: {name}\n")
@@ -240,7 +243,7 @@ def test_seeds_that_others_make_are_read(extension: str, tmp_path: Path) -> None
     }
 
 
-def test_a_copys_kernel_is_told_another_name_and_id() -> None:
+def test_a_copys_command_line_has_another_name_and_id() -> None:
     line = f"console=ttyS0 {identity.words('box')} quiet"
     renewed = identity.renewed(line, "the_copy")
     assert " systemd.hostname=the-copy " in renewed
