@@ -41,8 +41,9 @@ from runtime.rootfs.destinations import Resolver
 from runtime.rootfs.devices import check_existing
 from runtime.rootfs.mount_sources import Places, is_of_host, needs_places
 from runtime.seccomp import cache
-from runtime.spec.config import VERSION, Resources
+from runtime.spec.config import Resources
 from runtime.spec.json_structs import Struct, encode, text_of
+from runtime.version import SPECIFICATION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -279,7 +280,7 @@ _checked: list[tuple[Spec, Process]] = []
 def document(state: State, status: str) -> hooks.Document:
     """What hooks are told."""
     return hooks.Document(
-        oci_version=VERSION,
+        oci_version=SPECIFICATION,
         identifier=state.identifier,
         status=status,
         pid=0 if status == "stopped" else state.pid,

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from runtime.errors import ContainerError
 from runtime.launcher.descriptors import connected, rights
-from runtime.spec.config import VERSION
 from runtime.spec.json_structs import encode
+from runtime.version import SPECIFICATION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,12 +22,12 @@ def send(listener: int, seccomp: Seccomp, state: State, pid: int) -> None:
     Raises ContainerError.
     """
     document = {
-        "ociVersion": VERSION,
+        "ociVersion": SPECIFICATION,
         "fds": ["seccompFd"],
         "pid": pid,
         "metadata": seccomp.listener_metadata,
         "state": {
-            "ociVersion": VERSION,
+            "ociVersion": SPECIFICATION,
             "id": state.identifier,
             "status": "running" if pid != state.pid else "creating",
             "pid": state.pid,

@@ -7,7 +7,7 @@ import os
 from runtime.container.state import REPORT, START, State, StateDirectory
 from runtime.launcher.descriptors import Descriptors
 from runtime.launcher.parent_channel import Talk
-from runtime.seccomp.cache import listens
+from runtime.seccomp.filter import notifies
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def open_gate(directory: StateDirectory, state: State, pidfd: int, spec: Spec | 
 
 def hand_on_listener(talk: Talk, spec: Spec, state: State, pid: int, pidfd: int) -> None:
     """Send the listener of the child's filter to whoever answers it, if it has one."""
-    if spec.linux.seccomp and listens(spec.linux.seccomp):
+    if spec.linux.seccomp and notifies(spec.linux.seccomp):
         from runtime.container.seccomp_listener import send
         from runtime.linux.pidfd import get_descriptor
 

@@ -14,7 +14,7 @@ from runtime.namespaces.namespaces import FLAGS
 from runtime.process import attributes, rlimits
 from runtime.rootfs.devices import KINDS
 from runtime.rootfs.mount_sources import inside
-from runtime.seccomp.cache import listens
+from runtime.seccomp.filter import notifies
 from runtime.spec.mount_options import PROPAGATIONS, MountOptions
 
 TYPE_CHECKING = False
@@ -223,7 +223,7 @@ def _check_linux(linux: Linux, warn: Callable[[str], object]) -> None:
         raise ContainerError("linux.seccomp.listenerMetadata needs a listenerPath to be sent to.")
     if linux.intel_rdt and not os.path.exists("/sys/fs/resctrl/schemata"):
         raise ContainerError("linux.intelRdt needs resctrl, which is not mounted: leave it out.")
-    listener = linux.seccomp.listener_path if linux.seccomp and listens(linux.seccomp) else ""
+    listener = linux.seccomp.listener_path if linux.seccomp and notifies(linux.seccomp) else ""
     if listener and not os.path.exists(listener):
         raise ContainerError(f"linux.seccomp.listenerPath: nobody answers at {listener}.")
     if linux.mount_label and not has_selinux():

@@ -179,10 +179,9 @@ def default_root() -> str:
 
 
 def _print_version() -> int:
-    from runtime.spec.config import VERSION
-    from runtime.version import version
+    from runtime.version import SPECIFICATION, version
 
-    print(f"tonnage-oci version {version()}\nspec: {VERSION}")
+    print(f"tonnage-oci version {version()}\nspec: {SPECIFICATION}")
     return 0
 
 

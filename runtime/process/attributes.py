@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from runtime.launcher.program import Program, Result
-    from runtime.seccomp.cache import Filter
+    from runtime.seccomp.filter import Filter
     from runtime.spec.config import Capabilities, MemoryPolicy, Personality, Process, User
 
 POLICIES = {

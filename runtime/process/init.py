@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from runtime.namespaces.namespaces import Namespaces
     from runtime.rootfs.destinations import Layout
     from runtime.rootfs.root import Bundle, Overlay
-    from runtime.seccomp.cache import Filter
+    from runtime.seccomp.filter import Filter
     from runtime.spec.config import Box, MemoryPolicy, Mount, Personality, Process, Spec
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4

@@ -1,1 +1,1 @@
-"""Seccomp filters: compiled, condensed and kept."""
+"""Seccomp filters: compiled from a configuration, optimized, and cached."""

@@ -1,9 +1,9 @@
-"""The seccomp section of a configuration as a program for the kernel, compiled once.
+"""A cache of seccomp filters: each section of a configuration is compiled once.
 
-Compiling takes libseccomp some milliseconds, and loading that library one more; a start must not
-wait for either. So what was compiled is kept: in this process, and in a directory that only its
-owner can read or write, for the next process. There a filter lies together with the whole section
-that it was compiled from, and counts only if that is the same to the letter.
+To compile a section takes some milliseconds, and to load libseccomp one more; the start of a
+container must not wait for that. So filters are kept in this process, and for other processes in a
+directory that only its owner can read or write. Each file there holds the whole section that its
+filter was compiled from, and is used only for an equal section.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from __future__ import annotations
 import marshal
 import os
 
-from runtime.errors import ContainerError
+from runtime.errors import InvalidConfig
+from runtime.lazy import remembered
+from runtime.seccomp.filter import Filter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,84 +22,63 @@ if TYPE_CHECKING:
     from runtime.spec.config import Seccomp
 
 _LARGEST_BYTES = 1 << 18
-_MOST_KEPT = 64
-# A Mersenne prime: what remains of a division by it names a file, and needs no import.
+_LARGEST_COUNT = 64
+# A Mersenne prime: a section's remainder is the name of its file. A digest would need an import.
 _NAMES = (1 << 61) - 1
-_FORMAT = 2  # of what is kept, and of how it is compiled
+_FORMAT = 2  # of the files, and of the compiler's output
 
 _compiled: dict[str, Filter] = {}
-_latest: list[tuple[Seccomp, Filter]] = []  # the section itself: it is frozen
 
 
-class Filter:
-    """`program` is an array of struct sock_filter, `flags` are seccomp(2)'s.
+def _ignore(sentence: str) -> None:
+    """Drop a warning."""
 
-    With `listener` the call that loads it returns a descriptor, on which a listener answers.
+
+def compile(seccomp: Seccomp, warn: Callable[[str], object] = _ignore) -> Filter:  # noqa: A001
+    """Return the filter for a seccomp section of a configuration.
+
+    `warn` is called with a sentence that lists the unknown system calls, which the filter leaves
+    out; only when the section is compiled for the first time. Raise ContainerError, which names the
+    field. (OCI config-linux.md, "Seccomp")
     """
-
-    __slots__ = ("flags", "listener", "program")
-
-    def __init__(self, program: bytes, flags: int, listener: bool) -> None:
-        self.program = program
-        self.flags = flags
-        self.listener = listener
-
-
-def _silent(sentence: str) -> None:
-    """Tell nobody."""
-
-
-def compile(seccomp: Seccomp, warn: Callable[[str], object] = _silent) -> Filter:  # noqa: A001
-    """The filter for a seccomp section of a configuration.
-
-    `warn` is told in one sentence of the calls that are left out since no such call is known; it
-    is told once, when the section is compiled first. Raises ContainerError that names the field.
-    (OCI config-linux.md, "Seccomp")
-    """
-    if _latest and _latest[0][0] == seccomp:
-        return _latest[0][1]
     section = _section(seccomp)
-    found = _compiled.get(section) or _read(section)
-    if not found:
+    compiled = _compiled.get(section) or _read(section)
+    if not compiled:
         from runtime.seccomp.compiler import build
 
-        found, library = build(seccomp, warn)
-        _write(section, found, library)
-    if len(_compiled) >= _MOST_KEPT:
+        compiled, library = build(seccomp, warn)
+        _write(section, compiled, library)
+    if len(_compiled) >= _LARGEST_COUNT:
         _compiled.clear()
-    _compiled[section] = found
-    _check_listener(seccomp, found)
-    _latest[:] = [(seccomp, found)]
-    return found
-
-
-def listens(seccomp: Seccomp) -> bool:
-    """Return True if calls are handed to a listener; a path without a rule for it is none."""
-    return any(rule.action == "SCMP_ACT_NOTIFY" for rule in seccomp.syscalls)
+    _compiled[section] = compiled
+    _check_listener(seccomp, compiled)
+    return compiled
 
 
 def directory() -> str:
-    """Where compiled filters are kept; an empty path where a user has no such place."""
+    """Return the directory of the cache, or an empty string for a user without XDG_RUNTIME_DIR."""
     if os.geteuid() == 0:
         return "/run/tonnage-seccomp"
-    own = os.environ.get("XDG_RUNTIME_DIR", "")
-    return f"{own}/tonnage-seccomp" if own.startswith("/") else ""
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    return f"{runtime}/tonnage-seccomp" if runtime.startswith("/") else ""
 
 
 def _check_listener(seccomp: Seccomp, compiled: Filter) -> None:
     if seccomp.listener_metadata and not seccomp.listener_path:
-        raise ContainerError(
-            "linux.seccomp.listenerMetadata is set without a listenerPath to send it to."
+        raise InvalidConfig(
+            "linux.seccomp.listenerMetadata is set, but not listenerPath, where it is sent: set"
+            " both."
         )
     if compiled.listener and not seccomp.listener_path.startswith("/"):
-        raise ContainerError(
+        raise InvalidConfig(
             f"linux.seccomp.listenerPath is {seccomp.listener_path!r}: SCMP_ACT_NOTIFY needs the"
-            " absolute path of the socket of whoever answers."
+            " absolute path of the listener's socket."
         )
 
 
+@remembered
 def _section(seccomp: Seccomp) -> str:
-    """All that a program depends on but the library, spelt in one way."""
+    """Return a text of everything that a filter depends on, except the library."""
     rules = [
         (
             rule.names,
@@ -119,27 +100,27 @@ def _name(section: str) -> str:
 
 
 def _read(section: str) -> Filter | None:
-    """What was kept for this section by the library that is installed now."""
+    """Return the cached filter of a section, if the installed library compiled it."""
     try:
-        kept_in = _open_directory()
+        cache = _open_directory()
         try:
-            file = os.open(_name(section), os.O_RDONLY | os.O_NOFOLLOW, dir_fd=kept_in)
+            file = os.open(_name(section), os.O_RDONLY | os.O_NOFOLLOW, dir_fd=cache)
         finally:
-            os.close(kept_in)
+            os.close(cache)
         try:
             content = os.read(file, _LARGEST_BYTES)
         finally:
             os.close(file)
-        kept, library, program, flags, listener = marshal.loads(content)
-        if kept == section and library == _identity(library[0]):
+        cached, library, program, flags, listener = marshal.loads(content)
+        if cached == section and library == _identity(library[0]):
             return Filter(program, flags, listener)
     except (OSError, ValueError, EOFError, TypeError):
-        pass  # nothing kept, or nothing that can be used: it is compiled again
+        pass  # no file, or a damaged one: the section is compiled again
     return None
 
 
 def _write(section: str, compiled: Filter, library: str) -> None:
-    """Keep it; a place that can't be written to, or is not ours alone, is left as it is."""
+    """Add a filter to the cache, unless the directory is read-only or open to other users."""
     path = directory()
     try:
         if path and not os.path.isdir(path):
@@ -147,35 +128,34 @@ def _write(section: str, compiled: Filter, library: str) -> None:
         content = marshal.dumps(
             (section, _identity(library), compiled.program, compiled.flags, compiled.listener)
         )
-        kept_in = _open_directory()
+        cache = _open_directory()
     except OSError:
         return
-    aside = f".{os.getpid()}"
+    temporary = f".{os.getpid()}"
     try:
-        _drop_all_of_too_many(kept_in)
-        file = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=kept_in)
+        _empty_if_full(cache)
+        file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=cache)
         try:
             os.write(file, content)
         finally:
             os.close(file)
-        os.rename(aside, _name(section), src_dir_fd=kept_in, dst_dir_fd=kept_in)
+        os.rename(temporary, _name(section), src_dir_fd=cache, dst_dir_fd=cache)
     except OSError:
         pass
     finally:
-        os.close(kept_in)
+        os.close(cache)
 
 
-def _drop_all_of_too_many(kept_in: int) -> None:
-    names = os.listdir(kept_in)
-    for name in names if len(names) >= _MOST_KEPT else ():
-        os.unlink(name, dir_fd=kept_in)
+def _empty_if_full(cache: int) -> None:
+    names = os.listdir(cache)
+    for name in names if len(names) >= _LARGEST_COUNT else ():
+        os.unlink(name, dir_fd=cache)
 
 
 def _open_directory() -> int:
-    """A descriptor of where filters are kept. Raises OSError if others could have put them there.
+    """Return a descriptor of the directory. Raise OSError if other users can write there.
 
-    A filter is as much as the right to make system calls: one that anybody else may have written
-    is not read.
+    A filter grants system calls, so none is read that another user may have written.
     """
     descriptor = os.open(directory(), os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     status = os.fstat(descriptor)
@@ -186,6 +166,6 @@ def _open_directory() -> int:
 
 
 def _identity(library: str) -> tuple[str, int, int, int]:
-    """The file of a library; another version of it is another file."""
+    """Return what identifies a library's file; another version is another file."""
     status = os.stat(library)
     return library, status.st_ino, status.st_size, status.st_mtime_ns

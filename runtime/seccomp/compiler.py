@@ -1,8 +1,8 @@
-"""A seccomp section of a configuration, compiled by libseccomp.
+"""A compiler of seccomp sections into filter programs, by libseccomp.
 
-It is imported where a filter is not yet known. What two peers do differently is decided here: calls
-that are newer than the section are answered with ENOSYS, as runc does and crun does not.
-(OCI config-linux.md, "Seccomp")
+The module is imported only for a section that is not in the cache. Where runc and crun differ it
+follows runc: system calls that are newer than the section fail with ENOSYS. (OCI config-linux.md,
+"Seccomp")
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 import errno
 import struct
 
-from runtime.errors import ContainerError
+from runtime.errors import InvalidConfig, Unavailable
 from runtime.linux import seccomp as kernel
-from runtime.seccomp.cache import Filter, listens
+from runtime.seccomp.filter import Filter, notifies
 from runtime.seccomp.range_optimizer import condense
 
 TYPE_CHECKING = False
@@ -65,11 +65,11 @@ _FIELD = "linux.seccomp"
 
 
 def build(seccomp: Seccomp, warn: Callable[[str], object]) -> tuple[Filter, str]:
-    """The filter, and the file of the library that made it. Raises ContainerError."""
+    """Return the filter, and the path of the library that compiled it. Raise ContainerError."""
     try:
         from runtime.linux import libseccomp
     except OSError as error:
-        raise ContainerError(
+        raise Unavailable(
             f"{_FIELD} needs libseccomp, which can't be loaded ({error}):"
             " install the package libseccomp2."
         ) from error
@@ -82,16 +82,16 @@ def build(seccomp: Seccomp, warn: Callable[[str], object]) -> tuple[Filter, str]
             try:
                 rules.add_architecture(token)
             except OSError as error:
-                raise ContainerError(
-                    f"{_FIELD}.architectures: {name} can't be had here: {error.strerror}."
+                raise Unavailable(
+                    f"{_FIELD}.architectures: libseccomp can't add {name}: {error.strerror}."
                 ) from error
         for place, rule in enumerate(seccomp.syscalls):
             unknown += _add(rules, rule, f"{_FIELD}.syscalls.{place}", default)
         program = rules.program()
     if unknown:
         warn(
-            f"{_FIELD}: libseccomp {libseccomp.version()} knows no call {', '.join(unknown)}:"
-            " the default action applies."
+            f"{_FIELD}: libseccomp {libseccomp.version()} does not know the system calls"
+            f" {', '.join(unknown)}: the default action applies."
         )
     if seccomp.default_action not in _PERMISSIVE and default & 0xFFFF != errno.ENOSYS:
         program = _refusing_newer(seccomp, tokens) + program
@@ -99,32 +99,34 @@ def build(seccomp: Seccomp, warn: Callable[[str], object]) -> tuple[Filter, str]
 
 
 def _action(name: str, errno_ret: int | None, field: str) -> int:
-    """What the filter returns; `field` is what comes before Action and ErrnoRet."""
+    """Return what the filter returns; `field` precedes Action and ErrnoRet in the configuration."""
     prefix = f"{_FIELD}.{field}"
     action, number = ("Action", "ErrnoRet") if field == "default" else (".action", ".errnoRet")
     if name not in ACTIONS:
-        raise ContainerError(f"{prefix}{action}: there is no action {name!r}.")
+        raise InvalidConfig(f"{prefix}{action}: there is no action {name!r}.")
     if name not in _WITH_ERRNO:
         if errno_ret is not None:
-            raise ContainerError(f"{prefix}{number} is {errno_ret}, but {name} returns none.")
+            raise InvalidConfig(
+                f"{prefix}{number} is {errno_ret}, but {name} returns no errno: remove it."
+            )
         return ACTIONS[name]
     code = errno.EPERM if errno_ret is None else errno_ret
     if code > kernel.RET_DATA:
-        raise ContainerError(f"{prefix}{number} is {code}: it must be at most {kernel.RET_DATA}.")
+        raise InvalidConfig(f"{prefix}{number} is {code}: the maximum is {kernel.RET_DATA}.")
     return ACTIONS[name] | code
 
 
 def _tokens(seccomp: Seccomp) -> dict[str, int]:
-    """The library's own numbers of the architectures."""
+    """Return libseccomp's tokens of the architectures, by name."""
     from runtime.linux import libseccomp
 
     tokens = {}
     for name in seccomp.architectures:
         if name not in ARCHITECTURES:
-            raise ContainerError(f"{_FIELD}.architectures: there is no architecture {name!r}.")
+            raise InvalidConfig(f"{_FIELD}.architectures: there is no architecture {name!r}.")
         token = libseccomp.architecture(name.removeprefix("SCMP_ARCH_").lower())
         if token is None:
-            raise ContainerError(
+            raise Unavailable(
                 f"{_FIELD}.architectures: libseccomp {libseccomp.version()} does not know {name}."
             )
         tokens[name] = token
@@ -132,46 +134,51 @@ def _tokens(seccomp: Seccomp) -> dict[str, int]:
 
 
 def _uses_listener(seccomp: Seccomp) -> bool:
-    """Whether any call is handed to a listener.
+    """Return True if a rule hands system calls to a listener.
 
-    A write can't be: with it the runtime would report that exec failed, and nobody answers yet.
-    runc refuses the same.
+    write can't be handed on: the runtime needs it to report a failed exec, while nobody answers
+    yet. runc refuses it too.
     """
     if seccomp.default_action == "SCMP_ACT_NOTIFY":
-        raise ContainerError(f"{_FIELD}.defaultAction can't be SCMP_ACT_NOTIFY.")
+        raise InvalidConfig(
+            f"{_FIELD}.defaultAction can't be SCMP_ACT_NOTIFY: use it in a rule of syscalls."
+        )
     notified = [rule.names for rule in seccomp.syscalls if rule.action == "SCMP_ACT_NOTIFY"]
     if any("write" in names for names in notified):
-        raise ContainerError(f"{_FIELD}.syscalls: write can't have the action SCMP_ACT_NOTIFY.")
-    return listens(seccomp)
+        raise InvalidConfig(
+            f"{_FIELD}.syscalls: the action of write can't be SCMP_ACT_NOTIFY: the runtime itself"
+            " uses it before the listener answers."
+        )
+    return notifies(seccomp)
 
 
 def _flags(seccomp: Seccomp, listener: bool) -> int:
-    """The flags of seccomp(2). A section that names none gets SPEC_ALLOW, as with the peers."""
+    """Return the flags for seccomp(2), which are SPEC_ALLOW without a list, as in runc and crun."""
     if seccomp.flags is None:
         return kernel.FILTER_FLAG_SPEC_ALLOW | (kernel.FILTER_FLAG_NEW_LISTENER * listener)
     flags = 0
     for name in seccomp.flags:
         if name not in FLAGS:
-            raise ContainerError(f"{_FIELD}.flags: there is no flag {name!r}.")
+            raise InvalidConfig(f"{_FIELD}.flags: there is no flag {name!r}.")
         flags |= FLAGS[name]
     if not listener:
-        return flags & ~kernel.FILTER_FLAG_WAIT_KILLABLE_RECV  # which only a listener can heed
+        return flags & ~kernel.FILTER_FLAG_WAIT_KILLABLE_RECV  # it concerns listeners only
     if flags & kernel.FILTER_FLAG_TSYNC:
-        # Without it the kernel could not tell a thread's id from the listener's descriptor.
+        # Otherwise the kernel could not distinguish a thread's id from the listener's descriptor.
         flags |= kernel.FILTER_FLAG_TSYNC_ESRCH
     return flags | kernel.FILTER_FLAG_NEW_LISTENER
 
 
 def _add(rules: libseccomp.Rules, rule: Syscall, field: str, default: int) -> Iterator[str]:
-    """Add a rule for each name; the names that no call has."""
+    """Add a rule for each system call; yield the names that libseccomp does not know."""
     from runtime.linux import libseccomp
 
     action = _action(rule.action, rule.errno_ret, field.removeprefix(f"{_FIELD}."))
     if not rule.names:
-        raise ContainerError(f"{field}.names is empty: it must name a call.")
+        raise InvalidConfig(f"{field}.names is empty: name a system call.")
     alternatives = list(_alternatives(rule, field))
     if action == default:
-        return  # the library refuses what changes nothing
+        return  # libseccomp refuses a rule with the default action
     for name in rule.names:
         number = libseccomp.number(name)
         if number is None:
@@ -181,26 +188,27 @@ def _add(rules: libseccomp.Rules, rule: Syscall, field: str, default: int) -> It
             try:
                 rules.add(action, number, comparisons)
             except OSError as error:
-                raise ContainerError(
+                raise Unavailable(
                     f"{field}: libseccomp takes no such rule for {name}: {error.strerror}."
                 ) from error
 
 
 def _alternatives(rule: Syscall, field: str) -> Iterator[tuple[libseccomp.Comparison, ...]]:
-    """The comparisons of which all must hold; several of these if any of them will do.
+    """Yield comparisons that must hold together; each yield is an alternative.
 
-    An argument that is compared twice makes each comparison a rule of its own: it is how profiles
-    were written before, and how both peers read them.
+    If an argument is compared twice, each comparison is an alternative of its own: older profiles
+    are written so, and runc and crun read them so.
     """
     from runtime.linux import libseccomp
 
     comparisons = []
     for place, arg in enumerate(rule.args):
         if arg.op not in OPERATORS:
-            raise ContainerError(f"{field}.args.{place}.op: there is no operator {arg.op!r}.")
+            raise InvalidConfig(f"{field}.args.{place}.op: there is no operator {arg.op!r}.")
         if arg.index >= _ARGUMENTS:
-            raise ContainerError(
-                f"{field}.args.{place}.index is {arg.index}: a call has {_ARGUMENTS} arguments."
+            raise InvalidConfig(
+                f"{field}.args.{place}.index is {arg.index}: a system call has {_ARGUMENTS}"
+                " arguments."
             )
         comparisons.append(
             libseccomp.Comparison(arg.index, OPERATORS[arg.op], arg.value, arg.value_two)
@@ -212,11 +220,11 @@ def _alternatives(rule: Syscall, field: str) -> Iterator[tuple[libseccomp.Compar
 
 
 def _refusing_newer(seccomp: Seccomp, tokens: dict[str, int]) -> bytes:
-    """What comes before the program: ENOSYS for calls with a higher number than any of the section.
+    """Return a prologue that fails with ENOSYS for calls above the highest number in the section.
 
-    The C library tries a new call first and does with an older one if the kernel has none. A
-    filter that was written before the call was there would answer EPERM, which it takes for a no.
-    (This is runc's reasoning; https://github.com/opencontainers/runc/issues/2151)
+    The C library tries a new system call first, and an older one if that fails with ENOSYS. A
+    filter written before the call existed would return EPERM, which the C library reports as an
+    error. (This is runc's reasoning; https://github.com/opencontainers/runc/issues/2151)
     """
     from runtime.linux import libseccomp
 

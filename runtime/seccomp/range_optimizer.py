@@ -1,11 +1,12 @@
-"""A filter that looks for a call among ranges of numbers, not among single ones.
+"""An optimizer of seccomp filters: it searches for a call among ranges of numbers.
 
-libseccomp's program compares a call's number with every number that a rule names, once for each
-architecture. The kernel makes machine code of all that again for each process that loads it, which
-a start waits for; and most neighbours are answered alike.
+libseccomp's program compares a call's number with every number in a rule, for each architecture.
+The kernel compiles all of that to machine code for each process that loads it, while the start
+waits; and neighbouring numbers mostly have the same result.
 
-What the program answers is found by carrying it out on all numbers at once, in ranges which a
-comparison divides. What it does with a call's arguments is copied as it is. (bpf(4), seccomp(2))
+The results are computed by running the program on all numbers at once, in ranges that each
+comparison divides. Instructions that test a call's arguments are copied unchanged. (bpf(4),
+seccomp(2))
 """
 
 from __future__ import annotations
@@ -19,56 +20,56 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     Instruction = tuple[int, int, int, int]  # struct sock_filter
-    # A value to return, or the place in the program where the arguments are looked at.
-    Answer = tuple[str, int]
-    Answers = tuple[tuple[int, Answer], ...]  # by the first number of each range, in their order
+    # A return value, or the position of the instructions that test the arguments.
+    Result = tuple[str, int]
+    Results = tuple[tuple[int, Result], ...]  # by the first number of each range, ascending
 
 _NUMBERS = 1 << 32
 _KNOWN = frozenset({kernel.DATA_NUMBER, kernel.DATA_ARCHITECTURE})
 _RETURN, _PLACE = "return", "place"
 _CLASS, _JUMPS, _RETURNS = 0x07, 0x05, 0x06
-_FARTHEST = 250  # of the 255 instructions that a comparison can lead past, some to spare
+_FARTHEST = 250  # a jump reaches 255 instructions; the rest is a reserve
 
 
 class _UnlikeOurs(Exception):
-    """A program that does more with a number than to compare it."""
+    """A program that does more with a number than compare it."""
 
 
 def condense(program: bytes) -> bytes:
-    """A program that answers every call as this one does; this one if that is no shorter."""
+    """Return a shorter program with the same results for every call, or else this program."""
     instructions = list(struct.iter_unpack(kernel.INSTRUCTION, program))
     try:
-        found = _Reading(instructions).answers()
+        results = _Reading(instructions).results()
     except _UnlikeOurs:
         return program
-    made = _write(instructions, found)
-    return made if len(made) < len(program) else program
+    optimized = _write(instructions, results)
+    return optimized if len(optimized) < len(program) else program
 
 
 class _Reading:
-    """A program, read."""
+    """A program that is being run on all numbers."""
 
     def __init__(self, instructions: Sequence[Instruction]) -> None:
         self._instructions = instructions
         self._compared: dict[int, None] = {}  # architectures
 
-    def answers(self) -> dict[int | None, Answers]:
-        """What calls are answered, by their architecture, None being all others."""
+    def results(self) -> dict[int | None, Results]:
+        """Return the results of calls by architecture; None stands for all other architectures."""
         others = self._of(None)
-        found: dict[int | None, Answers] = {each: self._of(each) for each in list(self._compared)}
-        found[None] = others
-        return found
+        results: dict[int | None, Results] = {each: self._of(each) for each in list(self._compared)}
+        results[None] = others
+        return results
 
-    def _of(self, architecture: int | None) -> Answers:
-        answers: list[tuple[int, Answer]] = []
-        for first, answer in self._carried_out(architecture):
-            if not answers or answers[-1][1] != answer:
-                answers.append((first, answer))
-        return tuple(answers)
+    def _of(self, architecture: int | None) -> Results:
+        results: list[tuple[int, Result]] = []
+        for first, result in self._run(architecture):
+            if not results or results[-1][1] != result:
+                results.append((first, result))
+        return tuple(results)
 
-    def _carried_out(self, architecture: int | None) -> Iterator[tuple[int, Answer]]:
-        """Every range of numbers that meets the same comparisons, lowest first."""
-        # Where it stands, what it has loaded, and for which numbers, the last one included.
+    def _run(self, architecture: int | None) -> Iterator[tuple[int, Result]]:
+        """Yield each range of numbers that takes the same path, the lowest first."""
+        # Position, loaded field, and the first and last number of the range.
         waiting = [(0, -1, 0, _NUMBERS - 1)]
         while waiting:
             place, loaded, first, last = waiting.pop()
@@ -99,7 +100,7 @@ class _Reading:
 
 
 def _divided(code: int, operand: int, first: int, last: int) -> list[tuple[int, int, bool]]:
-    """A range as a comparison divides it, and whether that holds for each part."""
+    """Divide a range by a comparison; the third value says if the comparison is true there."""
     if code == kernel.JUMP_EQUAL:
         parts = [(0, operand - 1, False), (operand, operand, True), (operand + 1, _NUMBERS, False)]
     elif code in {kernel.JUMP_GREATER, kernel.JUMP_GREATER_OR_EQUAL}:
@@ -111,49 +112,52 @@ def _divided(code: int, operand: int, first: int, last: int) -> list[tuple[int, 
     return [part for part in within if part[0] <= part[1]]
 
 
-def _write(instructions: Sequence[Instruction], found: dict[int | None, Answers]) -> bytes:
-    """The program with these answers, from its end, since no jump leads back."""
-    writing = _Writing()
-    places = {value for answers in found.values() for _, (kind, value) in answers if kind == _PLACE}
-    copies = writing.copy(instructions, places)
-    searches: dict[Answers, int] = {}  # one for all architectures that are alike
-    for answers in found.values():
-        if answers not in searches:
-            searches[answers] = writing.search(answers, copies)
-    *architectures, (_, others) = found.items()
-    way = searches[others]
-    for architecture, answers in reversed(architectures):
-        way = writing.compare(kernel.JUMP_EQUAL, architecture or 0, searches[answers], way)
-    writing.follow(kernel.LOAD_WORD, kernel.DATA_ARCHITECTURE, way)
-    return writing.program()
+def _write(instructions: Sequence[Instruction], results: dict[int | None, Results]) -> bytes:
+    """Return a program with these results, written from its end, since jumps only go forward."""
+    writer = _Writer()
+    places = {value for each in results.values() for _, (kind, value) in each if kind == _PLACE}
+    copies = writer.copy(instructions, places)
+    searches: dict[Results, int] = {}  # shared by architectures with the same results
+    for each in results.values():
+        if each not in searches:
+            searches[each] = writer.search(each, copies)
+    *architectures, (_, others) = results.items()
+    place = searches[others]
+    for architecture, each in reversed(architectures):
+        place = writer.compare(kernel.JUMP_EQUAL, architecture or 0, searches[each], place)
+    writer.follow(kernel.LOAD_WORD, kernel.DATA_ARCHITECTURE, place)
+    return writer.program()
 
 
-class _Writing:
-    """A program in the making, last instruction first; a place is a number of those behind it."""
+class _Writer:
+    """A program that is being written, last instruction first.
+
+    A place is an instruction's distance from the end.
+    """
 
     def __init__(self) -> None:
-        self._made: list[Instruction] = []
+        self._reversed: list[Instruction] = []
         self._returns: dict[int, int] = {}
 
     def program(self) -> bytes:
-        """What was written."""
-        return b"".join(struct.pack(kernel.INSTRUCTION, *each) for each in reversed(self._made))
+        """Return the program."""
+        return b"".join(struct.pack(kernel.INSTRUCTION, *each) for each in reversed(self._reversed))
 
-    def search(self, answers: Answers, copies: dict[int, int]) -> int:
-        """Look for the number among ranges. Where that begins."""
-        return self.follow(kernel.LOAD_WORD, kernel.DATA_NUMBER, self._halve(answers, copies))
+    def search(self, results: Results, copies: dict[int, int]) -> int:
+        """Search for the number among ranges; return the place of the search."""
+        return self.follow(kernel.LOAD_WORD, kernel.DATA_NUMBER, self._halve(results, copies))
 
-    def _halve(self, answers: Answers, copies: dict[int, int]) -> int:
-        if len(answers) == 1:
-            kind, value = answers[0][1]
+    def _halve(self, results: Results, copies: dict[int, int]) -> int:
+        if len(results) == 1:
+            kind, value = results[0][1]
             return copies[value] if kind == _PLACE else self.give(value)
-        half = len(answers) // 2
-        above = self._halve(answers[half:], copies)
-        below = self._halve(answers[:half], copies)
-        return self.compare(kernel.JUMP_GREATER_OR_EQUAL, answers[half][0], above, below)
+        half = len(results) // 2
+        above = self._halve(results[half:], copies)
+        below = self._halve(results[:half], copies)
+        return self.compare(kernel.JUMP_GREATER_OR_EQUAL, results[half][0], above, below)
 
     def copy(self, instructions: Sequence[Instruction], places: set[int]) -> dict[int, int]:
-        """Copy what these places of a program lead to. Where each of it is now."""
+        """Copy the instructions that are reachable from these places; return their new places."""
         copies: dict[int, int] = {}
         for place in sorted(_reached(instructions, places), reverse=True):
             code, _, _, operand = instructions[place]
@@ -171,20 +175,20 @@ class _Writing:
         return copies
 
     def give(self, value: int) -> int:
-        """Return a value."""
+        """Return a value from the filter."""
         if value not in self._returns or not self._is_near(self._returns[value]):
             self._returns[value] = self._add(kernel.RETURN, 0, 0, value)
         return self._returns[value]
 
     def compare(self, code: int, operand: int, on_true: int, on_false: int) -> int:
-        """Go one way or the other."""
+        """Jump to one place or the other."""
         on_true, on_false = self._brought_near(on_true), self._brought_near(on_false)
-        latest = len(self._made) - 1
+        latest = len(self._reversed) - 1
         return self._add(code, latest - on_true, latest - on_false, operand)
 
     def follow(self, code: int, operand: int, then: int) -> int:
-        """An instruction that another one follows."""
-        if then != len(self._made) - 1:
+        """Add an instruction that continues at a place."""
+        if then != len(self._reversed) - 1:
             self._jump(then)
         return self._add(code, 0, 0, operand)
 
@@ -192,18 +196,18 @@ class _Writing:
         return place if self._is_near(place) else self._jump(place)
 
     def _is_near(self, place: int) -> bool:
-        return len(self._made) - place <= _FARTHEST
+        return len(self._reversed) - place <= _FARTHEST
 
     def _jump(self, place: int) -> int:
-        return self._add(kernel.JUMP, 0, 0, len(self._made) - 1 - place)
+        return self._add(kernel.JUMP, 0, 0, len(self._reversed) - 1 - place)
 
     def _add(self, code: int, on_true: int, on_false: int, operand: int) -> int:
-        self._made.append((code, on_true, on_false, operand))
-        return len(self._made) - 1
+        self._reversed.append((code, on_true, on_false, operand))
+        return len(self._reversed) - 1
 
 
 def _reached(instructions: Sequence[Instruction], places: set[int]) -> set[int]:
-    """All instructions that these places lead to."""
+    """Return all instructions that are reachable from these places."""
     reached: set[int] = set()
     waiting = list(places)
     while waiting:
@@ -215,7 +219,7 @@ def _reached(instructions: Sequence[Instruction], places: set[int]) -> set[int]:
 
 
 def _ways(place: int, instruction: Instruction) -> tuple[int, ...]:
-    """The places that an instruction leads to: none, one, or those on true and on false."""
+    """Return the places that an instruction leads to: none, one, or those for true and false."""
     code, on_true, on_false, operand = instruction
     behind = place + 1
     if code & _CLASS == _RETURNS:

@@ -1,1 +1,1 @@
-"""The OCI configuration: its types, defaults and profile."""
+"""The OCI configuration: its types, the defaults, and docker's profile."""

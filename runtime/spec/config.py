@@ -1,19 +1,16 @@
-"""The OCI runtime-spec's configuration as typed structs.
+"""The configuration of the OCI runtime-spec as typed structs.
 
-Names are the specification's, in Python's spelling. What is absent is None, an empty tuple or an
+Names are the specification's in Python's spelling. Absent values are None, an empty tuple or an
 empty dict. (OCI runtime-spec 1.3, config.md and config-linux.md)
 """
 
 from __future__ import annotations
 
 from runtime.spec.json_structs import Int32, Int64, Struct, Uint16, Uint32, Uint64
-from runtime.version import SPECIFICATION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import ClassVar
-
-VERSION = SPECIFICATION
 
 
 class IdMapping(Struct):
@@ -53,7 +50,7 @@ class Capabilities(Struct):
 
 
 class Rlimit(Struct):
-    """config.md, "POSIX process"; 2**64 - 1 is without limit."""
+    """config.md, "POSIX process"; 2**64 - 1 means no limit."""
 
     type: str
     soft: Uint64
@@ -82,7 +79,7 @@ class IoPriority(Struct):
 
 
 class CpuAffinity(Struct):
-    """config.md, "Linux Process": lists of CPUs, such as 0-3,7."""
+    """config.md, "Linux Process": lists of CPUs such as 0-3,7."""
 
     initial: str = ""
     final: str = ""
@@ -118,7 +115,7 @@ class Root(Struct):
 
 
 class Mount(Struct):
-    """config.md, "Mounts"; `type` and `source` as mount(8) has them."""
+    """config.md, "Mounts"; `type` and `source` have the meaning of mount(8)."""
 
     destination: str
     type: str = ""
@@ -149,7 +146,7 @@ class Hooks(Struct):
 
 
 class Namespace(Struct):
-    """config-linux.md, "Namespaces": a new one, or that of the path."""
+    """config-linux.md, "Namespaces": a new namespace, or an existing one by its path."""
 
     type: str
     path: str = ""
@@ -163,7 +160,7 @@ class TimeOffset(Struct):
 
 
 class Device(Struct):
-    """config-linux.md, "Devices"; `file_mode` is a number as stat(2) has it."""
+    """config-linux.md, "Devices"; `file_mode` has the bits of stat(2)."""
 
     type: str
     path: str
@@ -175,13 +172,13 @@ class Device(Struct):
 
 
 class NetDevice(Struct):
-    """config-linux.md, "Network Devices": the name inside."""
+    """config-linux.md, "Network Devices": the name inside the container."""
 
     name: str = ""
 
 
 class DeviceRule(Struct):
-    """config-linux.md, "Allowed Device list"; no number is every number."""
+    """config-linux.md, "Allowed Device list"; without a number the rule is for all numbers."""
 
     allow: bool
     type: str = ""
@@ -191,7 +188,7 @@ class DeviceRule(Struct):
 
 
 class Memory(Struct):
-    """config-linux.md, "Memory": bytes, -1 is without limit."""
+    """config-linux.md, "Memory": bytes; -1 means no limit."""
 
     RENAMED: ClassVar[dict[str, str]] = {
         "kernel_tcp": "kernelTCP",
@@ -319,7 +316,7 @@ class SyscallArg(Struct):
 
 
 class Syscall(Struct):
-    """config-linux.md, "Seccomp": what is done on these calls."""
+    """config-linux.md, "Seccomp": the action on system calls with these names."""
 
     names: tuple[str, ...]
     action: str
@@ -389,7 +386,7 @@ class Linux(Struct):
 
 
 class Spec(Struct):
-    """config.md: what to run, in what."""
+    """config.md: a container's whole configuration."""
 
     oci_version: str = ""
     process: Process | None = None

@@ -1,10 +1,10 @@
-"""The configuration that docker's defaults come to."""
+"""A configuration with docker's defaults."""
 
 from __future__ import annotations
 
+from runtime.lazy import remembered
 from runtime.spec import docker_profile
 from runtime.spec.config import (
-    VERSION,
     Capabilities,
     Linux,
     Mount,
@@ -15,6 +15,7 @@ from runtime.spec.config import (
     Spec,
 )
 from runtime.spec.json_structs import convert
+from runtime.version import SPECIFICATION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,12 +47,12 @@ def default_spec(
     hostname: str = "tonnage",
     resources: Resources | None = None,
 ) -> Spec:
-    """What docker's defaults are, for these arguments.
+    """Return docker's default configuration for these arguments.
 
-    `env` holds NAME=VALUE words; without it there is a PATH and nothing else.
+    `env` holds NAME=VALUE words; without it the environment is PATH alone.
     """
     return Spec(
-        oci_version=VERSION,
+        oci_version=SPECIFICATION,
         process=Process(
             cwd="/",
             args=tuple(args),
@@ -75,10 +76,6 @@ def default_spec(
     )
 
 
+@remembered
 def _seccomp() -> Seccomp:
-    if not _made:
-        _made.append(convert(Seccomp, docker_profile.seccomp(), "linux.seccomp"))
-    return _made[0]
-
-
-_made: list[Seccomp] = []
+    return convert(Seccomp, docker_profile.seccomp(), "linux.seccomp")

@@ -1,9 +1,9 @@
 """JSON documents as typed structs, decoded and checked in one step.
 
-A struct is a class whose annotated attributes are its fields; their keys are the same words in
-camel case, but for those that the class spells otherwise in RENAMED. Importing a library for this
-would take longer than starting a container does, so it is done here, without so much as `json` or
-`typing`; a class is looked at when the first document of its kind is decoded.
+A struct is a class whose annotated attributes are its fields. A field's key is its name in camel
+case, or the one in RENAMED. A library for this, or even `json` or `typing`, would take longer to
+import than a container takes to start. A class is analysed when the first document of its kind is
+decoded.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from _json import encode_basestring_ascii, make_encoder, make_scanner
 
-from runtime.errors import ContainerError
+from runtime.errors import InvalidConfig
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ else:
         return lambda cls: cls
 
 
-# Whole numbers of the widths that the specification names.
+# Integers of the widths in the specification.
 Int32 = int
 Int64 = int
 Uint16 = int
@@ -43,7 +43,7 @@ _RANGES = {
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 class Struct:
-    """A document, or a part of one: frozen, made of keyword arguments, equal by its fields."""
+    """A JSON object: frozen, created from keyword arguments, equal if the fields are equal."""
 
     RENAMED: ClassVar[dict[str, str]] = {}
 
@@ -54,7 +54,7 @@ class Struct:
                 raise TypeError(f"{type(self).__name__} has no field {name!r}")
         for name in fields:
             if name not in values and not hasattr(type(self), name):
-                raise TypeError(f"{type(self).__name__} wants {name!r}")
+                raise TypeError(f"{type(self).__name__} needs {name!r}")
         self.__dict__.update(values)
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -63,7 +63,7 @@ class Struct:
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
             return False
-        # A field may be given its default, or not: then it takes a closer look.
+        # A default may be given explicitly or not; then the fields must be compared.
         return self.__dict__ == other.__dict__ or _values(self) == _values(other)
 
     def __hash__(self) -> int:
@@ -74,15 +74,15 @@ class Struct:
         return f"{type(self).__name__}({given})"
 
     def replace(self, **changes: Any) -> Self:
-        """The same but for these fields."""
+        """Return a copy with other values in these fields."""
         return type(self)(**{**self.__dict__, **changes})
 
 
 def decode(cls: type[T], text: bytes | str, name: str) -> T:
-    """The struct that a JSON text holds; `name` is the text's, for errors.
+    """Return the struct in a JSON text; errors call the text `name`.
 
-    Unknown keys are left out and null is as good as absent. Raises ContainerError that names the
-    field. (OCI config.md, "Extensibility")
+    Unknown keys are ignored, and null counts as absent. Raise InvalidConfig, which names the field.
+    (OCI config.md, "Extensibility")
     """
     struct = convert(cls, parse(text, name), name)
     _latest[cls] = (struct, text)
@@ -90,9 +90,9 @@ def decode(cls: type[T], text: bytes | str, name: str) -> T:
 
 
 def text_of(struct: Struct) -> str:
-    """Its JSON text; what it was decoded from or encoded to is kept of the last of its kind.
+    """Return a struct's JSON text, remembered for the latest struct of each class.
 
-    A configuration is frozen, and containers are made in a row from one.
+    Structs are frozen, and several containers may be made from one configuration.
     """
     latest, text = _latest.get(type(struct), (None, ""))
     if latest is not struct:
@@ -102,51 +102,51 @@ def text_of(struct: Struct) -> str:
 
 
 def convert(cls: type[T], value: object, name: str) -> T:
-    """The struct that a parsed document holds. Raises ContainerError that names the field."""
+    """Return the struct in a parsed document. Raise InvalidConfig, which names the field."""
     try:
         struct: T = _decoder_of(cls)(value)
     except _Refused as refused:
-        raise ContainerError(f"{name}: {'.'.join(refused.path) or 'it'} {refused}.") from None
+        raise InvalidConfig(f"{name}: {'.'.join(refused.path) or 'the text'} {refused}.") from None
     return struct
 
 
 def parse(text: bytes | str, name: str) -> object:
-    """The values of a JSON text. Raises ContainerError."""
+    """Return the value of a JSON text. Raise InvalidConfig."""
     try:
         characters = text.decode() if isinstance(text, bytes) else text
         start = len(characters) - len(characters.lstrip(_SPACE))
         value, end = _scan(characters, start)
     except StopIteration as error:
-        raise ContainerError(f"{name} is no JSON: no value at character {error.value}.") from None
+        raise InvalidConfig(f"{name} is not JSON: no value at character {error.value}.") from None
     except RecursionError:
-        raise ContainerError(f"{name} is nested too deeply.") from None
+        raise InvalidConfig(f"{name} is nested too deeply.") from None
     except ValueError as error:
-        raise ContainerError(f"{name} is no JSON: {error}.") from None
+        raise InvalidConfig(f"{name} is not JSON: {error}.") from None
     except SystemError:
-        raise ContainerError(f"{name} is no JSON: {_complaint(characters)}.") from None
+        raise InvalidConfig(f"{name} is not JSON: {_fault(characters)}.") from None
     if characters[end:].strip(_SPACE):
-        raise ContainerError(f"{name} is no JSON: something follows it at character {end}.")
+        raise InvalidConfig(f"{name} is not JSON: extra text at character {end}.")
     return value
 
 
-def _complaint(text: str) -> str:
-    """What is wrong with a text. The scanner alone can't say: its exception is in the slow json."""
+def _fault(text: str) -> str:
+    """Describe the error in a text; the scanner's own exception needs the slow module `json`."""
     import json
 
     try:
         json.loads(text)
     except ValueError as error:
         return str(error)
-    return "it can't be read"
+    return "the cause is unknown"
 
 
 def encode(value: object) -> str:
-    """The JSON text of a struct or of plain values, in one line."""
+    """Return the JSON text of a struct or of plain values, in one line."""
     return "".join(_encode(value, 0))
 
 
 def encode_lines(value: dict[str, object]) -> str:
-    """The JSON text of an object of plain values, a line for each."""
+    """Return the JSON text of an object of plain values, with each key on a line."""
     lines = []
     for key, item in value.items():
         if isinstance(item, dict) and item:
@@ -158,7 +158,7 @@ def encode_lines(value: dict[str, object]) -> str:
 
 
 def plain(struct: Struct) -> dict[str, object]:
-    """The fields that were given, by their keys in the document."""
+    """Return the fields that are set, by their keys in the document."""
     fields = _fields(type(struct))
     return {fields[name]: value for name, value in struct.__dict__.items() if value is not None}
 
@@ -166,11 +166,11 @@ def plain(struct: Struct) -> dict[str, object]:
 def _plain(value: object) -> dict[str, object]:
     if isinstance(value, Struct):
         return plain(value)
-    raise TypeError(f"{type(value).__name__} has no place in a document")
+    raise TypeError(f"{type(value).__name__} can't be encoded as JSON")
 
 
 class _Refused(Exception):
-    """What is wrong with a value, and the path that leads to it."""
+    """A wrong value, and the path to it."""
 
     def __init__(self, text: str, *path: str) -> None:
         super().__init__(text)
@@ -178,7 +178,7 @@ class _Refused(Exception):
 
 
 class _ScannerContext:
-    """What json.JSONDecoder tells the scanner in C."""
+    """The attributes of json.JSONDecoder that the scanner in C reads."""
 
     strict = True
     object_hook = object_pairs_hook = None
@@ -187,12 +187,12 @@ class _ScannerContext:
 
     @staticmethod
     def parse_constant(name: str) -> object:
-        raise ValueError(f"{name} is no number")
+        raise ValueError(f"{name} is not a number")
 
 
 _SPACE = " \t\r\n"
 _scan = make_scanner(_ScannerContext)  # type: ignore[arg-type]  # any object will do
-# As json.JSONEncoder has it: no watch for circles, no indentation, nothing sorted or left out.
+# The same settings as in json.JSONEncoder: no check for cycles, no indentation, no sorting.
 _encode = make_encoder(None, _plain, encode_basestring_ascii, None, ":", ",", False, False, True)
 _latest: dict[type[Struct], tuple[Struct, bytes | str]] = {}
 _known_fields: dict[type[Struct], dict[str, str]] = {}
@@ -204,7 +204,7 @@ def _values(struct: object) -> list[object]:
 
 
 def _fields(cls: type[Any]) -> dict[str, str]:
-    """The fields' names and their keys."""
+    """Return the keys of the fields, by name."""
     if cls not in _known_fields:
         names = (name for name in cls.__annotations__ if name != "RENAMED")
         _known_fields[cls] = {name: cls.RENAMED.get(name) or _camel(name) for name in names}
@@ -223,7 +223,7 @@ def _decoder_of(cls: type[Struct]) -> Decoder:
 
 
 def _struct_decoder(cls: type[Struct]) -> Decoder:
-    """What decodes such an object; what decodes a field is made when there is one."""
+    """Return a decoder of objects; the decoder of a field is made when one occurs."""
     module = sys.modules[cls.__module__].__dict__
     names = {key: name for name, key in _fields(cls).items()}
     decoders: dict[str, Decoder] = {}
@@ -253,10 +253,10 @@ def _struct_decoder(cls: type[Struct]) -> Decoder:
 
 
 def _decoder(annotation: str, names: dict[str, Any]) -> Decoder:
-    """What decodes values of a type, as an annotation spells it."""
+    """Return a decoder for a type, by its annotation."""
     kind = annotation.removesuffix(" | None")
     if kind in _RANGES:
-        return _whole_number(*_RANGES[kind])
+        return _integer(*_RANGES[kind])
     if kind == "str":
         return _string
     if kind == "bool":
@@ -270,28 +270,29 @@ def _decoder(annotation: str, names: dict[str, Any]) -> Decoder:
     return _decoder_of(names[kind])
 
 
-def _whole_number(low: int, high: int) -> Decoder:
+def _integer(low: int, high: int) -> Decoder:
     def decoder(value: object) -> int:
         if type(value) is not int:
-            raise _Refused(f"must be a whole number, not {_shown(value)}")
+            raise _Refused(f"must be an integer, not {_shown(value)}")
         if not low <= value <= high:
-            raise _Refused(f"is {value}: it must lie between {low} and {high}")
+            raise _Refused(f"is {value}: the range is {low} to {high}")
         return value
 
     return decoder
 
 
 def _string(value: object) -> str:
-    if type(value) is str and value.isprintable():  # and so neither of what is refused below
+    # Printable text contains neither NUL nor a surrogate.
+    if type(value) is str and value.isprintable():
         return value
     if type(value) is not str:
         raise _Refused(f"must be a string, not {_shown(value)}")
     if "\0" in value:
-        raise _Refused("holds a NUL, which no string of the kernel's can")
+        raise _Refused("contains a NUL, which no string of the kernel can")
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise _Refused("holds half a surrogate pair, which is no character") from None
+        raise _Refused("contains half a surrogate pair, which is not a character") from None
     return value
 
 

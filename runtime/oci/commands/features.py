@@ -6,8 +6,8 @@ from runtime.cgroups.hierarchies import WITHOUT
 from runtime.linux import capabilities
 from runtime.namespaces.namespaces import FLAGS
 from runtime.process import attributes
-from runtime.spec.config import VERSION
 from runtime.spec.mount_options import known_options
+from runtime.version import SPECIFICATION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def document() -> dict[str, object]:
 
     return {
         "ociVersionMin": "1.0.0",
-        "ociVersionMax": VERSION,
+        "ociVersionMax": SPECIFICATION,
         "hooks": list(_HOOKS),
         "mountOptions": sorted(known_options()),
         "linux": {

@@ -17,7 +17,7 @@ from runtime.rootfs.destinations import Resolver
 from runtime.rootfs.root import Bundle
 from runtime.spec.config import Spec
 from runtime.spec.json_structs import decode
-from tests.runtime.spec.test_fuzz import FUZZ, JUNK, SOUND, changed
+from tests.runtime.spec.configurations import FUZZ, JUNK, SOUND, changed
 
 if TYPE_CHECKING:
     from runtime.launcher.program import Program

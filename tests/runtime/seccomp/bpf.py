@@ -1,4 +1,4 @@
-"""A machine that runs a seccomp filter as the kernel does. (bpf(4), linux/seccomp.h)"""
+"""An interpreter of seccomp filters that works as the kernel does. (bpf(4), linux/seccomp.h)"""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CONDITIONS = {
 
 
 def run(program: bytes, architecture: int, number: int, *arguments: int) -> int:
-    """What the filter returns for a call."""
+    """Return the filter's result for a system call."""
     words = [*arguments, *[0] * (6 - len(arguments))]
     data = struct.pack(
         "IIQ6Q", number % (1 << 32), architecture, 0, *(word % (1 << 64) for word in words)

@@ -1,4 +1,4 @@
-"""Seccomp sections from documents as config.json has them."""
+"""Seccomp sections made from the documents of a config.json."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a seccomp section means, by running the program that it is compiled to."""
+"""Seccomp sections: the compiled programs are run, and their results compared."""
 
 from __future__ import annotations
 
@@ -32,11 +32,10 @@ on_x86_64 = pytest.mark.skipif(NATIVE != X86_64, reason="reads numbers of x86-64
 
 
 @pytest.fixture(autouse=True)
-def kept_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Filters are kept apart for each test, in this process and in files."""
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give each test empty caches of its own, in this process and in files."""
     place = tmp_path / "filters"
     monkeypatch.setattr(cache, "_compiled", {})
-    monkeypatch.setattr(cache, "_latest", [])
     monkeypatch.setattr(cache, "directory", lambda: str(place))
     return place
 
@@ -74,16 +73,16 @@ def arg(index: int, op: str, value: int, value_two: int = 0) -> dict[str, Any]:
     ],
 )
 def test_each_action_is_what_the_filter_returns(action: str, returned: int) -> None:
-    found = compiled(
+    filter_ = compiled(
         syscalls=[rule("mkdir", "mkdirat", action=f"SCMP_ACT_{action}")], listenerPath="/run/l"
     )
-    assert answer(found, "mkdirat") == returned
-    assert answer(found, "unlinkat") == ALLOW
-    assert found.listener is (action == "NOTIFY")
+    assert answer(filter_, "mkdirat") == returned
+    assert answer(filter_, "unlinkat") == ALLOW
+    assert filter_.listener is (action == "NOTIFY")
 
 
 def test_the_errno_is_the_one_that_is_named() -> None:
-    found = compiled(
+    filter_ = compiled(
         defaultAction="SCMP_ACT_ERRNO",
         defaultErrnoRet=errno.EACCES,
         syscalls=[
@@ -92,9 +91,9 @@ def test_the_errno_is_the_one_that_is_named() -> None:
             rule("openat2", action="SCMP_ACT_ALLOW"),
         ],
     )
-    assert answer(found, "mkdirat") == ERRNO | errno.EXDEV
-    assert answer(found, "openat") == TRACE | 7
-    assert answer(found, "unlinkat") == ERRNO | errno.EACCES
+    assert answer(filter_, "mkdirat") == ERRNO | errno.EXDEV
+    assert answer(filter_, "openat") == TRACE | 7
+    assert answer(filter_, "unlinkat") == ERRNO | errno.EACCES
 
 
 @pytest.mark.parametrize(
@@ -112,28 +111,28 @@ def test_the_errno_is_the_one_that_is_named() -> None:
 def test_each_operator_compares_all_64_bits(
     op: str, value: int, value_two: int, hit: list[int], missed: list[int]
 ) -> None:
-    found = compiled(syscalls=[rule("dup3", args=[arg(1, op, value, value_two)])])
+    filter_ = compiled(syscalls=[rule("dup3", args=[arg(1, op, value, value_two)])])
     for argument in hit:
-        assert answer(found, "dup3", 0, argument) == EPERM, argument
+        assert answer(filter_, "dup3", 0, argument) == EPERM, argument
     for argument in missed:
-        assert answer(found, "dup3", 0, argument) == ALLOW, argument
+        assert answer(filter_, "dup3", 0, argument) == ALLOW, argument
 
 
 def test_different_arguments_must_all_match() -> None:
-    found = compiled(syscalls=[rule("dup3", args=[arg(0, "EQ", 1), arg(1, "EQ", 2)])])
-    assert answer(found, "dup3", 1, 2) == EPERM
-    assert answer(found, "dup3", 1, 3) == ALLOW
-    assert answer(found, "dup3", 3, 2) == ALLOW
+    filter_ = compiled(syscalls=[rule("dup3", args=[arg(0, "EQ", 1), arg(1, "EQ", 2)])])
+    assert answer(filter_, "dup3", 1, 2) == EPERM
+    assert answer(filter_, "dup3", 1, 3) == ALLOW
+    assert answer(filter_, "dup3", 3, 2) == ALLOW
 
 
 def test_the_same_argument_twice_is_either() -> None:
-    found = compiled(
+    filter_ = compiled(
         syscalls=[rule("dup3", args=[arg(0, "EQ", 1), arg(0, "EQ", 2), arg(1, "EQ", 9)])]
     )
-    assert answer(found, "dup3", 1, 0) == EPERM
-    assert answer(found, "dup3", 2, 0) == EPERM
-    assert answer(found, "dup3", 3, 9) == EPERM
-    assert answer(found, "dup3", 3, 0) == ALLOW
+    assert answer(filter_, "dup3", 1, 0) == EPERM
+    assert answer(filter_, "dup3", 2, 0) == EPERM
+    assert answer(filter_, "dup3", 3, 9) == EPERM
+    assert answer(filter_, "dup3", 3, 0) == ALLOW
 
 
 @on_x86_64
@@ -153,14 +152,14 @@ def test_other_architectures_are_killed_unless_they_are_named() -> None:
 def test_a_call_that_is_newer_than_the_section_is_not_there() -> None:
     rules = [rule("read", "openat2", action="SCMP_ACT_ALLOW"), rule("mkdir", errnoRet=errno.EACCES)]
     archs = ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"]
-    found = compiled(defaultAction="SCMP_ACT_ERRNO", architectures=archs, syscalls=rules)
+    filter_ = compiled(defaultAction="SCMP_ACT_ERRNO", architectures=archs, syscalls=rules)
     openat2, x32 = 437, 0x40000000
     for architecture, base in ((X86_64, 0), (X86, 0), (X86_64, x32)):
-        assert bpf.run(found.program, architecture, base + openat2) == ALLOW
-        assert bpf.run(found.program, architecture, base + openat2 + 1) == ENOSYS
-        assert bpf.run(found.program, architecture, base + openat2 - 1) == EPERM
-    assert answer(found, "read") == ALLOW
-    assert bpf.run(found.program, AARCH64, openat2 + 1) == KILL_THREAD
+        assert bpf.run(filter_.program, architecture, base + openat2) == ALLOW
+        assert bpf.run(filter_.program, architecture, base + openat2 + 1) == ENOSYS
+        assert bpf.run(filter_.program, architecture, base + openat2 - 1) == EPERM
+    assert answer(filter_, "read") == ALLOW
+    assert bpf.run(filter_.program, AARCH64, openat2 + 1) == KILL_THREAD
 
 
 @on_x86_64
@@ -177,12 +176,12 @@ def test_a_call_that_is_newer_than_the_section_is_not_there() -> None:
 def test_what_allows_by_default_allows_newer_calls(
     default: str, fields: dict[str, int], returned: int
 ) -> None:
-    found = compiled(
+    filter_ = compiled(
         defaultAction=f"SCMP_ACT_{default}",
         syscalls=[rule("read", action="SCMP_ACT_ALLOW")],
         **fields,
     )
-    assert bpf.run(found.program, X86_64, 460) == returned
+    assert bpf.run(filter_.program, X86_64, 460) == returned
 
 
 FLAG = "SECCOMP_FILTER_FLAG_"
@@ -213,13 +212,13 @@ def test_flags_are_those_of_the_call(flags: list[str] | None, notify: bool, valu
 NOTIFIED = "SCMP_ACT_NOTIFY"
 REFUSED = [
     ({"defaultAction": "ALLOW"}, r"defaultAction: there is no action 'ALLOW'"),
-    ({"defaultErrnoRet": 1}, r"defaultErrnoRet is 1, but SCMP_ACT_ALLOW returns none"),
+    ({"defaultErrnoRet": 1}, r"defaultErrnoRet is 1, but SCMP_ACT_ALLOW returns no errno"),
     ({"syscalls": [rule("read", action="X")]}, r"syscalls\.0\.action: there is no action 'X'"),
     (
         {"syscalls": [rule("read"), rule("read", action="SCMP_ACT_KILL", errnoRet=3)]},
-        r"syscalls\.1\.errnoRet is 3, but SCMP_ACT_KILL returns none",
+        r"syscalls\.1\.errnoRet is 3, but SCMP_ACT_KILL returns no errno",
     ),
-    ({"syscalls": [rule("read", errnoRet=70000)]}, r"syscalls\.0\.errnoRet is 70000: .* at most"),
+    ({"syscalls": [rule("read", errnoRet=70000)]}, r"syscalls\.0\.errnoRet is 70000: the maximum"),
     ({"syscalls": [rule()]}, r"syscalls\.0\.names is empty"),
     (
         {"syscalls": [rule("read", args=[arg(0, "LIKE", 1)])]},
@@ -231,14 +230,14 @@ REFUSED = [
     ({"defaultAction": NOTIFIED}, r"defaultAction can't be SCMP_ACT_NOTIFY"),
     (
         {"listenerPath": "/l", "syscalls": [rule("write", action=NOTIFIED)]},
-        r"write can't have the action SCMP_ACT_NOTIFY",
+        r"the action of write can't be SCMP_ACT_NOTIFY",
     ),
     ({"syscalls": [rule("mkdirat", action=NOTIFIED)]}, r"listenerPath is ''"),
     (
         {"listenerPath": "l", "syscalls": [rule("mkdirat", action=NOTIFIED)]},
         r"listenerPath is 'l': .* absolute",
     ),
-    ({"listenerMetadata": "m"}, r"listenerMetadata is set without a listenerPath"),
+    ({"listenerMetadata": "m"}, r"listenerMetadata is set, but not listenerPath"),
 ]
 
 
@@ -246,66 +245,67 @@ REFUSED = [
 def test_what_cannot_be_meant_is_refused_with_its_field(
     fields: dict[str, Any], sentence: str
 ) -> None:
-    for _ in range(2):  # what was refused is not kept
+    for _ in range(2):  # refused sections are not cached
         with pytest.raises(ContainerError, match=rf"linux\.seccomp.*{sentence}"):
             compiled(**fields)
 
 
 @on_x86_64
 def test_an_architecture_of_the_other_byte_order_is_refused() -> None:
-    with pytest.raises(ContainerError, match=r"architectures: SCMP_ARCH_S390X can't be had here"):
+    with pytest.raises(
+        ContainerError, match=r"architectures: libseccomp can't add SCMP_ARCH_S390X"
+    ):
         compiled(architectures=["SCMP_ARCH_S390X"])
 
 
 @pytest.mark.parametrize("name", compiler.ARCHITECTURES)
 def test_each_architecture_of_the_specification_is_known_or_named(name: str) -> None:
     try:
-        found = compiled(architectures=[name], syscalls=[rule("mkdirat")])
+        filter_ = compiled(architectures=[name], syscalls=[rule("mkdirat")])
     except ContainerError as error:
         assert name in str(error)
     else:
-        assert answer(found, "mkdirat") == EPERM
+        assert answer(filter_, "mkdirat") == EPERM
 
 
 def test_unknown_calls_are_left_out_and_told_once() -> None:
-    told: list[str] = []
-    wanted = section(
+    warnings: list[str] = []
+    requested = section(
         {
             "defaultAction": "SCMP_ACT_ALLOW",
             "syscalls": [rule("mkdirat", "moonwalk"), rule("moonshine")],
         }
     )
-    found = cache.compile(wanted, told.append)
-    assert answer(found, "mkdirat") == EPERM
-    cache.compile(wanted, told.append)
-    assert len(told) == 1
-    assert "knows no call moonwalk, moonshine" in told[0]
+    filter_ = cache.compile(requested, warnings.append)
+    assert answer(filter_, "mkdirat") == EPERM
+    cache.compile(requested, warnings.append)
+    assert len(warnings) == 1
+    assert "does not know the system calls moonwalk, moonshine" in warnings[0]
 
 
 def test_listener_settings_without_a_notified_call_are_ignored() -> None:
     assert not compiled(listenerPath="/nowhere", listenerMetadata="m").listener
 
 
-# What a file is worth.
+# Files of the cache.
 
 
-def files(kept_in: Path) -> list[Path]:
-    return sorted(kept_in.iterdir()) if kept_in.exists() else []
+def files(directory: Path) -> list[Path]:
+    return sorted(directory.iterdir()) if directory.exists() else []
 
 
 def forget(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As another process would, which has no libseccomp either."""
+    """Continue as another process, which can't compile: only a cached filter can be used."""
     monkeypatch.setattr(cache, "_compiled", {})
-    monkeypatch.setattr(cache, "_latest", [])
     monkeypatch.setitem(sys.modules, "runtime.seccomp.compiler", None)
 
 
 def test_the_second_process_reads_what_the_first_compiled(
-    kept_in: Path, monkeypatch: pytest.MonkeyPatch
+    directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = compiled(syscalls=[rule("mkdirat")])
-    assert kept_in.stat().st_mode & 0o777 == 0o700
-    assert len(files(kept_in)) == 1
+    assert directory.stat().st_mode & 0o777 == 0o700
+    assert len(files(directory)) == 1
     forget(monkeypatch)
     second = compiled(syscalls=[rule("mkdirat")])
     assert (second.program, second.flags, second.listener) == (first.program, first.flags, False)
@@ -322,8 +322,8 @@ def test_the_second_process_reads_what_the_first_compiled(
         {"defaultAction": "SCMP_ACT_LOG"},
     ],
 )
-def test_another_section_is_compiled_anew(
-    change: dict[str, Any], kept_in: Path, monkeypatch: pytest.MonkeyPatch
+def test_another_section_is_filter_anew(
+    change: dict[str, Any], directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     base = {"syscalls": [rule("mkdirat")]}
     compiled(**base)
@@ -362,12 +362,12 @@ def mix_up(path: Path) -> None:
 
 @pytest.mark.parametrize("change", [spoil, empty, open_to_others, give_away, exchange, mix_up])
 def test_what_cannot_be_trusted_is_not_read(
-    change: Any, kept_in: Path, monkeypatch: pytest.MonkeyPatch
+    change: Any, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if change is give_away and os.geteuid() != 0:
         pytest.skip("only root can give a directory away")
     compiled(syscalls=[rule("mkdirat")])
-    change(files(kept_in)[0])
+    change(files(directory)[0])
     forget(monkeypatch)
     with pytest.raises(ImportError):
         compiled(syscalls=[rule("mkdirat")])
@@ -385,7 +385,7 @@ def test_another_library_compiles_anew(monkeypatch: pytest.MonkeyPatch, tmp_path
 
 
 def test_a_place_that_cannot_be_written_to_is_done_without(
-    kept_in: Path, monkeypatch: pytest.MonkeyPatch
+    directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cache, "directory", lambda: "/proc/no-such-place")
     assert answer(compiled(syscalls=[rule("mkdirat")]), "mkdirat") == EPERM
@@ -393,35 +393,35 @@ def test_a_place_that_cannot_be_written_to_is_done_without(
     assert answer(compiled(syscalls=[rule("mkdirat")]), "mkdirat") == EPERM
 
 
-def test_no_more_than_some_are_kept(kept_in: Path) -> None:
+def test_no_more_than_some_are_kept(directory: Path) -> None:
     for code in range(1, 70):
         compiled(syscalls=[rule("mkdirat", errnoRet=code)])
-    assert 0 < len(files(kept_in)) < 64
+    assert 0 < len(files(directory)) < 64
 
 
 def test_a_start_that_finds_its_filter_imports_next_to_nothing() -> None:
-    # The package itself hands on names that import more.
+    # The names that the package hands on import more.
     code = (
         "import sys\n"
         "package = sys.modules['runtime'] = type(sys)('runtime')\n"
         "package.__path__ = sys.argv[1:]\n"
         "before = set(sys.modules)\n"
-        "from runtime import seccomp\n"
+        "from runtime.seccomp import cache\n"
         "print(*set(sys.modules) - before)\n"
     )
-    package = str(Path(cache.__file__).parent)
-    said = subprocess.run(
+    package = str(Path(cache.__file__).parents[1])
+    imported = subprocess.run(
         [sys.executable, "-I", "-S", "-c", code, package],
         capture_output=True,
         text=True,
         check=True,
     ).stdout.split()
-    assert "runtime.seccomp.cache" in said
+    assert "runtime.seccomp.cache" in imported
     heavy = {"ctypes", "hashlib", "struct", "json", "re", "runtime.linux.libseccomp"}
-    assert not heavy & set(said)
+    assert not heavy & set(imported)
 
 
-# Any section at all: the program does what the section says.
+# Random sections: the program does what the section says.
 
 CALLS = ["read", "mkdirat", "dup3", "openat2", "clone", "unlinkat"]
 SMALL = st.sampled_from([0, 1, 2, 3, 0xFF, 1 << 32, (1 << 32) + 1, (1 << 64) - 1])
@@ -438,27 +438,27 @@ COMPARE: dict[str, Callable[[int, int, int], bool]] = {
 
 @st.composite
 def comparisons(draw: st.DrawFn) -> list[dict[str, Any]]:
-    found = []
+    filter_ = []
     for index in draw(st.lists(st.integers(0, 3), max_size=3)):
         op = draw(st.sampled_from(sorted(COMPARE)))
         value, other = draw(SMALL), draw(SMALL)
-        found.append(arg(index, op, value, other & value if op == "MASKED_EQ" else 0))
-    return found
+        filter_.append(arg(index, op, value, other & value if op == "MASKED_EQ" else 0))
+    return filter_
 
 
 def matches(args: list[dict[str, Any]], arguments: tuple[int, ...]) -> bool:
-    found = [
+    filter_ = [
         COMPARE[each["op"].removeprefix("SCMP_CMP_")](
             arguments[each["index"]], each["value"], each["valueTwo"]
         )
         for each in args
     ]
     indexes = [each["index"] for each in args]
-    return all(found) if len(set(indexes)) == len(indexes) else any(found)
+    return all(filter_) if len(set(indexes)) == len(indexes) else any(filter_)
 
 
-# The same examples each time: libseccomp 2.5 gets some sections with several comparisons of values
-# beyond 32 bits wrong, for every runtime that uses it. (docs/security.md)
+# The examples are the same in each run: libseccomp 2.5 compiles some sections with several
+# comparisons of values beyond 32 bits wrongly, for every runtime that uses it. (docs/security.md)
 @settings(derandomize=True, deadline=None)
 @given(
     rules=st.dictionaries(st.sampled_from(CALLS), st.lists(comparisons(), max_size=2), max_size=5),
@@ -468,17 +468,17 @@ def matches(args: list[dict[str, Any]], arguments: tuple[int, ...]) -> bool:
 def test_a_program_does_what_its_section_says(
     rules: dict[str, list[list[dict[str, Any]]]], arguments: tuple[int, ...], padding: bool
 ) -> None:
-    """With `padding` there are so many calls that they are searched by a tree."""
+    """With `padding` there are so many system calls that a tree searches them."""
     syscalls = [rule(name, args=args) for name, several in rules.items() for args in several]
     if padding:
         names = (f"{verb}{noun}" for verb in ("get", "set") for noun in MANY)
         syscalls.append(rule(*names, action="SCMP_ACT_TRAP"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cache, "directory", lambda: "")
-        found = compiled(syscalls=syscalls)
+        filter_ = compiled(syscalls=syscalls)
     for name in CALLS:
         expected = EPERM if any(matches(args, arguments) for args in rules.get(name, [])) else ALLOW
-        assert answer(found, name, *arguments) == expected, name
+        assert answer(filter_, name, *arguments) == expected, name
 
 
 MANY = (

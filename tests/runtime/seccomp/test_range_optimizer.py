@@ -1,4 +1,4 @@
-"""A program that looks for ranges answers what the one did that it was made from."""
+"""The optimizer: the new program returns the same results as the old one."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def unpacked(program: bytes) -> list[Instruction]:
 
 
 def alike(program: bytes, other: bytes) -> bool:
-    """Whether both answer alike at, below and above all that either compares anything with."""
+    """Return True if both programs return the same below, at and above all numbers they compare."""
     compared = {operand for code, *_, operand in unpacked(program + other) if code & 7 == 5}
     near = {each + step & 0xFFFFFFFF for each in compared for step in (-1, 0, 1)} | set(EDGES)
     return all(
@@ -48,14 +48,14 @@ def alike(program: bytes, other: bytes) -> bool:
 
 @st.composite
 def programs(draw: st.DrawFn) -> bytes:
-    """Any program that ends, of what libseccomp makes them of, and of a little more."""
+    """Draw a program that ends, of the instructions that libseccomp uses and a few more."""
     length = draw(st.integers(1, 40))
     numbers = st.sampled_from([*range(8), *EDGES, *ARCHITECTURES])
     values = st.sampled_from([kernel.RET_ALLOW, kernel.RET_ERRNO | 1, kernel.RET_KILL_PROCESS])
-    found: list[Instruction] = [(kernel.LOAD_WORD, 0, 0, draw(st.sampled_from([0, 4])))]
+    optimized: list[Instruction] = [(kernel.LOAD_WORD, 0, 0, draw(st.sampled_from([0, 4])))]
     for place in range(1, length):
         ways = st.integers(0, length - place - 1)
-        found.append(
+        optimized.append(
             draw(
                 st.one_of(
                     st.tuples(st.sampled_from(COMPARISONS), ways, ways, numbers),
@@ -71,7 +71,7 @@ def programs(draw: st.DrawFn) -> bytes:
                 )
             )
         )  # fmt: skip
-    return packed(*found, (kernel.RETURN, 0, 0, draw(values)))
+    return packed(*optimized, (kernel.RETURN, 0, 0, draw(values)))
 
 
 @given(programs())
@@ -80,17 +80,17 @@ def test_every_program_answers_as_it_did(program: bytes) -> None:
 
 
 def test_the_default_profile_is_a_third_and_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    wanted = default_spec(["true"]).linux.seccomp
-    assert wanted
-    found, _ = compiler.build(wanted, lambda _: None)
+    profile = default_spec(["true"]).linux.seccomp
+    assert profile
+    optimized, _ = compiler.build(profile, lambda _: None)
     monkeypatch.setattr(compiler, "condense", lambda program: program)
-    before, _ = compiler.build(wanted, lambda _: None)
-    assert alike(before.program, found.program)
-    assert len(found.program) <= len(before.program) / 3
+    before, _ = compiler.build(profile, lambda _: None)
+    assert alike(before.program, optimized.program)
+    assert len(optimized.program) <= len(before.program) / 3
 
 
 def test_what_lies_far_is_reached() -> None:
-    """More answers than a comparison can lead past, for two architectures."""
+    """There are more results than a jump can pass over, for two architectures."""
     many = 1500
     compared = [
         instruction
@@ -109,9 +109,11 @@ def test_what_lies_far_is_reached() -> None:
         *compared,
         (kernel.RETURN, 0, 0, kernel.RET_ALLOW),
     )
-    found = condense(program)
-    assert len(found) < len(program)
-    assert any(code == kernel.JUMP for code, *_ in unpacked(found))
+    optimized = condense(program)
+    assert len(optimized) < len(program)
+    assert any(code == kernel.JUMP for code, *_ in unpacked(optimized))
     for architecture in ARCHITECTURES:
         for number in range(many + 10):
-            assert bpf.run(program, architecture, number) == bpf.run(found, architecture, number)
+            assert bpf.run(program, architecture, number) == bpf.run(
+                optimized, architecture, number
+            )

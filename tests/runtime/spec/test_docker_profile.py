@@ -1,4 +1,4 @@
-"""What the default profile lets a container do, by running its program."""
+"""Docker's profile: its program is run, and shows what a container may do."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def _kept_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
 def answer(
     name: str, *arguments: int, granted: Collection[str] = docker_profile.CAPABILITIES
 ) -> int:
-    found = cache.compile(section(docker_profile.seccomp(granted)))
+    compiled = cache.compile(section(docker_profile.seccomp(granted)))
     number = libseccomp.number(name)
     assert number is not None
-    return bpf.run(found.program, NATIVE, number, *arguments)
+    return bpf.run(compiled.program, NATIVE, number, *arguments)
 
 
 @pytest.mark.parametrize(
@@ -100,8 +100,8 @@ def test_addresses_stay_random() -> None:
 
 
 def test_a_call_that_nobody_knew_is_not_there() -> None:
-    found = cache.compile(section(docker_profile.seccomp()))
-    assert bpf.run(found.program, NATIVE, 600) == ENOSYS
+    compiled = cache.compile(section(docker_profile.seccomp()))
+    assert bpf.run(compiled.program, NATIVE, 600) == ENOSYS
 
 
 def test_no_call_is_in_two_groups() -> None:

@@ -1,4 +1,4 @@
-"""Whatever is asked for: a container, or one sentence; and nothing is left of either."""
+"""A random configuration gives a container or an error in one sentence, and leaves nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import runtime
 from lab.userland import build
 from runtime.spec.json_structs import decode, encode
 from tests.cgroup_tree import cgroups_named
-from tests.runtime.spec.test_fuzz import JUNK, MANY, changed
+from tests.runtime.spec.configurations import JUNK, MANY, changed
 
 pytestmark = pytest.mark.root
 SECONDS = 20.0
@@ -28,7 +28,7 @@ def tree() -> Path:
 
 
 def left() -> list[str]:
-    """Cgroups, mounts and children."""
+    """Return the cgroups, mounts and children that are left."""
     cgroups = [str(path) for path in cgroups_named(f"*{NAME}*")]
     mounts = [line for line in Path("/proc/self/mounts").read_text().splitlines() if NAME in line]
     return cgroups + mounts + Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
@@ -52,7 +52,7 @@ def test_a_container_or_a_sentence(
     try:
         spec = decode(runtime.Spec, text, "config.json")
         if not spec.linux.cgroups_path.startswith(f"/{NAME}"):
-            return  # it would be somewhere else's
+            return  # a cgroup that this test could not remove
         name = f"{NAME}-{next(NUMBERS)}"
         with runtime.Container.run(name, spec, [tree], root=root) as container:
             container.wait(SECONDS)

@@ -1,4 +1,4 @@
-"""Filters in the kernel: a process loads one and makes calls; crun compiles the same sections."""
+"""Filters in the kernel, and a comparison with the programs that crun compiles."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.root
 LIBC = ctypes.CDLL(None, use_errno=True)
 SET_NO_NEW_PRIVS = 38
-# ioctls of a listener's descriptor, and the structures that it reads and writes.
+# ioctls of a listener's descriptor, and the structures that they read and write.
 NOTIF_RECV, NOTIF_SEND = 0xC0502100, 0xC0182101
 NOTIFICATION, RESPONSE = struct.Struct("QII iIQ6Q"), struct.Struct("QqiI")
 CONTINUE = 1
@@ -40,18 +40,17 @@ ON_X86_64 = libseccomp.native_architecture() == kernel.AUDIT_ARCH_X86_64
 @pytest.fixture(autouse=True)
 def _kept_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cache, "_compiled", {})
-    monkeypatch.setattr(cache, "_latest", [])
     monkeypatch.setattr(cache, "directory", lambda: str(tmp_path / "filters"))
 
 
 def call(name: str, *arguments: int) -> int:
-    """Make a system call; what it returns, or its errno as a negative number."""
+    """Make a system call; return its result, or its errno as a negative number."""
     result = LIBC.syscall(libseccomp.number(name), *map(ctypes.c_long, arguments))
     return -ctypes.get_errno() if result < 0 else int(result)
 
 
 def load(compiled: cache.Filter) -> int:
-    """Load a filter for this process; the listener's descriptor, or 0."""
+    """Load a filter for this process; return the listener's descriptor, or 0."""
     assert LIBC.prctl(SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
     program = ctypes.create_string_buffer(compiled.program, len(compiled.program))
     argument = kernel.sock_fprog(ctypes.addressof(program), len(program))
@@ -62,7 +61,7 @@ def load(compiled: cache.Filter) -> int:
 
 
 def filtered(compiled: cache.Filter, calls: Callable[[], object]) -> tuple[int, str]:
-    """Let a child make calls under a filter: its status, and what it got in return."""
+    """Make system calls in a child under a filter; return its status and their results."""
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -73,8 +72,8 @@ def filtered(compiled: cache.Filter, calls: Callable[[], object]) -> tuple[int, 
         finally:
             os._exit(99)
     os.close(writing)
-    with open(reading, "rb") as told:  # noqa: PTH123
-        text = told.read().decode()
+    with open(reading, "rb") as pipe:  # noqa: PTH123
+        text = pipe.read().decode()
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), text
 
 
@@ -88,8 +87,8 @@ def compiled(action: str, *, default: str = "ALLOW", **fields: Any) -> cache.Fil
 
 
 def test_an_errno_is_returned() -> None:
-    found = compiled("ERRNO", errnoRet=errno.EXDEV)
-    assert filtered(found, lambda: [call("getpriority", 0, 0), call("getppid") > 0]) == (
+    filter_ = compiled("ERRNO", errnoRet=errno.EXDEV)
+    assert filtered(filter_, lambda: [call("getpriority", 0, 0), call("getppid") > 0]) == (
         0,
         json.dumps([-errno.EXDEV, True]),
     )
@@ -97,8 +96,8 @@ def test_an_errno_is_returned() -> None:
 
 def test_an_argument_decides() -> None:
     args = [{"index": 0, "op": "SCMP_CMP_EQ", "value": 1}]
-    found = compiled("ERRNO", args=args)
-    assert filtered(found, lambda: [call("getpriority", each, 0) for each in (0, 1)]) == (
+    filter_ = compiled("ERRNO", args=args)
+    assert filtered(filter_, lambda: [call("getpriority", each, 0) for each in (0, 1)]) == (
         0,
         json.dumps([20, -errno.EPERM]),
     )
@@ -106,8 +105,8 @@ def test_an_argument_decides() -> None:
 
 @pytest.mark.parametrize("action", ["KILL", "KILL_THREAD", "KILL_PROCESS", "TRAP"])
 def test_a_call_can_be_the_last(action: str) -> None:
-    status, said = filtered(compiled(action), lambda: call("getpriority", 0, 0))
-    assert (status, said) == (-signal.SIGSYS, "")
+    status, output = filtered(compiled(action), lambda: call("getpriority", 0, 0))
+    assert (status, output) == (-signal.SIGSYS, "")
 
 
 def test_a_trap_can_be_caught() -> None:
@@ -121,35 +120,35 @@ def test_a_trap_can_be_caught() -> None:
 
 
 def test_a_call_that_is_logged_is_made() -> None:
-    found = compiled("LOG", flags=["SECCOMP_FILTER_FLAG_LOG"])
-    assert filtered(found, lambda: call("getpriority", 0, 0)) == (0, "20")
+    filter_ = compiled("LOG", flags=["SECCOMP_FILTER_FLAG_LOG"])
+    assert filtered(filter_, lambda: call("getpriority", 0, 0)) == (0, "20")
 
 
 def test_a_call_that_no_tracer_answers_is_not_there() -> None:
-    found = compiled("TRACE", errnoRet=5)
-    assert filtered(found, lambda: call("getpriority", 0, 0)) == (0, str(-errno.ENOSYS))
+    filter_ = compiled("TRACE", errnoRet=5)
+    assert filtered(filter_, lambda: call("getpriority", 0, 0)) == (0, str(-errno.ENOSYS))
 
 
 @pytest.mark.parametrize(
     "flags", [[], ["TSYNC"], ["LOG"], ["SPEC_ALLOW"], ["TSYNC", "LOG"], ["WAIT_KILLABLE_RECV"]]
 )
 def test_the_kernel_takes_each_flag(flags: list[str]) -> None:
-    found = compiled("ERRNO", flags=[f"SECCOMP_FILTER_FLAG_{flag}" for flag in flags])
-    assert filtered(found, lambda: call("getpriority", 0, 0)) == (0, str(-errno.EPERM))
+    filter_ = compiled("ERRNO", flags=[f"SECCOMP_FILTER_FLAG_{flag}" for flag in flags])
+    assert filtered(filter_, lambda: call("getpriority", 0, 0)) == (0, str(-errno.EPERM))
 
 
 @pytest.mark.parametrize("flags", [None, [], ["WAIT_KILLABLE_RECV"], ["TSYNC"]])
 def test_a_listener_answers(flags: list[str] | None) -> None:
-    """One call gets a value made up, the next an errno, the third is let through."""
+    """The listener answers the calls with a value, with an errno, and with permission to go on."""
     more: dict[str, Any] = (
         {} if flags is None else {"flags": [f"SECCOMP_FILTER_FLAG_{flag}" for flag in flags]}
     )
-    found = compiled("NOTIFY", listenerPath="/run/unused", **more)
+    filter_ = compiled("NOTIFY", listenerPath="/run/unused", **more)
     pid = os.fork()
     if pid == 0:
         answers = [-1]
         try:
-            load(found)
+            load(filter_)
             answers = [call("getpriority", 0, each) for each in (0, 0, 0)]
         finally:
             os._exit(42 if answers == [7, -errno.EDOM, 20] else 99)
@@ -164,7 +163,7 @@ def test_a_listener_answers(flags: list[str] | None) -> None:
 
 
 def listener_of(pid: int) -> int:
-    """The listener of a child that waits for an answer, or soon will."""
+    """Return the listener of a child, as soon as it has one."""
     pidfd = os.pidfd_open(pid)
     try:
         while True:
@@ -178,7 +177,7 @@ def listener_of(pid: int) -> int:
 @pytest.mark.skipif(not ON_X86_64, reason="32-bit calls are made on x86-64 alone")
 @pytest.mark.skipif(not shutil.which("gcc"), reason="gcc is not installed")
 def test_a_call_of_an_architecture_that_is_not_named_kills(tmp_path: Path) -> None:
-    """As an int 0x80 in a 64-bit program would be made."""
+    """The call is made by int 0x80 in a 64-bit program."""
     source = tmp_path / "old.c"
     source.write_text(
         'int main(void) { int r; __asm__ volatile("int $0x80" : "=a"(r) : "a"(20));'
@@ -192,16 +191,16 @@ def test_a_call_of_an_architecture_that_is_not_named_kills(tmp_path: Path) -> No
 
 
 def test_programs_run_under_the_default_profile() -> None:
-    found = cache.compile(section(docker_profile.seccomp()))
+    filter_ = cache.compile(section(docker_profile.seccomp()))
     script = "sleep 0.01 & wait; mkdir /proc/x; exec unshare --user true"
-    status, _ = filtered(found, lambda: os.execv("/bin/sh", ["sh", "-c", script]))
+    status, _ = filtered(filter_, lambda: os.execv("/bin/sh", ["sh", "-c", script]))
     assert status == 1
     python = "import threading; t = threading.Thread(target=print); t.start(); t.join()"
-    status, _ = filtered(found, lambda: os.execv(sys.executable, ["python", "-c", python]))
+    status, _ = filtered(filter_, lambda: os.execv(sys.executable, ["python", "-c", python]))
     assert status == 0
 
 
-# What crun makes of the same sections. It leaves the program that it loads beside a container.
+# The programs that crun compiles, which it writes into a container's state directory.
 
 SECTIONS = {
     "the default profile": docker_profile.seccomp(),
@@ -238,12 +237,12 @@ ARGUMENTS = [(0, 0), (1, 1), (8, 3), (9, 1), (38, 0), (40, 0), (0x10000000, 0), 
 
 @pytest.fixture
 def crun_program(tmp_path: Path) -> Iterator[Callable[[dict[str, Any]], bytes]]:
-    """What crun compiles a section to."""
+    """Return a compiler of sections that uses crun."""
     if not shutil.which("crun"):
         pytest.skip("crun is not installed")
     bundle, identity = tmp_path / "bundle", f"tonnage-seccomp-{os.getpid()}"
     (bundle / "rootfs/dev").mkdir(parents=True)
-    # crun 1.8 refuses hybrid cgroups: they are unmounted where nobody else sees it.
+    # crun 1.8 refuses hybrid cgroups: unmount version 2 in a mount namespace.
     unmounting = 'umount /sys/fs/cgroup/unified 2>/dev/null; exec crun --root "$@"'
     command = ["unshare", "--mount", "sh", "-c", unmounting, "crun", str(tmp_path / "state")]
 
@@ -261,12 +260,12 @@ def crun_program(tmp_path: Path) -> Iterator[Callable[[dict[str, Any]], bytes]]:
         }
         (bundle / "rootfs/none").touch(mode=0o755)
         (bundle / "config.json").write_text(json.dumps(config))
-        with (tmp_path / "said").open("w") as said:
-            done = subprocess.run(
+        with (tmp_path / "stderr").open("w") as stderr:
+            result = subprocess.run(
                 [*command, "create", "--bundle", str(bundle), identity],
-                check=False, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said,
+                check=False, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stderr,
             )  # fmt: skip
-        assert done.returncode == 0, (tmp_path / "said").read_text()
+        assert result.returncode == 0, (tmp_path / "stderr").read_text()
         program = (tmp_path / "state" / identity / "seccomp.bpf").read_bytes()
         subprocess.run(
             [*command, "delete", "--force", identity],
@@ -283,7 +282,7 @@ def crun_program(tmp_path: Path) -> Iterator[Callable[[dict[str, Any]], bytes]]:
 @pytest.mark.skipif(not ON_X86_64, reason="asks for numbers of x86-64")
 @pytest.mark.parametrize("name", SECTIONS)
 def test_crun_compiles_the_same(name: str, crun_program: Callable[[dict[str, Any]], bytes]) -> None:
-    """Every call but those that are newer than the section, which crun takes for any other."""
+    """All calls are compared but those newer than the section, for which crun has no rule."""
     document = SECTIONS[name]
     theirs, ours = crun_program(document), cache.compile(section(document)).program
     architectures = [(kernel.AUDIT_ARCH_X86_64, 0)]
@@ -295,9 +294,9 @@ def test_crun_compiles_the_same(name: str, crun_program: Callable[[dict[str, Any
         for number in range(base, base + 470):
             for arguments in ARGUMENTS:
                 expected = bpf.run(theirs, architecture, number, *arguments)
-                found = bpf.run(ours, architecture, number, *arguments)
-                if found == newer and expected == kernel.RET_ERRNO | errno.EPERM:
+                actual = bpf.run(ours, architecture, number, *arguments)
+                if actual == newer and expected == kernel.RET_ERRNO | errno.EPERM:
                     continue
-                assert found == expected, (hex(architecture), number, arguments)
+                assert actual == expected, (hex(architecture), number, arguments)
                 compared += 1
     assert compared > 300 * len(ARGUMENTS)
