@@ -1,1 +1,1 @@
-"""Child processes that run a program of system calls, and the channel to them."""
+"""Child processes that carry out a program of system calls, and the channel to them."""

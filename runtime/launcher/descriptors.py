@@ -1,4 +1,4 @@
-"""Descriptors that a container is given, that are to be closed in the end, or sent to others."""
+"""File descriptors: given to a container, sent over sockets, closed at the end of a block."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ FIRST_KEPT = 3  # behind the streams, as sd_listen_fds(3) has it
 
 
 def rights(descriptor: int) -> list[tuple[int, int, bytes]]:
-    """Return what sends a descriptor along with a UNIX socket's message. (unix(7), SCM_RIGHTS)"""
+    """Return ancillary data that sends a descriptor over a UNIX socket. (unix(7), SCM_RIGHTS)"""
     from _socket import SCM_RIGHTS, SOL_SOCKET
 
     return [(SOL_SOCKET, SCM_RIGHTS, pack("i", descriptor))]
 
 
 def connected(path: str) -> socket:
-    """Return a UNIX socket that is connected to one at a path of any length. Raise OSError.
+    """Return a UNIX socket that is connected to the socket at a path. Raise OSError.
 
-    (unix(7), "Pathname sockets"; an address holds 107 bytes)
+    The path may be longer than the 107 bytes of an address. (unix(7), "Pathname sockets")
     """
     from _socket import AF_UNIX, SOCK_CLOEXEC, SOCK_STREAM, socket
 
-    place = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
     connection = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC)
     try:
-        connection.connect(f"/proc/self/fd/{place}")
+        connection.connect(f"/proc/self/fd/{descriptor}")
     except OSError:
         connection.close()
         raise
     finally:
-        os.close(place)
+        os.close(descriptor)
     return connection
 
 
 def is_open(descriptor: int) -> bool:
-    """Return True if this process has that descriptor."""
+    """Return True if this process has the descriptor open."""
     try:
         os.get_inheritable(descriptor)
     except OSError:
@@ -53,9 +53,9 @@ def is_open(descriptor: int) -> bool:
 
 
 def check_open(descriptors: Iterable[int], what: str) -> None:
-    """Refuse descriptors that this process does not have: what it opens next would be there.
+    """Refuse descriptors that are closed: what this process opens next would get their numbers.
 
-    Raise ContainerError; `what` names who wants them.
+    Raise ContainerError that begins with `what`, the name of the option or the argument.
     """
     for descriptor in descriptors:
         if not is_open(descriptor):
@@ -63,24 +63,27 @@ def check_open(descriptors: Iterable[int], what: str) -> None:
 
 
 def check_handed_on(streams: Iterable[int], kept: int) -> None:
-    """Refuse streams and `kept` descriptors behind them that are not open. Raise ContainerError."""
+    """Refuse closed streams, and closed ones of `kept` descriptors from 3 on.
+
+    Raise ContainerError.
+    """
     check_open(streams, "stdin, stdout, stderr")
     check_open(range(FIRST_KEPT, FIRST_KEPT + kept), f"kept_descriptors={kept}")
 
 
 def fill_streams() -> list[int]:
-    """Open /dev/null at those of 0, 1 and 2 that are closed, and return these. Raise OSError."""
+    """Open /dev/null for each of 0, 1 and 2 that is closed, and return these. Raise OSError."""
     closed = [number for number in _STREAMS if not is_open(number)]
     for _ in closed:
-        os.set_inheritable(os.open("/dev/null", os.O_RDWR), True)  # at the lowest that is free
+        os.set_inheritable(os.open("/dev/null", os.O_RDWR), True)  # gets the lowest free number
     return closed
 
 
 class OpenStreams:
-    """A context manager in which 0, 1 and 2 are open, of /dev/null where they were closed.
+    """A context manager that opens /dev/null for those of 0, 1 and 2 that are closed.
 
-    Otherwise what the runtime opens for itself would be at these numbers, and a container would
-    have it for its stdin.
+    Otherwise the next files that the runtime opens would get these numbers, and a container would
+    have one of them as its stdin.
     """
 
     def __enter__(self) -> None:
@@ -92,19 +95,19 @@ class OpenStreams:
 
 
 class Descriptors:
-    """A context manager that closes what it holds."""
+    """A context manager that closes the descriptors that it was given."""
 
     def __init__(self) -> None:
-        self._held: list[int] = []
+        self._open: list[int] = []
 
     def hold(self, descriptor: int) -> int:
-        """Hold one more."""
-        self._held.append(descriptor)
+        """Close this descriptor at the end of the block, and return it."""
+        self._open.append(descriptor)
         return descriptor
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        while self._held:
-            os.close(self._held.pop())
+        while self._open:
+            os.close(self._open.pop())

@@ -1,15 +1,15 @@
-"""A program for a child process to run between clone and exec: a table of system calls.
+"""A program for a child process to carry out between clone and exec: a table of system calls.
 
-The parent writes it down, every argument encoded; what carries it out is a loop of a few machine
-instructions (runtime.launcher.spawn). So no Python runs in the child, which need not even have a
-copy of the parent's memory.
+The parent writes the table, with all arguments encoded. A loop of a few machine instructions
+(runtime.launcher.machine_code) makes the calls, so that no Python runs in the child, which does not
+even need a copy of the parent's memory.
 
-A call may use what an earlier one returned, and may lead onwards past others, also where it fails
-with an errno that was foreseen. One that fails otherwise ends the child; the parent is told which.
+A call may use the result of an earlier call. It may skip calls that follow it, on success or on an
+errno that was foreseen. Any other error ends the child, which reports the call to the parent.
 
     program = Program()
-    tree = program.call("open /src", syscalls.OPEN_TREE, AT_FDCWD, b"/src", OPEN_TREE_CLONE)
-    program.call("mount /dst", syscalls.MOVE_MOUNT, tree, b"", AT_FDCWD, b"/dst", F_EMPTY_PATH)
+    file = program.call("open /etc/motd", syscalls.OPENAT, AT_FDCWD, b"/etc/motd", os.O_RDONLY)
+    program.call("make it stdin", syscalls.DUP3, file, 0, 0)
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from _struct import Struct
 
 from runtime.errors import ContainerError
 from runtime.linux import syscalls
+from runtime.linux.mount import AT_FDCWD
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,37 +29,37 @@ if TYPE_CHECKING:
     T = TypeVar("T")
     Argument: TypeAlias = "int | bytes | Result | Block | None"
 
-# Where a program that is executed lies: its calls, and behind them, with room for half a million,
-# what they point to. So every address is known as soon as there is something to point to.
+# The addresses of a program in an executable file: its calls, with room for half a million of them,
+# and then the data that they point to. They are fixed, so that a pointer is known when it is added.
 CALLS, DATA = 0x10010000, 0x14010000
-# The number, six arguments, two places for the result, and how far it is to the next call; then
-# three errnos that were foreseen, each with how far it is to the next call.
+# A call: its number, six arguments, two addresses to store the result at, the distance to the next
+# call on success; then three foreseen errnos, each with the distance to the next call.
 CALL_BYTES = 16 * 8
 _CALL = [Struct(f"<Q{count}q{8 * (6 - count)}x3Q48x") for count in range(7)]
 _RESULT, _THEN, _FORESEEN = 7 * 8, 9 * 8, 10 * 8
-# The errno and the place of the call that failed; the places of the first call and of those to make
-# where one fails; and where results go that nobody uses.
+# The head of the table: the errno and the address of the call that failed; the addresses of the
+# first call and of the calls that report a failure; two words for results that are not used.
 _HEAD = Struct("<6Q")
-_NOWHERE = 4 * 8
+_UNUSED = 4 * 8
 REPORT = Struct("<2Q")
 _WORD = Struct("<Q")
 _CHILD_FAILED = 127
-_AT_FDCWD = -100
 
 
 class Label:
-    """A place in a program that calls before it can lead to."""
+    """A place in a program to which earlier calls can jump."""
 
-    __slots__ = ("leads",)
+    __slots__ = ("jumps",)
 
     def __init__(self) -> None:
-        self.leads: list[tuple[int, int]] = []  # calls, and where in each the way is written
+        self.jumps: list[tuple[int, int]] = []  # offsets of calls, and of the distances in them
 
 
 class Result:
-    """What a call will return, for two later arguments at most; `place` is where it says to which.
+    """The value that a call will return; it can be used twice.
 
-    Equal to the result of the same call of another program.
+    `place` is the offset of the addresses that the call stores it at. Results of the same call in
+    two programs are equal.
     """
 
     __slots__ = ("place",)
@@ -74,7 +75,7 @@ class Result:
 
 
 class Block:
-    """Memory that calls point to: bytes, with places for pointers and for results in them."""
+    """Memory that calls point to: bytes, in which pointers and results are filled in at offsets."""
 
     __slots__ = ("address", "content", "pointers", "results")
 
@@ -91,10 +92,10 @@ class Block:
 
 
 class Program:
-    """Calls in the order in which they are to be made.
+    """System calls in the order in which they are made.
 
-    `calls` is the table of them as it is to lie in memory from `base` on, `data` what they point
-    to, from `data_base` on; `names` are what they are to do.
+    `calls` is the table in memory from the address `base` on, `data` the memory from `data_base` on
+    that it points to, `names` has the purpose of each call.
     """
 
     def __init__(self, base: int = CALLS, data_base: int = DATA) -> None:
@@ -103,7 +104,7 @@ class Program:
         self.calls = bytearray(_HEAD.size)
         self.data = bytearray()
         self.names: list[str] = []
-        self.tell: Callable[[Program, str], None] | None = None  # if it is to tell its steps
+        self.trace: Callable[[Program, str], None] | None = None  # records steps, if set
         self._strings: dict[bytes, int] = {}
         self._passed_on: list[tuple[int, int]] = []
 
@@ -115,57 +116,57 @@ class Program:
         then: Label | None = None,
         foreseen: Iterable[tuple[int, Label]] = (),
     ) -> Result:
-        """Add a call; `what` completes the sentence "can't …".
+        """Add a call; `what` completes the sentence "can't …", for errors.
 
-        `then` is where a success leads, `foreseen` up to three errnos and where these lead. Bytes
-        are passed by their address, with a NUL behind them.
+        A success jumps to `then`, if given. `foreseen` are up to three errnos, each with the label
+        that it jumps to. Bytes are passed by their address, and ended by a NUL.
         """
         start = len(self.calls)
         self.names.append(what)
         self._append(number, arguments)
         if then:
-            then.leads.append((start, start + _THEN))
-        for place, (errno, label) in enumerate(foreseen):
-            at = start + _FORESEEN + place * 2 * _WORD.size
+            then.jumps.append((start, start + _THEN))
+        for number_of_errno, (errno, label) in enumerate(foreseen):
+            at = start + _FORESEEN + number_of_errno * 2 * _WORD.size
             _WORD.pack_into(self.calls, at, errno)
-            label.leads.append((start, at + _WORD.size))
+            label.jumps.append((start, at + _WORD.size))
         return Result(start + _RESULT)
 
-    def overrule(self, call: Result, lead: Result) -> None:
-        """Have an earlier call's result, if that is made, be where this one's success leads."""
-        self._pass_on(lead, self.base + call.place - _RESULT + _THEN)
+    def overrule(self, call: Result, distance: Result) -> None:
+        """Have a success of this call jump by the result of an earlier call, if that was made."""
+        self._pass_on(distance, self.base + call.place - _RESULT + _THEN)
 
     def text(self, content: bytes) -> int:
-        """The address of bytes and a NUL behind them, for an argument that is as good as them.
+        """Return the address of bytes and a NUL, to be passed in place of the bytes.
 
-        Parts are the same whatever the text is, if only its place is.
+        A part that is given the address instead of the bytes can be reused for other bytes.
         """
         if content not in self._strings:
             self._strings[content] = self._put(content)
         return self._strings[content]
 
     def step(self, name: str) -> None:
-        """A step of this name begins; only a program that is traced (launcher.tracing) cares."""
-        if self.tell:
-            self.tell(self, name)
+        """Begin a step of this name, which a traced program records. (runtime.launcher.tracing)"""
+        if self.trace:
+            self.trace(self, name)
 
     def place(self, label: Label) -> None:
         """Put a label before the next call."""
-        for start, at in label.leads:
+        for start, at in label.jumps:
             _WORD.pack_into(self.calls, at, len(self.calls) - start)
 
     def part(self, write: Callable[..., T], *inputs: object) -> T:
-        """What a function writes into a program, and what it returns: `write(program, *inputs)`.
+        """Call `write(program, *inputs)`, or copy the calls that it added to an earlier program.
 
-        Both must come of the inputs alone, results of earlier calls among them. For containers are
-        made in a row of configurations that differ in little; what the same function wrote last of
-        equal inputs, at the same place, is taken as it is.
+        Calls are copied if the function was called last with equal inputs at the same address: the
+        configurations of containers that are created in a row differ little. So what it adds and
+        returns must depend on the inputs alone, which may be results of earlier calls.
         """
-        if self.tell:
+        if self.trace:
             return write(self, *inputs)
-        begun = (self.base, len(self.calls), len(self.data))
+        position = (self.base, len(self.calls), len(self.data))
         latest = _latest.get(write)
-        if latest and latest.begun == begun and latest.inputs == inputs:
+        if latest and latest.position == position and latest.inputs == inputs:
             latest.add_to(self)
         else:
             latest = _latest[write] = _Part(self, write, inputs)
@@ -173,18 +174,19 @@ class Program:
         return returned
 
     def finish(self, report: int) -> None:
-        """No call comes behind; a failure is written to the descriptor `report`.
+        """End the program with the calls that write a failure to the descriptor `report`.
 
-        Raises ContainerError if there are more than there is room for.
+        Raise ContainerError if it has too many calls.
         """
         failing = self.base + len(self.calls)
-        # Tell of the call that failed, as the loop has left it at the head of the program; exit.
+        # The loop has stored the errno and the address of the call at the head of the table.
         self._append(syscalls.WRITE, (report, self.base, REPORT.size))
         self._append(syscalls.EXIT_GROUP, (_CHILD_FAILED,))
         _HEAD.pack_into(self.calls, 0, 0, 0, self.base + _HEAD.size, failing, 0, 0)
         if len(self.calls) > self.data_base - self.base:
             raise ContainerError(
-                f"The configuration asks for {len(self.names)} system calls, too many for a start."
+                f"The configuration needs {len(self.names)} system calls, more than there is room"
+                " for: shorten it."
             )
 
     def _append(self, number: int, arguments: Sequence[Argument]) -> None:
@@ -193,11 +195,11 @@ class Program:
             each if type(each) is int else self._word(each, start + place * _WORD.size)
             for place, each in enumerate(arguments)
         ]
-        nowhere = self.base + _NOWHERE
+        nowhere = self.base + _UNUSED
         self.calls += _CALL[len(words)].pack(number, *words, nowhere, nowhere, CALL_BYTES)
 
     def _word(self, argument: Argument, at: int) -> int:
-        """An argument as it is passed; a result comes to its place in the table later."""
+        """Return an argument as it is passed; a result is stored in the table by its call."""
         if isinstance(argument, bytes):
             return self.text(argument)
         if isinstance(argument, Block):
@@ -217,40 +219,40 @@ class Program:
         return address
 
     def _put(self, content: bytes) -> int:
-        """The address of these bytes and a NUL behind them; words stay aligned."""
+        """Add bytes and a NUL to the data, aligned to words, and return their address."""
         address = self.data_base + len(self.data)
         self.data += content.ljust(len(content) + 8 & ~7, b"\0")
         return address
 
     def _pass_on(self, result: Result, address: int) -> None:
-        unused = (self.base + _NOWHERE,)
+        unused = (self.base + _UNUSED,)
         for at in (result.place, result.place + _WORD.size):
             if _WORD.unpack_from(self.calls, at) == unused:
                 _WORD.pack_into(self.calls, at, address)
                 self._passed_on.append((at, address))
                 return
-        raise ValueError("A result has been used twice already.")
+        raise ValueError("a result can be used only twice")
 
 
 class _Part:
-    """What a function has added to a program, for the next one that is as far."""
+    """The calls that a function added to a program, to be copied to the next program."""
 
     def __init__(
         self, program: Program, write: Callable[..., object], inputs: tuple[object, ...]
     ) -> None:
-        """Have it added. What it points to is its own, not what was there for other calls."""
+        """Call the function; its strings are not shared with those of other calls."""
         self.inputs = inputs
-        self.begun = (program.base, len(program.calls), len(program.data))
+        self.position = (program.base, len(program.calls), len(program.data))
         names, passed_on = len(program.names), len(program._passed_on)
         others, program._strings = program._strings, {}
         self.returned: Any = write(program, *inputs)
         program._strings = others
-        self._calls = program.calls[self.begun[1] :]
-        self._data = program.data[self.begun[2] :]
+        self._calls = program.calls[self.position[1] :]
+        self._data = program.data[self.position[2] :]
         self._names = program.names[names:]
-        # To calls that came before; what is passed on within is among its own already.
+        # Only those of earlier calls: the others are in the copied table.
         self._passed_on = [
-            each for each in program._passed_on[passed_on:] if each[0] < self.begun[1]
+            each for each in program._passed_on[passed_on:] if each[0] < self.position[1]
         ]
 
     def add_to(self, program: Program) -> None:
@@ -266,21 +268,21 @@ _latest: dict[Callable[..., object], _Part] = {}
 
 
 def failure(report: bytes, names: Sequence[str], base: int) -> tuple[str, int] | None:
-    """What a child could not do, and the errno, if it was one of these calls at that place."""
+    """Return the name of the call that failed, and its errno; None if it is of another program."""
     code, place = REPORT.unpack(report)
     index = (place - base - _HEAD.size) // CALL_BYTES
     return (names[index], code) if 0 <= index < len(names) else None
 
 
 def write_file(program: Program, what: str, path: bytes | int, value: object) -> None:
-    """Have a value written to a file of the kernel's; its path may be a text of the program's."""
-    file = program.call(what, syscalls.OPENAT, _AT_FDCWD, path, os.O_WRONLY | os.O_CLOEXEC)
+    """Write a value to a file of the kernel; the path may be a text of the program."""
+    file = program.call(what, syscalls.OPENAT, AT_FDCWD, path, os.O_WRONLY | os.O_CLOEXEC)
     data = os.fsencode(str(value))
     program.call(what, syscalls.WRITE, file, data, len(data))
     program.call(what, syscalls.CLOSE, file)
 
 
 def strings(words: Iterable[bytes]) -> Block:
-    """An array of pointers to strings, ended by a null pointer. (execve(2))"""
+    """Return an array of pointers to strings, ended by a null pointer. (execve(2))"""
     pointers = {place * 8: Block(word + b"\0") for place, word in enumerate(words)}
     return Block(bytes(8 * (len(pointers) + 1)), pointers)

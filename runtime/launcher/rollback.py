@@ -1,4 +1,4 @@
-"""What is half done is undone."""
+"""Rollback: undo the steps of a failed operation, last first."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ if TYPE_CHECKING:
 
 
 class Undo:
-    """Steps back, made last first if the block fails; contextlib would take longer to import."""
+    """A context manager that calls functions if its block fails, the last one first.
+
+    contextlib.ExitStack does the same, but takes longer to import.
+    """
 
     def __init__(self) -> None:
         self._steps: list[tuple[Callable[..., object], tuple[object, ...]]] = []
 
     def __call__(self, step: Callable[..., object], *arguments: object) -> None:
-        """Add a step."""
+        """Add a function that undoes what has been done, and its arguments."""
         self._steps.append((step, arguments))
 
     def __enter__(self) -> Self:

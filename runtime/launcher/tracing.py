@@ -1,8 +1,8 @@
-"""A start that tells where its time goes: when each of its steps began.
+"""The time at which each step of a container's start begins.
 
-The parent looks at its own clock. The child does so by calls among its others: it reads the clock
-(clock_gettime(2)) and writes what it read to a pipe, from which it is read once it has execed. A
-start that is not asked to tell makes none of these calls, and does not import this module.
+The parent reads its clock itself. The child does it by calls in its program: it reads the clock
+(clock_gettime(2)) and writes the time to a pipe, which the parent reads once the child has execed.
+A start that is not traced makes none of these calls and does not import this module.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from runtime.launcher.program import Program
 
 _CLOCK_MONOTONIC = 1
-_STEP = Struct("<3Q")  # seconds and nanoseconds, as the clock gives them; which step
+_STEP = Struct("<3Q")  # struct timespec: seconds and nanoseconds; the number of the step
 
 
 class Steps:
-    """Asked for with a start, the steps of it; good for one. A context manager.
+    """The steps of a single start; a context manager.
 
-    A filter of system calls that kills whoever reads the clock kills a container that tells.
+    A seccomp filter that kills a process for clock_gettime(2) kills a container that is traced.
     """
 
     def __init__(self) -> None:
@@ -36,45 +36,46 @@ class Steps:
         self._names: list[str] = []
 
     def begin(self, name: str) -> None:
-        """A step of the parent's begins now."""
+        """Record that a step of the parent begins now."""
         self.note(name, time.monotonic_ns())
 
     def note(self, name: str, at_ns: int) -> None:
-        """A step of the parent's began then, by CLOCK_MONOTONIC."""
+        """Record a step of the parent that began at this time of CLOCK_MONOTONIC."""
         self._begun.append((name, at_ns))
 
     def watch(self, program: Program) -> None:
-        """Have a program of the child's tell its steps as well."""
-        program.tell = self._told
+        """Record the steps of a program of the child as well."""
+        program.trace = self._trace
 
     def begun(self) -> list[tuple[str, int]]:
-        """Every step and when it began, in nanoseconds of CLOCK_MONOTONIC, once the start is over.
+        """Return all steps, each with its begin in nanoseconds of CLOCK_MONOTONIC.
 
-        Each ends where the next one begins; the last one when the program ran.
+        Call it once the start has succeeded. A step ends where the next one begins, and the last
+        one when the container's program starts.
         """
         os.close(self.report)
         self.report = -1
-        while said := os.read(self._reading, _STEP.size):
-            seconds, nanoseconds, number = _STEP.unpack(said)
+        while message := os.read(self._reading, _STEP.size):
+            seconds, nanoseconds, number = _STEP.unpack(message)
             self.note(self._names[number], seconds * 1_000_000_000 + nanoseconds)
         return sorted(self._begun, key=lambda step: step[1])
 
     def close(self) -> None:
-        """Let go of the pipe."""
+        """Close the pipe."""
         for descriptor in (self._reading, self.report):
             if descriptor >= 0:
                 os.close(descriptor)
         self._reading = self.report = -1
 
-    def _told(self, program: Program, name: str) -> None:
-        told = Block(_STEP.pack(0, 0, len(self._names)))
+    def _trace(self, program: Program, name: str) -> None:
+        message = Block(_STEP.pack(0, 0, len(self._names)))
         self._names.append(name)
         refused = Label()
         program.call(
-            "look at the clock", syscalls.CLOCK_GETTIME, _CLOCK_MONOTONIC, told,
+            "read the clock", syscalls.CLOCK_GETTIME, _CLOCK_MONOTONIC, message,
             foreseen=[(errno.EPERM, refused), (errno.ENOSYS, refused)],
         )  # fmt: skip
-        program.call("tell the step", syscalls.WRITE, self.report, told, _STEP.size)
+        program.call("report the step", syscalls.WRITE, self.report, message, _STEP.size)
         program.place(refused)
 
     def __enter__(self) -> Steps:

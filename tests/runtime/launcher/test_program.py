@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runtime.launcher import spawn
+from runtime.launcher import machine_code, spawn
 from runtime.launcher.program import REPORT, Block, Label, Program, strings
 from runtime.linux import syscalls
 
@@ -190,7 +190,9 @@ def test_the_machine_code_is_what_its_listing_says(machine: str, tmp_path: Path)
         assembler, objcopy = "as", "objcopy"
     if not shutil.which(assembler):
         pytest.skip(f"{assembler} is not installed")
-    rows = [line.split(maxsplit=1) for line in spawn._CODE[machine].split("\n") if line.strip()]
+    rows = [
+        line.split(maxsplit=1) for line in machine_code._CODE[machine].split("\n") if line.strip()
+    ]
     syntax = ".intel_syntax noprefix\n" if machine == "x86_64" else ""
     source = tmp_path / "loop.s"
     source.write_text(syntax + "\n".join(words for _, words in rows) + "\n")

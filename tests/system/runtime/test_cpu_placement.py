@@ -27,7 +27,7 @@ needs_every_cpu = pytest.mark.skipif(not EVERYWHERE, reason="not every CPU is al
 @pytest.fixture
 def _idle(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever else the host does."""
-    monkeypatch.setattr(cpu_placement, "_others", lambda: 0)
+    monkeypatch.setattr(cpu_placement, "_other_threads", lambda: 0)
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def _busy() -> Iterator[None]:
     command = [sys.executable, "-c", "while True: pass"]
     others = [subprocess.Popen(command) for _ in range(2 * (os.cpu_count() or 1))]
     deadline = time.monotonic() + SECONDS
-    while cpu_placement._others() < len(others) and time.monotonic() < deadline:
+    while cpu_placement._other_threads() < len(others) and time.monotonic() < deadline:
         time.sleep(0.01)  # until they have come to their loop
     yield
     for each in others:
