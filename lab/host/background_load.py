@@ -1,4 +1,4 @@
-"""Whose processes use the CPU: those of this measurement, and everybody else's."""
+"""The CPU time of all processes that do not belong to this measurement."""
 
 from __future__ import annotations
 
@@ -17,32 +17,33 @@ _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 _KTHREADD = 2  # the parent of all kernel threads
 
 
-class Used(NamedTuple):
-    """CPU seconds so far: a process's own, and those of its children that it has waited for."""
+class CpuSeconds(NamedTuple):
+    """CPU time of a process since its start, and of the ended children that it waited for."""
 
     own: float
     ended: float
 
 
-Reading = dict[tuple[int, int], Used]  # by pid and start
+Reading = dict[tuple[int, int], CpuSeconds]  # by pid and start time
 
 
 @dataclass(frozen=True, slots=True)
 class _Process:
-    """One process at one time; pid and start tell it from a later one of the same pid."""
+    """One process at one instant; pids are reused, but a pid and a start time are unique."""
 
     pid: int
     parent: int
     start: int
-    used: Used
+    used: CpuSeconds
 
 
 @dataclass
 class BackgroundLoad:
-    """The processes that are not of this measurement, and the CPU time that they have used.
+    """The processes that do not belong to this measurement, and their CPU time.
 
-    Of this measurement are the descendants of `lab` and of whatever names `scratch` in its command
-    line: daemons and machines that have left their parents. Kernel threads are nobody's.
+    The measurement's own processes are the descendants of `lab`, and of every process with
+    `scratch` in its command line: daemons and machines that have left their parents. Kernel threads
+    count as neither.
     """
 
     lab: int
@@ -50,18 +51,18 @@ class BackgroundLoad:
     _named: dict[tuple[int, int], bool] = field(default_factory=dict)
 
     def read(self) -> Reading:
-        """What each of the others has used so far."""
-        found = {process.pid: process for process in _all()}
+        """Return the CPU time of each foreign process so far."""
+        by_pid = {process.pid: process for process in _all()}
         self._named = {
             key: self._named.get(key) or self._names_scratch(process.pid)
-            for process in found.values()
+            for process in by_pid.values()
             if (key := (process.pid, process.start))
         }
         ours = {self.lab} | {pid for (pid, _), named in self._named.items() if named}
         return {
             (process.pid, process.start): process.used
-            for process in found.values()
-            if not _descends(process, ours | {_KTHREADD}, found)
+            for process in by_pid.values()
+            if not _descends(process, ours | {_KTHREADD}, by_pid)
         }
 
     def _names_scratch(self, pid: int) -> bool:
@@ -69,32 +70,32 @@ class BackgroundLoad:
 
 
 def descendants(pid: int) -> set[int]:
-    """A process and all that descend from it."""
-    found = {process.pid: process for process in _all()}
-    return {each.pid for each in found.values() if _descends(each, {pid}, found)}
+    """Return the pids of a process and of all its descendants."""
+    by_pid = {process.pid: process for process in _all()}
+    return {each.pid for each in by_pid.values() if _descends(each, {pid}, by_pid)}
 
 
 def used_between(before: Reading, after: Reading) -> float:
-    """CPU seconds used between two readings.
+    """Return the CPU seconds used between two readings.
 
-    What a process that has ended used before the first reading is not counted again as its
-    parent's. One that began and ended in between is seen if its parent waited for it and is still
-    there.
+    The time that an ended process used before the first reading is not counted again as its
+    parent's. A process that started and ended in between is counted if its parent waited for it and
+    still runs.
     """
-    nothing = Used(0.0, 0.0)
+    nothing = CpuSeconds(0.0, 0.0)
     own = sum(used.own - before.get(key, nothing).own for key, used in after.items())
     ended = sum(used.ended - before.get(key, nothing).ended for key, used in after.items())
     known = sum(sum(used) for key, used in before.items() if key not in after)
     return own + max(0.0, ended - known)
 
 
-def _descends(process: _Process, roots: set[int], found: dict[int, _Process]) -> bool:
-    """Whether a process is one of the roots or a descendant of one."""
+def _descends(process: _Process, roots: set[int], by_pid: dict[int, _Process]) -> bool:
+    """Return True if a process is a root or a descendant of a root."""
     pid = process.pid
     while pid not in roots:
-        if pid not in found:
+        if pid not in by_pid:
             return False
-        pid = found[pid].parent
+        pid = by_pid[pid].parent
     return True
 
 

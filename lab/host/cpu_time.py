@@ -1,7 +1,7 @@
-"""CPU time beside wall time: what a worker, its instances and all who help them have used.
+"""CPU time of a worker, its instances and their helper processes, to stand beside wall time.
 
-Wall time holds what the host did besides; CPU time mostly does not. Where the two disagree about a
-difference, the wall was noise or the difference is waiting.
+Wall time includes other work of the host; CPU time mostly does not. Where the two disagree about a
+difference, the difference is noise or waiting.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ _TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 
 
 def used_ns(pids: Iterable[int] = ()) -> int:
-    """CPU time so far, in nanoseconds, of this process, its descendants and those given.
+    """Return the CPU time so far, in nanoseconds, of this process, its descendants and `pids`.
 
-    With what their ended children used, which is known to 10 ms outside of this process, and of
-    those that nobody waited for not at all. Only differences mean something. (getrusage(2))
+    The time of their ended children is included: to 10 ms for children of other processes, and not
+    at all for children that no process waited for. Only differences are meaningful. (getrusage(2))
     """
-    found = (background_load.descendants(os.getpid()) | set(pids)) - {os.getpid()}
+    others = (background_load.descendants(os.getpid()) | set(pids)) - {os.getpid()}
     ours = sum(
         usage.ru_utime + usage.ru_stime
         for usage in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     )
     return (
         int(ours * 1e9)
-        + process_usage.activity(found).cpu_ns
-        + sum(_of_ended_children_ns(pid) for pid in found)
+        + process_usage.activity(others).cpu_ns
+        + sum(_of_ended_children_ns(pid) for pid in others)
     )
 
 
 def _of_ended_children_ns(pid: int) -> int:
-    """What the children used that the process waited for. (proc_pid_stat(5), cutime and cstime)"""
+    """Return the CPU time of the children that a process waited for. (proc_pid_stat(5): cutime)"""
     try:
         fields = proc.stat(pid)
     except OSError:

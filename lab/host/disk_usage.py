@@ -1,4 +1,4 @@
-"""What files take on disk: as they look, as they are allocated, and what is theirs alone."""
+"""Disk usage of files: apparent size, allocated blocks, and extents not shared with others."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _END = (1 << 64) - 1
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Bytes: sizes as `ls` shows them, blocks allocated, and those that no other file shares."""
+    """Bytes: sizes as `ls` shows them, allocated blocks, and blocks that no other file shares."""
 
     apparent: int
     allocated: int
@@ -32,7 +32,7 @@ class Usage:
 
 
 def usage(paths: Iterable[Path]) -> Usage:
-    """What files and trees take together, every inode once. Raises OSError."""
+    """Return the usage of files and trees together, counting every inode once. Raise OSError."""
     apparent = allocated = shared = 0
     for path, status in _inodes(paths):
         apparent += status.st_size
@@ -62,7 +62,7 @@ def _inodes(paths: Iterable[Path]) -> Iterator[tuple[Path, os.stat_result]]:
 
 
 def _shared_bytes(path: Path) -> int:
-    """Bytes of extents that other files have too; 0 where the file system can't say.
+    """Return the bytes of extents shared with other files; 0 if the file system can't tell.
 
     (Linux, Documentation/filesystems/fiemap.rst)
     """

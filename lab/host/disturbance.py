@@ -1,8 +1,8 @@
-"""What disturbs a round: everything that this host lets one see, and the rule that marks rounds.
+"""Disturbances of a round: what the host's counters show, and the rule that marks rounds.
 
-The rule was fixed before anything was measured by it, and looks at the host alone, never at the
-measured values: a round that is slow for no reason that is seen stays in. A marked round is kept,
-with its reason; docs/method.md says what figures make of it.
+The rule was fixed before it was used on any measurement. It looks at the host only, never at the
+measured values: a round that is slow for no visible reason is not marked. A marked round is kept
+with its reason; docs/method.md says how figures treat it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from lab.host import background_load
 if TYPE_CHECKING:
     from lab.host.background_load import BackgroundLoad
 
-# Shares are of all the CPU time that the host had in the round, pressure of the round's length.
+# CPU shares are of the host's CPU time in the round; pressure is a share of the round's duration.
 STEAL_SHARE = 0.02
 OTHERS_SHARE = 0.05
 MEMORY_PRESSURE_SHARE = 0.01
@@ -50,11 +50,11 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What the host was like over a round; `disturbed` says by what, empty if by nothing.
+    """The host's state over a round; `disturbed` has the reasons, empty if there are none.
 
-    Shares are of 1. `load` is the one-minute average at the end. A pressure is the share of the
-    round in which some process waited for that resource, ours among them; NaN where the kernel does
-    not tell. Frequencies are None where the host does not show them.
+    Shares are fractions of 1. `load` is the one-minute average at the end. A pressure is the share
+    of the round in which some process waited for that resource, including the lab's own; NaN where
+    the kernel does not report it. Frequencies are None where the host does not show them.
     """
 
     seconds: float
@@ -75,7 +75,7 @@ COLUMNS = tuple(field.name for field in fields(Conditions))
 
 
 def read(others: BackgroundLoad) -> Reading:
-    """The counters now. (proc_stat(5), proc_vmstat(5), proc_loadavg(5), Linux, psi.rst)"""
+    """Return the counters now. (proc_stat(5), proc_vmstat(5), proc_loadavg(5); Linux, psi.rst)"""
     ticks = [int(word) for word in _lines("/proc/stat")[0].split()[1:9]]
     swapped_pages = sum(
         int(line.split()[1])
@@ -96,7 +96,7 @@ def read(others: BackgroundLoad) -> Reading:
 
 
 def between(before: Reading, after: Reading) -> Conditions:
-    """What the host was like between two readings."""
+    """Return the host's state between two readings, marked if it was disturbed."""
     seconds = max((after.at_ns - before.at_ns) / 1e9, 1e-9)
     cpu_seconds = max(after.cpu_seconds - before.cpu_seconds, 1 / _TICKS_A_SECOND)
     pressure = {
@@ -104,7 +104,7 @@ def between(before: Reading, after: Reading) -> Conditions:
         for name in after.pressure_seconds
     }
     frequencies = before.frequencies_mhz + after.frequencies_mhz
-    found = Conditions(
+    conditions = Conditions(
         seconds=seconds,
         steal_share=(after.steal_seconds - before.steal_seconds) / cpu_seconds,
         others_share=background_load.used_between(before.others, after.others) / cpu_seconds,
@@ -118,35 +118,40 @@ def between(before: Reading, after: Reading) -> Conditions:
         clock_source=after.clock_source,
     )
     changed = before.clock_source != after.clock_source
-    return _marked(found, clock_changed=changed)
+    return _marked(conditions, clock_changed=changed)
 
 
-def _marked(found: Conditions, *, clock_changed: bool) -> Conditions:
-    lowest, highest = found.lowest_mhz, found.highest_mhz
+def _marked(conditions: Conditions, *, clock_changed: bool) -> Conditions:
+    """Return the conditions with the reasons for which the round counts as disturbed."""
+    lowest, highest = conditions.lowest_mhz, conditions.highest_mhz
     reasons = {
-        f"steal took {found.steal_share:.0%} of the CPUs": found.steal_share > STEAL_SHARE,
-        f"others' processes used {found.others_share:.0%} of the CPUs": found.others_share
+        f"steal took {conditions.steal_share:.0%} of the CPUs": conditions.steal_share
+        > STEAL_SHARE,
+        f"other processes used {conditions.others_share:.0%} of the CPUs": conditions.others_share
         > OTHERS_SHARE,
-        f"memory was waited for in {found.pressure_memory:.0%} of the time": found.pressure_memory
-        > MEMORY_PRESSURE_SHARE,
-        f"{found.swapped_bytes >> 20} MiB were swapped": found.swapped_bytes >= SWAPPED_BYTES,
+        (
+            f"some process waited for memory in {conditions.pressure_memory:.0%} of the time"
+        ): conditions.pressure_memory > MEMORY_PRESSURE_SHARE,
+        f"{conditions.swapped_bytes >> 20} MiB were swapped": conditions.swapped_bytes
+        >= SWAPPED_BYTES,
         f"a CPU ran at {lowest or 0:.0f} to {highest or 0:.0f} MHz": bool(
             lowest and highest and highest > lowest * (1 + FREQUENCY_CHANGE)
         ),
-        f"the clock source became {found.clock_source}": clock_changed,
+        f"the clock source changed to {conditions.clock_source}": clock_changed,
     }
-    return replace(found, disturbed="; ".join(why for why, true in reasons.items() if true))
+    applying = [reason for reason, applies in reasons.items() if applies]
+    return replace(conditions, disturbed="; ".join(applying))
 
 
 def frequencies_mhz() -> tuple[float, ...]:
-    """What each CPU runs at, where the host shows it. (Linux, cpufreq: scaling_cur_freq in kHz)"""
-    found = (_text(path) for path in sorted(_CPUS.glob("cpu[0-9]*/cpufreq/scaling_cur_freq")))
-    return tuple(int(kilohertz) / 1e3 for kilohertz in found if kilohertz)
+    """Return each CPU's frequency, where the host shows it. (cpufreq: scaling_cur_freq in kHz)"""
+    texts = (_text(path) for path in sorted(_CPUS.glob("cpu[0-9]*/cpufreq/scaling_cur_freq")))
+    return tuple(int(kilohertz) / 1e3 for kilohertz in texts if kilohertz)
 
 
 def _pressure(name: str) -> float:
-    said = _PRESSURE.search(_text(Path("/proc/pressure") / name))
-    return int(said[1]) / 1e6 if said else float("nan")
+    total = _PRESSURE.search(_text(Path("/proc/pressure") / name))
+    return int(total[1]) / 1e6 if total else float("nan")
 
 
 def _lines(path: str) -> list[str]:

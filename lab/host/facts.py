@@ -1,4 +1,4 @@
-"""Single facts about this host, each found by trying where a file alone would only promise."""
+"""Facts about this host. Where a file only promises a feature, the feature is tried."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _VERSION = re.compile(r"\d+(?:\.\d+)+[\w.+~-]*")
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One thing about the host: what it is, how good that is, what it means for measuring."""
+    """One property of the host: its value, its state, and what that means for measuring."""
 
     name: str
     value: str
@@ -50,14 +50,14 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Cgroups:
-    """`v1`, `v2`, `hybrid` or `none`, and the controllers in which a group of ours can be made."""
+    """The version (`v1`, `v2`, `hybrid` or `none`), and the controllers that can be used."""
 
     version: str
     controllers: tuple[str, ...]
 
 
 def distribution() -> str:
-    """The distribution by its own name. (os-release(5))"""
+    """Return the distribution's name. (os-release(5))"""
     try:
         return platform.freedesktop_os_release().get("PRETTY_NAME", "unknown")
     except OSError:
@@ -65,12 +65,12 @@ def distribution() -> str:
 
 
 def cpus() -> int:
-    """How many CPUs this process may use. (sched_getaffinity(2))"""
+    """Return the number of CPUs that this process may use. (sched_getaffinity(2))"""
     return len(os.sched_getaffinity(0))
 
 
 def cpu_model() -> str:
-    """The processor's own name for itself."""
+    """Return the processor's model name."""
     return _field("/proc/cpuinfo", "model name") or platform.machine()
 
 
@@ -80,26 +80,25 @@ def memory_bytes(name: str = "MemTotal") -> int:
 
 
 def processor() -> Fact:
-    """The CPUs, and whether they are another machine's."""
+    """Return the CPUs, and whether they are virtual."""
     value = f"{cpus()} × {cpu_model()}"
     if "hypervisor" in _field("/proc/cpuinfo", "flags").split():
-        return Fact(
-            "CPUs", value, "limited", "itself a virtual machine: trust ratios, not single times"
-        )
+        meaning = "this host is a virtual machine: trust ratios rather than single times"
+        return Fact("CPUs", value, "limited", meaning)
     return Fact("CPUs", value)
 
 
 def memory() -> Fact:
-    """What there is, and what is free for instances."""
+    """Return the host's memory, and how much is available to instances."""
     available = memory_bytes("MemAvailable")
     value = f"{_gib(memory_bytes())}, {_gib(available)} available"
     if available < _ENOUGH_MEMORY_BYTES:
-        return Fact("memory", value, "limited", "density will meet its memory floor early")
+        return Fact("memory", value, "limited", "density will stop early, at its memory floor")
     return Fact("memory", value)
 
 
 def swap() -> Fact:
-    """Swap hides what an instance takes."""
+    """Return the swap space, which hides memory that instances use."""
     total = memory_bytes("SwapTotal")
     if not total:
         return Fact("swap", "none")
@@ -108,15 +107,15 @@ def swap() -> Fact:
         "swap",
         value,
         "limited",
-        "memory that is swapped out counts as free: swapoff -a for density",
+        "swapped-out memory counts as free: run swapoff -a before density",
     )
 
 
 def memory_sharing() -> Iterator[Fact]:
-    """What the kernel does to the memory of instances behind their backs."""
+    """Return the kernel features that change how much memory instances use."""
     ksm = _read("/sys/kernel/mm/ksm/run")
     if ksm == "1":
-        yield Fact("KSM", "running", "limited", "machines shrink with time, which density sees")
+        yield Fact("KSM", "running", "limited", "merges machines' memory, which changes density")
     else:
         yield Fact("KSM", "off" if ksm else "not in this kernel")
     chosen = re.search(r"\[(\w+)\]", _read("/sys/kernel/mm/transparent_hugepage/enabled"))
@@ -126,44 +125,45 @@ def memory_sharing() -> Iterator[Fact]:
     size = memory_bytes("Hugepagesize")
     if reserved:
         value = f"{reserved} × {size >> 20} MiB"
-        yield Fact("huge pages", value, "limited", "reserved, so no instance's: vm.nr_hugepages=0")
+        meaning = "reserved memory is not available to instances: sysctl vm.nr_hugepages=0"
+        yield Fact("huge pages", value, "limited", meaning)
     else:
         yield Fact("huge pages", "none reserved")
 
 
 def _huge_pages_meaning(mode: str) -> tuple[State, str]:
     if mode == "always":
-        return "limited", "an instance's memory may come in steps of 2 MiB"
+        return "limited", "an instance's memory may grow in steps of 2 MiB"
     return "ok", ""
 
 
 def clock() -> Fact:
-    """What times are read from."""
+    """Return the clock source that times are read from."""
     source = _read("/sys/devices/system/clocksource/clocksource0/current_clocksource")
     if source in _STEADY_CLOCKS:
         return Fact("clock source", source)
-    return Fact("clock source", source or "unknown", "limited", "slow or coarse to read")
+    return Fact("clock source", source or "unknown", "limited", "slow to read, or coarse")
 
 
 def process_limit() -> Fact:
-    """How many processes there can be. (proc_sys_kernel(5), pid_max)"""
+    """Return the maximum number of process ids. (proc_sys_kernel(5), pid_max)"""
     limit = int(_read("/proc/sys/kernel/pid_max") or 0)
     if limit < _ENOUGH_PIDS:
-        meaning = "density will meet it: sysctl kernel.pid_max=4194304"
+        meaning = "density will reach this limit: sysctl kernel.pid_max=4194304"
         return Fact("process ids", str(limit), "limited", meaning)
     return Fact("process ids", str(limit))
 
 
 def privileges() -> Fact:
-    """Whether this process may do what starts take. (capabilities(7))"""
+    """Return the privileges that this process lacks for starting instances. (capabilities(7))"""
     if os.geteuid() != 0:
-        return Fact("root", "no", "missing", "nothing can be measured: run this with sudo")
+        return Fact("root", "no", "missing", "nothing can be measured: use sudo")
     effective = int(proc.status("self", "CapEff") or "0", 16)
     missing = [
         name for name in _NEEDED_CAPABILITIES if not effective >> capabilities.NUMBERS[name] & 1
     ]
     if not missing:
-        return Fact("capabilities", "all that are needed")
+        return Fact("capabilities", "all required")
     value = f"without {', '.join(missing)}"
     if missing == ["CAP_SYS_RESOURCE"]:
         return Fact("capabilities", value, "limited", "resource limits can't be raised")
@@ -171,7 +171,7 @@ def privileges() -> Fact:
 
 
 def cgroups() -> Cgroups:
-    """The version, and the controllers proved by making a group of ours and removing it."""
+    """Return the version, and the controllers in which a test group could be made."""
     kinds, usable = set(), set()
     for line in _read("/proc/self/mounts").splitlines():
         _, where, kind, options, *_ = line.split()
@@ -184,17 +184,18 @@ def cgroups() -> Cgroups:
 
 
 def _hierarchy(root: Path, options: str) -> set[str]:
-    """The usable controllers of one of version 1's mounts."""
+    """Return the usable controllers of one hierarchy of version 1."""
     with suppress(OSError), _trial_group(root):
         return set(options.split(","))
     return set()
 
 
 def _unified(root: Path) -> set[str]:
-    """The usable controllers of version 2. (Linux, cgroup-v2.rst, No Internal Process Constraint)
+    """Return the usable controllers of version 2.
 
-    One that is not enabled for groups below `root` can be, if `root` is the hierarchy's own: only
-    the others have a type.
+    At the root of the hierarchy every available controller can be enabled for groups below. Other
+    groups, which have a cgroup.type, may hold processes, so only their enabled controllers count.
+    (Linux, cgroup-v2.rst, No Internal Process Constraint)
     """
     with suppress(OSError), _trial_group(root) as trial:
         holder = trial if (root / "cgroup.type").exists() else root
@@ -212,20 +213,20 @@ def _trial_group(root: Path) -> Iterator[Path]:
         trial.rmdir()
 
 
-def control_groups(found: Cgroups) -> Fact:
-    """The cgroups as a fact."""
-    value = f"{found.version}: {' '.join(found.controllers) or 'no controller is usable'}"
-    if missing := [name for name in _LIMITS if name not in found.controllers]:
+def control_groups(cgroups: Cgroups) -> Fact:
+    """Return the fact that describes the cgroups."""
+    value = f"{cgroups.version}: {' '.join(cgroups.controllers) or 'no usable controller'}"
+    if missing := [name for name in _LIMITS if name not in cgroups.controllers]:
         return Fact("cgroups", value, "missing", f"no limits on {', '.join(missing)}")
     return Fact("cgroups", value)
 
 
 def overlay() -> Fact:
-    """Whether an overlay can be mounted where instances will have theirs. (mount(8))"""
-    kept = cache_directory()
+    """Return whether an overlay can be mounted on the disk of the instances. (mount(8))"""
+    cache = cache_directory()
     script = "cd $0 && mkdir l u w m && mount -t overlay -o lowerdir=l,upperdir=u,workdir=w none m"
     with tempfile.TemporaryDirectory(
-        prefix="tonnage-doctor-", dir=kept if os.access(kept, os.W_OK) else None
+        prefix="tonnage-doctor-", dir=cache if os.access(cache, os.W_OK) else None
     ) as trial:
         refused = _refusal("unshare", *_as_root(), "--mount", "sh", "-c", script, trial)
     if refused:
@@ -234,12 +235,12 @@ def overlay() -> Fact:
 
 
 def user_namespaces() -> Fact:
-    """Whether one can be made. (unshare(1))"""
+    """Return whether a user namespace can be made. (unshare(1))"""
     refused = _refusal("unshare", "--user", "--map-root-user", "true")
     if refused:
         return Fact("user namespaces", "no", "limited", f"no rootless containers: {refused}")
     if _read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == "1":
-        meaning = "for root alone: sysctl kernel.apparmor_restrict_unprivileged_userns=0"
+        meaning = "for root only: sysctl kernel.apparmor_restrict_unprivileged_userns=0"
         return Fact("user namespaces", "restricted", "limited", meaning)
     return Fact("user namespaces", "yes")
 
@@ -249,34 +250,35 @@ def _as_root() -> tuple[str, ...]:
 
 
 def systemd() -> Fact:
-    """Whether it is PID 1. (sd_booted(3))"""
+    """Return whether systemd is process 1. (sd_booted(3))"""
     if Path("/run/systemd/system").is_dir():
         return Fact("systemd", "yes")
     return Fact("systemd", "no", "limited", "cgroups are made as directories, not as units")
 
 
 def room() -> Fact:
-    """Free disk where the user land is built and instances write."""
-    kept = cache_directory()
-    there = next(path for path in (kept, *kept.parents) if path.exists())
-    free = shutil.disk_usage(there).free
-    value = f"{_gib(free)} free in {kept}"
+    """Return the free space on the disk that holds the user land and the instances' files."""
+    cache = cache_directory()
+    existing = next(path for path in (cache, *cache.parents) if path.exists())
+    free = shutil.disk_usage(existing).free
+    value = f"{_gib(free)} free in {cache}"
     if free < _ENOUGH_DISK_BYTES:
-        return Fact("disk", value, "limited", "may not hold the user land: TONNAGE_CACHE moves it")
+        meaning = "may be too small for the user land: set TONNAGE_CACHE to another directory"
+        return Fact("disk", value, "limited", meaning)
     return Fact("disk", value)
 
 
 def program(name: str, command: str, package: str, use: str) -> Fact:
-    """A program's version, or the package that brings it."""
+    """Return a program's version, or the package that installs it."""
     if not shutil.which(command):
         return Fact(name, "absent", "missing", f"no {use}: apt-get install {package}")
     return Fact(name, version(command))
 
 
 def version(command: str) -> str:
-    """What a program says of its version; `absent` if it is not there."""
+    """Return the version that a program prints; `absent` if it is not installed."""
     try:
-        done = subprocess.run(
+        result = subprocess.run(
             [command, "--version"],
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -289,12 +291,12 @@ def version(command: str) -> str:
         return "absent"
     except (OSError, subprocess.TimeoutExpired):
         return "does not answer"
-    found = _VERSION.search(done.stdout)
-    return found[0] if found else "version unknown"
+    number = _VERSION.search(result.stdout)
+    return number[0] if number else "version unknown"
 
 
 def libvirt() -> Fact:
-    """The library, and the QEMU driver that it loads into our process."""
+    """Return the version of the libvirt library, and whether its embedded QEMU driver exists."""
     if not find_spec("libvirt"):
         return Fact("libvirt", "absent", "missing", "no machines: make setup")
     import libvirt as library
@@ -308,9 +310,9 @@ def libvirt() -> Fact:
 
 
 def _refusal(*argv: str) -> str:
-    """Why a command fails, in its last words; empty if it does not."""
+    """Return the last line of a failing command's error output; empty if the command succeeds."""
     try:
-        done = subprocess.run(
+        result = subprocess.run(
             argv,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -323,8 +325,8 @@ def _refusal(*argv: str) -> str:
         return f"{argv[0]} is not installed"
     except (OSError, subprocess.TimeoutExpired):
         return f"{argv[0]} does not answer"
-    said = done.stderr.strip().splitlines() or [f"{argv[0]} ended with {done.returncode}"]
-    return said[-1] if done.returncode else ""
+    lines = result.stderr.strip().splitlines() or [f"{argv[0]} exited with {result.returncode}"]
+    return lines[-1] if result.returncode else ""
 
 
 def _field(file: str, name: str) -> str:

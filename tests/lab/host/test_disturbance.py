@@ -42,12 +42,15 @@ def test_a_calm_round_is_not_marked() -> None:
         ({"steal_seconds": 2.0}, "steal took 5% of the CPUs"),
         (
             {"others": {(1, 5): Used(3.0, 0.0), (9, 70): Used(10.0, 0.0)}},
-            "others' processes used 50% of the CPUs",
+            "other processes used 50% of the CPUs",
         ),
         ({"swapped_bytes": 5 << 20}, "5 MiB were swapped"),
         ({"frequencies_mhz": (3000.0, 1500.0)}, "a CPU ran at 1500 to 3000 MHz"),
-        ({"clock_source": "hpet"}, "the clock source became hpet"),
-        ({"pressure_seconds": {"cpu": 1.0, "memory": 2.0, "io": 0.5}}, "memory was waited for in"),
+        ({"clock_source": "hpet"}, "the clock source changed to hpet"),
+        (
+            {"pressure_seconds": {"cpu": 1.0, "memory": 2.0, "io": 0.5}},
+            "some process waited for memory in",
+        ),
     ],
 )
 def test_what_disturbed_a_round_is_named(changes: dict[str, object], reason: str) -> None:
