@@ -1,6 +1,6 @@
-"""What installed packages add to the lab, by entry points.
+"""Plugins: targets, experiments and workloads of other installed packages, by entry points.
 
-A package adds a target, an experiment or workloads with, in its pyproject.toml,
+A package adds a target, for example, with these lines in its pyproject.toml:
 
     [project.entry-points."tonnage.targets"]
     lxc = "tonnage_lxc.target:Lxc"
@@ -10,16 +10,19 @@ from __future__ import annotations
 
 from importlib.metadata import entry_points
 
-from lab.errors import LabError
+from lab.errors import AlreadyExists
 
 
-def found(group: str) -> dict[str, str]:
-    """The addresses that installed packages give in the group, by name; nothing is imported.
+def addresses(group: str) -> dict[str, str]:
+    """Return the entry points of a group, by name, without importing anything.
 
-    Raises LabError if two packages give the same name.
+    Raise AlreadyExists if two packages use the same name.
     """
-    addresses: dict[str, str] = {}
+    values: dict[str, str] = {}
     for point in entry_points(group=group):
-        if addresses.setdefault(point.name, point.value) != point.value:
-            raise LabError(f"Two installed packages have a {group} named {point.name!r}.")
-    return addresses
+        if values.setdefault(point.name, point.value) != point.value:
+            raise AlreadyExists(
+                f"Two installed packages register {point.name!r} as an entry point of {group}:"
+                " uninstall one of them."
+            )
+    return values

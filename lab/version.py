@@ -1,4 +1,4 @@
-"""The version of the lab that is running, and the commit where it runs from a checkout."""
+"""The version of this lab, and its commit if it runs from a git checkout."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _GIT_SECONDS = 10
 
 @cache
 def commit() -> str | None:
-    """Return the checkout's commit, with `+` behind it where files differ from it.
+    """Return the checkout's commit, followed by `+` if files were changed.
 
-    None where the lab was installed without its history, or git is not there or refuses.
+    None if the lab was installed without its history, or if git is missing or fails.
     """
     if not (_PROJECT / ".git").exists():
         return None
@@ -28,31 +28,31 @@ def commit() -> str | None:
 
 
 def document() -> dict[str, Any]:
-    """Return version and commit as run.json has them."""
+    """Return version and commit as they are stored in run.json."""
     return {"version": metadata.version("tonnage"), "commit": commit()}
 
 
 def line() -> str:
-    """Return version and commit for a person."""
+    """Return version and commit as text."""
     return shown(document())
 
 
-def shown(found: dict[str, Any] | None) -> str:
-    """Return the version that `document` gave as text; empty for a run that did not record it."""
-    if not found:
+def shown(document: dict[str, Any] | None) -> str:
+    """Return a stored version as text; empty if a run did not record it."""
+    if not document:
         return ""
-    of = found.get("commit")
-    short = f" ({of[:10]}{'+' if of.endswith('+') else ''})" if of else ""
-    return f"tonnage {found.get('version', '')}{short}"
+    full = document.get("commit")
+    short = f" ({full[:10]}{'+' if full.endswith('+') else ''})" if full else ""
+    return f"tonnage {document.get('version', '')}{short}"
 
 
 def _git(*arguments: str) -> str | None:
     try:
-        done = subprocess.run(
+        result = subprocess.run(
             ["git", "-C", str(_PROJECT), *arguments],
             capture_output=True, encoding="utf-8", errors="replace", timeout=_GIT_SECONDS,
             check=False,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout.strip() if done.returncode == 0 else None
+    return result.stdout.strip() if result.returncode == 0 else None

@@ -21,7 +21,7 @@ _MODULES = {
     "performance": "lab.experiments.performance",
     "isolation": "lab.experiments.isolation",
     "density": "lab.experiments.density",  # last: the host's kernel keeps what it grew to
-    **plugins.found("tonnage.experiments"),
+    **plugins.addresses("tonnage.experiments"),
 }
 EXPERIMENTS = tuple(_MODULES)
 

@@ -1,1 +1,1 @@
-"""The host: its facts, what disturbs it, its tuning, and the measurement lock."""
+"""The host: its facts, disturbances, tuning, accounting, and the measurement lock."""

@@ -108,7 +108,7 @@ def _all() -> Iterator[_Process]:
         user, system, ended_user, ended_system = (
             int(ticks) for ticks in fields[proc.USER_TICKS : proc.CHILDREN_SYSTEM_TICKS + 1]
         )
-        used = Used(
+        used = CpuSeconds(
             (user + system) / _TICKS_A_SECOND, (ended_user + ended_system) / _TICKS_A_SECOND
         )
         yield _Process(pid, int(fields[proc.PARENT]), int(fields[proc.START_TICKS]), used)

@@ -1,15 +1,15 @@
-"""What the host's kernel takes for an empty memory cgroup, network namespace and mount just now.
+"""Kernel memory for one more empty memory cgroup, network namespace and mount at this moment.
 
-These costs are the host's history: the kernel (6.18 here) sizes what it keeps for each memory
-cgroup by the most file systems that there ever were at once since boot (`shrinker_info`, a
-kilobyte for each 64), and never shrinks it. So the same container takes several times the memory
-after a host once held thousands of them. A density run raises that itself, hence it is measured
-before and after each target's.
+These costs depend on the host's history. The kernel (measured with 6.18) sizes its data for each
+memory cgroup by the largest number of file systems that were mounted at once since boot
+(`shrinker_info`, a kilobyte for each 64), and never shrinks it. So the same container takes several
+times the memory on a host that once held thousands of containers. A density run raises these costs
+itself, so they are measured before and after the turn of each target.
 
-It is measured in a process of its own, in mount and network namespaces of its own, which end with
-it; the cgroups are removed by it, or by the next one if it is killed. Memory is read as the slab
-allocator's objects in use and Percpu, where these things are: pages of slabs are reused and freed
-late, and what is available moves with all else.
+The measurement runs in a process of its own, with mount and network namespaces that end with it. It
+removes its cgroups; if it is killed, the next measurement removes them. Memory is read as the slab
+allocator's objects in use plus Percpu, where these costs arise: MemAvailable also moves with all
+other activity, and pages of slabs are reused and freed late.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _CGROUPS = Path("/sys/fs/cgroup")
 _CGROUP_COUNT, _NETWORK_COUNT, _MOUNT_COUNT = 100, 15, 150
-_TIMES = 3  # the median of them, since others free and take meanwhile
+_TIMES = 3  # the median is taken, since other processes allocate and free memory meanwhile
 _SECONDS = 60.0
 _SETTLE_SECONDS, _PAUSE_SECONDS = 3.0, 0.1
 _STEADY_BYTES = 1 << 20
@@ -41,7 +41,7 @@ _NAME = re.compile(r"tonnage-kernel-costs-(\d+)")
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """Bytes of kernel memory for one more of each; None where none can be made here."""
+    """Bytes of kernel memory for one more of each; None where this host can't make one."""
 
     memory_cgroup: float | None = None
     network_namespace: float | None = None
@@ -50,10 +50,10 @@ class Costs:
 
 @dataclass(frozen=True, slots=True)
 class Leftovers:
-    """What else a host remembers of what ran on it, as counts and bytes of this moment.
+    """Other traces of what ran on the host before, as counts and bytes at this moment.
 
-    `dying_cgroups` are removed ones that pages are still charged to; `free_in_large_blocks` is the
-    part of free memory that lies in blocks of 2 MiB or more.
+    `dying_cgroups` counts removed cgroups that pages are still charged to; `free_in_large_blocks`
+    is the share of free memory in blocks of 2 MiB or more.
     """
 
     dying_cgroups: int | None
@@ -66,8 +66,8 @@ class Leftovers:
 
 
 def measure() -> Costs:
-    """Return what they cost now. It takes a fraction of a second, and costs nothing lasting."""
-    done = subprocess.run(
+    """Return the costs now. This takes a fraction of a second and leaves nothing behind."""
+    result = subprocess.run(
         [sys.executable, "-P", "-m", __name__],
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -75,13 +75,13 @@ def measure() -> Costs:
         check=False,
     )
     try:
-        return Costs(**json.loads(done.stdout))
+        return Costs(**json.loads(result.stdout))
     except (ValueError, TypeError):
         return Costs()
 
 
 def leftovers() -> Leftovers:
-    """Return what else is left of the host's past. (proc(5))"""
+    """Return the traces of the host's past. (proc(5))"""
     memory = proc.meminfo()
     return Leftovers(
         dying_cgroups=_dying_cgroups(),
@@ -95,10 +95,10 @@ def leftovers() -> Leftovers:
 
 
 def clean() -> list[str]:
-    """Remove the cgroups of a measurement that was killed; return a line for each."""
+    """Remove the cgroups of measurements that were killed; return a line for each."""
     removed = []
-    for where in _memory_roots():
-        for group in where.glob("tonnage-kernel-costs-*"):
+    for root in _memory_roots():
+        for group in root.glob("tonnage-kernel-costs-*"):
             owner = _NAME.fullmatch(group.name)
             if owner and not Path("/proc", owner[1]).exists():
                 _remove(group)
@@ -106,8 +106,8 @@ def clean() -> list[str]:
     return removed
 
 
-def _here() -> Costs:
-    """Measure in this process, which is left in namespaces of its own."""
+def _measure_here() -> Costs:
+    """Measure in this process, and leave it in new namespaces."""
     clean()
     cgroup = _cost(_CGROUP_COUNT, _memory_cgroups)
     network = _cost(_NETWORK_COUNT, _network_namespaces)
@@ -115,19 +115,22 @@ def _here() -> Costs:
 
 
 def _cost(
-    count: int, made: Callable[[int], contextlib.AbstractContextManager[None]]
+    count: int, make: Callable[[int], contextlib.AbstractContextManager[None]]
 ) -> float | None:
-    """Bytes for each of so many, that are there within a block; None if they can't be made."""
-    found = []
+    """Return the bytes for each of `count` objects; None if they can't be made.
+
+    The objects exist during the block of the context manager that `make` returns.
+    """
+    costs = []
     for _ in range(_TIMES):
         _settle()
         before = _kernel_bytes()
         try:
-            with made(count):
-                found.append((_kernel_bytes() - before) / count)
+            with make(count):
+                costs.append((_kernel_bytes() - before) / count)
         except OSError:
             return None
-    return max(0.0, sorted(found)[_TIMES // 2])
+    return max(0.0, sorted(costs)[_TIMES // 2])
 
 
 @contextlib.contextmanager
@@ -158,7 +161,7 @@ def _network_namespaces(count: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _mounts(count: int) -> Iterator[None]:
-    """Empty file systems in memory, one over the other, that are gone with this process."""
+    """Mount empty file systems, one over the other, in a mount namespace of this process."""
     clone.unshare(clone.NEWNS)
     mount.mount(None, b"/", None, mount.REC | mount.PRIVATE)
     for _ in range(count):
@@ -167,7 +170,7 @@ def _mounts(count: int) -> Iterator[None]:
 
 
 def _memory_roots() -> Iterator[Path]:
-    """The hierarchy that has the memory controller: version 1's own, or version 2's."""
+    """Yield the root of the hierarchy that has the memory controller: of version 1, or 2."""
     if (_CGROUPS / "memory/memory.usage_in_bytes").exists():
         yield _CGROUPS / "memory"
     elif "memory" in _read(str(_CGROUPS / "cgroup.subtree_control"), "").split():
@@ -181,7 +184,7 @@ def _remove(top: Path) -> None:
 
 
 def _dying_cgroups() -> int | None:
-    """Return how many memory cgroups are removed and not freed; None if the kernel does not say.
+    """Return how many memory cgroups are removed but not freed; None if the kernel does not say.
 
     (cgroup.stat of version 2; version 1 counts all of them in /proc/cgroups)
     """
@@ -197,7 +200,10 @@ def _dying_cgroups() -> int | None:
 
 
 def _free_in_large_blocks() -> float:
-    """(proc_buddyinfo: free blocks of each zone by order, in pages of 4 KiB)"""
+    """Return the share of free memory in blocks of 2 MiB or more.
+
+    (/proc/buddyinfo: free blocks of each zone by order, in pages of 4 KiB)
+    """
     free = large = 0
     for line in _read("/proc/buddyinfo", "").splitlines():
         for order, blocks in enumerate(line.split()[4:]):
@@ -207,7 +213,7 @@ def _free_in_large_blocks() -> float:
 
 
 def _kernel_bytes() -> int:
-    """Bytes of all objects in use, and of what there is for each CPU. (slabinfo(5))"""
+    """Return the bytes of all slab objects in use and of per-CPU memory. (slabinfo(5))"""
     in_use = 0
     for line in _read("/proc/slabinfo", "").splitlines()[2:]:
         _, active, _, size, *_ = line.split()
@@ -217,7 +223,7 @@ def _kernel_bytes() -> int:
 
 
 def _settle() -> None:
-    """Wait, not for long, until the kernel has freed what went before."""
+    """Wait a few seconds at most until the kernel has freed what was removed before."""
     last, until = _kernel_bytes(), time.monotonic() + _SETTLE_SECONDS
     while time.monotonic() < until:
         time.sleep(_PAUSE_SECONDS)
@@ -235,4 +241,4 @@ def _read(path: str, otherwise: str) -> str:
 
 
 if __name__ == "__main__":
-    print(json.dumps(asdict(_here())))
+    print(json.dumps(asdict(_measure_here())))

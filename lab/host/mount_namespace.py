@@ -1,4 +1,4 @@
-"""A mount namespace for the worker alone: what is mounted there dies with it."""
+"""A private mount namespace of a worker; its mounts end with the worker."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from lab.errors import LabError
+from lab.errors import Unavailable
 from runtime.linux import clone
 from runtime.linux import mount as mounts
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 def enter_private_mount_namespace() -> None:
-    """Move this thread into a mount namespace whose mounts are not seen outside. Raise LabError.
+    """Move this thread into a new mount namespace; its mounts are not visible outside.
 
-    (unshare(2), mount_namespaces(7))
+    Raise Unavailable. (unshare(2), mount_namespaces(7))
     """
     with _failing_as("unshare"):
         clone.unshare(clone.NEWNS)
@@ -27,13 +27,13 @@ def enter_private_mount_namespace() -> None:
 
 
 def mount(kind: str, target: Path, options: str) -> None:
-    """Mount a new file system. Raise LabError. (mount(2))"""
+    """Mount a new file system. Raise Unavailable. (mount(2))"""
     with _failing_as(f"mount {kind} on {target}"):
         mounts.mount(kind.encode(), os.fsencode(target), kind.encode(), 0, os.fsencode(options))
 
 
 def bind(source: str | Path, target: Path, *, read_only: bool = False) -> None:
-    """Bind a directory. Raise LabError. (mount(2))"""
+    """Bind a directory. Raise Unavailable. (mount(2))"""
     path = os.fsencode(target)
     with _failing_as(f"mount {source} on {target}"):
         mounts.mount(os.fsencode(source), path, None, mounts.BIND | mounts.REC)
@@ -43,7 +43,7 @@ def bind(source: str | Path, target: Path, *, read_only: bool = False) -> None:
 
 
 def unmount(target: Path) -> None:
-    """Detach a mount in this namespace. Raise LabError. (umount2(2))"""
+    """Detach a mount in this namespace. Raise Unavailable. (umount2(2))"""
     with _failing_as(f"umount2 {target}"):
         mounts.unmount(os.fsencode(target), mounts.DETACH)
 
@@ -53,6 +53,6 @@ def _failing_as(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise LabError(
+        raise Unavailable(
             f"{what} failed in the worker's mount namespace: {error.strerror}."
         ) from error

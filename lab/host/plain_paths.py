@@ -1,7 +1,7 @@
-"""Short and plain names for directories whose own name a tool can't work with.
+"""Short and plain paths for directories whose own path some tools can't use.
 
-A UNIX socket's name has at most 107 bytes (unix(7)); overlayfs, QEMU, libvirt and user-mode-linux
-take lists of paths in which a comma or a colon separates, and blanks end a word.
+The path of a UNIX socket has at most 107 bytes (unix(7)). overlayfs, QEMU, libvirt and
+user-mode-linux take lists of paths that are separated by commas or colons, and blanks end a word.
 """
 
 from __future__ import annotations
@@ -14,30 +14,30 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.errors import LabError
+from lab.errors import InvalidConfig, Unavailable
 from lab.paths import CACHE_VARIABLE, cache_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_LONGEST = 40  # what is left of a socket's name goes to the names below
+_LONGEST = 40  # the rest of a socket's path is left for names below the directory
 _PLAIN = re.compile(rb"[\w./+-]+")
 _ALIASES = Path("/run")
 _TEMPORARY = ("/tmp", "/var/tmp", "/dev/shm", "/run")
 
 
 def is_plain(path: Path) -> bool:
-    """Return True if every tool can work below the directory."""
+    """Return True if every tool can use paths below the directory."""
     name = os.fsencode(path)
     return len(name) <= _LONGEST and _PLAIN.fullmatch(name) is not None
 
 
 @contextmanager
 def plain_cache() -> Iterator[None]:
-    """Have the cache under a plain name, here and in what is started, if its own is not.
+    """Give the cache a plain path during the block, here and in child processes, if it has none.
 
-    The name is a link that goes with the block; a link that a killed run left is used again.
-    Raises LabError.
+    The path is a symbolic link, which is removed after the block; a link that a killed run left is
+    replaced. Raise InvalidConfig if the cache can't be used.
     """
     cache = cache_directory()
     if is_plain(cache):
@@ -50,9 +50,9 @@ def plain_cache() -> Iterator[None]:
         alias.unlink(missing_ok=True)
         alias.symlink_to(cache)
     except OSError as error:
-        raise LabError(
-            f"{cache} can't be used: {error.filename}: {error.strerror}. Name another folder in"
-            f" {CACHE_VARIABLE}."
+        raise InvalidConfig(
+            f"The cache {cache} can't be used: {error.filename}: {error.strerror}."
+            f" Set {CACHE_VARIABLE} to another directory."
         ) from error
     os.environ[CACHE_VARIABLE] = str(alias)
     try:
@@ -67,11 +67,14 @@ def plain_cache() -> Iterator[None]:
 
 
 def temporary_directory(prefix: str) -> tempfile.TemporaryDirectory[str]:
-    """Return a new directory with a name short enough for sockets below it. Raises LabError.
+    """Return a new directory whose path is short enough for sockets below it.
 
-    It is where others are (TMPDIR), or in the host's own place if that is too long.
+    It is made in TMPDIR, or in one of the host's own directories if TMPDIR is too long. Raise
+    Unavailable if none of them can be written to.
     """
     for parent in map(Path, (os.environ.get("TMPDIR", "/tmp"), *_TEMPORARY)):
         if parent.is_dir() and os.access(parent, os.W_OK) and is_plain(parent):
             return tempfile.TemporaryDirectory(prefix=prefix, dir=parent)
-    raise LabError("No folder for temporary files can be written to: name one in TMPDIR.")
+    raise Unavailable(
+        "No directory for temporary files can be written to: set TMPDIR to one with a short path."
+    )

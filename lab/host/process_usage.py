@@ -1,4 +1,4 @@
-"""What processes take of the host while they do nothing: memory three ways, CPU and wake-ups."""
+"""Memory, CPU time and wake-ups of processes, as the kernel accounts them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CGROUPS = Path("/sys/fs/cgroup")
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Bytes: every page counted fully, and shared ones divided among their users. (proc(5))"""
+    """Bytes: RSS counts every page fully, PSS divides shared pages among their users. (proc(5))"""
 
     rss: int
     pss: int
@@ -25,20 +25,20 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """Since the processes' start: time on a CPU, and times that they waited of their own will."""
+    """Totals since the processes' start: time on a CPU, and voluntary context switches."""
 
     cpu_ns: int
     waits: int
 
 
 def memory(pids: Iterable[int]) -> Memory:
-    """Of all the processes together; one that has ended takes nothing."""
+    """Return the memory of all processes together; an ended process counts as zero."""
     fields = [_fields(Path(f"/proc/{pid}/smaps_rollup")) for pid in pids]
     return Memory(*(sum(each.get(name, 0) for each in fields) * 1024 for name in ("Rss", "Pss")))
 
 
 def activity(pids: Iterable[int]) -> Activity:
-    """Of all threads of the processes. (Linux, Documentation/scheduler/sched-stats.rst)"""
+    """Return the activity of all threads of the processes. (Linux, scheduler/sched-stats.rst)"""
     cpu_ns = waits = 0
     for thread in _threads(pids):
         with contextlib.suppress(OSError):
@@ -48,9 +48,9 @@ def activity(pids: Iterable[int]) -> Activity:
 
 
 def cgroup_memory_bytes(pid: int) -> int | None:
-    """What the process's memory cgroup is charged with, kernel memory included.
+    """Return the bytes charged to the process's memory cgroup, kernel memory included.
 
-    None if that cgroup is this process's too, or is none. (cgroups(7))
+    None if there is no such cgroup, or if this process is in it as well. (cgroups(7))
     """
     theirs, ours = _memory_cgroup(pid), _memory_cgroup("self")
     if theirs is None or theirs == ours:

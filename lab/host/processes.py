@@ -1,4 +1,4 @@
-"""Processes of this host, by what /proc says of them and by descriptors of them."""
+"""Processes of this host: their properties in /proc, and descriptors that refer to them."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from runtime.linux import prctl, proc
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_FIRST_FREE_PID = 300  # below it the kernel gives no pid again once it has wrapped (kernel/pid.c)
+_FIRST_FREE_PID = 300  # after a wrap, the kernel reuses no pid below this (kernel/pid.c)
 _ARGUMENTS_BYTES = 8192
 
 
 def all_pids() -> list[int]:
-    """Every process that is there."""
+    """Return the pids of all processes."""
     return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
 
 
 def pids_after(last: int) -> Iterator[int]:
-    """The pids handed out since `last` was, in order, past the wrap at pid_max if there was one."""
+    """Yield the pids assigned after `last`, in order, also across a wrap at pid_max."""
     newest = last_pid()
     if newest >= last:
         yield from range(last + 1, newest + 1)
@@ -35,17 +35,17 @@ def pids_after(last: int) -> Iterator[int]:
 
 
 def last_pid() -> int:
-    """Return the pid that was handed out last. (proc_loadavg(5))"""
+    """Return the pid that was assigned last. (proc_loadavg(5))"""
     return int(proc.loadavg()[-1])
 
 
 def command_line(pid: int) -> bytes:
-    """Its arguments, each ended by a NUL, up to 8 KiB of them; empty if it has ended.
+    """Return a process's arguments, each ended by a NUL, up to 8 KiB; empty if it has ended.
 
     (proc_pid_cmdline(5))
     """
     try:
-        # Not pathlib: `ready` waits for a search among dozens of these.
+        # pathlib is slower, and the milestone `ready` waits while dozens of these are read.
         descriptor = os.open(f"/proc/{pid}/cmdline", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return b""
@@ -63,7 +63,7 @@ def parent(pid: int) -> int:
 
 
 def group(pid: int) -> int:
-    """Its process group; 0 if it has ended."""
+    """Return the process group; 0 if the process has ended."""
     try:
         return os.getpgid(pid)
     except ProcessLookupError:
@@ -72,7 +72,10 @@ def group(pid: int) -> int:
 
 @contextlib.contextmanager
 def handle_of(pid: int) -> Iterator[int]:
-    """A descriptor of the process. Raises ProcessLookupError if it has ended. (pidfd_open(2))"""
+    """Open a descriptor of the process for the block. (pidfd_open(2))
+
+    Raise ProcessLookupError if the process has ended.
+    """
     handle = os.pidfd_open(pid)
     try:
         yield handle
@@ -81,21 +84,21 @@ def handle_of(pid: int) -> Iterator[int]:
 
 
 def handles(stack: contextlib.ExitStack, pids: Iterable[int]) -> Iterator[int]:
-    """Descriptors of those of the processes that still run, closed with the stack."""
+    """Yield descriptors of the processes that still run; the stack closes them."""
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             yield stack.enter_context(handle_of(pid))
 
 
 def ended(handle: int, deadline_ns: int) -> bool:
-    """Whether the process of the handle ended before the deadline."""
+    """Wait until the process of the handle ends; return False at the deadline."""
     poll = select.poll()
     poll.register(handle, select.POLLIN)
     return bool(poll.poll(max(0, deadline_ns - time.monotonic_ns()) // 1_000_000))
 
 
 def end_with_parent(parent: int, number: signal.Signals = signal.SIGTERM) -> None:
-    """Have this process sent a signal when its parent ends, or now if it has ended already."""
+    """Send this process a signal when its parent ends, or now if the parent has ended."""
     prctl.set_parent_death_signal(number)
     if os.getppid() != parent:
         signal.raise_signal(number)
@@ -107,21 +110,21 @@ def adopt_orphans() -> None:
 
 
 def children() -> set[int]:
-    """Return this process's children, ended ones included that were not waited for."""
+    """Return the pids of this process's children, zombies included."""
     try:
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:
-        return set()  # found without a look at every process of the host
-    found = set()
+        return set()  # no children at all, without reading every process in /proc
+    pids = set()
     for pid in all_pids():
-        with contextlib.suppress(OSError):  # it has ended meanwhile
+        with contextlib.suppress(OSError):  # the process has ended meanwhile
             if parent(pid) == os.getpid():
-                found.add(pid)
-    return found
+                pids.add(pid)
+    return pids
 
 
 def end_orphans(known: set[int]) -> None:
-    """Kill and wait for the children that are not known, and theirs, until there are none."""
+    """Kill and reap all children that are not in `known`, and then the orphans that these leave."""
     while orphans := children() - known:
         for pid in orphans:
             with contextlib.suppress(ProcessLookupError):

@@ -1,6 +1,7 @@
-"""Processes that outlive their parents, taken in by the lab: conmon and its clean-up, a shim.
+"""Adoption of processes that outlive their parents, such as conmon, its clean-up, or a shim.
 
-Process 1 would wait for them otherwise, and what they used be somebody else's (background_load).
+Without it they would become children of process 1, and their CPU time would count as that of
+foreign processes (lab.host.background_load).
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ if TYPE_CHECKING:
 
 @contextmanager
 def adopting(own: Collection[int]) -> Iterator[None]:
-    """For a while, be the parent of what descends from this process and has lost its own.
+    """Adopt orphaned descendants during the block, and reap them as soon as they end.
 
-    They are waited for as they end, since others wait until they are gone. `own` are children whose
-    end is somebody's to hear; nothing else may be started here meanwhile. (prctl(2),
-    PR_SET_CHILD_SUBREAPER)
+    They are reaped at once because targets wait until they have disappeared. The children in `own`
+    are left to the code that started them; nothing else may be started during the block.
+    (prctl(2), PR_SET_CHILD_SUBREAPER)
     """
 
     def reap(*_: object) -> None:

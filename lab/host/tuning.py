@@ -1,8 +1,8 @@
-"""What would make this host a quieter one: shown, applied when told, and undone.
+"""Settings that make this host quieter for measuring: show them, apply them, undo them.
 
-The knobs are those of `pyperf system tune` and of the kernel's memory management. Each can tell
-whether the host has it, what it is now, be set, and be set back. What was there before is kept
-below /run, which a reboot empties as it resets the knobs.
+The knobs are those of `pyperf system tune` and of the kernel's memory management. Each knob can be
+looked for, read, set and set back. The previous values are stored below /run, which a reboot
+empties, as it resets the knobs.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from lab import tables
-from lab.errors import LabError
+from lab.errors import LabError, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-KEPT = Path("run/tonnage-tuning.json")
+STORE = Path("run/tonnage-tuning.json")
 _CPUS = "sys/devices/system/cpu"
 _CHOSEN = re.compile(r"\[([\w+-]+)\]")
 
@@ -29,29 +29,29 @@ State = Literal["as wanted", "would help", "only at boot", "not here"]
 
 
 class Knob(Protocol):
-    """One thing that can be set on a host. Values are by the path or name of what holds them."""
+    """One setting of a host. Values are keyed by the file or device that holds them."""
 
     @property
     def name(self) -> str:
-        """What people call it."""
+        """The name that is shown."""
 
     @property
     def why(self) -> str:
-        """What it does to measurements."""
+        """The knob's effect on measurements."""
 
     def read(self, root: Path) -> dict[str, str]:
-        """What is set now; empty if the host has no such thing."""
+        """Return the current values; empty if the host has no such knob."""
 
     def wanted(self, now: dict[str, str]) -> dict[str, str]:
-        """What would be better, for each that is there."""
+        """Return the better value for each current value."""
 
     def write(self, root: Path, values: dict[str, str]) -> None:
-        """Set it so, or back. Raises OSError."""
+        """Set the values. Raise OSError."""
 
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """A knob that is a file, or one a CPU; of a list of choices the one in brackets is set."""
+    """A knob in one file or one file per CPU; in a list of choices, brackets mark the current."""
 
     name: str
     pattern: str
@@ -59,42 +59,42 @@ class Files:
     why: str
 
     def read(self, root: Path) -> dict[str, str]:
-        """What each file says."""
-        found = {}
+        """Return the current choice of each file."""
+        values = {}
         for path in sorted(root.glob(self.pattern)):
-            said = path.read_text().strip()
-            chosen = _CHOSEN.search(said)
-            found[str(path.relative_to(root))] = chosen[1] if chosen else said
-        return found
+            text = path.read_text().strip()
+            chosen = _CHOSEN.search(text)
+            values[str(path.relative_to(root))] = chosen[1] if chosen else text
+        return values
 
     def wanted(self, now: dict[str, str]) -> dict[str, str]:
-        """The same in each."""
+        """Return the same value for every file."""
         return dict.fromkeys(now, self.better)
 
     def write(self, root: Path, values: dict[str, str]) -> None:
-        """Write each file."""
+        """Write the values to their files."""
         for path, value in values.items():
             (root / path).write_text(value)
 
 
 @dataclass(frozen=True, slots=True)
 class Swap:
-    """The swap areas: on, in the order of their priority, or off. (swapon(8), proc_swaps(5))"""
+    """The swap areas: on, with a priority, or off. (swapon(8), proc_swaps(5))"""
 
     name: str = "swap"
-    why: str = "memory that is swapped out counts as free, and comes back slowly"
+    why: str = "swapped-out memory counts as free, and comes back slowly"
 
     def read(self, root: Path) -> dict[str, str]:
-        """Each area that is on, with its priority."""
+        """Return the areas that are on, with their priorities."""
         lines = _lines(root / "proc/swaps")[1:]
         return {line.split()[0]: line.split()[4] for line in lines}
 
     def wanted(self, now: dict[str, str]) -> dict[str, str]:
-        """All off."""
+        """Return `off` for every area."""
         return dict.fromkeys(now, "off")
 
     def write(self, root: Path, values: dict[str, str]) -> None:
-        """Switch each area off, or on with its priority."""
+        """Switch each area off, or on with its priority. Raise OSError."""
         for area, value in values.items():
             words = ("swapoff", area) if value == "off" else ("swapon", "-p", value, area)
             if subprocess.run(words, capture_output=True, check=False).returncode:
@@ -103,7 +103,7 @@ class Swap:
 
 @dataclass(frozen=True, slots=True)
 class AtBoot:
-    """A knob of the kernel's command line: it can be told, not set."""
+    """A knob of the kernel's command line: it can be read, but not set."""
 
     name: str
     path: str
@@ -111,16 +111,16 @@ class AtBoot:
     why: str
 
     def read(self, root: Path) -> dict[str, str]:
-        """What the kernel was booted with."""
+        """Return the value that the kernel was booted with."""
         return {self.path: "".join(_lines(root / self.path)) or "none"}
 
     def wanted(self, now: dict[str, str]) -> dict[str, str]:
-        """A word for the next boot, unless one was given."""
+        """Return a parameter for the next boot, unless the kernel was booted with one."""
         return {path: self.better if value == "none" else value for path, value in now.items()}
 
     def write(self, root: Path, values: dict[str, str]) -> None:
-        """Not while the kernel runs."""
-        raise OSError("only the kernel's command line sets it")
+        """Raise OSError: a running kernel can't change its command line."""
+        raise OSError("it can only be set on the kernel's command line")
 
 
 KNOBS: tuple[Knob, ...] = (
@@ -128,58 +128,58 @@ KNOBS: tuple[Knob, ...] = (
         "CPU governor",
         f"{_CPUS}/cpu[0-9]*/cpufreq/scaling_governor",
         "performance",
-        "a CPU that clocks up while it is timed makes the first work slower than the rest",
+        "a CPU that raises its frequency during a measurement makes the first values slower",
     ),
     Files(
         "turbo (Intel)",
         f"{_CPUS}/intel_pstate/no_turbo",
         "1",
-        "the frequency depends on heat and on what the other cores do",
+        "the frequency depends on temperature and on the load of the other cores",
     ),
     Files(
         "turbo (others)",
         f"{_CPUS}/cpufreq/boost",
         "0",
-        "the frequency depends on heat and on what the other cores do",
+        "the frequency depends on temperature and on the load of the other cores",
     ),
     Files("KSM", "sys/kernel/mm/ksm/run", "0", "merges pages of machines while they are measured"),
     Files(
         "transparent huge pages",
         "sys/kernel/mm/transparent_hugepage/enabled",
         "madvise",
-        "memory comes in steps of 2 MiB, at times that nobody chose",
+        "memory grows in steps of 2 MiB, at unpredictable times",
     ),
     Swap(),
     Files(
         "ASLR",
         "proc/sys/kernel/randomize_va_space",
         "2",
-        "one fixed layout is one sample of how memory lies: rounds must draw theirs",
+        "without it all rounds share one memory layout, whose effect can't be averaged out",
     ),
     Files(
         "NMI watchdog",
         "proc/sys/kernel/nmi_watchdog",
         "0",
-        "interrupts each CPU and takes a counter",
+        "interrupts each CPU and occupies a performance counter",
     ),
     Files(
         "perf sampling rate",
         "proc/sys/kernel/perf_event_max_sample_rate",
         "1",
-        "whoever profiles the host interrupts what is measured",
+        "a profiler on the host interrupts the measured programs",
     ),
     AtBoot(
         "isolated CPUs",
         f"{_CPUS}/isolated",
         "isolcpus=… nohz_full=…",
-        "others' threads stay off the CPUs that measure",
+        "keeps other threads off the CPUs that are used for measuring",
     ),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One knob as found: `now` and `wanted` in words."""
+    """The state of one knob; `now` and `wanted` are texts to show."""
 
     name: str
     now: str
@@ -189,48 +189,48 @@ class Finding:
 
 
 def look(root: Path = Path("/"), knobs: Sequence[Knob] = KNOBS) -> list[Finding]:
-    """Every knob, what it is and what would be better."""
+    """Return the state of every knob."""
     return [_finding(knob, root) for knob in knobs]
 
 
 def apply(root: Path = Path("/"), knobs: Sequence[Knob] = KNOBS) -> list[str]:
-    """Set every knob as wanted; what was set, a line each.
+    """Set every knob to its better value; return a line for each change.
 
-    What was there at first is kept for `undo`, also over several calls. Raises LabError if one
-    can't be set; those set before it are then set back.
+    The first previous values are stored for `undo`, also over several calls. Raise Unavailable if a
+    knob can't be set; the knobs before it are then set back.
     """
-    kept = _read_kept(root)
-    done = []
-    with ExitStack() as undone:
-        undone.callback(_keep, root, json.loads(json.dumps(kept)))
+    stored = _load(root)
+    changes = []
+    with ExitStack() as rollback:
+        rollback.callback(_store, root, json.loads(json.dumps(stored)))
         for knob in knobs:
             now = knob.read(root)
             change = {path: value for path, value in knob.wanted(now).items() if now[path] != value}
             if not change or isinstance(knob, AtBoot):
                 continue
             before = {path: now[path] for path in change}
-            kept[knob.name] = before | kept.get(knob.name, {})
-            _keep(root, kept)
-            undone.callback(_set, knob, root, before)
+            stored[knob.name] = before | stored.get(knob.name, {})
+            _store(root, stored)
+            rollback.callback(_set, knob, root, before)
             _set(knob, root, change)
-            done.append(f"{knob.name}: {_words(before)} → {_words(change)}")
-        undone.pop_all()
-    return done
+            changes.append(f"{knob.name}: {_words(before)} → {_words(change)}")
+        rollback.pop_all()
+    return changes
 
 
 def undo(root: Path = Path("/"), knobs: Sequence[Knob] = KNOBS) -> list[str]:
-    """Set everything back to what it was before `apply`; what was set, a line each.
+    """Set all knobs back to their values before `apply`; return a line for each change.
 
-    Raises LabError if one can't be set; what is still to be undone stays kept.
+    Raise Unavailable if a knob can't be set; the remaining values then stay stored.
     """
-    kept = _read_kept(root)
-    done = []
+    stored = _load(root)
+    changes = []
     for knob in knobs:
-        if before := kept.pop(knob.name, None):
+        if before := stored.pop(knob.name, None):
             _set(knob, root, before)
-            done.append(f"{knob.name}: back to {_words(before)}")
-            _keep(root, kept)
-    return done
+            changes.append(f"{knob.name}: back to {_words(before)}")
+            _store(root, stored)
+    return changes
 
 
 def show(findings: list[Finding]) -> None:
@@ -256,7 +256,7 @@ def show(findings: list[Finding]) -> None:
 
 
 def document(findings: list[Finding]) -> list[dict[str, str]]:
-    """The findings as JSON has them."""
+    """Return the findings for JSON output."""
     return [asdict(each) for each in findings]
 
 
@@ -279,30 +279,32 @@ def _set(knob: Knob, root: Path, values: dict[str, str]) -> None:
     try:
         knob.write(root, values)
     except OSError as error:
-        raise LabError(f"Can't set {knob.name}: {error.strerror or error}.") from error
+        raise Unavailable(f"Can't set {knob.name}: {error.strerror or error}.") from error
 
 
 def _words(values: dict[str, str]) -> str:
     return ", ".join(dict.fromkeys(values.values()))
 
 
-def _read_kept(root: Path) -> dict[str, dict[str, str]]:
+def _load(root: Path) -> dict[str, dict[str, str]]:
     try:
-        kept: dict[str, dict[str, str]] = json.loads((root / KEPT).read_text())
+        stored: dict[str, dict[str, str]] = json.loads((root / STORE).read_text())
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        raise LabError(f"{root / KEPT} can't be read: {error}; remove it.") from error
-    return kept
+        raise LabError(
+            f"The stored values in {root / STORE} can't be read: {error}. Remove the file."
+        ) from error
+    return stored
 
 
-def _keep(root: Path, kept: dict[str, dict[str, str]]) -> None:
-    path = root / KEPT
-    if not kept:
+def _store(root: Path, stored: dict[str, dict[str, str]]) -> None:
+    path = root / STORE
+    if not stored:
         path.unlink(missing_ok=True)
         return
     aside = path.with_name(f"{path.name}.new")
-    aside.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+    aside.write_text(json.dumps(stored, indent=2) + "\n", encoding="utf-8")
     aside.rename(path)
 
 

@@ -1,1 +1,1 @@
-"""One run: its plan, its rounds and its harness."""
+"""A run: its request, its plan, its rounds, and its continuation after an interruption."""

@@ -122,13 +122,13 @@ def execute(
                 executed.failures.append(_sentence(worker, error))
         for name in plan.experiments:
             rounds = stopping.Rounds(plan.rounds_of(name), plan.precision, budget.next_end_ns())
-            with progress.stage(name, rounds.wanted) as stage:
+            with progress.stage(name, rounds.total) as stage:
                 number = 0
                 for each in finished.get(name, ()):
                     chance.sample(workers, len(workers))  # so that the orders are the seed's
                     executed.failures.extend(_failures(name, number, each.samples))
-                    rounds.done(each.samples, int(each.seconds * 1e9))
-                    stage.advance(rounds.wanted)
+                    rounds.record(each.samples, int(each.seconds * 1e9))
+                    stage.advance(rounds.total)
                     number += 1
                 while rounds.more():
                     order = experiments.in_turn(name, chance.sample(workers, len(workers)))
@@ -139,8 +139,8 @@ def execute(
                     turns = tuple(worker.target for worker in order)
                     folder.append(samples, Round(name, number, began, turns, conditions))
                     executed.failures.extend(_failures(name, number, samples))
-                    rounds.done(samples, time.monotonic_ns() - before.at_ns)
-                    stage.advance(rounds.wanted)
+                    rounds.record(samples, time.monotonic_ns() - before.at_ns)
+                    stage.advance(rounds.total)
                     number += 1
             executed.stopping[name] = rounds.outcome()
     return executed

@@ -1,1 +1,1 @@
-"""Network namespaces and taps in which targets serve."""
+"""Network namespaces, tap devices and the isolated network of a measurement."""

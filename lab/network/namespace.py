@@ -1,4 +1,4 @@
-"""Into a network namespace and back, for the thread that calls. (setns(2), unshare(2))"""
+"""Network namespaces: create one, and move the calling thread into one and back."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from lab.errors import LabError
+from lab.errors import Unavailable
 from runtime.linux import clone
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ _OWN = "/proc/thread-self/ns/net"
 
 
 def make() -> int:
-    """Create a network namespace and return a descriptor that keeps it. Raise LabError."""
+    """Create a network namespace and return a descriptor that keeps it alive. Raise Unavailable."""
     own = os.open(_OWN, os.O_RDONLY | os.O_CLOEXEC)
     try:
         with _failing():
@@ -31,9 +31,9 @@ def make() -> int:
 
 @contextmanager
 def enter(descriptor: int) -> Iterator[None]:
-    """Move this thread into a network namespace for the block. Raise LabError.
+    """Move this thread into a network namespace for the block. Raise Unavailable.
 
-    Processes and sockets that are made in the block stay there.
+    Processes and sockets that are created in the block stay there. (setns(2))
     """
     own = os.open(_OWN, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -53,7 +53,7 @@ def enter(descriptor: int) -> Iterator[None]:
 def enter_that_of(pid: int) -> Iterator[None]:
     """Move this thread into the network namespace of a process for the block.
 
-    Raise OSError if the process has ended, and LabError.
+    Raise OSError if the process has ended, and Unavailable.
     """
     descriptor = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -73,4 +73,4 @@ def _failing() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise LabError(f"No network namespace can be entered: {error.strerror}.") from error
+        raise Unavailable(f"No network namespace can be entered: {error.strerror}.") from error

@@ -1,1 +1,1 @@
-"""Estimates with intervals, and when a run has enough rounds."""
+"""Estimates with intervals, and the stopping rule of a run."""

@@ -1,11 +1,11 @@
-"""Centres with their intervals: what a handful of noisy measurements allows one to say.
+"""Medians, ratios and slopes with their intervals, for small numbers of noisy measurements.
 
-The centre is the median, since what disturbs a host makes some measurements much slower and none
-much faster. The level that is resampled is the round: what lies inside a round shares its weather.
+The centre is the median, since disturbances of a host make some measurements much slower and none
+much faster. Rounds are resampled, since measurements inside a round share its disturbances.
 (Kalibera and Jones, "Rigorous benchmarking in reasonable time", ISMM 2013)
 
-Nothing here drops a value: what lies far out is counted. With one value, or none, an interval is
-unknown: None, never a guess.
+No value is dropped; outliers are counted. The interval of a single value is unknown: None, never a
+guess.
 """
 
 from __future__ import annotations
@@ -21,18 +21,17 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-# Values by level, the outermost first: runs of rounds of invocations of iterations.
+# Values by level, the outermost first: rounds, then invocations, then iterations.
 Nested: TypeAlias = "float | Sequence[Nested]"
 
 CONFIDENCE = 0.95
-POWER = 0.95  # of the smallest difference that is said to be seen
+POWER = 0.95  # of the smallest difference that is reported as detected
 RESAMPLES = 9999
-_FAR_OUT = (
-    3.0  # interquartile ranges beyond the quartiles (Tukey, "Exploratory data analysis", 1977)
-)
-# Fewer points can't all be in order by chance in less than 5 % of cases. (Kendall's S, two-sided)
+# Interquartile ranges beyond the quartiles. (Tukey, "Exploratory data analysis", 1977)
+_OUTLIER_RANGES = 3.0
+# With fewer points, even a perfect order is not significant at 5 %. (Kendall's S, two-sided)
 FEWEST_POINTS = 5
-# Of fewer rounds in a row nobody can tell whether each resembles the one before it.
+# With fewer rounds, a correlation of each round with the next can't be detected.
 FEWEST_IN_ORDER = 8
 _MOST_CORRELATED = 0.9
 _ONE_SIDED = 1.645  # of the normal distribution: 5 % lie above
@@ -40,11 +39,11 @@ _ONE_SIDED = 1.645  # of the normal distribution: 5 % lie above
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A centre and its interval, 95 % unless asked otherwise; `n` values went in.
+    """A centre and its interval (95 % by default) from `n` values, all in the same unit.
 
-    All are in the unit of the values. `centre` is None without values, `low` and `high` are None
-    where the interval is unknown. `dependence` says how many values in a row told as much as an
-    independent one: the interval is wider by its root.
+    `centre` is None if there are no values; `low` and `high` are None if the interval is unknown.
+    `dependence` is the number of successive values that carry as much information as one
+    independent value; the interval is wider by its square root.
     """
 
     centre: float | None
@@ -56,7 +55,7 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Scatter:
-    """The standard deviation of a logarithm, and how many degrees of freedom it was taken from."""
+    """The standard deviation of a logarithm, and its degrees of freedom."""
 
     deviation: float
     freedom: int
@@ -68,17 +67,17 @@ def estimate_median(
     confidence: float = CONFIDENCE,
     scatter: Scatter | None = None,
 ) -> Estimate:
-    """The median and its interval, the same for the same values, their order and seed.
+    """Return the median and its interval; the same values, order and seed give the same result.
 
-    Percentile bootstrap (Efron and Tibshirani 1993, chapter 13), with its percentiles set further
-    apart for small n (Hesterberg, "What teachers should know about the bootstrap", The American
-    Statistician 2015, section 5.3). Resampling can't leave the range of the values, which of fewer
-    than six holds the median in less than 95 % of cases; there it is Student's t on the logarithms,
-    which supposes that noise multiplies. It takes their `scatter` as it is known from more than
-    these values, else from them.
+    The interval is a percentile bootstrap (Efron and Tibshirani 1993, chapter 13), with percentiles
+    further apart for small n (Hesterberg, "What teachers should know about the bootstrap", The
+    American Statistician 2015, section 5.3). Resampling can't leave the range of the values, which
+    for fewer than six values contains the median in less than 95 % of cases. For those, the
+    interval is Student's t on the logarithms, which assumes multiplicative noise; its standard
+    deviation is `scatter` if that is known from more values, else that of these values.
 
-    Values are in the order in which they were measured: where each resembles the one before it, the
-    interval is wider. It is of this run all the same; another day's may differ by more.
+    Values are in the order in which they were measured: where successive values are correlated, the
+    interval is wider. It describes this run only; runs on other days may differ by more.
     """
     n = len(values)
     if n == 0:
@@ -98,13 +97,13 @@ def estimate_median(
 
 
 def dependence(values: Sequence[float]) -> float:
-    """How many of these values, in the order measured, tell as much as one independent of others.
+    """Return how many successive values carry as much information as one independent value.
 
-    1 where the correlation of each with the next is within what chance gives, or can't be told.
-    Else (1 + r) / (1 - r), which is exact where the correlation dies out geometrically. (Bayley and
-    Hammersley, Supplement to the Journal of the Royal Statistical Society 1946) It is taken of
-    ranks, which no outlier moves (Bartels, JASA 1982), and without the bias that it has in short
-    series (Marriott and Pope, Biometrika 1954).
+    The result is 1 if the correlation r of successive values is within chance, or can't be
+    estimated. Otherwise it is (1 + r) / (1 - r), which is exact if the correlation decays
+    geometrically (Bayley and Hammersley, Supplement to the Journal of the Royal Statistical Society
+    1946). r is computed from ranks, which outliers do not affect (Bartels, JASA 1982), and is
+    corrected for its bias in short series (Marriott and Pope, Biometrika 1954).
     """
     n = len(values)
     if n < FEWEST_IN_ORDER:
@@ -114,21 +113,20 @@ def dependence(values: Sequence[float]) -> float:
     square = math.fsum(rank * rank for rank in ranks)
     if not square:
         return 1.0
-    found = math.fsum(one * following for one, following in pairwise(ranks)) / square
-    if found * math.sqrt(n) <= _ONE_SIDED - 1 / math.sqrt(n):
+    correlation = math.fsum(rank * next_rank for rank, next_rank in pairwise(ranks)) / square
+    if correlation * math.sqrt(n) <= _ONE_SIDED - 1 / math.sqrt(n):
         return 1.0
-    unbiased = min((n * found + 1) / (n - 3), _MOST_CORRELATED)
+    unbiased = min((n * correlation + 1) / (n - 3), _MOST_CORRELATED)
     return (1 + unbiased) / (1 - unbiased)
 
 
 def estimate_nested(values: Sequence[Nested], seed: int = 0) -> Estimate:
-    """The median over the outermost level, and its interval from how its members differ.
+    """Return the median over the outermost level, with an interval from that level's scatter.
 
-    Each level below becomes its median first: iterations that share an invocation, or invocations
-    that share a round, are no more independent for being many, and one round tells nothing of
-    another. Only the outermost level is resampled, since resampling the lower ones as well counts
-    their noise twice. (Davison and Hinkley, "Bootstrap methods and their application", 1997,
-    section 3.8)
+    Each lower level is first reduced to its median: iterations in one invocation, or invocations in
+    one round, are not independent, however many there are. Only the outermost level is resampled,
+    since resampling the lower levels as well would count their noise twice. (Davison and Hinkley,
+    "Bootstrap methods and their application", 1997, section 3.8)
     """
     return estimate_median([_middle(value) for value in values], seed)
 
@@ -139,10 +137,10 @@ def paired_ratio(
     seed: int = 0,
     disturbed: Collection[int] = (),
 ) -> Estimate:
-    """The median of value / baseline within each round that has both, by round number.
+    """Return the median of value / baseline over the rounds that have both, by round number.
 
-    A round whose baseline is zero has no ratio; `n` counts the rounds that went in, which
-    `undisturbed` chooses. Pairing takes out what a round does to all of its targets alike.
+    A round with a baseline of zero has no ratio. `n` counts the rounds that were used, which
+    `undisturbed` chooses. Pairing removes effects that a round has on all of its targets alike.
     """
     ratios = {
         number: values[number] / baseline[number]
@@ -153,13 +151,13 @@ def paired_ratio(
 
 
 def scatter_of_ratios(table: Sequence[Sequence[float]]) -> Scatter | None:
-    """How the ratio of two targets within a round scatters, from a row of rounds for each target.
+    """Return the scatter of the ratio of two targets in a round; `table` has a row per target.
 
-    Rounds are blocks in which each target has its turn in random order, so that what a round does
-    to all of them and what sets targets apart can be taken out, and what is left is noise that all
-    share: three rounds of six targets have ten degrees of freedom, where the ratio of two of them
-    has two. None without two targets, two rounds and values above zero. (Box, Hunter and Hunter,
-    "Statistics for experimenters", 2nd edition 2005, section 4.2)
+    Rounds are blocks in which each target is measured once, in random order. So the effects of
+    rounds and of targets can be removed, and the residuals estimate the noise that all share: three
+    rounds of six targets give ten degrees of freedom, where the ratio of two targets alone has two.
+    None unless there are two targets, two rounds and only values above zero. (Box, Hunter and
+    Hunter, "Statistics for experimenters", 2nd edition 2005, section 4.2)
     """
     targets, rounds = len(table), len(table[0]) if table else 0
     if targets < 2 or rounds < 2 or min(map(min, table)) <= 0:
@@ -178,45 +176,49 @@ def scatter_of_ratios(table: Sequence[Sequence[float]]) -> Scatter | None:
 
 
 def undisturbed(values: Mapping[int, float], disturbed: Collection[int]) -> dict[int, float]:
-    """The rounds of a figure: those that nothing disturbed, if they are at least half; else all.
+    """Return the undisturbed rounds if they are at least half of all; otherwise return all rounds.
 
-    Where most rounds are disturbed, the host is simply like that, and choosing would be picking.
+    If most rounds are disturbed, disturbance is this host's normal state, and leaving rounds out
+    would bias the figure.
     """
     quiet = {number: value for number, value in values.items() if number not in disturbed}
     return quiet if 2 * len(quiet) >= len(values) else dict(values)
 
 
 def count_outliers(values: Sequence[float]) -> int:
-    """How many lie far out, beyond three interquartile ranges of the quartiles. They stay in."""
+    """Return the number of outliers: values more than three interquartile ranges beyond a quartile.
+
+    Outliers are counted only, and never dropped.
+    """
     if len(values) < FEWEST_POINTS:
         return 0
     lower, _, upper = quantiles(values, method="inclusive")
-    reach = _FAR_OUT * (upper - lower)
+    reach = _OUTLIER_RANGES * (upper - lower)
     return sum(not lower - reach <= value <= upper + reach for value in values)
 
 
-def smallest_difference(found: Estimate) -> float | None:
-    """The smallest relative difference that such an estimate finds in 95 % of cases.
+def smallest_difference(estimate: Estimate) -> float | None:
+    """Return the smallest relative difference that such an estimate detects in 95 % of cases.
 
-    0.05 is 5 % more. It follows from the width of the interval, on a logarithmic scale: a true
-    difference is found when the interval leaves it out, so it must be away by half the interval and
-    by its own noise. None where the interval is unknown or reaches zero. (Cohen, "Statistical
-    power analysis for the behavioral sciences", 1988, section 2.4)
+    0.05 means 5 % more. It follows from the width of the interval, on a logarithmic scale: a true
+    difference is detected if the interval excludes it, so it must exceed half the interval plus
+    its own noise. None if the interval is unknown or reaches zero. (Cohen, "Statistical power
+    analysis for the behavioral sciences", 1988, section 2.4)
     """
-    if found.low is None or found.high is None or found.low <= 0:
+    if estimate.low is None or estimate.high is None or estimate.low <= 0:
         return None
     from scipy.stats import t
 
-    freedom = max(found.n - 1, 1)
-    half = math.log(found.high / found.low) / 2
+    freedom = max(estimate.n - 1, 1)
+    half = math.log(estimate.high / estimate.low) / 2
     return math.expm1(half * (1 + t.ppf(POWER, freedom) / t.ppf((1 + CONFIDENCE) / 2, freedom)))
 
 
 def slope(x: Sequence[float], y: Sequence[float]) -> float:
-    """The Theil-Sen slope of y over x: the median of the slopes of all pairs; NaN if there is none.
+    """Return the Theil-Sen slope of y over x: the median slope of all pairs; NaN without a pair.
 
-    Not least squares, since y is a figure of the whole host: one step in which somebody else took
-    memory must not tilt the line. (Sen, JASA 1968)
+    Least squares would be wrong here, since y is measured on the whole host: a single step in which
+    another process allocated memory must not tilt the line. (Sen, JASA 1968)
     """
     slopes = [
         (y[j] - y[i]) / (x[j] - x[i])
@@ -230,9 +232,9 @@ def slope(x: Sequence[float], y: Sequence[float]) -> float:
 def estimate_slope(
     x: Sequence[float], y: Sequence[float], confidence: float = CONFIDENCE
 ) -> Estimate:
-    """The Theil-Sen slope with Sen's interval at that confidence; `n` counts the points.
+    """Return the Theil-Sen slope with Sen's interval; `n` counts the points.
 
-    The interval is about these points alone: it says nothing of how another round would differ.
+    The interval covers the scatter of these points only, not the differences between rounds.
     """
     n = len(x)
     if len(set(x)) < 2:
@@ -246,7 +248,7 @@ def estimate_slope(
 
 
 def geometric_mean(values: Sequence[float]) -> float:
-    """The mean of ratios that does not depend on which side is the baseline.
+    """Return the geometric mean, which does not depend on which target is the baseline.
 
     (Fleming and Wallace, "How not to lie with statistics", CACM 1986)
     """
@@ -260,7 +262,7 @@ def _middle(value: Nested) -> float:
 
 
 def _widened(centre: float, low: float, high: float, times: float) -> tuple[float, float]:
-    """Both ends so many times as far from the centre, on a logarithmic scale where it has one."""
+    """Return both ends `times` as far from the centre, on a logarithmic scale if all are > 0."""
     if times == 1.0:
         return low, high
     centre = min(max(centre, low), high)
@@ -290,7 +292,7 @@ def _bootstrap(values: Sequence[float], seed: int, confidence: float) -> tuple[f
 def _student(
     values: Sequence[float], confidence: float, scatter: Scatter | None = None
 ) -> tuple[float, float]:
-    """Bounds on the logarithms, or on the values themselves where one is not above zero."""
+    """Return bounds by Student's t on the logarithms, or on the values if one is not above zero."""
     import numpy as np
     from scipy.stats import t
 

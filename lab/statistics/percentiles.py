@@ -1,4 +1,4 @@
-"""Percentiles of one list of values; nothing is imported, since workers load this too."""
+"""Percentiles of a list of values. Workers load this module, so it imports nothing."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ if TYPE_CHECKING:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The value below which `share` per cent lie, between the two nearest ranks.
+    """Return the value below which `share` per cent lie, interpolated between the nearest ranks.
 
-    Raises ValueError if there are no values. (Hyndman and Fan, 1996, definition 7)
+    Raise ValueError if there are no values. (Hyndman and Fan, 1996, definition 7)
     """
     if not values:
-        raise ValueError("There is no percentile of nothing.")
+        raise ValueError("An empty list has no percentiles.")
     ordered = sorted(values)
     place = (len(ordered) - 1) * share / 100
     low = int(place)

@@ -29,7 +29,7 @@ _CLASSES = {
     "runc": "lab.targets.containers.oci:Runc",
     "podman": "lab.targets.containers.podman:Podman",
     "docker": "lab.targets.containers.docker:Docker",
-    **plugins.found("tonnage.targets"),
+    **plugins.addresses("tonnage.targets"),
 }
 NAMES = tuple(_CLASSES)
 DEFAULT = ("native", "container", "vm", "microvm")

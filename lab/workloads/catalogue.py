@@ -26,7 +26,7 @@ def load(profile: Literal["quick", "full"], files: Iterable[Path] = ()) -> dict[
     Raises LabError for a file that can't be read, and for a name or a metric that is there twice.
     """
     own = sorted(DIRECTORY.glob("*.toml"))
-    theirs = [_file(address) for address in plugins.found(GROUP).values()]
+    theirs = [_file(address) for address in plugins.addresses(GROUP).values()]
     found: dict[str, Workload] = {}
     for path in (*own, *theirs):
         chosen = {

@@ -65,4 +65,4 @@ def test_what_a_package_adds_is_found(tmp_path: Path) -> None:
 def test_one_name_for_two_things_is_refused(tmp_path: Path, others: str) -> None:
     add_package(tmp_path, "strangers", POINTS)
     add_package(tmp_path, "others", f"[tonnage.targets]\n{others}\n")
-    assert "Two installed packages have a tonnage.targets named 'sandbox'" in see(tmp_path).stderr
+    assert "Two installed packages register 'sandbox' as an entry point" in see(tmp_path).stderr

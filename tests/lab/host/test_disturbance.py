@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from lab.host import background_load, disturbance
-from lab.host.background_load import Used
+from lab.host.background_load import CpuSeconds
 from lab.host.disturbance import Reading
 from lab.host.subreaper import adopting
 
 CALM = Reading(
-    at_ns=0, cpu_seconds=100.0, steal_seconds=1.0, others={(1, 5): Used(3.0, 0.0)}, load=0.1,
+    at_ns=0, cpu_seconds=100.0, steal_seconds=1.0, others={(1, 5): CpuSeconds(3.0, 0.0)}, load=0.1,
     pressure_seconds={"cpu": 1.0, "memory": 0.0, "io": 0.5}, swapped_bytes=0,
     frequencies_mhz=(3000.0, 3000.0), clock_source="tsc",
 )  # fmt: skip
@@ -41,7 +41,7 @@ def test_a_calm_round_is_not_marked() -> None:
     [
         ({"steal_seconds": 2.0}, "steal took 5% of the CPUs"),
         (
-            {"others": {(1, 5): Used(3.0, 0.0), (9, 70): Used(10.0, 0.0)}},
+            {"others": {(1, 5): CpuSeconds(3.0, 0.0), (9, 70): CpuSeconds(10.0, 0.0)}},
             "other processes used 50% of the CPUs",
         ),
         ({"swapped_bytes": 5 << 20}, "5 MiB were swapped"),
@@ -74,10 +74,10 @@ def test_this_host_can_be_read(tmp_path: Path) -> None:
 
 
 def test_what_a_child_used_before_is_not_counted_again_when_it_ends() -> None:
-    before = {(1, 1): Used(0.0, 5.0), (2, 9): Used(60.0, 1.0)}
-    after = {(1, 1): Used(0.5, 5.0 + 63.0)}
+    before = {(1, 1): CpuSeconds(0.0, 5.0), (2, 9): CpuSeconds(60.0, 1.0)}
+    after = {(1, 1): CpuSeconds(0.5, 5.0 + 63.0)}
     assert background_load.used_between(before, after) == pytest.approx(2.5)
-    ended_unseen = {(1, 1): Used(0.5, 5.0)}
+    ended_unseen = {(1, 1): CpuSeconds(0.5, 5.0)}
     assert background_load.used_between(before, ended_unseen) == pytest.approx(0.5)
 
 

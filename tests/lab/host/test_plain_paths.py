@@ -62,7 +62,7 @@ def test_a_cache_that_cannot_be_made_is_one_sentence(
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("TONNAGE_CACHE", str(tmp_path / "file" / "a,b"))
     with (
-        pytest.raises(LabError, match=r"can't be used: .*Name another folder"),
+        pytest.raises(LabError, match=r"can't be used: .*Set TONNAGE_CACHE to another directory"),
         plain_paths.plain_cache(),
     ):
         pass

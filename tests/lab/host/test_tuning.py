@@ -92,7 +92,7 @@ def test_what_cannot_be_set_leaves_everything_as_it_was(root: Path) -> None:
     with pytest.raises(LabError, match="Can't set stuck: it is stuck"):
         tuning.apply(root, (*tuning.KNOBS, Stuck()))
     assert (root / KSM).read_text() == "1"
-    assert not (root / tuning.KEPT).exists()
+    assert not (root / tuning.STORE).exists()
 
 
 def test_this_host_can_be_looked_at() -> None:

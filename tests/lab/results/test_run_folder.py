@@ -160,7 +160,7 @@ def test_a_torn_last_line_is_left_out_and_said(tmp_path: Path, name: str, how: s
         len(a) - len(b) for a, b in ((whole.samples, read.samples), (whole.rounds, read.rounds))
     ]
     assert lost == ([1, 0] if name == "measurements.csv" else [0, 1])
-    assert f"{name}, its last, is torn and left out" in provenance.line(read)
+    assert f"{name}, the last one, is torn and ignored" in provenance.line(read)
     assert summary_text.document(read)["run"]["torn"] == list(read.torn)
 
 
@@ -169,7 +169,7 @@ def test_zeros_after_the_last_line_are_said(written: Path) -> None:
         file.write(bytes(4096))
     read = run_folder.load(written)
     assert len(read.samples) == 4
-    assert read.torn == ("measurements.csv ends in zeros, where lines were lost",)
+    assert read.torn == ("measurements.csv ends in zero bytes: its last lines were lost",)
 
 
 def test_a_line_in_the_midst_that_is_torn_is_refused(written: Path) -> None:

@@ -28,7 +28,7 @@ def pair(number: int, chance: random.Random, noise: float, truth: float = 2.0) -
 def measure(rounds: Rounds, chance: random.Random, noise: float) -> None:
     number = 0
     while rounds.more():
-        rounds.done(pair(number, chance, noise), 1)
+        rounds.record(pair(number, chance, noise), 1)
         number += 1
 
 
@@ -87,7 +87,7 @@ def test_the_budget_ends_the_rounds_before_its_end() -> None:
     begin_ns = time.monotonic_ns()
     while rounds.more():
         time.sleep(0.01)
-        rounds.done([], 10_000_000)
+        rounds.record([], 10_000_000)
     assert time.monotonic_ns() - begin_ns < 60_000_000
     outcome = rounds.outcome()
     assert outcome.ended_by == "budget"
@@ -96,7 +96,7 @@ def test_the_budget_ends_the_rounds_before_its_end() -> None:
 
 def test_no_round_is_begun_that_would_outlast_the_budget() -> None:
     rounds = Rounds(10, None, time.monotonic_ns() + int(60e9))
-    rounds.done([], int(61e9))
+    rounds.record([], int(61e9))
     assert not rounds.more()
 
 

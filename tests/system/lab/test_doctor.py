@@ -82,7 +82,7 @@ def test_root_is_found_to_have_what_containers_take() -> None:
 
 
 def test_what_is_tuned_is_set_back() -> None:
-    kept = Path("/") / tuning.KEPT
+    kept = Path("/") / tuning.STORE
     if kept.exists():
         pytest.skip("somebody has tuned this host, and it is theirs to undo")
     before = [(each.name, each.now) for each in tuning.look()]
