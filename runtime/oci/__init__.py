@@ -1,1 +1,1 @@
-"""`tonnage-oci`: an OCI runtime's command line."""
+"""`tonnage-oci`: the command line of an OCI runtime."""

@@ -1,87 +1,99 @@
-"""Command lines as the OCI runtimes in use have them; argparse would take longer to import."""
+"""A parser of command lines in the style of runc and crun; argparse is slower to import."""
 
 from __future__ import annotations
 
-from runtime.errors import ContainerError
+from runtime.errors import InvalidConfig
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-# What an option takes: nothing, a value, or a value each time that it is given.
+# The kinds of options: without a value, with the last value that is given, with all values.
 SWITCH, VALUE, VALUES = "switch", "value", "values"
 
 
 class Options:
-    """What was given: switches, values, and the words that are no options."""
+    """The options and the other words of a command line."""
 
     def __init__(self) -> None:
         self.words: list[str] = []
         self._given: dict[str, list[str]] = {}
 
     def has(self, name: str) -> bool:
-        """Whether it was given, and not as `--name=false`."""
+        """Return True if the switch was given, unless as `--name=false`."""
         return self._given.get(name, ["false"])[-1] != "false"
 
     def value(self, name: str, default: str = "") -> str:
-        """Its last value."""
+        """Return the last value of an option."""
         return self._given.get(name, [default])[-1]
 
     def values(self, name: str) -> list[str]:
-        """All its values."""
+        """Return all values of an option."""
         return self._given.get(name, [])
 
     def number(self, name: str, default: int = 0) -> int:
-        """Its value as a whole number. Raises ContainerError."""
+        """Return an option's value as an integer. Raise InvalidConfig."""
         text = self.value(name, str(default))
         try:
             return int(text)
         except ValueError:
-            raise ContainerError(f"{name} takes a whole number, not {text!r}.") from None
+            raise InvalidConfig(f"{name} must be an integer, not {text!r}.") from None
 
     def add(self, name: str, value: str) -> None:
-        """One more that was given."""
+        """Add one value of an option."""
         self._given.setdefault(name, []).append(value)
 
 
 def parse(
     words: Sequence[str], known: Mapping[str, str], short: Mapping[str, str], *, mixed: bool
 ) -> Options:
-    """The options of a command, by their long names.
+    """Parse the options of a command; return them by their long names.
 
-    `known` says what each takes, `short` what the short ones stand for. Unless they are `mixed`
-    with other words, the first of those ends the options. Raises ContainerError.
+    `known` has the kind of each option, `short` the long names of short ones. Unless options and
+    other words may be `mixed`, the first other word ends the options. Raise InvalidConfig.
     """
-    found = Options()
-    waiting = list(words)
-    while waiting:
-        word = waiting.pop(0)
+    options = Options()
+    remaining = list(words)
+    while remaining:
+        word = remaining.pop(0)
         if word == "--":
-            found.words += waiting
+            options.words += remaining
             break
         if not word.startswith("-") or word == "-":
-            found.words.append(word)
+            options.words.append(word)
             if not mixed:
-                found.words += waiting
+                options.words += remaining
                 break
             continue
         name, equals, value = word.partition("=")
         name = _long(name, known, short)
         if known[name] == SWITCH:
-            found.add(name, value if equals else "true")
+            options.add(name, value if equals else "true")
         elif equals:
-            found.add(name, value)
-        elif waiting:
-            found.add(name, waiting.pop(0))
+            options.add(name, value)
+        elif remaining:
+            options.add(name, remaining.pop(0))
         else:
-            raise ContainerError(f"{name} takes a value.")
-    return found
+            raise InvalidConfig(f"{name} needs a value.")
+    return options
+
+
+def only_container(words: Sequence[str]) -> str:
+    """Return the container's id of a command without other arguments. Raise InvalidConfig."""
+    return one_container(parse(words, {}, {}, mixed=True))
+
+
+def one_container(options: Options) -> str:
+    """Return the only word that is not an option, a container's id. Raise InvalidConfig."""
+    if len(options.words) != 1:
+        raise InvalidConfig("Name one container.")
+    return options.words[0]
 
 
 def _long(name: str, known: Mapping[str, str], short: Mapping[str, str]) -> str:
     name = short.get(name, name)
-    if name not in known and f"-{name}" in known:  # -name is as good as --name
+    if name not in known and f"-{name}" in known:  # as in runc, -name means --name
         name = f"-{name}"
     if name not in known:
-        raise ContainerError(f"There is no option {name}.")
+        raise InvalidConfig(f"There is no option {name}.")
     return name

@@ -1,7 +1,7 @@
 """`tonnage-oci`: the command line that podman, docker and containerd call.
 
-It takes what runc and crun take. A verb's module is imported when it is called: the start of a
-container waits for each import.
+It accepts the commands and options of runc and crun. Each command's module is imported when the
+command is called, since every import delays the start of a container.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import _signal
 import os
 import sys
 
-from runtime.errors import ContainerError
+from runtime.errors import ContainerError, InvalidConfig
 from runtime.launcher.descriptors import fill_streams
 from runtime.oci.arguments import SWITCH, VALUE, parse
 from runtime.oci.module_image import import_verb
@@ -21,25 +21,25 @@ if TYPE_CHECKING:
 
     from runtime.oci.arguments import Options
 
-# verb: (module below runtime.oci.commands, what it is for)
+# Command: (module below runtime.oci.commands, purpose)
 VERBS = {
-    "create": ("create", "make a container that waits to be started"),
-    "start": ("start", "run the program of a container that was created"),
-    "run": ("run", "create a container and start it"),
-    "exec": ("exec", "run one more process in a container"),
-    "state": ("state", "print a container's state"),
-    "list": ("list", "print the containers"),
-    "ps": ("ps", "print a container's processes"),
-    "kill": ("kill", "send a container a signal"),
-    "delete": ("delete", "remove a container"),
-    "pause": ("pause", "stop all processes of a container"),
-    "resume": ("pause", "let them go on"),
-    "update": ("update", "change a container's limits"),
-    "events": ("events", "print what a container uses, and when it is out of memory"),
-    "spec": ("spec", "write a configuration to begin with"),
-    "features": ("features", "print what this runtime can do"),
-    "checkpoint": ("checkpoint", "write a running container to files"),
-    "restore": ("restore", "run a container from files"),
+    "create": ("create", "create a container, which waits for `start`"),
+    "start": ("start", "start the program of a created container"),
+    "run": ("run", "create and start a container"),
+    "exec": ("exec", "run another process in a container"),
+    "state": ("state", "print the state of a container"),
+    "list": ("list", "list the containers"),
+    "ps": ("ps", "list the processes of a container"),
+    "kill": ("kill", "send a signal to a container"),
+    "delete": ("delete", "delete a container"),
+    "pause": ("pause", "pause all processes of a container"),
+    "resume": ("pause", "resume all processes of a container"),
+    "update": ("update", "change the resource limits of a container"),
+    "events": ("events", "print the resource usage and the OOM events of a container"),
+    "spec": ("spec", "write a default config.json"),
+    "features": ("features", "print the features of this runtime"),
+    "checkpoint": ("checkpoint", "write the state of a running container to files"),
+    "restore": ("restore", "restore a container from a checkpoint"),
 }
 _OPTIONS = {
     "--root": VALUE,
@@ -58,7 +58,7 @@ _SHORT = {"-h": "--help", "-v": "--version"}
 
 
 class Settings:
-    """What is said before the verb."""
+    """The options before the command."""
 
     def __init__(self, options: Options) -> None:
         self.root = options.value("--root") or default_root()
@@ -67,20 +67,20 @@ class Settings:
         self.criu = options.value("--criu")
         self.rootless = options.value("--rootless", "auto")
         if self.rootless not in {"auto", "true", "false"}:
-            raise ContainerError(f"--rootless takes true, false or auto, not {self.rootless!r}.")
+            raise InvalidConfig(f"--rootless must be true, false or auto, not {self.rootless!r}.")
         self.debug = options.has("--debug")
         self.cgroup_manager = options.value("--cgroup-manager", "cgroupfs")
         if options.has("--systemd-cgroup"):
             self.cgroup_manager = "systemd"
 
     def warn(self, sentence: str) -> None:
-        """Tell of what was left out."""
+        """Log a warning, to stderr if there is no log file."""
         self._log("warning", sentence)
         if not self.log_path:
             _say(sentence)
 
     def fail(self, sentence: str) -> None:
-        """Tell of what failed."""
+        """Log an error, and print it to stderr."""
         self._log("error", sentence)
         _say(sentence)
 
@@ -99,29 +99,30 @@ class Settings:
         try:
             log = os.open(self.log_path, flags, 0o644)
         except OSError:
-            return  # it has been said on stderr
+            return  # stderr has the message
         _write(log, line)
         os.close(log)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Carry out one verb; its exit code."""
-    fill_streams()  # before anything is opened
-    _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)  # who ignores it can wait for no child
+    """Run a command and return the exit code."""
+    fill_streams()  # before any other descriptor is opened
+    # A process that ignores SIGCHLD can't wait for children.
+    _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
     words = list(sys.argv[1:] if arguments is None else arguments)
     settings = Settings(parse([], _OPTIONS, _SHORT, mixed=False))
     try:
         options = parse(words, _OPTIONS, _SHORT, mixed=False)
         settings = Settings(options)
-        return _printed(_carry_out(options, settings))
+        return _flushed(_run(options, settings))
     except ContainerError as error:
         settings.fail(str(error))
         failure: Exception = error
     except PermissionError as error:
-        settings.fail(f"{error.filename or 'This'}: permission denied; run it as root.")
+        settings.fail(f"{error.filename or 'The operation'}: permission denied: run it as root.")
         failure = error
     except OSError as error:
-        settings.fail(f"{error.filename or 'A call of the kernel'}: {error.strerror or error}.")
+        settings.fail(f"{error.filename or 'A system call'}: {error.strerror or error}.")
         failure = error
     if settings.debug:
         import traceback
@@ -130,13 +131,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1
 
 
-def _printed(code: int) -> int:
-    """Return the exit code, once all that is to be printed has been. Raise ContainerError."""
+def _flushed(code: int) -> int:
+    """Flush stdout and return the exit code. Raise ContainerError."""
     try:
         if sys.stdout:
             sys.stdout.flush()
     except OSError as error:
-        raise ContainerError(f"stdout can't be written to: {error.strerror}.") from error
+        raise ContainerError(f"Can't write to stdout: {error.strerror}.") from error
     return code
 
 
@@ -145,21 +146,21 @@ def _say(sentence: str) -> None:
 
 
 def _write(descriptor: int, line: str) -> None:
-    """Write a line, in which a path may be no UTF-8, to where it may be that nobody reads."""
+    """Write a line, in which a path need not be UTF-8; ignore errors, such as a closed pipe."""
     try:
         os.write(descriptor, line.encode(errors="backslashreplace") + b"\n")
     except OSError:
         return
 
 
-def _carry_out(options: Options, settings: Settings) -> int:
+def _run(options: Options, settings: Settings) -> int:
     if options.has("--version"):
         return _print_version()
     if options.has("--help") or not options.words or options.words[0] == "help":
         return _print_help()
     verb, *rest = options.words
     if verb not in VERBS:
-        raise ContainerError(f"There is no command {verb!r}; `tonnage-oci --help` tells which are.")
+        raise InvalidConfig(f"There is no command {verb!r}: see `tonnage-oci --help`.")
     if rest[:1] in (["--help"], ["-h"]):
         print(f"usage: tonnage-oci {verb} [OPTION …] [CONTAINER …]\n\n{VERBS[verb][1]}")
         return 0
@@ -169,7 +170,7 @@ def _carry_out(options: Options, settings: Settings) -> int:
 
 
 def default_root() -> str:
-    """Where containers are kept: /run for root, the user's own place for others."""
+    """Return the directory of containers, which is in XDG_RUNTIME_DIR for other users than root."""
     if own := os.environ.get("XDG_RUNTIME_DIR", ""):
         from runtime.linux.users import is_rootless
 
@@ -187,7 +188,7 @@ def _print_version() -> int:
 
 def _print_help() -> int:
     print("usage: tonnage-oci [OPTION …] COMMAND [OPTION …] [CONTAINER …]\n")
-    print("An OCI runtime. Its options and commands are runc's and crun's.\n")
+    print("An OCI runtime with the commands and options of runc and crun.\n")
     for verb, (_, purpose) in VERBS.items():
         print(f"  {verb:12}{purpose}")
     print(f"\noptions: {' '.join(_OPTIONS)}")

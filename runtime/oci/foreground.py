@@ -1,4 +1,4 @@
-"""Being there while a process runs: signals are handed on to it, and its terminal is ours."""
+"""Wait for a foreground process: forward signals to it, and connect its terminal to ours."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from runtime.oci.sd_notify import NotifySocket
     from runtime.oci.terminal_relay import Terminal
 
-# Not for the process: what concerns our own children and terminal, and what can't be caught.
+# Signals that are not forwarded: they concern our own children and terminal, or can't be caught.
 _OWN = {
     _signal.SIGCHLD, _signal.SIGKILL, _signal.SIGSTOP, _signal.SIGTTIN, _signal.SIGTTOU,
     _signal.SIGPIPE, _signal.SIGURG, _signal.SIGWINCH,
@@ -24,7 +24,7 @@ _FIRST_OF_LIBC, _LAST_OF_LIBC = 32, 33
 
 
 class Foreground:
-    """A context manager in which signals wait to be handed on."""
+    """A context manager that catches signals, to forward them."""
 
     def __init__(self, *, terminal: bool) -> None:
         self._terminal: Terminal | None = None
@@ -34,16 +34,16 @@ class Foreground:
             self._terminal = Terminal()
 
     def receiver(self) -> int | None:
-        """The descriptor that the process's terminal is to be sent to, if we show it."""
+        """Return the descriptor to which the process sends its terminal, if ours shows it."""
         return self._terminal.receiver() if self._terminal else None
 
     def accompany(self, pid: int, pidfd: int, notify: NotifySocket | None = None) -> int:
-        """Wait for a child of ours; its exit code, 128 + n if signal n ended it.
+        """Wait for a child; return its exit code, or 128 + n if signal n ended it.
 
-        What it says of itself as a service is passed on by `notify`.
+        `notify` forwards the messages of a service to systemd.
         """
         if self._terminal:
-            self._terminal.show()
+            self._terminal.connect()
         while pidfd not in (ready := self._wait(pidfd, notify)):
             if self._wakes in ready:
                 for number in os.read(self._wakes, 256):
@@ -51,9 +51,9 @@ class Foreground:
             if self._terminal:
                 self._terminal.copy(ready)
             if notify:
-                notify.pass_on()
+                notify.forward()
         if notify:
-            notify.pass_on()
+            notify.forward()
         if self._terminal:
             self._show_rest(self._terminal)
         return reap(pid)
@@ -69,7 +69,7 @@ class Foreground:
         return {descriptor for descriptor, _ in poll.poll()}
 
     def _show_rest(self, terminal: Terminal) -> None:
-        """Show what was printed before the end, unless a signal says that it is not waited for."""
+        """Show the rest of the output, unless a signal interrupts the wait."""
         terminal.end()
         while terminal.has_more():
             poll = select.poll()
@@ -86,7 +86,7 @@ class Foreground:
                 self._terminal.resize()
         else:
             if number == _signal.SIGCONT and self._terminal:
-                self._terminal.take_ours()  # a shell has brought us to the foreground
+                self._terminal.set_raw()  # a shell has moved us to the foreground
             kill(pidfd, number)
 
     def __enter__(self) -> Self:
@@ -94,8 +94,8 @@ class Foreground:
         self._before_fd = _signal.set_wakeup_fd(self._woken, warn_on_full_buffer=False)
         handled = set(_signal.valid_signals()) - _OWN | {_signal.SIGWINCH}
         handled -= {_FIRST_OF_LIBC, _LAST_OF_LIBC}
-        self._before = {number: _signal.signal(number, _heard) for number in handled}
-        # Whoever has started us may have blocked them.
+        self._before = {number: _signal.signal(number, _ignore) for number in handled}
+        # Our parent may have blocked them.
         self._blocked = _signal.pthread_sigmask(_signal.SIG_UNBLOCK, handled)
         self._owners = {each: os.fstat(each).st_uid for each in range(3) if os.isatty(each)}
         return self
@@ -114,14 +114,14 @@ class Foreground:
 
 
 def _give_back(terminals: dict[int, int]) -> None:
-    """Have our own terminals belong to whom they did before a user of the container got them."""
+    """Restore the owners of our terminals, which a user of the container may have become."""
     for terminal, owner in terminals.items():
         try:
             if os.fstat(terminal).st_uid != owner:
                 os.fchown(terminal, owner, -1)
         except OSError:
-            continue  # it was hung up
+            continue  # the terminal was hung up
 
 
-def _heard(*_: object) -> None:
-    """That it came is written to the wake-up descriptor."""
+def _ignore(*_: object) -> None:
+    """Do nothing: Python writes the signal's number to the wake-up descriptor."""

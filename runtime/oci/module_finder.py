@@ -1,8 +1,8 @@
-"""Our own modules by their .pyc files, without Python's search for each.
+"""A finder of this package's modules that reads their .pyc files directly.
 
-Python looks through directories and tries five names for each; a start imports some fifty modules,
-and waits for every one. A .pyc file that is not of the source's size and time of change, or of this
-Python, is left to Python, which compiles the source and writes the file.
+Python's own search lists directories and tries five names for each module; a start imports some
+fifty modules, and waits for each. If a .pyc file does not match the source's size and modification
+time, or this version of Python, Python compiles the source and writes the file.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import CodeType, ModuleType
 
-    # A module's name, its source, is it a package, the source's state, and the code.
+    # A module's name, its source, True for a package, the source's status, and the code.
     Imported = tuple[str, str, bool, os.stat_result, CodeType]
 
 _PACKAGE = "runtime"
@@ -27,10 +27,10 @@ _HEADER_BYTES = 16
 
 
 class Finder:
-    """The entry of `sys.meta_path` for the modules of this package.
+    """An entry of `sys.meta_path` for the modules of this package.
 
-    `directory` holds the package; `imported` are the modules that were, in the order in which their
-    code came to its end.
+    `directory` holds the package; `imported` lists the imported modules, in the order in which
+    their code was finished.
     """
 
     suffix = f".{sys.implementation.cache_tag}{OPTIMIZED}"
@@ -42,14 +42,14 @@ class Finder:
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Return the module's spec, or None for what is another's or has no source."""
+        """Return the module's spec, or None for other packages and modules without a source."""
         if not name.startswith(f"{_PACKAGE}."):
             return None
         place = f"{self.directory}/{name.replace('.', '/')}"
         for source, is_package in ((f"{place}.py", False), (f"{place}/__init__.py", True)):
             loader = Loader(name, source, self)
             try:
-                loader.found = os.stat(source)
+                loader.status = os.stat(source)
             except OSError:
                 continue
             spec = ModuleSpec(name, loader, origin=source, is_package=is_package)
@@ -61,40 +61,40 @@ class Finder:
 
 
 class Loader(SourceFileLoader):
-    """Runs a module's code as it was compiled, and tells its finder."""
+    """A loader that runs a module's compiled code, and reports the module to its finder."""
 
-    found: os.stat_result
+    status: os.stat_result
 
     def __init__(self, name: str, source: str, finder: Finder) -> None:
         super().__init__(name, source)
         self._finder = finder
 
     def get_code(self, fullname: str) -> CodeType | None:
-        """Return the code, compiled anew if that is needed."""
+        """Return the code, compiled again if necessary."""
         return _compiled(self.path, os.stat(self.path)) or super().get_code(fullname)
 
     def exec_module(self, module: ModuleType) -> None:
-        """Run it."""
+        """Run the module's code."""
         name = module.__name__
-        code = _compiled(self.path, self.found) or super().get_code(name)
+        code = _compiled(self.path, self.status) or super().get_code(name)
         assert code
         exec(code, module.__dict__)
         is_package = hasattr(module, "__path__")
-        self._finder.imported.append((name, self.path, is_package, self.found, code))
+        self._finder.imported.append((name, self.path, is_package, self.status, code))
 
 
 def install() -> None:
-    """Ask this finder before all others."""
+    """Make this finder the first of `sys.meta_path`."""
     package = __file__.removesuffix("/oci/module_finder.py")
     sys.meta_path.insert(0, Finder(os.path.dirname(os.path.abspath(package))))
 
 
 def _compiled(path: str, source: os.stat_result) -> CodeType | None:
-    """Return the code that is kept of a source; None if it is not, or of another state of it."""
+    """Return the cached code of a source, or None if it is absent or outdated."""
     directory, _, name = path.rpartition("/")
-    kept = f"{directory}/__pycache__/{name[:-3]}{Finder.suffix}.pyc"
+    cached = f"{directory}/__pycache__/{name[:-3]}{Finder.suffix}.pyc"
     try:
-        descriptor = os.open(kept, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(cached, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
     try:

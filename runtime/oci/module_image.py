@@ -1,9 +1,9 @@
-"""What a verb imports, in one file: the code of its modules, in the order in which they ran first.
+"""An image of the modules that a command imports: their code in one file, in the order of import.
 
-To import fifty modules one by one takes twice as long as to run their code: each is looked for,
-locked, and read from a file of its own. So the first command that finds no image of its verb, or
-one that does not hold any more, writes one beside the .pyc files. It holds as long as every source
-is of the size and the time of change that it was of then; else all is imported as ever.
+To import fifty modules one by one takes twice as long as to run their code: each is searched for,
+locked, and read from its own file. So the first command without a valid image writes one beside the
+.pyc files. An image is valid while every source has the size and modification time that it had
+then; otherwise the modules are imported one by one.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
     from runtime.oci.module_finder import Imported
 
-    # A module's name, its source below the package's parent, is it a package, the source's time of
-    # change and size, and how many bytes of code there are.
+    # A module's name, its source relative to the package's parent, True for a package, the source's
+    # modification time and size, and the size of the code.
     Entry = tuple[str, str, bool, int, int, int]
 
 _LENGTH_BYTES = 4
 _V2 = "/sys/fs/cgroup/cgroup.controllers"
-# What a verb imports only once it knows the host's version of cgroups.
+# Modules that a command imports only once it knows the host's version of cgroups.
 _CGROUPS = (
     "runtime.cgroups.{}.cgroup",
     "runtime.cgroups.device_rules",
@@ -39,36 +39,36 @@ _MODULE = type(sys)
 
 
 def import_verb(name: str) -> ModuleType:
-    """Import `runtime.oci.commands.NAME`, by its image if our finder is in use and that holds."""
+    """Import `runtime.oci.commands.NAME`, from its image if our finder is installed."""
     whole = f"runtime.oci.commands.{name}"
     finder = next((each for each in sys.meta_path if isinstance(each, Finder)), None)
     if finder is None:
         return __import__(whole, fromlist=["main"])
     version = "v2" if os.path.exists(_V2) else "v1"
-    kept_in = f"{finder.directory}/runtime/__pycache__"
-    path = f"{kept_in}/{name}-{version}{finder.suffix}.image"
+    cache = f"{finder.directory}/runtime/__pycache__"
+    path = f"{cache}/{name}-{version}{finder.suffix}.image"
     if load(path, finder):
         return __import__(whole, fromlist=["main"])
     before = len(finder.imported)
     module = __import__(whole, fromlist=["main"])
     for needed in _NEEDED_LATER.get(name, ()):
         __import__(needed.format(version))
-    keep(path, finder.directory, finder.imported[before:])
+    store(path, finder.directory, finder.imported[before:])
     return module
 
 
 def load(path: str, finder: Finder) -> bool:
-    """Run the code of an image; return False if there is none that holds."""
+    """Run the code in an image; return False if there is no valid image."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return False
     try:
         head = os.read(descriptor, int.from_bytes(os.read(descriptor, _LENGTH_BYTES), "little"))
-        made_by, entries = loads(head)
-        if made_by != (MAGIC_NUMBER, OPTIMIZED) or not _hold(entries, finder.directory):
+        interpreter, entries = loads(head)
+        if interpreter != (MAGIC_NUMBER, OPTIMIZED) or not _are_current(entries, finder.directory):
             return False
-        # Read one by one: what is read for one is the memory for the next.
+        # One by one, so that the memory of one is reused for the next.
         for entry in entries:
             code = os.read(descriptor, entry[-1])
             if entry[0] not in sys.modules:
@@ -80,34 +80,36 @@ def load(path: str, finder: Finder) -> bool:
     return True
 
 
-def keep(path: str, directory: str, imported: list[Imported]) -> None:
-    """Write an image of modules below a directory; where nothing can be written there is none."""
+def store(path: str, directory: str, imported: list[Imported]) -> None:
+    """Write an image of imported modules; do nothing if the directory is not writable."""
     entries: list[Entry] = []
     codes = []
-    for name, source, is_package, found, code in imported:
+    for name, source, is_package, status, code in imported:
         codes.append(dumps(code))
         below = os.path.relpath(source, directory)
-        entries.append((name, below, is_package, found.st_mtime_ns, found.st_size, len(codes[-1])))
+        entries.append(
+            (name, below, is_package, status.st_mtime_ns, status.st_size, len(codes[-1]))
+        )
     head = dumps(((MAGIC_NUMBER, OPTIMIZED), entries))
-    aside = f"{path}.{os.getpid()}"
+    temporary = f"{path}.{os.getpid()}"
     try:
-        with open(aside, "xb") as file:
+        with open(temporary, "xb") as file:
             file.write(len(head).to_bytes(_LENGTH_BYTES, "little") + head + b"".join(codes))
-        os.rename(aside, path)
+        os.rename(temporary, path)
     except OSError:
         return
 
 
-def _hold(entries: list[Entry], directory: str) -> bool:
+def _are_current(entries: list[Entry], directory: str) -> bool:
     for _, below, _, changed_ns, size_bytes, _ in entries:
-        found = os.stat(f"{directory}/{below}")
-        if found.st_mtime_ns != changed_ns or found.st_size != size_bytes:
+        status = os.stat(f"{directory}/{below}")
+        if status.st_mtime_ns != changed_ns or status.st_size != size_bytes:
             return False
     return True
 
 
 def _run(entry: Entry, code: object, finder: Finder) -> None:
-    """Make a module as importlib does, and run its code."""
+    """Create a module as importlib does, and run its code."""
     name, below, is_package, *_ = entry
     source = f"{finder.directory}/{below}"
     parent, _, last = name.rpartition(".")

@@ -1,4 +1,4 @@
-"""A file that the pid of a process is written to, by --pid-file."""
+"""A file for the pid of a process, by --pid-file."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ _NAME_BYTES = 255
 
 
 class PidFile:
-    """A context manager, entered before there is a process: what can't be opened is refused then.
+    """A context manager, entered before the process starts, so that a bad path is refused early.
 
-    A file is written aside and renamed, since who waits for it must not find it empty. What is
-    there and is no file, such as /dev/null or a pipe, is written to. Without a path nothing is.
+    A regular file is written under another name and renamed, since a reader must not find it empty.
+    Other files, such as /dev/null or a pipe, are written directly. Without a path nothing is
+    written.
     """
 
     def __init__(self, path: str) -> None:
@@ -27,7 +28,7 @@ class PidFile:
         self._descriptor = -1
 
     def write(self, pid: int) -> None:
-        """Write it. Raise ContainerError."""
+        """Write the pid. Raise ContainerError."""
         if self._descriptor < 0:
             return
         try:
@@ -49,7 +50,7 @@ class PidFile:
         self._target = os.path.realpath(self._path)
         directory, name = os.path.split(os.fsencode(self._target))
         aside = os.fsdecode(os.path.join(directory, b"." + name[: _NAME_BYTES - 1]))
-        _remove(aside)  # what a runtime that was killed has left, or somebody's link
+        _remove(aside)  # the remains of a runtime that was killed, or another user's link
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         self._descriptor = os.open(aside, flags, 0o644)
         self._aside = aside

@@ -25,8 +25,8 @@ NOTIFY = "NOTIFY_SOCKET"
 _INSIDE, _NAME = "/run/notify", "notify.sock"
 _LONGEST = 1 << 16
 _BARRIER_SECONDS = 5.0
-# What means something in its sender's own namespace or with a descriptor, which is not passed on.
-_LEFT_OUT = (b"MAINPID", b"MAINPIDFDID", b"MAINPIDFD", b"FDSTORE", b"FDNAME", b"BARRIER")
+# Fields that are valid only in the sender's namespace or with a descriptor; they are dropped.
+_DROPPED = (b"MAINPID", b"MAINPIDFDID", b"MAINPIDFD", b"FDSTORE", b"FDNAME", b"BARRIER")
 
 
 def tell_sockets(spec: Spec, count: int) -> Spec:
@@ -45,9 +45,9 @@ def offer_notify_socket(spec: Spec, directory: str) -> Spec:
 
 
 def start(container: Container) -> None:
-    """Start a container and wait until it is ready, or ends; its process is named as the main one.
+    """Start a container, wait until it is ready or ends, and report its process as the main one.
 
-    Raises ContainerError.
+    Raise ContainerError.
     """
     with NotifySocket(container.notify_directory) as notify:
         container.start()
@@ -56,46 +56,46 @@ def start(container: Container) -> None:
 
 
 class NotifySocket:
-    """Hears what a container says of itself and passes it on; a context manager.
+    """A socket that receives a container's messages and forwards them; a context manager.
 
-    It must be there before the container is started. Raises ContainerError.
+    It must exist before the container is started. Raise ContainerError.
     """
 
     def __init__(self, directory: str) -> None:
         address = os.environ[NOTIFY]
         self._address = f"\0{address[1:]}" if address.startswith("@") else address
         self._socket = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC)
-        held = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        path = f"/proc/self/fd/{held}/{_NAME}"  # the other may be too long for an address
+        descriptor = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        path = f"/proc/self/fd/{descriptor}/{_NAME}"  # the path itself may be too long for a socket
         try:
             self._socket.bind(path)
-            os.chmod(path, 0o666)  # whoever its process is
+            os.chmod(path, 0o666)  # the process may have any user
         except OSError as error:
             self.close()
             raise ContainerError(f"Can't listen in {directory}: {error.strerror}.") from error
         finally:
-            os.close(held)
+            os.close(descriptor)
 
     def fileno(self) -> int:
-        """What to poll."""
+        """Return the descriptor for poll(2)."""
         return self._socket.fileno()
 
-    def pass_on(self) -> bool:
-        """Pass on what has been said by now; whether it says that it is ready."""
+    def forward(self) -> bool:
+        """Forward all messages received so far; return True if the service is ready."""
         is_ready = False
-        while text := self._heard():
+        while text := self._received():
             lines = [
                 line
                 for line in text.split(b"\n")
-                if line and line.partition(b"=")[0] not in _LEFT_OUT
+                if line and line.partition(b"=")[0] not in _DROPPED
             ]
             if lines:
-                self._say(b"\n".join(lines))
+                self._send(b"\n".join(lines))
             is_ready |= b"READY=1" in lines
         return is_ready
 
     def await_ready(self, pidfd: int) -> bool:
-        """Pass on what is said until it is ready; False if it ends before."""
+        """Forward messages until the service is ready; return False if it ends first."""
         poll = select.poll()
         for descriptor in (self.fileno(), pidfd):
             if descriptor >= 0:
@@ -104,38 +104,38 @@ class NotifySocket:
             ready = {descriptor for descriptor, _ in poll.poll()}
             if self.fileno() not in ready:
                 return False
-            if self.pass_on():
+            if self.forward():
                 return True
         return False
 
     def announce(self, pid: int) -> None:
-        """Say which process is the main one, and wait until it was heard: we are about to end.
+        """Report the main process, and wait until systemd has processed that, since we end soon.
 
         (sd_notify_barrier(3))
         """
-        self._say(b"MAINPID=%d" % pid)
-        heard, held = os.pipe2(os.O_CLOEXEC)
-        self._say(b"BARRIER=1", rights(held))
-        os.close(held)
+        self._send(b"MAINPID=%d" % pid)
+        reading, writing = os.pipe2(os.O_CLOEXEC)
+        self._send(b"BARRIER=1", rights(writing))
+        os.close(writing)
         poll = select.poll()
-        poll.register(heard, 0)  # whose end comes with the last copy of the other one's
+        poll.register(reading, 0)  # POLLHUP comes once systemd has closed its copy of the other end
         poll.poll(_BARRIER_SECONDS * 1000)
-        os.close(heard)
+        os.close(reading)
 
-    def _heard(self) -> bytes:
+    def _received(self) -> bytes:
         try:
             return self._socket.recv(_LONGEST, MSG_DONTWAIT)
         except BlockingIOError:
             return b""
 
-    def _say(self, text: bytes, sent: Sequence[tuple[int, int, bytes]] = ()) -> None:
+    def _send(self, text: bytes, sent: Sequence[tuple[int, int, bytes]] = ()) -> None:
         try:
             self._socket.sendmsg([text], sent, 0, self._address)
         except OSError:
-            return  # nobody listens, which is no reason to end a container
+            return  # a missing listener is no reason to end a container
 
     def close(self) -> None:
-        """Hear no more."""
+        """Close the socket."""
         self._socket.close()
 
     def __enter__(self) -> Self:

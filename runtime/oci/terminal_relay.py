@@ -1,8 +1,8 @@
-"""A process's terminal, shown on our own: what is typed goes in, what is printed comes out.
+"""A relay between a process's terminal and our own.
 
-Nothing here waits for a reader. What can't be written on yet is kept, and no more is read before it
-is, so that signals and the end of the process are heard meanwhile. If our own terminal or whoever
-reads our output has gone, the process's terminal is hung up as well.
+Nothing here blocks on a write. Data that can't be written yet is kept, and no more is read until it
+is written, so that signals and the end of the process are noticed meanwhile. When our own terminal,
+or the reader of our output, is gone, the process's terminal is hung up too.
 """
 
 from __future__ import annotations
@@ -22,88 +22,90 @@ if TYPE_CHECKING:
     from typing import Any
 
 _READ_BYTES, _RIGHTS_BYTES = 1 << 16, 64
-_WRITTEN_BYTES = select.PIPE_BUF  # for so many there is room in a pipe that can be written to
+_WRITTEN_BYTES = select.PIPE_BUF  # a writable pipe has room for so much
 _STDIN, _STDOUT = 0, 1
 _TIOCGPTPEER = 0x5441
 _END_OF_FILE = b"\x04"
 
 
 class Terminal:
-    """The master of a terminal, which its process sends when it has opened it."""
+    """The master of a terminal, which the process sends once it has opened the terminal."""
 
     def __init__(self) -> None:
         self._ours, self._theirs = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC)
         self._master = self._slave = -1
-        self._typed = self._printed = b""  # and not written on yet
-        self._is_ours = self._hears = False
+        self._input = self._output = b""  # data that is not written yet
+        self._is_raw = self._reads_input = False
         self._before: list[Any] | None = None
 
     def receiver(self) -> int:
-        """Return the descriptor that the process is to send it to."""
+        """Return the descriptor to which the process sends the master."""
         return self._theirs.fileno()
 
-    def show(self) -> None:
-        """Take it, and hand our own over to it. Raise ContainerError."""
+    def connect(self) -> None:
+        """Receive the master, and put our own terminal in raw mode. Raise ContainerError."""
         self._theirs.close()
         _, rights, *_ = self._ours.recvmsg(_READ_BYTES, _RIGHTS_BYTES, MSG_CMSG_CLOEXEC)
         if not rights:
-            raise ContainerError("The process sent no terminal.")
+            raise ContainerError("The process did not send its terminal.")
         self._master = int.from_bytes(rights[0][2][:4], "little")
         os.set_blocking(self._master, False)
-        # Without it there would be an end to read whenever no process has the terminal open.
+        # Without an open slave, reads would report an end whenever no process has the terminal
+        # open.
         flags = os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC
         self._slave = fcntl.ioctl(self._master, _TIOCGPTPEER, flags)
         self.resize()
-        self.take_ours()
+        self.set_raw()
 
-    def take_ours(self) -> None:
-        """Hand our own over, unless it has been, or we are in its background.
+    def set_raw(self) -> None:
+        """Put our own terminal in raw mode, unless it is already, or we are in the background.
 
-        Who changes or reads a terminal there is stopped. (termios(3), tcsetpgrp(3))
+        A background process that changes or reads its terminal is stopped. (termios(3),
+        tcsetpgrp(3))
         """
-        if self._is_ours or _in_background():
+        if self._is_raw or _in_background():
             return
-        self._is_ours = self._hears = True
+        self._is_raw = self._reads_input = True
         try:
             self._before = termios.tcgetattr(_STDIN)
             tty.setraw(_STDIN)
         except termios.error:
-            return  # stdin is no terminal, or was hung up
+            return  # stdin is not a terminal, or was hung up
 
     def register(self, poll: select.poll) -> None:
-        """Have `poll` wait for what can go on."""
+        """Register the descriptors that can be read or written next."""
         if self._master < 0:
             return
-        if self._hears and not self._typed:
+        if self._reads_input and not self._input:
             poll.register(_STDIN, select.POLLIN)
-        if self._printed:
+        if self._output:
             poll.register(_STDOUT, select.POLLOUT)
-        events = 0 if self._printed else select.POLLIN
-        if events := events | (select.POLLOUT if self._typed else 0):
+        events = 0 if self._output else select.POLLIN
+        if events := events | (select.POLLOUT if self._input else 0):
             poll.register(self._master, events)
 
     def copy(self, ready: set[int]) -> None:
-        """Read and write what can be."""
+        """Read and write as far as that is possible now."""
         if _STDIN in ready:
-            self._hear()
-        if self._master in ready and not self._printed:
-            self._read()
-        if self._master >= 0 and self._typed:
-            self._type()
+            self._read_input()
+        if self._master in ready and not self._output:
+            self._read_output()
+        if self._master >= 0 and self._input:
+            self._write_input()
         if self._master >= 0 and _STDOUT in ready:
-            self._print()
+            self._write_output()
 
     def end(self) -> None:
-        """The process has ended: nothing is typed any more, and what it has printed is the rest."""
-        self._hears, self._typed = False, b""
+        """Send no more input: the process has ended, and only its remaining output counts."""
+        self._reads_input, self._input = False, b""
         self._close_slave()
 
     def has_more(self) -> bool:
-        """Return True if there is something to be printed yet."""
-        return self._master >= 0 and (bool(self._printed) or self._read())
+        """Return True if there is more output."""
+        return self._master >= 0 and (bool(self._output) or self._read_output())
 
     def resize(self) -> None:
-        """Make it as large as our own."""
+        """Give the process's terminal the size of our own."""
         if self._master < 0:
             return
         try:
@@ -113,9 +115,9 @@ class Terminal:
             return
 
     def close(self) -> None:
-        """Have our own as it was."""
+        """Restore our own terminal, and hang up the process's."""
         if self._before is not None:
-            # In the background this would stop us; and what was printed may wait for ever.
+            # In the background tcsetattr would stop us; TCSADRAIN could wait for ever.
             blocked = _signal.pthread_sigmask(_signal.SIG_BLOCK, {_signal.SIGTTOU})
             try:
                 termios.tcsetattr(_STDIN, termios.TCSANOW, self._before)
@@ -127,47 +129,47 @@ class Terminal:
         self._ours.close()
         self._theirs.close()
 
-    def _hear(self) -> None:
+    def _read_input(self) -> None:
         try:
-            self._typed = os.read(_STDIN, _READ_BYTES)
+            self._input = os.read(_STDIN, _READ_BYTES)
         except BlockingIOError:
             return
         except OSError:  # EIO: it was hung up
             self._hang_up()
             return
-        if not self._typed:
-            self._hears = False
+        if not self._input:
+            self._reads_input = False
             if self._before is None:
-                self._typed = _END_OF_FILE  # nobody types any more
+                self._input = _END_OF_FILE  # the input is at its end
             else:
                 self._hang_up()
 
-    def _type(self) -> None:
+    def _write_input(self) -> None:
         try:
-            self._typed = self._typed[os.write(self._master, self._typed) :]
+            self._input = self._input[os.write(self._master, self._input) :]
         except BlockingIOError:
             return
 
-    def _read(self) -> bool:
+    def _read_output(self) -> bool:
         try:
-            self._printed = os.read(self._master, _READ_BYTES)
-        except OSError:  # EAGAIN: there is nothing; EIO: nor will there be
+            self._output = os.read(self._master, _READ_BYTES)
+        except OSError:  # EAGAIN: no data; EIO: no more data either
             return False
-        return bool(self._printed)
+        return bool(self._output)
 
-    def _print(self) -> None:
+    def _write_output(self) -> None:
         try:
-            written = os.write(_STDOUT, self._printed[:_WRITTEN_BYTES])
+            written = os.write(_STDOUT, self._output[:_WRITTEN_BYTES])
         except BlockingIOError:
             return
-        except OSError:  # EPIPE, EIO: nobody reads any more
+        except OSError:  # EPIPE, EIO: the reader is gone
             self._hang_up()
         else:
-            self._printed = self._printed[written:]
+            self._output = self._output[written:]
 
     def _hang_up(self) -> None:
-        """Let go of the terminal: its session gets SIGHUP, and errors for what it writes."""
-        self._typed = self._printed = b""
+        """Close the terminal: its session gets SIGHUP, and errors when it writes."""
+        self._input = self._output = b""
         self._close_slave()
         if self._master >= 0:
             os.close(self._master)
@@ -183,4 +185,4 @@ def _in_background() -> bool:
     try:
         return os.tcgetpgrp(_STDIN) != os.getpgrp()
     except OSError:
-        return False  # it is no terminal, or not the one that controls us
+        return False  # not a terminal, or not our controlling terminal

@@ -226,4 +226,4 @@ def test_a_number_of_descriptors_that_is_none(bundle: Bundle, count: str) -> Non
     bundle.shell("true")
     done = bundle.run("--preserve-fds", count)
     assert done.exit_code == 1
-    assert "--preserve-fds takes a whole number" in done.stderr
+    assert "--preserve-fds must be" in done.stderr

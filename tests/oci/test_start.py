@@ -143,4 +143,4 @@ def test_an_output_that_is_full(bundle: Bundle) -> None:
             stdout=full, stderr=subprocess.PIPE, check=False, text=True,
         )  # fmt: skip
     assert done.returncode == 1
-    assert done.stderr == "tonnage-oci: stdout can't be written to: No space left on device.\n"
+    assert done.stderr == "tonnage-oci: Can't write to stdout: No space left on device.\n"

@@ -1,1 +1,1 @@
-"""The commands of `tonnage-oci`, a module each, whose `main` gives the exit code."""
+"""The commands of `tonnage-oci`, each in a module whose `main` returns the exit code."""

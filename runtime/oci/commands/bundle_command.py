@@ -1,4 +1,4 @@
-"""From a command line that names a bundle to a container: what `create` and `run` share."""
+"""The common part of commands that create a container from a bundle: `create`, `run`, `restore`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import os
 
 from runtime.container.container import Container
 from runtime.container.create import Request
-from runtime.errors import ContainerError
+from runtime.errors import ContainerError, InvalidConfig
 from runtime.launcher.descriptors import FIRST_KEPT, check_open, connected, rights
 from runtime.launcher.rollback import Undo
-from runtime.oci.arguments import SWITCH, VALUE, parse
+from runtime.oci.arguments import SWITCH, VALUE, one_container, parse
 from runtime.oci.pid_file import PidFile
 from runtime.rootfs.root import Bundle
 from runtime.spec.config import Spec
@@ -37,31 +37,30 @@ OPTIONS = {
 SHORT = {"-b": "--bundle", "-f": "--config", "-d": "--detach"}
 
 
-class Order:
-    """A command that names a bundle, read and checked as far as words can be."""
+class BundleCommand:
+    """A command line that names a bundle, parsed and checked before anything is made."""
 
     def __init__(self, words: Sequence[str], known: dict[str, str]) -> None:
         self.options = parse(words, {**OPTIONS, **known}, SHORT, mixed=True)
-        if len(self.options.words) != 1:
-            raise ContainerError("Name one container.")
-        (self.identifier,) = self.options.words
-        self.kept_descriptors = kept_descriptors(self.options)  # before anything is opened
+        self.identifier = one_container(self.options)
+        # Before any other descriptor is opened.
+        self.kept_descriptors = kept_descriptors(self.options)
         self.bundle = os.path.abspath(self.options.value("--bundle", "."))
         self.spec = read_configuration(self.bundle, self.options)
         if not self.spec.root:
-            raise ContainerError("root is missing: it says where the root file system is.")
+            raise InvalidConfig("root is missing: set root.path to the root file system.")
         self.rootfs = os.path.join(self.bundle, self.spec.root.path)
         if not os.path.isdir(self.rootfs):
-            raise ContainerError(f"root.path: {self.rootfs} is no directory.")
+            raise InvalidConfig(f"root.path: {self.rootfs} is not a directory.")
         self.is_service = bool(os.environ.get("NOTIFY_SOCKET"))
 
     @property
     def has_terminal(self) -> bool:
-        """Whether the process is to have a terminal."""
+        """Return True if the process gets a terminal."""
         return self.spec.process is not None and self.spec.process.terminal
 
-    def carry_out(self, settings: Settings, *, waits: bool, terminal: int | None) -> Container:
-        """Make the container; `terminal` is the socket that a terminal is to be sent to."""
+    def create(self, settings: Settings, *, waits: bool, terminal: int | None) -> Container:
+        """Create the container; `terminal` is the socket to which its terminal is sent."""
         receiver = pidfd_receiver(self.options)
         spec = self.spec
         if activated := listening():
@@ -84,31 +83,31 @@ class Order:
             warn=settings.warn,
         )
         with PidFile(self.options.value("--pid-file")) as pid_file, Undo() as undo:
-            made = Container.create(request, settings.root)
-            undo(made.__exit__)
-            pid_file.write(made.pid)
-            send_pidfd(receiver, made.pidfd)
-        return made
+            container = Container.create(request, settings.root)
+            undo(container.__exit__)
+            pid_file.write(container.pid)
+            send_pidfd(receiver, container.pidfd)
+        return container
 
 
 def read_configuration(bundle: str, options: Options) -> Spec:
-    """The bundle's config.json, or the file that is given instead. Raises ContainerError."""
+    """Return the configuration in config.json or in the file of --config. Raise ContainerError."""
     path = os.path.join(bundle, options.value("--config", "config.json"))
     try:
         with open(path, "rb") as file:
             return decode(Spec, file.read(), path)
     except OSError as error:
-        raise ContainerError(f"{path} can't be read: {error.strerror}.") from error
+        raise InvalidConfig(f"Can't read {path}: {error.strerror}.") from error
 
 
 def kept_descriptors(options: Options) -> int:
-    """Return how many descriptors from 3 on the process is to have: sockets handed on, and more.
+    """Return how many descriptors from 3 on the process keeps: passed sockets and --preserve-fds.
 
     Raise ContainerError if not all of them are open.
     """
     activated, preserved = listening(), options.number("--preserve-fds")
     if preserved < 0:
-        raise ContainerError(f"--preserve-fds takes a whole number from 0 on, not {preserved}.")
+        raise InvalidConfig(f"--preserve-fds must be 0 or more, not {preserved}.")
     count = activated + preserved
     words = [f"LISTEN_FDS={activated}"] if activated else []
     words += [f"--preserve-fds {preserved}"] if preserved else []
@@ -117,30 +116,40 @@ def kept_descriptors(options: Options) -> int:
 
 
 def listening() -> int:
-    """How many sockets systemd has handed to this very process. (sd_listen_fds(3))"""
+    """Return how many sockets systemd has passed to this process. (sd_listen_fds(3))"""
     count, pid = os.environ.get("LISTEN_FDS", ""), os.environ.get("LISTEN_PID", str(os.getpid()))
     return int(count) if count.isdecimal() and pid == str(os.getpid()) else 0
 
 
-def terminal_receiver(options: Options, wants: bool) -> socket | None:
-    """Where the terminal goes, by --console-socket. Raises ContainerError."""
-    if options.value("--console-socket") and not wants:
-        raise ContainerError("--console-socket is for a process with a terminal: this has none.")
+def terminal_receiver(options: Options, has_terminal: bool, *, detached: bool) -> socket | None:
+    """Return the socket to which a terminal is sent, by --console-socket. Raise ContainerError."""
+    if options.value("--console-socket") and not has_terminal:
+        raise InvalidConfig(
+            "--console-socket needs a process with a terminal: set process.terminal, or pass --tty"
+            " to exec."
+        )
+    if has_terminal and detached and not options.value("--console-socket"):
+        raise InvalidConfig(
+            "The process has a terminal, but runs in the background: pass --console-socket, or"
+            " remove process.terminal or --tty."
+        )
     return _connected("--console-socket", options)
 
 
 def pidfd_receiver(options: Options) -> socket | None:
-    """Where a descriptor of the process goes, by --pidfd-socket. Raises ContainerError."""
+    """Return the socket to which a pidfd is sent, by --pidfd-socket. Raise ContainerError."""
     return _connected("--pidfd-socket", options)
 
 
 def send_pidfd(receiver: socket | None, pidfd: int) -> None:
-    """Send the descriptor there, if it is wanted. Raise ContainerError."""
+    """Send the pidfd, if a socket is given. Raise ContainerError."""
     if receiver:
         try:
             receiver.sendmsg([b"pidfd"], rights(pidfd))
         except OSError as error:
-            raise ContainerError(f"--pidfd-socket: nobody takes it: {error.strerror}.") from error
+            raise ContainerError(
+                f"--pidfd-socket: can't send the descriptor: {error.strerror}."
+            ) from error
         receiver.close()
 
 

@@ -1,4 +1,4 @@
-"""`checkpoint`: a container that runs is written to files, by criu."""
+"""`checkpoint`: write the state of a running container to files, by criu."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import os
 from runtime.container import criu
 from runtime.container.checkpoint import checkpoint
 from runtime.container.container import Container
-from runtime.errors import ContainerError
-from runtime.oci.arguments import SWITCH, VALUE, parse
+from runtime.errors import InvalidConfig
+from runtime.oci.arguments import SWITCH, VALUE, one_container, parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from runtime.oci.arguments import Options
     from runtime.oci.cli import Settings
 
-# What criu has by the same name, or another.
-_HANDED_ON = {
+# Our options, and criu's options with the same effect.
+_CRIU_OPTIONS = {
     "--tcp-established": "--tcp-established",
     "--tcp-skip-in-flight": "--skip-in-flight",
     "--ext-unix-sk": "--ext-unix-sk",
@@ -31,17 +31,15 @@ OPTIONS = {
     "--image-path": VALUE,
     "--work-path": VALUE,
     "--manage-cgroups-mode": VALUE,
-    **dict.fromkeys(_HANDED_ON, SWITCH),
+    **dict.fromkeys(_CRIU_OPTIONS, SWITCH),
 }
 _OWN = {"--leave-running": SWITCH, "--pre-dump": SWITCH, "--parent-path": VALUE}
 
 
 def main(_: str, words: Sequence[str], settings: Settings) -> int:
-    """Write it; it is stopped then, unless it is to be left running."""
+    """Write the checkpoint, and stop the container unless --leave-running is given."""
     options = parse(words, {**OPTIONS, **_OWN}, {}, mixed=True)
-    if len(options.words) != 1:
-        raise ContainerError("Name one container.")
-    container = Container.load(options.words[0], settings.root)
+    container = Container.load(one_container(options), settings.root)
     program = chosen(options, settings)
     if parent := options.value("--parent-path"):
         _check_parent(program.images, parent)
@@ -57,13 +55,14 @@ def main(_: str, words: Sequence[str], settings: Settings) -> int:
 
 
 def chosen(options: Options, settings: Settings) -> criu.Criu:
-    """criu, as the options have it. Raises ContainerError."""
+    """Return criu with the given options. Raise ContainerError."""
     mode = options.value("--manage-cgroups-mode", "soft")
     if mode not in criu.CGROUP_MODES:
-        raise ContainerError(
-            f"--manage-cgroups-mode takes {', '.join(sorted(criu.CGROUP_MODES))}, not {mode!r}."
+        raise InvalidConfig(
+            f"--manage-cgroups-mode must be one of {', '.join(sorted(criu.CGROUP_MODES))},"
+            f" not {mode!r}."
         )
-    handed_on = [theirs for ours, theirs in _HANDED_ON.items() if options.has(ours)]
+    passed = [option for own, option in _CRIU_OPTIONS.items() if options.has(own)]
     work = options.value("--work-path")
     program = criu.find(settings.criu)
     if work:
@@ -72,13 +71,13 @@ def chosen(options: Options, settings: Settings) -> criu.Criu:
         program=program,
         images=os.path.abspath(options.value("--image-path", "checkpoint")),
         work=os.path.abspath(work) if work else "",
-        words=(f"--manage-cgroups={mode}", *handed_on),
+        words=(f"--manage-cgroups={mode}", *passed),
     )
 
 
 def _check_parent(images: str, parent: str) -> None:
-    """criu looks for it from where the images are."""
+    """Check the path, which criu resolves relative to the images. Raise InvalidConfig."""
     if os.path.isabs(parent):
-        raise ContainerError(f"--parent-path {parent} must be relative to --image-path.")
+        raise InvalidConfig(f"--parent-path {parent} must be relative to --image-path.")
     if not os.path.isdir(os.path.join(images, parent)):
-        raise ContainerError(f"--parent-path: {os.path.join(images, parent)} is no directory.")
+        raise InvalidConfig(f"--parent-path: {os.path.join(images, parent)} is not a directory.")

@@ -1,9 +1,8 @@
-"""`create`: a container that is set up and waits to be started."""
+"""`create`: set up a container, which then waits for `start`."""
 
 from __future__ import annotations
 
-from runtime.errors import ContainerError
-from runtime.oci.commands.bundle_command import Order, terminal_receiver
+from runtime.oci.commands.bundle_command import BundleCommand, terminal_receiver
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,10 +12,8 @@ if TYPE_CHECKING:
 
 
 def main(_: str, words: Sequence[str], settings: Settings) -> int:
-    """Create it."""
-    order = Order(words, {})
-    receiver = terminal_receiver(order.options, order.has_terminal)
-    if order.has_terminal and receiver is None:
-        raise ContainerError("A terminal that nobody is at needs --console-socket.")
-    order.carry_out(settings, waits=True, terminal=receiver.fileno() if receiver else None)
+    """Create the container, with its process waiting before exec."""
+    command = BundleCommand(words, {})
+    receiver = terminal_receiver(command.options, command.has_terminal, detached=True)
+    command.create(settings, waits=True, terminal=receiver.fileno() if receiver else None)
     return 0

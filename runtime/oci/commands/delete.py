@@ -1,10 +1,10 @@
-"""`delete`: nothing is left of a container."""
+"""`delete`: remove containers and all that belongs to them."""
 
 from __future__ import annotations
 
 from runtime.container.container import Container, remove_half_made
 from runtime.container.state import StateDirectory
-from runtime.errors import ContainerError
+from runtime.errors import ContainerError, InvalidConfig
 from runtime.oci.arguments import SWITCH, parse
 
 TYPE_CHECKING = False
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def main(_: str, words: Sequence[str], settings: Settings) -> int:
-    """Delete those that are named; --force kills what runs, and forgives what is not there."""
+    """Delete the named containers; --force kills running ones, and ignores missing ones."""
     options = parse(words, {"--force": SWITCH}, {"-f": "--force"}, mixed=True)
     if not options.words:
-        raise ContainerError("Name a container.")
+        raise InvalidConfig("Name at least one container.")
     for name in options.words:
         _delete(name, settings, force=options.has("--force"))
     return 0

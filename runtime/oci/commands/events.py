@@ -1,12 +1,12 @@
-"""`events`: what a container uses, and when it is out of memory, a line of JSON each."""
+"""`events`: print the usage and the OOM events of a container, one JSON object a line."""
 
 from __future__ import annotations
 
 import time
 
 from runtime.container.container import STOPPED, Container
-from runtime.errors import ContainerError
-from runtime.oci.arguments import SWITCH, VALUE, parse
+from runtime.errors import InvalidConfig, InvalidState
+from runtime.oci.arguments import SWITCH, VALUE, one_container, parse
 from runtime.spec.json_structs import encode
 
 TYPE_CHECKING = False
@@ -19,14 +19,12 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def main(_: str, words: Sequence[str], settings: Settings) -> int:
-    """Print them until it ends, or once with --stats."""
+    """Print events until the container stops, or the usage once with --stats."""
     options = parse(words, {"--stats": SWITCH, "--interval": VALUE}, {}, mixed=True)
-    if len(options.words) != 1:
-        raise ContainerError("Name one container.")
     interval_seconds = _seconds(options.value("--interval", "5s"))
-    container = Container.load(options.words[0], settings.root)
+    container = Container.load(one_container(options), settings.root)
     if container.status == STOPPED:
-        raise ContainerError(f"The container {container.identifier} is stopped.")
+        raise InvalidState(f"The container {container.identifier} is stopped.")
     _print("stats", container, container.cgroup.statistics())
     if options.has("--stats"):
         return 0
@@ -52,5 +50,5 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = 0.0
     if seconds <= 0:
-        raise ContainerError(f"--interval takes a time such as 5s, not {text!r}.")
+        raise InvalidConfig(f"--interval must be a duration such as 5s, not {text!r}.")
     return seconds

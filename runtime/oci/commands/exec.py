@@ -1,10 +1,10 @@
-"""`exec`: one more process in a container."""
+"""`exec`: run another process in a container."""
 
 from __future__ import annotations
 
 from runtime.container import exec as joining
 from runtime.container.container import PAUSED, STOPPED, Container
-from runtime.errors import ContainerError
+from runtime.errors import InvalidConfig, InvalidState
 from runtime.launcher.rollback import Undo
 from runtime.oci.arguments import SWITCH, VALUE, VALUES, parse
 from runtime.oci.commands.bundle_command import (
@@ -58,22 +58,20 @@ _SHORT = {
 
 
 def main(_: str, words: Sequence[str], settings: Settings) -> int:
-    """Run it; its exit code, or 0 if it is left to run by itself."""
+    """Run the process; return its exit code, or 0 if it is detached."""
     options = parse(words, _OPTIONS, _SHORT, mixed=False)
     if not options.words:
-        raise ContainerError("Name a container.")
+        raise InvalidConfig("Name a container.")
     name, *args = options.words
-    kept = kept_descriptors(options)  # before anything is opened
+    kept = kept_descriptors(options)  # before any other descriptor is opened
     container = Container.load(name, settings.root)
     status = container.status
     if status == STOPPED or (status == PAUSED and not options.has("--ignore-paused")):
-        raise ContainerError(f"The container {name} is {status}: nothing can be run in it.")
+        raise InvalidState(f"The container {name} is {status}: no process can be started in it.")
     spec = container.directory.configuration()
     wanted = _process(options, args, spec.process)
-    receiver = terminal_receiver(options, wanted.terminal)
     detached = options.has("--detach")
-    if wanted.terminal and detached and receiver is None:
-        raise ContainerError("A terminal that nobody is at needs --console-socket.")
+    receiver = terminal_receiver(options, wanted.terminal, detached=detached)
     order = joining.Order(
         spec=spec,
         state=container.state,
@@ -106,15 +104,15 @@ def _joined(order: joining.Order, options: Options, heard: socket | None) -> joi
 
 
 def _process(options: Options, args: Sequence[str], first: Process | None) -> Process:
-    """What is to be run: as a file says, or as the container's own with what is said otherwise."""
+    """Return the process: from --process, or the container's own with the given changes."""
     if path := options.value("--process"):
         try:
             with open(path, "rb") as file:
                 return decode(Process, file.read(), path)
         except OSError as error:
-            raise ContainerError(f"{path} can't be read: {error.strerror}.") from error
+            raise InvalidConfig(f"Can't read {path}: {error.strerror}.") from error
     if not args:
-        raise ContainerError("Name the program to run, or --process.")
+        raise InvalidConfig("Name the program to run, or pass --process.")
     base = first or Process(cwd="/")
     changes: dict[str, object] = {
         "args": tuple(args),
@@ -141,7 +139,9 @@ def _user(options: Options, base: User) -> User:
     groups = [gid for words in options.values("--additional-gids") for gid in words.split(",")]
     numbers = (uid, gid if colon else str(base.gid), *groups)
     if not all(number.isdecimal() and int(number) < 1 << 32 for number in numbers):
-        raise ContainerError("--user takes UID[:GID], and --additional-gids numbers as well.")
+        raise InvalidConfig(
+            "--user must be UID[:GID], and --additional-gids GID[,GID…], all of them numbers."
+        )
     return base.replace(
         uid=int(numbers[0]),
         gid=int(numbers[1]),

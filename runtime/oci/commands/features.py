@@ -1,4 +1,7 @@
-"""`features`: what this runtime can do. (OCI runtime-spec, features.md and features-linux.md)"""
+"""`features`: print the features of this runtime.
+
+(OCI runtime-spec, features.md and features-linux.md)
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ _HOOKS = (
 
 
 def main(_: str, __: Sequence[str], ___: Settings) -> int:
-    """Print it as JSON."""
+    """Print the document as JSON."""
     import json
 
     print(json.dumps(document(), indent=2))
@@ -29,7 +32,7 @@ def main(_: str, __: Sequence[str], ___: Settings) -> int:
 
 
 def document() -> dict[str, object]:
-    """What is told."""
+    """Return the document."""
     from runtime.version import version
 
     return {
@@ -56,7 +59,7 @@ def document() -> dict[str, object]:
         "potentiallyUnsafeConfigAnnotations": [WITHOUT],
         "annotations": {
             "io.github.tonnage.version": version(),
-            "io.github.tonnage.checkpoint.enabled": "true",  # by criu, where that is installed
+            "io.github.tonnage.checkpoint.enabled": "true",  # by criu, if that is installed
         },
     }  # fmt: skip
 

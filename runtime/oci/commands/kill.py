@@ -1,9 +1,9 @@
-"""`kill`: a signal for a container's first process, or for all."""
+"""`kill`: send a signal to a container's first process, or to all its processes."""
 
 from __future__ import annotations
 
 from runtime.container.container import STOPPED, Container
-from runtime.errors import ContainerError
+from runtime.errors import InvalidConfig, InvalidState
 from runtime.linux.pidfd import SIGKILL
 from runtime.oci.arguments import SWITCH, parse
 
@@ -18,10 +18,10 @@ _ALIASES = {"IOT": "ABRT", "CLD": "CHLD", "POLL": "IO", "UNUSED": "SYS"}
 
 
 def main(_: str, words: Sequence[str], settings: Settings) -> int:
-    """Send it; SIGTERM if none is named."""
+    """Send the signal, which is SIGTERM by default."""
     options = parse(words, {"--all": SWITCH}, {"-a": "--all"}, mixed=True)
     if not 1 <= len(options.words) <= 2:
-        raise ContainerError("Name one container, and a signal if it is not TERM.")
+        raise InvalidConfig("Name one container, and at most one signal.")
     name, signal = (*options.words, "TERM")[:2]
     number = signal_number(signal)
     container = Container.load(name, settings.root)
@@ -29,24 +29,24 @@ def main(_: str, words: Sequence[str], settings: Settings) -> int:
         container.kill_all(number)
         return 0
     if container.status == STOPPED and not (number == SIGKILL and container.processes()):
-        raise ContainerError(f"The container {name} is stopped: it gets no signal.")
+        raise InvalidState(f"The container {name} is stopped: it can't receive a signal.")
     container.kill(number)
     return 0
 
 
 def signal_number(text: str) -> int:
-    """Return the number of a signal that is named as kill(1) names it, or numbered.
+    """Return the number of a signal, given as a name of kill(1) or as a number.
 
-    Raise ContainerError if there is none. (signal(7))
+    Raise InvalidConfig if there is no such signal. (signal(7))
     """
     if text.isascii() and text.isdecimal():
         number = int(text)
     else:
         number = _named(text.upper().removeprefix("SIG"))
     if not 1 <= number <= _LAST_REALTIME:
-        raise ContainerError(
-            f"There is no signal {text!r}: `kill -l` lists them, and a number from 1 to"
-            f" {_LAST_REALTIME} will do."
+        raise InvalidConfig(
+            f"There is no signal {text!r}: use a name from `kill -l`, or a number from 1 to"
+            f" {_LAST_REALTIME}."
         )
     return number
 

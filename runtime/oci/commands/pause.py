@@ -1,9 +1,9 @@
-"""`pause` and `resume`."""
+"""`pause` and `resume`: stop all processes of a container, and let them continue."""
 
 from __future__ import annotations
 
 from runtime.container.container import Container
-from runtime.oci.commands.naming import only_name
+from runtime.oci.arguments import only_container
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 
 def main(verb: str, words: Sequence[str], settings: Settings) -> int:
-    """Stop all its processes, or let them go on."""
-    container = Container.load(only_name(words), settings.root)
+    """Pause or resume the container."""
+    container = Container.load(only_container(words), settings.root)
     if verb == "pause":
         container.pause()
     else:

@@ -1,11 +1,11 @@
-"""`run`: create, start, and in the foreground wait for the end and delete."""
+"""`run`: create and start a container; in the foreground also wait for its end, and delete it."""
 
 from __future__ import annotations
 
 from runtime.errors import ContainerError
 from runtime.launcher.rollback import Undo
 from runtime.oci.arguments import SWITCH
-from runtime.oci.commands.bundle_command import Order, terminal_receiver
+from runtime.oci.commands.bundle_command import BundleCommand, terminal_receiver
 from runtime.oci.foreground import Foreground
 
 TYPE_CHECKING = False
@@ -18,40 +18,38 @@ if TYPE_CHECKING:
 
 
 def main(_: str, words: Sequence[str], settings: Settings) -> int:
-    """Run it; the exit code of its program, or 0 if that is left to run by itself."""
-    order = Order(words, {"--detach": SWITCH, "--keep": SWITCH})
-    detached = order.options.has("--detach")
-    receiver = terminal_receiver(order.options, order.has_terminal)
+    """Run the container; return the exit code of its program, or 0 with --detach."""
+    command = BundleCommand(words, {"--detach": SWITCH, "--keep": SWITCH})
+    detached = command.options.has("--detach")
+    receiver = terminal_receiver(command.options, command.has_terminal, detached=detached)
     if detached:
-        if order.has_terminal and receiver is None:
-            raise ContainerError("A terminal that nobody is at needs --console-socket.")
         terminal = receiver.fileno() if receiver else None
-        container = order.carry_out(settings, waits=order.is_service, terminal=terminal)
-        if order.is_service:
+        container = command.create(settings, waits=command.is_service, terminal=terminal)
+        if command.is_service:
             from runtime.oci import sd_notify
 
             with Undo() as undo:
                 undo(container.__exit__)
                 sd_notify.start(container)
         return 0
-    with Foreground(terminal=order.has_terminal and receiver is None) as foreground:
+    with Foreground(terminal=command.has_terminal and receiver is None) as foreground:
         terminal = receiver.fileno() if receiver else foreground.receiver()
-        container = order.carry_out(settings, waits=order.is_service, terminal=terminal)
+        container = command.create(settings, waits=command.is_service, terminal=terminal)
         with Undo() as undo:
             undo(container.__exit__)
-            notify = _start_service(container) if order.is_service else None
+            notify = _start_service(container) if command.is_service else None
             code = foreground.accompany(container.pid, container.pidfd, notify)
     container.ended_with(code)
-    if not order.options.has("--keep"):
+    if not command.options.has("--keep"):
         try:
             container.delete(force=True)
-        except ContainerError as error:  # the program has ended as it has all the same
-            settings.fail(f"{error} Remove the rest by `delete --force {order.identifier}`.")
+        except ContainerError as error:  # the exit code remains that of the program
+            settings.fail(f"{error} Remove the rest with `delete --force {command.identifier}`.")
     return code
 
 
 def _start_service(container: Container) -> NotifySocket:
-    """Start a service; what it says is to be passed on for as long as it is accompanied."""
+    """Start a service; return the socket that forwards its messages while we wait for it."""
     from runtime.oci.sd_notify import NotifySocket
 
     with Undo() as undo:

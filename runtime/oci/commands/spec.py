@@ -1,4 +1,4 @@
-"""`spec`: a configuration to begin with."""
+"""`spec`: write a default configuration."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ if TYPE_CHECKING:
 
 
 def main(_: str, words: Sequence[str], __: Settings) -> int:
-    """Write config.json into the bundle."""
+    """Write config.json to the bundle."""
     import json
 
     options = parse(
         words, {"--bundle": VALUE, "--rootless": SWITCH}, {"-b": "--bundle"}, mixed=True
     )
     path = os.path.join(options.value("--bundle", "."), "config.json")
-    spec = _beginning()
+    spec = _default()
     if options.has("--rootless"):
         spec = _without_root(spec)
     try:
         with open(path, "x", encoding="utf-8") as file:
             file.write(json.dumps(json.loads(encode(spec)), indent=2) + "\n")
     except FileExistsError as error:
-        raise ContainerError(f"{path} is there already: remove it first.") from error
+        raise ContainerError(f"{path} exists already: remove it first.") from error
     except OSError as error:
-        raise ContainerError(f"{path} can't be written: {error.strerror}.") from error
+        raise ContainerError(f"Can't write {path}: {error.strerror}.") from error
     return 0
 
 
-def _beginning() -> Spec:
+def _default() -> Spec:
     spec = default_spec(["sh"])
     assert spec.process
     terminal = spec.process.replace(terminal=True, env=(*spec.process.env, "TERM=xterm"))
@@ -46,7 +46,10 @@ def _beginning() -> Spec:
 
 
 def _without_root(spec: Spec) -> Spec:
-    """For a user: who is mapped alone, has the host's network, and may set no limits."""
+    """Return the configuration for a user without root.
+
+    One id is mapped, the network is that of the host, and there are no limits.
+    """
     kinds = [each for each in spec.linux.namespaces if each.type not in {"network", "cgroup"}]
     bound = ("rbind", "nosuid", "noexec", "nodev", "ro")
     mounts = tuple(

@@ -1,11 +1,11 @@
-"""`start`: the program of a container that was created runs."""
+"""`start`: start the program of a created container."""
 
 from __future__ import annotations
 
 import os
 
 from runtime.container.container import Container
-from runtime.oci.commands.naming import only_name
+from runtime.oci.arguments import only_container
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 def main(_: str, words: Sequence[str], settings: Settings) -> int:
-    """Start it; a service is waited for until it is ready."""
-    container = Container.load(only_name(words), settings.root)
+    """Start the program; wait until a service is ready."""
+    container = Container.load(only_container(words), settings.root)
     if os.environ.get("NOTIFY_SOCKET") and os.path.isdir(container.notify_directory):
         from runtime.oci import sd_notify
 

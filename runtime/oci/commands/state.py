@@ -1,9 +1,10 @@
-"""`state`: one container, as the specification has it."""
+"""`state`: print the state of a container, in the format of the specification."""
 
 from __future__ import annotations
 
 from runtime.container.container import STOPPED, Container
-from runtime.oci.commands.naming import only_name
+from runtime.lazy import remembered
+from runtime.oci.arguments import only_container
 from runtime.spec.json_structs import encode_lines
 
 TYPE_CHECKING = False
@@ -14,14 +15,14 @@ if TYPE_CHECKING:
 
 
 def main(_: str, words: Sequence[str], settings: Settings) -> int:
-    """Print it as JSON."""
-    container = Container.load(only_name(words), settings.root)
+    """Print the state as JSON."""
+    container = Container.load(only_container(words), settings.root)
     print(encode_lines(document(container)))
     return 0
 
 
 def document(container: Container) -> dict[str, object]:
-    """What is told of a container."""
+    """Return the state of a container."""
     state, status = container.state, container.status
     return {
         "ociVersion": state.oci_version,
@@ -36,16 +37,12 @@ def document(container: Container) -> dict[str, object]:
     }
 
 
+@remembered
 def _name(uid: int) -> str:
-    """The user's name, looked up once: a list has the same one on every line."""
-    if uid not in _names:
-        import pwd
+    """Return the user's name, which is the same for most containers of a list."""
+    import pwd
 
-        try:
-            _names[uid] = pwd.getpwuid(uid).pw_name
-        except KeyError:
-            _names[uid] = str(uid)
-    return _names[uid]
-
-
-_names: dict[int, str] = {}
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)

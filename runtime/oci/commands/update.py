@@ -1,12 +1,12 @@
-"""`update`: other limits for a container that runs."""
+"""`update`: change the resource limits of a running container."""
 
 from __future__ import annotations
 
 import sys
 
 from runtime.container.container import Container
-from runtime.errors import ContainerError
-from runtime.oci.arguments import VALUE, parse
+from runtime.errors import InvalidConfig
+from runtime.oci.arguments import VALUE, one_container, parse
 from runtime.spec.config import Resources
 from runtime.spec.json_structs import convert
 from runtime.spec.json_structs import parse as parse_json
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from runtime.oci.arguments import Options
     from runtime.oci.cli import Settings
 
-# option: the field below resources that it sets, by the document's own keys
+# Option: the keys of the field below linux.resources that it sets.
 _FIELDS = {
     "--blkio-weight": ("blockIO", "weight"),
     "--cpu-period": ("cpu", "period"),
@@ -42,13 +42,11 @@ _UNITS = {"b": 0, "k": 10, "m": 20, "g": 30, "t": 40}
 
 
 def main(_: str, words: Sequence[str], settings: Settings) -> int:
-    """Set what is given; the rest stays as it is."""
+    """Set the given limits and keep all others."""
     known = {**dict.fromkeys(_FIELDS, VALUE), "--resources": VALUE}
     options = parse(words, known, {"-r": "--resources"}, mixed=True)
-    if len(options.words) != 1:
-        raise ContainerError("Name one container.")
     resources = _read(options) if options.value("--resources") else _given(options)
-    Container.load(options.words[0], settings.root).update(resources)
+    Container.load(one_container(options), settings.root).update(resources)
     return 0
 
 
@@ -61,7 +59,7 @@ def _read(options: Options) -> Resources:
             with open(path, "rb") as file:
                 text = file.read()
     except OSError as error:
-        raise ContainerError(f"{path} can't be read: {error.strerror}.") from error
+        raise InvalidConfig(f"Can't read {path}: {error.strerror}.") from error
     return convert(Resources, parse_json(text, path), path)
 
 
@@ -81,4 +79,4 @@ def _number(option: str, text: str, is_size: bool) -> int:
     try:
         return int(digits) << (_UNITS.get(unit, 0) if digits != text else 0)
     except ValueError:
-        raise ContainerError(f"{option} takes a whole number, not {text!r}.") from None
+        raise InvalidConfig(f"{option} must be an integer, not {text!r}.") from None
