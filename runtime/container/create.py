@@ -31,7 +31,7 @@ from runtime.launcher.descriptors import Descriptors
 from runtime.launcher.rollback import Undo
 from runtime.linux import capabilities
 from runtime.linux.users import PASSWD, PASSWD_BYTES, home, in_user_namespace, is_rootless
-from runtime.namespaces import namespaces
+from runtime.namespaces import id_mappings
 from runtime.namespaces.namespaces import Namespaces
 from runtime.process import init, rlimits
 from runtime.process.streams import Owners, user_of
@@ -175,7 +175,7 @@ def create(request: Request, directory: StateDirectory) -> Made:
             program = init.write(plan, outfit)
             if spaces.makes("user"):
                 talk.hear()
-                namespaces.map_ids(child.pid, spec.linux)
+                id_mappings.map_ids(child.pid, spec.linux)
                 talk.answer()
             meeting.execute(program, forks=spaces.forks)
             _limit(cgroup, plan, talk, child.pid)

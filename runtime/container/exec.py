@@ -17,7 +17,7 @@ from runtime.linux.libc import syscall
 from runtime.linux.pidfd import kill, reap
 from runtime.linux.proc import ignored_signals
 from runtime.linux.users import PASSWD, PASSWD_BYTES
-from runtime.namespaces import namespaces
+from runtime.namespaces import id_mappings
 from runtime.namespaces.namespaces import FILES, Namespaces
 from runtime.process import attributes, init, rlimits
 from runtime.process import terminal as console
@@ -86,7 +86,7 @@ def run_as_given(order: Order) -> Joined:
         attributes.reset_signals(program, ignored_signals())
         init.become(
             program, wanted, spec.linux.memory_policy, spec.linux.personality,
-            namespaces.may_set_groups(spec.linux), umask, entering, able_in(spaces), compiled,
+            id_mappings.may_set_groups(spec.linux), umask, entering, able_in(spaces), compiled,
             meeting.report, meeting.answer, order.path,
         )  # fmt: skip
 
@@ -175,8 +175,8 @@ def _launch(launch: Program, order: Order, spaces: Namespaces, cgroup: Cgroup) -
     cgroup.join(launch)
     spaces.launch(launch)
     if spaces.owns("user"):
-        may = namespaces.may_set_groups(order.spec.linux)
-        namespaces.become_root_of_user_namespace(launch, set_groups=may)
+        may = id_mappings.may_set_groups(order.spec.linux)
+        id_mappings.become_root_of_user_namespace(launch, set_groups=may)
 
 
 def _write(

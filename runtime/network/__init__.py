@@ -1,1 +1,1 @@
-"""Network devices of containers."""
+"""The network of containers."""

@@ -13,7 +13,7 @@ from runtime.launcher.channel import die_with_runtime, fork, hand_over, meet, te
 from runtime.launcher.program import Program
 from runtime.linux import syscalls
 from runtime.linux.proc import ignored_signals
-from runtime.namespaces import namespaces
+from runtime.namespaces import id_mappings, namespaces
 from runtime.process import attributes, executable, rlimits
 from runtime.process import terminal as console
 from runtime.rootfs import devices, masking
@@ -132,8 +132,8 @@ def launch(program: Program, plan: Plan, cgroup: Cgroup) -> None:
     if plan.namespaces.makes("user"):
         meet(program, plan.report, plan.answer)
     if plan.namespaces.owns("user"):
-        namespaces.become_root_of_user_namespace(
-            program, set_groups=namespaces.may_set_groups(plan.spec.linux)
+        id_mappings.become_root_of_user_namespace(
+            program, set_groups=id_mappings.may_set_groups(plan.spec.linux)
         )
 
 
@@ -165,7 +165,7 @@ def write(plan: Plan, outfit: Outfit) -> Program:
     linux = plan.spec.linux
     program.part(
         become, outfit.wanted, linux.memory_policy, linux.personality,
-        namespaces.may_set_groups(linux), umask, entering, outfit.able, outfit.seccomp,
+        id_mappings.may_set_groups(linux), umask, entering, outfit.able, outfit.seccomp,
         plan.report, answer,
     )  # fmt: skip
     return program

@@ -13,7 +13,8 @@ from runtime.errors import ContainerError
 from runtime.launcher.channel import Meeting, die_with_runtime, tell
 from runtime.launcher.descriptors import Descriptors
 from runtime.linux import mount as mounts
-from runtime.namespaces.namespaces import FLAGS, map_ids
+from runtime.namespaces.id_mappings import map_ids
+from runtime.namespaces.namespaces import FLAGS
 from runtime.rootfs.mount_sources import source_path
 from runtime.spec.config import Linux
 from runtime.spec.mount_options import MountOptions
