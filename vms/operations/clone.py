@@ -116,12 +116,12 @@ def _renamed(path: Path, was: str, name: str, *, is_qcow2: bool) -> str:
 def _make_independent(image: Path, copy: Path, directories: Sequence[Path]) -> None:
     """Have a copy read from the store alone, and hold no snapshots, which are the machine's."""
     for snapshot in qcow2.read(copy).snapshots:
-        disks.drop_snapshot(copy, snapshot)
+        disks.delete_snapshot(copy, snapshot)
     below = overlays.backing(qcow2.read(image))
     if below is None:
         return
     stores = [directory.resolve() for directory in directories]
-    disks.name_base(copy, below)  # by its whole path: the copy may lie elsewhere
+    disks.set_backing_file(copy, below)  # by its whole path: the copy may lie elsewhere
     onto = below
     while not any(onto[0].resolve().is_relative_to(store) for store in stores):
         following = overlays.backing(qcow2.read(onto[0])) if onto[1] == "qcow2" else None

@@ -94,7 +94,7 @@ def _refuse_used(path: Path, files: list[Path], others: list[tuple[str, Path]]) 
     for name, file in others:
         if readers.is_same(file, path):
             raise MachineError(f"{name} uses {path} as well: undefine that machine first.")
-    for reader in readers.of(path, [file for _, file in others], besides=files):
+    for reader in readers.find(path, [file for _, file in others], besides=files):
         raise MachineError(f"{reader} reads from {path}: remove it first.")
     if readers.is_open(path):
         raise MachineError(f"A machine that runs has {path} open: stop it first.")

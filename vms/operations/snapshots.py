@@ -164,7 +164,7 @@ def _revert_external(domain: Domain, name: str, handle: Any) -> None:
     with ExitStack() as undo:
         asides = []
         for layer in layers:
-            asides.append(overlays.emptied(layer.top))
+            asides.append(overlays.empty_copy(layer.top))
             undo.callback(asides[-1].unlink, missing_ok=True)
         domain.disconnect()
         _drop_saved(domain)

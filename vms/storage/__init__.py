@@ -1,1 +1,1 @@
-"""Images and disks: the store, qcow2, overlays and who reads them."""
+"""Images and disks: the image store, qcow2, overlays, and the policy for untrusted images."""

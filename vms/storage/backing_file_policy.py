@@ -1,4 +1,4 @@
-"""The door for disk images: what each is, and which files it may lead QEMU to."""
+"""The policy for disk images: their formats, and the files that they may make QEMU open."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vms.errors import MachineError
+from vms.errors import InvalidImage, NotFound, os_error
 from vms.storage import formats, qcow2
 
 if TYPE_CHECKING:
@@ -22,11 +22,10 @@ _LONGEST_CHAIN = 32
 def refuse_unsafe(
     path: Path, format_: str, directories: Sequence[Path], bases: Collection[Path] = ()
 ) -> None:
-    """Refuse an image that is not what it is named as, is broken, or reads from elsewhere.
+    """Raise MachineError for an image of another format, a damaged one, or an unsafe backing file.
 
-    It may read from what lies below the directories, and from the `bases`: what libvirt's
-    snapshots of the machine have made its backing files. A raw image names no other file. Raises
-    MachineError.
+    Backing files must lie below the directories or be among `bases`: the files that libvirt's
+    snapshots of the machine made its backing files. A raw image names no other file.
     """
     stores = [directory.resolve() for directory in directories]
     allowed = {base.resolve() for base in bases}
@@ -34,34 +33,37 @@ def refuse_unsafe(
         formats.refuse_other(path, format_)
         if format_ != "qcow2":
             return
-        image = _known(path)
+        image = _read(path)
         if image.data_file is not None:
-            raise MachineError(
-                f"{path} keeps its data in another file ({image.data_file}): merge them with"
+            raise InvalidImage(
+                f"{path} keeps its data in another file ({image.data_file}): merge both with"
                 " qemu-img convert."
             )
         if image.is_encrypted:
-            raise MachineError(
-                f"{path} is encrypted, and no machine has its key: qemu-img convert decrypts it."
+            raise InvalidImage(
+                f"{path} is encrypted, and machines get no keys: decrypt it with qemu-img convert."
             )
         if image.backing is None:
             return
         path, format_ = _backing(image, stores, allowed)
-    raise MachineError(f"{path} has a longer chain of backing files than any image should.")
+    raise InvalidImage(
+        f"{path} has a chain of more than {_LONGEST_CHAIN} backing files, or the chain is a loop:"
+        " merge them with qemu-img convert."
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class DiskFile:
-    """The file of a disk, as a description in libvirt's words has it."""
+    """The file of a disk in libvirt's description of a machine."""
 
     path: Path
     format: str
     is_written: bool
 
 
-def disk_files(described: ET.Element) -> Iterator[DiskFile]:
-    """The files of a description's disks."""
-    for disk in described.findall("./devices/disk"):
+def disk_files(description: ET.Element) -> Iterator[DiskFile]:
+    """Yield the files of the disks in libvirt's description of a machine."""
+    for disk in description.findall("./devices/disk"):
         source, driver = disk.find("source"), disk.find("driver")
         if source is not None and (file := source.get("file")):
             format_ = "raw" if driver is None else driver.get("type", "raw")
@@ -71,33 +73,37 @@ def disk_files(described: ET.Element) -> Iterator[DiskFile]:
 def _backing(
     image: qcow2.Image, stores: Sequence[Path], allowed: Collection[Path]
 ) -> tuple[Path, str]:
-    """The backing file and its format. QEMU would guess a format that is not named."""
+    """Return an image's backing file and its format, which QEMU would guess if it is not named."""
     name = image.backing or ""
     path = (image.path.parent / name).resolve()
     if _PROTOCOL.match(name) or not (
         path in allowed or any(path.is_relative_to(store) for store in stores)
     ):
-        raise MachineError(
+        raise InvalidImage(
             f"{image.path} reads from {name}, which is not in the image store"
             f" ({', '.join(map(str, stores))}): import that image, and clone it there."
         )
     if not path.is_file():
-        raise MachineError(f"{image.path} reads from {path}, which is not there.")
+        raise NotFound(
+            f"{image.path} reads from {path}, which does not exist: restore that file, or name"
+            " another with qemu-img rebase -u."
+        )
     if image.backing_format not in {"qcow2", "raw"}:
-        raise MachineError(
-            f"{image.path} does not say which format {path} has: qemu-img rebase -u -F does."
+        raise InvalidImage(
+            f"{image.path} does not name the format of its backing file {path}: name it with"
+            " qemu-img rebase -u -F FORMAT."
         )
     return path, image.backing_format
 
 
-def _known(path: Path) -> qcow2.Image:
+def _read(path: Path) -> qcow2.Image:
     try:
         status = path.stat()
     except OSError as error:
-        raise MachineError(f"Can't read {path}: {error.strerror}.") from error
-    return _read(path, status.st_ino, status.st_size, status.st_mtime_ns)
+        raise os_error(f"Can't read {path}", error) from error
+    return _read_cached(path, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 @functools.lru_cache(maxsize=256)
-def _read(path: Path, *_: int) -> qcow2.Image:
+def _read_cached(path: Path, *_: int) -> qcow2.Image:
     return qcow2.read(path)

@@ -1,24 +1,21 @@
-"""Disk images: a base from a root file system, thin clones over it."""
+"""Disk images: made from a root file system, cloned, converted and resized."""
 
 from __future__ import annotations
 
-import subprocess
 from typing import TYPE_CHECKING
 
-from vms.errors import MachineError
-from vms.storage import qcow2
+from vms.errors import InvalidDescription, NotFound, os_error
+from vms.storage import qcow2, tools
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
     from pathlib import Path
 
-
 _SECTOR_BYTES = 512
-_ONLY_LEAKS = 3  # clusters that are lost, and nothing wrong. (qemu-img(1), check)
+_ONLY_LEAKS = 3  # lost clusters and no other fault. (qemu-img(1), check)
 
 
 def build_disk(tree: Path, destination: Path, size_bytes: int) -> None:
-    """A qcow2 image of that size whose one ext4 file system holds the tree. No partition table.
+    """Write a qcow2 image whose one ext4 file system holds the tree, without a partition table.
 
     Nothing is mounted. Raises MachineError. (mke2fs(8), -d)
     """
@@ -26,8 +23,8 @@ def build_disk(tree: Path, destination: Path, size_bytes: int) -> None:
     try:
         with raw.open("xb") as file:
             file.truncate(size_bytes)
-        _run(["mke2fs", "-q", "-t", "ext4", "-d", str(tree), str(raw)], "e2fsprogs")
-        _run(_convert(raw, destination, "-f", "raw"), "qemu-utils")
+        tools.run(["mke2fs", "-q", "-t", "ext4", "-d", str(tree), str(raw)], "e2fsprogs")
+        tools.run(_convert(raw, destination, "-f", "raw"), "qemu-utils")
     finally:
         raw.unlink(missing_ok=True)
 
@@ -35,98 +32,101 @@ def build_disk(tree: Path, destination: Path, size_bytes: int) -> None:
 def clone(
     base: Path, path: Path, size_bytes: int | None = None, *, base_format: str = "qcow2"
 ) -> None:
-    """A thin qcow2 clone: it holds what is written to it, and reads the rest from the base.
+    """Write a thin qcow2 clone, which holds what is written to it and reads the rest from the base.
 
     It may be larger than the base, never smaller. Raises MachineError.
     """
     if not base.is_file():
-        raise MachineError(f"There is no disk image {base}.")
+        raise NotFound(f"There is no disk image {base}.")
     base_bytes = (
         qcow2.read(base).virtual_bytes
         if base_format == "qcow2"
         else -(-base.stat().st_size // _SECTOR_BYTES) * _SECTOR_BYTES
     )
     if size_bytes is not None and size_bytes < base_bytes:
-        raise MachineError(f"A clone of {base} can't be smaller than it: {base_bytes} B.")
+        raise InvalidDescription(
+            f"A clone can't be smaller than its base: {base} has {base_bytes} bytes, and"
+            f" {size_bytes} were asked for."
+        )
     try:
         qcow2.write_clone(base, base_format, path, size_bytes or base_bytes)
     except OSError as error:
-        raise MachineError(f"Can't write {path}: {error.strerror}.") from error
+        raise os_error(f"Can't write {path}", error) from error
 
 
 def resize(path: Path, size_bytes: int) -> None:
-    """Make a qcow2 image larger. Raises MachineError, also for a smaller size: data would go."""
+    """Enlarge a qcow2 image. Raises MachineError, also for a smaller size, to lose no data."""
     image = qcow2.read(path)
     if size_bytes < image.virtual_bytes:
-        raise MachineError(f"{path} can only grow: it has {image.virtual_bytes} B.")
-    _run(["qemu-img", "resize", "-q", "-f", "qcow2", str(path), str(size_bytes)], "qemu-utils")
+        raise InvalidDescription(
+            f"{path} can only grow: it has {image.virtual_bytes} bytes, and {size_bytes} were"
+            " asked for."
+        )
+    argv = ["qemu-img", "resize", "-q", "-f", "qcow2", str(path), str(size_bytes)]
+    tools.run(argv, "qemu-utils")
 
 
 def check(path: Path) -> None:
-    """Have QEMU check a qcow2 image's tables and refcounts. Raises MachineError.
+    """Check a qcow2 image's tables and reference counts with QEMU. Raises MachineError.
 
-    Only for an image that was found to lead nowhere else. Space that is lost in it does no harm.
+    The image must have no backing file. Lost space in it does no harm.
     """
     argv = ["qemu-img", "check", "-q", "-f", "qcow2", str(path)]
-    _run(argv, "qemu-utils", fine=(0, _ONLY_LEAKS))
+    tools.run(argv, "qemu-utils", accepted=(0, _ONLY_LEAKS))
 
 
 def convert(source: Path, source_format: str, path: Path) -> None:
-    """A qcow2 image of one in another format. Raises MachineError."""
-    _run(_convert(source, path, "-f", source_format), "qemu-utils")
+    """Write a qcow2 copy of an image in another format. Raises MachineError."""
+    tools.run(_convert(source, path, "-f", source_format), "qemu-utils")
 
 
 def compress(base: Path, path: Path) -> None:
-    """A copy whose clusters are compressed, as cloud images are shipped. Raises MachineError."""
-    _run(_convert(base, path, "-c"), "qemu-utils")
+    """Write a copy with compressed clusters, as in cloud images. Raises MachineError."""
+    tools.run(_convert(base, path, "-c"), "qemu-utils")
 
 
 def expand(base: Path, path: Path) -> None:
-    """A raw copy, with holes where nothing is. Raises MachineError."""
-    _run(["qemu-img", "convert", "-f", "qcow2", "-O", "raw", str(base), str(path)], "qemu-utils")
+    """Write a sparse raw copy of a qcow2 image. Raises MachineError."""
+    argv = ["qemu-img", "convert", "-f", "qcow2", "-O", "raw", str(base), str(path)]
+    tools.run(argv, "qemu-utils")
 
 
 def copy(source: Path, path: Path) -> None:
-    """A copy of a file, its blocks shared with it where the file system can. Raises MachineError.
+    """Copy a file, and share its blocks where the file system can. Raises MachineError.
 
     (cp(1), --reflink, --sparse)
     """
-    _run(["cp", "--reflink=auto", "--sparse=always", str(source), str(path)], "coreutils")
+    argv = ["cp", "--reflink=auto", "--sparse=always", str(source), str(path)]
+    tools.run(argv, "coreutils")
+
+
+def rebase(path: Path, base: tuple[Path, str] | None) -> None:
+    """Give a qcow2 image another backing file (path and format), or none; its contents stay.
+
+    Clusters that differ between the old backing file and the new are written to the image. Raises
+    MachineError. (qemu-img(1), rebase, safe mode)
+    """
+    tools.run(["qemu-img", "rebase", "-q", *_backing(base), str(path)], "qemu-utils")
+
+
+def set_backing_file(path: Path, base: tuple[Path, str]) -> None:
+    """Change the backing file that a qcow2 image's header names, and nothing else.
+
+    Raises MachineError. (qemu-img(1), rebase, unsafe mode)
+    """
+    tools.run(["qemu-img", "rebase", "-q", "-u", *_backing(base), str(path)], "qemu-utils")
+
+
+def delete_snapshot(path: Path, name: str) -> None:
+    """Delete an internal snapshot of a qcow2 image that no machine uses. Raises MachineError."""
+    tools.run(["qemu-img", "snapshot", "-q", "-d", name, str(path)], "qemu-utils")
 
 
 def _convert(source: Path, destination: Path, *options: str) -> list[str]:
     return ["qemu-img", "convert", "-O", "qcow2", *options, str(source), str(destination)]
 
 
-def rebase(path: Path, base: tuple[Path, str] | None) -> None:
-    """Have a qcow2 image read from another base of that format, or from none; it holds the same.
-
-    What it read from the old one and the new one does not have is written to it. Raises
-    MachineError. (qemu-img(1), rebase, safe mode)
-    """
-    onto = ["-b", str(base[0].absolute()), "-F", base[1]] if base else ["-b", ""]
-    _run(["qemu-img", "rebase", "-q", "-f", "qcow2", *onto, str(path)], "qemu-utils")
-
-
-def name_base(path: Path, base: tuple[Path, str]) -> None:
-    """Write into a qcow2 image's header where its base is, and nothing else. Raises MachineError.
-
-    (qemu-img(1), rebase, unsafe mode)
-    """
-    onto = ["-b", str(base[0].absolute()), "-F", base[1]]
-    _run(["qemu-img", "rebase", "-q", "-u", "-f", "qcow2", *onto, str(path)], "qemu-utils")
-
-
-def drop_snapshot(path: Path, name: str) -> None:
-    """Delete an internal snapshot of a qcow2 image that no machine uses. Raises MachineError."""
-    _run(["qemu-img", "snapshot", "-q", "-d", name, str(path)], "qemu-utils")
-
-
-def _run(argv: Sequence[str], package: str, fine: Collection[int] = (0,)) -> None:
-    try:
-        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, check=False)
-    except FileNotFoundError as error:
-        raise MachineError(f"{argv[0]} is missing: apt-get install {package}.") from error
-    if done.returncode not in fine:
-        said = done.stderr.decode(errors="replace").strip().splitlines()
-        raise MachineError(f"{argv[0]} failed: {said[-1] if said else done.returncode}.")
+def _backing(base: tuple[Path, str] | None) -> list[str]:
+    """Return the options of qemu-img rebase for a backing file and its format."""
+    options = ["-b", str(base[0].absolute()), "-F", base[1]] if base else ["-b", ""]
+    return ["-f", "qcow2", *options]

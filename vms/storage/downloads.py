@@ -1,4 +1,4 @@
-"""Take a file from a path or a URL, and hold it against its checksum on the way."""
+"""Copies of files from a path or a URL, verified by their checksum while they are copied."""
 
 from __future__ import annotations
 
@@ -7,63 +7,74 @@ import http.client
 import re
 import urllib.error
 import urllib.request
+from http import HTTPStatus
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from vms.errors import MachineError
+from vms.errors import InvalidDescription, InvalidImage, NotFound, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _URL = re.compile(r"(https?|file)://")
-_LENGTHS = {64: "sha256", 128: "sha512"}
+_ALGORITHMS = {64: "sha256", 128: "sha512"}  # by the number of hexadecimal digits
 _BLOCK_BYTES = 1 << 20
 _SILENCE_SECONDS = 60.0
-_TOLD_EVERY_BYTES = 64 << 20
+_PROGRESS_BYTES = 64 << 20
 
 
 def take(
     source: str, destination: Path, checksum: str | None, progress: Callable[[str], None]
 ) -> None:
-    """Copy the source there. `checksum` is a SHA-256 or SHA-512 in hexadecimal; a URL needs one.
+    """Copy the source to a new file.
 
-    Raises MachineError, and then `destination` is not to be used.
+    `checksum` is a SHA-256 or SHA-512 in hexadecimal, and required for a URL. Raises MachineError;
+    the destination must then not be used.
     """
     algorithm, expected = _parsed(checksum)
     if not _URL.match(source):
         source_path = Path(source)
         if not source_path.is_file():
-            raise MachineError(f"There is no file {source}.")
+            raise NotFound(f"There is no file {source}.")
         with source_path.open("rb") as file:
-            found = _copy(file, destination, algorithm, lambda _: None)
+            digest = _copy(file, destination, algorithm, lambda _: None)
     else:
         if expected is None:
-            raise MachineError(f"What comes from {source} needs a checksum: --checksum sha256:….")
-        found = _fetch(source, destination, algorithm, progress)
-    if expected is not None and found != expected:
-        raise MachineError(
-            f"{source} is not what its checksum says: {algorithm} is {found}, not {expected}."
+            raise InvalidDescription(
+                f"An image from a URL needs a checksum: pass --checksum sha256:… for {source}."
+            )
+        digest = _fetch(source, destination, algorithm, progress)
+    if expected is not None and digest != expected:
+        raise InvalidImage(
+            f"{source} does not match its checksum: its {algorithm} is {digest}, and not"
+            f" {expected}."
         )
 
 
 def _fetch(url: str, destination: Path, algorithm: str, progress: Callable[[str], None]) -> str:
     try:
-        with urllib.request.urlopen(url, timeout=_SILENCE_SECONDS) as answer:
-            whole = answer.length
+        with urllib.request.urlopen(url, timeout=_SILENCE_SECONDS) as response:
+            total_bytes = response.length
             return _copy(
-                answer, destination, algorithm, lambda got: progress(_told(url, got, whole))
+                response,
+                destination,
+                algorithm,
+                lambda copied: progress(_progress_line(url, copied, total_bytes)),
             )
     except urllib.error.HTTPError as error:
-        raise MachineError(f"Can't fetch {url}: {error.code} {error.reason}.") from error
+        kind = NotFound if error.code in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE} else Unavailable
+        raise kind(f"Can't fetch {url}: {error.code} {error.reason}.") from error
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", None) or error
-        raise MachineError(f"Can't fetch {url}: {reason}: try again.") from error
+        raise Unavailable(f"Can't fetch {url}: {reason}: try again.") from error
 
 
-def _copy(source: IO[bytes], destination: Path, algorithm: str, got: Callable[[int], None]) -> str:
-    """Copy it all; its digest. Runs of zeros become holes."""
+def _copy(
+    source: IO[bytes], destination: Path, algorithm: str, progress: Callable[[int], None]
+) -> str:
+    """Copy to the end and return the digest. Blocks of zeros become holes."""
     digest = hashlib.new(algorithm)
-    taken = told = 0
+    copied = reported = 0
     with destination.open("xb") as file:
         while block := source.read(_BLOCK_BYTES):
             digest.update(block)
@@ -71,25 +82,28 @@ def _copy(source: IO[bytes], destination: Path, algorithm: str, got: Callable[[i
                 file.seek(len(block), 1)
             else:
                 file.write(block)
-            taken += len(block)
-            if taken - told >= _TOLD_EVERY_BYTES:
-                told = taken
-                got(taken)
-        file.truncate(taken)
+            copied += len(block)
+            if copied - reported >= _PROGRESS_BYTES:
+                reported = copied
+                progress(copied)
+        file.truncate(copied)
     return digest.hexdigest()
 
 
 def _parsed(checksum: str | None) -> tuple[str, str | None]:
-    """The algorithm and the digest; named by a prefix, or told by its length."""
+    """Return algorithm and digest; the algorithm is named by a prefix or known by the length."""
     if checksum is None:
         return "sha256", None
     name, _, digest = checksum.rpartition(":")
-    algorithm = _LENGTHS.get(len(digest))
+    algorithm = _ALGORITHMS.get(len(digest))
     if algorithm is None or name not in {"", algorithm} or not re.fullmatch("[0-9a-fA-F]+", digest):
-        raise MachineError(f"{checksum!r} is no checksum: sha256: or sha512: and its digits.")
+        raise InvalidDescription(
+            f"{checksum!r} is not a checksum: give sha256: or sha512: and the digest in"
+            " hexadecimal."
+        )
     return algorithm, digest.lower()
 
 
-def _told(url: str, got: int, whole: int | None) -> str:
-    of = f" of {whole >> 20}" if whole else ""
-    return f"fetching {url}: {got >> 20}{of} MiB"
+def _progress_line(url: str, copied: int, total_bytes: int | None) -> str:
+    of = f" of {total_bytes >> 20}" if total_bytes else ""
+    return f"fetching {url}: {copied >> 20}{of} MiB"

@@ -1,4 +1,4 @@
-"""Two directories that change places at once, so that none is missing whenever we are killed.
+"""Atomic exchange of two directories, so that neither is missing if the process is killed.
 
 (renameat2(2), RENAME_EXCHANGE)
 """
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 _AT_FDCWD, _EXCHANGE = -100, 2
 
 
-def exchange(one: Path, other: Path) -> None:
-    """Have the two change places. Raises OSError, as on a file system that can't."""
-    rename = ctypes.CDLL(None, use_errno=True).renameat2
-    if rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _EXCHANGE):
+def exchange(first: Path, second: Path) -> None:
+    """Exchange two directories. Raises OSError, also on a file system without support."""
+    renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+    if renameat2(_AT_FDCWD, os.fsencode(first), _AT_FDCWD, os.fsencode(second), _EXCHANGE):
         number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), str(other))
+        raise OSError(number, os.strerror(number), str(second))

@@ -1,7 +1,7 @@
-"""What a file is by its first bytes: a disk image in its format, or something packed.
+"""Formats of files by their first bytes: disk images, compressed files, archives.
 
-A raw disk has no mark of its own, so that a file with the mark of something else is refused as one:
-its guest would see that other file's bytes instead of a disk.
+A raw disk image has no magic bytes, so a file with those of another format is refused as one: the
+guest would see the bytes of that format in place of a disk.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from vms.errors import MachineError
+from vms.errors import InvalidImage, os_error
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _HEAD_BYTES = 1024
-_PACKED = (
+# Magic bytes, what compresses so, and the program that unpacks it.
+_COMPRESSED = (
     (b"\xfd7zXZ\0", "xz", "unxz"),
     (b"\x1f\x8b", "gzip", "gunzip"),
     (b"\x28\xb5\x2f\xfd", "zstd", "unzstd"),
@@ -25,8 +26,8 @@ _PACKED = (
     (b"PK\x03\x04", "zip", "unzip"),
     (b"7z\xbc\xaf\x27\x1c", "7-Zip", "7z x"),
 )
-# The bytes, where they are, and what they are the mark of.
-_MARKS = (
+# Offset of the magic bytes, the magic bytes, and the format.
+_IMAGES = (
     (0, b"QFI\xfb\0\0\0\x01", "qcow"),
     (0, b"QFI\xfb", "qcow2"),
     (0, b"QED\0", "qed"),
@@ -38,40 +39,42 @@ _MARKS = (
     (0, b"WithouFreSpacExt", "parallels"),
     (64, b"\x7f\x10\xda\xbe", "vdi"),
 )
-_TAR = (257, b"ustar")
+_TAR_OFFSET, _TAR = 257, b"ustar"
 
 
 def refuse_other(path: Path, format_: str) -> None:
-    """Raise MachineError for a file that can't be an image of that format, with what it is."""
+    """Raise MachineError, naming the file's real format, for a file that is not of this format."""
     head = _head(path)
-    for mark, packed_by, unpack in _PACKED:
-        if head.startswith(mark):
-            raise MachineError(f"{path} is packed by {packed_by}: unpack it first ({unpack}).")
-    if head[_TAR[0] :].startswith(_TAR[1]):
-        raise MachineError(f"{path} is a tar archive: unpack it, and name the disk that is in it.")
-    found = next((name for at, mark, name in _MARKS if head[at:].startswith(mark)), "raw")
-    if found == format_:
+    for magic, name, unpack in _COMPRESSED:
+        if head.startswith(magic):
+            raise InvalidImage(f"{path} is compressed with {name}: unpack it first ({unpack}).")
+    if head[_TAR_OFFSET:].startswith(_TAR):
+        raise InvalidImage(f"{path} is a tar archive: unpack it, and name the disk image in it.")
+    actual = next((name for at, magic, name in _IMAGES if head[at:].startswith(magic)), "raw")
+    if actual == format_:
         return
-    if found == "raw":
-        raise MachineError(
-            f"{path} is no qcow2 image: name its format (raw), or convert it with qemu-img."
+    if actual == "raw":
+        raise InvalidImage(
+            f"{path} is not a qcow2 image: name its format if it is raw, or convert it with"
+            " qemu-img convert."
         )
-    if found == "qcow2":
-        raise MachineError(f"{path} is a qcow2 image, not a raw one: name its format (qcow2).")
-    raise MachineError(f"{path} is a {found} image: qemu-img convert -O qcow2 makes one of qcow2.")
+    if actual == "qcow2":
+        raise InvalidImage(f"{path} is a qcow2 image, not a raw image: name its format (qcow2).")
+    raise InvalidImage(f"{path} is a {actual} image: convert it with qemu-img convert -O qcow2.")
 
 
 def _head(path: Path) -> bytes:
-    """Opened without waiting: a pipe's reader would wait for its writer."""
+    """Return the first KiB of a regular file. Raises MachineError."""
     try:
-        held = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        # Without O_NONBLOCK, opening a FIFO would block until a writer opens it.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        raise MachineError(f"Can't read {path}: {error.strerror}.") from error
+        raise os_error(f"Can't read {path}", error) from error
     try:
-        if not stat.S_ISREG(os.fstat(held).st_mode):
-            raise MachineError(f"{path} is no regular file: disk images are.")
-        return os.pread(held, _HEAD_BYTES, 0)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise InvalidImage(f"{path} is not a regular file, as a disk image must be.")
+        return os.pread(descriptor, _HEAD_BYTES, 0)
     except OSError as error:
-        raise MachineError(f"Can't read {path}: {error.strerror}.") from error
+        raise os_error(f"Can't read {path}", error) from error
     finally:
-        os.close(held)
+        os.close(descriptor)

@@ -1,10 +1,10 @@
-"""The image store: a directory of golden images by name, each with its digest, for thin clones.
+"""The image store: a directory of golden images, which thin clones read from.
 
-    STORE/NAME/disk.qcow2       never written to again: clones read from it
-    STORE/NAME/kernel, initrd   of an image that has no boot loader
-    STORE/NAME/image.json       where it came from, and its digest
+    STORE/NAME/disk.qcow2       never written to again
+    STORE/NAME/kernel, initrd   of an image without a boot loader
+    STORE/NAME/image.json       the image's source and digest
 
-An image is built aside and renamed into place: it is there whole, or not at all.
+An image is built in a staging directory and renamed into place, so it is never there in part.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from vms import paths
-from vms.errors import MachineError
+from vms.errors import AlreadyExists, InUse, InvalidDescription, InvalidImage, NotFound, os_error
 from vms.storage import disks, downloads, locks, qcow2, readers
 from vms.storage.backing_file_policy import refuse_unsafe
 from vms.storage.exchange import exchange
@@ -31,15 +31,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-_ASIDE = re.compile(rf"\.{_NAME.pattern}\.\d+")
+_STAGING = re.compile(rf"\.{_NAME.pattern}\.\d+")
 _DISK, _KERNEL, _INITRD, _RECORD = "disk.qcow2", "kernel", "initrd", "image.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """One golden image. `kernel` and `command_line` are set if it has no boot loader.
+    """A golden image. `kernel` and `command_line` are set if it has no boot loader.
 
-    `shares` are the kinds of directory that its kernel mounts, where that is known.
+    `shares` are the kinds of shared directory that its kernel mounts, where that is known.
     """
 
     name: str
@@ -58,12 +58,12 @@ class Image:
 
     @property
     def kernel(self) -> Path | None:
-        """The kernel to boot it with; None if its disk brings one."""
+        """The kernel to boot the image with; None if its disk has a boot loader."""
         return None if self.command_line is None else self.directory / _KERNEL
 
     @property
     def initrd(self) -> Path | None:
-        """What goes with the kernel."""
+        """The initial RAM disk of the kernel."""
         return None if self.command_line is None else self.directory / _INITRD
 
 
@@ -74,16 +74,16 @@ class Store:
         self.directory = directory or paths.images()
 
     def images(self) -> list[Image]:
-        """All of them, by name."""
+        """Return all images, sorted by name. Raises MachineError."""
         return [self._read(path.parent) for path in sorted(self.directory.glob(f"*/{_RECORD}"))]
 
     def find(self, name: str) -> Image:
-        """The image of that name. Raises MachineError."""
+        """Return the image of that name. Raises MachineError."""
         directory = self.directory / _checked(name)
         if not (directory / _RECORD).is_file():
-            raise MachineError(
-                f"There is no image {name} in {self.directory}: tonnage vm image list shows what"
-                " there is, tonnage vm image import brings one."
+            raise NotFound(
+                f"There is no image {name} in {self.directory}: tonnage vm image list shows the"
+                " images, tonnage vm image import adds one."
             )
         return self._read(directory)
 
@@ -97,12 +97,12 @@ class Store:
         command_line: str,
         shares: tuple[str, ...] = (),
     ) -> Image:
-        """An image of a disk without a boot loader, and what boots it. Raises MachineError."""
-        with self._new(name) as aside:
-            disks.copy(disk, aside / _DISK)
-            disks.copy(kernel, aside / _KERNEL)
-            disks.copy(initrd, aside / _INITRD)
-            self._write(aside, name, source, command_line, shares)
+        """Add a disk without a boot loader, with its kernel. Raises MachineError."""
+        with self._new(name) as staging:
+            disks.copy(disk, staging / _DISK)
+            disks.copy(kernel, staging / _KERNEL)
+            disks.copy(initrd, staging / _INITRD)
+            self._write(staging, name, source, command_line, shares)
         return self.find(name)
 
     def import_image(
@@ -114,90 +114,89 @@ class Store:
         source_format: str = "qcow2",
         progress: Callable[[str], None] = lambda _: None,
     ) -> Image:
-        """Take in a cloud image by its path or its URL, which needs a checksum.
+        """Add a cloud image from a path, or from a URL, which needs a checksum.
 
-        It is looked at before QEMU opens it: one that reads from another file, is packed or of
-        another format is refused. Raises MachineError, and then nothing was added.
+        An image that reads from another file, is compressed or of another format is refused before
+        QEMU opens it. Raises MachineError, and then nothing was added.
         """
-        with self._new(name) as aside:
-            taken = aside / "source"
-            downloads.take(source, taken, checksum, progress)
-            refuse_unsafe(taken, source_format, ())
+        with self._new(name) as staging:
+            copy = staging / "source"
+            downloads.take(source, copy, checksum, progress)
+            refuse_unsafe(copy, source_format, ())
             if source_format == "qcow2":
-                disks.check(taken)
-                taken.rename(aside / _DISK)
+                disks.check(copy)
+                copy.rename(staging / _DISK)
             else:
-                disks.convert(taken, source_format, aside / _DISK)
-                taken.unlink()
-            self._write(aside, name, source, None)
+                disks.convert(copy, source_format, staging / _DISK)
+                copy.unlink()
+            self._write(staging, name, source, None)
         return self.find(name)
 
     def remove(self, name: str) -> None:
-        """Remove an image that no machine and no clone reads from. Raises MachineError."""
+        """Remove an image. Raises MachineError, also while a machine or a clone reads from it."""
         image = self.find(name)
         _refuse_used(image)
-        aside = self._aside(name)
-        image.directory.rename(aside)
-        shutil.rmtree(aside)
+        staging = self._staging(name)
+        image.directory.rename(staging)
+        shutil.rmtree(staging)
 
     def resize(self, name: str, size_bytes: int) -> Image:
-        """Make an image's disk larger; clones made from then on are. Raises MachineError.
+        """Enlarge an image's disk, for clones that are made later.
 
-        That is refused, as its removal is, while a machine or a clone reads from it.
+        Raises MachineError, also while a machine or a clone reads from the image.
         """
         image = self.find(name)
         _refuse_used(image)
-        with self._new(name, replaces=image.directory) as aside:
+        with self._new(name, replaces=image.directory) as staging:
             for path in image.directory.iterdir():
-                disks.copy(path, aside / path.name)
-            disks.resize(aside / _DISK, size_bytes)
-            self._write(aside, name, image.source, image.command_line, image.shares)
+                disks.copy(path, staging / path.name)
+            disks.resize(staging / _DISK, size_bytes)
+            self._write(staging, name, image.source, image.command_line, image.shares)
         return self.find(name)
 
     @contextmanager
     def _new(self, name: str, replaces: Path | None = None) -> Iterator[Path]:
-        """A directory to build an image in; renamed into place when the block ends well."""
+        """Yield a staging directory, which is renamed into place when the block succeeds."""
         directory = self.directory / _checked(name)
         if replaces is None and directory.exists():
-            raise MachineError(f"There is an image {name} already: remove it, or name another.")
-        aside = self._aside(name)
+            raise AlreadyExists(
+                f"There is an image {name} already: remove it, or choose another name."
+            )
+        staging = self._staging(name)
         with ExitStack() as undo:
-            undo.callback(shutil.rmtree, aside, ignore_errors=True)
+            undo.callback(shutil.rmtree, staging, ignore_errors=True)
             try:
-                held = locks.try_lock(aside)
-                if held is not None:
-                    undo.callback(os.close, held)
-                yield aside
+                lock = locks.try_lock(staging)
+                if lock is not None:
+                    undo.callback(os.close, lock)
+                yield staging
                 if replaces:
-                    exchange(aside, directory)
+                    exchange(staging, directory)
                 else:
-                    aside.rename(directory)
+                    staging.rename(directory)
             except OSError as error:
-                why = error.strerror or error
-                raise MachineError(
-                    f"Can't keep image {name} in {self.directory}: {why}."
-                ) from error
+                raise os_error(f"Can't store image {name} in {self.directory}", error) from error
 
     def clean(self) -> list[str]:
-        """Remove what killed imports, resizes and removals left; what was done, a line each."""
-        done = []
-        for aside in sorted(self.directory.glob(".*")):
-            if not _ASIDE.fullmatch(aside.name) or not aside.is_dir():
+        """Remove what killed imports, resizes and removals left; return a line for each."""
+        removed = []
+        for staging in sorted(self.directory.glob(".*")):
+            if not _STAGING.fullmatch(staging.name) or not staging.is_dir():
                 continue
-            held = locks.try_lock(aside)
-            if held is None:
+            lock = locks.try_lock(staging)
+            if lock is None:
                 continue
-            shutil.rmtree(aside, ignore_errors=True)
-            os.close(held)
-            done.append(f"removed {aside}")
-        return done
+            shutil.rmtree(staging, ignore_errors=True)
+            os.close(lock)
+            removed.append(f"removed {staging}")
+        return removed
 
-    def _aside(self, name: str) -> Path:
+    def _staging(self, name: str) -> Path:
         return self.directory / f".{name}.{os.getpid()}"
 
     def _write(
         self,
-        aside: Path,
+        directory: Path,
         name: str,
         source: str,
         command_line: str | None,
@@ -205,35 +204,39 @@ class Store:
     ) -> None:
         record = {
             "name": name,
-            "digest": f"sha256:{file_digest(aside / _DISK)}",
-            "virtual_bytes": qcow2.read(aside / _DISK).virtual_bytes,
+            "digest": f"sha256:{file_digest(directory / _DISK)}",
+            "virtual_bytes": qcow2.read(directory / _DISK).virtual_bytes,
             "source": os.fsencode(source).decode(errors="backslashreplace"),
             "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "command_line": command_line,
             "shares": shares,
         }
-        (aside / _RECORD).write_bytes(msgspec.json.format(msgspec.json.encode(record)))
+        (directory / _RECORD).write_bytes(msgspec.json.format(msgspec.json.encode(record)))
 
     def _read(self, directory: Path) -> Image:
         try:
             record = msgspec.json.decode((directory / _RECORD).read_bytes(), type=dict[str, object])
             return msgspec.convert({**record, "directory": directory}, Image)
         except (OSError, msgspec.MsgspecError) as error:
-            raise MachineError(f"{directory / _RECORD} can't be read: {error}.") from error
+            raise InvalidImage(
+                f"{directory / _RECORD} can't be read: {error}: remove {directory}, and add the"
+                " image again."
+            ) from error
 
 
 def _refuse_used(image: Image) -> None:
-    for reader in readers.of(image.disk):
-        raise MachineError(
-            f"{_owner(reader)} reads from image {image.name}: remove it first, or what it left when"
-            f" it was undefined ({reader})."
+    """Raise InUse if a machine or another image reads from the image."""
+    for reader in readers.find(image.disk):
+        raise InUse(
+            f"{_owner(reader)} reads from image {image.name}: remove the machine first, or the"
+            f" disk that remained when it was undefined ({reader})."
         )
     if readers.is_open(image.disk):
-        raise MachineError(f"A machine that runs reads from image {image.name}: stop it first.")
+        raise InUse(f"A running machine reads from image {image.name}: stop the machine first.")
 
 
 def _owner(disk: Path) -> str:
-    """The machine whose folder a disk lies in, else the disk itself."""
+    """Return the machine whose directory contains a disk, else the disk's path."""
     parents = {directory.resolve() for directory in (paths.machines(), paths.roots())}
     if disk.resolve().parent.parent not in parents:
         return str(disk)
@@ -243,12 +246,15 @@ def _owner(disk: Path) -> str:
 
 
 def file_digest(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
+    """Return the SHA-256 of a file in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _checked(name: str) -> str:
     if not _NAME.fullmatch(name):
-        raise MachineError(f"{name!r} is no name for an image: letters, digits, _ . -.")
+        raise InvalidDescription(
+            f"{name!r} is not a valid name for an image: use up to 64 letters, digits and _ . -,"
+            " with a letter or digit first."
+        )
     return name

@@ -1,8 +1,9 @@
-"""The folders of machines that were created: one each, with its disk, its seed and what it boots.
+"""Directories of created machines, with a machine's disk, its seed and its boot files each.
 
-A folder bears its machine's name, with a number where an undefined or renamed machine's disks still
-lie in the one of that name. While it is filled its maker holds it, and it has a note of the libvirt
-that is to know the machine: what a killed maker left is removed once that libvirt doesn't know it.
+A directory has its machine's name, with a number added if the name is taken by the disks of an
+undefined or renamed machine. While it is being filled, its creator holds a lock on it, and a note
+in it names the libvirt that will know the machine. What a killed creator left is removed if that
+libvirt does not know the machine.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 import libvirt
 
 from vms import paths
-from vms.errors import MachineError
+from vms.errors import os_error
 from vms.hosts import is_embedded
 from vms.storage import locks
 
@@ -29,65 +30,65 @@ _NOTE = ".creating"
 
 @contextmanager
 def new(name: str, uri: str, *, stays: bool = True) -> Iterator[Path]:
-    """Make a folder for a machine that the libvirt at `uri` is to know. Raises MachineError.
+    """Yield a new directory for a machine of the libvirt at `uri`. Raises MachineError.
 
-    It stays if the block ends well and has put something there, unless it is only to be looked at.
+    The directory is kept if the block succeeds and put something into it, unless `stays` is False.
     """
     clean()
     with ExitStack() as undo:
         try:
-            folder = _made(name)
+            folder = _create(name)
             undo.callback(shutil.rmtree, folder, ignore_errors=True)
-            if (held := locks.try_lock(folder)) is not None:
-                undo.callback(os.close, held)
+            if (lock := locks.try_lock(folder)) is not None:
+                undo.callback(os.close, lock)
             (folder / _NOTE).write_text(uri, encoding="utf-8")
         except OSError as error:
-            raise MachineError(
-                f"Can't make a folder for {name} in {paths.machines()}: {error.strerror}."
+            raise os_error(
+                f"Can't create a directory for machine {name} in {paths.machines()}", error
             ) from error
         yield folder
         (folder / _NOTE).unlink(missing_ok=True)
         if stays and any(folder.iterdir()):
             undo.pop_all()
-            if held is not None:
-                os.close(held)
+            if lock is not None:
+                os.close(lock)
 
 
-def of(name: str, described: str, disks: Iterable[Path]) -> list[Path]:
-    """The folders of a machine: where its disks lie, and that of its name if it names files there.
+def of(name: str, description: str, disks: Iterable[Path]) -> list[Path]:
+    """Return a machine's directories: those of its disks, and of its name if its XML refers to it.
 
-    Another machine's folder, of which a clone may have the kernel, is none of them.
+    The directory of another machine, whose kernel a clone may boot, is not among them.
     """
-    holds = {disk.resolve().parent for disk in disks}
+    of_disks = {disk.resolve().parent for disk in disks}
     return [
         folder
         for folder in _all()
-        if folder.resolve() in holds or (folder.name == name and f"{folder}/" in described)
+        if folder.resolve() in of_disks or (folder.name == name and f"{folder}/" in description)
     ]
 
 
 def clean() -> list[str]:
-    """Remove the folders of creations that were killed; what was done, a line each."""
-    done = []
+    """Remove the directories of creations that were killed; return a line for each."""
+    removed = []
     for folder in _all():
         try:
             uri = (folder / _NOTE).read_text(encoding="utf-8")
         except OSError:
-            continue  # it was made whole
-        held = locks.try_lock(folder)
-        if held is None:
+            continue  # the creation was completed
+        lock = locks.try_lock(folder)
+        if lock is None:
             continue
         try:
             if not _is_known(folder, uri):
                 shutil.rmtree(folder, ignore_errors=True)
-                done.append(f"removed {folder}")
+                removed.append(f"removed {folder}")
         finally:
-            os.close(held)
-    return done
+            os.close(lock)
+    return removed
 
 
-def _made(name: str) -> Path:
-    """The first of name, name.2, name.3 … that is free."""
+def _create(name: str) -> Path:
+    """Create the first directory of NAME, NAME.2, NAME.3 … that does not exist."""
     for number in count(1):
         folder = paths.machines() / (name if number == 1 else f"{name}.{number}")
         with suppress(FileExistsError):
@@ -97,22 +98,22 @@ def _made(name: str) -> Path:
 
 
 def _all() -> list[Path]:
-    found = paths.machines().glob("*")
-    return sorted(path for path in found if path.is_dir() and not path.is_symlink())
+    folders = paths.machines().glob("*")
+    return sorted(path for path in folders if path.is_dir() and not path.is_symlink())
 
 
 def _is_known(folder: Path, uri: str) -> bool:
-    """Return True if that libvirt has a machine with files in the folder, or can't be asked."""
-    if is_embedded(uri):  # it is part of the process that had it
+    """Return True if a machine of that libvirt has files in the directory, or if it can't tell."""
+    if is_embedded(uri):  # that libvirt ended with the process that embedded it
         return False
     try:
         connection = libvirt.open(uri)
     except libvirt.libvirtError:
         return True
     try:
-        descriptions = [each.XMLDesc() for each in connection.listAllDomains()]
+        descriptions = [domain.XMLDesc() for domain in connection.listAllDomains()]
     except libvirt.libvirtError:
         return True
     finally:
         connection.close()
-    return any(f"{folder}/" in described for described in descriptions)
+    return any(f"{folder}/" in description for description in descriptions)

@@ -1,51 +1,38 @@
-"""Images that lie over others, while no machine uses them. (qemu-img(1))"""
+"""Overlays: images with a backing file, while no machine uses them. (qemu-img(1))"""
 
 from __future__ import annotations
 
-import subprocess
 from typing import TYPE_CHECKING
 
-from vms.errors import MachineError
-from vms.storage import disks, qcow2
+from vms.errors import InvalidState
+from vms.storage import disks, qcow2, tools
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 def backing(image: qcow2.Image) -> tuple[Path, str] | None:
-    """The file that it lies over and its format, as its header says; None if it lies over none."""
+    """Return the backing file and its format as the image's header names them; None without one."""
     if not image.backing:
         return None
     return image.path.parent / image.backing, image.backing_format or "raw"
 
 
-def backing_file(image: Path) -> Path | None:
-    """The file that it lies over. Raises MachineError if it is no qcow2 image."""
-    found = backing(qcow2.read(image))
-    return found[0] if found else None
-
-
 def commit(image: Path) -> None:
-    """Write what it holds into the image below it. Raises MachineError."""
+    """Write an overlay's contents into its backing file. Raises MachineError."""
     argv = ["qemu-img", "commit", "-q", "-f", "qcow2", str(image)]
-    try:
-        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, check=False)
-    except FileNotFoundError as error:
-        raise MachineError("qemu-img is missing: apt-get install qemu-utils.") from error
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().splitlines()
-        raise MachineError(f"{image} can't be merged: {said[-1] if said else done.returncode}.")
+    tools.run(argv, "qemu-utils", failed=f"{image} can't be merged into its backing file")
 
 
-def emptied(image: Path) -> Path:
-    """An image aside, to be renamed to this one, that is as this one was when it was made: empty.
+def empty_copy(image: Path) -> Path:
+    """Write a new, empty overlay of the same backing file beside the image, and return its path.
 
-    Raises MachineError.
+    Renamed to the image it takes the image back to its creation. Raises MachineError.
     """
-    below = backing(qcow2.read(image))
-    if below is None:
-        raise MachineError(f"{image} lies over no other image any more.")
-    aside = image.with_name(f".{image.name}.new")
-    aside.unlink(missing_ok=True)
-    disks.clone(below[0], aside, base_format=below[1])
-    return aside
+    base = backing(qcow2.read(image))
+    if base is None:
+        raise InvalidState(f"{image} has no backing file any more, so it can't be emptied.")
+    copy = image.with_name(f".{image.name}.new")
+    copy.unlink(missing_ok=True)
+    disks.clone(base[0], copy, base_format=base[1])
+    return copy

@@ -1,7 +1,7 @@
-"""qcow2 files, read by ourselves before QEMU opens them, and thin clones, written by ourselves.
+"""A reader of qcow2 headers and tables, and a writer of thin clones.
 
-An image names other files that QEMU then opens: a backing file, a data file. So what comes from
-elsewhere is looked at first. (QEMU, docs/interop/qcow2.txt)
+An image names other files, which QEMU opens with it: a backing file and a data file. So images from
+elsewhere are examined before QEMU opens them. (QEMU, docs/interop/qcow2.txt)
 """
 
 from __future__ import annotations
@@ -12,20 +12,21 @@ from array import array
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
-from vms.errors import MachineError
+from vms.errors import InvalidImage, os_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 MAGIC = b"QFI\xfb"
-# magic, version; backing file's offset and length; cluster bits, size, encryption; entries of the
-# first table and its offset; refcount table's offset and clusters; snapshots and their offset.
+# Magic, version; offset and length of the backing file's name; cluster bits, size, encryption;
+# entries of the L1 table and its offset; the refcount table's offset and clusters; number of
+# snapshots and their offset.
 _VERSION_2 = struct.Struct(">4sIQIIQIIQQIIQ")
-# Features: incompatible, compatible, autoclear; refcount order, header's length.
+# Incompatible, compatible and autoclear features; refcount order, header length.
 _VERSION_3 = struct.Struct(">QQQII")
-# A snapshot: its table and the table's entries; bytes of its id and of its name; seconds and
-# nanoseconds of its date; the guest's clock; bytes of the machine's state, of more of the same.
+# A snapshot: offset and entries of its L1 table; lengths of its ID and of its name; seconds and
+# nanoseconds of its date; the guest's clock; length of the VM state; length of the extra data.
 _SNAPSHOT = struct.Struct(">QIHHIIQII")
 _EXTENSION = struct.Struct(">II")
 _END, _BACKING_FORMAT, _DATA_FILE = 0, 0xE2792ACA, 0x44415441
@@ -33,9 +34,9 @@ _CORRUPT, _EXTERNAL_DATA, _WIDE_ENTRIES = 1 << 1, 1 << 2, 1 << 4
 _OFFSET = 0x00FFFFFFFFFFFE00
 _COMPRESSED = 1 << 62
 _LONGEST_NAME = 1023
-_LARGEST_TABLE = 32 << 20
+_MAX_TABLE_BYTES = 32 << 20
 _KNOWN_FEATURES = (1 << 5) - 1  # dirty, corrupt, external data, compression type, extended entries
-_MOST_SNAPSHOTS = 65536
+_MAX_SNAPSHOTS = 65536
 
 _CLUSTER_BITS = 16
 _CLUSTER = 1 << _CLUSTER_BITS
@@ -45,9 +46,9 @@ _REFCOUNTS = struct.Struct(">H")
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """What an image's header says. `backing` and its format are None without a backing file.
+    """The header of an image. `backing` and its format are None without a backing file.
 
-    `snapshots` are the names of the internal ones.
+    `snapshots` are the names of the internal snapshots.
     """
 
     path: Path
@@ -60,38 +61,40 @@ class Image:
 
 
 def read(path: Path, *, whole: bool = True) -> Image:
-    """An image's header; if `whole`, all that its tables lead to must be in the file.
+    """Return an image's header.
 
-    Raises MachineError for what is no qcow2 image, is marked corrupt or was cut off.
+    With `whole`, all clusters that its tables refer to must lie in the file. Raises MachineError
+    for a file of another format, and for a corrupt or truncated image.
     """
     try:
         with path.open("rb") as file:
             return _Reader(path, file).image(whole=whole)
     except OSError as error:
-        raise MachineError(f"Can't read {path}: {error.strerror}.") from error
+        raise os_error(f"Can't read {path}", error) from error
     except struct.error as error:
-        raise MachineError(f"{path} is cut off: fetch or copy it again.") from error
+        raise InvalidImage(f"{path} is truncated: fetch or copy it again.") from error
 
 
 def write_clone(base: Path, base_format: str, path: Path, virtual_bytes: int) -> None:
-    """A new image that reads from the base what was not yet written to it: 256 KiB, nearly empty.
+    """Write a new, empty image whose backing file is the base: a sparse file of 256 KiB.
 
-    Four clusters: the header with the base's name, the refcounts' table, its one block, the first
-    table; a disk of more than 4 TiB needs more than one for that. Raises OSError.
+    It has four clusters: the header with the base's name, the refcount table, its one refcount
+    block, and the L1 table, which takes more clusters for a disk of more than 4 TiB. Raises
+    OSError.
     """
     name, format_ = os.fsencode(base.absolute()), base_format.encode()
     entries = -(-virtual_bytes // (_CLUSTER * _CLUSTER // 8))
     table_clusters = max(1, -(-entries * 8 // _CLUSTER))
-    head_bytes = _VERSION_2.size + _VERSION_3.size
+    header_bytes = _VERSION_2.size + _VERSION_3.size
     extensions = (
         _EXTENSION.pack(_BACKING_FORMAT, len(format_))
         + format_.ljust(8, b"\0")
         + _EXTENSION.pack(_END, 0)
     )
     header = _VERSION_2.pack(
-        MAGIC, 3, head_bytes + len(extensions), len(name), _CLUSTER_BITS, virtual_bytes, 0,
+        MAGIC, 3, header_bytes + len(extensions), len(name), _CLUSTER_BITS, virtual_bytes, 0,
         entries, 3 * _CLUSTER, _CLUSTER, 1, 0, 0,
-    ) + _VERSION_3.pack(0, 0, 0, _REFCOUNT_ORDER, head_bytes)  # fmt: skip
+    ) + _VERSION_3.pack(0, 0, 0, _REFCOUNT_ORDER, header_bytes)  # fmt: skip
     with path.open("xb") as file:
         file.write(header + extensions + name)
         file.seek(_CLUSTER)
@@ -102,6 +105,8 @@ def write_clone(base: Path, base_format: str, path: Path, virtual_bytes: int) ->
 
 
 class _Reader:
+    """Reads the structures of an image; raises struct.error for one beyond the file's end."""
+
     def __init__(self, path: Path, file: IO[bytes]) -> None:
         self._path = path
         self._file = file
@@ -110,30 +115,31 @@ class _Reader:
     def image(self, *, whole: bool) -> Image:
         magic = self._at(0, 4)
         if magic != MAGIC:
-            raise MachineError(
-                f"{self._path} is no qcow2 image: name its format, or convert it with qemu-img."
+            raise InvalidImage(
+                f"{self._path} is not a qcow2 image: name its format if it is raw, or convert it"
+                " with qemu-img convert."
             )
         (
             _, version, name_at, name_bytes, cluster_bits, virtual_bytes, encryption, entries,
             table_at, _, _, snapshots, snapshots_at,
         ) = _VERSION_2.unpack(self._at(0, _VERSION_2.size))  # fmt: skip
         if version not in {2, 3} or not 9 <= cluster_bits <= 21 or name_bytes > _LONGEST_NAME:
-            raise MachineError(f"{self._path} has a header that is none of qcow2's: it is corrupt.")
+            raise InvalidImage(f"{self._path} has an invalid qcow2 header: it is corrupt.")
         features, end = 0, _VERSION_2.size
         if version == 3:
             features, _, _, _, end = _VERSION_3.unpack(self._at(end, _VERSION_3.size))
         if features & _CORRUPT:
-            raise MachineError(
+            raise InvalidImage(
                 f"{self._path} is marked corrupt: qemu-img check -r all may repair it."
             )
         if features & ~_KNOWN_FEATURES:
-            raise MachineError(
-                f"{self._path} uses features of qcow2 that are not known here: qemu-img convert"
-                " makes one without them."
+            raise InvalidImage(
+                f"{self._path} uses qcow2 features that are not supported: qemu-img convert writes"
+                " a copy without them."
             )
         extensions = dict(self._extensions(end)) if version == 3 or end < name_at else {}
         if whole:
-            self._refuse_cut_off(table_at, entries, cluster_bits, wide=features & _WIDE_ENTRIES)
+            self._refuse_truncated(table_at, entries, cluster_bits, wide=features & _WIDE_ENTRIES)
         data_file = extensions.get(_DATA_FILE)
         if data_file is None and features & _EXTERNAL_DATA:
             data_file = "?"
@@ -144,7 +150,7 @@ class _Reader:
             extensions.get(_BACKING_FORMAT),
             data_file,
             bool(encryption),
-            tuple(self._snapshots(snapshots_at, min(snapshots, _MOST_SNAPSHOTS))),
+            tuple(self._snapshots(snapshots_at, min(snapshots, _MAX_SNAPSHOTS))),
         )
 
     def _extensions(self, at: int) -> Iterator[tuple[int, str]]:
@@ -156,7 +162,7 @@ class _Reader:
             at += _EXTENSION.size + (length + 7) // 8 * 8
 
     def _snapshots(self, at: int, count: int) -> Iterator[str]:
-        """The names of the internal snapshots."""
+        """Yield the names of the internal snapshots."""
         for _ in range(count):
             _, _, id_bytes, name_bytes, _, _, _, _, more_bytes = _SNAPSHOT.unpack(
                 self._at(at, _SNAPSHOT.size)
@@ -165,16 +171,16 @@ class _Reader:
             yield os.fsdecode(self._at(at, name_bytes))
             at = (at + name_bytes + 7) // 8 * 8
 
-    def _refuse_cut_off(self, at: int, entries: int, cluster_bits: int, *, wide: int) -> None:
-        """Follow both tables: what they lead to must be in the file."""
-        if entries * 8 > _LARGEST_TABLE:
-            raise MachineError(f"{self._path} has a header that is none of qcow2's: it is corrupt.")
+    def _refuse_truncated(self, at: int, entries: int, cluster_bits: int, *, wide: int) -> None:
+        """Raise struct.error if the L1 or an L2 table refers to a cluster beyond the file's end."""
+        if entries * 8 > _MAX_TABLE_BYTES:
+            raise InvalidImage(f"{self._path} has an invalid qcow2 header: it is corrupt.")
         compressed = (1 << (62 - (cluster_bits - 8))) - 1
         for entry in self._table(at, entries):
-            second = entry & _OFFSET
-            table = self._table(second, (1 << cluster_bits) // 8) if second else ()
-            for place in table[::2] if wide else table:
-                if place & (compressed if place & _COMPRESSED else _OFFSET) >= self._bytes:
+            l2_offset = entry & _OFFSET
+            table = self._table(l2_offset, (1 << cluster_bits) // 8) if l2_offset else ()
+            for cluster in table[::2] if wide else table:
+                if cluster & (compressed if cluster & _COMPRESSED else _OFFSET) >= self._bytes:
                     raise struct.error
 
     def _table(self, at: int, entries: int) -> array[int]:

@@ -157,7 +157,7 @@ def test_what_is_no_image_is_one_sentence_and_leaves_nothing(
     with vms.Connection.open(root, image_directories=IMAGES) as connection:
         bad = machine(land, root, "bad", "microvm")
         bad.disks[0].path.write_bytes(b"no image")
-        with pytest.raises(vms.MachineError, match=r"bad\.qcow2 is no qcow2 image"):
+        with pytest.raises(vms.MachineError, match=r"bad\.qcow2 is not a qcow2 image"):
             connection.start(bad)
         assert connection.running() == []
         assert list((root / "s").iterdir()) == []

@@ -1,4 +1,4 @@
-"""The image store, what comes into it, and the seed of a cloud image."""
+"""The image store: imports from paths and URLs, removal and resizing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import functools
 import gzip
 import hashlib
 import http.server
-import shutil
 import subprocess
 import threading
 from pathlib import Path
@@ -14,17 +13,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.vms.storage.sample_images import MIB, needs_qemu_img
 from vms import MachineError
 from vms.storage import disks
 from vms.storage.image_store import Store, file_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-MIB = 1 << 20
-needs_qemu_img = pytest.mark.skipif(
-    not shutil.which("qemu-img"), reason="qemu-img is not installed: apt-get install qemu-utils"
-)
 
 
 def cloud_image(path: Path) -> Path:
@@ -38,15 +33,15 @@ def cloud_image(path: Path) -> Path:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    """A store in which nothing half done may stay."""
-    made = Store(tmp_path / "images")
-    yield made
-    assert list(made.directory.glob(".*")) == []
+    """Yield a store; no staging directory may remain in it."""
+    images = Store(tmp_path / "images")
+    yield images
+    assert list(images.directory.glob(".*")) == []
 
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[tuple[Path, str]]:
-    """A directory that is served over HTTP, and its address."""
+    """Yield a directory that is served over HTTP, and its URL."""
     served = tmp_path / "served"
     served.mkdir()
 
@@ -65,7 +60,7 @@ def site(tmp_path: Path) -> Iterator[tuple[Path, str]]:
 
 
 @needs_qemu_img
-def test_an_image_comes_by_its_path_and_goes(
+def test_an_image_is_imported_from_a_path_and_removed(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TONNAGE_STATE", str(tmp_path))
@@ -79,12 +74,12 @@ def test_an_image_comes_by_its_path_and_goes(
     clone = tmp_path / "machines/box/disk.qcow2"
     clone.parent.mkdir(parents=True)
     disks.clone(image.disk, clone)
-    for refused in (
+    for change in (
         lambda: store.remove("cloud"),
         lambda: store.resize("cloud", 16 * MIB),
     ):
         with pytest.raises(MachineError, match="Machine box reads from image cloud"):
-            refused()
+            change()
     overlay = clone.rename(clone.with_name("disk.snapshot"))
     with pytest.raises(MachineError, match="Machine box reads from image cloud"):
         store.remove("cloud")
@@ -102,7 +97,7 @@ def test_an_image_comes_by_its_path_and_goes(
 
 
 @needs_qemu_img
-def test_an_image_comes_by_its_url(store: Store, site: tuple[Path, str]) -> None:
+def test_an_image_is_imported_from_a_url(store: Store, site: tuple[Path, str]) -> None:
     served, url = site
     digest = file_digest(cloud_image(served / "cloud.qcow2"))
     long = hashlib.sha512((served / "cloud.qcow2").read_bytes()).hexdigest()
@@ -110,8 +105,8 @@ def test_an_image_comes_by_its_url(store: Store, site: tuple[Path, str]) -> None
     store.import_image("b", f"{url}/cloud.qcow2", checksum=f"sha512:{long.upper()}")
     for checksum, address, sentence in (
         (None, "cloud.qcow2", "needs a checksum"),
-        ("0" * 64, "cloud.qcow2", "is not what its checksum says: sha256 is"),
-        ("sha512:" + "0" * 64, "cloud.qcow2", "is no checksum"),
+        ("0" * 64, "cloud.qcow2", "does not match its checksum: its sha256 is"),
+        ("sha512:" + "0" * 64, "cloud.qcow2", "is not a checksum"),
         (digest, "nowhere", "404"),
     ):
         with pytest.raises(MachineError, match=sentence):
@@ -122,34 +117,34 @@ def test_an_image_comes_by_its_url(store: Store, site: tuple[Path, str]) -> None
 
 
 @needs_qemu_img
-def test_what_is_broken_or_leads_elsewhere_is_not_taken(store: Store, tmp_path: Path) -> None:
+def test_a_damaged_or_unsafe_image_is_not_imported(store: Store, tmp_path: Path) -> None:
     good = cloud_image(tmp_path / "good.qcow2")
     cut = tmp_path / "cut.qcow2"
     cut.write_bytes(good.read_bytes()[: MIB + 4096])
-    leads = tmp_path / "leads.qcow2"
+    outside = tmp_path / "outside.qcow2"
     subprocess.run(
-        ["qemu-img", "create", "-q", "-f", "qcow2", "-b", "/etc/passwd", "-F", "raw", leads],
+        ["qemu-img", "create", "-q", "-f", "qcow2", "-b", "/etc/passwd", "-F", "raw", outside],
         check=True,
     )
     text = tmp_path / "text"
     text.write_text("no image")
     for path, sentence in (
-        (cut, "is cut off"),
-        (leads, "reads from /etc/passwd"),
-        (text, "is no qcow2 image"),
+        (cut, "is truncated"),
+        (outside, "reads from /etc/passwd"),
+        (text, "is not a qcow2 image"),
         (tmp_path / "nowhere", "There is no file"),
     ):
         with pytest.raises(MachineError, match=sentence):
             store.import_image("bad", str(path))
-    with pytest.raises(MachineError, match="is no name for an image"):
+    with pytest.raises(MachineError, match="is not a valid name for an image"):
         store.import_image("../bad", str(good))
     assert store.images() == []
     packed = tmp_path / "packed"
     packed.write_bytes(gzip.compress(good.read_bytes()))
     for path, format_, sentence in (
-        (packed, "qcow2", "packed by gzip: unpack it first"),
-        (packed, "raw", "packed by gzip"),
-        (good, "raw", "is a qcow2 image, not a raw one"),
+        (packed, "qcow2", "compressed with gzip: unpack it first"),
+        (packed, "raw", "compressed with gzip"),
+        (good, "raw", "is a qcow2 image, not a raw image"),
     ):
         with pytest.raises(MachineError, match=sentence):
             store.import_image("bad", str(path), source_format=format_)

@@ -1,4 +1,4 @@
-"""What is made for machines and images: there whole, or found by the clean-up once it is killed."""
+"""Directories of machines and images are complete, or removed by the clean-up after a kill."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ URI = "test:///default"
 
 
 @pytest.fixture(autouse=True)
-def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("TONNAGE_STATE", str(tmp_path))
     return tmp_path
 
 
 @contextmanager
 def at_work(code: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A process in the midst of something, which is killed when the block ends."""
+    """Run a process that stops half-way; kill it when the block ends."""
     words = [sys.executable, "-c", code]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -43,50 +43,50 @@ def at_work(code: str) -> Iterator[subprocess.Popen[bytes]]:
 
 
 CREATING = (
-    "from vms import folders\n"
-    "with folders.new('box', '{uri}') as folder:\n"
+    "from vms.storage import machine_folders\n"
+    "with machine_folders.new('box', '{uri}') as folder:\n"
     "    (folder / 'disk.qcow2').write_text('half')\n"
     "    print('begun', flush=True)\n"
     "    input()\n"
 )
 
 
-def test_a_killed_creation_is_found_and_its_name_is_free(kept: Path) -> None:
+def test_a_killed_creation_is_removed_and_its_name_is_free(state: Path) -> None:
     with at_work(CREATING.format(uri=URI)):
         assert machine_folders.clean() == []
         with machine_folders.new("box", URI) as beside:
-            assert beside == kept / "machines/box.2"
-    assert not beside.exists()  # nothing was put there
-    assert machine_folders.clean() == [f"removed {kept / 'machines/box'}"]
+            assert beside == state / "machines/box.2"
+    assert not beside.exists()  # it stayed empty
+    assert machine_folders.clean() == [f"removed {state / 'machines/box'}"]
     with at_work(CREATING.format(uri=URI)):
         pass
     with machine_folders.new("box", URI) as again:
         (again / "disk").touch()
-    assert list(paths.machines().iterdir()) == [kept / "machines/box"] == [again]
+    assert list(paths.machines().iterdir()) == [state / "machines/box"] == [again]
     assert machine_folders.clean() == []
     assert list(again.iterdir()) == [again / "disk"]
 
 
-def test_where_libvirt_cannot_be_asked_nothing_is_removed(kept: Path) -> None:
+def test_nothing_is_removed_if_libvirt_does_not_answer(state: Path) -> None:
     with at_work(CREATING.format(uri="qemu+unix:///system?socket=/none")):
         pass
     assert machine_folders.clean() == []
-    assert (kept / "machines/box/disk.qcow2").exists()
+    assert (state / "machines/box/disk.qcow2").exists()
 
 
-def test_what_fails_leaves_no_folder(kept: Path) -> None:
+def test_a_failed_creation_leaves_no_directory(state: Path) -> None:
     with pytest.raises(KeyboardInterrupt), machine_folders.new("box", URI) as folder:
         (folder / "disk").touch()
         raise KeyboardInterrupt
     with machine_folders.new("shown", URI, stays=False) as folder:
         (folder / "disk").touch()
-    assert list((kept / "machines").iterdir()) == []
+    assert list((state / "machines").iterdir()) == []
 
 
-def test_a_folder_is_the_machines_whose_disks_lie_there(kept: Path) -> None:
+def test_a_directory_belongs_to_the_machine_with_disks_in_it(state: Path) -> None:
     for name in ("box", "box.2", "twin"):
-        (kept / "machines" / name).mkdir(parents=True)
-    disk, theirs = kept / "machines/box.2/disk.qcow2", kept / "machines/box/vmlinux"
+        (state / "machines" / name).mkdir(parents=True)
+    disk, theirs = state / "machines/box.2/disk.qcow2", state / "machines/box/vmlinux"
     assert machine_folders.of("box", f"<kernel>{theirs}<", [disk]) == [theirs.parent, disk.parent]
     assert machine_folders.of("twin", f"<kernel>{theirs}<", [disk]) == [disk.parent]
     assert machine_folders.of("box", "", []) == []
@@ -96,14 +96,14 @@ IMPORTING = (
     "from pathlib import Path\n"
     "from vms.storage.image_store import Store\n"
     "store = Store()\n"
-    "with store._new('big') as aside:\n"
-    "    (aside / 'source').write_text('half')\n"
+    "with store._new('big') as staging:\n"
+    "    (staging / 'source').write_text('half')\n"
     "    print('begun', flush=True)\n"
     "    input()\n"
 )
 
 
-def test_a_killed_import_is_found(kept: Path) -> None:
+def test_a_killed_import_is_removed(state: Path) -> None:
     store = Store()
     assert store.clean() == []
     with at_work(IMPORTING):
@@ -117,7 +117,7 @@ def test_a_killed_import_is_found(kept: Path) -> None:
     assert [path.name for path in store.directory.iterdir()] == [".readers"]
 
 
-def test_directories_change_places_at_once(tmp_path: Path) -> None:
+def test_two_directories_are_exchanged(tmp_path: Path) -> None:
     for name in ("one", "other"):
         (tmp_path / name).mkdir()
         (tmp_path / name / name).touch()
@@ -131,10 +131,10 @@ def test_directories_change_places_at_once(tmp_path: Path) -> None:
 @pytest.mark.skipif(
     not shutil.which("qemu-img"), reason="qemu-img is not installed: apt-get install qemu-utils"
 )
-def test_a_clone_goes_where_an_undefined_machine_of_its_name_was(kept: Path) -> None:
-    disk = kept / "machines/test/disk.qcow2"
+def test_a_clone_gets_another_directory_beside_an_undefined_machines(state: Path) -> None:
+    disk = state / "machines/test/disk.qcow2"
     disk.parent.mkdir(parents=True)
-    left = kept / "machines/twin/disk.qcow2"
+    left = state / "machines/twin/disk.qcow2"
     left.parent.mkdir()
     left.write_text("an undefined machine's")
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", disk, "1M"], check=True)
@@ -149,7 +149,7 @@ def test_a_clone_goes_where_an_undefined_machine_of_its_name_was(kept: Path) -> 
         )
         orig = connection.define_xml(xml)
         twin = clone.clone(connection, orig, "twin")
-        assert f"{kept}/machines/twin.2/disk.qcow2" in twin.handle.XMLDesc()
+        assert f"{state}/machines/twin.2/disk.qcow2" in twin.handle.XMLDesc()
         with pytest.raises(MachineError, match="is there already"):
             clone.clone(connection, orig, "twin")
     assert left.read_text() == "an undefined machine's"

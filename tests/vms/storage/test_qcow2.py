@@ -1,4 +1,4 @@
-"""Disk images are looked at before QEMU opens them; clones are written so that it takes them."""
+"""qcow2 images are examined before QEMU opens them, and QEMU accepts the clones."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def qemu_img(*words: object) -> str:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
-    """A store that holds `base.qcow2`, with 3 MiB of data in it."""
+    """Return a store directory that contains `base.qcow2`, with 3 MiB of data."""
     directory = tmp_path / "store"
     directory.mkdir()
     raw = tmp_path / "raw"
@@ -45,7 +45,7 @@ def outside(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     "options", ["compat=0.10", "compat=1.1", "extended_l2=on", "cluster_size=4096"]
 )
-def test_a_header_is_read_as_qemu_wrote_it(tmp_path: Path, options: str) -> None:
+def test_a_header_written_by_qemu_img_is_read(tmp_path: Path, options: str) -> None:
     image = tmp_path / "image"
     qemu_img("create", "-f", "qcow2", "-o", options, image, "10M")
     assert qcow2.read(image) == qcow2.Image(image, 10 * MIB, None, None, None)
@@ -58,15 +58,15 @@ def test_compressed_images_are_read(store: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [None, 32 * MIB, 5 << 40])
-def test_qemu_takes_a_clone_of_ours(store: Path, tmp_path: Path, size: int | None) -> None:
+def test_qemu_accepts_a_clone(store: Path, tmp_path: Path, size: int | None) -> None:
     clone = tmp_path / "clone.qcow2"
     disks.clone(store / "base.qcow2", clone, size)
     assert clone.stat().st_blocks * 512 < MIB // 2
     assert "No errors" in qemu_img("check", clone)
-    told = qcow2.read(clone)
-    assert told.backing == str(store / "base.qcow2")
-    assert told.backing_format == "qcow2"
-    assert told.virtual_bytes == (size or 16 * MIB)
+    header = qcow2.read(clone)
+    assert header.backing == str(store / "base.qcow2")
+    assert header.backing_format == "qcow2"
+    assert header.virtual_bytes == (size or 16 * MIB)
     if size is None:
         assert "identical" in qemu_img("compare", clone, store / "base.qcow2")
     subprocess.run(
@@ -77,7 +77,7 @@ def test_qemu_takes_a_clone_of_ours(store: Path, tmp_path: Path, size: int | Non
     refuse_unsafe(clone, "qcow2", [store])
 
 
-def test_a_clone_that_would_cut_its_base_is_refused(store: Path, tmp_path: Path) -> None:
+def test_no_image_shrinks(store: Path, tmp_path: Path) -> None:
     with pytest.raises(MachineError, match="can't be smaller"):
         disks.clone(store / "base.qcow2", tmp_path / "c", MIB)
     with pytest.raises(MachineError, match="can only grow"):
@@ -86,12 +86,12 @@ def test_a_clone_that_would_cut_its_base_is_refused(store: Path, tmp_path: Path)
     assert qcow2.read(store / "base.qcow2").virtual_bytes == 20 * MIB
 
 
-@pytest.mark.parametrize("kept", [3, 60, 104, 70_000, 200_000, MIB, 2 * MIB])
-def test_what_was_cut_off_is_refused(store: Path, kept: int) -> None:
+@pytest.mark.parametrize("length", [3, 60, 104, 70_000, 200_000, MIB, 2 * MIB])
+def test_a_truncated_image_is_refused(store: Path, length: int) -> None:
     base = store / "base.qcow2"
     with base.open("r+b") as file:
-        file.truncate(kept)
-    with pytest.raises(MachineError, match="is cut off"):
+        file.truncate(length)
+    with pytest.raises(MachineError, match="is truncated"):
         qcow2.read(base)
 
 
@@ -105,11 +105,11 @@ def broken(image: Path, at: int, value: bytes) -> Path:
 @pytest.mark.parametrize(
     ("at", "value", "sentence"),
     [
-        (0, b"QFI\0", "is no qcow2 image"),
+        (0, b"QFI\0", "is not a qcow2 image"),
         (4, struct.pack(">I", 9), "it is corrupt"),
         (20, struct.pack(">I", 63), "it is corrupt"),
         (36, struct.pack(">I", 1 << 31), "it is corrupt"),
-        (40, struct.pack(">Q", 1 << 60), "is cut off"),
+        (40, struct.pack(">Q", 1 << 60), "is truncated"),
         (72, struct.pack(">Q", 1 << 1), "is marked corrupt"),
     ],
 )
@@ -118,8 +118,8 @@ def test_a_corrupt_header_is_refused(store: Path, at: int, value: bytes, sentenc
         qcow2.read(broken(store / "base.qcow2", at, value))
 
 
-def test_any_bytes_are_an_image_or_a_sentence(store: Path) -> None:
-    """Whatever a header's byte is turned to, there is an answer, and no other exception."""
+def test_any_damage_is_an_image_or_a_sentence(store: Path) -> None:
+    """A header with any byte changed is read or refused, and raises no other exception."""
     base = store / "base.qcow2"
     whole = base.read_bytes()
     for at in range(104):
@@ -131,7 +131,9 @@ def test_any_bytes_are_an_image_or_a_sentence(store: Path) -> None:
                 assert str(base) in str(error)
 
 
-def test_a_backing_file_elsewhere_is_refused(store: Path, outside: Path, tmp_path: Path) -> None:
+def test_a_backing_file_outside_the_store_is_refused(
+    store: Path, outside: Path, tmp_path: Path
+) -> None:
     image = tmp_path / "bad.qcow2"
     qemu_img("create", "-f", "qcow2", "-b", outside, "-F", "raw", image)
     with pytest.raises(MachineError, match="secret, which is not in the image store"):
@@ -169,17 +171,17 @@ def test_the_whole_chain_is_followed(store: Path, outside: Path, tmp_path: Path)
         refuse_unsafe(top, "qcow2", [store])
     qemu_img("rebase", "-u", "-b", store / "base.qcow2", "-F", "qcow2", middle)
     refuse_unsafe(top, "qcow2", [store])
-    qemu_img("rebase", "-u", "-b", middle, "-F", "qcow2", middle)  # a ring
-    with pytest.raises(MachineError, match="longer chain"):
+    qemu_img("rebase", "-u", "-b", middle, "-F", "qcow2", middle)  # a loop
+    with pytest.raises(MachineError, match="more than 32 backing files"):
         refuse_unsafe(middle, "qcow2", [store])
 
 
-def test_a_format_that_qemu_would_guess_is_refused(store: Path, tmp_path: Path) -> None:
+def test_an_unnamed_backing_format_is_refused(store: Path, tmp_path: Path) -> None:
     image = tmp_path / "top.qcow2"
     disks.clone(store / "base.qcow2", image)
     head = image.read_bytes()
     image.write_bytes(head.replace(struct.pack(">I", 0xE2792ACA), struct.pack(">I", 0x6803F857), 1))
-    with pytest.raises(MachineError, match="does not say which format"):
+    with pytest.raises(MachineError, match="does not name the format"):
         refuse_unsafe(image, "qcow2", [store])
 
 
@@ -190,16 +192,16 @@ def test_a_data_file_is_refused(store: Path, tmp_path: Path) -> None:
         refuse_unsafe(image, "qcow2", [store])
 
 
-def test_a_base_that_is_gone_is_named(store: Path, tmp_path: Path) -> None:
+def test_a_missing_backing_file_is_named(store: Path, tmp_path: Path) -> None:
     image = tmp_path / "image.qcow2"
     disks.clone(store / "base.qcow2", image)
     (store / "base.qcow2").unlink()
-    with pytest.raises(MachineError, match=r"base.qcow2, which is not there"):
+    with pytest.raises(MachineError, match=r"base.qcow2, which does not exist"):
         refuse_unsafe(image, "qcow2", [store])
 
 
-def test_a_raw_image_names_nothing(outside: Path, store: Path) -> None:
+def test_a_raw_image_may_contain_anything_but_an_image(outside: Path, store: Path) -> None:
     refuse_unsafe(outside, "raw", [])
     outside.write_bytes((store / "base.qcow2").read_bytes())
-    with pytest.raises(MachineError, match="is a qcow2 image, not a raw one"):
+    with pytest.raises(MachineError, match="is a qcow2 image, not a raw image"):
         refuse_unsafe(outside, "raw", [])
