@@ -1,1 +1,1 @@
-"""`tonnage`: the command line, a verb a file."""
+"""The `tonnage` command: a file per verb, and `vm` with the verbs of machines."""

@@ -1,4 +1,4 @@
-"""Words of the command line as values, refused at the door with what they may be."""
+"""Types of command-line arguments, whose errors say which values are allowed."""
 
 from __future__ import annotations
 
@@ -12,44 +12,44 @@ SHORTEST_BUDGET_MINUTES = 1 / 60
 
 
 def names(text: str) -> tuple[str, ...]:
-    """Return the names of a list with commas."""
+    """Return the names in a comma-separated list."""
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def count(text: str) -> int:
-    """Return a whole number from 1 on."""
-    number = _whole(text)
+    """Return an integer of at least 1."""
+    number = _integer(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text}: must be at least 1")
     return number
 
 
 def seed(text: str) -> int:
-    """Return a whole number that the generators of random numbers take."""
-    number = _whole(text)
+    """Return an integer that random number generators accept as a seed."""
+    number = _integer(text)
     if not 0 <= number < SEED_END:
         raise argparse.ArgumentTypeError(f"{text}: must be from 0 to 2^63 - 1")
     return number
 
 
 def share(text: str) -> float:
-    """Return a share of 1, of a percentage between 0 and 100."""
+    """Return a percentage between 0 and 100, exclusive, as a share of 1."""
     number = _finite(text.removesuffix("%")) / 100
     if not 0 < number < 1:
-        raise argparse.ArgumentTypeError(f"{text}: must be more than 0 and less than 100 %")
+        raise argparse.ArgumentTypeError(f"{text}: must be more than 0 % and less than 100 %")
     return number
 
 
 def budget_minutes(text: str) -> float:
-    """Return minutes, of which there must be enough for a second."""
+    """Return a number of minutes that is at least a second."""
     number = _finite(text)
     if number < SHORTEST_BUDGET_MINUTES:
-        raise argparse.ArgumentTypeError(f"{text}: must be at least 0.017 minutes, a second")
+        raise argparse.ArgumentTypeError(f"{text}: must be at least 0.017 minutes (a second)")
     return number
 
 
 def deadline_seconds(text: str) -> float:
-    """Return seconds, more than none and at most a day."""
+    """Return a positive number of seconds up to a day."""
     number = _finite(text)
     if not 0 < number <= LONGEST_DEADLINE_SECONDS:
         raise argparse.ArgumentTypeError(
@@ -59,24 +59,24 @@ def deadline_seconds(text: str) -> float:
 
 
 def folder(text: str) -> Path:
-    """Return the path of a folder."""
+    """Return the path of a folder or a file."""
     if not text:
-        raise argparse.ArgumentTypeError("a folder has a name: write . for the one you are in")
+        raise argparse.ArgumentTypeError("the path is empty: write . for the current folder")
     return Path(text)
 
 
-def _whole(text: str) -> int:
+def _integer(text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not an integer") from None
 
 
 def _finite(text: str) -> float:
     try:
         number = float(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
     if not math.isfinite(number):
         raise argparse.ArgumentTypeError(f"{text}: must be finite")
     return number

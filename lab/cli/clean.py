@@ -1,28 +1,57 @@
-"""Remove what runs that were killed have left on the host; nothing that a living run holds."""
+"""`tonnage clean`: remove everything that killed runs left on the host.
+
+Nothing that a living run uses is removed.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import runtime
-from lab import targets
-from lab.host import kernel_costs, plain_paths
-from lab.host.measurement_lock import measurement_lock
-from lab.host.scratch import left_directories, remove
-from lab.paths import cache_directory
-from vms.connection import process_root
-from vms.storage import machine_folders
-from vms.storage.image_store import Store
+from lab.cli import shared_options
+from lab.cli.exit_codes import DONE
 
 if TYPE_CHECKING:
+    import argparse
     from pathlib import Path
 
 
-def everything(*, images: bool = False) -> list[str]:
-    """Clean up after every run that is gone; what was removed, one line each.
+def register(verbs: shared_options.Verbs, common: argparse.ArgumentParser) -> None:
+    """Add the verb."""
+    parser = shared_options.add_verb(
+        verbs,
+        "clean",
+        _clean,
+        "remove everything that killed runs left on the host",
+        (common,),
+    )
+    parser.add_argument(
+        "--images",
+        action="store_true",
+        help="also remove the cache of built images; the next run builds them again",
+    )
 
-    With `images` the built user land goes too. Raises LabError while a measurement is under way.
+
+def _clean(options: argparse.Namespace) -> int:
+    for line in everything(images=options.images) or ["nothing to remove"]:
+        print(line)
+    return DONE
+
+
+def everything(*, images: bool = False) -> list[str]:
+    """Clean up after every run that has ended; return a line for each removal.
+
+    `images` removes the built user lands too. Raise HostBusy during a measurement.
     """
+    import runtime
+    from lab import targets
+    from lab.host import kernel_costs, plain_paths
+    from lab.host.measurement_lock import measurement_lock
+    from lab.host.scratch import left_directories
+    from lab.paths import cache_directory
+    from vms.connection import process_root
+    from vms.storage import machine_folders
+    from vms.storage.image_store import Store
+
     with measurement_lock(), plain_paths.plain_cache():
         removed = runtime.clean(runtime.DEFAULT_ROOT)
         removed += process_root.clean()
@@ -40,5 +69,7 @@ def everything(*, images: bool = False) -> list[str]:
 
 
 def _remove(path: Path) -> str:
+    from lab.host.scratch import remove
+
     remove(path)
     return f"removed {path}"

@@ -1,7 +1,7 @@
-"""Standard output and error as a command can trust them, whatever it was started with.
+"""Robust standard streams, whatever descriptors and encoding the command was started with.
 
-A descriptor that is closed would be given to the next file that is opened, and a write to a full
-disk or with a character that the terminal's encoding lacks would be a traceback.
+A closed descriptor would otherwise be reused by the next file that is opened. A write to a full
+disk, or of a character that the terminal's encoding lacks, would end in a traceback.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer
 
 PLAIN = "tonnage.plain"
-# Characters of tables and sentences that ISO 8859 or ASCII lack, and what is read in their place.
-_INSTEAD = {"×": "x", "−": "-", "–": "-", "—": "-", "…": "...", "µ": "u", "·": "-", "→": "->",
+# Replacements for characters of tables and sentences that ISO 8859 or ASCII lack.
+_REPLACEMENTS = {"×": "x", "−": "-", "–": "-", "—": "-", "…": "...", "µ": "u", "·": "-", "→": "->",
             "≥": ">=", "≤": "<=", "±": "+-", "“": '"', "”": '"', "’": "'"}  # fmt: skip
 
 
@@ -31,24 +31,24 @@ class OutputError(LabError):
     """Standard output can't be written."""
 
 
-class ReaderGone(OutputError):
-    """Whoever read standard output, `head` perhaps, has gone."""
+class OutputClosed(OutputError):
+    """The reader of standard output, such as `head`, has closed it."""
 
 
 class _Output(io.FileIO):
-    """Standard output, whose errors are sentences."""
+    """Standard output that raises OutputError."""
 
     def write(self, data: Buffer, /) -> int:
         try:
             return super().write(data) or 0
         except BrokenPipeError as error:
-            raise ReaderGone("Nobody reads standard output any more.") from error
+            raise OutputClosed("The reader of standard output has closed it.") from error
         except OSError as error:
             raise OutputError(f"Can't write to standard output: {error.strerror}.") from error
 
 
 class _Diagnostics(io.FileIO):
-    """Standard error; what can't be written there is dropped, since nobody can be told."""
+    """Standard error that drops text it can't write, since there is no other place to report it."""
 
     def write(self, data: Buffer, /) -> int:
         with suppress(OSError):
@@ -57,10 +57,10 @@ class _Diagnostics(io.FileIO):
 
 
 def prepare() -> None:
-    """Make descriptors 0 to 2 open, and `sys.stdout` and `sys.stderr` write what can be written.
+    """Open closed descriptors among 0 to 2, and replace `sys.stdout` and `sys.stderr`.
 
-    Reading from an input that was closed fails, as does writing to such an output; an error stream
-    that was closed takes everything.
+    Reading from a standard input that was closed fails, as does writing to such a standard output.
+    A standard error that was closed discards everything.
     """
     for descriptor, flags in ((0, os.O_WRONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
         try:
@@ -68,7 +68,7 @@ def prepare() -> None:
         except OSError as error:
             if error.errno != errno.EBADF:
                 raise
-            os.open(os.devnull, flags)  # the lowest number that is free, which is this one
+            os.open(os.devnull, flags)  # gets the lowest free number, which is this descriptor
     codecs.register_error(PLAIN, _replace)
     if sys.stdout is sys.__stdout__:
         sys.stdout = _stream(_Output(1, "w", closefd=False), sys.stdout)
@@ -77,33 +77,33 @@ def prepare() -> None:
 
 
 def discard_output() -> None:
-    """Let what is still to be written to standard output go nowhere."""
+    """Discard all further standard output."""
     descriptor = os.open(os.devnull, os.O_WRONLY)
     os.dup2(descriptor, 1)
     os.close(descriptor)
 
 
 def print_json(document: object, indent: int | None = None) -> None:
-    """Print a JSON document, escaped where the output's encoding is no Unicode."""
+    """Print a JSON document, with escapes if the output's encoding is not Unicode."""
     is_unicode = (getattr(sys.stdout, "encoding", None) or "").lower().startswith("utf")
     print(json.dumps(document, indent=indent, ensure_ascii=not is_unicode))
 
 
-def _stream(raw: io.FileIO, replaced: object) -> io.TextIOWrapper:
-    """Return a text stream in place of one that Python made, in its encoding.
+def _stream(raw: io.FileIO, original: object) -> io.TextIOWrapper:
+    """Return a text stream that replaces Python's own, in the same encoding.
 
-    It hands on each line where somebody reads along: on a terminal and on standard error.
+    It is line-buffered on a terminal and on standard error.
     """
-    encoding = getattr(replaced, "encoding", None) or locale.getencoding()
-    is_read_along = raw.fileno() == 2 or raw.isatty()
+    encoding = getattr(original, "encoding", None) or locale.getencoding()
+    is_interactive = raw.fileno() == 2 or raw.isatty()
     return io.TextIOWrapper(
-        io.BufferedWriter(raw), encoding=encoding, errors=PLAIN, line_buffering=is_read_along
+        io.BufferedWriter(raw), encoding=encoding, errors=PLAIN, line_buffering=is_interactive
     )
 
 
 def _replace(error: UnicodeError) -> tuple[str, int]:
-    """Replace what an encoding lacks by characters that read alike, else by a question mark."""
+    """Replace characters that the encoding lacks by similar ones, else by a question mark."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    lacking = error.object[error.start : error.end]
-    return "".join(_INSTEAD.get(character, "?") for character in lacking), error.end
+    missing = error.object[error.start : error.end]
+    return "".join(_REPLACEMENTS.get(character, "?") for character in missing), error.end

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lab import targets
-from lab.cli import main
+from lab.cli import exit_codes, main
 from lab.errors import LabError
 from lab.host import facts, kvm
 from lab.measurement import host_record
@@ -58,7 +58,7 @@ def fact(found: host_record.HostRecord, name: str) -> facts.Fact:
 def test_the_document_is_json_and_agrees_with_the_kernel(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert main.main(["doctor", "--format", "json", "--accel", "tcg"]) == main.DONE
+    assert main.main(["doctor", "--format", "json", "--accel", "tcg"]) == exit_codes.DONE
     document = json.loads(capsys.readouterr().out)
     assert document["kernel"] == os.uname().release
     assert document["cpus"] == len(os.sched_getaffinity(0))
@@ -80,7 +80,7 @@ def test_what_is_absent_is_named_with_its_package(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "200")
-    assert main.main(["doctor", "--accel", "tcg"]) == main.DONE
+    assert main.main(["doctor", "--accel", "tcg"]) == exit_codes.DONE
     said = capsys.readouterr().out
     for package in ("qemu-system-x86", "mmdebstrap", "crun", "podman"):
         assert f"apt-get install {package}" in said

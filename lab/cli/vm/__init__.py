@@ -1,1 +1,1 @@
-"""`tonnage vm`: the verbs of machines."""
+"""`tonnage vm`: the verbs of virtual machines."""

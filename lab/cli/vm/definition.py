@@ -1,4 +1,4 @@
-"""`tonnage vm`: a machine's definition as libvirt's XML, shown and edited."""
+"""`tonnage vm`: a machine's definition as libvirt's XML, printed, defined and edited."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.cli.vm.shared import one, verb
-from lab.errors import LabError
+from lab.cli.vm.shared import add_connected_verb, add_machine_verb
+from lab.errors import InvalidConfig, LabError, Unavailable
 
 if TYPE_CHECKING:
     import argparse
@@ -22,51 +22,53 @@ if TYPE_CHECKING:
 
 _EDITORS = ("VISUAL", "EDITOR")
 _DEFAULT_EDITOR = "vi"
-# Nobody reads a description so fast: such an editor has opened a window, and left the file to it.
+# An editor that returns unchanged within this time has only opened a window and does not wait.
 _AT_ONCE_SECONDS = 1.0
 
 
 def register(verbs: Subparsers, common: argparse.ArgumentParser) -> None:
     """Add dumpxml, define and edit."""
-    parser = one(verbs, common, "dumpxml", _dumpxml, "print libvirt's XML of a machine")
+    parser = add_machine_verb(verbs, common, "dumpxml", _dumpxml, "print a machine's libvirt XML")
     parser.add_argument(
-        "--inactive", action="store_true", help="as it is defined, not as it runs now"
+        "--inactive", action="store_true", help="print the definition, not the running state"
     )
-    parser.add_argument("--security-info", action="store_true", help="with its passwords")
-    verb(verbs, common, "define", _define, "make a machine of libvirt's XML").add_argument(
-        "file", type=Path, metavar="FILE"
+    parser.add_argument("--security-info", action="store_true", help="include passwords")
+    parser = add_connected_verb(verbs, common, "define", _define, "define a machine by libvirt XML")
+    parser.add_argument("file", type=Path, metavar="FILE", help="the XML file")
+    add_machine_verb(
+        verbs,
+        common,
+        "edit",
+        _edit,
+        "edit a machine's XML with $VISUAL or $EDITOR; rejected XML is kept in a file",
     )
-    one(
-        verbs, common, "edit", _edit, "change a machine's XML in $VISUAL or $EDITOR; a bad one is"
-        " refused, and kept in a file"
-    )  # fmt: skip
 
 
 def _dumpxml(options: argparse.Namespace, connection: vms.Connection) -> int:
     from vms.operations import definitions
 
-    box = connection.find(options.name)
-    said = definitions.text(box, inactive=options.inactive, secrets=options.security_info)
-    print(said, end="" if said.endswith("\n") else "\n")
+    domain = connection.find(options.name)
+    xml = definitions.text(domain, inactive=options.inactive, secrets=options.security_info)
+    print(xml, end="" if xml.endswith("\n") else "\n")
     return 0
 
 
 def _define(options: argparse.Namespace, connection: vms.Connection) -> int:
     from vms.operations import definitions
 
-    box = definitions.define(connection, _read(options.file))
-    print(f"{box.name} is defined", file=sys.stderr)
+    domain = definitions.define(connection, _read(options.file))
+    print(f"{domain.name} is defined", file=sys.stderr)
     return 0
 
 
 def _edit(options: argparse.Namespace, connection: vms.Connection) -> int:
-    """Edit a copy until it is taken, or given up; what was refused stays in its file."""
+    """Edit a copy until libvirt accepts it or the user gives up; a rejected copy stays on disk."""
     from vms import MachineError
     from vms.operations import definitions
 
-    box = connection.find(options.name)
-    before = definitions.editable(box)
-    descriptor, name = tempfile.mkstemp(prefix=f"{box.name}-", suffix=".xml")
+    domain = connection.find(options.name)
+    before = definitions.editable(domain)
+    descriptor, name = tempfile.mkstemp(prefix=f"{domain.name}-", suffix=".xml")
     file = Path(name)
     with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
         opened.write(before)
@@ -74,50 +76,53 @@ def _edit(options: argparse.Namespace, connection: vms.Connection) -> int:
         try:
             after = _edited(file, before)
             if after == before:
-                said = f"{box.name} is as it was"
+                message = f"{domain.name} is unchanged"
             else:
-                definitions.replace(connection, box, before, after)
-                later = " from its next start on" if box.is_running else ""
-                said = f"{box.name} is changed{later}"
+                definitions.replace(connection, domain, before, after)
+                later = " from its next start on" if domain.is_running else ""
+                message = f"{domain.name} is changed{later}"
         except (MachineError, LabError) as error:
-            if _again(str(error)):
+            if _edit_again(str(error)):
                 continue
             raise LabError(
-                f"{error} {box.name} is as it was; what you wrote is kept in {file}: mend it, then"
-                f" tonnage vm define {file}."
+                f"{error} {domain.name} is unchanged. Your text is kept in {file}: correct it, then"
+                f" run tonnage vm define {file}."
             ) from error
         file.unlink()
-        print(said, file=sys.stderr)
+        print(message, file=sys.stderr)
         return 0
 
 
 def _edited(file: Path, before: str) -> str:
-    """Return what the user makes of the file's text. Raises LabError."""
-    took_seconds = _have_edited(file)
+    """Return the file's text after the user edited it. Raise LabError if editing fails."""
+    elapsed_seconds = _run_editor(file)
     after = _read(file)
-    if after == before and took_seconds < _AT_ONCE_SECONDS:
-        raise LabError("The editor ended at once: one that waits is needed (code --wait).")
+    if after == before and elapsed_seconds < _AT_ONCE_SECONDS:
+        raise LabError(
+            "The editor ended at once: set EDITOR to a command that waits, such as code --wait."
+        )
     return after
 
 
-def _have_edited(file: Path) -> float:
-    """Run the user's editor, which may have words of its own; return the seconds that it took.
+def _run_editor(file: Path) -> float:
+    """Run the user's editor, a command that may include arguments; return its seconds.
 
-    Raises LabError.
+    Raise LabError if it can't be run or fails.
     """
-    begun = time.monotonic()
-    editor = next((found for name in _EDITORS if (found := os.environ.get(name))), _DEFAULT_EDITOR)
+    begin = time.monotonic()
+    commands = filter(None, map(os.environ.get, _EDITORS))
+    editor = next(commands, _DEFAULT_EDITOR)
     try:
-        done = subprocess.run([*shlex.split(editor), str(file)], check=False)
+        result = subprocess.run([*shlex.split(editor), str(file)], check=False)
     except (OSError, ValueError) as error:
-        raise LabError(f"The editor {editor!r} can't be run: set EDITOR to another.") from error
-    if done.returncode:
-        raise LabError(f"The editor {editor!r} ended with {done.returncode}.")
-    return time.monotonic() - begun
+        raise Unavailable(f"Can't run the editor {editor!r}: set EDITOR to another.") from error
+    if result.returncode:
+        raise LabError(f"The editor {editor!r} failed with exit code {result.returncode}.")
+    return time.monotonic() - begin
 
 
-def _again(sentence: str) -> bool:
-    """Ask whoever is at the terminal whether to edit once more."""
+def _edit_again(sentence: str) -> bool:
+    """Ask the user whether to edit again; return False without a terminal."""
     if not sys.stdin.isatty():
         return False
     print(sentence, file=sys.stderr)
@@ -131,6 +136,6 @@ def _read(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
     except OSError as error:
-        raise LabError(f"Can't read {file}: {error.strerror}.") from error
+        raise InvalidConfig(f"Can't read {file}: {error.strerror}.") from error
     except UnicodeDecodeError as error:
-        raise LabError(f"{file} is no UTF-8.") from error
+        raise InvalidConfig(f"{file} is not valid UTF-8.") from error

@@ -1,4 +1,4 @@
-"""`tonnage vm`: what a machine is made of, changed while it runs."""
+"""`tonnage vm`: devices, CPUs and memory, changed while the machine runs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.cli.vm.machine_options import memory_mib
-from lab.cli.vm.shared import one
+from lab.cli.vm.shared import add_machine_verb
 
 if TYPE_CHECKING:
     import argparse
@@ -16,35 +16,59 @@ if TYPE_CHECKING:
 
 
 def register(verbs: Subparsers, common: argparse.ArgumentParser) -> None:
-    """Add attaching, detaching and resizing."""
-    parser = one(verbs, common, "attach-disk", _attach_disk, "plug a disk in")
-    parser.add_argument("path", type=Path, metavar="PATH")
-    parser.add_argument("--disk-format", choices=("qcow2", "raw"), default="qcow2")
-    one(verbs, common, "detach-disk", _detach_disk, "unplug a disk").add_argument(
-        "target", metavar="TARGET", help="such as vdb"
-    )
-    parser = one(verbs, common, "attach-interface", _attach_interface, "plug a card in")
-    parser.add_argument("--network", metavar="NAME", help="one of libvirt's; default: user mode")
-    parser.add_argument("--mac", metavar="MAC", help="its address; default: libvirt's choice")
-    one(verbs, common, "detach-interface", _detach_interface, "unplug a card").add_argument(
-        "mac", metavar="MAC"
-    )
-    one(verbs, common, "setvcpus", _setvcpus, "change the number of vCPUs").add_argument(
-        "count", type=int, metavar="COUNT"
-    )
-    one(verbs, common, "setmem", _setmem, "change the memory, by the balloon").add_argument(
-        "mib", type=memory_mib, metavar="SIZE", help="such as 2G; a number alone is MiB"
-    )
-    parser = one(verbs, common, "attach-memory", _attach_memory, "plug a memory module in")
+    """Add the verbs that attach, detach and resize."""
+    _register_devices(verbs, common)
+    _register_sizes(verbs, common)
+
+
+def _register_devices(verbs: Subparsers, common: argparse.ArgumentParser) -> None:
+    parser = add_machine_verb(verbs, common, "attach-disk", _attach_disk, "attach a disk")
+    parser.add_argument("path", type=Path, metavar="PATH", help="the disk's file or block device")
     parser.add_argument(
-        "mib", type=memory_mib, metavar="SIZE", help="a multiple of 128 MiB; a number alone is MiB"
+        "--disk-format",
+        choices=("qcow2", "raw"),
+        default="qcow2",
+        help="the format of the disk; default: qcow2",
     )
-    one(verbs, common, "detach-memory", _detach_memory, "unplug a memory module").add_argument(
-        "module", metavar="MODULE", help="such as dimm0"
+    parser = add_machine_verb(verbs, common, "detach-disk", _detach_disk, "detach a disk")
+    parser.add_argument("target", metavar="TARGET", help="the disk's name, such as vdb")
+    parser = add_machine_verb(
+        verbs, common, "attach-interface", _attach_interface, "attach a network card"
     )
-    parser = one(verbs, common, "blockresize", _blockresize, "make a disk larger")
-    parser.add_argument("target", metavar="TARGET")
-    parser.add_argument("mib", type=int, metavar="MIB")
+    parser.add_argument(
+        "--network", metavar="NAME", help="a network of libvirt; default: user-mode networking"
+    )
+    parser.add_argument(
+        "--mac", metavar="MAC", help="the card's MAC address; default: libvirt chooses it"
+    )
+    parser = add_machine_verb(
+        verbs, common, "detach-interface", _detach_interface, "detach a network card"
+    )
+    parser.add_argument("mac", metavar="MAC", help="the card's MAC address")
+
+
+def _register_sizes(verbs: Subparsers, common: argparse.ArgumentParser) -> None:
+    parser = add_machine_verb(verbs, common, "setvcpus", _setvcpus, "change the number of vCPUs")
+    parser.add_argument("count", type=int, metavar="COUNT", help="the new number of vCPUs")
+    parser = add_machine_verb(
+        verbs, common, "setmem", _setmem, "change the memory size by the balloon device"
+    )
+    parser.add_argument(
+        "mib", type=memory_mib, metavar="SIZE", help="such as 2G; a plain number is MiB"
+    )
+    parser = add_machine_verb(
+        verbs, common, "attach-memory", _attach_memory, "attach a memory module"
+    )
+    parser.add_argument(
+        "mib", type=memory_mib, metavar="SIZE", help="a multiple of 128 MiB; a plain number is MiB"
+    )
+    parser = add_machine_verb(
+        verbs, common, "detach-memory", _detach_memory, "detach a memory module"
+    )
+    parser.add_argument("module", metavar="MODULE", help="the module's name, such as dimm0")
+    parser = add_machine_verb(verbs, common, "blockresize", _blockresize, "enlarge a disk")
+    parser.add_argument("target", metavar="TARGET", help="the disk's name, such as vda")
+    parser.add_argument("mib", type=int, metavar="MIB", help="the new size in MiB")
 
 
 def _attach_disk(options: argparse.Namespace, connection: vms.Connection) -> int:

@@ -1,69 +1,74 @@
-"""`tonnage vm`: images, and machines made of them."""
+"""`tonnage vm`: images, and machines created from them."""
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 from contextlib import ExitStack
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from lab import units
-from lab.cli.vm import machine_options
-from lab.cli.vm.inside import tell
-from lab.cli.vm.shared import address
-from lab.errors import LabError
+from lab.cli.vm import machine_description, machine_options
+from lab.cli.vm.inside import print_beside_console
+from lab.cli.vm.shared import add_verb, libvirt_uri, print_rows
+from lab.errors import AlreadyExists, InvalidConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    import argparse
+    from collections.abc import Sequence
 
     import vms
+    from lab.cli.vm.shared import Subparsers
     from vms.storage.image_store import Image
 
-_BUILT = "debian"
-_SHELL_WORDS = "systemd.wants=tonnage-console.service"  # lab/workloads/guest has it
+_DEFAULT_IMAGE = "debian"
+_SHELL_WORDS = "systemd.wants=tonnage-console.service"  # the unit is in lab/workloads/guest
 
 
-def register(
-    verbs: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser
-) -> None:
+def register(verbs: Subparsers, common: argparse.ArgumentParser) -> None:
     """Add build, image, images, create, run and list."""
-    verb = verbs.add_parser(
-        "build", parents=[common], help="an image from the definition that the containers' is of"
+    text = "build an image with the same user land as the containers' image"
+    parser = add_verb(verbs, (common,), "build", _build, text)
+    parser.add_argument(
+        "name",
+        nargs="?",
+        default=_DEFAULT_IMAGE,
+        metavar="NAME",
+        help=f"the image's name; default: {_DEFAULT_IMAGE}",
     )
-    verb.add_argument("name", nargs="?", default=_BUILT, metavar="NAME", help=f"default: {_BUILT}")
-    verb.set_defaults(machine_verb=_build)
-    verb = verbs.add_parser("images", parents=[common], help="the same as `image list`")
-    verb.set_defaults(machine_verb=_images)
-    _register_image(verbs.add_parser("image", help="images: import, list, remove, resize"), common)
-    for name, function, text in (
-        ("run", _run, "run a machine here, with its console, until it ends; nothing is kept"),
-        ("create", _create, "make a machine that a libvirt keeps: needs --connect"),
-    ):
-        verb = verbs.add_parser(name, parents=[common, machine_options.parser()], help=text)
-        verb.set_defaults(machine_verb=function)
-    verb = verbs.add_parser("list", parents=[common], help="machines, running or not")
-    verb.set_defaults(machine_verb=_list)
+    add_verb(verbs, (common,), "images", _images, "list images, like `image list`")
+    text = "import, list, remove or resize images"
+    parser = verbs.add_parser("image", help=text, description=f"{text.capitalize()}.")
+    _register_image(parser.add_subparsers(metavar="VERB", required=True), common)
+    parents = (common, machine_options.parser())
+    text = "run a machine in the foreground with its console, and remove it when it ends"
+    add_verb(verbs, parents, "run", _run, text)
+    text = "create a machine in a libvirt daemon; needs --connect"
+    add_verb(verbs, parents, "create", _create, text)
+    add_verb(verbs, (common,), "list", _list, "list machines, running or not")
 
 
-def _register_image(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
-    verbs = parser.add_subparsers(metavar="VERB", required=True)
-    verb = verbs.add_parser("list", parents=[common], help="what is in the store")
-    verb.set_defaults(machine_verb=_images)
-    verb = verbs.add_parser("import", parents=[common], help="take in a cloud image")
-    verb.add_argument("name", metavar="NAME")
-    verb.add_argument("source", metavar="PATH|URL")
-    verb.add_argument("--checksum", metavar="SHA256", help="sha256:… or sha512:…; a URL needs one")
-    verb.add_argument("--source-format", choices=("qcow2", "raw"), default="qcow2")
-    verb.set_defaults(machine_verb=_import)
-    verb = verbs.add_parser("remove", parents=[common], help="remove images that nothing uses")
-    verb.add_argument("names", nargs="+", metavar="NAME")
-    verb.set_defaults(machine_verb=_remove)
-    verb = verbs.add_parser("resize", parents=[common], help="make an image's disk larger")
-    verb.add_argument("name", metavar="NAME")
-    verb.add_argument("size", type=machine_options.size, metavar="SIZE", help="such as 20G")
-    verb.set_defaults(machine_verb=_resize)
+def _register_image(verbs: Subparsers, common: argparse.ArgumentParser) -> None:
+    add_verb(verbs, (common,), "list", _images, "list images")
+    parser = add_verb(verbs, (common,), "import", _import, "import a cloud image")
+    parser.add_argument("name", metavar="NAME", help="the new image's name")
+    parser.add_argument("source", metavar="PATH|URL", help="the disk image to import")
+    parser.add_argument(
+        "--checksum",
+        metavar="SHA256",
+        help="the expected checksum, sha256:… or sha512:…; required for a URL",
+    )
+    parser.add_argument(
+        "--source-format",
+        choices=("qcow2", "raw"),
+        default="qcow2",
+        help="the format of the source; default: qcow2",
+    )
+    parser = add_verb(verbs, (common,), "remove", _remove, "remove unused images")
+    parser.add_argument("names", nargs="+", metavar="NAME", help="names of images")
+    parser = add_verb(verbs, (common,), "resize", _resize, "enlarge an image's disk")
+    parser.add_argument("name", metavar="NAME", help="the image's name")
+    parser.add_argument("size", type=machine_options.size, metavar="SIZE", help="such as 20G")
 
 
 def _build(options: argparse.Namespace) -> int:
@@ -82,13 +87,13 @@ def _build(options: argparse.Namespace) -> int:
         f"{FullMachine.kernel_words} {_SHELL_WORDS}",
         shares,
     )
-    return _show_images([image], options.format)
+    return _print_images([image], options)
 
 
 def _images(options: argparse.Namespace) -> int:
     from vms.storage.image_store import Store
 
-    return _show_images(Store().images(), options.format)
+    return _print_images(Store().images(), options)
 
 
 def _import(options: argparse.Namespace) -> int:
@@ -101,7 +106,7 @@ def _import(options: argparse.Namespace) -> int:
         source_format=options.source_format,
         progress=_progress,
     )
-    return _show_images([image], options.format)
+    return _print_images([image], options)
 
 
 def _remove(options: argparse.Namespace) -> int:
@@ -117,11 +122,11 @@ def _resize(options: argparse.Namespace) -> int:
     from vms.storage.image_store import Store
 
     image = Store().resize(options.name, options.size)
-    return _show_images([image], options.format)
+    return _print_images([image], options)
 
 
 def _run(options: argparse.Namespace) -> int:
-    """In the foreground: whatever ends this process ends the machine, and removes what it had."""
+    """Run a machine in the foreground. It ends with this process, and its files are removed."""
     import signal
 
     from vms import Connection
@@ -130,21 +135,26 @@ def _run(options: argparse.Namespace) -> int:
     from vms.operations import console, foreground
 
     if options.connect:
-        raise LabError("run has its own libvirt: to have one keep the machine, use create.")
+        raise InvalidConfig(
+            "run uses its own libvirt and takes no --connect: to create a machine in a libvirt"
+            " daemon, use create."
+        )
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with ExitStack() as stack:
         root = stack.enter_context(own_root())
-        made = machine_options.machine(options, root)
-        if any(each.name == made.name for each in foreground.machines()):
-            raise LabError(f"There is a machine {made.name} already: choose another --name.")
+        machine = machine_description.machine(options, root)
+        if any(each.name == machine.name for each in foreground.machines()):
+            raise _in_use(machine.name)
         connection = stack.enter_context(Connection.open(root))
         if options.xml:
-            print(connection.xml(made, connection.paths_of(made)))
+            print(connection.xml(machine, connection.paths_of(machine)))
             return 0
-        foreground.note(root, made)
-        domain = stack.enter_context(connection.start(made))
-        _progress(f"{made.name} runs, {_labelled(made)}; {console.ESCAPE_NAME} ends it")
-        stack.enter_context(pauses.told(domain, tell, resumes=True))
+        foreground.note(root, machine)
+        domain = stack.enter_context(connection.start(machine))
+        _progress(
+            f"{machine.name} is running, {_accelerator(machine)}; {console.ESCAPE_NAME} ends it"
+        )
+        stack.enter_context(pauses.told(domain, print_beside_console, resumes=True))
         console.attach(domain)
     return 0
 
@@ -153,23 +163,23 @@ def _create(options: argparse.Namespace) -> int:
     from vms import Connection, paths
     from vms.storage import machine_folders
 
-    uri = address(options)
+    uri = libvirt_uri(options)
     if uri is None:
-        raise LabError(
-            "A machine that is kept needs a libvirt that stays: --connect qemu:///system, or"
-            " qemu:///session; run needs none."
+        raise InvalidConfig(
+            "create needs a libvirt daemon that keeps the machine: pass --connect qemu:///system or"
+            " qemu:///session. To run a machine without one, use run."
         )
-    called = machine_options.name(options)
+    name = machine_options.name(options)
     with Connection.open(paths.sockets(), uri) as connection:
-        if called in {each.name for each in connection.domains()}:
-            raise LabError(f"There is a machine {called} already: choose another --name.")
-        with machine_folders.new(called, uri, stays=not options.xml) as folder:
-            made = machine_options.machine(options, folder, connection.host)
+        if name in {each.name for each in connection.domains()}:
+            raise _in_use(name)
+        with machine_folders.new(name, uri, stays=not options.xml) as folder:
+            machine = machine_description.machine(options, folder, connection.host)
             if options.xml:
-                print(connection.xml(made, connection.paths_of(made)))
+                print(connection.xml(machine, connection.paths_of(machine)))
                 return 0
-            connection.define(made)
-    _progress(f"{made.name} is defined, {_labelled(made)}")
+            connection.define(machine)
+    _progress(f"{machine.name} is defined, {_accelerator(machine)}")
     return 0
 
 
@@ -178,12 +188,9 @@ def _list(options: argparse.Namespace) -> int:
     from vms.operations import foreground, listing
 
     machines = [] if options.connect else foreground.machines()
-    if uri := address(options):
+    if uri := libvirt_uri(options):
         with Connection.open(paths.sockets(), uri) as connection:
             machines += listing.machines(connection)
-    if options.format == "json":
-        print(json.dumps([asdict(each) for each in machines], indent=2))
-        return 0
     rows = [
         (
             each.name,
@@ -195,18 +202,19 @@ def _list(options: argparse.Namespace) -> int:
         )
         for each in machines
     ]
-    _print_table(("NAME", "STATE", "ACCELERATOR", "VCPUS", "MEMORY", "AUTOSTART"), rows)
-    return 0
+    headings = ("NAME", "STATE", "ACCELERATOR", "VCPUS", "MEMORY", "AUTOSTART")
+    return print_rows(options, [asdict(each) for each in machines], headings, rows)
 
 
-def _labelled(machine: vms.Machine) -> str:
+def _in_use(name: str) -> AlreadyExists:
+    return AlreadyExists(f"A machine named {name} exists already: choose another --name.")
+
+
+def _accelerator(machine: vms.Machine) -> str:
     return "emulated (TCG)" if machine.accelerator.value == "tcg" else "under KVM"
 
 
-def _show_images(images: Sequence[Image], form: str) -> int:
-    if form == "json":
-        print(json.dumps([_document(image) for image in images], indent=2))
-        return 0
+def _print_images(images: Sequence[Image], options: argparse.Namespace) -> int:
     rows = [
         (
             image.name,
@@ -217,22 +225,12 @@ def _show_images(images: Sequence[Image], form: str) -> int:
         )
         for image in images
     ]
-    _print_table(("NAME", "SIZE", "DIGEST", "CREATED", "SOURCE"), rows)
-    return 0
+    headings = ("NAME", "SIZE", "DIGEST", "CREATED", "SOURCE")
+    return print_rows(options, [_document(image) for image in images], headings, rows)
 
 
 def _document(image: Image) -> dict[str, Any]:
     return {**asdict(image), "directory": str(image.directory), "disk": str(image.disk)}
-
-
-def _print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
-    for row in (heads, *rows):
-        print("  ".join(_padded(row, widths)).rstrip())
-
-
-def _padded(row: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
-    return (word.ljust(width) for word, width in zip(row, widths, strict=True))
 
 
 def _progress(line: str) -> None:

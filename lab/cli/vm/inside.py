@@ -1,4 +1,4 @@
-"""`tonnage vm`: what is seen, said and done inside a machine."""
+"""`tonnage vm`: a machine's console and screen, commands and files in its guest."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.cli.vm.shared import one, verb
-from lab.errors import LabError
+from lab.cli.vm.shared import add_connected_verb, add_machine_verb
+from lab.errors import InvalidConfig, LabError
 
 if TYPE_CHECKING:
     import argparse
@@ -18,64 +18,75 @@ if TYPE_CHECKING:
     import vms
     from lab.cli.vm.shared import Subparsers
 
-_INSIDE_SECONDS = 60.0
+_TIMEOUT_SECONDS = 60.0
 _ENDING_SECONDS, _POLL_SECONDS = 2.0, 0.05
 
 
 def register(verbs: Subparsers, common: argparse.ArgumentParser) -> None:
     """Add console, screenshot, exec and cp."""
-    parser = one(verbs, common, "console", _console, "the serial console; Ctrl-] leaves it")
-    parser.add_argument("--force", action="store_true", help="take it over from whoever has it")
-    one(verbs, common, "screenshot", _screenshot, "the screen as PNG").add_argument(
-        "file", type=Path, metavar="FILE"
+    parser = add_machine_verb(
+        verbs, common, "console", _console, "connect to the serial console; Ctrl-] leaves it"
     )
-    parser = one(verbs, common, "exec", _exec, "run a command inside; its exit code is ours")
     parser.add_argument(
-        "--timeout", type=float, default=_INSIDE_SECONDS, metavar="SECONDS",
-        help="for a machine that still boots, and then for the command; default: 60",
-    )  # fmt: skip
-    parser.add_argument("argv", nargs="+", metavar="ARG", help="after --, the command's words")
-    parser = verb(verbs, common, "cp", _copy, "copy a file in or out: NAME:PATH is inside")
-    parser.add_argument("source", metavar="SOURCE")
-    parser.add_argument("destination", metavar="DESTINATION")
+        "--force", action="store_true", help="disconnect another user of the console"
+    )
+    parser = add_machine_verb(
+        verbs, common, "screenshot", _screenshot, "store a picture of the screen"
+    )
+    parser.add_argument("file", type=Path, metavar="FILE", help="the PNG file to write")
+    parser = add_machine_verb(
+        verbs, common, "exec", _exec, "run a command in the guest, and exit with its exit code"
+    )
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        default=_TIMEOUT_SECONDS,
+        metavar="SECONDS",
+        help="limit for the boot to finish, and again for the command; default: 60",
+    )
+    parser.add_argument("argv", nargs="+", metavar="ARG", help="the command, after --")
+    parser = add_connected_verb(verbs, common, "cp", _copy, "copy a file into a guest or out of it")
+    place = "a file of this host, or NAME:PATH for a file in a machine"
+    parser.add_argument("source", metavar="SOURCE", help=place)
+    parser.add_argument("destination", metavar="DESTINATION", help=place)
 
 
 def _console(options: argparse.Namespace, connection: vms.Connection) -> int:
     from vms.domain import pauses
     from vms.operations import console
 
-    box = _running(connection, options.name)
-    with pauses.told(box, tell, resumes=False):
-        left = console.attach(box, force=options.force)
-    if left:
+    domain = _running(connection, options.name)
+    with pauses.told(domain, print_beside_console, resumes=False):
+        escaped = console.attach(domain, force=options.force)
+    if escaped:
         print(file=sys.stderr)
         return 0
-    if _runs_on(box):
-        raise LabError(f"Somebody else took over the console of {box.name}.")
-    print(f"\n{box.name} ended", file=sys.stderr)
+    if _keeps_running(domain):
+        raise LabError(f"Another user took over the console of {domain.name}.")
+    print(f"\n{domain.name} ended", file=sys.stderr)
     return 0
 
 
 def _running(connection: vms.Connection, name: str) -> vms.Domain:
-    """Return a machine that runs. Raises LabError for one that does not."""
-    box = connection.find(name)
-    if not box.is_running:
-        raise LabError(f"{name} does not run: tonnage vm start {name} starts it.")
-    return box
+    """Return the machine. Raise LabError if it is not running."""
+    domain = connection.find(name)
+    if not domain.is_running:
+        raise LabError(f"{name} is not running: start it with tonnage vm start {name}.")
+    return domain
 
 
-def _runs_on(box: vms.Domain) -> bool:
-    """Return True unless it ends: its console is closed a moment before libvirt says so."""
-    give_up = time.monotonic() + _ENDING_SECONDS
-    while box.is_running:
-        if time.monotonic() > give_up:
+def _keeps_running(domain: vms.Domain) -> bool:
+    """Return False if the machine ends within a moment: its console closes before libvirt knows."""
+    deadline = time.monotonic() + _ENDING_SECONDS
+    while domain.is_running:
+        if time.monotonic() > deadline:
             return True
         time.sleep(_POLL_SECONDS)
     return False
 
 
-def tell(line: str) -> None:
-    """Say something beside a console, whose terminal may be raw."""
+def print_beside_console(line: str) -> None:
+    """Print a line on standard error while a console uses the terminal, which may be raw."""
     end = "\r\n" if sys.stderr.isatty() else "\n"
     print(f"{end}{line}", end=end, file=sys.stderr, flush=True)
 
@@ -88,21 +99,21 @@ def _screenshot(options: argparse.Namespace, connection: vms.Connection) -> int:
 
 
 def _exec(options: argparse.Namespace, connection: vms.Connection) -> int:
-    box = _running(connection, options.name)
-    box.wait_for("ready", options.timeout)
-    done = box.inside.run(options.argv, options.timeout)
+    domain = _running(connection, options.name)
+    domain.wait_for("ready", options.timeout)
+    result = domain.inside.run(options.argv, options.timeout)
     if options.format == "json":
         document = {
-            "exit_code": done.exit_code,
-            "stdout": done.stdout.decode(errors="replace"),
-            "stderr": done.stderr.decode(errors="replace"),
-            "elapsed_ns": done.elapsed_ns,
+            "exit_code": result.exit_code,
+            "stdout": result.stdout.decode(errors="replace"),
+            "stderr": result.stderr.decode(errors="replace"),
+            "elapsed_ns": result.elapsed_ns,
         }
         print(json.dumps(document, indent=2))
     else:
-        sys.stdout.buffer.write(done.stdout)
-        sys.stderr.buffer.write(done.stderr)
-    return done.exit_code
+        sys.stdout.buffer.write(result.stdout)
+        sys.stderr.buffer.write(result.stderr)
+    return result.exit_code
 
 
 def _copy(options: argparse.Namespace, connection: vms.Connection) -> int:
@@ -110,7 +121,10 @@ def _copy(options: argparse.Namespace, connection: vms.Connection) -> int:
 
     source, destination = _place(options.source), _place(options.destination)
     if bool(source[0]) == bool(destination[0]):
-        raise LabError("One of the two must be NAME:PATH, in a machine; the other one a file here.")
+        raise InvalidConfig(
+            "cp copies between this host and a machine: give NAME:PATH for either SOURCE or"
+            " DESTINATION, not for both."
+        )
     if destination[0]:
         inside = _running(connection, destination[0]).inside
         file_copy.copy_in(inside, Path(source[1]), destination[1])
@@ -121,6 +135,6 @@ def _copy(options: argparse.Namespace, connection: vms.Connection) -> int:
 
 
 def _place(text: str) -> tuple[str, str]:
-    """A machine's name and a path in it; no name for a path here."""
+    """Return the machine's name and the path in it; the name is empty for a path on this host."""
     name, colon, path = text.partition(":")
     return (name, path) if colon and os.sep not in name else ("", text)

@@ -1,4 +1,4 @@
-"""`tonnage vm`: the life of kept machines, by the names that virsh's users expect."""
+"""`tonnage vm`: the life of machines in a libvirt daemon, under the names of virsh's commands."""
 
 from __future__ import annotations
 
@@ -9,109 +9,125 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab import units
-from lab.cli.vm import definition, hardware, inside, reach, storage
-from lab.cli.vm.shared import one, opened, show, verb
+from lab.cli.vm import definition, hardware, inside, reach, snapshots, storage
+from lab.cli.vm.shared import (
+    add_connected_verb,
+    add_machine_verb,
+    add_machines,
+    open_libvirt,
+    print_rows,
+)
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
     import vms
-    from lab.cli.vm.shared import Subparsers, Verb
+    from lab.cli.vm.shared import ConnectedAction, Subparsers
 
 
 def register(verbs: Subparsers, common: argparse.ArgumentParser) -> None:
     """Add the verbs of a machine's life."""
-    for name, act, text in _PLAIN:
-        verb(verbs, common, name, _on_each(act), text).add_argument(
-            "names", nargs="+", metavar="NAME"
-        )
-    _add_life(verbs, common)
-    _add_snapshots(verbs, common)
-    definition.register(verbs, common)
-    hardware.register(verbs, common)
-    reach.register(verbs, common)
-    storage.register(verbs, common)
-    inside.register(verbs, common)
+    for name, act, text in _SIMPLE:
+        add_machines(add_connected_verb(verbs, common, name, _on_each(act), text))
+    _register_shutdown(verbs, common)
+    _register_state(verbs, common)
+    _register_migrate(verbs, common)
+    _register_observers(verbs, common)
+    for module in (snapshots, definition, hardware, reach, storage, inside):
+        module.register(verbs, common)
 
 
-_PLAIN: tuple[tuple[str, Callable[[vms.Domain], object], str], ...] = (
-    ("start", lambda box: box.start(), "start machines, or let saved ones go on"),
-    ("destroy", lambda box: box.destroy(), "pull the plug"),
-    ("reboot", lambda box: box.reboot(), "ask for a restart"),
-    ("reset", lambda box: box.reset(), "press the reset button"),
-    ("suspend", lambda box: box.suspend(), "halt the CPUs"),
-    ("resume", lambda box: box.resume(), "let the CPUs run again"),
+_SIMPLE: tuple[tuple[str, Callable[[vms.Domain], object], str], ...] = (
+    ("start", lambda domain: domain.start(), "start machines, or resume saved ones"),
+    ("destroy", lambda domain: domain.destroy(), "stop machines at once, like pulling the plug"),
+    ("reboot", lambda domain: domain.reboot(), "ask the guests to reboot"),
+    ("reset", lambda domain: domain.reset(), "reset machines, like the reset button"),
+    ("suspend", lambda domain: domain.suspend(), "pause the CPUs of machines"),
+    ("resume", lambda domain: domain.resume(), "resume the CPUs of suspended machines"),
 )
 
 
-def _add_life(verbs: Subparsers, common: argparse.ArgumentParser) -> None:
-    parser = verb(verbs, common, "shutdown", _shutdown, "by ACPI, then by its agent, then by force")
-    parser.add_argument("names", nargs="+", metavar="NAME")
-    parser.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS")
-    parser.add_argument("--no-force", action="store_true", help="fail rather than pull the plug")
-    parser = one(verbs, common, "save", _save, "write the memory to a file, or for the next start")
-    parser.add_argument("file", nargs="?", type=Path, metavar="FILE")
-    verb(verbs, common, "restore", _restore, "let a machine saved to a file go on").add_argument(
-        "file", type=Path, metavar="FILE"
-    )
-    one(verbs, common, "rename", _rename, "give a machine that is off another name").add_argument(
-        "new", metavar="NEW"
-    )
-    one(verbs, common, "clone", _clone, "copy a machine that is off").add_argument(
-        "new", metavar="NEW"
-    )
-    parser = one(verbs, common, "autostart", _autostart, "start with libvirt")
-    parser.add_argument("--disable", action="store_true")
-    parser = one(verbs, common, "migrate", _migrate, "move a running machine to another libvirt")
-    parser.add_argument("destination", metavar="URI")
-    parser.add_argument(
-        "--to", metavar="URI", help="where QEMU is reached there; default: loopback"
-    )
-    parser.add_argument("--copy-disks", action="store_true", help="where they are not shared")
-    verb(verbs, common, "stats", _stats, "what all machines use")
-    verb(verbs, common, "events", _events, "what happens, until Ctrl-C").add_argument(
-        "--count", type=int, metavar="N", help="end after that many"
-    )
-
-
-def _add_snapshots(verbs: Subparsers, common: argparse.ArgumentParser) -> None:
-    parser = one(verbs, common, "snapshot-create", _snapshot_create, "take a snapshot")
-    parser.add_argument("snapshot", metavar="SNAPSHOT")
-    parser.add_argument("--external", action="store_true", help="of the disks alone, as an overlay")
-    parser.add_argument("--description", default="")
-    one(verbs, common, "snapshot-list", _snapshot_list, "a machine's snapshots")
-    one(verbs, common, "snapshot-revert", _snapshot_revert, "go back to a snapshot").add_argument(
-        "snapshot", metavar="SNAPSHOT"
-    )
-    parser = one(
+def _register_shutdown(verbs: Subparsers, common: argparse.ArgumentParser) -> None:
+    parser = add_connected_verb(
         verbs,
         common,
-        "snapshot-delete",
-        _snapshot_delete,
-        "forget a snapshot; an overlay is merged",
+        "shutdown",
+        _shutdown,
+        "shut machines down: by ACPI, then by the guest agent, then by force",
     )
-    parser.add_argument("snapshot", metavar="SNAPSHOT")
+    add_machines(parser)
     parser.add_argument(
-        "--metadata",
-        action="store_true",
-        help="only libvirt forgets it: the disks stay as they are",
+        "--timeout",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="limit for the shutdown before force is used; default: 60",
+    )
+    parser.add_argument("--no-force", action="store_true", help="fail instead of using force")
+
+
+def _register_state(verbs: Subparsers, common: argparse.ArgumentParser) -> None:
+    parser = add_machine_verb(
+        verbs, common, "save", _save, "stop a machine and save its memory, to resume it later"
+    )
+    parser.add_argument(
+        "file",
+        nargs="?",
+        type=Path,
+        metavar="FILE",
+        help="the file for restore; default: a file of libvirt, which the next start resumes from",
+    )
+    parser = add_connected_verb(
+        verbs, common, "restore", _restore, "resume a machine from a file that save wrote"
+    )
+    parser.add_argument("file", type=Path, metavar="FILE", help="the file that save wrote")
+    parser = add_machine_verb(verbs, common, "rename", _rename, "rename a machine that is off")
+    parser.add_argument("new", metavar="NEW", help="the new name")
+    parser = add_machine_verb(
+        verbs, common, "clone", _clone, "copy a machine that is off, with its disks"
+    )
+    parser.add_argument("new", metavar="NEW", help="the copy's name")
+    parser = add_machine_verb(
+        verbs, common, "autostart", _autostart, "start a machine whenever libvirt starts"
+    )
+    parser.add_argument("--disable", action="store_true", help="do not start it any more")
+
+
+def _register_migrate(verbs: Subparsers, common: argparse.ArgumentParser) -> None:
+    parser = add_machine_verb(
+        verbs, common, "migrate", _migrate, "move a running machine to another libvirt"
+    )
+    parser.add_argument("destination", metavar="URI", help="the other libvirt")
+    parser.add_argument(
+        "--to", metavar="URI", help="the address of the destination's QEMU; default: loopback"
+    )
+    parser.add_argument(
+        "--copy-disks", action="store_true", help="copy disks that the hosts do not share"
     )
 
 
-def _on_each(act: Callable[[vms.Domain], object]) -> Verb:
+def _register_observers(verbs: Subparsers, common: argparse.ArgumentParser) -> None:
+    add_connected_verb(verbs, common, "stats", _stats, "print CPU, memory and disk use of machines")
+    parser = add_connected_verb(
+        verbs, common, "events", _events, "print events of machines until Ctrl-C"
+    )
+    parser.add_argument("--count", type=int, metavar="N", help="exit after N events")
+
+
+def _on_each(act: Callable[[vms.Domain], object]) -> ConnectedAction:
     def run(options: argparse.Namespace, connection: vms.Connection) -> int:
-        for box in [connection.find(name) for name in options.names]:
-            act(box)
+        for domain in [connection.find(name) for name in options.names]:
+            act(domain)
         return 0
 
     return run
 
 
 def _shutdown(options: argparse.Namespace, connection: vms.Connection) -> int:
-    for box in [connection.find(name) for name in options.names]:
-        ended = box.shutdown(options.timeout, force=not options.no_force)
-        print(f"{box.name} was shut down by {ended}", file=sys.stderr)
+    for domain in [connection.find(name) for name in options.names]:
+        method = domain.shutdown(options.timeout, force=not options.no_force)
+        print(f"{domain.name} was shut down by {method}", file=sys.stderr)
     return 0
 
 
@@ -145,26 +161,27 @@ def _autostart(options: argparse.Namespace, connection: vms.Connection) -> int:
 def _migrate(options: argparse.Namespace, connection: vms.Connection) -> int:
     from vms.operations import migrate
 
-    with opened(options.destination) as destination:
-        moved = migrate.migrate(
+    with open_libvirt(options.destination) as destination:
+        migration = migrate.migrate(
             connection.find(options.name),
             destination,
             uri=options.to,
             copy_disks=options.copy_disks,
         )
     figures = {
-        "machine": moved.domain.name,
-        "total_seconds": moved.total_seconds,
-        "downtime_seconds": moved.downtime_seconds,
-        "transferred_bytes": moved.transferred_bytes,
+        "machine": migration.domain.name,
+        "total_seconds": migration.total_seconds,
+        "downtime_seconds": migration.downtime_seconds,
+        "transferred_bytes": migration.transferred_bytes,
     }
     if options.format == "json":
         print(json.dumps(figures, indent=2))
     else:
         print(
-            f"{moved.domain.name} moved in {units.quantity(moved.total_seconds, 'second')}, stood"
-            f" still for {units.quantity(moved.downtime_seconds, 'second')},"
-            f" {units.quantity(moved.transferred_bytes, 'byte')} were transferred"
+            f"{migration.domain.name} migrated in"
+            f" {units.quantity(migration.total_seconds, 'second')}, with a downtime of"
+            f" {units.quantity(migration.downtime_seconds, 'second')} and"
+            f" {units.quantity(migration.transferred_bytes, 'byte')} transferred"
         )
     return 0
 
@@ -172,7 +189,7 @@ def _migrate(options: argparse.Namespace, connection: vms.Connection) -> int:
 def _stats(options: argparse.Namespace, connection: vms.Connection) -> int:
     from vms.operations import statistics
 
-    found = statistics.all_machines(connection)
+    machines = statistics.all_machines(connection)
     rows = [
         (
             each.name,
@@ -182,65 +199,21 @@ def _stats(options: argparse.Namespace, connection: vms.Connection) -> int:
             units.quantity(each.resident_bytes, "byte"),
             units.quantity(sum(disk.allocated_bytes for disk in each.disks), "byte"),
         )
-        for each in found
+        for each in machines
     ]
-    heads = ("NAME", "STATE", "CPU", "MEMORY", "RESIDENT", "DISKS")
-    return show(options, [asdict(each) for each in found], heads, rows)
+    headings = ("NAME", "STATE", "CPU", "MEMORY", "RESIDENT", "DISKS")
+    return print_rows(options, [asdict(each) for each in machines], headings, rows)
 
 
 def _events(options: argparse.Namespace, connection: vms.Connection) -> int:
     from vms.domain.events import Events
 
-    with Events(connection.handle) as heard:
-        for number, event in enumerate(heard, start=1):
+    with Events(connection.handle) as stream:
+        for number, event in enumerate(stream, start=1):
             if options.format == "json":
                 print(json.dumps(asdict(event)), flush=True)
             else:
                 print(event.machine, event.kind, event.name, event.detail, flush=True)
             if number == options.count:
                 break
-    return 0
-
-
-def _snapshot_create(options: argparse.Namespace, connection: vms.Connection) -> int:
-    from vms.operations import snapshots
-
-    snapshots.create(
-        connection.find(options.name),
-        options.snapshot,
-        description=options.description,
-        external=options.external,
-    )
-    return 0
-
-
-def _snapshot_list(options: argparse.Namespace, connection: vms.Connection) -> int:
-    from vms.operations import snapshots
-
-    found = snapshots.of(connection.find(options.name))
-    rows = [
-        (
-            each.name,
-            "external" if each.is_external else "internal",
-            "yes" if each.has_memory else "",
-            "yes" if each.is_current else "",
-            each.parent,
-        )
-        for each in found
-    ]
-    heads = ("NAME", "KIND", "MEMORY", "CURRENT", "PARENT")
-    return show(options, [asdict(each) for each in found], heads, rows)
-
-
-def _snapshot_revert(options: argparse.Namespace, connection: vms.Connection) -> int:
-    from vms.operations import snapshots
-
-    snapshots.revert(connection.find(options.name), options.snapshot)
-    return 0
-
-
-def _snapshot_delete(options: argparse.Namespace, connection: vms.Connection) -> int:
-    from vms.operations import snapshots
-
-    snapshots.delete(connection.find(options.name), options.snapshot, metadata=options.metadata)
     return 0

@@ -1,36 +1,39 @@
-"""`tonnage vm`: its verbs, each brought by a module that registers what it has."""
+"""`tonnage vm`: joins its verbs, and turns errors of `vms` into errors of the command line."""
 
 from __future__ import annotations
 
 import argparse
 
+from lab.cli import shared_options
 from lab.cli.vm import images_and_run, life
-from lab.errors import LabError
+from lab.errors import InvalidConfig, LabError
 
-# A module's `register` adds its verbs to the subparsers it is given; `common` are the options that
-# every one has. Each sets `machine_verb` to a function of the options that returns the exit code.
+# `register` of each module adds its verbs to the subparsers that it gets. `common` has the options
+# of every verb. A verb sets `machine_verb` to a function that takes the options and returns the
+# exit code.
 _MODULES = (images_and_run, life)
 
 
-def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add `vm` and all that is below it."""
-    machine = verbs.add_parser("vm", help="machines: images, create, run, list, and their life")
-    machine.set_defaults(verb=_answer)
-    below = machine.add_subparsers(metavar="VERB", required=True)
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument(
+def register(verbs: shared_options.Verbs, common: argparse.ArgumentParser) -> None:
+    """Add `vm` and its verbs."""
+    text = "manage virtual machines: images, create, run, list, snapshots and more"
+    parser = shared_options.add_verb(verbs, "vm", _run, text, ())
+    below = parser.add_subparsers(metavar="VERB", required=True)
+    shared = argparse.ArgumentParser(
+        add_help=False, parents=[common, shared_options.output_format()]
+    )
+    shared.add_argument(
         "--connect",
         metavar="URI",
-        help="a libvirt, such as qemu:///system or qemu+ssh://HOST/system; default:"
-        " $LIBVIRT_DEFAULT_URI, else one of this process's own",
+        help="the libvirt to use, such as qemu:///system or qemu+ssh://HOST/system; default:"
+        " $LIBVIRT_DEFAULT_URI, else a private libvirt inside this process",
     )
-    common.add_argument("--format", choices=("text", "json"), default="text")
     for module in _MODULES:
-        module.register(below, common)
+        module.register(below, shared)
 
 
-def _answer(options: argparse.Namespace) -> int:
-    """Run the verb; what goes wrong in `vms` becomes an error of the lab's, which `main` prints."""
+def _run(options: argparse.Namespace) -> int:
+    """Run the verb. Raise LabError in place of an error of `vms`, for `main` to print."""
     from vms import MachineError
 
     try:
@@ -38,4 +41,6 @@ def _answer(options: argparse.Namespace) -> int:
     except MachineError as error:
         raise LabError(str(error)) from error
     except UnicodeEncodeError as error:
-        raise LabError(f"{error.object!r} is no UTF-8, which libvirt takes alone.") from error
+        raise InvalidConfig(
+            f"{error.object!r} is not valid UTF-8, which libvirt requires."
+        ) from error

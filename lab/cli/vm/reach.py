@@ -7,8 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.cli.vm.shared import address, one, opened, show
-from lab.errors import LabError
+from lab.cli.vm.shared import add_machine_verb, add_verb, libvirt_uri, open_libvirt, print_rows
+from lab.errors import Unavailable
 
 if TYPE_CHECKING:
     import argparse
@@ -19,21 +19,26 @@ if TYPE_CHECKING:
 
 def register(verbs: Subparsers, common: argparse.ArgumentParser) -> None:
     """Add domifaddr and ssh."""
-    parser = one(verbs, common, "domifaddr", _domifaddr, "the addresses of a machine's cards")
+    parser = add_machine_verb(
+        verbs, common, "domifaddr", _domifaddr, "print the addresses of a machine's network cards"
+    )
     parser.add_argument(
-        "--source", choices=("lease", "agent", "arp"),
-        help="who says so; default: the first that knows any",
-    )  # fmt: skip
-    parser = verbs.add_parser(
-        "ssh", parents=[common],
-        help="log in by ssh: to a port of this host that leads to 22, or to the machine's address",
-    )  # fmt: skip
-    parser.add_argument("machine", metavar="[USER@]NAME")
+        "--source",
+        choices=("lease", "agent", "arp"),
+        help="where to look for addresses; default: the first source that knows any",
+    )
+    parser = add_verb(
+        verbs,
+        (common,),
+        "ssh",
+        _ssh,
+        "log in to a machine by ssh, through a published port or at its own address",
+    )
+    parser.add_argument("machine", metavar="[USER@]NAME", help="the machine, and the user in it")
     parser.add_argument(
-        "-c", "--command", metavar="COMMAND", help="for a shell inside; default: log in"
+        "-c", "--command", metavar="COMMAND", help="run a shell command instead of logging in"
     )
     parser.add_argument("-i", "--identity", type=Path, metavar="FILE", help="the private key")
-    parser.set_defaults(machine_verb=_ssh)
 
 
 def _domifaddr(options: argparse.Namespace, connection: vms.Connection) -> int:
@@ -45,42 +50,47 @@ def _domifaddr(options: argparse.Namespace, connection: vms.Connection) -> int:
         (each.interface, each.mac, each.protocol, f"{each.address}/{each.prefix}", each.source)
         for each in found
     ]
-    heads = ("NAME", "MAC", "PROTOCOL", "ADDRESS", "SOURCE")
-    return show(options, [asdict(each) for each in found], heads, rows)
+    headings = ("NAME", "MAC", "PROTOCOL", "ADDRESS", "SOURCE")
+    return print_rows(options, [asdict(each) for each in found], headings, rows)
 
 
 def _ssh(options: argparse.Namespace) -> int:
-    """Have ssh know a machine by its UUID: another one at that address has keys of its own."""
+    """Run ssh with the machine's UUID as host key alias.
+
+    Another machine at the same address then has host keys of its own.
+    """
     from vms import paths
     from vms.operations import addresses, foreground
 
     user, _, name = options.machine.rpartition("@")
     is_here = any(each.name == name for each in foreground.machines())
-    if not options.connect and (is_here or address(options) is None):
-        found = foreground.find(name)
-        reached, alias, known = found.endpoint(addresses.SSH), found.uuid, found.root
+    if not options.connect and (is_here or libvirt_uri(options) is None):
+        machine = foreground.find(name)
+        endpoint, alias, directory = machine.endpoint(addresses.SSH), machine.uuid, machine.root
     else:
-        with opened(options.connect) as connection:
-            box = connection.find(name)
-            reached, alias = addresses.endpoint(box, addresses.SSH), box.handle.UUIDString()
-        known = paths.directory()
-    argv = ssh_argv(reached, alias, known / "known_hosts", user, options.identity, options.command)
+        with open_libvirt(options.connect) as connection:
+            domain = connection.find(name)
+            endpoint = addresses.endpoint(domain, addresses.SSH)
+            alias = domain.handle.UUIDString()
+        directory = paths.directory()
+    known_hosts = directory / "known_hosts"
+    argv = ssh_argv(endpoint, alias, known_hosts, user, options.identity, options.command)
     try:
         return subprocess.run(argv, check=False).returncode
     except FileNotFoundError as error:
-        raise LabError("ssh is missing: apt-get install openssh-client.") from error
+        raise Unavailable("ssh is not installed: apt-get install openssh-client.") from error
 
 
 def ssh_argv(
-    reached: tuple[str, int],
+    endpoint: tuple[str, int],
     alias: str,
     known_hosts: Path,
     user: str,
     identity: Path | None,
     command: str | None,
 ) -> list[str]:
-    """Return ssh's command line: a first key is taken and kept, another one later is refused."""
-    host, port = reached
+    """Return ssh's command line. A machine's first host key is stored, a changed one is refused."""
+    host, port = endpoint
     policy = {
         "HostKeyAlias": alias,
         "UserKnownHostsFile": f'"{known_hosts}"',

@@ -1,4 +1,4 @@
-"""Verbs on machines that a libvirt keeps: how it is opened for them, and how they show tables."""
+"""Parts that the verbs of `tonnage vm` share: adding a verb, opening libvirt, printing a table."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from lab.errors import LabError
+from lab import tables
+from lab.errors import InvalidConfig
 
 if TYPE_CHECKING:
     import argparse
@@ -15,37 +16,51 @@ if TYPE_CHECKING:
     import vms
 
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
-    Verb = Callable[[argparse.Namespace, vms.Connection], int]
+    Action = Callable[[argparse.Namespace], int]
+    ConnectedAction = Callable[[argparse.Namespace, vms.Connection], int]
 
 
-def verb(
-    verbs: Subparsers, common: argparse.ArgumentParser, name: str, act: Verb, text: str
+def add_verb(
+    verbs: Subparsers, parents: Sequence[argparse.ArgumentParser], name: str, run: Action, text: str
 ) -> argparse.ArgumentParser:
-    """A verb that has libvirt opened for it."""
-    parser = verbs.add_parser(name, parents=[common], help=text)
-    parser.set_defaults(machine_verb=_connected(act))
+    """Add a verb that runs `run`; `text` is its line in the list of verbs and heads its help."""
+    description = f"{text[:1].upper()}{text[1:]}."
+    parser = verbs.add_parser(name, parents=list(parents), help=text, description=description)
+    parser.set_defaults(machine_verb=run)
     return parser
 
 
-def one(
-    verbs: Subparsers, common: argparse.ArgumentParser, name: str, act: Verb, text: str
+def add_connected_verb(
+    verbs: Subparsers, common: argparse.ArgumentParser, name: str, run: ConnectedAction, text: str
 ) -> argparse.ArgumentParser:
-    """A verb whose first argument is a machine."""
-    parser = verb(verbs, common, name, act, text)
-    parser.add_argument("name", metavar="NAME")
+    """Add a verb whose function gets an open connection to libvirt."""
+    return add_verb(verbs, (common,), name, _connected(run), text)
+
+
+def add_machine_verb(
+    verbs: Subparsers, common: argparse.ArgumentParser, name: str, run: ConnectedAction, text: str
+) -> argparse.ArgumentParser:
+    """Add a verb with a connection whose first argument is a machine's name."""
+    parser = add_connected_verb(verbs, common, name, run, text)
+    parser.add_argument("name", metavar="NAME", help="the machine's name")
     return parser
 
 
-def _connected(act: Verb) -> Callable[[argparse.Namespace], int]:
-    def run(options: argparse.Namespace) -> int:
-        with opened(options.connect) as connection:
-            return act(options, connection)
-
-    return run
+def add_machines(parser: argparse.ArgumentParser) -> None:
+    """Add NAME…, the names of one or more machines."""
+    parser.add_argument("names", nargs="+", metavar="NAME", help="names of machines")
 
 
-def address(options: argparse.Namespace) -> str | None:
-    """Which libvirt: asked for, or named by the environment; None is one of the process's own."""
+def _connected(run: ConnectedAction) -> Action:
+    def run_connected(options: argparse.Namespace) -> int:
+        with open_libvirt(options.connect) as connection:
+            return run(options, connection)
+
+    return run_connected
+
+
+def libvirt_uri(options: argparse.Namespace) -> str | None:
+    """Return --connect or $LIBVIRT_DEFAULT_URI; None stands for this process's own libvirt."""
     from vms.connection.connection import default_uri
 
     uri: str | None = options.connect or default_uri()
@@ -53,32 +68,33 @@ def address(options: argparse.Namespace) -> str | None:
 
 
 @contextmanager
-def opened(asked: str | None) -> Iterator[vms.Connection]:
-    """The libvirt that was asked for, or that the environment names."""
+def open_libvirt(uri: str | None) -> Iterator[vms.Connection]:
+    """Open the libvirt at the URI, by default at $LIBVIRT_DEFAULT_URI.
+
+    Raise InvalidConfig if neither is given.
+    """
     from vms import Connection, paths
     from vms.connection.connection import default_uri
 
-    uri = asked or default_uri()
+    uri = uri or default_uri()
     if uri is None:
-        raise LabError(
-            "Machines that are kept need a libvirt that stays: --connect qemu:///system, or"
-            " LIBVIRT_DEFAULT_URI in the environment."
+        raise InvalidConfig(
+            "This verb needs a libvirt daemon that keeps machines: pass --connect qemu:///system,"
+            " or set LIBVIRT_DEFAULT_URI."
         )
     with Connection.open(paths.sockets(), uri) as connection:
         yield connection
 
 
-def show(
+def print_rows(
     options: argparse.Namespace,
     document: Sequence[dict[str, Any]],
-    heads: Sequence[str],
+    headings: Sequence[str],
     rows: Sequence[Sequence[str]],
 ) -> int:
-    """A table, or the document that it was made of."""
+    """Print the rows as a table, or the document with --format json; return exit code 0."""
     if options.format == "json":
         print(json.dumps(document, indent=2))
-        return 0
-    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
-    for row in (heads, *rows):
-        print("  ".join(w.ljust(n) for w, n in zip(row, widths, strict=True)).rstrip())
+    else:
+        print(*tables.columns(headings, rows), sep="\n")
     return 0

@@ -1,4 +1,4 @@
-"""`tonnage vm`: the media in a machine's drives, and what becomes of its disks."""
+"""`tonnage vm`: media in a machine's drives, and the disks of a machine that is removed."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.cli.vm.shared import one, verb
-from lab.errors import LabError
+from lab.cli.vm.shared import add_connected_verb, add_machine_verb, add_machines
+from lab.errors import InvalidConfig
 
 if TYPE_CHECKING:
     import argparse
@@ -18,19 +18,25 @@ if TYPE_CHECKING:
 
 def register(verbs: Subparsers, common: argparse.ArgumentParser) -> None:
     """Add change-media and undefine."""
-    parser = one(
-        verbs, common, "change-media", _change_media, "put an ISO into a drive, or eject it"
+    parser = add_machine_verb(
+        verbs, common, "change-media", _change_media, "insert an ISO into a drive, or eject it"
     )
-    parser.add_argument("file", nargs="?", type=Path, metavar="ISO")
-    parser.add_argument("--eject", action="store_true", help="leave the drive empty")
-    parser.add_argument("--target", metavar="TARGET", help="such as sda; default: the only drive")
-    parser.add_argument("--force", action="store_true", help="even if the guest has locked it")
-    parser = verb(verbs, common, "undefine", _undefine, "forget machines; their disks stay")
-    parser.add_argument("names", nargs="+", metavar="NAME")
+    parser.add_argument("file", nargs="?", type=Path, metavar="ISO", help="the ISO to insert")
+    parser.add_argument("--eject", action="store_true", help="empty the drive")
+    parser.add_argument(
+        "--target", metavar="TARGET", help="the drive, such as sda; default: the only drive"
+    )
+    parser.add_argument(
+        "--force", action="store_true", help="eject even if the guest has locked the drive"
+    )
+    parser = add_connected_verb(
+        verbs, common, "undefine", _undefine, "remove machines from libvirt, and keep their disks"
+    )
+    add_machines(parser)
     parser.add_argument(
         "--remove-all-storage",
         action="store_true",
-        help="remove their disks too, unless another machine or an image reads from one",
+        help="delete their disks too, except a disk that another machine or image depends on",
     )
 
 
@@ -38,7 +44,7 @@ def _change_media(options: argparse.Namespace, connection: vms.Connection) -> in
     from vms.operations import media
 
     if (options.file is None) == (not options.eject):
-        raise LabError("Name an ISO to put in, or --eject.")
+        raise InvalidConfig("Give either an ISO to insert, or --eject.")
     media.change(
         connection,
         connection.find(options.name),
@@ -52,10 +58,10 @@ def _change_media(options: argparse.Namespace, connection: vms.Connection) -> in
 def _undefine(options: argparse.Namespace, connection: vms.Connection) -> int:
     from vms.operations import removal
 
-    for box in [connection.find(name) for name in options.names]:
+    for domain in [connection.find(name) for name in options.names]:
         if not options.remove_all_storage:
-            box.undefine()
+            domain.undefine()
             continue
-        for path in removal.undefine_with_storage(connection, box):
+        for path in removal.undefine_with_storage(connection, domain):
             print(f"removed {path}", file=sys.stderr)
     return 0

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from lab.analysis import across_runs, comparison, comparison_text
-from lab.cli import main
+from lab.cli import exit_codes, main
 from lab.errors import LabError
 from lab.results import run_folder
 from lab.results.run_folder import Run, RunFolder
@@ -216,9 +216,9 @@ def test_the_verb_checks_the_required_agreement(
     for name, factor in (("a", 1.0), ("b", 1.0), ("c", 1.2)):
         write_run(tmp_path / name, factor)
     a, b, c = (str(tmp_path / name) for name in "abc")
-    assert main.main(["compare", a, b, "--require", "90%", "--format", "json"]) == main.DONE
+    assert main.main(["compare", a, b, "--require", "90%", "--format", "json"]) == exit_codes.DONE
     assert json.loads(capsys.readouterr().out)["agreement"] == 1.0
-    assert main.main(["compare", a, c, "--require", "90%"]) == main.MEASUREMENT_FAILED
+    assert main.main(["compare", a, c, "--require", "90%"]) == exit_codes.MEASUREMENT_FAILED
     assert "0 of 1 ratios agree" in capsys.readouterr().out
-    assert main.main(["compare", a]) == main.BAD_USAGE
-    assert main.main(["compare", a, b, "--despite", "colour"]) == main.BAD_USAGE
+    assert main.main(["compare", a]) == exit_codes.BAD_USAGE
+    assert main.main(["compare", a, b, "--despite", "colour"]) == exit_codes.BAD_USAGE

@@ -1,4 +1,4 @@
-"""Bad usage is refused at the door: one sentence, exit code 2, nothing made."""
+"""The command line: errors, exit codes, output that can't be written, and help."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from lab import experiments, targets
-from lab.cli import main
+from lab.cli import exit_codes, main
 from tests.lab.plausible import write
 
 
@@ -34,10 +34,10 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["report", "nowhere"], "nowhere is not a run folder"),
     ],
 )
-def test_what_does_not_exist_is_named(
+def test_unknown_names_are_errors(
     arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    assert main.main(arguments) == main.BAD_USAGE
+    assert main.main(arguments) == exit_codes.BAD_USAGE
     said = capsys.readouterr()
     assert sentence in said.err
     assert said.out == ""
@@ -53,10 +53,12 @@ def test_what_does_not_exist_is_named(
      ["table", "--start-deadline", "inf"], ["table", "--start-deadline", "0"],
      ["run", "startup", "--out", ""], ["run", "startup", "--budget", "0.0001"]],
 )  # fmt: skip
-def test_bad_words_exit_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_arguments_exit_with_2(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as ended:
         main.main(arguments)
-    assert ended.value.code == main.BAD_USAGE
+    assert ended.value.code == exit_codes.BAD_USAGE
     assert "usage: tonnage" in capsys.readouterr().err
 
 
@@ -64,7 +66,7 @@ def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TONNAGE_DEBUG", "")
     with pytest.raises(Exception, match="no experiment"):
         main.main(["--debug", "run", "colour"])
-    assert not os.environ["TONNAGE_DEBUG"]  # later verbs of the process are not debugged
+    assert not os.environ["TONNAGE_DEBUG"]  # not left set for later verbs of this process
 
 
 def test_without_qemu_a_machine_is_refused(
@@ -73,20 +75,20 @@ def test_without_qemu_a_machine_is_refused(
     if os.geteuid() != 0:
         pytest.skip("without root the refusal is about root")
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert main.main(["run", "startup", "--targets", "microvm"]) == main.BAD_USAGE
+    assert main.main(["run", "startup", "--targets", "microvm"]) == exit_codes.BAD_USAGE
     assert "apt-get install qemu-system-x86" in capsys.readouterr().err
 
 
 def test_without_root_measuring_is_refused(tmp_path: Path) -> None:
     code, said = as_nobody(["run", "startup", "--targets", "native"], tmp_path / "said")
-    assert code == main.BAD_USAGE
+    assert code == exit_codes.BAD_USAGE
     assert "needs root" in said
     assert "Traceback" not in said
 
 
 def as_nobody(arguments: list[str], log: Path) -> tuple[int, str]:
-    """Run a verb in a child that has dropped root; its exit code and what it said."""
-    import_module("lab.measurement.run")  # while root can: nobody may not be able to read this tree
+    """Run a verb in a child without root; return its exit code and its standard error."""
+    import_module("lab.measurement.run")  # while still root: nobody may lack access to this tree
     for name in targets.NAMES:
         targets.find(name)
     for name in experiments.EXPERIMENTS:
@@ -118,21 +120,21 @@ def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
         assert verb in said
 
 
-def test_nobody_reads_on() -> None:
-    """As in `tonnage … | head`: no traceback."""
+def test_a_closed_pipe_ends_quietly() -> None:
+    """A closed pipe, as in `tonnage … | head`, gives no traceback."""
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(
-        [sys.executable, "-u", "-m", "lab.cli.main", "doctor", "--tune", "--format", "json"],
+        [sys.executable, "-u", "-m", "lab", "doctor", "--tune", "--format", "json"],
         stdout=writing, stderr=subprocess.PIPE, cwd=Path(main.__file__).parents[2], check=False,
     )  # fmt: skip
     os.close(writing)
-    assert (done.returncode, done.stderr) == (main.UNREAD, b"")
+    assert (done.returncode, done.stderr) == (exit_codes.OUTPUT_CLOSED, b"")
 
 
 def tonnage(words: str) -> subprocess.CompletedProcess[str]:
-    """Run the command by a shell, which can close and redirect."""
-    program = f"{sys.executable} -m lab.cli.main"
+    """Run the command in a shell, which can close and redirect streams."""
+    program = f"{sys.executable} -m lab"
     return subprocess.run(
         ["bash", "-c", words.replace("tonnage", program)], stderr=subprocess.PIPE, text=True,
         cwd=Path(main.__file__).parents[2], check=False,
@@ -143,31 +145,31 @@ def tonnage(words: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("to", "why"), [(">/dev/full", "No space left on device"), (">&-", "Bad file descriptor")]
 )
-def test_output_that_cannot_be_written_is_one_sentence(verb: str, to: str, why: str) -> None:
+def test_unwritable_output_is_an_error(verb: str, to: str, why: str) -> None:
     done = tonnage(f"tonnage {verb} {to}")
-    assert done.returncode == main.OUTPUT_FAILED
+    assert done.returncode == exit_codes.OUTPUT_FAILED
     assert done.stderr == f"tonnage: Can't write to standard output: {why}.\n"
 
 
 @pytest.mark.parametrize("verb", ["doctor --tune", "doctor --tune --format json"])
-def test_a_reader_that_goes_is_no_error(verb: str) -> None:
+def test_a_reader_that_exits_is_no_error(verb: str) -> None:
     done = tonnage(f"tonnage {verb} | true; exit ${{PIPESTATUS[0]}}")
-    assert (done.returncode, done.stderr) == (main.UNREAD, "")
+    assert (done.returncode, done.stderr) == (exit_codes.OUTPUT_CLOSED, "")
 
 
-def test_a_closed_error_stream_is_nobody_else_s() -> None:
-    """What is opened next must not get its number, and be written into."""
-    assert tonnage("tonnage report nowhere 2>&-").returncode == main.BAD_USAGE
+def test_a_closed_error_stream_is_not_reused() -> None:
+    """The next opened file must not get descriptor 2 and receive the messages."""
+    assert tonnage("tonnage report nowhere 2>&-").returncode == exit_codes.BAD_USAGE
 
 
-def test_the_version_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main.main(["--version"])
     assert not ended.value.code
     assert capsys.readouterr().out.startswith("tonnage 0.")
 
 
-def test_what_there_is_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_names_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main.main(["run", "--list"])
     said = capsys.readouterr().out
@@ -175,24 +177,26 @@ def test_what_there_is_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
         assert name in said
 
 
-def test_debug_is_taken_behind_the_verb() -> None:
+def test_debug_is_accepted_after_the_verb() -> None:
     with pytest.raises(Exception, match="no experiment"):
         main.main(["run", "colour", "--debug"])
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_a_run_of_old_is_shown(
+def test_a_finished_run_is_shown(
     form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write(tmp_path / "run", experiments=("startup",))
-    assert main.main(["show", str(tmp_path / "run"), "--format", form]) == main.DONE
+    assert main.main(["show", str(tmp_path / "run"), "--format", form]) == exit_codes.DONE
     said = capsys.readouterr().out
     if form == "json":
         assert json.loads(said)["run"]["folder"] == "run"
     assert "first-instruction" in said
 
 
-def test_only_what_differs_is_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_only_differing_figures_are_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for name, slow in (("a", 1.0), ("b", 3.0)):
         write(
             tmp_path / name,
@@ -201,9 +205,9 @@ def test_only_what_differs_is_compared(tmp_path: Path, capsys: pytest.CaptureFix
             noise=0.01,
         )
     words = ["compare", str(tmp_path / "a"), str(tmp_path / "b")]
-    assert main.main(words) == main.DONE
+    assert main.main(words) == exit_codes.DONE
     everything = capsys.readouterr().out
-    assert main.main([*words, "--different"]) == main.DONE
+    assert main.main([*words, "--different"]) == exit_codes.DONE
     some = capsys.readouterr().out
     assert "ratios agree" in some.splitlines()[2]
     assert "different" in some

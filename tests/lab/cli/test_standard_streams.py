@@ -1,4 +1,4 @@
-"""Text for terminals of other encodings, and documents that are whole in any."""
+"""Text on terminals of any encoding, and JSON documents that stay complete."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from lab.cli import standard_streams
 
 
 def printed(text: str | dict[str, str], encoding: str) -> bytes:
-    """What comes out where standard output is in the encoding."""
+    """Return the bytes on a standard output of that encoding."""
     standard_streams.prepare()
-    kept = io.BytesIO()
+    output = io.BytesIO()
     with (
-        io.TextIOWrapper(kept, encoding=encoding, errors=standard_streams.PLAIN) as terminal,
+        io.TextIOWrapper(output, encoding=encoding, errors=standard_streams.PLAIN) as terminal,
         redirect_stdout(terminal),
     ):
         if isinstance(text, dict):
@@ -24,7 +24,7 @@ def printed(text: str | dict[str, str], encoding: str) -> bytes:
         else:
             print(text, end="")
         terminal.flush()
-        return kept.getvalue()
+        return output.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def printed(text: str | dict[str, str], encoding: str) -> bytes:
         ("ascii", b"1.5 x - 2 ... us ?"),
     ],
 )
-def test_what_an_encoding_lacks_is_written_alike(encoding: str, said: bytes) -> None:
+def test_missing_characters_are_replaced_by_similar_ones(encoding: str, said: bytes) -> None:
     assert printed("1.5 × – 2 … µs 容", encoding) == said
 
 

@@ -22,7 +22,7 @@ from lab.userland import build
 
 pytestmark = pytest.mark.root
 
-TONNAGE = [sys.executable, "-m", "lab.cli.main"]
+TONNAGE = [sys.executable, "-m", "lab"]
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def doctor(*arguments: str) -> dict[str, Any]:
     done = subprocess.run(
-        [sys.executable, "-m", "lab.cli.main", "doctor", "--format", "json", *arguments],
+        [sys.executable, "-m", "lab", "doctor", "--format", "json", *arguments],
         capture_output=True,
         timeout=60,
         check=True,

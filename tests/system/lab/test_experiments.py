@@ -170,7 +170,7 @@ def test_a_users_workload_is_run_in_every_target(tmp_path: Path) -> None:
         'results.count = { pattern = \'rate ([0-9.]+)\', unit = "/s", better = "more" }\n'
     )
     done = subprocess.run(
-        [sys.executable, "-m", "lab.cli.main", "run", "performance",
+        [sys.executable, "-m", "lab", "run", "performance",
          "--targets", "native,container", "--rounds", "1", "--workloads", str(own),
          "--out", str(tmp_path / "run"), "--accel", "tcg"],
         capture_output=True, text=True, check=False,

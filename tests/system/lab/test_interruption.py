@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(900)]
 
-TONNAGE = [sys.executable, "-m", "lab.cli.main"]
+TONNAGE = [sys.executable, "-m", "lab"]
 ROUNDS = 4
 TARGETS = ("native", "container")
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.root
 
-TONNAGE = [sys.executable, "-m", "lab.cli.main"]
+TONNAGE = [sys.executable, "-m", "lab"]
 MINUTES = 60
 
 
@@ -184,7 +184,7 @@ def test_clean_finds_what_a_killed_run_left(tmp_path: Path) -> None:
     assert str(left) in done.stdout
     assert not left.exists()
     assert len({row["round"] for row in rows(path)}) >= 2
-    assert "nothing of ours was left" in tonnage("clean").stdout
+    assert "nothing to remove" in tonnage("clean").stdout
 
 
 def test_two_measurements_at_once_are_refused(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import vms
-from lab.cli import main
+from lab.cli import exit_codes, main
 from lab.userland import build
 from vms.operations import listing, networks, snapshots
 
@@ -251,8 +251,8 @@ def test_create_and_list_by_the_command_line(
     monkeypatch.setenv("LIBVIRT_DEFAULT_URI", daemon.uri)
     words = ["--kernel", str(land.kernel), "--initrd", str(land.initramfs), "--accel", "tcg"]
     assert main.main(["vm", "create", "--name", "kept", *words]) == 0
-    assert main.main(["vm", "create", "--name", "kept", *words]) == main.BAD_USAGE
-    assert "There is a machine kept already" in capsys.readouterr().err
+    assert main.main(["vm", "create", "--name", "kept", *words]) == exit_codes.BAD_USAGE
+    assert "A machine named kept exists already" in capsys.readouterr().err
     assert main.main(["vm", "list", "--format", "json"]) == 0
     (found,) = json.loads(capsys.readouterr().out)
     assert (found["name"], found["state"], found["is_persistent"]) == ("kept", "shut off", True)

@@ -199,7 +199,7 @@ WALK: tuple[tuple[str, str, str], ...] = (
     ("create", "one --name x --accel tcg", ELSEWHERE),
     ("create", "--name x --accel tcg --kernel HERE/k --ssh-key HERE/key", ELSEWHERE),
     ("create", "--name x --accel tcg --kernel HERE/k --user-data HERE/key", ELSEWHERE),
-    ("create", "--name x --kernel HERE/k", "give --accel kvm or tcg"),
+    ("create", "--name x --kernel HERE/k", "pass --accel kvm or --accel tcg"),
     ("create", "--name x --accel tcg --kernel k", WHOLE),
     ("create", "--name x --accel tcg --kernel HERE/k --disk d.qcow2", WHOLE),
     ("create", "--name x --accel tcg --kernel HERE/k --volume src:tag", WHOLE),

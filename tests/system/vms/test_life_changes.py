@@ -335,12 +335,12 @@ def verbs_inside(uri: str, capsys: pytest.CaptureFixture[str], directory: Path) 
     assert vm(capsys, uri, "cp", "mover:/root/sent", str(back)) == (0, "")
     assert back.read_bytes() == file.read_bytes()
     code, told = vm(capsys, uri, "cp", str(file), str(back))
-    assert (code, "One of the two must be NAME:PATH" in told) == (2, True)
+    assert (code, "cp copies between this host and a machine" in told) == (2, True)
 
     listens = "(read line; echo heard $line) </dev/ttyS0 >/dev/ttyS0 2>&1 &"
     assert vm(capsys, uri, "exec", "mover", "--", "sh", "-c", listens) == (0, "")
     console = subprocess.Popen(
-        [sys.executable, "-m", "lab.cli.main", "vm", "console", "mover", "--connect", uri],
+        [sys.executable, "-m", "lab", "vm", "console", "mover", "--connect", uri],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     )  # fmt: skip
     with console:

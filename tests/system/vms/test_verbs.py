@@ -129,7 +129,7 @@ def test_consoles(keeper: tuple[str, Path], box: str) -> None:
             assert first.wait(30) == 2
             assert first.stderr is not None
             said = first.stderr.read().decode()
-            assert f"Somebody else took over the console of {box}." in said
+            assert f"Another user took over the console of {box}." in said
             assert second.stdin is not None
             second.stdin.write(b"echo $((6*7))-is-said\r")
             second.stdin.flush()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab.cli import main
+from lab.cli import exit_codes, main
 from vms import Connection
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def uri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """One connection is held, so that the host is the same for each command."""
+    """Hold a connection open, so that each command sees the same simulated host."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.delenv("VISUAL", raising=False)
     address = "test:///default"
@@ -28,7 +28,7 @@ def uri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def editor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
-    """An editor with words of its own, as EDITOR may have them."""
+    """Set EDITOR to a command with an argument."""
     program = tmp_path / "my editor"
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
@@ -57,12 +57,12 @@ def test_a_machine_is_changed_by_the_users_editor(
     assert left(tmp_path) == []
 
 
-def test_what_was_not_changed_is_not_defined(
+def test_an_unchanged_text_is_not_defined(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     editor(tmp_path, monkeypatch, "sleep 1.1")
     assert main.main(["vm", "edit", "--connect", uri, "test"]) == 0
-    assert "test is as it was" in capsys.readouterr().err
+    assert "test is unchanged" in capsys.readouterr().err
     assert left(tmp_path) == []
 
 
@@ -74,9 +74,9 @@ def test_what_was_not_changed_is_not_defined(
         ('sed -i "s|<name>test|<name>other|" "$2"', "The name of test can't be edited"),
         ('sed -i "s|<uuid>.|<uuid>0|" "$2"', "The uuid of test can't be edited"),
         ('sed -i "s|<vcpu.*</vcpu>|<vcpu>many</vcpu>|" "$2"', "Can't define the machine"),
-        (r'printf "\351" >"$2"', "is no UTF-8"),
-        ("exit 3", "ended with 3"),
-        ("exit 0", "The editor ended at once: one that waits is needed"),
+        (r'printf "\351" >"$2"', "is not valid UTF-8"),
+        ("exit 3", "failed with exit code 3"),
+        ("exit 0", "The editor ended at once: set EDITOR to a command that waits"),
         (
             """sed -i "s|</devices>|<disk type='file'><source file='/nowhere'/>"""
             """<target dev='vdz'/></disk></devices>|" "$2\"""",
@@ -84,29 +84,29 @@ def test_what_was_not_changed_is_not_defined(
         ),
     ],
 )
-def test_what_is_refused_is_kept(
+def test_a_rejected_text_is_kept(
     uri: str, script: str, sentence: str, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     main.main(["vm", "dumpxml", "--connect", uri, "test", "--inactive"])
     before = capsys.readouterr().out
     editor(tmp_path, monkeypatch, script)
-    assert main.main(["vm", "edit", "--connect", uri, "test"]) == main.BAD_USAGE
+    assert main.main(["vm", "edit", "--connect", uri, "test"]) == exit_codes.BAD_USAGE
     said = capsys.readouterr().err
     (kept,) = left(tmp_path)
     assert sentence in said
-    assert f"test is as it was; what you wrote is kept in {kept}" in said
+    assert f"test is unchanged. Your text is kept in {kept}" in said
     assert kept.read_bytes()
     main.main(["vm", "dumpxml", "--connect", uri, "test", "--inactive"])
     assert capsys.readouterr().out == before
 
 
-def test_an_editor_that_is_not_there(
+def test_a_missing_editor(
     uri: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("VISUAL", "no-such-editor")
-    assert main.main(["vm", "edit", "--connect", uri, "test"]) == main.BAD_USAGE
-    assert "The editor 'no-such-editor' can't be run" in capsys.readouterr().err
+    assert main.main(["vm", "edit", "--connect", uri, "test"]) == exit_codes.BAD_USAGE
+    assert "Can't run the editor 'no-such-editor'" in capsys.readouterr().err
 
 
 def test_a_machine_is_defined_from_a_file(
@@ -120,7 +120,7 @@ def test_a_machine_is_defined_from_a_file(
     assert main.main(["vm", "define", "--connect", uri, str(file)]) == 0
     assert "defined is defined" in capsys.readouterr().err
     file.write_text(file.read_text().replace("defined<", "a b<"))
-    assert main.main(["vm", "define", "--connect", uri, str(file)]) == main.BAD_USAGE
+    assert main.main(["vm", "define", "--connect", uri, str(file)]) == exit_codes.BAD_USAGE
     assert "name must be up to 48" in capsys.readouterr().err
-    assert main.main(["vm", "define", "--connect", uri, "nowhere"]) == main.BAD_USAGE
+    assert main.main(["vm", "define", "--connect", uri, "nowhere"]) == exit_codes.BAD_USAGE
     assert "Can't read nowhere" in capsys.readouterr().err

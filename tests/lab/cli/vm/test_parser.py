@@ -1,4 +1,4 @@
-"""`tonnage vm`: words become machines, or one sentence and exit code 2 with nothing made."""
+"""`tonnage vm`: options describe a machine, or end in an error with nothing created."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab.cli import main
-from lab.cli.vm import machine_options
+from lab.cli import exit_codes, main
+from lab.cli.vm import machine_description, machine_options
 from lab.host import kvm
 from lab.userland import kvm_probe
 from vms import (
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """State lies at a short path, for the sockets below it, and nothing of it stays."""
+    """Put the state at a short path, since it holds sockets, and check that no file is left."""
     monkeypatch.chdir(tmp_path)
     state = Path(tempfile.mkdtemp(prefix="tv-", dir="/tmp"))
     monkeypatch.setenv("TONNAGE_STATE", str(state))
@@ -50,13 +50,13 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     shutil.rmtree(state)
 
 
-def described(*words: str) -> Machine:
+def describe(*words: str) -> Machine:
     options = machine_options.parser().parse_args(["--accel", "tcg", *words])
-    return machine_options.machine(options, Path.cwd())
+    return machine_description.machine(options, Path.cwd())
 
 
-def test_words_become_a_machine(tmp_path: Path) -> None:
-    made = described(
+def test_options_describe_a_machine(tmp_path: Path) -> None:
+    made = describe(
         "--name", "box", "--cpus", "2", "--memory", "2G", "--machine", "i440fx", "--uefi",
         "--disk", "/d/a.raw,format=raw,cache=none,io=native,read_only,serial=one",
         "--network", "passt", "--network", "net:isolated", "--network", "bridge:br0",
@@ -78,7 +78,7 @@ def test_words_become_a_machine(tmp_path: Path) -> None:
 
 
 def test_media_and_addresses(tmp_path: Path) -> None:
-    made = described(
+    made = describe(
         "--cdrom", "i.iso", "--cdrom", "/j.iso", "--network", "user", "--network", "none",
         "--network", "passt", "--mac", "52:54:00:AA:BB:CC",
     )  # fmt: skip
@@ -89,14 +89,14 @@ def test_media_and_addresses(tmp_path: Path) -> None:
 def test_a_key_makes_a_seed(tmp_path: Path) -> None:
     key = tmp_path / "key.pub"
     key.write_text("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFake me\n")
-    made = described("--disk", "/d/a.qcow2", "--ssh-key", str(key))
+    made = describe("--disk", "/d/a.qcow2", "--ssh-key", str(key))
     assert made.disks[1] == Disk(tmp_path / "seed.iso", "raw", read_only=True)
     assert b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFake me" in (tmp_path / "seed.iso").read_bytes()
 
 
 @pytest.fixture
 def _pvh_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A host whose KVM was found to run uncompressed kernels alone."""
+    """A host whose KVM boots uncompressed kernels only."""
     (tmp_path / "device").touch()
     monkeypatch.setattr(kvm_probe, "_DEVICE", tmp_path / "device")
     kvm.verdict_path().parent.mkdir(parents=True)
@@ -106,7 +106,7 @@ def _pvh_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def kernel_file(path: Path) -> Path:
-    """The outside of a compressed kernel, with an ELF image that is nothing but its magic."""
+    """Write a compressed kernel whose ELF image is only a magic number."""
     payload = gzip.compress(b"\x7fELF and more")
     image = bytearray(2 * 512)
     image[0x1F1], image[0x202:0x206] = 1, b"HdrS"
@@ -132,7 +132,7 @@ def test_where_kvm_runs_uncompressed_kernels_alone_machines_use_it_for_these(
     kernel_file(tmp_path / "vmlinuz")
     (tmp_path / "elf").write_bytes(b"\x7fELF")
     options = machine_options.parser().parse_args(words)
-    made = machine_options.machine(options, tmp_path)
+    made = machine_description.machine(options, tmp_path)
     assert made.accelerator.value == accelerator
     if isinstance(made.boot, DirectKernel):
         assert (made.boot.kernel == tmp_path / "vmlinux") is unpacked
@@ -142,9 +142,12 @@ def test_where_kvm_runs_uncompressed_kernels_alone_machines_use_it_for_these(
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["vm", "run"], "Name an image (tonnage vm images), a --disk, a --cdrom or a --kernel"),
+        (
+            ["vm", "run"],
+            "Give an image (tonnage vm images lists them), --disk, --cdrom or --kernel",
+        ),
         (["vm", "run", "nowhere"], "There is no image nowhere"),
-        (["vm", "run", "--disk", "a,colour=red"], "A disk has no 'colour'"),
+        (["vm", "run", "--disk", "a,colour=red"], "--disk: there is no option 'colour'"),
         (["vm", "run", "--disk", "a", "--name", "a/b"], "name must be up to 48 letters"),
         (["vm", "run", "--disk", "a", "--name", "."], "name must be up to 48 letters"),
         (["vm", "run", "--disk", "a", "--name="], "name must be up to 48 letters"),
@@ -157,14 +160,17 @@ def test_where_kvm_runs_uncompressed_kernels_alone_machines_use_it_for_these(
             ["vm", "rename", "--connect", "test:///default", "test", "a/b"],
             "name must be up to 48 letters",
         ),
-        (["vm", "start", "--connect", "test:///default", "caf\udce9"], "is no UTF-8"),
-        (["vm", "run", "--disk", "a", "--network", "carrier"], "There is no network 'carrier'"),
-        (["vm", "run", "--disk", "a", "-p", "web"], "'web' is no port to publish"),
+        (["vm", "start", "--connect", "test:///default", "caf\udce9"], "is not valid UTF-8"),
+        (
+            ["vm", "run", "--disk", "a", "--network", "carrier"],
+            "--network: there is no kind 'carrier'",
+        ),
+        (["vm", "run", "--disk", "a", "-p", "web"], "'web' is not a port mapping"),
         (["vm", "run", "--disk", "a", "--network", "none", "-p", "1:2"], "--publish needs"),
-        (["vm", "run", "--disk", "a", "-v", "x"], "'x' is no volume"),
-        (["vm", "run", "--disk", "a", "--append", "quiet"], "go with a --kernel"),
+        (["vm", "run", "--disk", "a", "-v", "x"], "'x' is not a volume"),
+        (["vm", "run", "--disk", "a", "--append", "quiet"], "need --kernel or an image"),
         (["vm", "run", "--disk", "a", "--ssh-key", "nowhere"], "Can't read nowhere"),
-        (["vm", "run", "--connect", "qemu:///system", "x"], "run has its own libvirt"),
+        (["vm", "run", "--connect", "qemu:///system", "x"], "run uses its own libvirt"),
         (["vm", "run", "--disk", "a", "--mac", "first"], "mac must be a unicast address"),
         (
             [
@@ -177,7 +183,7 @@ def test_where_kvm_runs_uncompressed_kernels_alone_machines_use_it_for_these(
                 "--mac",
                 "52:54:00:00:00:02",
             ],
-            "--mac is given 2 times for 1 --network",
+            "--mac is given 2 times, but there are only 1 network cards",
         ),
         (
             [
@@ -202,7 +208,7 @@ def test_where_kvm_runs_uncompressed_kernels_alone_machines_use_it_for_these(
         ),
         (
             ["vm", "change-media", "--connect", "test:///default", "test"],
-            "Name an ISO to put in, or --eject",
+            "Give either an ISO to insert, or --eject",
         ),
         (
             ["vm", "change-media", "--connect", "test:///default", "test", "--eject"],
@@ -223,12 +229,12 @@ def test_where_kvm_runs_uncompressed_kernels_alone_machines_use_it_for_these(
         (["vm", "image", "resize", "x", "1G"], "There is no image x"),
     ],
 )
-def test_what_cannot_be_is_one_sentence(
+def test_unusable_options_end_in_an_error(
     words: list[str], sentence: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     if words[:2] == ["vm", "run"]:
         words = [*words, "--accel", "tcg"]
-    assert main.main(words) == main.BAD_USAGE
+    assert main.main(words) == exit_codes.BAD_USAGE
     said = capsys.readouterr()
     assert sentence in said.err
     assert said.out == ""
@@ -243,22 +249,22 @@ def test_what_cannot_be_is_one_sentence(
 def test_bad_words_exit_with_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main.main(words)
-    assert ended.value.code == main.BAD_USAGE
+    assert ended.value.code == exit_codes.BAD_USAGE
     assert "usage: tonnage vm" in capsys.readouterr().err
 
 
-def test_the_environments_libvirt_is_for_machines_that_are_kept(
+def test_the_default_uri_is_used_for_kept_machines_only(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It keeps nobody from running one here, and the list has both kinds."""
+    """LIBVIRT_DEFAULT_URI does not affect run, and list prints machines of both kinds."""
     monkeypatch.setenv("LIBVIRT_DEFAULT_URI", "test:///default")
-    assert main.main(["vm", "run", "nowhere", "--accel", "tcg"]) == main.BAD_USAGE
+    assert main.main(["vm", "run", "nowhere", "--accel", "tcg"]) == exit_codes.BAD_USAGE
     assert "There is no image nowhere" in capsys.readouterr().err
     assert main.main(["vm", "list", "--format", "json"]) == 0
     assert [each["name"] for each in json.loads(capsys.readouterr().out)] == ["test"]
 
 
-def test_lists_are_empty_where_nothing_is(capsys: pytest.CaptureFixture[str]) -> None:
+def test_lists_of_nothing_are_empty(capsys: pytest.CaptureFixture[str]) -> None:
     for words in (["vm", "list"], ["vm", "images"], ["vm", "image", "list"]):
         assert main.main([*words, "--format", "json"]) == 0
         assert json.loads(capsys.readouterr().out) == []
@@ -278,19 +284,19 @@ def test_sizes_are_powers_of_1024(text: str, size: int) -> None:
 @pytest.mark.parametrize(
     ("text", "mib"), [("512", 512), ("512M", 512), ("2G", 2048), ("65536K", 64)]
 )
-def test_a_number_alone_is_mib_of_memory(text: str, mib: int) -> None:
+def test_a_plain_number_is_mib_of_memory(text: str, mib: int) -> None:
     assert machine_options.memory_mib(text) == mib
-    assert described("--disk", "/d/a.qcow2", "--memory", text).memory_mib == mib
+    assert describe("--disk", "/d/a.qcow2", "--memory", text).memory_mib == mib
 
 
 @pytest.mark.parametrize("text", ["0", "", "much", "-1", "1.5G", "512", "7B", "1 G"])
 def test_a_size_without_a_unit_is_refused(text: str) -> None:
-    with pytest.raises(argparse.ArgumentTypeError, match="is no size: write 512M or 20G"):
+    with pytest.raises(argparse.ArgumentTypeError, match="is not a size: write 512M or 20G"):
         machine_options.size(text)
 
 
 def test_memory_is_whole_mib() -> None:
-    with pytest.raises(argparse.ArgumentTypeError, match="no whole number of MiB"):
+    with pytest.raises(argparse.ArgumentTypeError, match="not a multiple of 1 MiB"):
         machine_options.memory_mib("1500K")
 
 
@@ -298,7 +304,7 @@ def test_a_path_may_hold_commas_and_colons(tmp_path: Path) -> None:
     odd = tmp_path / "a, b:c"
     odd.mkdir()
     (odd / "i,1.raw").touch()
-    made = described(
+    made = describe(
         "--disk", f"{odd}/i,1.raw,format=raw", "--disk", f"{odd}/i,1.raw,read_only",
         "-v", f"{odd}:tag:ro",
     )  # fmt: skip
@@ -307,10 +313,10 @@ def test_a_path_may_hold_commas_and_colons(tmp_path: Path) -> None:
     assert made.shares == (Share(odd, "tag", "9p", read_only=True),)
 
 
-def test_what_xml_cannot_hold_is_reached_by_a_link(tmp_path: Path) -> None:
+def test_a_path_that_xml_cannot_express_is_linked(tmp_path: Path) -> None:
     odd = tmp_path / os.fsdecode(b"caf\xe9")
     odd.mkdir()
-    made = described("--disk", f"{odd}/i.qcow2", "--kernel", f"{odd}/k", "-v", f"{odd}:tag")
+    made = describe("--disk", f"{odd}/i.qcow2", "--kernel", f"{odd}/k", "-v", f"{odd}:tag")
     assert isinstance(made.boot, DirectKernel)
     for path in (made.disks[0].path, made.boot.kernel, made.shares[0].directory):
         assert str(path).isascii()
@@ -318,8 +324,8 @@ def test_what_xml_cannot_hold_is_reached_by_a_link(tmp_path: Path) -> None:
         path.unlink()
 
 
-def test_a_kernel_is_named_by_its_whole_path(tmp_path: Path) -> None:
-    made = described("--kernel", "k", "--initrd", "i")
+def test_the_path_of_a_kernel_is_made_absolute(tmp_path: Path) -> None:
+    made = describe("--kernel", "k", "--initrd", "i")
     assert made.boot == DirectKernel(
         tmp_path / "k",
         tmp_path / "i",

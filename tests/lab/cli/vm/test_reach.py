@@ -1,4 +1,4 @@
-"""`tonnage vm ssh` and `domifaddr`: where a machine is reached, and by whose keys it is known."""
+"""`tonnage vm ssh` and `domifaddr`: addresses of machines, and their host keys."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from lab.cli import main
+from lab.cli import exit_codes, main
 from lab.cli.vm.reach import ssh_argv
 from tests.vms.description.described import machine
 from vms import Connection, Forward, HostBridge, MachineError, UserNetwork, hosts
@@ -39,7 +39,7 @@ def box(state: Path) -> Iterator[Domain]:
         yield connection.find("test")
 
 
-def test_a_machines_key_is_kept_by_its_uuid() -> None:
+def test_a_host_key_is_stored_by_the_machines_uuid() -> None:
     argv = ssh_argv(("127.0.0.1", 2222), "u-u-i-d", Path("/s t/k"), "me", Path("key"), "ls -l")
     assert argv == [
         "ssh", "-o", "HostKeyAlias=u-u-i-d", "-o", 'UserKnownHostsFile="/s t/k"',
@@ -112,15 +112,15 @@ def test_a_machine_in_the_foreground_says_which_ports_lead_in(
         (root / "run/qemu").mkdir(parents=True)
         status = "<domstatus><domain><uuid>u-u-i-d</uuid></domain></domstatus>"
         (root / "run/qemu/web.xml").write_text(status)
-        # One's own root is claimed by this process, which is as good as another one.
+        # This process owns the root, like another process that runs a machine.
         found = foreground.find("web")
         assert (found.uuid, found.root) == ("u-u-i-d", root)
         assert found.endpoint(22) == ("127.0.0.1", 2222)
         assert found.endpoint(80) == ("127.0.0.1", 8080)
         with pytest.raises(MachineError, match="Nothing leads to port 443 of web"):
             found.endpoint(443)
-    assert main.main(["vm", "ssh", "web"]) == main.BAD_USAGE
+    assert main.main(["vm", "ssh", "web"]) == exit_codes.BAD_USAGE
     assert "No machine web runs in the foreground" in capsys.readouterr().err
-    assert main.main(["vm", "ssh", "root@../web"]) == main.BAD_USAGE
+    assert main.main(["vm", "ssh", "root@../web"]) == exit_codes.BAD_USAGE
     assert "name must be up to 48" in capsys.readouterr().err
     assert list((state / "r").iterdir()) == []

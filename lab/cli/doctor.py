@@ -1,0 +1,63 @@
+"""`tonnage doctor`: what this host can measure, and tuning for quieter measurements."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from lab.cli import shared_options
+from lab.cli.exit_codes import DONE
+from lab.cli.standard_streams import print_json
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def register(verbs: shared_options.Verbs, common: argparse.ArgumentParser) -> None:
+    """Add the verb."""
+    parser = shared_options.add_verb(
+        verbs,
+        "doctor",
+        _doctor,
+        "show what this host can measure, and the reasons for what it can't",
+        (common, shared_options.accelerator(), shared_options.output_format()),
+    )
+    parser.add_argument(
+        "--tune", action="store_true", help="show settings that would make the host quieter"
+    )
+    parser.add_argument(
+        "--apply",
+        action="store_true",
+        help="change the settings that --tune shows, and store the old values for --undo",
+    )
+    parser.add_argument(
+        "--undo", action="store_true", help="restore the settings that --apply changed"
+    )
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from lab import doctor
+    from lab.measurement import host_record
+
+    if options.tune or options.apply or options.undo:
+        return _tune(options)
+    record = host_record.inspect(options.accel, lambda line: print(line, file=sys.stderr))
+    if options.format == "json":
+        print_json(record.document(), indent=2)
+    else:
+        doctor.show(record)
+    return DONE
+
+
+def _tune(options: argparse.Namespace) -> int:
+    from lab.host import tuning
+
+    changes = tuning.apply() if options.apply else tuning.undo() if options.undo else []
+    for line in changes:
+        print(line, file=sys.stderr)
+    findings = tuning.look()
+    if options.format == "json":
+        print_json(tuning.document(findings), indent=2)
+    else:
+        tuning.show(findings)
+    return DONE

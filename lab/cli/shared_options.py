@@ -1,0 +1,87 @@
+"""Options that several verbs have in common, as parent parsers."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from lab.cli import argument_types
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
+    Run = Callable[[argparse.Namespace], int]
+
+DEBUG = "show the traceback of an error"
+
+
+def add_verb(
+    verbs: Verbs, name: str, run: Run, summary: str, parents: Sequence[argparse.ArgumentParser]
+) -> argparse.ArgumentParser:
+    """Add a verb that runs `run`; `summary` is its line in the list of verbs and heads its help."""
+    description = f"{summary[:1].upper()}{summary[1:]}."
+    parser = verbs.add_parser(name, parents=list(parents), help=summary, description=description)
+    parser.set_defaults(verb=run)
+    return parser
+
+
+def common() -> argparse.ArgumentParser:
+    """Return the parent parser of every verb."""
+    parser = argparse.ArgumentParser(add_help=False)
+    # No default: the verb's parser must not reset an option that was given before the verb.
+    parser.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=DEBUG)
+    return parser
+
+
+def output_format() -> argparse.ArgumentParser:
+    """Return the parent parser with --format."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument(
+        "--format",
+        choices=("text", "json"),
+        default="text",
+        help="print text or a JSON document; default: text",
+    )
+    return parser
+
+
+def accelerator() -> argparse.ArgumentParser:
+    """Return the parent parser with --accel."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument(
+        "--accel",
+        choices=("auto", "kvm", "tcg"),
+        default="auto",
+        help="how machines run: kvm, or tcg (emulation); auto, the default, boots a tiny guest"
+        " under KVM to see whether it works, and falls back to tcg",
+    )
+    return parser
+
+
+def add_run_folder(parser: argparse.ArgumentParser) -> None:
+    """Add RUN, the folder of a run."""
+    parser.add_argument(
+        "run", type=argument_types.folder, metavar="RUN", help="the folder of a run, in results/"
+    )
+
+
+def add_folder_seed_and_wait(parser: argparse.ArgumentParser) -> None:
+    """Add --out, --seed and --wait of the verbs that measure."""
+    parser.add_argument(
+        "--out",
+        type=argument_types.folder,
+        metavar="DIR",
+        help="the folder to create for the result; default: a new one in results/",
+    )
+    parser.add_argument(
+        "--seed",
+        type=argument_types.seed,
+        metavar="N",
+        help="seed of the random order within rounds; default: random",
+    )
+    parser.add_argument(
+        "--wait",
+        action="store_true",
+        help="wait while another measurement uses the host, instead of failing",
+    )
