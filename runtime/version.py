@@ -1,4 +1,4 @@
-"""The version of what is installed, and of the specification that it keeps to."""
+"""The version of this package, and of the OCI runtime specification that it implements."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ SPECIFICATION = "1.3.0"
 
 
 def version() -> str:
-    """As the package's metadata has it; slow to find, so only for who asks."""
+    """Return the version of the installed package, or `unknown`.
+
+    The look-up is slow; start paths avoid it.
+    """
     from importlib.metadata import PackageNotFoundError
     from importlib.metadata import version as installed
 

@@ -1,27 +1,23 @@
-"""Programs for a child: what the loop of machine instructions makes of them."""
+"""Programs of system calls, carried out by a child."""
 
 from __future__ import annotations
 
 import errno
 import os
-import platform
-import shutil
-import subprocess
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
-from runtime.launcher import machine_code, spawn
+from runtime.errors import ContainerError
+from runtime.launcher import spawn
 from runtime.launcher.program import REPORT, Block, Label, Program, strings
 from runtime.linux import syscalls
+from runtime.linux.mount import AT_FDCWD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-AT_FDCWD = -100
-ASSEMBLERS = {"x86_64": "as", "aarch64": "aarch64-linux-gnu-as"}
 
 
 @contextmanager
@@ -34,7 +30,7 @@ def spawned(program: Program, report: int, *kept: int) -> Iterator[spawn.Child]:
 
 
 def run(program: Program) -> tuple[int, tuple[str, int] | None]:
-    """The child's exit code, and what it could not do."""
+    """Return the child's exit code, and the call that failed with its errno."""
     reading, writing = os.pipe2(os.O_CLOEXEC)
     with spawned(program, writing) as child:
         os.close(writing)
@@ -50,29 +46,29 @@ def leave(program: Program, code: int) -> None:
 
 
 def test_calls_are_made_in_their_order_with_results_passed_on(tmp_path: Path) -> None:
-    path = os.fsencode(tmp_path / "said")
+    path = os.fsencode(tmp_path / "output")
     program = Program()
     file = program.call("open", syscalls.OPENAT, AT_FDCWD, path, os.O_WRONLY | os.O_CREAT, 0o600)
     program.call("write", syscalls.WRITE, file, b"hello ", 6)
     program.call("write", syscalls.WRITE, file, b"world", 5)
     leave(program, 3)
     assert run(program) == (3, None)
-    assert (tmp_path / "said").read_text() == "hello world"
+    assert (tmp_path / "output").read_text() == "hello world"
 
 
 def test_it_execs_with_arguments_and_environment(tmp_path: Path) -> None:
-    said = tmp_path / "said"
+    output = tmp_path / "output"
     program = Program()
-    script = b'echo "$0 $1 $NAME" >' + os.fsencode(said)
+    script = b'echo "$0 $1 $NAME" >' + os.fsencode(output)
     program.call(
         "run sh", syscalls.EXECVE, b"/bin/sh", strings([b"sh", b"-c", script, b"a", b"b"]),
         strings([b"NAME=value"]),
     )  # fmt: skip
     assert run(program) == (0, None)
-    assert said.read_text() == "a b value\n"
+    assert output.read_text() == "a b value\n"
 
 
-def test_the_call_that_failed_is_told() -> None:
+def test_the_call_that_failed_is_reported() -> None:
     program = Program()
     program.call("enter /", syscalls.CHDIR, b"/")
     program.call("enter the moon", syscalls.CHDIR, b"/the/moon")
@@ -80,7 +76,7 @@ def test_the_call_that_failed_is_told() -> None:
     assert run(program) == (127, ("enter the moon", errno.ENOENT))
 
 
-def test_what_fails_before_the_program_is_told_as_well() -> None:
+def test_a_failure_before_the_program_is_reported_too() -> None:
     program = Program()
     leave(program, 0)
     reading, writing = os.pipe2(os.O_CLOEXEC)
@@ -99,7 +95,7 @@ def test_its_executable_is_not_the_interpreter_and_cannot_be_written(tmp_path: P
     program = Program()
     gate = os.pipe2(os.O_CLOEXEC)
     reading, writing = os.pipe2(os.O_CLOEXEC)
-    program.call("say so", syscalls.WRITE, writing, b"x", 1)
+    program.call("write", syscalls.WRITE, writing, b"x", 1)
     program.call("wait", syscalls.READ, gate[0], Block(bytes(8)), 1)
     leave(program, 0)
     with spawned(program, writing, gate[0]) as child:
@@ -114,15 +110,15 @@ def test_its_executable_is_not_the_interpreter_and_cannot_be_written(tmp_path: P
         os.close(descriptor)
 
 
-def test_a_failure_that_cannot_be_told_ends_it_all_the_same() -> None:
+def test_a_failure_that_cannot_be_reported_ends_the_child_too() -> None:
     program = Program()
-    program.call("close what failures are told to", syscalls.CLOSE_RANGE, 3, 0xFFFFFFFF, 0)
+    program.call("close the report", syscalls.CLOSE_RANGE, 3, 0xFFFFFFFF, 0)
     program.call("enter the moon", syscalls.CHDIR, b"/the/moon")
     leave(program, 0)
     assert run(program) == (127, None)
 
 
-def test_foreseen_errors_and_successes_lead_onwards() -> None:
+def test_foreseen_errors_and_successes_jump_onwards() -> None:
     program = Program()
     first, second, end = Label(), Label(), Label()
     program.call(
@@ -141,7 +137,7 @@ def test_foreseen_errors_and_successes_lead_onwards() -> None:
 
 
 @pytest.mark.parametrize("place", range(3))
-def test_each_of_three_foreseen_errors_leads_to_its_own_place(place: int) -> None:
+def test_each_of_three_foreseen_errors_jumps_to_its_own_label(place: int) -> None:
     program = Program()
     labels = [Label(), Label(), Label()]
     codes = [errno.EPERM, errno.EIO, errno.ELOOP]
@@ -156,7 +152,7 @@ def test_each_of_three_foreseen_errors_leads_to_its_own_place(place: int) -> Non
     assert run(program) == (place, None)
 
 
-def test_an_error_beside_three_foreseen_ones_is_told() -> None:
+def test_an_error_beside_three_foreseen_errors_is_reported() -> None:
     program = Program()
     end = Label()
     foreseen = [(code, end) for code in (errno.EPERM, errno.EIO, errno.ELOOP)]
@@ -176,28 +172,34 @@ def test_results_and_pointers_are_put_into_blocks() -> None:
     os.set_inheritable(writing, True)
     assert run(program) == (0, None)
     os.close(writing)
-    said = os.read(reading, 100)
+    written = os.read(reading, 100)
     os.close(reading)
-    assert int.from_bytes(said[:8], "little") > 2
-    assert int.from_bytes(said[8:], "little") > 0
+    assert int.from_bytes(written[:8], "little") > 2
+    assert int.from_bytes(written[8:], "little") > 0
 
 
-@pytest.mark.parametrize("machine", ASSEMBLERS)
-def test_the_machine_code_is_what_its_listing_says(machine: str, tmp_path: Path) -> None:
-    assembler = ASSEMBLERS[machine]
-    objcopy = assembler.removesuffix("as") + "objcopy"
-    if machine == platform.machine():
-        assembler, objcopy = "as", "objcopy"
-    if not shutil.which(assembler):
-        pytest.skip(f"{assembler} is not installed")
-    rows = [
-        line.split(maxsplit=1) for line in machine_code._CODE[machine].split("\n") if line.strip()
-    ]
-    syntax = ".intel_syntax noprefix\n" if machine == "x86_64" else ""
-    source = tmp_path / "loop.s"
-    source.write_text(syntax + "\n".join(words for _, words in rows) + "\n")
-    subprocess.run([assembler, source, "-o", tmp_path / "loop.o"], check=True)
-    subprocess.run(
-        [objcopy, "-O", "binary", "-j", ".text", tmp_path / "loop.o", tmp_path / "loop"], check=True
-    )
-    assert (tmp_path / "loop").read_bytes().hex() == "".join(code for code, _ in rows)
+def test_a_part_is_copied_for_equal_inputs_at_the_same_address() -> None:
+    written: list[bytes] = []
+
+    def write(program: Program, directory: bytes) -> str:
+        written.append(directory)
+        program.call("enter", syscalls.CHDIR, directory)
+        return "result"
+
+    def program_with(directory: bytes) -> Program:
+        program = Program()
+        assert program.part(write, directory) == "result"
+        return program
+
+    first, second, third = program_with(b"/"), program_with(b"/"), program_with(b"/tmp")
+    assert written == [b"/", b"/tmp"]
+    assert (first.calls, first.data, first.names) == (second.calls, second.data, second.names)
+    assert third.data != first.data
+
+
+def test_a_program_with_too_many_calls_is_refused() -> None:
+    program = Program(base=0, data_base=1024)
+    for _ in range(10):
+        leave(program, 0)
+    with pytest.raises(ContainerError, match="needs 10 system calls, more than there is room for"):
+        program.finish(2)

@@ -10,6 +10,7 @@ import pytest
 
 from runtime.linux import syscalls
 
+PROJECT = Path(__file__).parents[3]
 HEADERS = {
     "x86_64": Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h"),
     "aarch64": Path("/usr/include/asm-generic/unistd.h"),
@@ -26,6 +27,15 @@ def test_the_numbers_are_the_kernels(machine: str) -> None:
     column = syscalls._COLUMNS[machine]
     ours = {name: columns[column] for name, columns in syscalls._TABLE.items()}
     assert ours == {name: numbers.get(name) for name in ours}
+
+
+def test_every_call_of_the_table_is_made_somewhere() -> None:
+    sources = [file.read_text() for folder in ("runtime", "tests") for file in
+               (PROJECT / folder).rglob("*.py")]  # fmt: skip
+    names = {
+        name for text in sources for name in re.findall(r"\bsyscalls\.([A-Z][A-Z0-9_]*)", text)
+    }
+    assert names >= set(syscalls._TABLE)
 
 
 def test_a_machine_without_a_table_has_no_calls(monkeypatch: pytest.MonkeyPatch) -> None:

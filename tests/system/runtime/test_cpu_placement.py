@@ -1,4 +1,4 @@
-"""A child is kept off its parent's CPU while others idle, and nothing of that is left."""
+"""A child avoids its parent's CPU while others idle, and its affinity is restored."""
 
 from __future__ import annotations
 
@@ -21,23 +21,25 @@ if TYPE_CHECKING:
 __all__ = ["root", "tree"]
 ALLOWED = os.sched_getaffinity(0)
 EVERYWHERE = len(ALLOWED) > 1 and cpu_placement._possible_cpus() == ALLOWED
-needs_every_cpu = pytest.mark.skipif(not EVERYWHERE, reason="not every CPU is allowed here, or one")
+needs_every_cpu = pytest.mark.skipif(
+    not EVERYWHERE, reason="this process may not use all CPUs, or there is only one"
+)
 
 
 @pytest.fixture
 def _idle(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever else the host does."""
+    """Hide all other threads of the host."""
     monkeypatch.setattr(cpu_placement, "_other_threads", lambda: 0)
 
 
 @pytest.fixture
 def _busy() -> Iterator[None]:
-    """More want to run than there are CPUs."""
+    """Keep more processes running than there are CPUs."""
     command = [sys.executable, "-c", "while True: pass"]
     others = [subprocess.Popen(command) for _ in range(2 * (os.cpu_count() or 1))]
     deadline = time.monotonic() + SECONDS
     while cpu_placement._other_threads() < len(others) and time.monotonic() < deadline:
-        time.sleep(0.01)  # until they have come to their loop
+        time.sleep(0.01)  # until all have reached their loop
     yield
     for each in others:
         each.kill()
@@ -46,17 +48,17 @@ def _busy() -> Iterator[None]:
 
 @needs_every_cpu
 @pytest.mark.usefixtures("_idle")
-def test_it_is_the_parents_cpu() -> None:
+def test_the_parents_cpu_is_avoided() -> None:
     assert cpu_placement.avoided() in os.sched_getaffinity(0)
 
 
 @pytest.mark.usefixtures("_busy")
-def test_none_is_kept_free_on_a_busy_host() -> None:
+def test_no_cpu_is_avoided_on_a_busy_host() -> None:
     assert cpu_placement.avoided() is None
 
 
 @pytest.mark.usefixtures("_idle")
-def test_who_may_not_go_everywhere_stays() -> None:
+def test_no_cpu_is_avoided_if_not_all_are_allowed() -> None:
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(before)})
     try:
@@ -67,7 +69,7 @@ def test_who_may_not_go_everywhere_stays() -> None:
 
 @pytest.mark.root
 @pytest.mark.usefixtures("_idle")
-def test_a_container_runs_everywhere(tree: Path, root: Path) -> None:
+def test_a_container_may_run_on_all_cpus(tree: Path, root: Path) -> None:
     said = run(tree, root, "grep Cpus_allowed_list /proc/self/status")
     assert said.text.strip() in Path("/proc/self/status").read_text().splitlines()
 
@@ -75,7 +77,7 @@ def test_a_container_runs_everywhere(tree: Path, root: Path) -> None:
 @pytest.mark.root
 @needs_every_cpu
 @pytest.mark.usefixtures("_idle")
-def test_its_cpuset_may_be_the_parents_cpu_alone(tree: Path, root: Path) -> None:
+def test_a_cpuset_may_be_the_parents_cpu_alone(tree: Path, root: Path) -> None:
     own = cpu_placement.avoided()
     said = run(
         tree, root, "grep Cpus_allowed_list /proc/self/status", Resources(cpu=Cpu(cpus=str(own)))
