@@ -1,12 +1,23 @@
 """A container runtime in process: namespaces, cgroups, overlayfs and OCI, by system calls.
 
-A command imports what it uses and no more, hence the names of this package are imported late.
+The names of this package are imported at their first use, so that a command of tonnage-oci loads
+no more than it needs.
 """
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from runtime.container.container import DEFAULT_ROOT, Container, clean
-    from runtime.errors import ContainerError
+    from runtime.container.container import DEFAULT_ROOT, Container
+    from runtime.container.root_directory import clean
+    from runtime.errors import (
+        AlreadyExists,
+        ContainerError,
+        CorruptState,
+        HookFailed,
+        InvalidConfig,
+        InvalidState,
+        NotFound,
+        Unavailable,
+    )
     from runtime.spec.config import Spec
     from runtime.spec.defaults import default_spec
 else:
@@ -17,11 +28,32 @@ else:
         {
             "DEFAULT_ROOT": "container.container",
             "Container": "container.container",
-            "clean": "container.container",
+            "clean": "container.root_directory",
             "default_spec": "spec.defaults",
+            "AlreadyExists": "errors",
             "ContainerError": "errors",
+            "CorruptState": "errors",
+            "HookFailed": "errors",
+            "InvalidConfig": "errors",
+            "InvalidState": "errors",
+            "NotFound": "errors",
+            "Unavailable": "errors",
             "Spec": "spec.config",
         },
     )
 
-__all__ = ["DEFAULT_ROOT", "Container", "ContainerError", "Spec", "clean", "default_spec"]
+__all__ = [
+    "DEFAULT_ROOT",
+    "AlreadyExists",
+    "Container",
+    "ContainerError",
+    "CorruptState",
+    "HookFailed",
+    "InvalidConfig",
+    "InvalidState",
+    "NotFound",
+    "Spec",
+    "Unavailable",
+    "clean",
+    "default_spec",
+]

@@ -42,7 +42,7 @@ from lab.statistics.estimates import Estimate, estimate_slope
 from lab.userland import build
 from runtime import Container, default_spec
 from runtime.cgroups.hierarchies import WITHOUT
-from runtime.container.container import all_below
+from runtime.container.root_directory import all_below
 from runtime.linux import prctl
 
 if TYPE_CHECKING:

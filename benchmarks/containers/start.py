@@ -33,7 +33,7 @@ from lab.host import mount_namespace
 from lab.targets.containers.oci import hide_unified_hierarchy
 from lab.userland import build
 from runtime.container.container import Container
-from runtime.container.create import Request
+from runtime.process.plan import StartRequest
 from runtime.rootfs.root import Bundle
 from runtime.seccomp import cache
 from runtime.spec.config import Spec
@@ -84,7 +84,7 @@ def in_process(place: Place, identity: str) -> dict[str, float]:
     with bundle(place.directory, place.tree, identity, ["hello"]) as path:
         reading, writing = os.pipe()
         spec = decode(Spec, (path / "config.json").read_bytes(), "config.json")
-        request = Request(
+        request = StartRequest(
             identifier=identity,
             spec=spec,
             root=Bundle(str(path / "rootfs")),

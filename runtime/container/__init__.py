@@ -1,1 +1,1 @@
-"""The life of one container: create, start, exec, kill, checkpoint, delete."""
+"""The life of a container: creation, execution, state, hooks, checkpoints, removal."""

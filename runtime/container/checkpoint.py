@@ -1,7 +1,7 @@
-"""A container as files, and a container of such files.
+"""Checkpoint a running container to files, and restore a container from them, by criu.
 
-What is the host's is told beside criu's own files: the streams that its first process has, and its
-cgroup. A container is restored with other streams, in a cgroup of the same path.
+What belongs to the host is recorded beside criu's own files: the streams of the first process, and
+its cgroup. A container is restored with other streams, in a cgroup of the same path.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ import time
 
 from runtime import cgroups
 from runtime.container.container import PAUSED, RUNNING, Container
-from runtime.container.create import Request, state_of
+from runtime.container.create import new_state
 from runtime.container.criu import with_root
+from runtime.container.removal import remove_directory
 from runtime.container.state import CONFIG, StateDirectory, check_writable, process_start
-from runtime.errors import ContainerError
+from runtime.errors import ContainerError, InvalidConfig, InvalidState
 from runtime.launcher.descriptors import Descriptors, OpenStreams, check_handed_on
 from runtime.launcher.rollback import Undo
 from runtime.linux.pidfd import SIGKILL, kill
@@ -25,33 +26,37 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from runtime.container.criu import Criu
+    from runtime.process.plan import StartRequest
     from runtime.spec.config import Spec
 
-# Binds of what is the host's, whatever its propagation, are found again by their paths there.
+# Bind mounts of the host's files, whatever their propagation, are found again by their paths.
 _MOUNTS = ("--external", "mnt[]:sm")
-_BESIDE = "tonnage.json"
+_RECORD = "tonnage.json"
 _ROOT = "criu-root"
 _EXTERNAL = {"network": ("net", "extRootNetNS"), "pid": ("pid", "extRootPidNS")}
 _END_SECONDS = 5.0
 
 
-class Beside(Struct):
-    """What is kept beside criu's files."""
+class Record(Struct):
+    """The host's part of a checkpoint.
 
-    streams: tuple[str, ...]  # what criu knows stdin, stdout and stderr by; empty if inside
+    `streams` are criu's keys of stdin, stdout and stderr; empty for a file of the container.
+    """
+
+    streams: tuple[str, ...]
     cgroup_paths: dict[str, str] = {}  # noqa: RUF012 - a struct is frozen
 
 
-def checkpoint(container: Container, criu: Criu, *, leaves: bool, only_memory: bool) -> None:
-    """Write a container to files; unless it `leaves` it running, it is stopped then.
+def checkpoint(container: Container, criu: Criu, *, leave_running: bool, only_memory: bool) -> None:
+    """Write a container to files, and end it unless `leave_running` is set.
 
-    `only_memory` is a first pass, which leaves it as it is. Raises ContainerError, and then it
-    runs on.
+    `only_memory` is a first pass, which the container survives. Raise InvalidState or
+    ContainerError; then the container runs on.
     """
     if container.status not in {RUNNING, PAUSED}:
-        raise ContainerError(
-            f"The container {container.identifier} is {container.status}: only one that runs can be"
-            " written."
+        raise InvalidState(
+            f"The container {container.identifier} is {container.status}: only a running or paused"
+            " container can be checkpointed."
         )
     spec = container.directory.configuration()
     _check(spec)
@@ -61,88 +66,89 @@ def checkpoint(container: Container, criu: Criu, *, leaves: bool, only_memory: b
         criu.call("pre-dump", [*words, "--track-mem"])
         return
     streams = tuple(_stream(container.pid, number) for number in range(3))
-    _write(criu, Beside(streams=streams, cgroup_paths=container.cgroup.paths))
+    _write(criu, Record(streams=streams, cgroup_paths=container.cgroup.paths))
     words += [*_MOUNTS, *_external(spec, container.pid)]
     for key in sorted({key for key in streams if key.startswith("file[")}):
         words += ["--external", key]
     if freezer := container.cgroup.paths.get("freezer"):
         words += ["--freeze-cgroup", freezer]
-    criu.call("dump", [*words, "--leave-running"] if leaves else words)
-    if not leaves:
+    criu.call("dump", [*words, "--leave-running"] if leave_running else words)
+    if not leave_running:
         _await_end(container)
 
 
-def restore(request: Request, criu: Criu, root: str) -> Container:
-    """Make a container of files; its program runs on. Raises ContainerError, and nothing is left.
+def restore(request: StartRequest, criu: Criu, root: str) -> Container:
+    """Restore a container from files; its first process is a child of this process.
 
-    `root` holds a directory for each container. The process is a child of this one.
+    `root` holds a directory for each container. Raise ContainerError; then nothing is left.
     """
     spec = request.spec
     _check(spec)
-    beside = _read(criu)
+    record = _read(criu)
     directory = StateDirectory(root, request.identifier)
     with OpenStreams(), Undo() as undo:
         check_handed_on(request.streams, 0)
         check_writable(bundle=request.bundle, root=request.root.path)
         directory.make()
-        undo(directory.remove)
+        undo(remove_directory, directory)
         directory.write(CONFIG, text_of(spec))
         cgroup = cgroups.create(
             spec.linux.cgroups_path, request.identifier, manager=request.cgroup_manager
         )
         undo(cgroup.remove)
-        if cgroup.paths != beside.cgroup_paths:
-            raise ContainerError(
-                f"linux.cgroupsPath: the checkpoint's container was in {_place(beside)}, and this"
-                f" one would be in {cgroup}."
+        if cgroup.paths != record.cgroup_paths:
+            raise InvalidConfig(
+                f"linux.cgroupsPath: the container was checkpointed in the cgroup {_place(record)},"
+                f" and would be restored in {cgroup}: name the former cgroup."
             )
         cgroup.limit(spec.linux.resources)
-        pid = _restored(request, criu, directory, beside)
+        pid = _restored(request, criu, directory, record)
         undo(_end, pid)
-        state = state_of(request, pid, cgroup)
+        state = new_state(request, pid, cgroup)
         directory.save(state)
     return Container(directory, state)
 
 
-def _restored(request: Request, criu: Criu, directory: StateDirectory, beside: Beside) -> int:
-    """The pid of the first process, in whose root nothing else is mounted on the host."""
+def _restored(request: StartRequest, criu: Criu, directory: StateDirectory, record: Record) -> int:
+    """Have criu restore the processes in the root, which it sees mounted; return the first PID."""
     at, pid_file = directory.file(_ROOT), directory.file("criu.pid")
     os.mkdir(at)
     words = [
         "--root", at, "--restore-detached", "--restore-sibling", "--pidfile", pid_file, *_MOUNTS,
     ]  # fmt: skip
-    with Descriptors() as held:
-        given = []
-        for descriptor, key in (*_streams(beside, request, held), *_entered(request.spec, held)):
+    with Descriptors() as opened:
+        inherited = []
+        streams = _streams(record, request, opened)
+        for descriptor, key in (*streams, *_entered(request.spec, opened)):
             words += ["--inherit-fd", f"fd[{descriptor}]:{key}"]
-            given.append(descriptor)
-        criu.call("restore", words, given, with_root(request.root.path, at))
+            inherited.append(descriptor)
+        criu.call("restore", words, inherited, with_root(request.root.path, at))
     os.rmdir(at)
     with open(pid_file, encoding="ascii") as file:
         return int(file.read())
 
 
 def _check(spec: Spec) -> None:
-    """Refuse what can't be restored. Raises ContainerError that names the field."""
+    """Check that a container can be restored. Raise InvalidConfig."""
     if spec.process and spec.process.terminal:
-        raise ContainerError(
-            "process.terminal: a container with a terminal can't be restored, since criu's command"
-            " line hands no terminal on."
+        raise InvalidConfig(
+            "process.terminal: a container with a terminal can't be restored, because criu's"
+            " command line passes no terminal on: set it to false."
         )
     if not any(each.type == "mount" for each in spec.linux.namespaces):
-        raise ContainerError(
-            "linux.namespaces: a container without a mount namespace can't be restored."
+        raise InvalidConfig(
+            "linux.namespaces: a container without a mount namespace can't be restored: add one."
         )
     for each in spec.linux.namespaces:
         if each.path and each.type not in _EXTERNAL:
-            raise ContainerError(
-                f"linux.namespaces: a container in another's {each.type} namespace can't be"
-                " restored."
+            raise InvalidConfig(
+                f"linux.namespaces: a container that joins a {each.type} namespace by its path"
+                " can't be restored: leave the path out."
             )
 
 
 def _external(spec: Spec, pid: int) -> Iterator[str]:
-    """Namespaces by path are not the container's to be written."""
+    """Yield criu's options for namespaces by path, which it does not write."""
     for each in spec.linux.namespaces:
         if each.path:
             kind, key = _EXTERNAL[each.type]
@@ -151,14 +157,18 @@ def _external(spec: Spec, pid: int) -> Iterator[str]:
             yield f"{kind}[{inode}]:{key}"
 
 
-def _entered(spec: Spec, held: Descriptors) -> Iterator[tuple[int, str]]:
+def _entered(spec: Spec, opened: Descriptors) -> Iterator[tuple[int, str]]:
+    """Yield a descriptor and criu's key of each namespace by path."""
     for each in spec.linux.namespaces:
         if each.path:
-            yield held.hold(os.open(each.path, os.O_RDONLY | os.O_CLOEXEC)), _EXTERNAL[each.type][1]
+            yield (
+                opened.hold(os.open(each.path, os.O_RDONLY | os.O_CLOEXEC)),
+                _EXTERNAL[each.type][1],
+            )
 
 
 def _stream(pid: int, number: int) -> str:
-    """What criu knows a descriptor by that is the host's; empty for one that is not."""
+    """Return criu's key of a stream, or an empty string for a file of the container."""
     target = os.readlink(f"/proc/{pid}/fd/{number}")
     if target.startswith("pipe:["):
         return target
@@ -170,27 +180,35 @@ def _stream(pid: int, number: int) -> str:
     return f"file[{mount:x}:{os.stat(f'/proc/{pid}/fd/{number}').st_ino:x}]"
 
 
-def _streams(beside: Beside, request: Request, held: Descriptors) -> Iterator[tuple[int, str]]:
-    """Ours for each that is to be handed on; one that several had is opened to read and write."""
-    for number, key in enumerate(beside.streams):
-        if key and key not in beside.streams[:number]:
+def _streams(
+    record: Record, request: StartRequest, opened: Descriptors
+) -> Iterator[tuple[int, str]]:
+    """Yield a descriptor and criu's key for each stream of the host.
+
+    A file that was several streams is opened to read and to write.
+    """
+    for number, key in enumerate(record.streams):
+        if key and key not in record.streams[:number]:
             own = request.streams[number]
             descriptor = os.dup(own)
-            if beside.streams.count(key) > 1:
+            if record.streams.count(key) > 1:
                 try:
                     flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC
-                    descriptor = os.open(f"/proc/self/fd/{held.hold(descriptor)}", flags)
+                    descriptor = os.open(f"/proc/self/fd/{opened.hold(descriptor)}", flags)
                 except OSError:
                     descriptor = os.dup(own)
-            yield held.hold(descriptor), key
+            yield opened.hold(descriptor), key
 
 
 def _await_end(container: Container) -> None:
-    """criu has killed its processes, which take a moment to be gone."""
+    """Wait until the processes that criu has killed are gone."""
     deadline = time.monotonic() + _END_SECONDS
     while process_start(container.pid) == container.state.process_start:
         if time.monotonic() > deadline:
-            raise ContainerError(f"Process {container.pid} has been written and does not end.")
+            raise ContainerError(
+                f"Process {container.pid} was checkpointed and has not ended within"
+                f" {_END_SECONDS:.0f} s: delete the container with force."
+            )
         time.sleep(0.005)
 
 
@@ -201,21 +219,22 @@ def _end(pid: int) -> None:
     os.close(pidfd)
 
 
-def _write(criu: Criu, beside: Beside) -> None:
-    with open(os.path.join(criu.images, _BESIDE), "w", encoding="utf-8") as file:
-        file.write(encode(beside))
+def _write(criu: Criu, record: Record) -> None:
+    with open(os.path.join(criu.images, _RECORD), "w", encoding="utf-8") as file:
+        file.write(encode(record))
 
 
-def _read(criu: Criu) -> Beside:
-    path = os.path.join(criu.images, _BESIDE)
+def _read(criu: Criu) -> Record:
+    path = os.path.join(criu.images, _RECORD)
     try:
         with open(path, "rb") as file:
-            return decode(Beside, file.read(), path)
+            return decode(Record, file.read(), path)
     except OSError as error:
         raise ContainerError(
-            f"{path}, a part of a checkpoint, can't be read: {error.strerror}."
+            f"Can't read {path}, a part of the checkpoint: {error.strerror}. Name the directory"
+            " that a checkpoint was written to."
         ) from error
 
 
-def _place(beside: Beside) -> str:
-    return next(iter(beside.cgroup_paths.values()), "of no name")
+def _place(record: Record) -> str:
+    return next(iter(record.cgroup_paths.values()), "without a name")

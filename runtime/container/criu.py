@@ -1,4 +1,4 @@
-"""criu(8) by its command line: it writes processes to files, and makes them of these again."""
+"""criu(8), by its command line: it writes processes to files and restores them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 
-from runtime.errors import ContainerError
+from runtime.errors import ContainerError, Unavailable
 from runtime.linux import mount, syscalls
 from runtime.linux.libc import syscall
 from runtime.namespaces.namespaces import FLAGS
@@ -20,7 +20,7 @@ CGROUP_MODES = frozenset({"soft", "full", "strict", "ignore"})
 
 
 class Criu(Struct):
-    """The program, and what every call of it is given: where images and logs are, and words."""
+    """The program, the directories of its images and logs, and options for every call."""
 
     program: str
     images: str
@@ -34,42 +34,40 @@ class Criu(Struct):
         descriptors: Sequence[int] = (),
         before: Callable[[], None] | None = None,
     ) -> None:
-        """Call it; `before` is done in its process. Raises ContainerError with criu's reason."""
+        """Call criu, in whose process `before` runs first. Raise ContainerError."""
         log = f"{verb}.log"
         command = [
             self.program, verb, "--images-dir", self.images, "--log-file", log, "-v4",
             *(("--work-dir", self.work) if self.work else ()), *self.words, *words,
         ]  # fmt: skip
-        done = subprocess.run(
+        result = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, check=False,
             pass_fds=tuple(descriptors), preexec_fn=before,
         )  # fmt: skip
-        if done.returncode:
+        if result.returncode:
             path = os.path.join(self.work or self.images, log)
-            said = _read(path) + done.stderr.decode(errors="replace")
-            raise ContainerError(
-                f"criu can't {verb}: {_reason(said)}; all that it says is in {path}."
-            )
+            messages = _read(path) + result.stderr.decode(errors="replace")
+            raise ContainerError(f"criu can't {verb}: {_reason(messages)}; its log is {path}.")
 
 
-def find(named: str) -> str:
-    """The program's path. Raises ContainerError if it is not there."""
-    found = shutil.which(named or "criu")
-    if not found:
-        raise ContainerError(f"{named or 'criu'} is not installed: apt-get install criu.")
-    return found
+def find(name: str) -> str:
+    """Return the path of criu, or of the program `name`. Raise Unavailable."""
+    path = shutil.which(name or "criu")
+    if not path:
+        raise Unavailable(f"{name or 'criu'} is not installed: apt-get install criu.")
+    return path
 
 
 def with_root(root: str, at: str) -> Callable[[], None]:
-    """Has a process see a root mounted, which nobody else does; criu wants a mount."""
+    """Return a function that mounts a root for its process alone: criu needs a mount point."""
 
-    def apart() -> None:
+    def mount_root() -> None:
         syscall(syscalls.UNSHARE, FLAGS["mount"])
         syscall(syscalls.MOUNT, None, b"/", None, mount.REC | mount.SLAVE, None)
         flags = mount.BIND | mount.REC
         syscall(syscalls.MOUNT, os.fsencode(root), os.fsencode(at), None, flags, None)
 
-    return apart
+    return mount_root
 
 
 def _read(path: str) -> str:
@@ -80,13 +78,13 @@ def _read(path: str) -> str:
         return ""
 
 
-def _reason(said: str) -> str:
-    """The first error but for those that it goes on after, else the first line."""
-    lines = [line for line in said.splitlines() if line.strip()]
+def _reason(messages: str) -> str:
+    """Return the first error of a log that ended criu, or else the first line."""
+    lines = [line for line in messages.splitlines() if line.strip()]
     errors = [
         line.partition("): ")[2] or line
         for line in lines
         if "Error (" in line and "rlimit:" not in line
     ]
-    first = next(iter([*errors, *lines]), "it does not say why")
+    first = next(iter([*errors, *lines]), "it gives no reason")
     return first.strip().rstrip(".")

@@ -1,27 +1,27 @@
-"""One more process in a container that runs: into all that is the container's, and no more."""
+"""Execute one more process in a running container, in all its namespaces and its cgroup."""
 
 from __future__ import annotations
 
 import os
 
 from runtime import cgroups
-from runtime.container.create import able_in, with_environment
 from runtime.container.start_gate import hand_on_listener
 from runtime.container.validation import check_process
-from runtime.launcher.channel import Meeting, die_with_runtime, fork
+from runtime.launcher.channel import ChildLaunch, die_with_parent
 from runtime.launcher.descriptors import Descriptors, OpenStreams, check_handed_on
 from runtime.launcher.program import Program, Result
 from runtime.launcher.rollback import Undo
-from runtime.linux import syscalls
+from runtime.linux import prctl, syscalls
 from runtime.linux.libc import syscall
 from runtime.linux.pidfd import kill, reap
 from runtime.linux.proc import ignored_signals
 from runtime.linux.users import PASSWD, PASSWD_BYTES
 from runtime.namespaces import id_mappings
 from runtime.namespaces.namespaces import FILES, Namespaces
-from runtime.process import attributes, init, rlimits
-from runtime.process import terminal as console
-from runtime.process.streams import Owners, user_beside
+from runtime.process import attributes, capabilities, init, rlimits, terminal
+from runtime.process.environment import with_environment
+from runtime.process.plan import ProcessSetup
+from runtime.process.streams import StreamOwners, user_beside
 from runtime.rootfs.destinations import read_in
 from runtime.seccomp import cache
 from runtime.spec.config import Namespace
@@ -33,178 +33,195 @@ if TYPE_CHECKING:
 
     from runtime.cgroups import Cgroup
     from runtime.container.state import State
+    from runtime.launcher.channel import ChildEnd
     from runtime.spec.config import Process, Spec
 
-_PR_GET_DUMPABLE, _PR_SET_DUMPABLE = 3, 4
 
-
-class Joined(Struct):
-    """The process, a child of ours; `pidfd` is the caller's to close."""
+class ExecProcess(Struct):
+    """A process in a container, and a child of this process; `pidfd` is the caller's to close."""
 
     pid: int
     pidfd: int
 
     def end(self) -> None:
-        """Kill it, and wait for its end."""
+        """Kill the process and wait for its end."""
         kill(self.pidfd)
         reap(self.pid)
         os.close(self.pidfd)
 
 
-class Order(Struct):
-    """What is to be run in which container, and how."""
+class ExecRequest(Struct):
+    """A process to execute, and the container to execute it in."""
 
     spec: Spec
     state: State
-    wanted: Process
+    process: Process
     streams: tuple[int, int, int] = (0, 1, 2)
     console: int | None = None
     kept_descriptors: int = 0
-    path: str = ""  # the file to execute; without one it is looked up by the first word
-    sub_cgroups: tuple[str, ...] = ()  # below the container's, else where its first process is
+    path: str = ""  # the file to execute; if empty, it is looked up by the first word
+    sub_cgroups: tuple[str, ...] = ()  # below the container's; if empty, its first process's
     warn: Callable[[str], object] = print
 
 
-def join(order: Order) -> Joined:
-    """Run a process in a container. Raises ContainerError, and then nothing is left of it."""
-    check_process(order.wanted, order.warn)
-    root = f"/proc/{order.state.pid}/root"
-    wanted = with_environment(order.wanted, lambda: read_in(root, PASSWD, PASSWD_BYTES))
+def run(request: ExecRequest) -> ExecProcess:
+    """Execute a process in a container. Raise ContainerError; then no process is left."""
+    check_process(request.process, request.warn)
+    root = f"/proc/{request.state.pid}/root"
+    process = with_environment(request.process, lambda: read_in(root, PASSWD, PASSWD_BYTES))
     with OpenStreams():
-        check_handed_on(order.streams, order.kept_descriptors)
-        return run_as_given(order.replace(wanted=wanted))
+        check_handed_on(request.streams, request.kept_descriptors)
+        return run_prepared(request.replace(process=process))
 
 
-def run_as_given(order: Order) -> Joined:
-    """The same of a process that is right, and whose environment is whole."""
-    spec, wanted = order.spec, order.wanted
-    compiled = cache.compile(spec.linux.seccomp, order.warn) if spec.linux.seccomp else None
+def run_prepared(request: ExecRequest) -> ExecProcess:
+    """Execute a process that has been checked and whose environment is complete."""
+    linux = request.spec.linux
+    seccomp = cache.compile(linux.seccomp, request.warn) if linux.seccomp else None
 
-    def write(program: Program, spaces: Namespaces, meeting: Meeting) -> None:
-        entering = _write(program, order, spaces, root, owners.left, meeting.report, meeting.answer)
+    def write(program: Program, spaces: Namespaces, channel: ChildEnd) -> None:
+        entering = _enter_container(program, request, spaces, root, owners.remaining, channel)
         umask = program.call("set the umask", syscalls.UMASK, 0)
         attributes.reset_signals(program, ignored_signals())
-        init.become(
-            program, wanted, spec.linux.memory_policy, spec.linux.personality,
-            id_mappings.may_set_groups(spec.linux), umask, entering, able_in(spaces), compiled,
-            meeting.report, meeting.answer, order.path,
-        )  # fmt: skip
+        setup = ProcessSetup(
+            process=request.process,
+            memory_policy=linux.memory_policy,
+            personality=linux.personality,
+            may_set_groups=id_mappings.may_set_groups(linux),
+            umask=umask,
+            entering=entering,
+            capabilities=capabilities.available(spaces),
+            seccomp=seccomp,
+            channel=channel,
+            path=request.path,
+        )
+        init.become(program, setup)
 
     with Undo() as undo, Descriptors() as opened:
-        owners = _give_streams(order)
-        undo(owners.give_back)
-        root = opened.hold(os.open(f"/proc/{order.state.pid}/root", os.O_PATH | os.O_CLOEXEC))
-        return start(order, write, root)
+        owners = _give_streams(request)
+        undo(owners.restore)
+        root = opened.hold(os.open(f"/proc/{request.state.pid}/root", os.O_PATH | os.O_CLOEXEC))
+        return start(request, write, root)
 
 
 def start(
-    order: Order, write: Callable[[Program, Namespaces, Meeting], None], *kept: int
-) -> Joined:
-    """Start a process in a container's cgroup and namespaces, for which `write` says what it does.
+    request: ExecRequest, write: Callable[[Program, Namespaces, ChildEnd], None], *kept: int
+) -> ExecProcess:
+    """Start a process in a container's cgroup and namespaces; `write` writes its program.
 
-    `kept` are descriptors that it needs for that. Raises ContainerError.
+    `kept` are descriptors that the program needs. Raise ContainerError.
     """
-    spec, pid = order.spec, order.state.pid
-    cgroup = _cgroup(order)
+    spec, pid = request.spec, request.state.pid
+    cgroup = _cgroup(request)
     try:
-        with Namespaces(_of_process(spec, pid)) as spaces, Meeting() as meeting:
+        with Namespaces(_of_process(spec, pid)) as spaces, ChildLaunch() as launch:
             program = Program()
-            _launch(meeting.launch, order, spaces, cgroup)
-            program.call("hide from others", syscalls.PRCTL, _PR_SET_DUMPABLE, 0, 0, 0, 0)
+            _write_launch(launch.calls, request, spaces, cgroup)
+            program.call(
+                "hide from other processes", syscalls.PRCTL, prctl.SET_DUMPABLE, 0, 0, 0, 0
+            )
             if spaces.forks:
-                fork(program, meeting.report, meeting.answer)
+                launch.end.fork(program)
             program.call("lead a session", syscalls.SETSID)
-            write(program, spaces, meeting)
-            needed = [*kept, *order.streams, *spaces.by_child()]
-            needed += [order.console] if order.console is not None else []
-            needed += range(3, 3 + order.kept_descriptors)
-            with Hidden():
+            write(program, spaces, launch.end)
+            needed = [*kept, *request.streams, *spaces.by_child()]
+            needed += [request.console] if request.console is not None else []
+            needed += range(3, 3 + request.kept_descriptors)
+            with NonDumpable():
                 with spaces.entered():
-                    child, talk = meeting.start(kept=needed, cgroup=cgroup.clone_descriptor())
-                rlimits.raise_hard(child.pid, order.wanted)
-                meeting.execute(program, forks=spaces.forks)
-                hand_on_listener(talk, spec, order.state, child.pid, child.pidfd)
-                talk.finish()
-            meeting.release()
+                    child, channel = launch.start(kept=needed, cgroup=cgroup.clone_descriptor())
+                rlimits.raise_hard(child.pid, request.process)
+                launch.execute(program, forks=spaces.forks)
+                hand_on_listener(channel, spec, request.state, child.pid, child.pidfd)
+                channel.await_exec()
+            launch.release()
     finally:
         cgroup.close()
-    return Joined(pid=child.pid, pidfd=child.pidfd)
+    return ExecProcess(pid=child.pid, pidfd=child.pidfd)
 
 
-def _give_streams(order: Order) -> Owners:
-    uid, pid = order.wanted.user.uid, order.state.pid
-    apart = any(each.type == "user" for each in order.spec.linux.namespaces)
-    streams = order.streams if order.console is None else ()
-    return Owners(streams, lambda: user_beside(pid, uid) if apart else uid)
+def _give_streams(request: ExecRequest) -> StreamOwners:
+    uid, pid = request.process.user.uid, request.state.pid
+    has_own_users = any(each.type == "user" for each in request.spec.linux.namespaces)
+    streams = request.streams if request.console is None else ()
+    return StreamOwners(streams, lambda: user_beside(pid, uid) if has_own_users else uid)
 
 
-def _cgroup(order: Order) -> Cgroup:
-    paths = order.state.cgroup_paths
-    if order.sub_cgroups or not paths:
-        return cgroups.below(paths, order.sub_cgroups)
-    return cgroups.of_process(order.state.pid)
+def _cgroup(request: ExecRequest) -> Cgroup:
+    paths = request.state.cgroup_paths
+    if request.sub_cgroups or not paths:
+        return cgroups.below(paths, request.sub_cgroups)
+    return cgroups.of_process(request.state.pid)
 
 
-class Hidden:
-    """Keeps others from this process's memory, which the child has for some microseconds.
+class NonDumpable:
+    """Keep other processes out of this process's memory; a context manager.
 
-    In the container's pid namespace it could be reached by who may trace others there.
+    The child shares that memory for some microseconds. In the container's PID namespace, a process
+    that may trace others could reach it by the child.
     """
 
     def __enter__(self) -> None:
-        self._before = syscall(syscalls.PRCTL, _PR_GET_DUMPABLE, 0, 0, 0, 0)
-        syscall(syscalls.PRCTL, _PR_SET_DUMPABLE, 0, 0, 0, 0)
+        self._before = syscall(syscalls.PRCTL, prctl.GET_DUMPABLE, 0, 0, 0, 0)
+        syscall(syscalls.PRCTL, prctl.SET_DUMPABLE, 0, 0, 0, 0)
 
     def __exit__(self, *_: object) -> None:
-        syscall(syscalls.PRCTL, _PR_SET_DUMPABLE, self._before, 0, 0, 0)
+        syscall(syscalls.PRCTL, prctl.SET_DUMPABLE, self._before, 0, 0, 0)
 
 
 def _of_process(spec: Spec, pid: int) -> list[Namespace]:
-    """The namespaces that the container does not share with the runtime."""
+    """Return the namespaces of a process that its configuration names."""
     return [
         Namespace(type=each.type, path=f"/proc/{pid}/ns/{FILES[each.type]}")
         for each in spec.linux.namespaces
     ]
 
 
-def _launch(launch: Program, order: Order, spaces: Namespaces, cgroup: Cgroup) -> None:
-    die_with_runtime(launch)
-    affinity = order.wanted.exec_cpu_affinity
+def _write_launch(
+    program: Program, request: ExecRequest, spaces: Namespaces, cgroup: Cgroup
+) -> None:
+    die_with_parent(program)
+    affinity = request.process.exec_cpu_affinity
     if affinity and affinity.initial:
-        attributes.run_on(launch, "process.execCPUAffinity.initial", affinity.initial)
-    cgroup.join(launch)
-    spaces.launch(launch)
+        attributes.run_on(program, "process.execCPUAffinity.initial", affinity.initial)
+    cgroup.join(program)
+    spaces.launch(program)
     if spaces.owns("user"):
-        may = id_mappings.may_set_groups(order.spec.linux)
-        id_mappings.become_root_of_user_namespace(launch, set_groups=may)
+        may_set_groups = id_mappings.may_set_groups(request.spec.linux)
+        id_mappings.become_root_of_user_namespace(program, set_groups=may_set_groups)
 
 
-def _write(
+def _enter_container(
     program: Program,
-    order: Order,
+    request: ExecRequest,
     spaces: Namespaces,
     root: int,
-    to_give: Sequence[int],
-    report: int,
-    answer: int,
+    streams_to_give: Sequence[int],
+    channel: ChildEnd,
 ) -> Result:
-    wanted = order.wanted
-    if wanted.exec_cpu_affinity and wanted.exec_cpu_affinity.final:
-        attributes.run_on(program, "process.execCPUAffinity.final", wanted.exec_cpu_affinity.final)
-    attributes.join_new_keyring(program, order.state.identifier)
-    attributes.schedule(program, wanted)
-    attributes.adjust_oom_score(program, wanted)
-    attributes.label(program, wanted)
+    """Enter the namespaces, the root and the working directory.
+
+    Return the result of `attributes.enter`.
+    """
+    process = request.process
+    affinity = process.exec_cpu_affinity
+    if affinity and affinity.final:
+        attributes.run_on(program, "process.execCPUAffinity.final", affinity.final)
+    attributes.join_new_keyring(program, request.state.identifier)
+    attributes.schedule(program, process)
+    attributes.adjust_oom_score(program, process)
+    attributes.label(program, process)
     spaces.enter(program)
     program.call("enter the container's root", syscalls.FCHDIR, root)
-    program.call("stand in the container's root", syscalls.CHROOT, b".")
-    streams = order.streams if order.console is None else ()
-    if order.console is not None:
-        console.open_terminal(program, order.console, wanted.console_size, wanted.user.uid)
-    attributes.give_streams(program, to_give, wanted.user.uid)
-    init.leave_host(program, {report, answer, *streams}, order.kept_descriptors)
-    entering = attributes.enter(program, wanted.cwd)
-    if order.console is None:
+    program.call("change the root to the container's", syscalls.CHROOT, b".")
+    streams = request.streams if request.console is None else ()
+    if request.console is not None:
+        terminal.open_terminal(program, request.console, process.console_size, process.user.uid)
+    attributes.give_streams(program, streams_to_give, process.user.uid)
+    needed = {channel.reports, channel.permits, *streams}
+    init.leave_host(program, needed, request.kept_descriptors)
+    entering = attributes.enter(program, process.cwd)
+    if request.console is None:
         attributes.place_streams(program, streams)
-    attributes.close_from(program, 3 + order.kept_descriptors)
+    attributes.close_from(program, 3 + request.kept_descriptors)
     return entering

@@ -1,11 +1,11 @@
-"""The descriptor of a seccomp listener, sent to the agent that is to answer it.
+"""Send the listener of a seccomp filter to the agent that answers it.
 
 (OCI config-linux.md, "The Container Process State"; seccomp_unotify(2))
 """
 
 from __future__ import annotations
 
-from runtime.errors import ContainerError
+from runtime.errors import Unavailable
 from runtime.launcher.descriptors import connected, rights
 from runtime.spec.json_structs import encode
 from runtime.version import SPECIFICATION
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def send(listener: int, seccomp: Seccomp, state: State, pid: int) -> None:
     """Send a listener and the state of its process over linux.seccomp.listenerPath.
 
-    Raises ContainerError.
+    Raise Unavailable if no agent takes it.
     """
     document = {
         "ociVersion": SPECIFICATION,
@@ -42,7 +42,7 @@ def send(listener: int, seccomp: Seccomp, state: State, pid: int) -> None:
         finally:
             agent.close()
     except OSError as error:
-        raise ContainerError(
-            f"linux.seccomp.listenerPath: nobody answers at {seccomp.listener_path}:"
-            f" {error.strerror}."
+        raise Unavailable(
+            f"linux.seccomp.listenerPath: can't send the listener to {seccomp.listener_path}:"
+            f" {error.strerror}. Start the seccomp agent."
         ) from error

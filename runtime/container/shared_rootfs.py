@@ -1,8 +1,8 @@
-"""The root file system of a container that has no mount namespace: what it mounts, the host sees.
+"""The root file system of a container in the host's mount namespace.
 
-All of that lies below one mount, of the root on itself, and goes with it when the container is
-deleted. Which mount that is is written down before it is attached: a runtime that is killed leaves
-nothing that is not known.
+All mounts of the container lie below one mount, of the root on itself, and are unmounted with it
+when the container is deleted. That mount is recorded before it is attached, so that it can be found
+if the runtime is killed.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 
 from runtime.container.state import MOUNTED
-from runtime.errors import ContainerError
+from runtime.errors import ContainerError, InvalidConfig
 from runtime.linux import mount as mounts
 from runtime.linux import syscalls
 from runtime.linux.libc import syscall
@@ -22,20 +22,21 @@ if TYPE_CHECKING:
 
 
 class Record(Struct):
-    """A mount by its number in mountinfo, and where it is."""
+    """The ID of a mount in mountinfo, and its path."""
 
     identifier: Int64
     path: str
 
 
 def mount(path: str, directory: StateDirectory) -> None:
-    """Mount a root on itself, apart from what the host mounts. Raises ContainerError.
+    """Mount a root on itself, without propagation from or to the host. Raise ContainerError.
 
     (open_tree(2), move_mount(2), mount_namespaces(7))
     """
     if path == "/":
-        raise ContainerError(
-            "root.path: without a mount namespace / would be mounted on for the whole host."
+        raise InvalidConfig(
+            "root.path: without a mount namespace, the container's mounts on / would cover the"
+            " host's files: add a mount namespace, or choose another root."
         )
     try:
         tree = mounts.open_tree(os.fsencode(path), recursive=True)
@@ -43,7 +44,7 @@ def mount(path: str, directory: StateDirectory) -> None:
             _make_private(tree)
             directory.write(MOUNTED, encode(Record(identifier=_number(tree), path=path)))
             mounts.move_mount(tree, os.fsencode(path))
-            _make_private(tree)  # again: what is attached where mounts are shared becomes so
+            _make_private(tree)  # again, because a mount attached to a shared mount becomes shared
         finally:
             os.close(tree)
     except OSError as error:
@@ -51,12 +52,12 @@ def mount(path: str, directory: StateDirectory) -> None:
 
 
 def unmount(text: bytes) -> None:
-    """Unmount what was written down, with all that is below or on top. Raises ContainerError."""
+    """Unmount a recorded root, with all mounts below it and on it. Raise ContainerError."""
     record = decode(Record, text, MOUNTED)
     path = os.fsencode(record.path)
     try:
         while _is_mounted(record.identifier, path):
-            # What is shared with the host would be unmounted there as well.
+            # A mount that is shared with the host would be unmounted there as well.
             syscall(syscalls.MOUNT, None, path, None, mounts.REC | mounts.PRIVATE, None)
             syscall(syscalls.UMOUNT2, path, mounts.DETACH | mounts.UMOUNT_NOFOLLOW)
     except OSError as error:
@@ -68,14 +69,14 @@ def _make_private(tree: int) -> None:
 
 
 def _number(descriptor: int) -> int:
-    """Which mount a descriptor is of. (proc_pid_fdinfo(5))"""
+    """Return the ID of the mount that a descriptor is of. (proc_pid_fdinfo(5))"""
     with open(f"/proc/self/fdinfo/{descriptor}", encoding="ascii") as file:
         return next(int(line.split()[1]) for line in file if line.startswith("mnt_id:"))
 
 
 def _is_mounted(identifier: int, path: bytes) -> bool:
-    """Whether that mount is there. A number alone may be another's by now."""
-    for sign in b"\\ \t\n":
-        path = path.replace(bytes([sign]), b"\\%03o" % sign)
+    """Return True if that mount is at that path; an ID alone may be reused for another mount."""
+    for character in b"\\ \t\n":
+        path = path.replace(bytes([character]), b"\\%03o" % character)
     with open("/proc/self/mountinfo", "rb") as file:
         return any(line.split()[:5:4] == [b"%d" % identifier, path] for line in file)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 SET_PDEATHSIG = 1
+GET_DUMPABLE, SET_DUMPABLE = 3, 4
 SET_KEEPCAPS = 8
 CAPBSET_DROP = 24
 SET_CHILD_SUBREAPER = 36

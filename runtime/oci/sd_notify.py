@@ -9,39 +9,21 @@ import os
 import select
 from _socket import AF_UNIX, MSG_DONTWAIT, SOCK_CLOEXEC, SOCK_DGRAM, socket
 
+from runtime.container.notify_socket import NOTIFY_VARIABLE, SOCKET_NAME
 from runtime.errors import ContainerError
 from runtime.launcher.descriptors import rights
-from runtime.spec.config import Mount
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from typing import Self
 
     from runtime.container.container import Container
-    from runtime.spec.config import Spec
 
-NOTIFY = "NOTIFY_SOCKET"
-_INSIDE, _NAME = "/run/notify", "notify.sock"
 _LONGEST = 1 << 16
 _BARRIER_SECONDS = 5.0
 # Fields that are valid only in the sender's namespace or with a descriptor; they are dropped.
 _DROPPED = (b"MAINPID", b"MAINPIDFDID", b"MAINPIDFD", b"FDSTORE", b"FDNAME", b"BARRIER")
-
-
-def tell_sockets(spec: Spec, count: int) -> Spec:
-    """The configuration with so many sockets told to its process, the first of its namespace."""
-    names = os.environ.get("LISTEN_FDNAMES")
-    told = [f"LISTEN_FDS={count}", "LISTEN_PID=1"]
-    return _with_environment(spec, [*told, f"LISTEN_FDNAMES={names}"] if names else told)
-
-
-def offer_notify_socket(spec: Spec, directory: str) -> Spec:
-    """The configuration with a place for its process to say how it is, a directory of the host."""
-    options = ("bind", "ro", "nosuid", "nodev", "noexec")
-    mount = Mount(destination=_INSIDE, type="bind", source=directory, options=options)
-    spec = _with_environment(spec, [f"{NOTIFY}={_INSIDE}/{_NAME}"])
-    return spec.replace(mounts=(*spec.mounts, mount))
 
 
 def start(container: Container) -> None:
@@ -62,11 +44,12 @@ class NotifySocket:
     """
 
     def __init__(self, directory: str) -> None:
-        address = os.environ[NOTIFY]
+        address = os.environ[NOTIFY_VARIABLE]
         self._address = f"\0{address[1:]}" if address.startswith("@") else address
         self._socket = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC)
         descriptor = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        path = f"/proc/self/fd/{descriptor}/{_NAME}"  # the path itself may be too long for a socket
+        # The path of the directory may be too long for the address of a socket.
+        path = f"/proc/self/fd/{descriptor}/{SOCKET_NAME}"
         try:
             self._socket.bind(path)
             os.chmod(path, 0o666)  # the process may have any user
@@ -143,13 +126,3 @@ class NotifySocket:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _with_environment(spec: Spec, told: Iterable[str]) -> Spec:
-    """With these variables of its process in place of others of their names."""
-    if not spec.process:
-        return spec
-    told = tuple(told)
-    names = {each.partition("=")[0] for each in told}
-    kept = (each for each in spec.process.env if each.partition("=")[0] not in names)
-    return spec.replace(process=spec.process.replace(env=(*kept, *told)))

@@ -1,1 +1,1 @@
-"""The first process of a container, between clone and exec."""
+"""The first process of a container, from clone to exec."""

@@ -1,4 +1,4 @@
-"""What a process is given before it execs, as calls for the child that becomes it."""
+"""Attributes that a process keeps over its exec, as calls for the child that becomes it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import errno
 import os
 from _struct import Struct
 
-from runtime.errors import ContainerError
+from runtime.errors import InvalidConfig
 from runtime.launcher.program import CALL_BYTES, Block, Label, write_file
-from runtime.linux import capabilities, cpu_list, syscalls
+from runtime.linux import cpu_list, syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from runtime.launcher.program import Program, Result
     from runtime.seccomp.filter import Filter
-    from runtime.spec.config import Capabilities, MemoryPolicy, Personality, Process, User
+    from runtime.spec.config import MemoryPolicy, Personality, Process
 
 POLICIES = {
     "SCHED_OTHER": 0, "SCHED_FIFO": 1, "SCHED_RR": 2, "SCHED_BATCH": 3, "SCHED_ISO": 4,
@@ -47,15 +47,13 @@ MEMORY_FLAGS = {
 _SCHEDULER = Struct("<IIQiIQQQII")
 _FILTER = Struct("<H6xQ")
 _F_DUPFD_CLOEXEC, _CLOSE_RANGE_CLOEXEC = 1030, 4
-_SET_NO_NEW_PRIVS = 38
 _SECCOMP_SET_MODE_FILTER = 1
 _JOIN_SESSION_KEYRING = 1
 _SIG_SETMASK, _SIGNAL_SET_BYTES, _SIGACTION_BYTES = 2, 8, 32
-_BITS_OF_A_MASK = 1024
 
 
 def schedule(program: Program, process: Process) -> None:
-    """Set the scheduler and the I/O priority."""
+    """Set the scheduler and the I/O priority. (sched_setattr(2), ioprio_set(2))"""
     if scheduler := process.scheduler:
         flags = sum(SCHEDULER_FLAGS[name] for name in scheduler.flags)
         attributes = _SCHEDULER.pack(
@@ -69,16 +67,16 @@ def schedule(program: Program, process: Process) -> None:
 
 
 def adjust_oom_score(program: Program, process: Process) -> None:
-    """Write process.oomScoreAdj, if that changes it. The host's /proc must be seen."""
-    wanted = process.oom_score_adj
-    if wanted is not None and wanted != _own_oom_score():
-        write_file(program, "set process.oomScoreAdj", b"/proc/self/oom_score_adj", wanted)
+    """Set process.oomScoreAdj if it differs from this process's, through the host's /proc."""
+    score = process.oom_score_adj
+    if score is not None and score != _own_oom_score():
+        write_file(program, "set process.oomScoreAdj", b"/proc/self/oom_score_adj", score)
 
 
 def label(program: Program, process: Process) -> None:
-    """Say what label the next exec brings. The host's /proc must be seen.
+    """Set the security label of the next exec, through the host's /proc.
 
-    The container's own may be another's. (CVE-2019-16884)
+    In the container something else may be mounted at /proc. (CVE-2019-16884)
     """
     if process.apparmor_profile and process.apparmor_profile != "unconfined":
         write_file(
@@ -94,55 +92,56 @@ def label(program: Program, process: Process) -> None:
 def give_streams(program: Program, streams: Sequence[int], user: int) -> None:
     """Give streams to the user as far as root of the user namespace may. (process.streams)"""
     for stream in streams:
-        onwards = Label()
+        refused = Label()
         program.call(
             "give stdin, stdout and stderr to the user", syscalls.FCHOWN, stream, user, -1,
-            foreseen=[(each, onwards) for each in (errno.EPERM, errno.EINVAL, errno.EROFS)],
+            foreseen=[(code, refused) for code in (errno.EPERM, errno.EINVAL, errno.EROFS)],
         )  # fmt: skip
-        program.place(onwards)
+        program.place(refused)
 
 
 def place_streams(program: Program, streams: Sequence[int]) -> None:
-    """Make these descriptors 0, 1 and 2."""
+    """Duplicate three descriptors to 0, 1 and 2."""
     if tuple(streams) == (0, 1, 2):
         return
-    what = "place stdin, stdout and stderr"
-    # Lifted first, so that none is overwritten before it was placed.
-    lifted = [program.call(what, syscalls.FCNTL, stream, _F_DUPFD_CLOEXEC, 3) for stream in streams]
-    for number, descriptor in enumerate(lifted):
-        program.call(what, syscalls.DUP3, descriptor, number, 0)
+    step = "place stdin, stdout and stderr"
+    # First above 2, so that none is overwritten before it is in its place.
+    copies = [program.call(step, syscalls.FCNTL, stream, _F_DUPFD_CLOEXEC, 3) for stream in streams]
+    for number, descriptor in enumerate(copies):
+        program.call(step, syscalls.DUP3, descriptor, number, 0)
 
 
 def set_memory_policy(program: Program, policy: MemoryPolicy) -> None:
-    """(set_mempolicy(2))"""
+    """Set linux.memoryPolicy. (set_mempolicy(2))"""
     mode = MEMORY_MODES[policy.mode] | sum(MEMORY_FLAGS[name] for name in policy.flags)
-    nodes = sum(1 << number for number in numbers(policy.nodes))
-    mask: Block | int = Block(nodes.to_bytes(_BITS_OF_A_MASK // 8, "little")) if nodes else 0
+    nodes = numbers(policy.nodes)
+    mask: Block | int = Block(cpu_list.mask(nodes)) if nodes else 0
     program.call(
         "set linux.memoryPolicy",
         syscalls.SET_MEMPOLICY,
         mode,
         mask,
-        _BITS_OF_A_MASK if nodes else 0,
+        cpu_list.MASK_BITS if nodes else 0,
     )
 
 
 def set_personality(program: Program, personality: Personality) -> None:
-    """(personality(2))"""
+    """Set linux.personality. (personality(2))"""
     value = DOMAINS[personality.domain] | sum(PERSONALITY_FLAGS[name] for name in personality.flags)
     program.call("set linux.personality", syscalls.PERSONALITY, value)
 
 
-def run_on(program: Program, what: str, cpus: str) -> None:
-    """Have it run on these CPUs. (sched_setaffinity(2))"""
-    mask = sum(1 << number for number in numbers(cpus)).to_bytes(_BITS_OF_A_MASK // 8, "little")
-    program.call(f"set {what}", syscalls.SCHED_SETAFFINITY, 0, len(mask), Block(mask))
+def run_on(program: Program, field: str, cpus: str) -> None:
+    """Set the CPUs that a field of the configuration lists. (sched_setaffinity(2))"""
+    mask = cpu_list.mask(numbers(cpus))
+    program.call(f"set {field}", syscalls.SCHED_SETAFFINITY, 0, len(mask), Block(mask))
 
 
 def join_new_keyring(program: Program, identifier: str) -> None:
-    """A session keyring of its own; that of whoever calls us is not the container's to read.
+    """Join a new session keyring, so that the container can't read the caller's.
 
-    A name may not begin with a dot, as an identifier may. (keyctl(2))
+    The prefix is there because an identifier may begin with a dot, and the name of a keyring may
+    not. Without keyrings in the kernel, or with no quota left, there is none. (keyctl(2))
     """
     without, name = Label(), f"_ses.{identifier}".encode()
     program.call(
@@ -153,119 +152,47 @@ def join_new_keyring(program: Program, identifier: str) -> None:
 
 
 def enter(program: Program, directory: str) -> Result:
-    """Enter a directory; if it is the user's alone, `become_user` enters it by this result.
+    """Enter a directory as root, or have `capabilities.become_user` enter it as the user.
 
-    A file system of the user's (FUSE, NFS) denies even root, and so does a directory of his without
-    CAP_DAC_OVERRIDE. What is returned is where the program then goes on: the offset of a file is
-    the one number that a call returns as it was given it.
+    A file system of the user's (FUSE, NFS) denies even root, and so does a directory of the user's
+    without CAP_DAC_OVERRIDE. In that case alone the returned result is there: the distance to the
+    next call, which keeps `become_user` from leading past its own attempt. The offset of a file
+    carries it, because lseek(2) is the call that returns a number as it was given.
     """
-    what = f"enter {directory}"
-    done, denied = Label(), Label()
+    step = f"enter {directory}"
+    entered, denied = Label(), Label()
     path = os.fsencode(directory)
-    program.call(what, syscalls.CHDIR, path, then=done, foreseen=[(errno.EACCES, denied)])
+    program.call(step, syscalls.CHDIR, path, then=entered, foreseen=[(errno.EACCES, denied)])
     program.place(denied)
-    file = program.call(what, syscalls.MEMFD_CREATE, b"number", os.MFD_CLOEXEC)
-    lead = program.call(what, syscalls.LSEEK, file, CALL_BYTES, os.SEEK_SET)
-    program.call(what, syscalls.CLOSE, file)
-    program.place(done)
+    file = program.call(step, syscalls.MEMFD_CREATE, b"number", os.MFD_CLOEXEC)
+    lead = program.call(step, syscalls.LSEEK, file, CALL_BYTES, os.SEEK_SET)
+    program.call(step, syscalls.CLOSE, file)
+    program.place(entered)
     return lead
 
 
-def become_user(
-    program: Program,
-    user: User,
-    wanted: Capabilities | None,
-    umask: Result,
-    able: int,
-    may_set_groups: bool,
-    directory: str,
-    entering: Result,
-) -> None:
-    """User, groups, umask and capabilities; `able` are those that can be had, as bits.
+def load_filter(program: Program, seccomp: Filter) -> Result:
+    """Load a seccomp filter. The result is its listener's descriptor, if it has a listener.
 
-    `directory` is entered if it was denied before (`enter`).
+    (seccomp(2))
     """
-    last = capabilities.last_known()
-    bounding = capabilities.mask(wanted.bounding) if wanted else 0
-    for number in range(last + 1):
-        if not bounding >> number & 1:
-            program.call(
-                "bound the capabilities",
-                syscalls.PRCTL,
-                capabilities.BOUNDING_DROP,
-                number,
-                0,
-                0,
-                0,
-            )
-    program.call("keep the capabilities", syscalls.PRCTL, capabilities.SET_KEEPCAPS, 1, 0, 0, 0)
-    if may_set_groups:
-        groups = b"".join(gid.to_bytes(4, "little") for gid in user.additional_gids)
-        program.call("set the groups", syscalls.SETGROUPS, len(user.additional_gids), Block(groups))
-    program.call("set the group", syscalls.SETRESGID, user.gid, user.gid, user.gid)
-    program.call("set the user", syscalls.SETRESUID, user.uid, user.uid, user.uid)
-    entered = Label()
-    dropped = program.call(
-        "drop the flag", syscalls.PRCTL, capabilities.SET_KEEPCAPS, 0, 0, 0, 0, then=entered
-    )
-    program.overrule(dropped, entering)
-    program.call(f"enter {directory}", syscalls.CHDIR, os.fsencode(directory))
-    program.place(entered)
-    program.call("set the umask", syscalls.UMASK, umask if user.umask is None else user.umask)
-    _set_capabilities(program, wanted, able, last)
-
-
-def _set_capabilities(program: Program, wanted: Capabilities | None, able: int, last: int) -> None:
-    known = able & (1 << last + 1) - 1
-    effective, permitted, inheritable, ambient = (
-        (
-            capabilities.mask(wanted.effective) & known,
-            capabilities.mask(wanted.permitted) & known,
-            capabilities.mask(wanted.inheritable) & known,
-            capabilities.mask(wanted.ambient) & known,
-        )
-        if wanted
-        else (0, 0, 0, 0)
-    )
-    program.call(
-        "set the capabilities", syscalls.CAPSET,
-        Block(capabilities.header()), Block(capabilities.sets(effective, permitted, inheritable)),
-    )  # fmt: skip
-    what = "set the ambient capabilities"
-    program.call(
-        what, syscalls.PRCTL, capabilities.AMBIENT, capabilities.AMBIENT_CLEAR_ALL, 0, 0, 0
-    )
-    for number in range(last + 1):
-        if ambient & permitted & inheritable & 1 << number:
-            program.call(
-                what, syscalls.PRCTL, capabilities.AMBIENT, capabilities.AMBIENT_RAISE, number, 0, 0
-            )
-
-
-def forbid_new_privileges(program: Program) -> None:
-    """No exec from here on grants what the process has not. (prctl(2), PR_SET_NO_NEW_PRIVS)"""
-    program.call("forbid new privileges", syscalls.PRCTL, _SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-
-
-def filter_calls(program: Program, wanted: Filter) -> Result:
-    """Load a seccomp filter; its listener's descriptor, if it has one. (seccomp(2))"""
-    block = Block(_FILTER.pack(len(wanted.program) // 8, 0), {8: Block(wanted.program)})
+    block = Block(_FILTER.pack(len(seccomp.program) // 8, 0), {8: Block(seccomp.program)})
     return program.call(
-        "load the seccomp filter", syscalls.SECCOMP, _SECCOMP_SET_MODE_FILTER, wanted.flags, block
+        "load the seccomp filter", syscalls.SECCOMP, _SECCOMP_SET_MODE_FILTER, seccomp.flags, block
     )
 
 
 def close_from(program: Program, first: int) -> None:
-    """Have every descriptor from there on closed at exec. (CVE-2024-21626, CVE-2016-9962)"""
+    """Have all descriptors from `first` on closed at exec. (CVE-2024-21626, CVE-2016-9962)"""
     program.call(
-        "close what is inherited", syscalls.CLOSE_RANGE, first, 0xFFFFFFFF, _CLOSE_RANGE_CLOEXEC
+        "close inherited descriptors", syscalls.CLOSE_RANGE, first, 0xFFFFFFFF, _CLOSE_RANGE_CLOEXEC
     )
 
 
 def reset_signals(program: Program, ignored: Iterable[int]) -> None:
-    """Have signals as a program expects them: none blocked, none ignored.
+    """Reset signals to what a program expects: none blocked, none ignored.
 
-    `ignored` are those that the parent ignores, which a clone and an exec leave so. (signal(7))
+    `ignored` are the signals that the parent ignores; clone and exec keep that. (signal(7))
     """
     for number in ignored:
         program.call(
@@ -279,14 +206,11 @@ def reset_signals(program: Program, ignored: Iterable[int]) -> None:
 
 
 def numbers(text: str) -> list[int]:
-    """Return the CPUs or nodes in a list such as 0-3,7. Raise ContainerError."""
+    """Return the CPUs or nodes of a list such as 0-3,7. Raise InvalidConfig."""
     try:
-        parsed = cpu_list.parse(text)
+        return cpu_list.parse(text, cpu_list.MASK_BITS)
     except ValueError as error:
-        raise ContainerError(f"{error}.") from None
-    if parsed and max(parsed) >= _BITS_OF_A_MASK:
-        raise ContainerError(f"{text!r} goes beyond {_BITS_OF_A_MASK - 1}.")
-    return parsed
+        raise InvalidConfig(f"{error}.") from None
 
 
 def _own_oom_score() -> int:

@@ -1,8 +1,8 @@
 """The file that a process executes, looked up in PATH as execvp(3) does.
 
 A directory of that name, or a file that may not be executed, is passed over; it is reported if
-nothing else is found. Without PATH it is /bin:/usr/bin, as in the C library. What lies in the
-working directory is never found by its name alone, whatever PATH holds, as under other runtimes. A
+there is no other candidate. The default of PATH is /bin:/usr/bin, as in the C library. A bare name
+never stands for a file of the working directory, whatever PATH holds, as under other runtimes. A
 script without `#!` is not run by a shell.
 """
 
@@ -27,7 +27,7 @@ _PASSED_OVER = (*_ABSENT, errno.EACCES)
 
 
 def execute(program: Program, args: Sequence[str], env: Sequence[str], path: str = "") -> None:
-    """Exec the file of that path, or the one that the first word names."""
+    """Execute the file at `path`, or the file that the first word of `args` names."""
     name = path or args[0]
     argv = strings([os.fsencode(word) for word in args])
     envp = strings([os.fsencode(word) for word in env])
@@ -35,56 +35,59 @@ def execute(program: Program, args: Sequence[str], env: Sequence[str], path: str
         program.call(f"run {name}", syscalls.EXECVE, os.fsencode(name), argv, envp)
         return
     candidates = _candidates(name, env)
-    for foreseen in (_PASSED_OVER, _ABSENT):  # the second time, what was passed over is reported
+    for foreseen in (
+        _PASSED_OVER,
+        _ABSENT,
+    ):  # the second time, a file that may not be executed is reported
         for candidate in candidates:
-            onwards = Label()
+            following = Label()
             program.call(
                 f"run {name}", syscalls.EXECVE, candidate, argv, envp,
-                foreseen=[(each, onwards) for each in foreseen],
+                foreseen=[(code, following) for code in foreseen],
             )  # fmt: skip
-            program.place(onwards)
-    _refuse(program, f"{_not_found(name)}, or its interpreter is missing", b"")
+            program.place(following)
+    _fail(program, f"{_not_found(name)}, or its interpreter is missing", b"")
 
 
 def look_up(program: Program, args: Sequence[str], env: Sequence[str]) -> None:
-    """Refuse a program that `execute` will not find, or that nobody may execute."""
+    """Fail if `execute` will not find the program, or if nobody may execute it."""
     name = args[0]
-    found = Label()
+    exists = Label()
     candidates = [os.fsencode(name)] if "/" in name else _candidates(name, env)
     for candidate in candidates:
-        onwards = Label()
-        _may_execute(program, name, candidate, [(each, onwards) for each in _PASSED_OVER])
-        program.call(  # with a slash behind it, a file is none
+        following = Label()
+        _check_executable(program, name, candidate, [(code, following) for code in _PASSED_OVER])
+        program.call(  # with a slash appended, the path of a directory alone is valid
             f"run {name}", syscalls.FACCESSAT, AT_FDCWD, candidate + b"/", os.F_OK,
-            then=onwards, foreseen=[(errno.ENOTDIR, found)],
+            then=following, foreseen=[(errno.ENOTDIR, exists)],
         )  # fmt: skip
-        program.place(onwards)
+        program.place(following)
     for candidate in candidates:
-        onwards = Label()
-        _may_execute(program, name, candidate, [(each, onwards) for each in _ABSENT])
-        _refuse(program, f"run {name}", b"/")
-        program.place(onwards)
-    _refuse(program, f"run {name}" if "/" in name else _not_found(name), b"")
-    program.place(found)
+        following = Label()
+        _check_executable(program, name, candidate, [(code, following) for code in _ABSENT])
+        _fail(program, f"run {name}", b"/")
+        program.place(following)
+    _fail(program, f"run {name}" if "/" in name else _not_found(name), b"")
+    program.place(exists)
 
 
-def _may_execute(
+def _check_executable(
     program: Program, name: str, candidate: bytes, foreseen: list[tuple[int, Label]]
 ) -> None:
-    what = f"run {name}"
-    program.call(what, syscalls.FACCESSAT, AT_FDCWD, candidate, os.X_OK, foreseen=foreseen)
+    step = f"run {name}"
+    program.call(step, syscalls.FACCESSAT, AT_FDCWD, candidate, os.X_OK, foreseen=foreseen)
 
 
-def _refuse(program: Program, what: str, path: bytes) -> None:
-    """Fail: ENOENT is what an empty path gives, EACCES a directory's. (execve(2))"""
-    program.call(what, syscalls.EXECVE, path, None, None)
+def _fail(program: Program, step: str, path: bytes) -> None:
+    """Make a call that fails: by ENOENT for an empty path, EACCES for a directory. (execve(2))"""
+    program.call(step, syscalls.EXECVE, path, None, None)
 
 
 def _not_found(name: str) -> str:
-    """What engines look for, to tell a command that is not there from other failures."""
+    """Return the text by which engines recognise a missing command."""
     return f'run {name}: exec: "{name}": executable file not found in $PATH'
 
 
 def _candidates(name: str, env: Sequence[str]) -> list[bytes]:
-    found = next((word[5:] for word in reversed(env) if word.startswith("PATH=")), _DEFAULT_PATH)
-    return [os.fsencode(f"{each}/{name}") for each in found.split(":") if each]
+    path = next((word[5:] for word in reversed(env) if word.startswith("PATH=")), _DEFAULT_PATH)
+    return [os.fsencode(f"{directory}/{name}") for directory in path.split(":") if directory]

@@ -1,7 +1,7 @@
-"""What happens between clone and exec, in its order; nothing else runs there.
+"""The program of a container's first process, from clone to exec, in its order.
 
-The parent writes it down as a program of system calls, and the child carries that out. Where they
-must meet (ids are to be mapped, hooks to be run) the child says so by a byte, and waits for one.
+The parent writes it as a list of system calls, which the child carries out; no other code runs in
+the child. Where the parent has to act in between (map IDs, run hooks), the child reports and waits.
 """
 
 from __future__ import annotations
@@ -9,290 +9,226 @@ from __future__ import annotations
 import os
 
 from runtime.launcher import cpu_placement
-from runtime.launcher.channel import die_with_runtime, fork, hand_over, meet, tell, wait
+from runtime.launcher.channel import die_with_parent
 from runtime.launcher.program import Program
-from runtime.linux import syscalls
+from runtime.linux import prctl, syscalls
 from runtime.linux.proc import ignored_signals
 from runtime.namespaces import id_mappings, namespaces
-from runtime.process import attributes, executable, rlimits
-from runtime.process import terminal as console
-from runtime.rootfs import devices, masking
-from runtime.rootfs import empty_mount_namespace as bare
+from runtime.process import attributes, capabilities, executable, rlimits, terminal
+from runtime.process.plan import Departure, ProcessSetup, RootSetup
+from runtime.rootfs import devices, empty_mount_namespace, masking
 from runtime.rootfs import root as rootfs
-from runtime.rootfs.mount_sources import Opening, Places, Sources
+from runtime.rootfs.mount_sources import SourceOpener, Sources
 from runtime.rootfs.mounts import Mounts, make_directories
-from runtime.spec.json_structs import Struct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from runtime.cgroups import Cgroup
+    from runtime.launcher.channel import ChildEnd
     from runtime.launcher.program import Result
-    from runtime.launcher.tracing import Steps
-    from runtime.namespaces.namespaces import Namespaces
-    from runtime.rootfs.destinations import Layout
-    from runtime.rootfs.root import Bundle, Overlay
+    from runtime.process.plan import StartGate, StartPlan
     from runtime.seccomp.filter import Filter
-    from runtime.spec.config import Box, MemoryPolicy, Mount, Personality, Process, Spec
+    from runtime.spec.config import Process, Spec
 
-_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
 _LAST_DESCRIPTOR = 0xFFFFFFFF
 
 
-class Gate(Struct):
-    """A container that is created waits here until it is started.
+def launch(program: Program, plan: StartPlan, cgroup: Cgroup) -> None:
+    """Write the calls before the first exec, which would cost a process its capabilities.
 
-    Descriptors of two FIFOs: a byte from `start` lets it go on, and `report` takes, from then on,
-    what fails.
+    A process in a user namespace has all capabilities until it execs without being root there.
     """
-
-    start: int
-    report: int
-
-
-class Outfit(Struct):
-    """What the first process is to have, looked up while it makes its namespaces."""
-
-    wanted: Process
-    able: int  # the capabilities that can be had, as bits
-    makes_devices: bool  # which no user namespace may
-    cgroup_paths: dict[str, str]
-    seccomp: Filter | None = None
-
-
-class Plan(Struct):
-    """All that a container's first process is made from, and begins with."""
-
-    spec: Spec
-    wanted: Process
-    root: Bundle | Overlay
-    bundle: str
-    layout: Layout
-    namespaces: Namespaces
-    streams: tuple[int, ...]
-    report: int  # where the child tells, and from where it hears
-    answer: int
-    places: Places | None = None  # descriptors that are the child's to use
-    streams_to_give: tuple[
-        int, ...
-    ] = ()  # to the user, which the parent may not (runtime.process.streams)
-    opened: dict[int, int] = {}  # noqa: RUF012 - mounts that the parent has opened, by their number
-    console: int | None = None
-    gate: Gate | None = None
-    keyring: str = ""
-    kept_descriptors: int = 0
-    meets_for_hooks: bool = False
-    tells_of_mounts: bool = False  # of devices, which its cgroup may forbid from then on
-    pivots: bool = True
-    bare: int | None = None  # a mount namespace with nothing in it, to go to instead
-    avoided: int | None = None  # a CPU to keep off while the parent works there
-    steps: Steps | None = None  # if it is to tell them
-
-    def watch(self, program: Program) -> None:
-        """Have the program tell its steps, if it is to."""
-        if self.steps:
-            self.steps.watch(program)
-
-    def needed_to_the_end(self) -> list[int]:
-        """The descriptors that the child uses once it has left the host."""
-        gate = [self.gate.start, self.gate.report] if self.gate else []
-        steps = [self.steps.report] if self.steps else []
-        streams = self.streams if self.console is None else ()
-        return [self.report, self.answer, *gate, *steps, *streams]
-
-    def kept(self) -> list[int]:
-        """The descriptors that the child uses."""
-        found = [*self.streams, *self.opened.values()]
-        found += self.namespaces.by_child()
-        found += range(3, 3 + self.kept_descriptors)
-        found += [each for each in (self.console, self.bare) if each is not None]
-        found += [self.gate.start, self.gate.report] if self.gate else []
-        found += [self.places.host, self.places.own, self.places.tree] if self.places else []
-        found += [self.steps.report] if self.steps else []
-        return list(dict.fromkeys(found))
-
-
-def launch(program: Program, plan: Plan, cgroup: Cgroup) -> None:
-    """What comes before the first exec, which would cost a process its capabilities.
-
-    A process in a user namespace has them all, until it execs without being anybody there.
-    """
-    plan.watch(program)
+    plan.trace(program)
     program.step("namespaces")
-    if plan.avoided is not None:
-        cpu_placement.avoid(program, plan.avoided)
-    die_with_runtime(program)
+    if plan.avoided_cpu is not None:
+        cpu_placement.avoid(program, plan.avoided_cpu)
+    die_with_parent(program)
     plan.namespaces.launch(program)
     program.step("join the cgroup")
-    wait(program, plan.answer)
+    plan.channel.wait(program, "its cgroup is made")
     cgroup.join(program)
     if plan.namespaces.makes("cgroup"):
         program.call("make the cgroup namespace", syscalls.UNSHARE, namespaces.FLAGS["cgroup"])
     if plan.namespaces.makes("user"):
-        meet(program, plan.report, plan.answer)
+        plan.channel.report(program, "its user namespace is made")
+        plan.channel.wait(program, "its IDs are mapped")
     if plan.namespaces.owns("user"):
         id_mappings.become_root_of_user_namespace(
-            program, set_groups=id_mappings.may_set_groups(plan.spec.linux)
+            program, set_groups=id_mappings.may_set_groups(plan.request.spec.linux)
         )
 
 
-def write(plan: Plan, outfit: Outfit) -> Program:
-    """The program of a container's first process, from its launch on."""
-    program = Program()
-    plan.watch(program)
+def write(plan: StartPlan) -> Program:
+    """Return the program that follows the launch."""
+    program, request = Program(), plan.request
+    plan.trace(program)
     program.step("session, namespaces")
-    program.call("hide from others", syscalls.PRCTL, _PR_SET_DUMPABLE, 0, 0, 0, 0)
+    program.call("hide from other processes", syscalls.PRCTL, prctl.SET_DUMPABLE, 0, 0, 0, 0)
     if plan.namespaces.forks:
-        fork(program, plan.report, plan.answer)
+        plan.channel.fork(program)
     program.call("lead a session", syscalls.SETSID)
     plan.namespaces.enter(program)
     program.step("names, loopback")
     if plan.namespaces.makes("time"):
-        namespaces.make_time_namespace(program, plan.spec.linux)
-    if plan.keyring:
-        attributes.join_new_keyring(program, plan.keyring)
-    attributes.adjust_oom_score(program, plan.wanted)
-    _name(program, plan)
-    attributes.label(program, plan.wanted)
+        namespaces.make_time_namespace(program, request.spec.linux)
+    if request.new_keyring:
+        attributes.join_new_keyring(program, request.identifier)
+    attributes.adjust_oom_score(program, plan.process)
+    _set_names(program, request.spec)
+    attributes.label(program, plan.process)
     if plan.namespaces.makes("network"):
         namespaces.bring_loopback_up(program)
-    umask, entering = _enter_root(program, plan, outfit)
+    umask, entering = _enter_root(program, plan)
+    channel = plan.channel
     if plan.gate:
-        _wait(program, plan, plan.gate, outfit.wanted)
+        _wait_at_gate(program, channel, plan.gate, plan.process)
+        channel = channel.replace(permits=plan.gate.start)
     attributes.reset_signals(program, ignored_signals())
-    answer = plan.gate.start if plan.gate else plan.answer
-    linux = plan.spec.linux
-    program.part(
-        become, outfit.wanted, linux.memory_policy, linux.personality,
-        id_mappings.may_set_groups(linux), umask, entering, outfit.able, outfit.seccomp,
-        plan.report, answer,
-    )  # fmt: skip
+    linux = request.spec.linux
+    setup = ProcessSetup(
+        process=plan.process,
+        memory_policy=linux.memory_policy,
+        personality=linux.personality,
+        may_set_groups=id_mappings.may_set_groups(linux),
+        umask=umask,
+        entering=entering,
+        capabilities=plan.capabilities,
+        seccomp=plan.seccomp,
+        channel=channel,
+    )
+    program.part(become, setup)
     return program
 
 
-def _name(program: Program, plan: Plan) -> None:
-    for what, number, name in (
-        ("hostname", syscalls.SETHOSTNAME, plan.spec.hostname.encode()),
-        ("domainname", syscalls.SETDOMAINNAME, plan.spec.domainname.encode()),
+def _set_names(program: Program, spec: Spec) -> None:
+    for field, number, name in (
+        ("hostname", syscalls.SETHOSTNAME, spec.hostname.encode()),
+        ("domainname", syscalls.SETDOMAINNAME, spec.domainname.encode()),
     ):
         if name:
-            program.call(f"set {what}", number, name, len(name))
+            program.call(f"set {field}", number, name, len(name))
 
 
-def _enter_root(program: Program, plan: Plan, outfit: Outfit) -> tuple[Result, Result]:
-    """From the host's root file system into the container's; the umask that was, and `enter`'s."""
-    linux = plan.spec.linux
-    shared = not plan.namespaces.owns("mount")
+def _enter_root(program: Program, plan: StartPlan) -> tuple[Result, Result]:
+    """Move from the host's root file system into the container's.
+
+    Return the results of umask(2), which is the umask of before, and of `attributes.enter`.
+    """
+    request, process = plan.request, plan.process
+    linux = request.spec.linux
+    shares_mounts = not plan.namespaces.owns("mount")
     program.step("mount propagation")
-    if not shared:  # a root that the host shares is there already
-        rootfs.prepare(program, plan.root, linux.rootfs_propagation)
-    sources = _open_sources(program, plan, outfit, shared=shared)
-    host = rootfs.enter(program, plan.root)
-    if plan.places:
-        rootfs.place(program, host, plan.places.host, plan.places.own)
+    if not shares_mounts:  # else the parent has mounted the root already
+        rootfs.prepare(program, request.root, linux.rootfs_propagation)
+    sources = _open_sources(program, plan, shares_mounts=shares_mounts)
+    host = rootfs.enter(program, request.root)
+    if plan.reserved:
+        rootfs.place(program, host, plan.reserved.host, plan.reserved.own)
     umask = program.call("set the umask", syscalls.UMASK, 0)
-    terminal = (
-        None
-        if plan.console is None
-        else (plan.console, plan.wanted.console_size, plan.wanted.user.uid)
+    setup = RootSetup(
+        mounts=request.spec.mounts,
+        layout=plan.layout,
+        masked_paths=linux.masked_paths,
+        readonly_paths=linux.readonly_paths,
+        sources=sources,
+        shares_mounts=shares_mounts,
+        terminal=(
+            None
+            if request.console is None
+            else (request.console, process.console_size, process.user.uid)
+        ),
+        channel=plan.channel,
     )
-    program.part(
-        _furnish, plan.spec.mounts, plan.layout, linux.masked_paths, linux.readonly_paths,
-        sources, shared, terminal, plan.answer,
-    )  # fmt: skip
-    cpu_placement.avoid_none(program, plan.avoided)
-    attributes.schedule(program, plan.wanted)
+    program.part(_set_up_root, setup)
+    cpu_placement.avoid_none(program, plan.avoided_cpu)
+    attributes.schedule(program, process)
     program.step("state")
-    wait(program, plan.answer)  # until it is written down, so that it can live by itself
-    if plan.meets_for_hooks:
-        meet(program, plan.report, plan.answer)
+    plan.channel.wait(program, "its state is saved")
+    if plan.has_early_hooks:
+        plan.channel.report(program, "its mounts are made")
+        plan.channel.wait(program, "the hooks have run")
     if linux.sysctl:  # of network devices too, which hooks may have brought
         from runtime.namespaces import sysctls
 
         sysctls.write(program, host, linux.sysctl)
     program.step("pivot")
-    if plan.bare is not None:
-        program.part(bare.enter, plan.bare)
-    elif not shared and plan.pivots:
+    if plan.empty_namespace is not None:
+        program.part(empty_mount_namespace.enter, plan.empty_namespace)
+    elif not shares_mounts and request.pivots:
         program.part(rootfs.pivot, host)
-    elif not shared:
-        rootfs.move(program, host, plan.root)
-    streams = plan.streams if plan.console is None else None
-    needed = plan.needed_to_the_end()
-    entering = program.part(
-        _settle_in, needed, plan.kept_descriptors, linux.rootfs_propagation,
-        _is_read_only(plan.spec), plan.wanted.cwd, plan.layout.cwd, streams,
-        plan.streams_to_give, plan.wanted.user.uid,
-    )  # fmt: skip
-    return umask, entering
+    elif not shares_mounts:
+        rootfs.move(program, host, request.root)
+    departure = Departure(
+        needed=plan.needed_to_the_end(),
+        kept_descriptors=request.kept_descriptors,
+        propagation=linux.rootfs_propagation,
+        is_read_only=_is_read_only(request.spec),
+        cwd=process.cwd,
+        directory=plan.layout.cwd,
+        streams=request.streams if request.console is None else None,
+        streams_to_give=plan.streams_to_give,
+        user=process.user.uid,
+    )
+    return umask, program.part(_depart, departure)
 
 
-def _open_sources(program: Program, plan: Plan, outfit: Outfit, *, shared: bool) -> Sources:
-    """What comes from the host, while it is still seen."""
-    linux = plan.spec.linux
-    opening = Opening(program, shared=shared)
-    bound = opening.binds(plan.spec.mounts, plan.bundle, plan.opened)
-    if plan.tells_of_mounts:
-        bound |= opening.file_systems(plan.spec.mounts, plan.bundle, plan.root.path, plan.opened)
-        tell(program, plan.report)
-    cgroups = opening.cgroups(plan.spec.mounts, _bound_cgroups(plan, outfit))
-    wanted = () if outfit.makes_devices else plan.layout.devices
-    masked = masking.kinds(linux.masked_paths, plan.spec.mounts)
+def _open_sources(program: Program, plan: StartPlan, *, shares_mounts: bool) -> Sources:
+    """Open what the container mounts from the host, as long as the child sees the host."""
+    request = plan.request
+    mounts, linux, opened = request.spec.mounts, request.spec.linux, plan.opened_mounts
+    opener = SourceOpener(program, shares_mounts=shares_mounts)
+    bound = opener.binds(mounts, request.bundle, opened)
+    if plan.has_host_file_systems:
+        bound |= opener.file_systems(mounts, request.bundle, request.root.path, opened)
+        plan.channel.report(program, "the host's file systems are mounted")
+    masked = masking.kinds(linux.masked_paths, mounts)
     return Sources(
         bound=bound,
-        cgroups=cgroups,
-        devices=devices.open_sources(opening, wanted),
-        nothing=program.part(masking.open_nothing, masked, shared),
-        places=plan.places,
+        cgroups=opener.cgroups(mounts, _bound_cgroups(plan)),
+        devices=devices.open_sources(opener, () if plan.makes_devices else plan.layout.devices),
+        null=program.part(masking.open_null, masked, shares_mounts),
+        reserved=plan.reserved,
     )
 
 
-def _furnish(
-    program: Program,
-    wanted: tuple[Mount, ...],
-    layout: Layout,
-    masked: tuple[str, ...],
-    read_only: tuple[str, ...],
-    sources: Sources,
-    shared: bool,
-    terminal: tuple[int, Box | None, int] | None,
-    answer: int,
-) -> None:
-    """A part: all that is to be in the root, in which the child stands, and what is hidden there.
-
-    `terminal` is the descriptor that a terminal is sent to, its size, and its owner.
-    """
-    mounting = Mounts(program, wanted, layout.mounts, sources, shared=shared)
+def _set_up_root(program: Program, setup: RootSetup) -> None:
+    """Make mounts, devices and the terminal in the root, then hide and protect paths. A part."""
+    mounting = Mounts(
+        program, setup.mounts, setup.layout.mounts, setup.sources, shares_mounts=setup.shares_mounts
+    )
     program.step("mounts")
     mounting.attach()
     program.step("limits")
-    wait(program, answer)  # no node can be made while it is being said which devices are allowed
+    # No device can be made while the parent writes which devices are allowed.
+    setup.channel.wait(program, "its limits are set")
     program.step("devices")
     if not mounting.binds("/dev"):
-        made = devices.Devices(program, mounting, layout.devices, sources.devices)
-        made.make()
-        made.link(proc_is_mounted=mounting.mounts("/proc"))
-    if terminal:
-        console.open_terminal(program, *terminal)
-        console.mount(program, mounting)
+        nodes = devices.Devices(program, mounting, setup.layout.devices, setup.sources.devices)
+        nodes.make()
+        nodes.link(proc_is_mounted=mounting.mounts("/proc"))
+    if setup.terminal:
+        terminal.open_terminal(program, *setup.terminal)
+        terminal.mount(program, mounting)
     program.step("masked and read-only paths")
-    masking.hide(program, sources.nothing, masking.kinds(masked, wanted))
-    masking.protect(program, masking.kinds(read_only, wanted))
+    masking.hide(program, setup.sources.null, masking.kinds(setup.masked_paths, setup.mounts))
+    masking.protect(program, masking.kinds(setup.readonly_paths, setup.mounts))
     mounting.finish()
 
 
-def _bound_cgroups(plan: Plan, outfit: Outfit) -> dict[str, str]:
-    """The container's cgroups that it is to see by binds, not by mounts of its own.
+def _bound_cgroups(plan: StartPlan) -> dict[str, str]:
+    """Return the cgroups that the container sees by bind mounts, not by mounts of its own.
 
-    Those of version 1 in a new namespace too, where a mount is a file system more for each
-    hierarchy, and makes the kernel walk all cgroups and all such file systems of the host.
+    In a new namespace as well, those of version 1 are bound. A mount would be one more file system
+    for each hierarchy, for which the kernel walks all cgroups and all such file systems of the
+    host.
     """
     if not plan.namespaces.owns("cgroup"):
-        return outfit.cgroup_paths
+        return plan.cgroup_paths
     if not plan.namespaces.makes("cgroup"):
         return {}
-    return {words: path for words, path in outfit.cgroup_paths.items() if words}
+    return {controllers: path for controllers, path in plan.cgroup_paths.items() if controllers}
 
 
 def _is_read_only(spec: Spec) -> bool:
@@ -300,105 +236,77 @@ def _is_read_only(spec: Spec) -> bool:
 
 
 def leave_host(program: Program, needed: Iterable[int], kept_descriptors: int) -> None:
-    """Close all that was opened on the host but for what is needed: no path may lead there.
+    """Close all descriptors but the needed ones: none may lead to a path of the host.
 
     (CVE-2024-21626)
     """
     first = 3 + kept_descriptors
-    for each in sorted(set(needed)):
-        if each >= first:
-            if each > first:
-                program.call("leave the host", syscalls.CLOSE_RANGE, first, each - 1, 0)
-            first = each + 1
+    for descriptor in sorted(set(needed)):
+        if descriptor >= first:
+            if descriptor > first:
+                program.call("leave the host", syscalls.CLOSE_RANGE, first, descriptor - 1, 0)
+            first = descriptor + 1
     program.call("leave the host", syscalls.CLOSE_RANGE, first, _LAST_DESCRIPTOR, 0)
 
 
-def _settle_in(
-    program: Program,
-    needed: Sequence[int],
-    kept_descriptors: int,
-    propagation: str,
-    read_only: bool,
-    cwd: str,
-    directory: str,
-    streams: tuple[int, ...] | None,
-    to_give: tuple[int, ...],
-    user: int,
-) -> Result:
-    """A part: what is left of the host but these descriptors is let go of; the process is in place.
+def _depart(program: Program, departure: Departure) -> Result:
+    """Close what is left of the host, and enter the working directory. A part.
 
-    `directory` is where `cwd` leads; `streams` are None if its terminal is in their places already.
+    Return the result of `attributes.enter`.
     """
-    attributes.give_streams(program, to_give, user)
-    leave_host(program, needed, kept_descriptors)
-    make_directories(program, directory, {"/"})
-    rootfs.settle(program, propagation, read_only=read_only)
-    entering = attributes.enter(program, cwd)
-    if streams is not None:
-        attributes.place_streams(program, streams)
-    attributes.close_from(program, 3 + kept_descriptors)
+    attributes.give_streams(program, departure.streams_to_give, departure.user)
+    leave_host(program, departure.needed, departure.kept_descriptors)
+    make_directories(program, departure.directory, {"/"})
+    rootfs.settle(program, departure.propagation, read_only=departure.is_read_only)
+    entering = attributes.enter(program, departure.cwd)
+    if departure.streams is not None:
+        attributes.place_streams(program, departure.streams)
+    attributes.close_from(program, 3 + departure.kept_descriptors)
     return entering
 
 
-def _wait(program: Program, plan: Plan, gate: Gate, wanted: Process) -> None:
-    """Be created, and go on when started; what fails then is for whoever starts it.
+def _wait_at_gate(program: Program, channel: ChildEnd, gate: StartGate, process: Process) -> None:
+    """Wait until the container is started; later failures are reported to the process that starts.
 
-    Engines tell a program that is not there from other failures by what `create` says.
+    A missing program is reported now: engines expect that failure from `create`.
     """
-    executable.look_up(program, wanted.args, wanted.env)
-    what = "be left waiting"
-    # Before it is heard of: the runtime may end at once, and must not take this process with it.
-    program.call(what, syscalls.PRCTL, _PR_SET_PDEATHSIG, 0, 0, 0, 0)
-    tell(program, plan.report)
-    program.call(what, syscalls.DUP3, gate.report, plan.report, os.O_CLOEXEC)
-    wait(program, gate.start)
+    executable.look_up(program, process.args, process.env)
+    step = "wait to be started"
+    # Before the report: the runtime may end right after it, and must not take this process with it.
+    program.call(step, syscalls.PRCTL, prctl.SET_PDEATHSIG, 0, 0, 0, 0)
+    channel.report(program, "the container is created")
+    program.call(step, syscalls.DUP3, gate.report, channel.reports, os.O_CLOEXEC)
+    channel.replace(permits=gate.start).wait(program, "the container is started")
 
 
-def become(
-    program: Program,
-    wanted: Process,
-    memory_policy: MemoryPolicy | None,
-    personality: Personality | None,
-    may_set_groups: bool,
-    umask: Result,
-    entering: Result,
-    able: int,
-    seccomp: Filter | None,
-    report: int,
-    answer: int,
-    path: str = "",
-) -> None:
-    """A part: give up what the process is not to have, and exec.
-
-    `path` is the file to execute, which is looked up by the first word if it is empty.
-    """
+def become(program: Program, setup: ProcessSetup) -> None:
+    """Give up what the process is not to have, and execute its program. A part."""
+    process = setup.process
     program.step("user, capabilities")
-    program.call("live without the runtime", syscalls.PRCTL, _PR_SET_PDEATHSIG, 0, 0, 0, 0)
-    rlimits.limit(program, wanted)
-    if memory_policy:
-        attributes.set_memory_policy(program, memory_policy)
-    if personality:
-        attributes.set_personality(program, personality)
+    program.call("outlive the runtime", syscalls.PRCTL, prctl.SET_PDEATHSIG, 0, 0, 0, 0)
+    rlimits.limit(program, process)
+    if setup.memory_policy:
+        attributes.set_memory_policy(program, setup.memory_policy)
+    if setup.personality:
+        attributes.set_personality(program, setup.personality)
     # Without no_new_privs only a process that still has CAP_SYS_ADMIN may load a filter.
-    early = seccomp is not None and not wanted.no_new_privileges
-    if early:
-        _filter(program, seccomp, report, answer)
-    attributes.become_user(
-        program, wanted.user, wanted.capabilities, umask, able, may_set_groups, wanted.cwd, entering
-    )
-    if wanted.no_new_privileges:
-        attributes.forbid_new_privileges(program)
-    if not early:
-        _filter(program, seccomp, report, answer)
+    filters_early = not process.no_new_privileges
+    if filters_early:
+        _load_filter(program, setup.seccomp, setup.channel)
+    capabilities.become_user(program, setup)
+    if process.no_new_privileges:
+        capabilities.forbid_new_privileges(program)
+    if not filters_early:
+        _load_filter(program, setup.seccomp, setup.channel)
     program.step("exec")
-    executable.execute(program, wanted.args, wanted.env, path)
+    executable.execute(program, process.args, process.env, setup.path)
 
 
-def _filter(program: Program, seccomp: Filter | None, report: int, answer: int) -> None:
-    """Load the filter; its listener's descriptor is for the parent to fetch while this waits."""
+def _load_filter(program: Program, seccomp: Filter | None, channel: ChildEnd) -> None:
+    """Load the filter, and hand its listener to the parent."""
     if seccomp is None:
         return
     program.step("seccomp")
-    listener = attributes.filter_calls(program, seccomp)
+    listener = attributes.load_filter(program, seccomp)
     if seccomp.listener:
-        hand_over(program, report, answer, listener)
+        channel.hand_over(program, listener)

@@ -1,8 +1,8 @@
-"""Resource limits: those of a program, and of the runtime on the way to it. (prlimit(2))
+"""Resource limits of a process, and of the runtime while it starts one. (prlimit(2))
 
-A program's are set last, since a low one would be in the way of what comes before. So that what
-can't be had is refused early, and because nobody in a user namespace may raise a hard limit, the
-parent has raised by then what must be.
+The child sets its limits last, because a low limit would hinder the steps before. The parent raises
+its hard limits beforehand: no process in a user namespace may raise one, and a limit that can't be
+had is refused early.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from _struct import Struct
 
-from runtime.errors import ContainerError
+from runtime.errors import Unavailable
 from runtime.launcher.program import Block
 from runtime.linux import syscalls
 from runtime.linux.libc import buffer, syscall
@@ -36,19 +36,19 @@ _OTHER_DESCRIPTORS = 64  # pipes, cgroups, devices, and what the caller has open
 _RLIMIT = Struct("<2Q")
 
 
-class Room:
-    """A context manager in which this process, and a child, may have so many descriptors more.
+class DescriptorLimit:
+    """A higher soft limit of descriptors for this process and its children; a context manager.
 
-    As far as the hard limit allows. The soft one is 1024 on most hosts, for programs that call
-    select(2), and each mount takes some descriptors on the way to its place.
+    It ends at the hard limit. The soft limit is 1024 on most hosts, for programs that call
+    select(2), and each mount takes some descriptors until it is attached.
     """
 
-    def __init__(self, more: int) -> None:
-        self._wanted = more + _OTHER_DESCRIPTORS
+    def __init__(self, mount_descriptors: int) -> None:
+        self._needed = mount_descriptors + _OTHER_DESCRIPTORS
         self._before: tuple[int, int] | None = None
 
-    def given_back(self, process: Process) -> Process:
-        """Return the process with the limit that it had before, unless it is to have another."""
+    def restored(self, process: Process) -> Process:
+        """Return the process with the former limit, unless its configuration sets this limit."""
         if not self._before or any(each.type == _NOFILE for each in process.rlimits):
             return process
         soft, hard = self._before
@@ -58,8 +58,8 @@ class Room:
 
     def __enter__(self) -> Self:
         soft, hard = _own(_NOFILE)
-        if soft < min(self._wanted, hard):
-            _set(0, _NOFILE, min(self._wanted, hard), hard)
+        if soft < min(self._needed, hard):
+            _set(0, _NOFILE, min(self._needed, hard), hard)
             self._before = soft, hard
         return self
 
@@ -69,23 +69,23 @@ class Room:
 
 
 def raise_hard(pid: int, process: Process) -> None:
-    """Raise the hard limits of a child that are below what it is to set. Raise ContainerError."""
-    for each in process.rlimits:
-        soft, hard = _own(each.type)  # which the child has got from this process
-        if each.hard <= hard:
+    """Raise hard limits of a child to those that it will set. Raise Unavailable."""
+    for limit in process.rlimits:
+        soft, hard = _own(limit.type)  # which the child has inherited
+        if limit.hard <= hard:
             continue
         try:
-            _set(pid, each.type, soft, each.hard)
+            _set(pid, limit.type, soft, limit.hard)
         except OSError as error:
-            raise ContainerError(
-                f"Can't set {each.type}: {os.strerror(error.errno or 0).lower()}. Its hard limit,"
-                f" {each.hard}, is above the runtime's, {hard}: lower it, or run the runtime with"
+            raise Unavailable(
+                f"Can't set {limit.type}: {os.strerror(error.errno or 0).lower()}. Its hard limit,"
+                f" {limit.hard}, is above the runtime's, {hard}: lower it, or run the runtime with"
                 " CAP_SYS_RESOURCE."
             ) from error
 
 
 def limit(program: Program, process: Process) -> None:
-    """Have the child set what its process is to have. (OCI config.md, "POSIX process")"""
+    """Set the limits of process.rlimits. (OCI config.md, "POSIX process")"""
     for each in process.rlimits:
         program.call(
             f"set {each.type}", syscalls.PRLIMIT64,
@@ -94,9 +94,9 @@ def limit(program: Program, process: Process) -> None:
 
 
 def _own(name: str) -> tuple[int, int]:
-    found = buffer(bytes(_RLIMIT.size))
-    syscall(syscalls.PRLIMIT64, 0, NUMBERS[name], None, found)
-    soft, hard = _RLIMIT.unpack(bytes(found))
+    limits = buffer(bytes(_RLIMIT.size))
+    syscall(syscalls.PRLIMIT64, 0, NUMBERS[name], None, limits)
+    soft, hard = _RLIMIT.unpack(bytes(limits))
     return soft, hard
 
 

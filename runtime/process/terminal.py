@@ -1,4 +1,4 @@
-"""A terminal for a container's process, and the way of its other end to whoever asked for it."""
+"""The terminal of a container's process, whose master is sent over a socket. (ioctl_tty(2))"""
 
 from __future__ import annotations
 
@@ -28,23 +28,24 @@ _CONSOLE = "/dev/console"
 
 
 def open_terminal(program: Program, receiver: int, size: Box | None, owner: int) -> None:
-    """A terminal of the container's own, which its streams become; its master is sent away.
+    """Open a terminal of the container as 0, 1 and 2, and send its master to `receiver`.
 
-    The child must lead a session, and stand in a root where /dev/pts is mounted. (ioctl_tty(2))
+    The child must lead a session, and be in a root where /dev/pts is mounted.
     """
     master = program.call(
         "open /dev/ptmx, for a terminal: is /dev/pts mounted", syscalls.OPENAT,
         AT_FDCWD, b"/dev/pts/ptmx", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC,
     )  # fmt: skip
     program.call("unlock the terminal", syscalls.IOCTL, master, _TIOCSPTLCK, Block(bytes(4)))
-    again = program.call("keep the terminal", syscalls.FCNTL, master, _F_DUPFD_CLOEXEC, 3)
+    # A result can be used twice at most.
+    copy = program.call("keep the terminal", syscalls.FCNTL, master, _F_DUPFD_CLOEXEC, 3)
     peer = program.call(
-        "open the terminal", syscalls.IOCTL, again, _TIOCGPTPEER, os.O_RDWR | os.O_NOCTTY
+        "open the terminal", syscalls.IOCTL, copy, _TIOCGPTPEER, os.O_RDWR | os.O_NOCTTY
     )
-    _send(program, again, receiver)
-    # dup3(2) refuses to put a descriptor where it is already, which 0 may be.
-    lifted = program.call("keep the terminal", syscalls.FCNTL, peer, _F_DUPFD_CLOEXEC, 3)
-    program.call("place the terminal", syscalls.DUP3, lifted, 0, 0)
+    _send(program, copy, receiver)
+    # dup3(2) refuses to duplicate a descriptor to itself, and the terminal may be 0 already.
+    above = program.call("keep the terminal", syscalls.FCNTL, peer, _F_DUPFD_CLOEXEC, 3)
+    program.call("place the terminal", syscalls.DUP3, above, 0, 0)
     for number in (1, 2):
         program.call("place the terminal", syscalls.DUP3, 0, number, 0)
     if size:
@@ -56,7 +57,7 @@ def open_terminal(program: Program, receiver: int, size: Box | None, owner: int)
 
 
 def mount(program: Program, mounting: Mounts) -> None:
-    """Make it /dev/console too. (OCI config-linux.md, "Default Devices")"""
+    """Mount the terminal at /dev/console. (OCI config-linux.md, "Default Devices")"""
     mounting.file(_CONSOLE)
     tree = mount_calls.open_tree(program, "open the terminal to mount it", 0)
     mounting.attach_at(_CONSOLE, tree)

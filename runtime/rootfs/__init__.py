@@ -1,1 +1,1 @@
-"""The root file system of a container and what is mounted in it."""
+"""The root file system of a container: its mounts, devices and masked paths."""

@@ -1,10 +1,10 @@
-"""Where the paths of a configuration lead inside of a container, symbolic links followed.
+"""The destinations of mounts and devices inside a container, with symbolic links resolved.
 
-The parent walks through the root file system, and through what is mounted there by then, before
-there is a child; so that the child, which carries out calls that are written down already, makes
-what is missing where a link leads. What is found here is a plan and no promise: an image or a
-volume may change meanwhile. The child stands in the root by chroot(2), out of which no path leads,
-whatever becomes of it. (CVE-2021-30465)
+The parent resolves them before there is a child, in the root file system and in the mounts that
+will be there by then. So the child, whose calls are already written, makes missing directories
+where a link leads. The result may be outdated, because an image or a volume can change meanwhile.
+This is safe: the child has changed its root by chroot(2), and no path leads out of it.
+(CVE-2021-30465)
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from __future__ import annotations
 import os
 import stat
 
-from runtime.errors import ContainerError
+from runtime.errors import InvalidConfig
 from runtime.linux import mount as mounts
 from runtime.rootfs.devices import with_defaults
-from runtime.rootfs.mount_sources import inside, source_path
+from runtime.rootfs.mount_sources import normalized, source_path
 from runtime.spec.json_structs import Struct
 from runtime.spec.mount_options import MountOptions
 
@@ -26,15 +26,16 @@ if TYPE_CHECKING:
     from runtime.spec.config import Device, Mount, Spec
 
 _MOST_LINKS = 40  # as many as the kernel follows: path_resolution(7)
-# File systems whose first directory is where it seems to be: masks and writes rely on it.
+# These are mounted at their very path, because masked paths and later writes rely on it.
 _NEVER_BEHIND_LINKS = frozenset({"proc", "sysfs"})
 _NEW_DIRECTORY = 0o755
 
 
 class Destination(Struct):
-    """Where a mount is to be; the mode of the directory that it covers, where it is to have that.
+    """The resolved destination of a mount.
 
-    `copied` are the directories of the host, topmost first, whose content it is to begin with.
+    `mode` is the mode of the covered directory, if the mount takes it over. `copied` are the host's
+    directories, topmost first, whose content the mount begins with.
     """
 
     path: str
@@ -43,7 +44,7 @@ class Destination(Struct):
 
 
 class Layout(Struct):
-    """Where all that a configuration names is to be made."""
+    """The resolved destinations of a configuration."""
 
     mounts: tuple[Destination, ...] = ()
     devices: tuple[tuple[str, Device], ...] = ()
@@ -51,18 +52,20 @@ class Layout(Struct):
 
 
 class Resolver:
-    """The file system of one container as it will be, of which nothing is there yet."""
+    """Resolves paths in the file system of a container that is not mounted yet."""
 
     def __init__(self, trees: Sequence[str]) -> None:
-        """`trees` are the directories of the host that its root shows, topmost first."""
-        self._shown: dict[str, tuple[str, ...]] = {
-            "": tuple(trees)
-        }  # what each mount shows, by its place
-        self._made: set[str] = set()
-        self._known: dict[str, str] = {}
+        """Resolve in `trees`, the host's directories that the root consists of, topmost first."""
+        # The host's directories that each mount shows, by the mount's destination.
+        self._shown: dict[str, tuple[str, ...]] = {"": tuple(trees)}
+        self._created: set[str] = set()  # directories on the way to a destination
+        self._resolved: dict[str, str] = {}
 
     def lay_out(self, spec: Spec, cwd: str, bundle: str) -> Layout:
-        """Where the mounts, the devices and the working directory are. Raises ContainerError."""
+        """Return the destinations of mounts and devices, and the working directory.
+
+        Raise InvalidConfig.
+        """
         return Layout(
             mounts=tuple([self._mount(each, bundle) for each in spec.mounts]),
             devices=tuple(
@@ -71,138 +74,148 @@ class Resolver:
                     for path, device in with_defaults(spec.linux.devices).items()
                 ]
             ),
-            cwd=self.resolve(inside(cwd)),
+            cwd=self.resolve(normalized(cwd)),
         )
 
-    def _mount(self, wanted: Mount, bundle: str) -> Destination:
-        """Add a mount, which all that is asked for later sees."""
-        options = MountOptions.of(wanted.options)
-        path = inside(wanted.destination)
-        if wanted.type not in _NEVER_BEHIND_LINKS or options.is_bind:
+    def _mount(self, mount: Mount, bundle: str) -> Destination:
+        """Add a mount, in which later paths are resolved."""
+        options = MountOptions.of(mount.options)
+        path = normalized(mount.destination)
+        if mount.type not in _NEVER_BEHIND_LINKS or options.is_bind:
             path = self.resolve(path)
         if options.flags & mounts.REMOUNT and not options.is_bind:
             return Destination(path=path)
         mode: int | None = None
         shown: tuple[str, ...] = ()
         if options.is_bind:
-            shown = (source_path(wanted, bundle),)
-        elif wanted.type == "tmpfs":
+            shown = (source_path(mount, bundle),)
+        elif mount.type == "tmpfs":
             mode = None if options.has("mode") else self._mode(path)
             shown = self._copied(path) if options.has("tmpcopyup") else ()
-        elif wanted.type == "overlay":
+        elif mount.type == "overlay":
             shown = overlay_trees(options.data.decode(), bundle)
         self._cover(path, shown)
         return Destination(path=path, mode=mode, copied=() if options.is_bind else shown)
 
     def _device(self, path: str) -> str:
-        """Where a device is made: a link in its own place is something else that is there."""
+        """Return the path of a device, with links resolved in its directory alone.
+
+        A link at the path itself is another file, which `devices.check_existing` refuses.
+        """
         directory, _, name = path.rpartition("/")
         directory = self.resolve(directory or "/")
         return f"{directory.rstrip('/')}/{name}"
 
     def _copied(self, path: str) -> tuple[str, ...]:
-        places = (f"{directory}/{below}" for directory, below in self.places(path))
-        return tuple([each for each in places if os.path.isdir(each)])
+        candidates = (f"{directory}/{below}" for directory, below in self._candidates(path))
+        return tuple([each for each in candidates if os.path.isdir(each)])
 
     def resolve(self, path: str) -> str:
-        """Where an absolute path without dots leads. Raises ContainerError for links in a circle.
+        """Resolve an absolute path without dots. Raise InvalidConfig for a circle of links.
 
-        What is not there is taken to be made, as a directory or a file.
+        A missing part is taken for a directory or a file that will be made.
         """
-        if path not in self._known:
-            self._known[path] = self._walk(path)
-        return self._known[path]
+        if path not in self._resolved:
+            self._resolved[path] = self._walk(path)
+        return self._resolved[path]
 
-    def places(self, path: str) -> Iterator[tuple[str, str]]:
-        """Where on the host a path that was resolved may be found, the first that has it first.
+    def _candidates(self, path: str) -> Iterator[tuple[str, str]]:
+        """Yield where on the host a resolved path may be, in the order of precedence.
 
         Each is a directory and a path in it, or a file and an empty path.
         """
-        place = path
-        while place not in self._shown:
-            place = place.rpartition("/")[0]
-        for directory in self._shown[place]:
-            yield directory, path[len(place) + 1 :]
+        mount_point = path
+        while mount_point not in self._shown:
+            mount_point = mount_point.rpartition("/")[0]
+        for directory in self._shown[mount_point]:
+            yield directory, path[len(mount_point) + 1 :]
 
-    def found(self, path: str) -> os.stat_result | None:
-        """What there is at a path that was resolved; None if nothing is known to be there."""
-        for directory, below in self.places(path):
+    def status(self, path: str) -> os.stat_result | None:
+        """Return the status of a resolved path, or None if it does not exist."""
+        for directory, below in self._candidates(path):
             try:
                 return os.lstat(f"{directory}/{below}" if below else directory)
             except OSError:
                 continue
         return None
 
-    def found_in_image(self, path: str) -> os.stat_result | None:
-        """The same, if no mount hides what the image has there."""
-        is_below_mount = any(place and path.startswith(f"{place}/") for place in self._shown)
-        return None if is_below_mount else self.found(path)
+    def status_in_image(self, path: str) -> os.stat_result | None:
+        """Return the status of a resolved path, or None if it is below a mount or missing."""
+        is_below_mount = any(
+            mount_point and path.startswith(f"{mount_point}/") for mount_point in self._shown
+        )
+        return None if is_below_mount else self.status(path)
 
     def read(self, path: str, most_bytes: int) -> bytes | None:
-        """A file of the container's; None if there is none, or none that this process may read."""
-        for directory, below in self.places(self.resolve(path)):
+        """Return the content of a file of the container, or None if it can't be read."""
+        for directory, below in self._candidates(self.resolve(path)):
             content = read_in(directory, below, most_bytes)
             if content is not None:
                 return content
         return None
 
     def _walk(self, path: str) -> str:
-        done, links = "", 0
-        waiting = path.split("/")[::-1]
-        while waiting:
-            name = waiting.pop()
+        resolved, links = "", 0
+        names = path.split("/")[::-1]
+        while names:
+            name = names.pop()
             if name in {"", "."}:
                 continue
             if name == "..":
-                done = done.rpartition("/")[0]
+                resolved = resolved.rpartition("/")[0]
                 continue
-            target = self._link(f"{done}/{name}")
+            target = self._link(f"{resolved}/{name}")
             if target is None:
-                done += f"/{name}"
+                resolved += f"/{name}"
                 continue
             links += 1
             if links > _MOST_LINKS:
-                raise ContainerError(f"{path} leads through more than {_MOST_LINKS} links.")
+                raise InvalidConfig(
+                    f"The path {path} leads through more than {_MOST_LINKS} symbolic links in the"
+                    " container: choose another, or mend the links."
+                )
             if target.startswith("/"):
-                done = ""
-            waiting += target.split("/")[::-1]
-        return done or "/"
+                resolved = ""
+            names += target.split("/")[::-1]
+        return resolved or "/"
 
     def _link(self, path: str) -> str | None:
-        """What a symbolic link holds; None for all else. The first mount on a path hides it."""
+        """Return the target of a symbolic link, or None for another file and for a mount."""
         if path in self._shown:
             return None
-        for directory, below in self.places(path):
-            whole = f"{directory}/{below}"
+        for directory, below in self._candidates(path):
+            candidate = f"{directory}/{below}"
             try:
-                if not stat.S_ISLNK(os.lstat(whole).st_mode):
+                if not stat.S_ISLNK(os.lstat(candidate).st_mode):
                     return None
-                return os.readlink(whole)
+                return os.readlink(candidate)
             except OSError:
                 continue
         return None
 
     def _mode(self, path: str) -> int | None:
-        """The mode of a directory that is there, or is made on the way to an earlier mount."""
-        found = self.found(path)
-        if found and stat.S_ISDIR(found.st_mode):
-            return stat.S_IMODE(found.st_mode)
-        return _NEW_DIRECTORY if path in self._made else None
+        """Return the mode of a directory that exists, or is made for an earlier mount."""
+        status = self.status(path)
+        if status and stat.S_ISDIR(status.st_mode):
+            return stat.S_IMODE(status.st_mode)
+        return _NEW_DIRECTORY if path in self._created else None
 
     def _cover(self, destination: str, shown: tuple[str, ...]) -> None:
         below = f"{destination}/"
         self._shown = {
-            place: each for place, each in self._shown.items() if not place.startswith(below)
+            mount_point: trees
+            for mount_point, trees in self._shown.items()
+            if not mount_point.startswith(below)
         }
         self._shown[destination] = shown
-        self._made = {path for path in self._made if not f"{path}/".startswith(below)}
-        self._known.clear()
+        self._created = {path for path in self._created if not f"{path}/".startswith(below)}
+        self._resolved.clear()
         while destination := destination.rpartition("/")[0]:
-            self._made.add(destination)
+            self._created.add(destination)
 
 
 def overlay_trees(options: str, bundle: str) -> tuple[str, ...]:
-    """The directories that an overlay shows, topmost first. (overlayfs.rst in the kernel)"""
+    """Return the directories of an overlay, topmost first. (overlayfs.rst in the kernel)"""
     upper, lower = [], []
     for word in _split(options, ","):
         key, _, value = word.partition("=")
@@ -210,20 +223,20 @@ def overlay_trees(options: str, bundle: str) -> tuple[str, ...]:
             upper = [value]
         elif key == "lowerdir":
             lower = _split(value, ":")
-    named = (_unescaped(each) for each in (*upper, *lower) if each)
-    return tuple([os.path.join(bundle, each) for each in named])
+    paths = (_unescaped(each) for each in (*upper, *lower) if each)
+    return tuple([os.path.join(bundle, path) for path in paths])
 
 
-def _split(text: str, sign: str) -> list[str]:
-    """Split at a sign, but where a backslash stands before it."""
+def _split(text: str, separator: str) -> list[str]:
+    """Split at a separator that has no backslash before it."""
     parts = [""]
     escaped = False
-    for each in text:
-        if each == sign and not escaped:
+    for character in text:
+        if character == separator and not escaped:
             parts.append("")
         else:
-            parts[-1] += each
-        escaped = each == "\\" and not escaped
+            parts[-1] += character
+        escaped = character == "\\" and not escaped
     return parts
 
 
@@ -232,9 +245,9 @@ def _unescaped(text: str) -> str:
 
 
 def read_in(directory: str, path: str, most_bytes: int) -> bytes | None:
-    """A regular file of a tree, out of which no link leads; None if it can't be read. (openat2(2))
+    """Return the content of a regular file of a tree, or None if it can't be read. (openat2(2))
 
-    An empty path is the file `directory` itself.
+    No link leads out of the tree. An empty path stands for the file `directory` itself.
     """
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
     try:

@@ -1,4 +1,4 @@
-"""A container's devices: those that every container has, and those that it asks for."""
+"""The devices of a container: those of every container, and those of its configuration."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import errno
 import os
 import stat
 
-from runtime.errors import ContainerError
+from runtime.errors import InvalidConfig, Unavailable
 from runtime.launcher.program import Label
 from runtime.linux import syscalls
 from runtime.linux.mount import AT_FDCWD
-from runtime.rootfs.mount_sources import inside
+from runtime.rootfs.mount_sources import normalized
 from runtime.spec.config import Device
 
 TYPE_CHECKING = False
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from runtime.launcher.program import Program
-    from runtime.rootfs.mount_sources import Opening, Source
+    from runtime.rootfs.mount_sources import Source, SourceOpener
     from runtime.rootfs.mounts import Mounts
 
 # OCI config-linux.md, "Default Devices".
@@ -39,41 +39,43 @@ _LINKS = (
 KINDS = {"c": stat.S_IFCHR, "u": stat.S_IFCHR, "b": stat.S_IFBLK, "p": stat.S_IFIFO}
 
 
-def with_defaults(wanted: Iterable[Device]) -> dict[str, Device]:
-    """What is asked for, and the default devices of which nothing is said, by their paths."""
+def with_defaults(configured: Iterable[Device]) -> dict[str, Device]:
+    """Return the configured devices and the other default devices, by their paths."""
     by_path = {device.path: device for device in DEFAULT}
-    by_path.update((inside(device.path), device) for device in wanted)
+    by_path.update((normalized(device.path), device) for device in configured)
     return by_path
 
 
-def open_sources(opening: Opening, wanted: Iterable[tuple[str, Device]]) -> dict[str, Source]:
-    """The host's nodes, to be bound where none may be made. Raises ContainerError.
+def open_sources(opener: SourceOpener, devices: Iterable[tuple[str, Device]]) -> dict[str, Source]:
+    """Open the host's device nodes, to bind them where none can be made. Raise Unavailable.
 
-    A process in a user namespace may make none. (user_namespaces(7), mknod(2))
+    A process in a user namespace can make no nodes. (user_namespaces(7), mknod(2))
     """
     return {
-        path: opening.open(_of_host(device, path)) for path, device in wanted if device.type != "p"
+        path: opener.open(_path_on_host(device, path))
+        for path, device in devices
+        if device.type != "p"
     }
 
 
 class Devices:
-    """The device nodes of one container, in place of which those of the host may be bound."""
+    """The device nodes of one container; `sources` are nodes of the host to bind instead."""
 
     def __init__(
         self,
         program: Program,
         mounting: Mounts,
-        wanted: Iterable[tuple[str, Device]],
+        devices: Iterable[tuple[str, Device]],
         sources: Mapping[str, Source],
     ) -> None:
         self._program = program
         self._mounting = mounting
-        self._wanted = wanted
+        self._devices = devices
         self._sources = sources
 
     def make(self) -> None:
-        """The nodes, and the links that lead to them."""
-        for path, device in self._wanted:
+        """Make the nodes, or bind those of the host."""
+        for path, device in self._devices:
             if path in self._sources:
                 self._mounting.file(path)
                 self._mounting.attach_at(path, self._sources[path])
@@ -81,58 +83,62 @@ class Devices:
                 self._make(path, device)
 
     def link(self, *, proc_is_mounted: bool) -> None:
-        """The links of /dev."""
+        """Make the links of /dev."""
         for target, path in _LINKS if proc_is_mounted else ():
             self._mounting.link(target, path)
         self._mounting.link("pts/ptmx", "/dev/ptmx")
 
     def _make(self, path: str, device: Device) -> None:
         self._mounting.directory(os.path.dirname(path))
-        there = Label()
+        exists = Label()
         mode = 0o666 if device.file_mode is None else device.file_mode & 0o7777
         number = os.makedev(device.major, device.minor) if device.type != "p" else 0
         self._program.call(
             f"make the device {path}", syscalls.MKNODAT,
             AT_FDCWD, os.fsencode(path), KINDS[device.type] | mode, number,
-            foreseen=[(errno.EEXIST, there)],
+            foreseen=[(errno.EEXIST, exists)],
         )  # fmt: skip
         if device.uid or device.gid:
             self._program.call(
                 f"give {path} to its owner", syscalls.FCHOWNAT,
                 AT_FDCWD, os.fsencode(path), device.uid or 0, device.gid or 0, 0,
             )  # fmt: skip
-        self._program.place(there)
+        self._program.place(exists)
 
 
 def check_existing(
-    wanted: Iterable[tuple[str, Device]], found: Callable[[str], os.stat_result | None]
+    devices: Iterable[tuple[str, Device]], status_of: Callable[[str], os.stat_result | None]
 ) -> None:
-    """Refuse devices in whose place the image has something else; `found` tells what.
+    """Check that the image has no other file at the path of a device.
 
-    Raises ContainerError. (OCI config-linux.md, "Devices")
+    `status_of` returns the status of a file of the image, or None. Raise InvalidConfig. (OCI
+    config-linux.md, "Devices")
     """
-    for path, device in wanted:
-        there = found(path)
-        if there is None:
+    for path, device in devices:
+        status = status_of(path)
+        if status is None:
             continue
-        same_kind = stat.S_IFMT(there.st_mode) == KINDS[device.type]
-        if not same_kind or there.st_rdev != os.makedev(device.major, device.minor):
-            raise ContainerError(f"linux.devices: {path} is there already and is something else.")
+        same_kind = stat.S_IFMT(status.st_mode) == KINDS[device.type]
+        if not same_kind or status.st_rdev != os.makedev(device.major, device.minor):
+            raise InvalidConfig(
+                f"linux.devices: the image has another file at {path}: choose another path, or"
+                " remove the file from the image."
+            )
 
 
-def _of_host(device: Device, path: str) -> str:
-    """Where the host has the device. Raises ContainerError."""
+def _path_on_host(device: Device, path: str) -> str:
+    """Return the path of the device on the host. Raise Unavailable."""
     kind = "block" if device.type == "b" else "char"
     for candidate in (path, f"/dev/{kind}/{device.major}:{device.minor}"):
         try:
-            found = os.stat(candidate)
+            status = os.stat(candidate)
         except OSError:
             continue
-        if stat.S_IFMT(found.st_mode) == KINDS[device.type] and found.st_rdev == os.makedev(
+        if stat.S_IFMT(status.st_mode) == KINDS[device.type] and status.st_rdev == os.makedev(
             device.major, device.minor
         ):
             return candidate
-    raise ContainerError(
-        f"linux.devices: this host has no device {device.major}:{device.minor} at {path}, and in"
-        " a user namespace none can be made."
+    raise Unavailable(
+        f"linux.devices: this host has no device {device.major}:{device.minor} at {path}, and no"
+        " device can be made in a user namespace: remove the device, or the user namespace."
     )

@@ -1,9 +1,9 @@
-"""A mount namespace with nothing in it, which roots are moved into.
+"""An empty mount namespace, into which root file systems are moved.
 
-pivot_root(2) looks at all processes of the host, for those whose root it takes away, and no other
-can begin or end meanwhile: with thousands of containers it is a fifth of a start. Who goes to a
-copy of a namespace in which there is nothing takes no root from anybody. That namespace is made
-once, by a pivot_root of its own, in a process that starts containers in a row.
+pivot_root(2) walks all processes of the host, to change the root of those whose root it replaces.
+No process can begin or end meanwhile; with thousands of containers, this is a fifth of a start. A
+child that enters a copy of an empty namespace replaces no other process's root. A process that
+starts containers in a row makes that namespace once, by a pivot_root of its own.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 
 from runtime.launcher import mount_calls
-from runtime.launcher.channel import Meeting, die_with_runtime, tell
+from runtime.launcher.channel import ChildLaunch, die_with_parent
 from runtime.linux import mount as mounts
 from runtime.linux import syscalls
 from runtime.linux.mount import AT_FDCWD
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from runtime.spec.config import Spec
 
 _MODE = b"mode=0,size=4k,nr_inodes=1"
-_PLACE = b"/proc"  # any directory that is there
-_WHAT = "make an empty mount namespace"
+_DIRECTORY = b"/proc"  # any directory that every host has
+_STEP = "make an empty mount namespace"
 
 
-def serves(spec: Spec, spaces: Namespaces) -> bool:
-    """Whether such a root can be moved: all of it can be copied, and that by the host's root.
+def can_hold(spec: Spec, spaces: Namespaces) -> bool:
+    """Return True if a root can be moved there: the host's root can copy it with all its mounts.
 
     (mount_namespaces(7), MS_UNBINDABLE)
     """
@@ -43,22 +43,23 @@ def serves(spec: Spec, spaces: Namespaces) -> bool:
 
 
 def descriptor() -> int | None:
-    """The namespace of this process, which keeps it; none yet for what may be its only container.
+    """Return a descriptor of the namespace, which this process keeps open; None at the first call.
 
-    Raises ContainerError.
+    The first container of a process may be its only one, and then the namespace is not worth its
+    making. Raise ContainerError.
     """
-    if not _kept:
-        _kept.append(_NONE)
+    if "kept" not in _namespaces:
+        _namespaces["kept"] = -1, 0
         return None
-    if not _is_there(_kept[0]):
-        made = _make()
-        _kept[0] = made, os.fstat(made).st_ino
-    return _kept[0][0]
+    namespace, inode = _namespaces["kept"]
+    if not _is_open(namespace, inode):
+        namespace = _make()
+        _namespaces["kept"] = namespace, os.fstat(namespace).st_ino
+    return namespace
 
 
-def _is_there(kept: tuple[int, int]) -> bool:
-    """Whether it is what it was: a program may have closed all that it did not open itself."""
-    descriptor, inode = kept
+def _is_open(descriptor: int, inode: int) -> bool:
+    """Return False if the program has closed the descriptor, as programs do that close all."""
     try:
         return os.fstat(descriptor).st_ino == inode
     except OSError:
@@ -66,36 +67,36 @@ def _is_there(kept: tuple[int, int]) -> bool:
 
 
 def _make() -> int:
-    """A namespace whose process is gone when this returns. (pivot_root(2), NOTES)"""
+    """Return a new empty namespace; its process is gone by then. (pivot_root(2), NOTES)"""
     private = mounts.REC | mounts.PRIVATE
     read_only = mounts.RDONLY | mounts.NOSUID | mounts.NODEV | mounts.NOEXEC
-    with Meeting() as meeting:
-        die_with_runtime(meeting.launch)
+    with ChildLaunch() as launch:
+        die_with_parent(launch.calls)
         for number, *arguments in (
             (syscalls.UNSHARE, FLAGS["mount"]),
             (syscalls.MOUNT, None, b"/", None, private, None),
-            (syscalls.MOUNT, b"tmpfs", _PLACE, b"tmpfs", read_only, _MODE),
-            (syscalls.CHDIR, _PLACE),
+            (syscalls.MOUNT, b"tmpfs", _DIRECTORY, b"tmpfs", read_only, _MODE),
+            (syscalls.CHDIR, _DIRECTORY),
             (syscalls.PIVOT_ROOT, b".", b"."),
             (syscalls.UMOUNT2, b".", mounts.DETACH),
         ):
-            meeting.launch.call(_WHAT, number, *arguments)
-        tell(meeting.launch, meeting.report)
-        child, talk = meeting.start()
-        talk.hear()
+            launch.calls.call(_STEP, number, *arguments)
+        launch.end.report(launch.calls, "the mount namespace is made")
+        child, channel = launch.start()
+        channel.await_calls()
         return os.open(f"/proc/{child.pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
 
 
-def enter(program: Program, bare: int) -> None:
-    """Leave the host for good, with a copy of the root file system in which the child stands."""
-    what = "move the root file system into an empty mount namespace"
-    tree = mount_calls.open_tree(program, what, AT_FDCWD, b"/", recursive=True)
-    program.call(what, syscalls.SETNS, bare, FLAGS["mount"])
-    program.call(what, syscalls.UNSHARE, FLAGS["mount"])
-    mount_calls.move_mount(program, what, tree, AT_FDCWD, b"/")
+def enter(program: Program, namespace: int) -> None:
+    """Leave the host with a copy of the child's root file system. A part."""
+    step = "move the root file system into an empty mount namespace"
+    tree = mount_calls.open_tree(program, step, AT_FDCWD, b"/", recursive=True)
+    program.call(step, syscalls.SETNS, namespace, FLAGS["mount"])
+    program.call(step, syscalls.UNSHARE, FLAGS["mount"])
+    mount_calls.move_mount(program, step, tree, AT_FDCWD, b"/")
     program.call("enter the root file system", syscalls.FCHDIR, tree)
-    program.call("stand in the root file system", syscalls.CHROOT, b".")
+    program.call("change the root to the root file system", syscalls.CHROOT, b".")
 
 
-_NONE = -1, 0
-_kept: list[tuple[int, int]] = []  # the descriptor, and the inode that it is of
+# The descriptor that is kept, and its inode; -1 and 0 before the namespace is made.
+_namespaces: dict[str, tuple[int, int]] = {}

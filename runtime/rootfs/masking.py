@@ -1,7 +1,7 @@
-"""Paths that a container must not read, or must not write to, as calls for a child in its root.
+"""Masked and read-only paths of a container, as calls for a child in its root.
 
-A path stands for what it leads to, as every use of it does: a symbolic link is followed, and no
-further than the root. (OCI config-linux.md, "Masked Paths", "Readonly Paths")
+A symbolic link is followed, as in every other use of the path, and never out of the root. (OCI
+config-linux.md, "Masked Paths", "Readonly Paths")
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from runtime.launcher.program import Label
 from runtime.linux import mount as mounts
 from runtime.linux import syscalls
 from runtime.linux.mount import AT_FDCWD
-from runtime.rootfs.mount_sources import Opening, inside
+from runtime.rootfs.mount_sources import SourceOpener, normalized
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,106 +28,106 @@ if TYPE_CHECKING:
 _O_PATH, _O_CLOEXEC = 0o10000000, 0o2000000
 _READ_ONLY = mounts.RDONLY | mounts.NOSUID | mounts.NODEV | mounts.NOEXEC
 _READ_ONLY_MOUNT = mounts.mount_attr(mounts.ATTR_RDONLY)
-# A path leads to nothing: no such name, a link that leads nowhere, a name below a file, a circle.
-_NOTHING_THERE = errno.ENOENT, errno.ENOTDIR, errno.ELOOP
-# What is known of a path before the container has mounted anything.
+# No such name, or a dangling link; a name below a file; a circle of links.
+_ABSENT = errno.ENOENT, errno.ENOTDIR, errno.ELOOP
+# Kinds of a path, as far as they are known before the container has mounted anything.
 NOTHING, FILE, DIRECTORY, UNKNOWN = "nothing", "file", "directory", "unknown"
 _OF_KERNEL = {"/proc": "proc", "/sys": "sysfs"}
 
 
 def kinds(paths: Iterable[str], mounted: Sequence[Mount]) -> dict[str, str]:
-    """What there is at each path, where that is known: /proc and /sys are alike everywhere.
+    """Return the kind of each path, which is known in /proc and /sys: they are alike everywhere.
 
-    They are what they seem if the container mounts them there, and nothing else on the way.
+    That holds if the container mounts them itself, and nothing else on the way to the path.
     """
-    below = [inside(mount.destination) for mount in mounted]
-    covered = tuple(f"{each}/" for each in below if each.startswith(("/proc/", "/sys/")))
+    destinations = [normalized(mount.destination) for mount in mounted]
+    covered = tuple(f"{each}/" for each in destinations if each.startswith(("/proc/", "/sys/")))
     of_kernel = tuple(
         f"{destination}/"
-        for mount, destination in zip(mounted, below, strict=True)
+        for mount, destination in zip(mounted, destinations, strict=True)
         if mount.type and mount.type == _OF_KERNEL.get(destination)
     )
-    found = {}
-    for path in map(inside, paths):
+    kinds_of_paths = {}
+    for path in map(normalized, paths):
         known = path.startswith(of_kernel) and not f"{path}/".startswith(covered)
-        found[path] = _kind_here(path) if known else UNKNOWN
-    return found
+        kinds_of_paths[path] = _kind_here(path) if known else UNKNOWN
+    return kinds_of_paths
 
 
-def open_nothing(program: Program, paths: Mapping[str, str], shared: bool) -> dict[str, Source]:
-    """A part: the host's /dev/null for each path to be masked, while the host is still seen."""
-    opening = Opening(program, shared=shared)
-    wanted = (path for path, kind in paths.items() if kind in {FILE, UNKNOWN})
-    return {path: opening.open("/dev/null") for path in wanted}
+def open_null(program: Program, paths: Mapping[str, str], shares_mounts: bool) -> dict[str, Source]:
+    """Open the host's /dev/null for each path to mask, while the child sees the host. A part."""
+    opener = SourceOpener(program, shares_mounts=shares_mounts)
+    masked = (path for path, kind in paths.items() if kind in {FILE, UNKNOWN})
+    return {path: opener.open("/dev/null") for path in masked}
 
 
-def hide(program: Program, nothing: Mapping[str, Source], paths: Mapping[str, str]) -> None:
-    """Mask paths: files by the host's /dev/null, directories by an empty one.
+def hide(program: Program, null: Mapping[str, Source], paths: Mapping[str, str]) -> None:
+    """Mask files by the host's /dev/null, and directories by an empty one.
 
-    The host's, since what the container has by that name may lead elsewhere. (CVE-2025-31133)
+    The container's own /dev/null may lead elsewhere. (CVE-2025-31133)
     """
     for path, kind in paths.items():
         if kind == UNKNOWN:
-            _hide_unknown(program, nothing[path], path)
+            _hide_unknown(program, null[path], path)
         elif kind != NOTHING:
-            _hide_known(program, nothing.get(path), path)
+            _hide_known(program, null.get(path), path)
 
 
 def protect(program: Program, paths: Mapping[str, str]) -> None:
-    """Make what is at paths read-only, and all below it."""
+    """Make paths read-only, with all mounts below them."""
     for path, kind in paths.items():
         if kind == NOTHING:
             continue
         absent = Label()
-        what = f"make {path} read-only"
-        place = _open_if_there(program, what, path, absent)
-        tree = mount_calls.open_tree(program, what, place, recursive=True)
-        mount_calls.mount_setattr(program, what, tree, b"", _READ_ONLY_MOUNT, recursive=True)
-        mount_calls.move_mount(program, what, tree, place)
+        step = f"make {path} read-only"
+        place = _open_if_there(program, step, path, absent)
+        tree = mount_calls.open_tree(program, step, place, recursive=True)
+        mount_calls.mount_setattr(program, step, tree, b"", _READ_ONLY_MOUNT, recursive=True)
+        mount_calls.move_mount(program, step, tree, place)
         program.place(absent)
 
 
-def _hide_unknown(program: Program, nothing: Source, path: str) -> None:
-    """Mask what may be a file, a directory, a link to either, or nothing at all."""
+def _hide_unknown(program: Program, null: Source, path: str) -> None:
+    """Mask a path that may be a file, a directory, a link to either, or absent."""
     absent, hidden, is_directory = Label(), Label(), Label()
-    what = f"mask {path}"
-    place = _open_if_there(program, what, path, absent)
+    step = f"mask {path}"
+    place = _open_if_there(program, step, path, absent)
     mount_calls.move_mount(
-        program, what, nothing, place, then=hidden, foreseen=[(errno.EINVAL, is_directory)]
+        program, step, null, place, then=hidden, foreseen=[(errno.EINVAL, is_directory)]
     )
     program.place(is_directory)
-    program.call(what, *_empty_directory(path))
+    program.call(step, *_empty_directory(path))
     program.place(hidden)
-    program.call(what, syscalls.CLOSE, place)
+    program.call(step, syscalls.CLOSE, place)
     program.place(absent)
 
 
-def _hide_known(program: Program, nothing: Source | None, path: str) -> None:
-    """Mask a path of which it is known what it is; it is an error if it is something else."""
+def _hide_known(program: Program, null: Source | None, path: str) -> None:
+    """Mask a path of a known kind, by `null` if it is a file. Another kind is an error."""
     absent = Label()
-    what = f"mask {path}"
-    if nothing is None:
+    step = f"mask {path}"
+    if null is None:
         foreseen = [(errno.ENOENT, absent), (errno.ELOOP, absent)]
-        program.call(what, *_empty_directory(path), foreseen=foreseen)
+        program.call(step, *_empty_directory(path), foreseen=foreseen)
     else:
         mount_calls.move_mount(
-            program, what, nothing, AT_FDCWD, os.fsencode(path), follow_link=_follows(path),
-            foreseen=[(code, absent) for code in _NOTHING_THERE],
+            program, step, null, AT_FDCWD, os.fsencode(path), follow_link=_follows(path),
+            foreseen=[(code, absent) for code in _ABSENT],
         )  # fmt: skip
     program.place(absent)
 
 
 def _empty_directory(path: str) -> tuple[int, bytes, bytes, bytes, int, bytes]:
-    """The call that mounts one."""
+    """Return the call that mounts an empty directory."""
     options = b"size=0k,nr_inodes=1"
     return syscalls.MOUNT, b"tmpfs", os.fsencode(path), b"tmpfs", _READ_ONLY, options
 
 
-def _open_if_there(program: Program, what: str, path: str, absent: Label) -> Result:
-    """What a path leads to, held by a descriptor, so that it is the same for all that follows."""
+def _open_if_there(program: Program, step: str, path: str, absent: Label) -> Result:
+    """Open a path, so that all later calls are about the same file."""
     return program.call(
-        what, syscalls.OPENAT, AT_FDCWD, os.fsencode(path), _O_PATH | _O_CLOEXEC,
-        foreseen=[(code, absent) for code in _NOTHING_THERE],
+        step, syscalls.OPENAT, AT_FDCWD, os.fsencode(path), _O_PATH | _O_CLOEXEC,
+        foreseen=[(code, absent) for code in _ABSENT],
     )  # fmt: skip
 
 
@@ -140,7 +140,7 @@ _kinds: dict[str, str] = {}
 
 
 def _kind_here(path: str) -> str:
-    """What is at a path of this process's /proc or /sys."""
+    """Return the kind of a path in this process's /proc or /sys."""
     if path not in _kinds:
         try:
             mode = os.stat(path, follow_symlinks=_follows(path)).st_mode

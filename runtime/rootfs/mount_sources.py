@@ -1,8 +1,9 @@
-"""What a container mounts from the host, taken while its child still sees the host.
+"""Sources of mounts that come from the host, opened as long as the child sees the host.
 
-Binds are held open as files and cloned when it is their turn; all else is opened as mounts that are
-not attached anywhere. Of binds only some are held at once, since descriptors are few: for the next
-ones the child comes back to the host's root. (getrlimit(2), RLIMIT_NOFILE)
+The source of a bind mount is held open as a file, and copied as a mount when its turn comes. All
+other sources are opened as detached mounts. Descriptors are limited, so no more than HELD_AT_ONCE
+bind sources are open at a time; for the next ones the child returns to the host's root.
+(getrlimit(2), RLIMIT_NOFILE)
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from __future__ import annotations
 import os
 import stat
 
-from runtime.errors import ContainerError
+from runtime.errors import InvalidConfig
 from runtime.launcher import mount_calls
-from runtime.linux import mount as mounts
+from runtime.linux import mount as mount_flags
 from runtime.linux import syscalls
 from runtime.linux.mount import AT_FDCWD
 from runtime.spec.json_structs import Struct
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 HELD_AT_ONCE = 16
 _O_PATH, _O_CLOEXEC = 0o10000000, 0o2000000
 _F_DUPFD_CLOEXEC = 1030
-# File systems that have neither a path of the host for their source nor one in their options; all
-# others are mounted while the host is seen.
+# File systems that take no path of the host, neither as a source nor in their options. All others
+# are mounted as long as the child sees the host.
 _WITHOUT_PATHS = frozenset({
     "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs",
     "efivarfs", "fusectl", "hugetlbfs", "mqueue", "proc", "pstore", "ramfs", "securityfs", "sysfs",
@@ -39,22 +40,19 @@ _WITHOUT_PATHS = frozenset({
 })  # fmt: skip
 
 
-class Bound(Struct):
-    """What is to be bound; what is `held` is no mount yet, but a file of the host.
-
-    `path` is where that is if it is not even opened yet.
-    """
+class BindSource(Struct):
+    """The source of a mount: a detached mount, or a file of the host."""
 
     source: Source = -1
     is_directory: bool = True
-    held: bool = False
-    path: str = ""
+    is_file: bool = False  # of the host, from which the mount is still to be copied
+    path: str = ""  # of a file that is not opened yet
 
 
-class Places(Struct):
-    """Numbers of descriptors for the child to use: the two roots, and the mount to be attached.
+class ReservedDescriptors(Struct):
+    """Numbers of descriptors for the child to use: the two roots, and the mount to attach.
 
-    They are reserved where more is bound than is to be held at once.
+    They are reserved if there are more bind sources than are held at once.
     """
 
     host: int
@@ -63,97 +61,102 @@ class Places(Struct):
 
 
 class Sources(Struct):
-    """What comes from the host: binds by the number of the mount, the rest by what it is for."""
+    """All sources of a container's mounts."""
 
-    bound: dict[int, Bound] = {}  # noqa: RUF012 - a struct is frozen
-    cgroups: dict[str, Source] = {}  # noqa: RUF012
-    devices: dict[str, Source] = {}  # noqa: RUF012
-    nothing: dict[str, Source] = {}  # noqa: RUF012 - what paths are masked with
-    places: Places | None = None
+    bound: dict[int, BindSource] = {}  # noqa: RUF012 - a struct is frozen; by the mount's number
+    cgroups: dict[str, Source] = {}  # noqa: RUF012 - by their controllers
+    devices: dict[str, Source] = {}  # noqa: RUF012 - by their paths
+    null: dict[str, Source] = {}  # noqa: RUF012 - /dev/null, by the paths to mask
+    reserved: ReservedDescriptors | None = None
 
 
-class Opening:
-    """While the child still sees the host, it takes what is to be mounted from there.
+class SourceOpener:
+    """Opens sources in the child, as long as it sees the host.
 
-    `shared` is whether the mount namespace is the host's.
+    `shares_mounts` is true if the mount namespace is the host's.
     """
 
-    def __init__(self, program: Program, *, shared: bool = False) -> None:
+    def __init__(self, program: Program, *, shares_mounts: bool = False) -> None:
         self._program = program
-        self._shared = shared
+        self._shares_mounts = shares_mounts
 
     def binds(
-        self, wanted: Sequence[Mount], bundle: str, opened: Mapping[int, int]
-    ) -> dict[int, Bound]:
-        """What is to be bound; `opened` are those, by number, that the runtime has opened."""
-        found: dict[int, Bound] = {}
-        held = 0
-        for number, mount in enumerate(wanted):
+        self, mounts: Sequence[Mount], bundle: str, opened: Mapping[int, int]
+    ) -> dict[int, BindSource]:
+        """Return the sources of bind mounts, and the mounts that the parent has opened.
+
+        Both, like `opened`, are by the number of the mount.
+        """
+        sources: dict[int, BindSource] = {}
+        files = 0
+        for number, mount in enumerate(mounts):
             is_bind = MountOptions.of(mount.options).is_bind
             if number in opened and not is_bind:
-                found[number] = Bound(source=opened[number])
+                sources[number] = BindSource(source=opened[number])
             elif is_bind:
                 path = source_path(mount, bundle)
-                is_directory = _is_directory(path, inside(mount.destination))
+                is_directory = _is_directory(path, normalized(mount.destination))
                 if number in opened:
-                    found[number] = Bound(source=opened[number], is_directory=is_directory)
+                    sources[number] = BindSource(source=opened[number], is_directory=is_directory)
                     continue
-                held += 1
-                found[number] = (
-                    Bound(source=hold(self._program, path), is_directory=is_directory, held=True)
-                    if held <= HELD_AT_ONCE
-                    else Bound(path=path, is_directory=is_directory, held=True)
+                files += 1
+                sources[number] = (
+                    BindSource(
+                        source=hold(self._program, path), is_directory=is_directory, is_file=True
+                    )
+                    if files <= HELD_AT_ONCE
+                    else BindSource(path=path, is_directory=is_directory, is_file=True)
                 )
-        return found
+        return sources
 
     def file_systems(
-        self, wanted: Sequence[Mount], bundle: str, root: str, opened: Mapping[int, int]
-    ) -> dict[int, Bound]:
-        """File systems that are made of what the host has, such as an overlay's directories.
+        self, mounts: Sequence[Mount], bundle: str, root: str, opened: Mapping[int, int]
+    ) -> dict[int, BindSource]:
+        """Mount file systems that take paths of the host, such as an overlay's directories.
 
-        Each is mounted at `root` for a moment, since fsconfig(2) takes no more than 256 bytes of an
-        option. Paths that are not absolute are relative to the bundle.
+        Each is mounted at `root` for a moment, because fsconfig(2) takes no more than 256 bytes of
+        an option. Relative paths are relative to the bundle.
         """
-        found: dict[int, Bound] = {}
-        for number, mount in enumerate(wanted):
+        sources: dict[int, BindSource] = {}
+        for number, mount in enumerate(mounts):
             if number in opened or not is_of_host(mount):
                 continue
             options = MountOptions.of(mount.options)
-            what = f"mount {inside(mount.destination)}"
-            if not found:
-                self._program.call(what, syscalls.CHDIR, os.fsencode(bundle))
+            step = f"mount {normalized(mount.destination)}"
+            if not sources:
+                self._program.call(step, syscalls.CHDIR, os.fsencode(bundle))
             self._program.call(
-                what, syscalls.MOUNT, os.fsencode(mount.source) or None, os.fsencode(root),
+                step, syscalls.MOUNT, os.fsencode(mount.source) or None, os.fsencode(root),
                 mount.type.encode(), options.flags, options.data or None,
             )  # fmt: skip
-            found[number] = Bound(source=self.open(root))
-            self._program.call(what, syscalls.UMOUNT2, os.fsencode(root), mounts.DETACH)
-        return found
+            sources[number] = BindSource(source=self.open(root))
+            self._program.call(step, syscalls.UMOUNT2, os.fsencode(root), mount_flags.DETACH)
+        return sources
 
-    def cgroups(self, wanted: Sequence[Mount], paths: Mapping[str, str]) -> dict[str, Source]:
-        """The container's own cgroups, if they are to be seen; `paths` are theirs on the host."""
-        if not any(mount.type == "cgroup" for mount in wanted):
+    def cgroups(self, mounts: Sequence[Mount], paths: Mapping[str, str]) -> dict[str, Source]:
+        """Open the container's cgroups, if it mounts them; `paths` are their paths on the host."""
+        if not any(mount.type == "cgroup" for mount in mounts):
             return {}
-        places = [(words, self._program.text(os.fsencode(path))) for words, path in paths.items()]
-        return self._program.part(_open_cgroups, places, self._shared)
+        texts = [(name, self._program.text(os.fsencode(path))) for name, path in paths.items()]
+        return self._program.part(_open_cgroups, texts, self._shares_mounts)
 
     def open(self, path: str) -> Source:
-        """A mount of what is at a path of the host, attached nowhere. (open_tree(2))"""
+        """Open a detached copy of the mount at a path of the host. (open_tree(2))"""
         return self.open_at(path, os.fsencode(path))
 
-    def open_at(self, what: str, path: bytes | int) -> Source:
-        """The same of a path that may be a text of the program's."""
-        source = mount_calls.open_tree(self._program, f"open {what}, to mount it", AT_FDCWD, path)
-        return apart(self._program, source) if self._shared else source
+    def open_at(self, title: str, path: bytes | int) -> Source:
+        """Open a detached mount by a path that may be a text of the program."""
+        source = mount_calls.open_tree(self._program, f"open {title}, to mount it", AT_FDCWD, path)
+        return without_propagation(self._program, source) if self._shares_mounts else source
 
 
-def needs_places(wanted: Sequence[Mount]) -> bool:
-    """Return True if not all that is bound is to be held open at once."""
-    return sum(MountOptions.of(mount.options).is_bind for mount in wanted) > HELD_AT_ONCE
+def needs_reserved(mounts: Sequence[Mount]) -> bool:
+    """Return True if there are more bind sources than are held open at once."""
+    return sum(MountOptions.of(mount.options).is_bind for mount in mounts) > HELD_AT_ONCE
 
 
 def hold(program: Program, path: str) -> Result:
-    """Have what is at a path of the host held open, to be mounted later."""
+    """Open a file of the host, to mount it later."""
     return program.call(
         f"open {path}, to mount it", syscalls.OPENAT,
         AT_FDCWD, os.fsencode(path), _O_PATH | _O_CLOEXEC,
@@ -161,49 +164,49 @@ def hold(program: Program, path: str) -> Result:
 
 
 def _open_cgroups(
-    program: Program, places: Sequence[tuple[str, int]], shared: bool
+    program: Program, texts: Sequence[tuple[str, int]], shares_mounts: bool
 ) -> dict[str, Source]:
-    """A part, which is the same for all cgroups whose paths are as long."""
-    opening = Opening(program, shared=shared)
-    return {words: opening.open_at(f"the cgroup of {words}", place) for words, place in places}
+    """Open cgroups, by the addresses of their paths. A part: it is the same for other paths."""
+    opener = SourceOpener(program, shares_mounts=shares_mounts)
+    return {name: opener.open_at(f"the cgroup of {name}", address) for name, address in texts}
 
 
 def is_of_host(mount: Mount) -> bool:
     """Return True for a file system whose source or options may be paths of the host."""
     flags = MountOptions.of(mount.options).flags
-    return not flags & (mounts.BIND | mounts.REMOUNT) and mount.type not in _WITHOUT_PATHS
+    return not flags & (mount_flags.BIND | mount_flags.REMOUNT) and mount.type not in _WITHOUT_PATHS
 
 
 def source_path(mount: Mount, bundle: str) -> str:
-    """Where a bind mount's source is on the host. (OCI config.md, "Mounts")"""
+    """Return the path of a bind mount's source on the host. (OCI config.md, "Mounts")"""
     return os.path.join(bundle, mount.source)
 
 
-def inside(path: str) -> str:
-    """A path of the configuration as an absolute one without dots. (OCI config.md, "Mounts")"""
+def normalized(path: str) -> str:
+    """Return a path in the container as an absolute path without dots. (OCI config.md, "Mounts")"""
     return os.path.normpath("/" + path.lstrip("/"))
 
 
-def apart(program: Program, source: Source) -> Source:
-    """What is to be mounted, as a slave of the host's: what is mounted below stays here.
+def without_propagation(program: Program, source: Source) -> Source:
+    """Make a detached mount a slave of the host's: mounts below it do not reach the host.
 
-    In a mount namespace of its own it is so already.
+    In a mount namespace of its own, a container's mounts are slaves already.
     """
-    what = "set mount propagation"
-    again = (
+    step = "set mount propagation"
+    copy = (  # because a result can be used twice at most
         source
         if isinstance(source, int)
-        else program.call(what, syscalls.FCNTL, source, _F_DUPFD_CLOEXEC, 3)
+        else program.call(step, syscalls.FCNTL, source, _F_DUPFD_CLOEXEC, 3)
     )
-    slave = mounts.mount_attr(propagation=mounts.SLAVE)
-    mount_calls.mount_setattr(program, what, source, b"", slave, recursive=True)
-    return again
+    slave = mount_flags.mount_attr(propagation=mount_flags.SLAVE)
+    mount_calls.mount_setattr(program, step, source, b"", slave, recursive=True)
+    return copy
 
 
 def _is_directory(path: str, destination: str) -> bool:
     try:
         return stat.S_ISDIR(os.stat(path).st_mode)
     except OSError as error:
-        raise ContainerError(
-            f"mounts: {path}, which is to be mounted at {destination}: {error.strerror}."
+        raise InvalidConfig(
+            f"mounts: the source of {destination}, {path}: {error.strerror}."
         ) from error

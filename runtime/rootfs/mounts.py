@@ -1,8 +1,7 @@
-"""The mounts of a container, as calls for a child that stands in its root file system.
+"""The mounts of a container, as calls for a child in the container's root file system.
 
-The child has made that its root by chroot(2), so that no path in it, whatever an image or a volume
-made of it, leads out. What comes from the host was opened before, as mounts that are not attached
-anywhere. (CVE-2021-30465, CVE-2019-19921)
+The child has changed its root by chroot(2), so that no path leads out of it, whatever an image or a
+volume contains. Sources from the host were opened before. (CVE-2021-30465, CVE-2019-19921)
 """
 
 from __future__ import annotations
@@ -14,10 +13,10 @@ import stat
 from runtime.cgroups.hierarchies import this_host
 from runtime.launcher import mount_calls
 from runtime.launcher.program import Label
-from runtime.linux import mount as mounts
+from runtime.linux import mount as mount_flags
 from runtime.linux import syscalls
 from runtime.linux.mount import AT_FDCWD
-from runtime.rootfs.mount_sources import HELD_AT_ONCE, apart, hold
+from runtime.rootfs.mount_sources import HELD_AT_ONCE, hold, without_propagation
 from runtime.spec.mount_options import MountOptions
 
 TYPE_CHECKING = False
@@ -26,77 +25,77 @@ if TYPE_CHECKING:
 
     from runtime.launcher.program import Program, Result
     from runtime.rootfs.destinations import Destination
-    from runtime.rootfs.mount_sources import Bound, Source, Sources
+    from runtime.rootfs.mount_sources import BindSource, Source, Sources
     from runtime.spec.config import Mount
 
 _O_PATH, _O_CLOEXEC = 0o10000000, 0o2000000
-# What the kernel shows of itself must be where its path says: masks and writes rely on it.
-_KERNEL_S = frozenset({"proc", "sysfs"})
+# These must be mounted at their very path, because masked paths and later writes rely on it.
+_OF_KERNEL = frozenset({"proc", "sysfs"})
 
 
 class Mounts:
-    """A container's mounts, in the order of the configuration, for a child that stands in its root.
+    """The mounts of a container, in the order of the configuration.
 
-    `attach` makes them, `finish` comes when all that is to be written below them has been.
+    `attach` makes them; `finish` follows when all files below them are written.
     """
 
     def __init__(
         self,
         program: Program,
-        wanted: Sequence[Mount],
+        mounts: Sequence[Mount],
         destinations: Sequence[Destination],
         sources: Sources,
         *,
-        shared: bool = False,
+        shares_mounts: bool = False,
     ) -> None:
-        """`shared` is whether the mount namespace is the host's."""
+        """Set up the mounts; `shares_mounts` is true in the host's mount namespace."""
         self._program = program
-        self._wanted = [
+        self._mounts = [
             (mount, MountOptions.of(mount.options), destination)
-            for mount, destination in zip(wanted, destinations, strict=True)
+            for mount, destination in zip(mounts, destinations, strict=True)
         ]
         self._sources = sources
-        self._shared = shared
+        self._shares_mounts = shares_mounts
         self._held: dict[int, Result] = {}
-        self._made = {"/"}
+        self._existing = {"/"}  # directories that were made, and are visible
         self._read_only: list[tuple[str, int, bytes]] = []
 
     def attach(self) -> None:
-        """Mount them all."""
-        for number, (mount, options, place) in enumerate(self._wanted):
-            destination = place.path
+        """Make all mounts."""
+        for number, (mount, options, target) in enumerate(self._mounts):
+            destination = target.path
             if number in self._sources.bound:
                 bound = self._sources.bound[number]
                 if bound.path:
                     bound = bound.replace(source=self._opened(number))
                 self._bind(bound, options, destination)
-            elif options.flags & mounts.REMOUNT:
+            elif options.flags & mount_flags.REMOUNT:
                 self.mount("", destination, "", options.flags, options.data)
             elif mount.type == "cgroup":
                 self._mount_cgroups(options, destination)
             else:
-                self._mount(mount, options, place)
+                self._mount(mount, options, target)
             self._change(options, destination)
 
     def mounts(self, destination: str) -> bool:
-        """Whether something is mounted there."""
-        return any(each.path == destination for _, _, each in self._wanted)
+        """Return True if there is a mount at a path."""
+        return any(target.path == destination for _, _, target in self._mounts)
 
     def binds(self, destination: str) -> bool:
-        """Whether something of the host's is mounted there."""
+        """Return True if there is a bind mount at a path."""
         return any(
-            each.path == destination and options.is_bind for _, options, each in self._wanted
+            target.path == destination and options.is_bind for _, options, target in self._mounts
         )
 
     def finish(self) -> None:
-        """Make read-only what was kept writable for what is below it."""
+        """Make mounts read-only that were kept writable for the files below them."""
         for destination, flags, data in self._read_only:
-            self.mount("", destination, "", flags | mounts.REMOUNT, data)
+            self.mount("", destination, "", flags | mount_flags.REMOUNT, data)
 
     def mount(
         self, source: str, destination: str, kind: str, flags: int, data: bytes = b""
     ) -> None:
-        """mount(2)"""
+        """Mount a file system, or change a mount. (mount(2))"""
         self._program.call(
             f"mount {destination}", syscalls.MOUNT,
             os.fsencode(source) or None, os.fsencode(destination), kind.encode() or None,
@@ -104,104 +103,106 @@ class Mounts:
         )  # fmt: skip
 
     def keep_writable(self, destination: str, flags: int, data: bytes) -> int:
-        """The flags to mount with now; a read-only mount becomes so in the end."""
-        if flags & mounts.RDONLY:
+        """Return the flags for the first mount(2); `finish` makes a read-only mount read-only."""
+        if flags & mount_flags.RDONLY:
             self._read_only.append((destination, flags, data))
-        return flags & ~mounts.RDONLY
+        return flags & ~mount_flags.RDONLY
 
     def directory(self, path: str) -> None:
-        """Make a directory and those that lead to it, but for those that are there."""
-        make_directories(self._program, path, self._made)
+        """Make a directory and its parents, unless they exist."""
+        make_directories(self._program, path, self._existing)
 
     def file(self, path: str) -> None:
-        """Make an empty file, unless something is there."""
+        """Make an empty file, unless the path exists."""
         self.directory(os.path.dirname(path))
-        there = Label()
+        exists = Label()
         self._program.call(
             f"make the file {path}", syscalls.MKNODAT,
             AT_FDCWD, os.fsencode(path), stat.S_IFREG | 0o644, 0,
-            foreseen=[(errno.EEXIST, there)],
+            foreseen=[(errno.EEXIST, exists)],
         )  # fmt: skip
-        self._program.place(there)
+        self._program.place(exists)
 
     def link(self, target: str, path: str) -> None:
-        """Make a symbolic link, unless something is there."""
-        there = Label()
+        """Make a symbolic link, unless the path exists."""
+        exists = Label()
         self._program.call(
             f"make the link {path}", syscalls.SYMLINKAT,
-            os.fsencode(target), AT_FDCWD, os.fsencode(path), foreseen=[(errno.EEXIST, there)],
+            os.fsencode(target), AT_FDCWD, os.fsencode(path), foreseen=[(errno.EEXIST, exists)],
         )  # fmt: skip
-        self._program.place(there)
+        self._program.place(exists)
 
     def attach_at(self, destination: str, tree: Source) -> None:
-        """Attach what was opened. (move_mount(2))"""
+        """Attach a detached mount. (move_mount(2))"""
         mount_calls.move_mount(
             self._program, f"mount {destination}", tree, AT_FDCWD, os.fsencode(destination)
         )
         self._forget_below(destination)
 
-    def _bind(self, bound: Bound, options: MountOptions, destination: str) -> None:
+    def _bind(self, bound: BindSource, options: MountOptions, destination: str) -> None:
         source = bound.source
         if bound.is_directory:
             self.directory(destination)
         else:
             self.file(destination)
-        if bound.held:
-            # Cloned only now: the kernel lists mounts in the order in which they were made.
-            recursive = bool(options.flags & mounts.REC)
-            what = f"open what is to be mounted at {destination}"
-            source = mount_calls.open_tree(self._program, what, bound.source, recursive=recursive)
-            self._program.call(what, syscalls.CLOSE, bound.source)
-            source = self._placed(what, source)
-        if self._shared:
-            source = apart(self._program, source)
+        if bound.is_file:
+            # Copied only now: the kernel lists mounts in the order in which they were made.
+            recursive = bool(options.flags & mount_flags.REC)
+            step = f"open the source of {destination}"
+            tree = mount_calls.open_tree(self._program, step, bound.source, recursive=recursive)
+            self._program.call(step, syscalls.CLOSE, bound.source)
+            source = self._at_reserved(step, tree)
+        if self._shares_mounts:
+            source = without_propagation(self._program, source)
         if any(options.attributes):
             mount_calls.mount_setattr(
                 self._program, f"set the options of {destination}",
-                source, b"", mounts.mount_attr(*options.attributes),
+                source, b"", mount_flags.mount_attr(*options.attributes),
             )  # fmt: skip
         self.attach_at(destination, source)
 
     def _opened(self, number: int) -> Result:
-        """Open what a mount binds, and the next ones with it, since the child is on the host then.
+        """Open the source of a bind mount, and the next ones, while the child is on the host.
 
-        What was mounted in the root by then is seen there.
+        The host sees the mounts that were made in the root by then.
         """
         if number not in self._held:
-            places = self._sources.places
-            assert places
+            reserved = self._sources.reserved
+            assert reserved
             bound = self._sources.bound.items()
-            waiting = sorted((each, it.path) for each, it in bound if it.path and each >= number)
-            self._stand_in("the host's root", places.host)
-            for each, path in waiting[:HELD_AT_ONCE]:
-                self._held[each] = hold(self._program, path)
-            self._stand_in("the root file system", places.own)
+            waiting = sorted(
+                (other, source.path) for other, source in bound if source.path and other >= number
+            )
+            self._change_root("the host's", reserved.host)
+            for other, path in waiting[:HELD_AT_ONCE]:
+                self._held[other] = hold(self._program, path)
+            self._change_root("the container's", reserved.own)
         return self._held.pop(number)
 
-    def _stand_in(self, what: str, directory: int) -> None:
-        self._program.call(f"go to {what}", syscalls.FCHDIR, directory)
-        self._program.call(f"stand in {what}", syscalls.CHROOT, b".")
+    def _change_root(self, owner: str, directory: int) -> None:
+        self._program.call(f"enter {owner} root", syscalls.FCHDIR, directory)
+        self._program.call(f"change the root to {owner}", syscalls.CHROOT, b".")
 
-    def _placed(self, what: str, tree: Result) -> Source:
-        """The tree where the one before was, which is let go of so."""
-        if not self._sources.places:
+    def _at_reserved(self, step: str, tree: Result) -> Source:
+        """Move a mount to its reserved descriptor, if there is one, and close the one before."""
+        if not self._sources.reserved:
             return tree
-        self._program.call(what, syscalls.DUP3, tree, self._sources.places.tree, _O_CLOEXEC)
-        self._program.call(what, syscalls.CLOSE, tree)
-        return self._sources.places.tree
+        self._program.call(step, syscalls.DUP3, tree, self._sources.reserved.tree, _O_CLOEXEC)
+        self._program.call(step, syscalls.CLOSE, tree)
+        return self._sources.reserved.tree
 
-    def _mount(self, mount: Mount, options: MountOptions, place: Destination) -> None:
-        destination, data = place.path, options.data
-        if place.mode is not None:
-            data = b",".join(filter(None, (data, b"mode=%o" % place.mode)))
+    def _mount(self, mount: Mount, options: MountOptions, target: Destination) -> None:
+        destination, data = target.path, options.data
+        if target.mode is not None:
+            data = b",".join(filter(None, (data, b"mode=%o" % target.mode)))
         self.directory(destination)
-        if mount.type in _KERNEL_S:
-            what = f"mount {mount.type} at {destination}, which must be no symbolic link"
+        if mount.type in _OF_KERNEL:
+            step = f"mount {mount.type} at {destination}, which must be no symbolic link"
             descriptor = mount_calls.openat2(
-                self._program, what, os.fsencode(destination),
-                _O_PATH | _O_CLOEXEC, mounts.RESOLVE_NO_SYMLINKS,
+                self._program, step, os.fsencode(destination),
+                _O_PATH | _O_CLOEXEC, mount_flags.RESOLVE_NO_SYMLINKS,
             )  # fmt: skip
-            self._program.call(what, syscalls.CLOSE, descriptor)
+            self._program.call(step, syscalls.CLOSE, descriptor)
         flags = options.flags
         if mount.type == "tmpfs":
             flags = self.keep_writable(destination, flags, data)
@@ -209,7 +210,7 @@ class Mounts:
         self._forget_below(destination)
 
     def _mount_cgroups(self, options: MountOptions, destination: str) -> None:
-        """The container's own cgroups: one mount, or one a hierarchy below a tmpfs."""
+        """Mount the container's cgroups: one mount, or a mount a hierarchy below a tmpfs."""
         self.directory(destination)
         if this_host().is_v2:
             self._mount_cgroup("", "cgroup2", options, destination)
@@ -230,8 +231,8 @@ class Mounts:
             self.attach_at(destination, self._sources.cgroups[controllers])
             self._set_attributes(destination, options.attributes)
             return
-        words = "none,name=systemd" if controllers == "systemd" else controllers
-        self.mount("cgroup", destination, kind, options.flags, words.encode())
+        data = "none,name=systemd" if controllers == "systemd" else controllers
+        self.mount("cgroup", destination, kind, options.flags, data.encode())
 
     def _change(self, options: MountOptions, destination: str) -> None:
         if any(options.recursive):
@@ -244,20 +245,20 @@ class Mounts:
     ) -> None:
         mount_calls.mount_setattr(
             self._program, f"set the options of {destination}", AT_FDCWD, os.fsencode(destination),
-            mounts.mount_attr(*attributes), recursive=recursive,
+            mount_flags.mount_attr(*attributes), recursive=recursive,
         )  # fmt: skip
 
     def _forget_below(self, destination: str) -> None:
-        """What was made below is hidden by a new mount."""
-        self._made = {path for path in self._made if not path.startswith(destination + "/")}
+        """Forget the directories below a new mount, which hides them."""
+        self._existing = {path for path in self._existing if not path.startswith(destination + "/")}
 
 
-def make_directories(program: Program, path: str, there: set[str]) -> None:
-    """Make a directory and those that lead to it, but for those that are known to be there."""
-    if path in there:
+def make_directories(program: Program, path: str, existing: set[str]) -> None:
+    """Make a directory and its parents, but for those that are known to exist."""
+    if path in existing:
         return
-    make_directories(program, os.path.dirname(path), there)
-    there.add(path)
+    make_directories(program, os.path.dirname(path), existing)
+    existing.add(path)
     exists = Label()
     program.call(
         f"make the directory {path}", syscalls.MKDIRAT, AT_FDCWD, os.fsencode(path), 0o755,

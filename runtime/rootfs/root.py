@@ -1,15 +1,15 @@
-"""A container's root file system: the way from the host's root into its own.
+"""The root file system of a container, and the change into it, as calls for the child.
 
-All as calls for the child: it makes the mount that becomes its root, stands in it by chroot(2)
-while the rest is mounted, and at last makes it the only root that there is, by pivot_root(2) or as
-runtime.rootfs.empty_mount_namespace does.
+The child makes the mount that becomes its root, and enters it by chroot(2) while all else is
+mounted. At last it leaves the host's root, by pivot_root(2) or as rootfs.empty_mount_namespace
+does.
 """
 
 from __future__ import annotations
 
 import os
 
-from runtime.errors import ContainerError
+from runtime.errors import InvalidConfig
 from runtime.launcher import mount_calls
 from runtime.linux import mount as mounts
 from runtime.linux import syscalls
@@ -26,23 +26,26 @@ _O_PATH, _O_DIRECTORY, _O_CLOEXEC = 0o10000000, 0o200000, 0o2000000
 
 
 class Bundle:
-    """A directory of the host, as OCI bundles have it; `trees` is where its files are read."""
+    """A directory of the host, as OCI bundles have it.
+
+    `trees` are the directories from which the parent reads its files.
+    """
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.trees = [path]
 
     def mount(self, program: Program) -> None:
-        """Bind it to itself: pivot_root(2) wants a mount."""
+        """Bind the directory to itself, because pivot_root(2) needs a mount."""
         program.step("bind of the root")
         path = os.fsencode(self.path)
-        what = f"open the root file system {self.path}"
-        tree = mount_calls.open_tree(program, what, AT_FDCWD, path, recursive=True)
+        step = f"open the root file system {self.path}"
+        tree = mount_calls.open_tree(program, step, AT_FDCWD, path, recursive=True)
         mount_calls.move_mount(program, "mount the root file system", tree, AT_FDCWD, path)
 
 
 class Overlay:
-    """Layers, topmost first, under a writable one; `path` is where they are mounted."""
+    """Read-only layers, topmost first, under a writable one; they are mounted at `path`."""
 
     def __init__(self, path: str, layers: Sequence[str], upper: str, work: str) -> None:
         self.path = path
@@ -50,7 +53,7 @@ class Overlay:
         self._options = f"lowerdir={':'.join(layers)},upperdir={upper},workdir={work}"
 
     def mount(self, program: Program) -> None:
-        """(Linux, Documentation/filesystems/overlayfs.rst)"""
+        """Mount the overlay. (Linux, Documentation/filesystems/overlayfs.rst)"""
         program.step("overlay")
         program.call(
             "mount the overlay", syscalls.MOUNT, b"overlay", os.fsencode(self.path), b"overlay",
@@ -59,18 +62,21 @@ class Overlay:
 
 
 def check_layers(layers: Sequence[str]) -> None:
-    """Refuse layers that can't be mounted. Raises ContainerError."""
+    """Check that layers can be mounted. Raise InvalidConfig."""
     if not layers:
-        raise ContainerError("There is no layer: name at least one directory.")
+        raise InvalidConfig("There is no layer: name at least one directory.")
     for layer in layers:
         if not os.path.isdir(layer):
-            raise ContainerError(f"The layer {layer} is no directory.")
-        if any(sign in layer for sign in ':,\\"'):
-            raise ContainerError(f"The layer {layer} has a sign in its name that overlayfs reads.")
+            raise InvalidConfig(f"The layer {layer} is no directory: name a directory.")
+        if any(character in layer for character in ':,\\"'):
+            raise InvalidConfig(
+                f"The layer {layer} has a colon, a comma, a quotation mark or a backslash in its"
+                " path, which overlayfs would interpret: rename it."
+            )
 
 
 def prepare(program: Program, root: Bundle | Overlay, propagation: str) -> None:
-    """Mount the root, unseen by the host."""
+    """Mount the root without propagation to the host."""
     private = propagation in {"private", "rprivate"}
     program.call(
         "set mount propagation", syscalls.MOUNT,
@@ -80,50 +86,48 @@ def prepare(program: Program, root: Bundle | Overlay, propagation: str) -> None:
 
 
 def enter(program: Program, root: Bundle | Overlay) -> Result:
-    """Stand in the root. Returns a descriptor of the host's root, to come back to."""
-    host = program.call("remember the host's root", syscalls.OPENAT, *_directory(b"/"))
+    """Change the root to the container's. The result is a descriptor of the host's root."""
+    host = program.call("open the host's root", syscalls.OPENAT, *_directory(b"/"))
     program.call("enter the root file system", syscalls.CHDIR, os.fsencode(root.path))
-    program.call("stand in the root file system", syscalls.CHROOT, b".")
+    program.call("change the root to the root file system", syscalls.CHROOT, b".")
     return host
 
 
 def place(program: Program, host: Result, host_at: int, own_at: int) -> None:
-    """Have descriptors of the host's root and of the own one, in which the child stands, there."""
+    """Place descriptors of the host's root and of the container's at reserved numbers."""
     program.call("place the host's root", syscalls.DUP3, host, host_at, _O_CLOEXEC)
-    own = program.call("open the own root", syscalls.OPENAT, *_directory(b"/"))
-    program.call("place the own root", syscalls.DUP3, own, own_at, _O_CLOEXEC)
-    program.call("place the own root", syscalls.CLOSE, own)
+    own = program.call("open the container's root", syscalls.OPENAT, *_directory(b"/"))
+    program.call("place the container's root", syscalls.DUP3, own, own_at, _O_CLOEXEC)
+    program.call("place the container's root", syscalls.CLOSE, own)
 
 
 def pivot(program: Program, host: Result) -> None:
-    """Leave the host's root file system for good."""
-    own = program.call("remember the own root", syscalls.OPENAT, *_directory(b"/"))
+    """Leave the host's root file system by pivot_root(2). A part."""
+    own = program.call("open the container's root", syscalls.OPENAT, *_directory(b"/"))
     program.call("go back to the host's root", syscalls.FCHDIR, host)
-    program.call("stand in the host's root", syscalls.CHROOT, b".")
+    program.call("change the root to the host's", syscalls.CHROOT, b".")
     program.call("enter the root file system", syscalls.FCHDIR, own)
-    what = "pivot into the root file system (--no-pivot moves it instead)"
-    program.call(what, syscalls.PIVOT_ROOT, b".", b".")
+    step = "pivot into the root file system (--no-pivot moves it instead)"
+    program.call(step, syscalls.PIVOT_ROOT, b".", b".")
     program.call("leave the host's root", syscalls.UMOUNT2, b".", mounts.DETACH)
-    program.call("stand in the new root", syscalls.CHDIR, b"/")
+    program.call("enter the new root", syscalls.CHDIR, b"/")
 
 
 def move(program: Program, host: Result, root: Bundle | Overlay) -> None:
-    """The same where pivot_root(2) can't be, the root being the kernel's first (initramfs)."""
+    """Leave the host's root where pivot_root(2) fails, because it is the kernel's initramfs."""
     program.call("go back to the host's root", syscalls.FCHDIR, host)
-    program.call("stand in the host's root", syscalls.CHROOT, b".")
+    program.call("change the root to the host's", syscalls.CHROOT, b".")
     program.call("enter the root file system", syscalls.CHDIR, os.fsencode(root.path))
     mount_calls.move_attached(program, "move the root file system", b".", b"/")
-    program.call("stand in the root file system", syscalls.CHROOT, b".")
-    program.call("stand in the new root", syscalls.CHDIR, b"/")
+    program.call("change the root to the root file system", syscalls.CHROOT, b".")
+    program.call("enter the new root", syscalls.CHDIR, b"/")
 
 
 def settle(program: Program, propagation: str, *, read_only: bool) -> None:
-    """What is said of the root as a whole, once the child is in it."""
+    """Set the root's read-only flag and its propagation, when the child is in it."""
     if read_only:
-        read_only_root = mounts.mount_attr(mounts.ATTR_RDONLY)
-        mount_calls.mount_setattr(
-            program, "make the root read-only", AT_FDCWD, b"/", read_only_root
-        )
+        attributes = mounts.mount_attr(mounts.ATTR_RDONLY)
+        mount_calls.mount_setattr(program, "make the root read-only", AT_FDCWD, b"/", attributes)
     if propagation:
         program.call(
             f"make the root {propagation}", syscalls.MOUNT,
@@ -132,5 +136,5 @@ def settle(program: Program, propagation: str, *, read_only: bool) -> None:
 
 
 def _directory(path: bytes) -> tuple[int, bytes, int]:
-    """What openat(2) takes, to hold a directory and no more."""
+    """Return the arguments of openat(2) that open a directory by O_PATH."""
     return AT_FDCWD, path, _O_PATH | _O_DIRECTORY | _O_CLOEXEC

@@ -124,7 +124,7 @@ def test_a_bundle_whose_path_is_no_utf_8_is_refused(bundle: Bundle, verb: str) -
     (bundle.path / "config.json").rename(os.fsdecode(path) + "/config.json")
     os.mkdir(path + b"/rootfs")  # noqa: PTH102
     done = bundle.runtime.tell(verb, "--bundle", os.fsdecode(path), bundle.identity)
-    assert "is no UTF-8" in refused(bundle, done)
+    assert "is not UTF-8" in refused(bundle, done)
 
 
 @pytest.mark.parametrize("option", ["--console-socket", "--pidfd-socket"])

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 
 from runtime.container.container import Container
-from runtime.container.create import Request
 from runtime.errors import ContainerError, InvalidConfig
 from runtime.launcher.descriptors import FIRST_KEPT, check_open, connected, rights
 from runtime.launcher.rollback import Undo
 from runtime.oci.arguments import SWITCH, VALUE, one_container, parse
 from runtime.oci.pid_file import PidFile
+from runtime.process.plan import StartRequest
 from runtime.rootfs.root import Bundle
 from runtime.spec.config import Spec
 from runtime.spec.json_structs import decode
@@ -64,10 +64,10 @@ class BundleCommand:
         receiver = pidfd_receiver(self.options)
         spec = self.spec
         if activated := listening():
-            from runtime.oci import sd_notify
+            from runtime.container import notify_socket
 
-            spec = sd_notify.tell_sockets(spec, activated)
-        request = Request(
+            spec = notify_socket.with_listen_fds(spec, activated)
+        request = StartRequest(
             identifier=self.identifier,
             spec=spec,
             root=Bundle(os.path.realpath(self.rootfs)),

@@ -48,7 +48,7 @@ def main(_: str, words: Sequence[str], settings: Settings) -> int:
     checkpoint(
         container,
         program,
-        leaves=options.has("--leave-running"),
+        leave_running=options.has("--leave-running"),
         only_memory=options.has("--pre-dump"),
     )
     return 0

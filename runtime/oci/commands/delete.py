@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from runtime.container.container import Container, remove_half_made
+from runtime.container.container import Container
+from runtime.container.removal import remove_incomplete
 from runtime.container.state import StateDirectory
 from runtime.errors import ContainerError, InvalidConfig
 from runtime.oci.arguments import SWITCH, parse
@@ -32,6 +33,6 @@ def _delete(name: str, settings: Settings, *, force: bool) -> None:
         if not force:
             raise
         if directory.exists():
-            remove_half_made(directory)
+            remove_incomplete(directory)
         return
     container.delete(force=force)

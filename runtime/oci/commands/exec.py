@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runtime.container import exec as joining
+from runtime.container import exec as container_exec
 from runtime.container.container import PAUSED, STOPPED, Container
 from runtime.errors import InvalidConfig, InvalidState
 from runtime.launcher.rollback import Undo
@@ -69,38 +69,40 @@ def main(_: str, words: Sequence[str], settings: Settings) -> int:
     if status == STOPPED or (status == PAUSED and not options.has("--ignore-paused")):
         raise InvalidState(f"The container {name} is {status}: no process can be started in it.")
     spec = container.directory.configuration()
-    wanted = _process(options, args, spec.process)
+    process = _process(options, args, spec.process)
     detached = options.has("--detach")
-    receiver = terminal_receiver(options, wanted.terminal, detached=detached)
-    order = joining.Order(
+    receiver = terminal_receiver(options, process.terminal, detached=detached)
+    request = container_exec.ExecRequest(
         spec=spec,
         state=container.state,
-        wanted=wanted,
+        process=process,
         console=receiver.fileno() if receiver else None,
         kept_descriptors=kept,
         sub_cgroups=tuple(options.values("--cgroup")),
         warn=settings.warn,
     )
-    heard = pidfd_receiver(options)
+    pidfd_socket = pidfd_receiver(options)
     if detached:
-        _joined(order, options, heard)
+        _run(request, options, pidfd_socket)
         return 0
-    with Foreground(terminal=wanted.terminal and receiver is None) as foreground:
+    with Foreground(terminal=process.terminal and receiver is None) as foreground:
         if not receiver:
-            order = order.replace(console=foreground.receiver())
-        joined = _joined(order, options, heard)
+            request = request.replace(console=foreground.receiver())
+        child = _run(request, options, pidfd_socket)
         with Undo() as undo:
-            undo(joined.end)
-            return foreground.accompany(joined.pid, joined.pidfd)
+            undo(child.end)
+            return foreground.accompany(child.pid, child.pidfd)
 
 
-def _joined(order: joining.Order, options: Options, heard: socket | None) -> joining.Joined:
+def _run(
+    request: container_exec.ExecRequest, options: Options, pidfd_socket: socket | None
+) -> container_exec.ExecProcess:
     with PidFile(options.value("--pid-file")) as pid_file, Undo() as undo:
-        joined = joining.join(order)
-        undo(joined.end)
-        pid_file.write(joined.pid)
-        send_pidfd(heard, joined.pidfd)
-    return joined
+        child = container_exec.run(request)
+        undo(child.end)
+        pid_file.write(child.pid)
+        send_pidfd(pidfd_socket, child.pidfd)
+    return child
 
 
 def _process(options: Options, args: Sequence[str], first: Process | None) -> Process:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from runtime.container.container import all_below
+from runtime.container.root_directory import all_below
 from runtime.container.state import names
 from runtime.errors import ContainerError, InvalidConfig
 from runtime.linux.pidfd import reap

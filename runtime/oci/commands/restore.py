@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 
 from runtime.container.checkpoint import restore
-from runtime.container.create import Request
 from runtime.launcher.rollback import Undo
 from runtime.oci.arguments import SWITCH
 from runtime.oci.commands.bundle_command import BundleCommand
 from runtime.oci.commands.checkpoint import OPTIONS, chosen
 from runtime.oci.foreground import Foreground
 from runtime.oci.pid_file import PidFile
+from runtime.process.plan import StartRequest
 from runtime.rootfs.root import Bundle
 
 TYPE_CHECKING = False
@@ -40,7 +40,7 @@ def main(_: str, words: Sequence[str], settings: Settings) -> int:
 
 
 def _restore(command: BundleCommand, settings: Settings) -> Container:
-    request = Request(
+    request = StartRequest(
         identifier=command.identifier,
         spec=command.spec,
         root=Bundle(os.path.realpath(command.rootfs)),

@@ -18,7 +18,7 @@ from lab.userland import root_tree
 from runtime.cgroups.hierarchies import WITHOUT, this_host
 from runtime.container import shared_rootfs
 from runtime.container.state import StateDirectory
-from runtime.spec.config import Cpu, Memory, Mount, Pids, Resources, Spec
+from runtime.spec.config import Cpu, Memory, Mount, Pids, Resources, Spec, User
 from tests.cgroup_tree import cgroups_named
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def test_a_user_without_privileges_has_none(tree: Path, root: Path) -> None:
     assert spec.process
     process = spec.process.replace(
         args=("sh", "-c", "id -u; id -G; grep CapEff /proc/self/status; umask"),
-        user=runtime.spec.User(uid=1000, gid=1000, additional_gids=(7,), umask=0o77),
+        user=User(uid=1000, gid=1000, additional_gids=(7,), umask=0o77),
     )
     said = run(tree, root, "", process=process)
     assert said.text.split() == ["1000", "1000", "7", "CapEff:", "0" * 16, "0077"]
@@ -229,7 +229,7 @@ def test_what_it_ended_with_is_told_to_others(tree: Path, root: Path) -> None:
             box.wait(0.05)
         box.kill(signal.SIGKILL)
         if tells_others():
-            with pytest.raises(TimeoutError, match="Nobody has waited for box yet"):
+            with pytest.raises(TimeoutError, match="its parent process has not waited"):
                 box.wait(0.5)
         maker.stdin.write("\n")
         maker.stdin.flush()
@@ -237,10 +237,10 @@ def test_what_it_ended_with_is_told_to_others(tree: Path, root: Path) -> None:
         if tells_others():
             assert box.wait(SECONDS) == 128 + signal.SIGKILL
         else:
-            with pytest.raises(runtime.ContainerError, match="known to its parent alone"):
+            with pytest.raises(runtime.ContainerError, match="known to its parent process alone"):
                 box.wait(SECONDS)
         late = runtime.Container.load("box", str(root))
-        with pytest.raises(runtime.ContainerError, match="known to its parent alone"):
+        with pytest.raises(runtime.ContainerError, match="known to its parent process alone"):
             late.wait(SECONDS)
         late.delete()
         box.close()
@@ -339,7 +339,7 @@ def test_a_bad_layer_or_name_is_refused(tree: Path, root: Path, tmp_path: Path) 
     spec = runtime.default_spec(["true"])
     with pytest.raises(runtime.ContainerError, match="is no directory"):
         runtime.Container.run("box", spec, [tmp_path / "nowhere"], root=root)
-    with pytest.raises(runtime.ContainerError, match="no container id"):
+    with pytest.raises(runtime.ContainerError, match="not a valid container id"):
         runtime.Container.run("../box", spec, [tree], root=root)
     with pytest.raises(runtime.ContainerError, match="There is no layer"):
         runtime.Container.run("box", spec, [], root=root)
@@ -450,6 +450,6 @@ def test_a_root_whose_runtime_was_killed_is_unmounted(root: Path, tmp_path: Path
     shared_rootfs.mount(str(shared), directory)
     assert "a\\040root" in Path("/proc/self/mounts").read_text()
     subprocess.run(["mount", "-t", "tmpfs", "tmpfs", shared], check=True)  # as a container might
-    assert runtime.clean(root) == ["removed container box, which was half made"]
+    assert runtime.clean(root) == ["removed container box, whose creation was interrupted"]
     assert "a\\040root" not in Path("/proc/self/mounts").read_text()
     assert (shared / "kept").exists()

@@ -13,13 +13,13 @@ import pytest
 
 import runtime
 from runtime import Container
-from runtime.container.create import Request
 from runtime.linux import syscalls
 from runtime.linux.libc import syscall
 from runtime.namespaces.namespaces import FLAGS
+from runtime.process.plan import StartRequest
 from runtime.rootfs import empty_mount_namespace
 from runtime.rootfs import root as rootfs
-from runtime.spec.config import Capabilities, Hook, Hooks, Mount, Namespace
+from runtime.spec.config import Capabilities, Hook, Hooks, IdMapping, Mount, Namespace
 from tests.system.runtime.test_container import SECONDS, run, tree
 
 if TYPE_CHECKING:
@@ -74,7 +74,10 @@ def listed(namespace: int) -> list[str]:
 
 
 def test_the_first_container_of_a_process_needs_none() -> None:
-    script = "from runtime import bare; print(bare.descriptor(), bare.descriptor() is not None)"
+    script = (
+        "from runtime.rootfs.empty_mount_namespace import descriptor;"
+        " print(descriptor(), descriptor() is not None)"
+    )
     done = subprocess.run(
         [sys.executable, "-c", script], check=True, capture_output=True, text=True
     )
@@ -182,7 +185,7 @@ def test_a_terminal_has_its_name(tree: Path, root: Path) -> None:
     upper, work, mounted = (str(root.parent / name) for name in ("upper", "work", "mounted"))
     for path in (upper, work, mounted):
         os.mkdir(path)  # noqa: PTH102
-    request = Request(
+    request = StartRequest(
         identifier="box",
         spec=spec,
         root=rootfs.Overlay(mounted, [str(tree)], upper, work),
@@ -202,7 +205,7 @@ def test_a_terminal_has_its_name(tree: Path, root: Path) -> None:
 def test_users_of_a_namespace_of_their_own_pivot(tree: Path, root: Path) -> None:
     spec = runtime.default_spec([])
     spaces = (*spec.linux.namespaces, Namespace(type="user"))
-    mappings = runtime.spec.IdMapping(container_id=0, host_id=0, size=65536)
+    mappings = IdMapping(container_id=0, host_id=0, size=65536)
     linux = spec.linux.replace(
         namespaces=spaces, uid_mappings=(mappings,), gid_mappings=(mappings,)
     )
