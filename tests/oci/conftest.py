@@ -1,8 +1,7 @@
 """The runtime under test, and bundles for it.
 
-TONNAGE_OCI_RUNTIME names another runtime than ours, by a path or by a name on the PATH. With
-TONNAGE_OCI_APART=1 what a test runs to its end is created, started and deleted by commands of their
-own.
+TONNAGE_OCI_RUNTIME names another runtime, by a path or by a name on the PATH. With
+TONNAGE_OCI_APART=1 `run` is replaced by separate commands: create, start and delete.
 """
 
 from __future__ import annotations
@@ -36,32 +35,32 @@ def command() -> str | None:
 
 @pytest.fixture(scope="session")
 def installed() -> Iterator[Runtime]:
-    found = command()
-    if not found:
+    path = command()
+    if not path:
         pytest.skip(f"{os.environ.get('TONNAGE_OCI_RUNTIME') or OURS} is not installed")
     scratch = cache_directory() / f"oci-{os.getpid()}"
     scratch.mkdir(parents=True)
     tree = root_tree.build_tree(print)
     try:
-        yield Runtime(found, scratch, tree, apart=os.environ.get("TONNAGE_OCI_APART") == "1")
+        yield Runtime(path, scratch, tree, apart=os.environ.get("TONNAGE_OCI_APART") == "1")
     finally:
         shutil.rmtree(scratch)
 
 
 @pytest.fixture
 def runtime(installed: Runtime) -> Iterator[Runtime]:
-    """The runtime; what a test makes with it is removed after the test."""
+    """Return the runtime; remove after the test whatever the test made with it."""
     yield installed
     installed.remove()
 
 
 @pytest.fixture
 def bundle(runtime: Runtime) -> Bundle:
-    """A bundle with a configuration as containers have it, to be changed and run."""
+    """Return a bundle with a typical configuration, which the test changes and runs."""
     return runtime.bundle()
 
 
 @pytest.fixture
 def another(runtime: Runtime) -> Callable[[], Bundle]:
-    """Makes further bundles."""
+    """Return a function that makes further bundles."""
     return runtime.bundle

@@ -1,8 +1,8 @@
-"""An OCI runtime by its command line, and bundles for it: what the tests drive.
+"""A driver of OCI runtimes: their command line, and bundles for it.
 
-Every container has a bundle of its own, whose root file system is an overlay over the common user
-land, and a cgroup that bears its id. What a test makes is removed after it, whatever became of it,
-and `Runtime.left` tells what the runtime itself did not remove.
+Each container has its own bundle, whose root file system is an overlay over the common user land,
+and a cgroup named after its id. Whatever a test makes is removed after it, even if it fails;
+`Runtime.left` returns what the runtime itself did not remove.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ BASE: Config = {
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
-    """What a command of the runtime ended with."""
+class Result:
+    """The result of a command of the runtime."""
 
     exit_code: int
     stdout: str
@@ -79,7 +79,7 @@ class Done:
 
 @dataclass
 class Bundle:
-    """A bundle and the id of the one container that is made of it; `config` is what is written."""
+    """A bundle and the id of its one container; `config` is written to config.json."""
 
     runtime: Runtime
     identity: str
@@ -92,24 +92,24 @@ class Bundle:
 
     @property
     def process(self) -> Config:
-        found: Config = self.config["process"]
-        return found
+        process: Config = self.config["process"]
+        return process
 
     @property
     def linux(self) -> Config:
-        found: Config = self.config["linux"]
-        return found
+        linux: Config = self.config["linux"]
+        return linux
 
     def shell(self, script: str) -> None:
-        """Let the container run a script."""
+        """Run a script in the container."""
         self.process["args"] = ["/bin/sh", "-c", script]
 
     def look(self, *paths: str) -> None:
-        """Let the container report on itself, and on these paths."""
+        """Let the container report on itself and on these paths."""
         self.process["args"] = [*PYTHON, *paths]
 
     def namespace(self, kind: str, path: str | None = None) -> None:
-        """Ask for a namespace, in the place of one of that type."""
+        """Add a namespace to the configuration, replacing one of its type."""
         others = [each for each in self.linux["namespaces"] if each["type"] != kind]
         self.linux["namespaces"] = [*others, {"type": kind, **({"path": path} if path else {})}]
 
@@ -127,7 +127,7 @@ class Bundle:
         (self.path / "config.json").write_text(json.dumps(self.config))
 
     def output(self) -> str:
-        """What the container wrote on its standard output."""
+        """Return what the container wrote to stdout."""
         return (self.path / "stdout").read_text(errors="replace")
 
     def errors(self) -> str:
@@ -135,18 +135,18 @@ class Bundle:
 
     # The operations, by the command line that runc and crun share.
 
-    def create(self, *words: str, write: bool = True) -> Done:
+    def create(self, *words: str, write: bool = True) -> Result:
         return self._start("create", words, write)
 
-    def run(self, *words: str) -> Done:
+    def run(self, *words: str) -> Result:
         if self.runtime.apart and not words:
             return self._run_apart()
         return self._start("run", words, write=True)
 
-    def _run_apart(self) -> Done:
-        """What `run` does, by create, start and delete, and the exit code of the first process.
+    def _run_apart(self) -> Result:
+        """Do the same as `run` by create, start and delete; return the first process's exit code.
 
-        That is this process's to wait for meanwhile, since `create` has ended.
+        This process can wait for it, since `create` has ended.
         """
         with orphans_are_ours():
             made = self._start("create", (), write=True)
@@ -161,49 +161,50 @@ class Bundle:
         if started:
             said += self.delete("--force").stderr
         code = started.exit_code or (code if code >= 0 else 128 - code)
-        return Done(code, self.output(), said)
+        return Result(code, self.output(), said)
 
-    def _start(self, verb: str, words: tuple[str, ...], write: bool) -> Done:
-        """What the runtime says and what the container writes go into files, not into pipes.
+    def _start(self, verb: str, words: tuple[str, ...], write: bool) -> Result:
+        """Run a command with the output of the runtime and of the container in files, not pipes.
 
-        A pipe would keep `create` from being seen to end, since the container holds it too.
+        The container holds the output open too, so with a pipe the end of `create` would go
+        unnoticed.
         """
         if write:
             self.write()
         exit_code = self.runtime.run(
             verb, *words, "--bundle", str(self.path), self.identity, into=self.path
         )
-        return Done(exit_code, self.output(), self.errors())
+        return Result(exit_code, self.output(), self.errors())
 
-    def start(self) -> Done:
+    def start(self) -> Result:
         return self.runtime.tell("start", self.identity)
 
-    def kill(self, name: str = "KILL", *words: str) -> Done:
+    def kill(self, name: str = "KILL", *words: str) -> Result:
         return self.runtime.tell("kill", *words, self.identity, name)
 
-    def delete(self, *words: str) -> Done:
+    def delete(self, *words: str) -> Result:
         return self.runtime.tell("delete", *words, self.identity)
 
-    def exec(self, *words: str) -> Done:
+    def exec(self, *words: str) -> Result:
         return self.runtime.tell("exec", *words)
 
     def state(self) -> Config:
-        """Its state; {} if the runtime knows of no such container."""
+        """Return the container's state, or {} if the runtime does not know it."""
         said = self.runtime.tell("state", self.identity)
         if not said:
             return {}
         state: Config = json.loads(said.stdout)
         return state
 
-    # What the tests ask in one line.
+    # Shortcuts for tests.
 
     def created(self) -> Bundle:
-        done = self.create()
-        assert done, done.stderr
+        result = self.create()
+        assert result, result.stderr
         return self
 
     def running(self, script: str = "sleep 60") -> Bundle:
-        """A container that runs a script, by default one that waits."""
+        """Return a running container with this script, which by default waits."""
         self.shell(script)
         self.created()
         started = self.start()
@@ -216,38 +217,38 @@ class Bundle:
         return self
 
     def wait(self, status: str) -> None:
-        """Wait until it has that status."""
+        """Wait until the container has this status."""
         waited_for(lambda: self.state().get("status") == status, f"{self.identity} {status}")
 
     def report(self, *paths: str) -> Config:
-        """What a container of this bundle finds inside of itself."""
+        """Run a container of this bundle, and return its report on itself."""
         self.look(*paths)
-        done = self.run()
-        assert done, done.stderr
-        found: Config = json.loads(done.stdout)
-        return found
+        result = self.run()
+        assert result, result.stderr
+        report: Config = json.loads(result.stdout)
+        return report
 
     def refused(self) -> str:
-        """The words with which the runtime refuses to make the container.
+        """Return the error with which the runtime refuses to create the container.
 
-        Fails if it makes it, if it leaves any of it, or if it says nothing.
+        Fail if it creates the container, leaves anything of it, or prints nothing.
         """
-        done = self.create()
+        result = self.create()
         left = self.runtime.left(self.identity)
-        assert not done, f"{self.runtime} made the container"
+        assert not result, f"{self.runtime} made the container"
         assert not left, left
-        assert done.stderr.strip() or done.stdout.strip(), "it says nothing"
-        return done.stderr
+        assert result.stderr.strip() or result.stdout.strip(), "it says nothing"
+        return result.stderr
 
 
 @dataclass
 class Runtime:
-    """A runtime with a state directory of its own."""
+    """A runtime with its own state directory."""
 
     command: str
     scratch: Path
     tree: Path
-    apart: bool = False  # containers are run by create, start and delete
+    apart: bool = False  # replace `run` by create, start and delete
     bundles: list[Bundle] = field(default_factory=list)
     made: int = 0
 
@@ -259,7 +260,7 @@ class Runtime:
         return self.scratch / "state"
 
     def bundle(self) -> Bundle:
-        """A new bundle, its root file system mounted."""
+        """Return a new bundle with a mounted root file system."""
         identity = f"tonnage-oci-{os.getpid()}-{self.made}"
         self.made += 1
         path = self.scratch / identity
@@ -276,7 +277,7 @@ class Runtime:
         return bundle
 
     def run(self, *words: str, into: Path) -> int:
-        """Run a command whose output goes to files in a directory; its exit code."""
+        """Run a command with its output in files of a directory; return its exit code."""
         with (into / "stdout").open("wb") as stdout, (into / "stderr").open("wb") as stderr:
             return subprocess.run(
                 [self.command, "--root", str(self.root), *words],
@@ -288,9 +289,9 @@ class Runtime:
                 check=False,
             ).returncode
 
-    def tell(self, *words: str) -> Done:
+    def tell(self, *words: str) -> Result:
         """Run a command that starts no container."""
-        done = subprocess.run(
+        result = subprocess.run(
             [self.command, "--root", str(self.root), *words],
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -299,15 +300,15 @@ class Runtime:
             text=True,
             errors="replace",
         )
-        return Done(done.returncode, done.stdout, done.stderr)
+        return Result(result.returncode, result.stdout, result.stderr)
 
     def left(self, identity: str) -> list[str]:
-        """What of a container is still on the host."""
+        """Return what is left of a container on the host."""
         state = [str(path) for path in self.root.glob(f"{identity}*")]
         return state + [str(path) for path in cgroups_of(identity)]
 
     def remove(self) -> None:
-        """End and remove what the test made, its bundles included."""
+        """Kill and remove everything the test made, bundles included."""
         for bundle in reversed(self.bundles):
             if bundle.state():
                 bundle.delete("--force")
@@ -320,7 +321,7 @@ class Runtime:
 
 @contextmanager
 def orphans_are_ours() -> Iterator[None]:
-    """Have what our children leave become our own children. (PR_SET_CHILD_SUBREAPER)"""
+    """Make orphaned descendants our children. (PR_SET_CHILD_SUBREAPER)"""
     libc = ctypes.CDLL(None, use_errno=True)
     assert libc.prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
     try:
@@ -330,7 +331,7 @@ def orphans_are_ours() -> Iterator[None]:
 
 
 def cgroups_of(identity: str) -> list[Path]:
-    """The cgroup directories that bear its id, in every hierarchy, the innermost first."""
+    """Return the cgroup directories with this id in every hierarchy, the innermost first."""
     roots = [CGROUPS, *(path for path in CGROUPS.iterdir() if path.is_dir())]
     tops = {top for root in roots for top in root.glob(f"*{identity}*") if top.is_dir()}
     return sorted(
@@ -339,7 +340,7 @@ def cgroups_of(identity: str) -> list[Path]:
 
 
 def mounts_of_host() -> list[str]:
-    """What is mounted on the host, where and with what propagation, but for other tests' places."""
+    """Return the mounts of the host with their propagation, without those of other tests."""
     lines = Path("/proc/self/mountinfo").read_text().splitlines()
     ours = f"/oci-{os.getpid()}/"
     return sorted(
@@ -348,12 +349,12 @@ def mounts_of_host() -> list[str]:
 
 
 def namespace_of(pid: int | str, name: str) -> str:
-    """Which namespace a process is in. (namespaces(7))"""
+    """Return the identity of a process's namespace. (namespaces(7))"""
     return str(Path(f"/proc/{pid}/ns/{name}").readlink())
 
 
 def waited_for(happened: Callable[[], bool], what: str, seconds: float = 5.0) -> None:
-    """Poll until something has happened; fail if it has not."""
+    """Poll until the condition is true; fail at the timeout."""
     deadline = time.monotonic() + seconds
     while not happened():
         if time.monotonic() > deadline:
@@ -362,7 +363,7 @@ def waited_for(happened: Callable[[], bool], what: str, seconds: float = 5.0) ->
 
 
 def sleeps(pid: int) -> bool:
-    """Return True if a process is sleep(1) and waits: what its loader opened is closed by then."""
+    """Return True if a process is a waiting sleep(1), whose loader has closed its files."""
     status = Path(f"/proc/{pid}/status").read_text()
     return status.startswith("Name:\tsleep\n") and "\nState:\tS" in status
 

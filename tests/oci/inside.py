@@ -1,10 +1,10 @@
-"""Runs inside a container and prints what it finds there, as one JSON document.
+"""A program that prints what it finds in a container, as one JSON document.
 
-    python3 -I -S inside.py [PATH …]
+python3 -I -S inside.py [PATH …]
 
-Each PATH is looked at as well: what it is, what it holds, whether it can be written to. It imports
-nothing of the project, since it runs on the container's own Python, and little of that: every test
-waits for it.
+It also describes each PATH: its type, its content, and if it can be written to. It imports nothing
+of the project, since it runs on the container's own Python, and few modules, since every test waits
+for them.
 """
 
 import ctypes
@@ -19,7 +19,7 @@ import termios
 import time
 
 LIBC = ctypes.CDLL(None, use_errno=True)
-IOPRIO_GET, GET_MEMPOLICY, PERSONALITY_QUERY = 252, 239, 0xFFFFFFFF  # x86-64's numbers
+IOPRIO_GET, GET_MEMPOLICY, PERSONALITY_QUERY = 252, 239, 0xFFFFFFFF  # the numbers of x86-64
 LIMITS = {name: getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")}
 NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts")
 EVERY = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty",
@@ -38,48 +38,48 @@ def status() -> dict[str, str]:
 
 
 def mounts() -> list[dict[str, object]]:
-    found: list[dict[str, object]] = []
+    mounts: list[dict[str, object]] = []
     for line in read("/proc/self/mountinfo").splitlines():
         before, after = line.split(" - ", 1)
         _, _, _, root, destination, options, *tags = before.split()
         kind, source, superblock = [*after.split(), ""][:3]
-        found.append({"destination": destination, "root": root, "options": options.split(","),
+        mounts.append({"destination": destination, "root": root, "options": options.split(","),
                       "propagation": tags, "type": kind, "source": source,
                       "superblock": superblock.split(",")})  # fmt: skip
-    return found
+    return mounts
 
 
 def descriptors() -> dict[str, str]:
-    found = {}
+    descriptors = {}
     for name in os.listdir("/proc/self/fd"):
         try:
             target = os.readlink(f"/proc/self/fd/{name}")
         except OSError:
-            continue  # the one that this listing had open
-        found[name] = target
-    return {name: target for name, target in found.items() if not target.startswith("/proc/")}
+            continue  # the descriptor of this listing itself
+        descriptors[name] = target
+    return {name: target for name, target in descriptors.items() if not target.startswith("/proc/")}
 
 
 def looked_at(path: str) -> dict[str, object]:
     try:
-        found = os.lstat(path)
+        status = os.lstat(path)
     except OSError as error:
         return {"error": error.strerror}
     seen: dict[str, object] = {
-        "mode": stat.S_IMODE(found.st_mode), "uid": found.st_uid, "gid": found.st_gid,
-        "type": stat.filemode(found.st_mode)[0],
+        "mode": stat.S_IMODE(status.st_mode), "uid": status.st_uid, "gid": status.st_gid,
+        "type": stat.filemode(status.st_mode)[0],
     }  # fmt: skip
-    if stat.S_ISLNK(found.st_mode):
+    if stat.S_ISLNK(status.st_mode):
         seen["link"] = os.readlink(path)
-    elif stat.S_ISCHR(found.st_mode) or stat.S_ISBLK(found.st_mode):
-        seen["device"] = [os.major(found.st_rdev), os.minor(found.st_rdev)]
-    elif stat.S_ISREG(found.st_mode):
+    elif stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode):
+        seen["device"] = [os.major(status.st_rdev), os.minor(status.st_rdev)]
+    elif stat.S_ISREG(status.st_mode):
         try:
             seen["holds"] = read(path)[:4096]
         except OSError as error:
             seen["unreadable"] = error.strerror
         seen["writable"] = opens_for_writing(path)
-    elif stat.S_ISDIR(found.st_mode):
+    elif stat.S_ISDIR(status.st_mode):
         try:
             seen["holds"] = sorted(os.listdir(path))[:200]
         except OSError as error:

@@ -1,7 +1,7 @@
-"""Links and files of an image or a volume that lead mounts astray.
+"""Attacks by links and files in an image or a volume that divert mounts.
 
-The attacks do no harm where they succeed: they write what is there already, or into a file that is
-there for it. docs/security.md tells of each how it is withstood.
+Attacks that succeed do no harm: they write what is already there, or to a file made for them.
+docs/security.md explains the defence against each.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 RENAME_EXCHANGE = 2
 
-# CVE-2021-30465, CVE-2019-19921: what an image or a volume makes of a mount's destination.
+# CVE-2021-30465, CVE-2019-19921: images and volumes that change a mount's destination.
 
 
 @contextmanager
 def exchanging(first: Path, second: Path) -> Iterator[None]:
-    """Exchange two names as fast as it goes, until the block ends."""
+    """Exchange two names as fast as possible, until the block ends."""
     libc = ctypes.CDLL(None)
     names = (-100, os.fsencode(first), -100, os.fsencode(second), RENAME_EXCHANGE)
     over = threading.Event()
@@ -52,7 +52,7 @@ def exchanging(first: Path, second: Path) -> Iterator[None]:
 def test_an_exchanged_destination_leads_nowhere(
     runtime: Runtime, another: Callable[[], Bundle]
 ) -> None:
-    """CVE-2021-30465: a volume whose directories become links while they are mounted on."""
+    """CVE-2021-30465: directories of a volume become links while mounts are made on them."""
     volume, victim = runtime.scratch / "volume", runtime.scratch / "victim"
     (volume / "a").mkdir(parents=True)
     victim.mkdir()
@@ -74,20 +74,20 @@ def test_an_exchanged_destination_leads_nowhere(
 
 @pytest.mark.parametrize("target", ["/volume", "/proc/self/fd/5", "/../../../.."])
 def test_a_proc_that_is_a_link_is_not_believed(bundle: Bundle, target: str) -> None:
-    """CVE-2019-19921: an image whose /proc leads to what an attacker wrote."""
+    """CVE-2019-19921: /proc of the image is a link to the attacker's files."""
     (bundle.rootfs / "proc").rmdir()
     (bundle.rootfs / "proc").symlink_to(target)
     (bundle.rootfs / "volume").mkdir()
     bundle.linux["maskedPaths"] = ["/proc/version"]
     bundle.shell("cat /proc/version; stat --file-system --format %T /proc/")
-    done = bundle.run()
-    assert "Linux version" not in done.stdout
-    if done:
-        assert done.stdout.split() == ["proc"]
+    result = bundle.run()
+    assert "Linux version" not in result.stdout
+    if result:
+        assert result.stdout.split() == ["proc"]
 
 
 def test_a_destination_that_climbs_stays_inside(runtime: Runtime, bundle: Bundle) -> None:
-    """CVE-2021-30465: links in the image that lead up and out, and an absolute one."""
+    """CVE-2021-30465: the image has an absolute link, and links that lead up and out."""
     victim = runtime.scratch / "victim"
     victim.mkdir()
     (bundle.rootfs / "absolute").symlink_to(victim)
@@ -102,12 +102,12 @@ def test_a_destination_that_climbs_stays_inside(runtime: Runtime, bundle: Bundle
         shutil.rmtree(victim)
 
 
-# CVE-2025-31133, CVE-2025-52565, CVE-2025-52881: what is mounted on what.
+# CVE-2025-31133, CVE-2025-52565, CVE-2025-52881: exchanged sources of mounts.
 
 
 @pytest.mark.parametrize("target", ["/proc/version", "/victim"])
 def test_a_mask_is_the_kernels_null_device(bundle: Bundle, target: str) -> None:
-    """CVE-2025-31133: an image whose /dev/null is something else."""
+    """CVE-2025-31133: /dev/null of the image is another file."""
     bundle.config["mounts"] = [
         mount for mount in bundle.config["mounts"] if not mount["destination"].startswith("/dev")
     ]
@@ -116,14 +116,14 @@ def test_a_mask_is_the_kernels_null_device(bundle: Bundle, target: str) -> None:
     (bundle.rootfs / "dev/null").symlink_to(target)
     bundle.linux["maskedPaths"] = ["/proc/cmdline", "/proc/sys/kernel/ostype"]
     bundle.shell("cat /proc/cmdline /proc/sys/kernel/ostype; echo over")
-    done = bundle.run()
-    assert "Linux" not in done.stdout
-    if done:
-        assert done.stdout == "over\n"
+    result = bundle.run()
+    assert "Linux" not in result.stdout
+    if result:
+        assert result.stdout == "over\n"
 
 
 def test_a_console_is_not_mounted_on_what_a_link_names(bundle: Bundle) -> None:
-    """CVE-2025-52565: an image whose /dev/console leads elsewhere."""
+    """CVE-2025-52565: /dev/console of the image leads elsewhere."""
     bundle.config["mounts"] = [
         mount for mount in bundle.config["mounts"] if mount["destination"] != "/dev"
     ]
@@ -142,8 +142,8 @@ def test_a_console_is_not_mounted_on_what_a_link_names(bundle: Bundle) -> None:
 
 @contextmanager
 def console_socket(path: Path) -> Iterator[str]:
-    """A socket that takes the terminal of one container and keeps it open."""
-    # A path that is longer than a socket's may be is named by its directory.
+    """Return a socket that receives one container's terminal and keeps it open."""
+    # A path too long for a socket's address is shortened by its directory's descriptor.
     directory = os.open(path.parent, os.O_PATH)
     short = f"/proc/self/fd/{directory}/{path.name}"
     with socket.socket(socket.AF_UNIX) as listening:
@@ -173,7 +173,7 @@ def console_socket(path: Path) -> Iterator[str]:
 def test_a_sysctl_is_written_to_the_kernel_alone(
     runtime: Runtime, bundle: Bundle, destination: str
 ) -> None:
-    """CVE-2025-52881: a volume on /proc, whose files are written to in the kernel's place."""
+    """CVE-2025-52881: a volume on /proc offers its files instead of the kernel's."""
     volume = runtime.scratch / "volume"
     below = volume / Path("/proc/sys/net/ipv4").relative_to(destination)
     below.mkdir(parents=True)

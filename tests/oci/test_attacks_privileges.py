@@ -1,7 +1,7 @@
-"""Capabilities, groups, cgroups and setuid programs as ways to more than was given.
+"""Attacks by capabilities, groups, cgroups and setuid programs for more privileges.
 
-The attacks do no harm where they succeed: they write what is there already, or into a file that is
-there for it. docs/security.md tells of each how it is withstood.
+Attacks that succeed do no harm: they write what is already there, or to a file made for them.
+docs/security.md explains the defence against each.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from runtime.spec import docker_profile
-from tests.oci.driver import Bundle, Done, waited_for
+from tests.oci.driver import Bundle, Result, waited_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,30 +25,30 @@ from tests.oci.users import NOBODY, runtime_of_user
 
 
 def test_capabilities_are_not_inheritable(bundle: Bundle) -> None:
-    """CVE-2022-29162, CVE-2022-24769: neither those that are configured nor those of exec --cap."""
+    """CVE-2022-29162, CVE-2022-24769: neither configured capabilities nor those of exec --cap."""
     bundle.running("grep -E 'Cap(Inh|Amb)' /proc/self/status; exec sleep 60")
     none = ["CapInh:", "0" * 16, "CapAmb:", "0" * 16]
     waited_for(lambda: len(bundle.output().split()) == 4, "the sets are told")
     assert bundle.output().split() == none
-    done = bundle.exec(
+    result = bundle.exec(
         "--cap", "CAP_NET_ADMIN", bundle.identity, "grep", "-E", "Cap(Inh|Amb)", "/proc/self/status"
     )
-    assert done, done.stderr
-    assert done.stdout.split() == none
+    assert result, result.stderr
+    assert result.stdout.split() == none
 
 
 # CVE-2018-7169: groups in user namespaces.
 
 
-def as_nobody(bundle: Bundle, *words: str) -> Done:
-    """Run the runtime as a user without privileges, who is in a group more."""
+def as_nobody(bundle: Bundle, *words: str) -> Result:
+    """Run the runtime as a user without privileges who is in one more group."""
     bundle.write()
     user = runtime_of_user(bundle.runtime, ids=False)
     return user.tell(*words, "--bundle", str(bundle.path), bundle.identity)
 
 
 def rootless(bundle: Bundle) -> None:
-    """Have root inside be a user without privileges outside, and nobody else be anybody."""
+    """Map root inside to an unprivileged user outside, and map no other ids."""
     bundle.namespace("user")
     for kind in ("uidMappings", "gidMappings"):
         bundle.linux[kind] = [{"containerID": 0, "hostID": NOBODY, "size": 1}]
@@ -58,12 +58,12 @@ def rootless(bundle: Bundle) -> None:
 
 
 def test_a_group_that_takes_away_is_not_left(bundle: Bundle) -> None:
-    """CVE-2018-7169: who made the namespace without privileges may not drop groups in it."""
+    """CVE-2018-7169: without privileges, groups of a new user namespace can't be dropped."""
     rootless(bundle)
     attack(bundle, "drop_groups")
-    done = as_nobody(bundle, "run")
-    assert done, done.stderr
-    assert done.stdout.split("\n")[:2] == ["setgroups deny", "refused EPERM"]
+    result = as_nobody(bundle, "run")
+    assert result, result.stderr
+    assert result.stdout.split("\n")[:2] == ["setgroups deny", "refused EPERM"]
 
 
 def test_groups_that_are_not_mapped_are_refused(bundle: Bundle) -> None:
@@ -71,8 +71,8 @@ def test_groups_that_are_not_mapped_are_refused(bundle: Bundle) -> None:
     rootless(bundle)
     bundle.process["user"]["additionalGids"] = [7]
     bundle.shell("id -G")
-    done = as_nobody(bundle, "run")
-    assert not done, done.stdout
+    result = as_nobody(bundle, "run")
+    assert not result, result.stdout
 
 
 # CVE-2023-25809, CVE-2022-0492: cgroups.
@@ -80,62 +80,62 @@ def test_groups_that_are_not_mapped_are_refused(bundle: Bundle) -> None:
 
 @pytest.mark.parametrize("namespace", [True, False], ids=["own namespace", "host's namespace"])
 def test_cgroups_that_are_read_only_are_all_so(bundle: Bundle, namespace: bool) -> None:
-    """CVE-2023-25809: the cgroups that a container sees, each hierarchy."""
+    """CVE-2023-25809: all cgroup hierarchies that a container sees."""
     if namespace:
         bundle.namespace("cgroup")
     bundle.mount("/sys/fs/cgroup", "cgroup", "cgroup", "ro", "nosuid", "noexec", "nodev")
     attack(bundle, "cgroups")
-    done = bundle.run()
-    assert done, done.stderr
-    assert "refused" in done.stdout
-    assert "WRITABLE" not in done.stdout
+    result = bundle.run()
+    assert result, result.stderr
+    assert "refused" in result.stdout
+    assert "WRITABLE" not in result.stdout
 
 
 @pytest.mark.parametrize("filtered", [True, False], ids=["default profile", "no profile"])
 def test_no_release_agent_is_set(bundle: Bundle, filtered: bool) -> None:
-    """CVE-2022-0492: by a hierarchy of its own, or by one that it is shown."""
+    """CVE-2022-0492: in a new hierarchy, and in a visible one."""
     if filtered:
         bundle.linux["seccomp"] = docker_profile.seccomp(bundle.process["capabilities"]["bounding"])
     bundle.namespace("cgroup")
     bundle.mount("/sys/fs/cgroup", "cgroup", "cgroup", "ro", "nosuid", "noexec", "nodev")
     attack(bundle, "release_agent")
-    done = bundle.run()
-    assert done, done.stderr
-    assert "WRITABLE" not in done.stdout
+    result = bundle.run()
+    assert result, result.stderr
+    assert "WRITABLE" not in result.stdout
     if filtered:
-        assert "MOUNTED" not in done.stdout
-        assert "refused namespace user EPERM" in done.stdout
+        assert "MOUNTED" not in result.stdout
+        assert "refused namespace user EPERM" in result.stdout
 
 
-# Programs that are run with another's privileges.
+# Programs that run with another user's privileges.
 
 
 def with_setuid(bundle: Bundle) -> None:
-    """A program in the image that is root's to whoever runs it."""
+    """Add a program to the image that is setuid root."""
     shutil.copy(bundle.rootfs / "usr/bin/id", bundle.rootfs / "as-root")
     (bundle.rootfs / "as-root").chmod(0o4755)
 
 
 @pytest.mark.parametrize("verb", ["run", "exec"])
 def test_no_new_privileges_come_by_setuid(bundle: Bundle, verb: str) -> None:
-    """noNewPrivileges holds for the container and for what joins it."""
+    """noNewPrivileges holds for the container and for processes that join it."""
     with_setuid(bundle)
     bundle.process["noNewPrivileges"] = True
     if verb == "run":
         bundle.process["user"] = {"uid": 1000, "gid": 1000}
         bundle.shell("/as-root -u")
-        done: Any = bundle.run()
+        result: Any = bundle.run()
     else:
         bundle.running()
-        done = bundle.exec("--user", "1000:1000", bundle.identity, "/as-root", "-u")
-    assert done, done.stderr
-    assert done.stdout.split() == ["1000"]
+        result = bundle.exec("--user", "1000:1000", bundle.identity, "/as-root", "-u")
+    assert result, result.stderr
+    assert result.stdout.split() == ["1000"]
 
 
 def test_a_neighbours_setuid_program_is_out_of_reach(
     bundle: Bundle, another: Callable[[], Bundle]
 ) -> None:
-    """A container that shares a PID namespace with another gets at none of its files."""
+    """A container that shares a PID namespace with another can't access its files."""
     with_setuid(bundle)
     bundle.running()
     neighbour = another()
@@ -143,13 +143,13 @@ def test_a_neighbours_setuid_program_is_out_of_reach(
     neighbour.process["user"] = {"uid": 1000, "gid": 1000}
     neighbour.process["capabilities"] = {}
     neighbour.shell("ls /proc/1/root/; /proc/1/root/as-root -u; ls -l /proc/1/cwd/")
-    done = neighbour.run()
-    assert not done
-    assert done.stdout == ""
+    result = neighbour.run()
+    assert not result
+    assert result.stdout == ""
 
 
 def test_the_state_is_its_owners_alone(bundle: Bundle) -> None:
-    """CVE-2021-41091: what a container has made must not be run by a user of the host."""
+    """CVE-2021-41091: users of the host must not run programs that a container made."""
     bundle.running()
     below = bundle.runtime.root / bundle.identity
     assert below.exists()

@@ -1,7 +1,7 @@
-"""The runtime's program, its descriptors and where a container starts, as ways out.
+"""Attacks through the runtime's program, its descriptors, and the working directory.
 
-The attacks do no harm where they succeed: they write what is there already, or into a file that is
-there for it. docs/security.md tells of each how it is withstood.
+Attacks that succeed do no harm: they write what is already there, or to a file made for them.
+docs/security.md explains the defence against each.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 ELF = b"\x7fELF"
 LOADER = Path("/lib64/ld-linux-x86-64.so.2")
-# Instead of the dynamic loader: takes hold of the program that is being run, and goes on as python.
+# A replacement of the dynamic loader: it opens the program being run, and continues as python.
 LOADER_SOURCE = r"""
 static long call(long number, const void *a, const void *b, const void *c) {
     long result;
@@ -47,7 +47,7 @@ void _start(void) {
 
 @pytest.fixture
 def own(runtime: Runtime) -> Iterator[Runtime]:
-    """The runtime from a copy of its program: the kernel keeps a program that runs from writes."""
+    """Return a copy of the runtime: the kernel denies writes to a program that runs."""
     directory = runtime.scratch / "own"
     directory.mkdir()
     if Path(runtime.command).read_bytes()[:4] == ELF:
@@ -61,7 +61,7 @@ def own(runtime: Runtime) -> Iterator[Runtime]:
 
 
 def copied_environment(script: Path, directory: Path) -> str:
-    """A virtual environment with an interpreter of its own and our command."""
+    """Copy a virtual environment, with an interpreter and our command."""
     subprocess.run(
         [sys.executable, "-m", "venv", "--copies", "--without-pip", directory], check=True
     )
@@ -81,7 +81,7 @@ def copied_environment(script: Path, directory: Path) -> str:
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="the attacker is in x86-64's code")
 @pytest.mark.parametrize("script", [False, True], ids=["/proc/self/exe", "#!/proc/self/exe"])
 def test_the_runtimes_program_is_not_written_to(own: Runtime, script: bool) -> None:
-    """CVE-2019-5736: what is run is the runtime itself, with a loader that the image brings."""
+    """CVE-2019-5736: the container runs the runtime itself, with a loader of the image."""
     bundle = own.bundle()
     attack(bundle)
     put_loader(bundle)
@@ -126,7 +126,7 @@ def put_loader(bundle: Bundle) -> None:
 
 @pytest.mark.parametrize("words", [["/bin/true"], ["/proc/self/exe"], ["/script"]])
 def test_what_comes_by_exec_cannot_be_looked_into(own: Runtime, words: list[str]) -> None:
-    """CVE-2019-5736, CVE-2016-9962: a container watches those who join it."""
+    """CVE-2019-5736, CVE-2016-9962: a container watches processes that join it."""
     bundle = own.bundle()
     (bundle.rootfs / "script").write_text("#!/proc/self/exe\n")
     (bundle.rootfs / "script").chmod(0o755)
@@ -141,12 +141,12 @@ def test_what_comes_by_exec_cannot_be_looked_into(own: Runtime, words: list[str]
     assert "ESCAPED" not in bundle.output()
 
 
-# CVE-2024-21626: descriptors and working directories that lead out.
+# CVE-2024-21626: descriptors and working directories outside the root.
 
 
 @pytest.fixture
 def marker(runtime: Runtime) -> Iterator[Path]:
-    """A file of the host's."""
+    """Make a file on the host."""
     path = runtime.scratch / "marker"
     path.write_text("the host's")
     yield path
@@ -155,7 +155,7 @@ def marker(runtime: Runtime) -> Iterator[Path]:
 
 @pytest.mark.parametrize("number", [*range(3, 13), 20, 100])
 def test_no_working_directory_leads_out(bundle: Bundle, marker: Path, number: int) -> None:
-    """CVE-2024-21626: a descriptor of the runtime's as the working directory."""
+    """CVE-2024-21626: the working directory is a descriptor of the runtime."""
     attack(bundle, "up", str(marker))
     bundle.process["cwd"] = f"/proc/self/fd/{number}"
     bundle.run()
@@ -174,7 +174,7 @@ def test_no_working_directory_of_an_exec_leads_out(bundle: Bundle, marker: Path)
 
 
 def test_no_descriptor_is_inherited(bundle: Bundle) -> None:
-    """CVE-2024-21626, CVE-2016-9962: what the runtime's caller left open."""
+    """CVE-2024-21626, CVE-2016-9962: descriptors that the runtime's caller left open."""
     bundle.shell("ls /proc/self/fd")
     bundle.write()
     descriptors = [os.open(path, os.O_RDONLY) for path in ("/", "/etc/passwd", "/proc")]
@@ -189,4 +189,5 @@ def test_no_descriptor_is_inherited(bundle: Bundle) -> None:
         for descriptor in descriptors:
             os.close(descriptor)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["0", "1", "2", "3"]  # the last is ls reading the directory
+    # The last one is of ls reading the directory.
+    assert done.stdout.split() == ["0", "1", "2", "3"]

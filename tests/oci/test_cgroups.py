@@ -1,4 +1,4 @@
-"""config-linux.md, "Control groups": where the container is, and what limits it there."""
+"""config-linux.md, "Control groups": a container's cgroup and its limits."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 V2 = (CGROUPS / "cgroup.controllers").exists()
 MIB = 1 << 20
 PIDS_MAX = "pids.max" if V2 else "pids/pids.max"
-# What is asked for; the file of version 1, its hierarchy before the slash, and of version 2.
+# The limit; its file in version 1, after the hierarchy and a slash; its file in version 2.
 Limit = tuple[str, dict[str, Any], tuple[str, str] | None, tuple[str, str] | None]
 LIMITS: list[Limit] = [
     ("memory limit", {"memory": {"limit": 64 * MIB}},
@@ -47,7 +47,7 @@ LIMITS: list[Limit] = [
 
 
 def directory(bundle: Bundle, file: str) -> Path:
-    """Where the container's file lies, by its own cgroup paths."""
+    """Return the directory of a file, by the container's own cgroup paths."""
     pid = bundle.state()["pid"]
     hierarchy, _, name = file.rpartition("/")
     for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
@@ -64,7 +64,7 @@ def held(bundle: Bundle, file: str) -> str:
 @pytest.mark.skipif(not (CGROUPS / "cpuset").is_dir(), reason="no cpuset of version 1 here")
 @pytest.mark.parametrize("deep", [0, 1, 2])
 def test_an_empty_cpuset_on_the_way(bundle: Bundle, deep: int) -> None:
-    """Whoever made the cgroup, or one above it, has not said what CPUs it has. (cpuset(7))"""
+    """The cgroup, or one above it, was made without CPUs. (cpuset(7))"""
     levels = [bundle.identity, "above", "own"]
     (CGROUPS / "cpuset").joinpath(*levels[: deep + 1]).mkdir(parents=True)
     bundle.linux["cgroupsPath"] = "/" + "/".join(levels)
@@ -76,13 +76,13 @@ def test_an_empty_cpuset_on_the_way(bundle: Bundle, deep: int) -> None:
 
 @pytest.mark.skipif(not (CGROUPS / "cpuset").is_dir(), reason="no cpuset of version 1 here")
 def test_exec_into_an_empty_cpuset(bundle: Bundle) -> None:
-    """A sub-cgroup that the container has made."""
+    """exec --cgroup into a sub-cgroup that the container made."""
     bundle.running()
     sub = directory(bundle, "cpuset/sub")
     sub.mkdir()
-    done = bundle.exec("--cgroup", "cpuset:sub", bundle.identity, "cat", "/proc/self/cgroup")
-    assert done, done.stderr
-    assert f"{bundle.identity}/sub\n" in done.stdout
+    result = bundle.exec("--cgroup", "cpuset:sub", bundle.identity, "cat", "/proc/self/cgroup")
+    assert result, result.stderr
+    assert f"{bundle.identity}/sub\n" in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_resources(
     bundle: Bundle, name: str, resources: dict[str, Any], v1: tuple[str, str] | None,
     v2: tuple[str, str] | None,
 ) -> None:  # fmt: skip
-    """Memory, CPU, PIDs, Unified: each is in the container's cgroup file, as it was given."""
+    """Memory, CPU, PIDs, Unified: the cgroup's files have the configured values."""
     place = v2 if V2 else v1
     if place is None:
         pytest.skip(f"cgroup v{2 if V2 else 1} has no {name}")
@@ -104,15 +104,15 @@ def test_resources(
 
 @pytest.mark.parametrize("path", ["/{}", "/{}/inner", "{}", "{}/relative/inner"])
 def test_cgroups_path(bundle: Bundle, path: str) -> None:
-    """Cgroups Path: an absolute one MUST be taken as relative to the cgroups mount point."""
+    """Cgroups Path: an absolute path MUST be relative to the cgroups mount point."""
     bundle.linux["cgroupsPath"] = path.format(bundle.identity)
     bundle.created()
     made = str(directory(bundle, PIDS_MAX).parent)
-    wanted = path.format(bundle.identity).lstrip("/")
+    expected = path.format(bundle.identity).lstrip("/")
     if path.startswith("/"):
-        assert made == str(CGROUPS / ("" if V2 else "pids") / wanted)
+        assert made == str(CGROUPS / ("" if V2 else "pids") / expected)
     else:
-        assert made.endswith(wanted)
+        assert made.endswith(expected)
 
 
 def test_the_same_path_is_the_same_place(bundle: Bundle) -> None:
@@ -127,7 +127,7 @@ def test_the_same_path_is_the_same_place(bundle: Bundle) -> None:
 
 
 def test_without_a_path_the_runtime_chooses_one(bundle: Bundle) -> None:
-    """Cgroups Path: MAY be defined by the runtime; two containers do not share it."""
+    """Cgroups Path: without a path two containers have different cgroups."""
     del bundle.linux["cgroupsPath"]
     second = bundle.runtime.bundle()
     del second.linux["cgroupsPath"]
@@ -140,7 +140,7 @@ def test_without_a_path_the_runtime_chooses_one(bundle: Bundle) -> None:
 
 
 def test_a_path_does_not_lead_out_of_the_hierarchy(bundle: Bundle) -> None:
-    """Cgroups Path: a value may be invalid, and MUST be an error then; it never leads elsewhere."""
+    """Cgroups Path: an invalid value MUST be an error; no value leads outside."""
     bundle.linux["cgroupsPath"] = f"/../../../{bundle.identity}"
     if bundle.create():
         assert directory(bundle, PIDS_MAX).exists()
@@ -150,7 +150,7 @@ def test_a_path_does_not_lead_out_of_the_hierarchy(bundle: Bundle) -> None:
 
 
 def test_every_process_is_in_it(bundle: Bundle) -> None:
-    """Control groups: of the whole container, in every hierarchy that it has a cgroup in."""
+    """Control groups: all processes are in the container's cgroup of every hierarchy."""
     bundle.running("sleep 60 & sleep 60 & wait")
     made = [path for path in cgroups_of(bundle.identity) if (path / "cgroup.procs").exists()]
     assert made
@@ -182,12 +182,12 @@ def test_the_allowed_device_list_is_applied_in_order(bundle: Bundle) -> None:
         ' python3 -c "import os,sys; os.open(sys.argv[1], os.O_RDONLY)" /dev/loop-$name'
         " 2>/dev/null; echo $name $?; done; echo written >/dev/null && echo null"
     )
-    done = bundle.run()
-    assert done.stdout.split() == ["allowed", "0", "denied", "1", "null"]
+    result = bundle.run()
+    assert result.stdout.split() == ["allowed", "0", "denied", "1", "null"]
 
 
 def test_devices_are_denied_by_their_cgroup(bundle: Bundle) -> None:
-    """Allowed Device list: what is not allowed can't be made use of, not even by a node of it."""
+    """Allowed Device list: a device that is not allowed can't be used, even by a node of it."""
     bundle.linux["resources"] = {"devices": [{"allow": False, "access": "rwm"}]}
     bundle.shell("mknod /tmp/loop b 7 0 && python3 -c 'open(\"/tmp/loop\")'; echo $?")
     assert bundle.run().stdout.strip() != "0"
@@ -218,27 +218,27 @@ def test_the_pids_limit_is_enforced(bundle: Bundle) -> None:
 
 
 def test_the_cpus_are_those_that_are_named(bundle: Bundle) -> None:
-    """CPU: `cpus` are those that the container will run on."""
+    """CPU: the container runs on the CPUs of `cpus` only."""
     bundle.linux["resources"] = {"cpu": {"cpus": "0"}}
     assert bundle.report()["affinity"] == [0]
 
 
 def test_a_hugepage_limit(bundle: Bundle) -> None:
-    """Huge page limits: by page size; an error where the host can't set it."""
+    """Huge page limits: by page size; an error if the host can't set the limit."""
     bundle.linux["resources"] = {"hugepageLimits": [{"pageSize": "2MB", "limit": 4 * MIB}]}
-    done = bundle.create()
-    if done:
+    result = bundle.create()
+    if result:
         files = [path / name for path in cgroups_of(bundle.identity)
                  for name in ("hugetlb.2MB.limit_in_bytes", "hugetlb.2MB.max",
                               "hugetlb.2MB.rsvd.limit_in_bytes", "hugetlb.2MB.rsvd.max")
                  if (path / name).exists()]  # fmt: skip
         assert str(4 * MIB) in {file.read_text().strip() for file in files}
     else:
-        assert "huge" in done.stderr
+        assert "huge" in result.stderr
 
 
 def test_pause_and_resume(bundle: Bundle) -> None:
-    """The command line's `pause` and `resume`: nothing runs while it is paused."""
+    """`pause` and `resume`: nothing runs while the container is paused."""
     bundle.running("while :; do echo .; sleep 0.02; done")
     assert bundle.runtime.tell("pause", bundle.identity)
     assert bundle.state()["status"] == "paused"
@@ -250,7 +250,7 @@ def test_pause_and_resume(bundle: Bundle) -> None:
 
 
 def test_a_paused_container_is_deleted_with_force(bundle: Bundle) -> None:
-    """Delete with `--force`: a frozen process can be killed as well."""
+    """`delete --force` kills frozen processes too."""
     bundle.running()
     assert bundle.runtime.tell("pause", bundle.identity)
     assert bundle.delete("--force")
@@ -258,27 +258,27 @@ def test_a_paused_container_is_deleted_with_force(bundle: Bundle) -> None:
 
 
 def test_update_changes_the_limits_of_what_runs(bundle: Bundle) -> None:
-    """The command line's `update`: by options and by a resources section."""
+    """`update`: by options, and by a resources section."""
     bundle.linux["resources"] = {"pids": {"limit": 50}}
     bundle.running()
     assert bundle.runtime.tell("update", "--pids-limit", "60", bundle.identity)
     assert held(bundle, PIDS_MAX) == "60"
     resources = bundle.path / "resources.json"
     resources.write_text('{"memory": {"limit": 134217728}, "cpu": {"shares": 100}}')
-    done = bundle.runtime.tell("update", "--resources", str(resources), bundle.identity)
-    assert done, done.stderr
+    result = bundle.runtime.tell("update", "--resources", str(resources), bundle.identity)
+    assert result, result.stderr
     memory = "memory.max" if V2 else "memory/memory.limit_in_bytes"
     assert held(bundle, memory) == "134217728"
     assert held(bundle, PIDS_MAX) == "60"
 
 
 def test_events_tell_the_usage(bundle: Bundle) -> None:
-    """The command line's `events --stats`: one JSON document of what the container uses."""
+    """`events --stats`: one JSON document with the usage."""
     bundle.linux["resources"] = {"pids": {"limit": 50}, "memory": {"limit": 128 * MIB}}
     bundle.running()
-    done = bundle.runtime.tell("events", "--stats", bundle.identity)
-    assert done, done.stderr
-    event = json.loads(done.stdout)
+    result = bundle.runtime.tell("events", "--stats", bundle.identity)
+    assert result, result.stderr
+    event = json.loads(result.stdout)
     assert (event["type"], event["id"]) == ("stats", bundle.identity)
     assert event["data"]["pids"]["current"] >= 1
     assert event["data"]["pids"]["limit"] == 50

@@ -1,7 +1,7 @@
-"""The command line's `checkpoint` and `restore`, which runc and crun have by criu as well.
+"""`checkpoint` and `restore`, for which runc and crun also use criu.
 
-TONNAGE_CRIU names another criu than that of the PATH; one that can't work with this kernel is
-skipped with its own reason.
+TONNAGE_CRIU names another criu than the one on the PATH. If it can't work with this kernel, the
+tests are skipped with criu's own reason.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cgroup_tree import cgroups_named
-from tests.oci.driver import DEADLINE_SECONDS, Done, waited_for
+from tests.oci.driver import DEADLINE_SECONDS, Result, waited_for
 
 if TYPE_CHECKING:
     from tests.oci.driver import Bundle
@@ -44,37 +44,37 @@ def counting(bundle: Bundle) -> None:
     waited_for(lambda: len(counted(bundle)) > 3, "it counts")
 
 
-def tell(bundle: Bundle, criu: str, verb: str, *words: str) -> Done:
-    """Either verb, where its files are in the bundle."""
+def tell(bundle: Bundle, criu: str, verb: str, *words: str) -> Result:
+    """Run `checkpoint` or `restore` with its files in the bundle."""
     image = ("--image-path", str(bundle.path / "image"), "--work-path", str(bundle.path / "work"))
     bundle_words = ("--bundle", str(bundle.path), "--detach") if verb == "restore" else ()
     given = ("--criu", criu, verb, *image, *bundle_words, *words, bundle.identity)
     if verb == "checkpoint":
         return bundle.runtime.tell(*given)
-    # criu wants a file that was written to as it was.
+    # Criu demands that files have not changed since.
     with (bundle.path / "stdout").open("ab") as stdout, (bundle.path / "stderr").open("ab") as log:
-        done = subprocess.run(
+        result = subprocess.run(
             [bundle.runtime.command, "--root", bundle.runtime.root, *given],
             stdin=subprocess.DEVNULL, stdout=stdout, stderr=log, check=False, cwd=bundle.path,
             timeout=DEADLINE_SECONDS,
         )  # fmt: skip
-    return Done(done.returncode, "", bundle.errors())
+    return Result(result.returncode, "", bundle.errors())
 
 
 def restored(bundle: Bundle, criu: str) -> None:
-    """Delete it, have it again, and see that it goes on."""
+    """Delete the container, restore it, and check that it continues."""
     last = counted(bundle)[-1]
     deleted = bundle.delete()
     assert deleted, deleted.stderr
-    done = tell(bundle, criu, "restore")
-    assert done, done.stderr
+    result = tell(bundle, criu, "restore")
+    assert result, result.stderr
     waited_for(lambda: counted(bundle)[-1] > last + 2, "it counts on")
     assert counted(bundle) == list(range(1, len(counted(bundle)) + 1))
 
 
 @pytest.mark.parametrize("masked", [False, True], ids=["plain", "as engines have it"])
 def test_a_container_goes_on_from_files(bundle: Bundle, criu: str, masked: bool) -> None:
-    """`checkpoint` stops it; `restore` has it go on: its memory, mounts, limits and namespaces."""
+    """`checkpoint` stops it; `restore` restores memory, mounts, limits and namespaces."""
     if masked:
         bundle.namespace("cgroup")
         bundle.linux["maskedPaths"] = ["/proc/timer_list", "/sys/firmware"]
@@ -84,8 +84,8 @@ def test_a_container_goes_on_from_files(bundle: Bundle, criu: str, masked: bool)
         bundle.mount("/sys/fs/cgroup", "cgroup", "cgroup", "ro")
     counting(bundle)
     before = bundle.exec(bundle.identity, "sh", "-c", "hostname; cut -d' ' -f5 /proc/1/mountinfo")
-    done = tell(bundle, criu, "checkpoint")
-    assert done, done.stderr
+    result = tell(bundle, criu, "checkpoint")
+    assert result, result.stderr
     assert bundle.state()["status"] == "stopped"
     restored(bundle, criu)
     state = bundle.state()
@@ -102,17 +102,17 @@ def test_a_container_goes_on_from_files(bundle: Bundle, criu: str, masked: bool)
 
 
 def test_it_is_left_running(bundle: Bundle, criu: str) -> None:
-    """--leave-running: what is written goes on as well."""
+    """--leave-running: the container continues after the checkpoint."""
     counting(bundle)
-    done = tell(bundle, criu, "checkpoint", "--leave-running")
-    assert done, done.stderr
+    result = tell(bundle, criu, "checkpoint", "--leave-running")
+    assert result, result.stderr
     assert bundle.state()["status"] == "running"
     last = counted(bundle)[-1]
     waited_for(lambda: counted(bundle)[-1] > last, "it counts on")
 
 
 def test_memory_is_written_before(bundle: Bundle, criu: str) -> None:
-    """--pre-dump and --parent-path: in two steps, of which the first lets it run."""
+    """--pre-dump and --parent-path: two steps, and the container runs on after the first."""
     counting(bundle)
     image = str(bundle.path / "image")
     first = bundle.runtime.tell(
@@ -123,26 +123,26 @@ def test_memory_is_written_before(bundle: Bundle, criu: str) -> None:
         pytest.skip(f"memory can't be tracked here: {first.stderr.strip()}")
     assert first, first.stderr
     assert bundle.state()["status"] == "running"
-    done = tell(bundle, criu, "checkpoint", "--parent-path", "first")
-    assert done, done.stderr
+    result = tell(bundle, criu, "checkpoint", "--parent-path", "first")
+    assert result, result.stderr
     restored(bundle, criu)
 
 
 def test_a_restored_container_ends_as_its_program(bundle: Bundle, criu: str) -> None:
-    """`restore` in the foreground: the exit code, and nothing is left."""
+    """`restore` in the foreground returns the exit code and leaves nothing."""
     bundle.running("while [ ! -e /go ]; do sleep 0.05; done; exit 6")
-    done = tell(bundle, criu, "checkpoint")
-    assert done, done.stderr
+    result = tell(bundle, criu, "checkpoint")
+    assert result, result.stderr
     assert bundle.delete()
     words = ("--criu", criu, "restore", "--image-path", str(bundle.path / "image"), "--bundle",
              str(bundle.path), bundle.identity)  # fmt: skip
     (bundle.rootfs / "go").touch()
-    assert bundle.runtime.run(*words, into=bundle.path) == 6, bundle.errors()  # it wrote nothing
+    assert bundle.runtime.run(*words, into=bundle.path) == 6, bundle.errors()  # there was no output
     assert not bundle.runtime.left(bundle.identity)
 
 
 def test_a_pipe_is_exchanged(bundle: Bundle, criu: str) -> None:
-    """What wrote into a pipe of whoever ran it writes into that of whoever restores it."""
+    """A pipe of the creator is replaced by a pipe of the restorer."""
     bundle.shell(COUNTS)
     bundle.write()
     command = [bundle.runtime.command, "--root", str(bundle.runtime.root)]
@@ -154,8 +154,8 @@ def test_a_pipe_is_exchanged(bundle: Bundle, criu: str) -> None:
     ) as running:
         assert running.stdout
         lines = [running.stdout.readline() for _ in range(3)]
-        done = tell(bundle, criu, "checkpoint")
-        assert done, done.stderr
+        result = tell(bundle, criu, "checkpoint")
+        assert result, result.stderr
         lines += running.stdout.readlines()
     words = ["--criu", criu, "restore", "--image-path", str(bundle.path / "image"), "--bundle"]
     with subprocess.Popen(
@@ -171,37 +171,37 @@ def test_a_pipe_is_exchanged(bundle: Bundle, criu: str) -> None:
 
 
 def test_a_restore_that_fails_leaves_nothing(bundle: Bundle, criu: str) -> None:
-    """Files that are damaged, and none at all."""
+    """The files are damaged, or missing."""
     counting(bundle)
     assert tell(bundle, criu, "checkpoint")
     assert bundle.delete()
     (bundle.path / "image/pstree.img").write_bytes(b"damaged")
     for _ in range(2):
-        done = tell(bundle, criu, "restore")
-        assert not done
-        assert "Traceback" not in done.stderr
+        result = tell(bundle, criu, "restore")
+        assert not result
+        assert "Traceback" not in result.stderr
         assert not bundle.runtime.left(bundle.identity)
         shutil.rmtree(bundle.path / "image", ignore_errors=True)
 
 
 def test_another_cgroup_is_refused(bundle: Bundle, criu: str) -> None:
-    """linux.cgroupsPath: the processes are written with theirs."""
+    """linux.cgroupsPath must be the same, since the checkpoint contains the cgroups."""
     counting(bundle)
     assert tell(bundle, criu, "checkpoint")
     assert bundle.delete()
     bundle.linux["cgroupsPath"] = f"/{bundle.identity}-other"
     bundle.write()
-    done = tell(bundle, criu, "restore")
-    assert not done
-    assert "linux.cgroupsPath" in done.stderr
+    result = tell(bundle, criu, "restore")
+    assert not result
+    assert "linux.cgroupsPath" in result.stderr
     assert not bundle.runtime.left(bundle.identity)
 
 
-# What needs no criu.
+# These tests need no criu.
 
 
 def pretended(bundle: Bundle, script: str) -> str:
-    """A program in criu's place."""
+    """Make a program that replaces criu."""
     program = bundle.path / "criu"
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
@@ -210,33 +210,33 @@ def pretended(bundle: Bundle, script: str) -> str:
 
 def test_criu_that_is_not_there_is_named(bundle: Bundle) -> None:
     bundle.running()
-    done = tell(bundle, "/no/such/criu", "checkpoint")
-    assert not done
-    assert "apt-get install criu" in done.stderr
+    result = tell(bundle, "/no/such/criu", "checkpoint")
+    assert not result
+    assert "apt-get install criu" in result.stderr
     assert bundle.state()["status"] == "running"
 
 
 def test_the_reason_that_criu_has_is_told(bundle: Bundle) -> None:
-    """And the container runs on."""
+    """The error has criu's own reason, and the container runs on."""
     bundle.running()
     script = "echo 'Error (criu/x.c:1): a reason that it has' >&2; exit 1"
-    done = tell(bundle, pretended(bundle, script), "checkpoint")
-    assert not done
-    assert "a reason that it has" in done.stderr
+    result = tell(bundle, pretended(bundle, script), "checkpoint")
+    assert not result
+    assert "a reason that it has" in result.stderr
     assert bundle.state()["status"] == "running"
 
 
 def test_options_are_handed_on(bundle: Bundle) -> None:
-    """Those of runc and crun, by criu's names."""
+    """Options of runc and crun are passed to criu by its names."""
     bundle.running()
-    told = bundle.path / "told"
-    program = pretended(bundle, f'echo "$@" > {told}')
-    done = tell(
+    reported = bundle.path / "told"
+    program = pretended(bundle, f'echo "$@" > {reported}')
+    result = tell(
         bundle, program, "checkpoint", "--leave-running", "--tcp-established", "--ext-unix-sk",
         "--shell-job", "--file-locks", "--manage-cgroups-mode", "ignore",
     )  # fmt: skip
-    assert done, done.stderr
-    words = told.read_text().split()
+    assert result, result.stderr
+    words = reported.read_text().split()
     assert words[0] == "dump"
     for word in ("--leave-running", "--tcp-established", "--ext-unix-sk", "--shell-job",
                  "--file-locks", "--manage-cgroups=ignore", str(bundle.path / "work")):  # fmt: skip
@@ -245,15 +245,15 @@ def test_options_are_handed_on(bundle: Bundle) -> None:
 
 @pytest.mark.parametrize("what", ["created", "stopped", "mode", "parent"])
 def test_what_cannot_be_written_is_refused(bundle: Bundle, what: str) -> None:
-    """Before criu is called."""
+    """The refusal comes before criu is called."""
     {"created": bundle.created, "stopped": bundle.stopped}.get(what, bundle.running)()
     words = {"mode": ("--manage-cgroups-mode", "loose"), "parent": ("--parent-path", "none")}
-    done = tell(bundle, pretended(bundle, "exit 0"), "checkpoint", *words.get(what, ()))
-    assert not done
-    assert what in done.stderr
+    result = tell(bundle, pretended(bundle, "exit 0"), "checkpoint", *words.get(what, ()))
+    assert not result
+    assert what in result.stderr
     assert not (bundle.path / "image").exists()
 
 
 def test_engines_can_ask_whether_it_is_built(bundle: Bundle) -> None:
-    """`checkpoint --help`, by which podman knows."""
+    """podman runs `checkpoint --help` to find out if the runtime supports it."""
     assert bundle.runtime.tell("checkpoint", "--help")

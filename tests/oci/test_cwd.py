@@ -1,4 +1,4 @@
-"""process.cwd where not everybody may enter it. (config.md, "Process")"""
+"""process.cwd in directories that not every user may enter. (config.md, "Process")"""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ USER, OTHERS = 1000, 7_000_000
 
 @pytest.fixture
 def private(bundle: Bundle) -> Bundle:
-    """A container with a directory that its user may enter, and not even its root.
+    """Add a directory that only the container's user may enter, not even its root.
 
-    The directory's group is none of the container's: nobody overrides its permissions.
+    The directory's group is not mapped in the container, so nobody overrides its permissions.
     """
     path = bundle.rootfs / "private"
     path.mkdir(mode=0o700)
@@ -32,32 +32,32 @@ def private(bundle: Bundle) -> Bundle:
 
 def test_a_directory_that_the_user_alone_may_enter(private: Bundle) -> None:
     private.process["user"] = {"uid": USER, "gid": USER}
-    done = private.run()
-    assert (done.exit_code, done.stdout) == (0, f"{USER}\n/private\n"), done.stderr
+    result = private.run()
+    assert (result.exit_code, result.stdout) == (0, f"{USER}\n/private\n"), result.stderr
     assert (private.rootfs / "private/here").stat().st_uid == USER
 
 
 def test_a_directory_that_the_user_may_not_enter_is_an_error(private: Bundle) -> None:
-    done = private.run()
-    assert not done
-    assert "Can't enter /private: permission denied." in done.stderr
+    result = private.run()
+    assert not result
+    assert "Can't enter /private: permission denied." in result.stderr
     assert private.runtime.left(private.identity) == []
 
 
 def test_exec_where_the_user_alone_may_enter(private: Bundle) -> None:
     private.process["cwd"] = "/"
     private.running()
-    done = private.exec(f"--user={USER}:{USER}", "--cwd=/private", private.identity, "pwd")
-    assert (done.exit_code, done.stdout) == (0, "/private\n"), done.stderr
-    done = private.exec("--cwd=/private", private.identity, "pwd")
-    assert not done
-    assert "Can't enter /private: permission denied." in done.stderr
+    result = private.exec(f"--user={USER}:{USER}", "--cwd=/private", private.identity, "pwd")
+    assert (result.exit_code, result.stdout) == (0, "/private\n"), result.stderr
+    result = private.exec("--cwd=/private", private.identity, "pwd")
+    assert not result
+    assert "Can't enter /private: permission denied." in result.stderr
 
 
 def test_a_directory_that_root_alone_may_enter_is_the_users_cwd(bundle: Bundle) -> None:
-    """It is entered by root, as with the peers: the user may be there, though not come back."""
+    """Root enters it, as in runc and crun: then the user may be there, but can't come back."""
     (bundle.rootfs / "root-only").mkdir(mode=0o700)
     bundle.process.update({"cwd": "/root-only", "user": {"uid": USER, "gid": USER}})
     bundle.shell("readlink /proc/self/cwd")
-    done = bundle.run()
-    assert (done.exit_code, done.stdout) == (0, "/root-only\n"), done.stderr
+    result = bundle.run()
+    assert (result.exit_code, result.stdout) == (0, "/root-only\n"), result.stderr

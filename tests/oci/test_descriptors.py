@@ -1,4 +1,4 @@
-"""Which descriptors a container's processes have, whatever the runtime itself was started with.
+"""Descriptors of a container's processes, for any descriptors of the runtime itself.
 
 (CVE-2024-21626; runc issues 2000 and 5474, crun issue 1702)
 """
@@ -33,9 +33,9 @@ def started(
     given: tuple[int, ...] = (),
     **environment: str,
 ) -> subprocess.Popen[bytes]:
-    """The runtime's command with a file of its own at each of 0 to 2, and at those `given`.
+    """Start the runtime's command with files at descriptors 0 to 2 and at the `given` ones.
 
-    Those `closed` are closed before it begins.
+    The `closed` ones are closed first.
     """
     files = dict(enumerate(STREAMS)) | {number: f"given{number}" for number in given}
     placed = [f"{number}<>{name}" for number, name in files.items()]
@@ -47,24 +47,24 @@ def started(
     )  # fmt: skip
 
 
-def said(bundle: Bundle) -> str:
+def output(bundle: Bundle) -> str:
     return (bundle.path / "err").read_text()
 
 
 def ended(bundle: Bundle, *words: str, closed: tuple[int, ...]) -> None:
-    """The same, waited for and found to have succeeded."""
+    """Start the same, and wait until it succeeds."""
     code = started(bundle, *words, closed=closed).wait(DEADLINE_SECONDS)
-    assert code == 0, said(bundle)
+    assert code == 0, output(bundle)
 
 
 def descriptors_of(pid: int) -> dict[int, str]:
-    """What a process has, seen from outside."""
+    """Return the descriptors of a process, as the host sees them."""
     directory = Path(f"/proc/{pid}/fd")
     return {int(each.name): str(each.readlink()) for each in directory.iterdir()}
 
 
 def handed_on(bundle: Bundle, closed: tuple[int, ...]) -> dict[int, str]:
-    """What it is to have."""
+    """Return the descriptors that a process should have."""
     return {
         number: NULL if number in closed else str(bundle.path / name)
         for number, name in enumerate(STREAMS)
@@ -91,7 +91,7 @@ def by_create_and_start(bundle: Bundle, closed: tuple[int, ...]) -> Iterator[int
     ended(bundle, "create", *made_of(bundle), closed=closed)
     waiting = descriptors_of(bundle.state()["pid"])
     assert handed_on(bundle, closed).items() <= waiting.items()
-    # What start's own streams are changes nothing.
+    # The streams of `start` itself have no effect.
     ended(bundle, "start", bundle.identity, closed=tuple({0, 1, 2} - set(closed)))
     yield bundle.state()["pid"]
 
@@ -135,7 +135,7 @@ def test_closed_streams_are_null(
     way: Callable[[Bundle, tuple[int, ...]], object],
     closed: tuple[int, ...],
 ) -> None:
-    """A process has 0, 1 and 2 as the runtime had them, or /dev/null, and nothing else."""
+    """0, 1 and 2 are those of the runtime, or /dev/null; there are no others."""
     with way(bundle, closed) as pid:  # type: ignore[attr-defined]
         waited_for(lambda: sleeps(pid), "it runs")
         assert descriptors_of(pid) == handed_on(bundle, closed)
@@ -145,7 +145,7 @@ def test_closed_streams_are_null(
     "closed", SUBSETS, ids=lambda numbers: "closed" + "".join(map(str, numbers))
 )
 def test_a_hook_has_its_own_streams_and_no_more(bundle: Bundle, closed: tuple[int, ...]) -> None:
-    """The state and what it says, at each point where hooks of the host are run."""
+    """Hooks on the host get the state on stdin, and their output goes to the runtime's streams."""
     script = (
         "import os, sys; names = os.listdir('/proc/self/fd'); found = [(name, "
         "os.readlink(f'/proc/self/fd/{name}')) for name in names if int(name) < 3 or "
@@ -167,9 +167,9 @@ def test_a_hook_has_its_own_streams_and_no_more(bundle: Bundle, closed: tuple[in
     ended(bundle, "delete", "--force", bundle.identity, closed=closed)
     for name in names:
         seen = (bundle.path / f"hook-{name}").read_text()
-        found = dict(word.split("=") for word in seen.replace(" (deleted)", "").split())
-        assert set(found) == {"0", "1", "2"}
-        assert set(found.values()) == {"/memfd:state", "/memfd:said"}
+        observed = dict(word.split("=") for word in seen.replace(" (deleted)", "").split())
+        assert set(observed) == {"0", "1", "2"}
+        assert set(observed.values()) == {"/memfd:state", "/memfd:said"}
 
 
 @pytest.mark.parametrize("given", [(), (3,), (4,), (3, 5), (3, 4), (3, 4, 5), (3, 4, 5, 6)])
@@ -178,7 +178,7 @@ def test_a_hook_has_its_own_streams_and_no_more(bundle: Bundle, closed: tuple[in
 def test_descriptors_that_are_not_open_are_refused(
     bundle: Bundle, verb: str, count: int, given: tuple[int, ...]
 ) -> None:
-    """--preserve-fds hands on 3 to 2+N, all of which must be there, and nothing else."""
+    """--preserve-fds passes 3 to 2+N, which must all be open, and no others."""
     pid_file = bundle.path / "pid"
     if verb == "exec":
         bundle.running()
@@ -194,13 +194,13 @@ def test_descriptors_that_are_not_open_are_refused(
     missing = [number for number in range(3, 3 + count) if number not in given]
     if missing:
         assert code == 1
-        assert said(bundle) == (
+        assert output(bundle) == (
             f"tonnage-oci: --preserve-fds {count}: descriptor {missing[0]} is not open.\n"
         )
         assert not pid_file.exists()
         assert verb == "exec" or not bundle.runtime.left(bundle.identity)
         return
-    assert code == 0, said(bundle)
+    assert code == 0, output(bundle)
     if verb == "create":
         bundle.start()
     pid = int(pid_file.read_text())
@@ -218,12 +218,12 @@ def test_sockets_of_systemd_that_are_not_there_are_refused(bundle: Bundle, verb:
         words = made_of(bundle)
     process = started(bundle, verb, *words, given=(3,), LISTEN_FDS="2")
     assert process.wait(DEADLINE_SECONDS) == 1
-    assert said(bundle) == "tonnage-oci: LISTEN_FDS=2: descriptor 4 is not open.\n"
+    assert output(bundle) == "tonnage-oci: LISTEN_FDS=2: descriptor 4 is not open.\n"
 
 
 @pytest.mark.parametrize("count", ["-1", "x", ""])
 def test_a_number_of_descriptors_that_is_none(bundle: Bundle, count: str) -> None:
     bundle.shell("true")
-    done = bundle.run("--preserve-fds", count)
-    assert done.exit_code == 1
-    assert "--preserve-fds must be" in done.stderr
+    result = bundle.run("--preserve-fds", count)
+    assert result.exit_code == 1
+    assert "--preserve-fds must be" in result.stderr

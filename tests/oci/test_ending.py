@@ -1,4 +1,4 @@
-"""How a container ends: paused, without a pid namespace of its own, and by `delete --force`."""
+"""The end of containers: paused ones, shared PID namespaces, and `delete --force`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ENDS_FIRST = "sleep 60 </dev/null >/dev/null 2>&1 & exit 5"
 
 
 def processes_of(bundle: Bundle) -> set[int]:
-    """The pids in its cgroups."""
+    """Return the pids in the container's cgroups."""
     return {
         int(pid)
         for cgroup in cgroups_of(bundle.identity)
@@ -29,8 +29,8 @@ def processes_of(bundle: Bundle) -> set[int]:
 
 
 def paused(bundle: Bundle) -> Bundle:
-    done = bundle.runtime.tell("pause", bundle.identity)
-    assert done, done.stderr
+    result = bundle.runtime.tell("pause", bundle.identity)
+    assert result, result.stderr
     assert bundle.state()["status"] == "paused"
     return bundle
 
@@ -93,7 +93,7 @@ def test_what_is_created_and_paused_goes_on_as_created(bundle: Bundle) -> None:
 
 
 def test_run_ends_all_with_the_first_process(bundle: Bundle) -> None:
-    """Without a pid namespace of its own, the kernel ends none but the first."""
+    """Without a PID namespace of its own, the kernel ends only the first process."""
     shares_pids(bundle).shell(ENDS_FIRST)
     assert bundle.run().exit_code == 5
     assert bundle.runtime.left(bundle.identity) == []
@@ -112,7 +112,7 @@ def test_run_in_anothers_pid_namespace_ends_all(
 
 
 def test_kill_ends_all_that_share_the_pid_namespace(bundle: Bundle) -> None:
-    """KILL alone: any other signal is for the first process."""
+    """This holds for KILL only: other signals go to the first process."""
     shares_pids(bundle).running("sleep 60 & sleep 60 & wait")
     waited_for(lambda: len(processes_of(bundle)) >= 3, "its children")
     words = ("exec", "--detach", bundle.identity, "/bin/sleep", "60")
@@ -160,7 +160,7 @@ def test_delete_with_force_works_in_each_state(
 
 @pytest.mark.parametrize("own", [True, False], ids=["own pids", "shared pids"])
 def test_delete_with_force_of_what_died_while_paused(bundle: Bundle, own: bool) -> None:
-    """A frozen one whose first process was killed from outside, by no command of ours."""
+    """The first process of a frozen container was killed from outside, by no command."""
     if not own:
         shares_pids(bundle)
     bundle.running("sleep 60 & wait")

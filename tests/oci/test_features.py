@@ -1,4 +1,4 @@
-"""features.md and features-linux.md: what `features` prints."""
+"""features.md and features-linux.md: the output of `features`."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ LINUX = {"namespaces", "capabilities", "cgroup", "seccomp", "apparmor", "selinux
 
 @pytest.fixture
 def features(runtime: Runtime) -> dict[str, Any]:
-    done = runtime.tell("features")
-    assert done, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    result = runtime.tell("features")
+    assert result, result.stderr
+    observed: dict[str, Any] = json.loads(result.stdout)
+    return observed
 
 
 def test_nothing_else_is_told(features: dict[str, Any]) -> None:
@@ -31,27 +31,27 @@ def test_nothing_else_is_told(features: dict[str, Any]) -> None:
 
 
 def test_the_cgroup_managers_are_what_is_built(features: dict[str, Any]) -> None:
-    """Cgroup: the runtime's, irrelevant to the host's cgroups; systemd's is asked for a scope."""
+    """Cgroup: the managers that the runtime has, whatever the host has."""
     cgroup = features["linux"]["cgroup"]
     assert (cgroup["v1"], cgroup["v2"], cgroup["systemd"]) == (True, True, True)
 
 
 def test_the_namespaces_are_recognized(features: dict[str, Any], bundle: Bundle) -> None:
-    """Namespaces: the runtime MUST recognize each as a type of config.json's."""
-    told = set(features["linux"]["namespaces"])
-    assert told >= {"cgroup", "ipc", "mount", "network", "pid", "user", "uts"}
-    for kind in told - {"user"}:
+    """Namespaces: the runtime MUST recognize each of them in config.json."""
+    reported = set(features["linux"]["namespaces"])
+    assert reported >= {"cgroup", "ipc", "mount", "network", "pid", "user", "uts"}
+    for kind in reported - {"user"}:
         bundle.namespace(kind)
     bundle.shell("exit 0")
-    done = bundle.run()
-    assert done, done.stderr
+    result = bundle.run()
+    assert result, result.stderr
 
 
 def test_the_mount_options_are_recognized(features: dict[str, Any], bundle: Bundle) -> None:
-    """Mount Options: MUST be recognized, none is handed to the file system as its own."""
+    """Mount Options: each MUST be recognized, and none is passed to the file system."""
     asked = {"remount", "bind", "rbind", "idmap", "ridmap", "tmpcopyup", "mand", "iversion"}
     for option in sorted(set(features["mountOptions"]) - asked):
         bundle.mount(f"/mounted/{option}", "tmpfs", "tmpfs", option)
     bundle.shell("exit 0")
-    done = bundle.run()
-    assert done, done.stderr
+    result = bundle.run()
+    assert result, result.stderr

@@ -1,7 +1,7 @@
-"""config.md, "Mounts": file systems that are made of paths of the host, overlays and devices.
+"""config.md, "Mounts": overlays of directories of the host, and its devices.
 
-What their source and options name is looked up on the host, as an engine that wrote them means it;
-an image may have something else at the same path.
+Paths in the source and the options are those of the host, as the engine means them that wrote them;
+an image may have other files at the same paths.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def layers(bundle: Bundle) -> Path:
-    """Directories of the host; the image has others at the same paths."""
+    """Make directories on the host; the image has other directories at their paths."""
     place = bundle.path / "layers"
     for root in (place, bundle.rootfs / str(place).lstrip("/")):
         for name in ("upper", "work", "first", "second"):
@@ -72,7 +72,7 @@ def test_an_overlays_relative_paths_are_the_bundles(bundle: Bundle, layers: Path
 
 
 def test_options_that_are_longer_than_one_of_fsconfig(bundle: Bundle, layers: Path) -> None:
-    """256 bytes are what fsconfig(2) takes of a value; mount(2) takes a page."""
+    """A value for fsconfig(2) has at most 256 bytes; mount(2) takes a page."""
     names = [f"{layers}/{letter * 100}" for letter in "abcdefgh"]
     for name in names:
         (layers / name).mkdir()
@@ -82,25 +82,25 @@ def test_options_that_are_longer_than_one_of_fsconfig(bundle: Bundle, layers: Pa
 
 
 def test_an_overlay_without_a_mount_namespace(bundle: Bundle, layers: Path) -> None:
-    """What is mounted for a moment on the way is no more seen."""
+    """Temporary mounts on the way are gone afterwards."""
     read_only(bundle, layers)
     bundle.without_namespace("mount")
     before = mounts_of_host()
-    done = bundle.run()
-    assert done.stdout == "first\nmore\nread-only\n", done.stderr
+    result = bundle.run()
+    assert result.stdout == "first\nmore\nread-only\n", result.stderr
     assert mounts_of_host() == before
 
 
 def test_an_overlay_in_a_user_namespace(bundle: Bundle, layers: Path) -> None:
-    """Whose root may make one since Linux 5.11."""
+    """Root of a user namespace may mount overlays since Linux 5.11."""
     for path in (bundle.rootfs, *layers.iterdir()):
         os.chown(path, FIRST_ID, FIRST_ID)
     bundle.namespace("user")
     mapping = [{"containerID": 0, "hostID": FIRST_ID, "size": IDS}]
     bundle.linux["uidMappings"] = bundle.linux["gidMappings"] = mapping
     read_only(bundle, layers)
-    done = bundle.run()
-    assert done.stdout == "first\nmore\nread-only\n", done.stderr
+    result = bundle.run()
+    assert result.stdout == "first\nmore\nread-only\n", result.stderr
 
 
 @pytest.fixture
@@ -124,19 +124,19 @@ def test_an_overlay_of_a_user(user: Bundle) -> None:
         mount["options"] = [word for word in mount.get("options", ()) if word != "gid=5"]
     overlay(user, "/im", lower="lower:more")
     user.shell("cat /im/file")
-    done = user.run()
-    assert done.stdout == "lower\n", done.stderr
+    result = user.run()
+    assert result.stdout == "lower\n", result.stderr
 
 
 def test_what_an_overlay_shows_is_the_containers(bundle: Bundle, layers: Path) -> None:
-    """Its passwd says where HOME is, and its links are followed by later mounts."""
+    """HOME comes from the overlay's passwd, and later mounts follow the overlay's links."""
     (layers / "second/passwd").write_text("me:x:0:0::/home/overlay:/bin/sh\n")
     (layers / "first/link").symlink_to("/target")
     overlay(bundle, "/etc", lower=f"{layers}/first:{layers}/second")
     bundle.mount("/etc/link/below", "tmpfs", "tmpfs", "mode=700")
     bundle.shell("echo $HOME; stat -c %a /target/below")
-    done = bundle.run()
-    assert done.stdout == "/home/overlay\n700\n", done.stderr
+    result = bundle.run()
+    assert result.stdout == "/home/overlay\n700\n", result.stderr
 
 
 def test_an_overlay_that_cannot_be_made(bundle: Bundle, layers: Path) -> None:
@@ -149,7 +149,7 @@ def test_an_overlay_that_cannot_be_made(bundle: Bundle, layers: Path) -> None:
 
 
 def test_a_device_of_the_host_is_mounted(bundle: Bundle, layers: Path) -> None:
-    """Not the node of that name that the image has."""
+    """The image has another node of the same name."""
     for tool in ("losetup", "mkfs.ext4"):
         if not shutil.which(tool):
             pytest.skip(f"{tool} is not installed: apt-get install mount e2fsprogs")
@@ -166,7 +166,7 @@ def test_a_device_of_the_host_is_mounted(bundle: Bundle, layers: Path) -> None:
         os.mknod(bundle.rootfs / device.lstrip("/"), 0o20666, os.makedev(1, 3))
         bundle.mount("/im", "ext4", device, "ro")
         bundle.shell("cat /im/more")
-        done = bundle.run()
-        assert done.stdout == "more\n", done.stderr
+        result = bundle.run()
+        assert result.stdout == "more\n", result.stderr
     finally:
         subprocess.run(["losetup", "--detach", device], check=True)

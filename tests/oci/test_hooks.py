@@ -1,4 +1,4 @@
-"""config.md, "POSIX-platform Hooks", and the hooks' steps of runtime.md, "Lifecycle"."""
+"""config.md, "POSIX-platform Hooks", and the hooks in the steps of runtime.md, "Lifecycle"."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ STATUS = {"prestart": {"creating", "created"}, "createRuntime": {"creating", "cr
 
 
 def hook(name: str, into: str, script: str = "", **more: object) -> dict[str, object]:
-    """One that appends a line `name`, then what it was given on its standard input."""
+    """Return a hook that appends a line with `name`, then its standard input, to a file."""
     code = f"echo {name} >>{into}/order; cat >{into}/{name}.json; {script}"
     return {"path": "/bin/sh", "args": ["sh", "-c", code], **more}
 
 
 def with_hooks(bundle: Bundle, **scripts: str) -> Path:
-    """Every hook, each with its script; they write below /hooks, inside and outside the same."""
+    """Add all hooks, each with its script, which writes below /hooks inside and outside."""
     log = bundle.path / "hooks"
     log.mkdir()
     bundle.mount("/hooks", "none", str(log), "bind", "rw")
@@ -98,7 +98,7 @@ def test_hooks_are_given_the_state(bundle: Bundle) -> None:
 
 @pytest.mark.parametrize("name", EVERY)
 def test_the_state_that_a_hook_is_given_has_its_status(bundle: Bundle, name: str) -> None:
-    """State: creating, created, running or stopped, as the lifecycle has it at the hook's step."""
+    """State: creating, created, running or stopped, by the hook's step of the lifecycle."""
     log = with_hooks(bundle)
     bundle.shell("sleep 60" if name != "poststop" else "exit 0")
     bundle.created()
@@ -110,7 +110,7 @@ def test_the_state_that_a_hook_is_given_has_its_status(bundle: Bundle, name: str
 
 
 def test_hooks_run_in_their_namespace(bundle: Bundle) -> None:
-    """Summary: createContainer and startContainer in the container's, others in the runtime's."""
+    """Summary: createContainer and startContainer in the container, others in the runtime."""
     log = with_hooks(
         bundle,
         **{
@@ -128,8 +128,8 @@ def test_hooks_run_in_their_namespace(bundle: Bundle) -> None:
     bundle.wait("stopped")
     assert bundle.delete()
     for name in EVERY:
-        found = (log / f"{name}.ns").read_text().strip()
-        assert (found == inside) == (name in IN_CONTAINER), name
+        observed = (log / f"{name}.ns").read_text().strip()
+        assert (observed == inside) == (name in IN_CONTAINER), name
 
 
 def test_hooks_at_create_are_called_before_the_root_is_pivoted(bundle: Bundle) -> None:
@@ -153,7 +153,7 @@ def test_the_mounts_are_there_when_create_container_is_called(bundle: Bundle) ->
 
 
 def test_hooks_get_their_arguments_and_environment(bundle: Bundle) -> None:
-    """Hooks: args and env have execv's and environ's semantics."""
+    """Hooks: args and env have the semantics of execv and environ."""
     log = bundle.path / "said"
     code = f'echo "$0 $1 $NAME $(env | grep -c ^NAME=)" >{log}'
     bundle.config["hooks"] = {
@@ -170,9 +170,9 @@ def test_hooks_get_their_arguments_and_environment(bundle: Bundle) -> None:
 def test_a_failed_hook_at_create_makes_no_container(bundle: Bundle, name: str) -> None:
     """Lifecycle 3 to 5: an error; the container is stopped, destroyed, and poststop is called."""
     log = with_hooks(bundle, **{name: "exit 3"})
-    done = bundle.create()
-    assert not done
-    assert done.stderr.strip()
+    result = bundle.create()
+    assert not result
+    assert result.stderr.strip()
     assert bundle.runtime.left(bundle.identity) == []
     assert (log / "order").read_text().split()[-1] == "poststop"
 
@@ -183,9 +183,9 @@ def test_a_failed_hook_at_start_ends_the_container(bundle: Bundle, name: str) ->
     with_hooks(bundle, **{name: "exit 3"})
     bundle.shell("echo program; sleep 60")
     bundle.created()
-    done = bundle.start()
-    assert not done
-    assert done.stderr.strip()
+    result = bundle.start()
+    assert not result
+    assert result.stderr.strip()
     assert bundle.state().get("status", "stopped") == "stopped"
     if name == "startContainer":
         assert bundle.output() == ""

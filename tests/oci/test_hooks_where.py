@@ -1,4 +1,4 @@
-"""Where each hook is run, when, and as whom: by root and by a user, by create and start and by run.
+"""Namespaces, time and user of each hook: for root and other users, by create and start and by run.
 
 config.md, "POSIX-platform Hooks": prestart, createRuntime, poststart and poststop in the runtime's
 namespaces; createContainer in the container's, by the runtime's paths and before pivot_root;
@@ -18,7 +18,7 @@ from tests.oci.driver import namespace_of
 from tests.oci.users import FIRST_ID, IDS, NOBODY, runtime_of_user
 
 if TYPE_CHECKING:
-    from tests.oci.driver import Bundle, Done, Runtime
+    from tests.oci.driver import Bundle, Result, Runtime
 
 RUNTIMES = ("prestart", "createRuntime", "poststart", "poststop")
 CONTAINERS = ("createContainer", "startContainer")
@@ -53,7 +53,7 @@ open(f"{place}/order", "a").write(name + "\\n")
 
 @pytest.fixture(params=["root", "user"])
 def bundle(installed: Runtime, request: pytest.FixtureRequest) -> Any:
-    """A bundle of root's, and one of a user without privileges."""
+    """Return a bundle of root, and a bundle of a user without privileges."""
     if request.param == "root":
         runtime = installed
         made = runtime.bundle()
@@ -74,7 +74,7 @@ def bundle(installed: Runtime, request: pytest.FixtureRequest) -> Any:
 
 
 def with_hooks(bundle: Bundle, *names: str, **scripts: str) -> Path:
-    """Hooks that look about them, and then do as their script says; the folder of what they saw."""
+    """Add hooks that record their surroundings, then run a script; return the folder of records."""
     log = bundle.path / "hooks"
     log.mkdir()
     (bundle.path / "look.py").write_text(LOOK)
@@ -103,22 +103,22 @@ def hook(bundle: Bundle, name: str, script: str) -> dict[str, object]:
     }
 
 
-def lived(bundle: Bundle, how: str) -> Done:
-    """A whole life: by create, start and delete, or by run."""
+def lived(bundle: Bundle, how: str) -> Result:
+    """Run a container's whole life: by create, start and delete, or by run."""
     if how == "run":
         return bundle.run()
-    done = bundle.create()
-    if done:
-        done = bundle.start()
-    if done:
+    result = bundle.create()
+    if result:
+        result = bundle.start()
+    if result:
         bundle.wait("stopped")
-        done = bundle.delete()
-    return done
+        result = bundle.delete()
+    return result
 
 
 def seen(log: Path, name: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((log / f"{name}.json").read_text())
-    return found
+    observed: dict[str, Any] = json.loads((log / f"{name}.json").read_text())
+    return observed
 
 
 both = pytest.mark.parametrize("how", ["create and start", "run"])
@@ -126,29 +126,29 @@ both = pytest.mark.parametrize("how", ["create and start", "run"])
 
 @both
 def test_where_hooks_are_run(bundle: Bundle, how: str) -> None:
-    """Namespaces, root, working directory, environment, cgroup; the pid that is seen from there."""
+    """Namespaces, root, working directory, environment, cgroup, and the visible pid."""
     log = with_hooks(bundle)
     bundle.shell(
         f"readlink {' '.join(f'/proc/self/ns/{kind}' for kind in KINDS)} >/hooks/own; {PROGRAM}"
     )
-    done = lived(bundle, how)
-    assert done, done.stderr
+    result = lived(bundle, how)
+    assert result, result.stderr
     own = (log / "own").read_text().split()
     for name in EVERY:
-        found = seen(log, name)
-        spaces = [found["namespaces"][kind] for kind in KINDS]
+        observed = seen(log, name)
+        spaces = [observed["namespaces"][kind] for kind in KINDS]
         expected = [namespace_of("self", kind) for kind in KINDS]
         if name in CONTAINERS:
             expected = own
-        elif bundle.runtime.scratch.name == "user":  # the command is run in mounts of its own
+        elif bundle.runtime.scratch.name == "user":  # the command runs in its own mount namespace
             expected, spaces = expected[1:], spaces[1:]
         assert spaces == expected, name
-        assert found["is_host"] == (name != "startContainer"), name
-        assert found["env"] == [f"ONLY={name}"], name
-        assert found["descriptors"] == [0, 1, 2], name
-        assert found["state"]["annotations"] == {"a": "b"}, name
+        assert observed["is_host"] == (name != "startContainer"), name
+        assert observed["env"] == [f"ONLY={name}"], name
+        assert observed["descriptors"] == [0, 1, 2], name
+        assert observed["state"]["annotations"] == {"a": "b"}, name
         if bundle.linux.get("cgroupsPath"):
-            assert (bundle.identity in found["cgroups"]) == (name in CONTAINERS), name
+            assert (bundle.identity in observed["cgroups"]) == (name in CONTAINERS), name
     assert {seen(log, name)["cwd"] for name in RUNTIMES} == {str(bundle.path)}
     assert seen(log, "createContainer")["cwd"] == str(bundle.rootfs)
     assert seen(log, "startContainer")["cwd"] == "/"
@@ -157,12 +157,12 @@ def test_where_hooks_are_run(bundle: Bundle, how: str) -> None:
 
 @both
 def test_when_hooks_are_run(bundle: Bundle, how: str) -> None:
-    """The mounts are there from the first one on, the root is left before startContainer."""
+    """The mounts exist from the first hook on; the root is changed before startContainer."""
     log = with_hooks(bundle)
-    done = lived(bundle, how)
-    assert done, done.stderr
+    result = lived(bundle, how)
+    assert result, result.stderr
     order = (log / "order").read_text().split()
-    order.remove("program")  # which poststart does not wait for
+    order.remove("program")  # poststart does not wait for it
     assert order == list(EVERY)
     assert f"{bundle.rootfs}/made" in seen(log, "createContainer")["mounts"]
     inside = seen(log, "startContainer")["mounts"]
@@ -175,7 +175,7 @@ def test_when_hooks_are_run(bundle: Bundle, how: str) -> None:
 
 @both
 def test_a_start_container_hook_has_what_the_program_has(bundle: Bundle, how: str) -> None:
-    """The image fills its path: it has the program's user, capabilities, limits and filter."""
+    """The image has the hook; it gets the program's user, capabilities, limits and filter."""
     log = with_hooks(bundle, "startContainer")
     bundle.process["capabilities"] = {name: ["CAP_CHOWN"] for name in ("bounding", "effective",
                                                                         "permitted")}  # fmt: skip
@@ -184,39 +184,39 @@ def test_a_start_container_hook_has_what_the_program_has(bundle: Bundle, how: st
     bundle.process["cwd"] = "/made"
     bundle.linux["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
         {"names": ["sethostname"], "action": "SCMP_ACT_ERRNO"}]}  # fmt: skip
-    done = lived(bundle, how)
-    assert done, done.stderr
-    found = seen(log, "startContainer")
-    assert int(found["status"]["CapEff"], 16) == int(found["status"]["CapBnd"], 16) == 1
-    assert found["status"]["NoNewPrivs"] == "1"
-    assert found["status"]["Seccomp"] == "2"
-    assert found["cwd"] == "/made"
+    result = lived(bundle, how)
+    assert result, result.stderr
+    observed = seen(log, "startContainer")
+    assert int(observed["status"]["CapEff"], 16) == int(observed["status"]["CapBnd"], 16) == 1
+    assert observed["status"]["NoNewPrivs"] == "1"
+    assert observed["status"]["Seccomp"] == "2"
+    assert observed["cwd"] == "/made"
 
 
 def test_a_start_container_hook_is_the_programs_user(installed: Runtime) -> None:
-    """And a program that only root can execute is none for its hook either."""
+    """A program that only root may execute can't be a hook of another user either."""
     bundle = installed.bundle()
     try:
         log = with_hooks(bundle, "startContainer")
         log.chmod(0o777)
         bundle.process["user"] = {"uid": 1234, "gid": 2345}
         bundle.process["capabilities"] = {}
-        done = lived(bundle, "run")
-        assert done, done.stderr
-        found = seen(log, "startContainer")
-        assert (found["uid"], found["gid"]) == (1234, 2345)
-        assert int(found["status"]["CapEff"], 16) == 0
+        result = lived(bundle, "run")
+        assert result, result.stderr
+        observed = seen(log, "startContainer")
+        assert (observed["uid"], observed["gid"]) == (1234, 2345)
+        assert int(observed["status"]["CapEff"], 16) == 0
     finally:
         installed.remove()
 
 
 def test_a_start_container_hook_of_run_makes_nothing_on_the_host(bundle: Bundle) -> None:
-    """What it writes by an absolute path is in the container's root."""
+    """Files that it writes by absolute paths are in the container's root."""
     name = f"{bundle.identity}.hook"
     with_hooks(bundle, "startContainer", startContainer=f"open('/tmp/{name}', 'w')")
     (bundle.rootfs / "tmp").chmod(0o1777)
-    done = lived(bundle, "run")
-    assert done, done.stderr
+    result = lived(bundle, "run")
+    assert result, result.stderr
     assert not Path("/tmp", name).exists()
     assert (bundle.rootfs / "tmp" / name).exists()
 
@@ -228,24 +228,24 @@ def test_a_hook_of_the_container_is_looked_for_where_its_path_leads(bundle: Bund
     tool.write_text("#!/bin/sh\n")
     tool.chmod(0o755)
     bundle.config["hooks"] = {"createContainer": [{"path": str(tool)}]}
-    done = lived(bundle, "run")
-    assert done, done.stderr
+    result = lived(bundle, "run")
+    assert result, result.stderr
     bundle.config["hooks"] = {"startContainer": [{"path": str(tool)}]}
-    done = lived(bundle, "run")
-    assert not done
-    assert str(tool) in done.stderr
+    result = lived(bundle, "run")
+    assert not result
+    assert str(tool) in result.stderr
     assert bundle.runtime.left(bundle.identity) == []
 
 
 @both
 @pytest.mark.parametrize("name", EVERY)
 def test_what_a_hook_that_fails_leaves(bundle: Bundle, how: str, name: str) -> None:
-    """Nothing: it is an error, the container is destroyed and poststop is called; or a warning."""
+    """An error destroys the container and calls poststop; a warning lets it continue."""
     log = with_hooks(bundle, **{name: "raise SystemExit(3)"})
     bundle.shell("exec sleep 60" if name != "poststop" else PROGRAM)
-    done = lived(bundle, how)
-    assert bool(done) == (name == "poststop")
-    assert "exit code 3" in done.stderr
+    result = lived(bundle, how)
+    assert bool(result) == (name == "poststop")
+    assert "exit code 3" in result.stderr
     assert bundle.runtime.left(bundle.identity) == []
     called = (log / "order").read_text().split()
     assert [each for each in called if each != "program"] == [
@@ -254,7 +254,7 @@ def test_what_a_hook_that_fails_leaves(bundle: Bundle, how: str, name: str) -> N
 
 
 def test_hooks_of_a_container_without_namespaces(installed: Runtime) -> None:
-    """Its root is by chroot(2) alone, in which startContainer hooks stand as well."""
+    """The root is changed by chroot(2) only, for startContainer hooks too."""
     bundle = installed.bundle()
     try:
         log = with_hooks(bundle, *CONTAINERS)
@@ -265,8 +265,8 @@ def test_hooks_of_a_container_without_namespaces(installed: Runtime) -> None:
             each for each in bundle.config["mounts"]
             if each["destination"] in {"/hooks", "/proc", "/made"}
         ]  # fmt: skip
-        done = lived(bundle, "run")
-        assert done, done.stderr
+        result = lived(bundle, "run")
+        assert result, result.stderr
         assert seen(log, "createContainer")["is_host"]
         assert not seen(log, "startContainer")["is_host"]
         assert seen(log, "startContainer")["state"]["pid"] > 1
@@ -275,7 +275,7 @@ def test_hooks_of_a_container_without_namespaces(installed: Runtime) -> None:
 
 
 def test_a_hook_may_do_all_in_a_user_namespace_of_others(installed: Runtime) -> None:
-    """createContainer in the user namespace of a container that root makes: as its root."""
+    """createContainer runs as root of the user namespace of a container that root makes."""
     bundle = installed.bundle()
     try:
         log = with_hooks(bundle, *CONTAINERS)
@@ -284,11 +284,11 @@ def test_a_hook_may_do_all_in_a_user_namespace_of_others(installed: Runtime) -> 
         mapping = [{"containerID": 0, "hostID": FIRST_ID, "size": IDS}]
         bundle.linux["uidMappings"] = bundle.linux["gidMappings"] = mapping
         os.chown(bundle.rootfs, FIRST_ID, FIRST_ID)
-        done = lived(bundle, "create and start")
-        assert done, done.stderr
-        found = seen(log, "createContainer")
-        assert found["uid"] == 0
-        assert int(found["status"]["CapEff"], 16) >> 21 & 1  # CAP_SYS_ADMIN
-        assert found["namespaces"]["user"] != namespace_of("self", "user")
+        result = lived(bundle, "create and start")
+        assert result, result.stderr
+        observed = seen(log, "createContainer")
+        assert observed["uid"] == 0
+        assert int(observed["status"]["CapEff"], 16) >> 21 & 1  # CAP_SYS_ADMIN
+        assert observed["namespaces"]["user"] != namespace_of("self", "user")
     finally:
         installed.remove()

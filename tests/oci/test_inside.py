@@ -1,6 +1,6 @@
-"""config.md and config-linux.md: one container of a rich configuration, and what it finds inside.
+"""config.md and config-linux.md: one container with a rich configuration reports on itself.
 
-Everything here that can be asked for at once is asked for at once, so that one start tells much.
+All settings that can be combined are in one configuration, so that one start is enough.
 """
 
 from __future__ import annotations
@@ -89,20 +89,20 @@ def capabilities(seen: Seen, name: str) -> set[str]:
 
 
 def mount(seen: Seen, destination: str) -> Seen:
-    found: Seen = [each for each in seen["mounts"] if each["destination"] == destination][-1]
-    return found
+    observed: Seen = [each for each in seen["mounts"] if each["destination"] == destination][-1]
+    return observed
 
 
 def test_process_args_and_env(seen: Seen) -> None:
-    """config.md, Process: args and env are what the program gets, and nothing is added."""
+    """config.md, Process: the program gets args and env, with nothing added."""
     assert seen["args"] == LOOKED_AT
     env = {name: value for name, value in seen["env"].items() if name not in {"LC_CTYPE"}}
-    env.pop("HOME", None)  # runc and crun add it; the specification does not forbid it
+    env.pop("HOME", None)  # runc and crun add HOME; the specification does not forbid it
     assert env == {"PATH": "/usr/bin:/bin", "EMPTY": "", "WITH": "an = sign"}
 
 
 def test_process_cwd(seen: Seen) -> None:
-    """config.md, Process: cwd is the working directory (and is made where it is missing)."""
+    """config.md, Process: cwd is the working directory, and is made if it is missing."""
     assert seen["cwd"] == "/created"
     assert seen["paths"]["/created"]["type"] == "d"
 
@@ -135,10 +135,10 @@ def test_umask(seen: Seen) -> None:
     ],
 )
 def test_capabilities(seen: Seen, name: str, granted: list[str]) -> None:
-    """config.md, Linux Process: each of the five sets is kept as it is given.
+    """config.md, Linux Process: each of the five sets is preserved.
 
-    The program is run by root, so that exec(2) makes effective whatever is permitted.
-    (capabilities(7), "Capabilities and execution of programs by root")
+    The program runs as root, so exec(2) makes the permitted set effective. (capabilities(7),
+    "Capabilities and execution of programs by root")
     """
     expected = BOUNDING[:5] if name == "CapEff" else granted
     assert capabilities(seen, name) == set(expected)
@@ -193,7 +193,7 @@ def test_a_relative_source_is_below_the_bundle(seen: Seen) -> None:
 
 
 def test_a_file_is_bound_where_there_was_none(seen: Seen) -> None:
-    """config.md, Mounts: a source may be a file; its destination is made."""
+    """config.md, Mounts: a source may be a file; its destination is created."""
     assert seen["paths"]["/bound-file"]["holds"] == "from the bundle\n"
     assert seen["paths"]["/bound-file"]["writable"] is True
 
@@ -236,7 +236,7 @@ def test_only_the_three_streams_are_open(seen: Seen) -> None:
 
 
 def test_devices(seen: Seen) -> None:
-    """config-linux.md, Devices: they MUST be available, as they are described."""
+    """config-linux.md, Devices: they MUST be available, with the configured properties."""
     fuse, inner = seen["paths"]["/dev/fuse"], seen["paths"]["/devices/inner"]
     assert (fuse["type"], fuse["device"]) == ("c", [10, 229])
     assert (fuse["mode"], fuse["uid"], fuse["gid"]) == (0o640, 3, 4)
@@ -250,7 +250,7 @@ def test_sysctl(seen: Seen) -> None:
 
 
 def test_masked_paths(seen: Seen) -> None:
-    """config-linux.md, Masked Paths: what is masked cannot be read."""
+    """config-linux.md, Masked Paths: they can't be read."""
     paths = seen["paths"]
     for path in ("/proc/kcore", "/masked-file"):
         assert paths[path].get("holds", "") == ""
@@ -258,7 +258,7 @@ def test_masked_paths(seen: Seen) -> None:
 
 
 def test_readonly_paths(seen: Seen) -> None:
-    """config-linux.md, Readonly Paths: what is made read-only cannot be written to."""
+    """config-linux.md, Readonly Paths: they can't be written to."""
     paths = seen["paths"]
     assert paths["/readonly-directory"] == {**paths["/readonly-directory"], "writable": False}
     assert paths["/readonly-directory"]["holds"] == ["inner"]
@@ -266,15 +266,15 @@ def test_readonly_paths(seen: Seen) -> None:
 
 
 def test_namespaces_are_new(seen: Seen) -> None:
-    """config-linux.md, Namespaces: without a path a new one MUST be made; the rest is inherited."""
+    """config-linux.md, Namespaces: without a path a new one MUST be made; others are inherited."""
 
-    for name, found in seen["namespaces"].items():
+    for name, observed in seen["namespaces"].items():
         own = namespace_of("self", name)
-        assert (found == own) == (name in {"cgroup", "time", "user"}), name
+        assert (observed == own) == (name in {"cgroup", "time", "user"}), name
 
 
 def test_the_first_process_of_a_pid_namespace(seen: Seen) -> None:
-    """config-linux.md, Namespaces: in a new PID namespace processes see only their own kind."""
+    """config-linux.md, Namespaces: processes in a new PID namespace see only each other."""
     assert seen["pid"] == 1
 
 

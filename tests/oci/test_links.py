@@ -1,6 +1,6 @@
-"""Symbolic links in the image where a configuration names a path. (OCI config.md, "Mounts")
+"""Symbolic links of the image in paths of a configuration. (OCI config.md, "Mounts")
 
-A path stands for what it leads to inside of the root, as every use of it in the container does.
+A path stands for the file that it leads to inside the root, as for every process in the container.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 def said(bundle: Bundle, script: str) -> list[str]:
-    """What a script in the container says, which must end well."""
+    """Return a script's output in the container; it must succeed."""
     bundle.shell(script)
-    done = bundle.run()
-    assert done, done.stderr
-    return done.stdout.split()
+    result = bundle.run()
+    assert result, result.stderr
+    return result.stdout.split()
 
 
 def to_file(root: Path) -> None:
@@ -61,8 +61,8 @@ def test_what_a_masked_link_leads_to_cannot_be_read(bundle: Bundle, kind: str) -
     make, path, real = KINDS[kind]
     make(bundle.rootfs)
     bundle.linux["maskedPaths"] = [path]
-    found = said(bundle, f"cat {path} {path}/file {real} 2>/dev/null; echo over")
-    assert found == ["over"]
+    observed = said(bundle, f"cat {path} {path}/file {real} 2>/dev/null; echo over")
+    assert observed == ["over"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -93,7 +93,7 @@ def test_links_of_the_kernel_are_masked_too(bundle: Bundle, path: str) -> None:
 
 
 def test_a_mask_of_the_kernels_that_is_something_else_is_not_left_open(bundle: Bundle) -> None:
-    """Without a proc, what lies there is the image's."""
+    """Without a proc mount the path is a file of the image."""
     bundle.config["mounts"] = [
         each for each in bundle.config["mounts"] if each["destination"] != "/proc"
     ]
@@ -101,11 +101,11 @@ def test_a_mask_of_the_kernels_that_is_something_else_is_not_left_open(bundle: B
     (bundle.rootfs / "proc/kcore/file").write_text("secret")
     bundle.linux["maskedPaths"] = ["/proc/kcore"]
     bundle.shell("cat /proc/kcore/file")
-    done = bundle.run()
-    assert "secret" not in done.stdout
+    result = bundle.run()
+    assert "secret" not in result.stdout
 
 
-# Destinations: followed to their end, and what is missing there is made.
+# Destinations: all links are followed, and missing directories are created.
 
 
 def to_nowhere(root: Path) -> None:
@@ -153,7 +153,7 @@ def test_a_destination_is_followed_to_its_end(bundle: Bundle, kind: str, what: s
 
 
 def test_a_link_in_a_volume_is_followed_inside(bundle: Bundle) -> None:
-    """A mount below a volume that a link names, and whose own link is absolute."""
+    """The mount is below a volume that a link names, and the volume has an absolute link."""
     volume = bundle.path / "volume"
     volume.mkdir()
     (volume / "inner").symlink_to("/elsewhere")
@@ -186,8 +186,8 @@ def test_a_variable_is_there_once_with_its_last_value(bundle: Bundle) -> None:
     bundle.process["env"] += ["TWICE=first", "OTHER=x", "TWICE=second", "HOME="]
     bundle.process["args"] = ["/usr/bin/env"]
     assert bundle.run()
-    found = bundle.output().split()
-    assert sorted(each for each in found if each[:4] in {"TWIC", "HOME"}) == [
+    observed = bundle.output().split()
+    assert sorted(each for each in observed if each[:4] in {"TWIC", "HOME"}) == [
         "HOME=/root",
         "TWICE=second",
     ]

@@ -1,4 +1,4 @@
-"""config.md, "Mounts": as many as there are, whatever limit of descriptors the runtime has."""
+"""config.md, "Mounts": any number of mounts, with any limit on the runtime's descriptors."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.oci.driver import DEADLINE_SECONDS, Done
+from tests.oci.driver import DEADLINE_SECONDS, Result
 from tests.oci.users import FIRST_ID, IDS
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ LIMITS = "ulimit -Sn; ulimit -Hn; grep -c ' /many/' /proc/self/mountinfo"
 
 @pytest.fixture
 def soft() -> Iterator[int]:
-    """The soft limit that most hosts have; the hard one is higher there as well."""
+    """Return the soft limit that most hosts have; the hard limit is higher."""
     before, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     limit = min(1024, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
@@ -35,7 +35,7 @@ def soft() -> Iterator[int]:
 def test_more_mounts_than_descriptors(
     bundle: Bundle, soft: int, options: tuple[str, ...], *, apart: bool
 ) -> None:
-    """And the program has the limit that it has with few of them."""
+    """The program's limit is the same as with few mounts."""
     if apart:
         os.chown(bundle.rootfs, FIRST_ID, FIRST_ID)
         bundle.namespace("user")
@@ -46,11 +46,11 @@ def test_more_mounts_than_descriptors(
     for number in range(1100):
         bundle.mount(f"/m/{number}", "none", str(source), *options)
     bundle.shell("grep -c ' /m/' /proc/self/mounts; ulimit -S -n")
-    done = bundle.run()
-    assert done.stdout.split() == ["1100", str(soft)], done.stderr
+    result = bundle.run()
+    assert result.stdout.split() == ["1100", str(soft)], result.stderr
 
 
-# And a hard limit that is low.
+# With a low hard limit too.
 
 
 def with_mounts(bundle: Bundle, count: int, *options: str) -> None:
@@ -66,8 +66,8 @@ def with_user_namespace(bundle: Bundle) -> None:
     os.chown(bundle.rootfs, FIRST_ID, FIRST_ID)
 
 
-def run(bundle: Bundle, soft: int, hard: int, verb: str = "run") -> Done:
-    """Run it by a runtime that may have so many descriptors."""
+def run(bundle: Bundle, soft: int, hard: int, verb: str = "run") -> Result:
+    """Run the container by a runtime with these limits."""
     bundle.shell(LIMITS)
     bundle.write()
     command = (
@@ -76,11 +76,11 @@ def run(bundle: Bundle, soft: int, hard: int, verb: str = "run") -> Done:
     )  # fmt: skip
     limited = f'ulimit -Sn {soft} && ulimit -Hn {hard} && exec "$@"'
     with (bundle.path / "stdout").open("wb") as out, (bundle.path / "stderr").open("wb") as err:
-        done = subprocess.run(
+        result = subprocess.run(
             ["/bin/sh", "-c", limited, "sh", *command],
             stdin=subprocess.DEVNULL, stdout=out, stderr=err, timeout=DEADLINE_SECONDS, check=False,
         )  # fmt: skip
-    return Done(done.returncode, bundle.output(), bundle.errors())
+    return Result(result.returncode, bundle.output(), bundle.errors())
 
 
 @pytest.mark.parametrize("options", [(), ("ro",)], ids=["plain", "read-only"])
@@ -90,29 +90,31 @@ def run(bundle: Bundle, soft: int, hard: int, verb: str = "run") -> Done:
         (1100, 1024, 1024, "host's users"),
         (100, 64, 64, "host's users"),
         (17, 64, 64, "host's users"),
-        (1100, 64, 4096, "users of its own"),  # their sources are all held, by the runtime
+        (1100, 64, 4096, "users of its own"),  # the runtime holds all their sources open
         (10, 64, 64, "users of its own"),
     ],
 )
 def test_a_low_limit(
     bundle: Bundle, namespace: str, count: int, soft: int, hard: int, options: tuple[str, ...]
 ) -> None:
-    """The program's limits are those that the runtime had."""
+    """The program has the limits of the runtime."""
     with_mounts(bundle, count, *options)
     if namespace == "users of its own":
         with_user_namespace(bundle)
-    done = run(bundle, soft, hard)
-    assert (done.exit_code, done.stdout.split()) == (0, [str(soft), str(hard), str(count)]), done
+    result = run(bundle, soft, hard)
+    assert (result.exit_code, result.stdout.split()) == (0, [str(soft), str(hard), str(count)]), (
+        result
+    )
 
 
 @pytest.mark.parametrize("verb", ["run", "create"])
 def test_a_limit_of_its_own(bundle: Bundle, verb: str) -> None:
-    """process.rlimits: lower than the set-up needs."""
+    """process.rlimits: the limit is lower than the number of descriptors during set-up."""
     with_mounts(bundle, 100)
     bundle.process["rlimits"] = [{"type": "RLIMIT_NOFILE", "soft": 10, "hard": 50}]
-    done = run(bundle, 64, 64, verb)
+    result = run(bundle, 64, 64, verb)
     if verb == "create":
-        assert done, done.stderr
+        assert result, result.stderr
         assert bundle.start()
         bundle.wait("stopped")
     assert bundle.output().split() == ["10", "50", "100"]
@@ -128,16 +130,16 @@ def test_many_mounts_that_are_prepared(bundle: Bundle, kind: str) -> None:
             bundle.config["mounts"][-1] |= {"uidMappings": mapping, "gidMappings": mapping}
         else:
             bundle.mount(f"/many/{number}", "tmpfs", "tmpfs", "tmpcopyup")
-    done = run(bundle, 64, 256)
-    if kind == "idmap" and "invalid argument" in done.stderr:
+    result = run(bundle, 64, 256)
+    if kind == "idmap" and "invalid argument" in result.stderr:
         pytest.skip("the file system of the bundle's has no mapped mounts")
-    assert (done.exit_code, done.stdout.split()) == (0, ["64", "256", "60"]), done
+    assert (result.exit_code, result.stdout.split()) == (0, ["64", "256", "60"]), result
 
 
 @pytest.mark.parametrize("words", [(), ("--no-pivot",)], ids=["pivot", "no pivot"])
 @pytest.mark.parametrize("namespace", ["mounts of its own", "host's mounts"])
 def test_each_is_what_it_is_to_be(bundle: Bundle, namespace: str, words: tuple[str, ...]) -> None:
-    """Files, directories and links, one on another, in their order; absolute or by the bundle."""
+    """Files, directories and links, nested and in order; absolute, or relative to the bundle."""
     if namespace == "host's mounts":
         bundle.without_namespace("mount")
     for number in range(40):
@@ -152,6 +154,6 @@ def test_each_is_what_it_is_to_be(bundle: Bundle, namespace: str, words: tuple[s
         else:
             bundle.mount("/many/file", "none", f"{named}/file", "bind")
     bundle.shell("cd /many; cat file on/file on/below/file on/below/below/file; pwd")
-    done = bundle.run(*words)
-    assert done, done.stderr
-    assert done.stdout.split() == ["35", "36", "37", "38", "/many"]
+    result = bundle.run(*words)
+    assert result, result.stderr
+    assert result.stdout.split() == ["35", "36", "37", "38", "/many"]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Report = dict[str, Any]
 
-# Option: what the mount shows of it inside (`!` before what it must not show). (mount(8))
+# Option: what the mount's entry shows inside; `!` means that it must not show it. (mount(8))
 VISIBLE = {
     "ro": "ro", "rw": "rw", "nosuid": "nosuid", "nodev": "nodev", "noexec": "noexec",
     "noatime": "noatime", "nodiratime": "nodiratime", "relatime": "relatime",
@@ -45,21 +45,21 @@ RECURSIVE = {
 
 
 def shown(report: Report, destination: str) -> Report:
-    found: Report = [each for each in report["mounts"] if each["destination"] == destination][-1]
-    return found
+    observed: Report = [each for each in report["mounts"] if each["destination"] == destination][-1]
+    return observed
 
 
-def differs(report: Report, destination: str, wanted: str) -> bool:
+def differs(report: Report, destination: str, expected: str) -> bool:
     mount = shown(report, destination)
     has = {*mount["options"], *mount["superblock"]}
-    if wanted in {"ro", "rw"}:
+    if expected in {"ro", "rw"}:
         has = set(mount["options"])
-    return (wanted.lstrip("!") in has) == wanted.startswith("!")
+    return (expected.lstrip("!") in has) == expected.startswith("!")
 
 
 @pytest.fixture
 def tree(bundle: Bundle) -> Iterator[Path]:
-    """A directory of the bundle with another file system mounted in it."""
+    """Make a directory in the bundle with another file system mounted in it."""
     outer = bundle.path / "tree"
     (outer / "inner").mkdir(parents=True)
     subprocess.run(["mount", "-t", "tmpfs", "tonnage", outer / "inner"], check=True)
@@ -76,7 +76,7 @@ def test_options_are_what_the_mount_has(bundle: Bundle) -> None:
 
 
 def test_the_later_of_two_options_wins(bundle: Bundle) -> None:
-    """Linux mount options: they have mount(8)'s meaning, an opposite takes one back."""
+    """Linux mount options: the meaning of mount(8), where an opposite cancels an option."""
     for pair in TAKEN_BACK:
         bundle.mount(f"/m/{'-'.join(pair)}", "tmpfs", "tmpfs", *pair)
     report = bundle.report()
@@ -88,9 +88,9 @@ def test_the_later_of_two_options_wins(bundle: Bundle) -> None:
 
 @pytest.mark.parametrize("option", INVISIBLE)
 def test_options_that_show_nothing_are_known(bundle: Bundle, option: str) -> None:
-    """Linux mount options: those that MUST be known are not handed to the file system.
+    """Linux mount options: those that MUST be known are not passed to the file system.
 
-    (tmpfs would refuse them.)
+    A tmpfs would refuse them.
     """
     bundle.mount("/m", "tmpfs", "tmpfs", option)
     assert shown(bundle.report(), "/m")["type"] == "tmpfs"
@@ -110,7 +110,7 @@ def test_propagation_options(bundle: Bundle) -> None:
 
 
 def test_bind_and_rbind(bundle: Bundle, tree: Path) -> None:
-    """Linux mount options: `bind` takes the mount alone, `rbind` those in it as well."""
+    """Linux mount options: `bind` takes the mount alone, `rbind` also those below it."""
     bundle.mount("/bind", "none", str(tree), "bind")
     bundle.mount("/rbind", "none", str(tree), "rbind")
     destinations = {each["destination"] for each in bundle.report()["mounts"]}
@@ -119,7 +119,7 @@ def test_bind_and_rbind(bundle: Bundle, tree: Path) -> None:
 
 
 def test_bind_mounts_take_options(bundle: Bundle, tree: Path) -> None:
-    """Linux mount options: a bind mount has its own, and keeps those of its source."""
+    """Linux mount options: a bind mount has its own options, and keeps those of its source."""
     subprocess.run(["mount", "-o", "remount,bind,nosuid,nodev,noexec", tree / "inner"], check=True)
     bundle.mount("/ro", "none", str(tree / "inner"), "bind", "ro")
     bundle.mount("/rw", "none", str(tree / "inner"), "bind", "rw")
@@ -129,7 +129,7 @@ def test_bind_mounts_take_options(bundle: Bundle, tree: Path) -> None:
 
 
 def test_ro_binds_are_not_recursive(bundle: Bundle, tree: Path) -> None:
-    """Linux mount options: `ro` is of the mount itself, as mount(8) has it."""
+    """Linux mount options: `ro` is for the mount itself, as in mount(8)."""
     bundle.mount("/m", "none", str(tree), "rbind", "ro")
     report = bundle.report("/m/inner")
     assert "ro" in shown(report, "/m")["options"]
@@ -137,7 +137,7 @@ def test_ro_binds_are_not_recursive(bundle: Bundle, tree: Path) -> None:
 
 
 def test_recursive_options(bundle: Bundle, tree: Path) -> None:
-    """Linux mount options: rro and its like, SHOULD; on every mount below. (mount_setattr(2))"""
+    """Linux mount options: rro and others, SHOULD; for every mount below. (mount_setattr(2))"""
     for option in RECURSIVE:
         bundle.mount(f"/m/{option}", "none", str(tree), "rbind", option)
     report = bundle.report()
@@ -149,7 +149,7 @@ def test_recursive_options(bundle: Bundle, tree: Path) -> None:
 
 
 def test_remount(bundle: Bundle) -> None:
-    """Linux mount options: `remount` changes what is mounted already."""
+    """Linux mount options: `remount` changes an existing mount."""
     bundle.mount("/m", "tmpfs", "tmpfs", "rw", "size=64k")
     bundle.mount("/m", "tmpfs", "tmpfs", "remount", "ro", "size=128k")
     mount = shown(bundle.report(), "/m")
@@ -167,7 +167,7 @@ def test_nosymfollow(bundle: Bundle) -> None:
 
 
 def test_tmpcopyup(bundle: Bundle) -> None:
-    """Linux mount options: tmpcopyup, MAY: the tmpfs begins with what it covers."""
+    """Linux mount options: tmpcopyup, MAY: the tmpfs starts with a copy of what it covers."""
     (bundle.rootfs / "full/deep").mkdir(parents=True)
     (bundle.rootfs / "full/deep/file").write_text("was here")
     bundle.mount("/full", "tmpfs", "tmpfs", "tmpcopyup")
@@ -177,7 +177,7 @@ def test_tmpcopyup(bundle: Bundle) -> None:
 
 
 def test_tmpcopyup_takes_all_options_of_a_tmpfs(bundle: Bundle) -> None:
-    """Those without a value, and those of the mount; its source is shown."""
+    """Options with and without values, and those of the mount itself; the source is shown."""
     (bundle.rootfs / "kept").mkdir(mode=0o750)
     (bundle.rootfs / "kept/file").write_text("kept\n")
     options = ("tmpcopyup", "inode64", "size=1m", "nosuid", "noexec")
@@ -204,7 +204,7 @@ def test_idmap(bundle: Bundle) -> None:
 
 
 def test_a_cgroup_mount_shows_the_containers_own(bundle: Bundle) -> None:
-    """Mounts: a mount of type `cgroup` gives the hierarchies as they are for the container."""
+    """Mounts: a mount of type `cgroup` shows the hierarchies as the container has them."""
     bundle.mount("/sys/fs/cgroup", "cgroup", "cgroup", "ro", "nosuid", "noexec", "nodev")
     bundle.linux["resources"] = {"pids": {"limit": 77}}
     v1 = "/sys/fs/cgroup/pids"
@@ -216,14 +216,15 @@ def test_a_cgroup_mount_shows_the_containers_own(bundle: Bundle) -> None:
 
 
 def test_a_destination_does_not_lead_out_of_the_root(bundle: Bundle) -> None:
-    """Mounts: a destination is a path inside the container, whatever links the image holds."""
+    """Mounts: a destination is inside the container, whatever links the image has."""
     outside = bundle.path / "outside"
     outside.mkdir()
     (bundle.rootfs / "link").symlink_to(outside)
     (bundle.rootfs / "up").symlink_to("../../../../../../../../" + str(outside)[1:])
     bundle.mount("/link/made", "tmpfs", "tmpfs")
     bundle.mount("/up/made", "tmpfs", "tmpfs")
-    bundle.create()
+    bundle.created()
+    assert (bundle.rootfs / str(outside)[1:] / "made").is_dir()
     assert list(outside.iterdir()) == []
 
 
@@ -251,7 +252,7 @@ def test_root_path(bundle: Bundle, *, absolute: bool) -> None:
 
 
 def test_nothing_of_the_host_is_seen(bundle: Bundle) -> None:
-    """Root: it is the container's whole file system; the host's is not below it any more."""
+    """Root: it is the whole file system; the host's is no longer mounted below it."""
     report = bundle.report("/work-of-the-host", str(bundle.path))
     assert "error" in report["paths"][str(bundle.path)]
     assert all(str(bundle.path) not in each["root"] for each in report["mounts"][1:])
@@ -262,9 +263,9 @@ def test_nothing_of_the_host_is_seen(bundle: Bundle) -> None:
     [("shared", "shared"), ("slave", "master"), ("private", None), ("unbindable", "unbindable")],
 )
 def test_rootfs_propagation(bundle: Bundle, asked: str, shows: str | None) -> None:
-    """config-linux.md, Rootfs Mount Propagation: what the root's mount is inside.
+    """config-linux.md, Rootfs Mount Propagation: the propagation of the root's mount.
 
-    A slave of a mount that is private on the host has nothing to receive from, and shows nothing.
+    A slave of a private mount receives nothing, and is shown as private.
     """
     subprocess.run(["mount", "--make-shared", bundle.rootfs], check=True)
     bundle.linux["rootfsPropagation"] = asked

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tests.oci.driver import Bundle
 
-# The type in config.json: unshare(1)'s option and the file in /proc/PID/ns.
+# The type in config.json: the option of unshare(1), and the file in /proc/PID/ns.
 JOINABLE = {
     "network": ("--net", "net"), "ipc": ("--ipc", "ipc"), "uts": ("--uts", "uts"),
     "cgroup": ("--cgroup", "cgroup"),
@@ -28,7 +28,7 @@ JOINABLE = {
 
 @contextmanager
 def holding(option: str) -> Iterator[int]:
-    """A process in a new namespace of that kind."""
+    """Keep a process in a new namespace of this kind."""
     with subprocess.Popen(
         ["unshare", option, "sh", "-c", "echo made; exec sleep 60"], stdout=subprocess.PIPE
     ) as process:
@@ -50,7 +50,7 @@ def test_a_namespace_by_path_is_joined(bundle: Bundle, kind: str) -> None:
 
 
 def test_a_pid_namespace_by_path_is_joined(bundle: Bundle) -> None:
-    """Namespaces: the same for a PID namespace, whose first process is another's."""
+    """Namespaces: a PID namespace by path, whose first process is another container's."""
     with subprocess.Popen(
         ["unshare", "--pid", "--fork", "sh", "-c", "echo made; exec sleep 60"],
         stdout=subprocess.PIPE,
@@ -73,13 +73,13 @@ def test_a_namespace_that_is_not_named_is_inherited(bundle: Bundle, kind: str) -
     name = {"network": "net"}.get(kind, kind)
     bundle.config["mounts"] = [
         each for each in bundle.config["mounts"] if each["destination"] != "/sys"
-    ]  # sysfs can't be mounted of another's network namespace
-    found = bundle.report()["namespaces"][name]
-    assert found == namespace_of("self", name)
+    ]  # sysfs can't be mounted in the network namespace of another user namespace
+    observed = bundle.report()["namespaces"][name]
+    assert observed == namespace_of("self", name)
 
 
 def without_mount_namespace(bundle: Bundle) -> None:
-    """Masks and cgroups as containers have them, but the runtime's mount namespace."""
+    """Configure masks and cgroups as usual, but use the runtime's mount namespace."""
     bundle.without_namespace("mount")
     bundle.linux["maskedPaths"] = ["/proc/kcore", "/sys/firmware"]
     bundle.linux["readonlyPaths"] = ["/proc/sys"]
@@ -87,7 +87,7 @@ def without_mount_namespace(bundle: Bundle) -> None:
 
 
 def test_a_mount_namespace_that_is_not_named_is_inherited(bundle: Bundle) -> None:
-    """Namespaces: the same for mounts, which the host is rid of once the container is deleted."""
+    """Namespaces: inherited mounts are removed from the host when the container is deleted."""
     without_mount_namespace(bundle)
     before = mounts_of_host()
     report = bundle.report("/proc/kcore")
@@ -97,9 +97,9 @@ def test_a_mount_namespace_that_is_not_named_is_inherited(bundle: Bundle) -> Non
 
 
 def test_a_failed_create_leaves_no_mount(bundle: Bundle) -> None:
-    """Namespaces: nor is anything left of a container in the runtime's mount namespace that fails.
+    """Namespaces: a failed create leaves nothing in the runtime's mount namespace.
 
-    It is the last mount that can't be made.
+    The last mount fails.
     """
     without_mount_namespace(bundle)
     bundle.mount("/late", "no-file-system", "none")
@@ -109,7 +109,7 @@ def test_a_failed_create_leaves_no_mount(bundle: Bundle) -> None:
 
 
 def test_what_the_host_shares_is_left_to_it(bundle: Bundle) -> None:
-    """Namespaces: mounts on what is bound stay in the container; with it, none of the host's go."""
+    """Namespaces: mounts inside a bound tree stay in the container; the host's tree stays whole."""
     shared = bundle.path / "shared"
     for path in (shared, shared / "sub"):
         path.mkdir()
@@ -147,7 +147,7 @@ def test_time_offsets(bundle: Bundle) -> None:
 
 
 def test_a_container_shares_the_network_of_another(bundle: Bundle) -> None:
-    """Namespaces: several containers in one network, as pods are."""
+    """Namespaces: several containers in one network namespace, like a pod."""
     bundle.running()
     pid = bundle.state()["pid"]
     second = bundle.runtime.bundle()
@@ -166,7 +166,7 @@ def with_user_namespace(bundle: Bundle, path: str | None = None) -> None:
 
 
 def in_user_namespace_of(bundle: Bundle, pid: int) -> Bundle:
-    """Another container in that one's user namespace, everything else of which is its own."""
+    """Create another container in the same user namespace, with all other namespaces its own."""
     with_user_namespace(bundle, f"/proc/{pid}/ns/user")
     bundle.namespace("cgroup")
     return bundle
@@ -175,9 +175,9 @@ def in_user_namespace_of(bundle: Bundle, pid: int) -> Bundle:
 def test_what_is_new_belongs_to_the_user_namespace_that_is_joined(
     bundle: Bundle, another: Callable[[], Bundle]
 ) -> None:
-    """Namespaces: a user namespace by path and new ones of every other type, pods' way.
+    """Namespaces: a user namespace by path with new namespaces of every other type, like a pod.
 
-    They belong to it: so proc, sysfs and the like can be mounted, and the host name be set.
+    The new namespaces belong to it, so proc and sysfs can be mounted, and the host name set.
     """
     with_user_namespace(bundle)
     bundle.running()
@@ -194,10 +194,10 @@ def test_what_is_new_belongs_to_the_user_namespace_that_is_joined(
 
     third = in_user_namespace_of(another(), pid)
     third.running("sleep 60; exit 3")
-    done = third.exec(
+    result = third.exec(
         third.identity, "sh", "-c", "id -u; cat /proc/1/cmdline | tr '\\0' ' '; exit 7"
     )
-    assert (done.exit_code, done.stdout) == (7, "0\n/bin/sh -c sleep 60; exit 3 ")
+    assert (result.exit_code, result.stdout) == (7, "0\n/bin/sh -c sleep 60; exit 3 ")
     assert third.delete("--force")
     assert not third.state()
 
@@ -205,7 +205,7 @@ def test_what_is_new_belongs_to_the_user_namespace_that_is_joined(
 def test_a_container_shares_all_of_another_with_a_user_namespace(
     bundle: Bundle, another: Callable[[], Bundle]
 ) -> None:
-    """Namespaces: user, pid and network namespace by path, as in a pod that shares them."""
+    """Namespaces: user, pid and network namespace by path, like a pod that shares them."""
     with_user_namespace(bundle)
     bundle.running()
     pid = bundle.state()["pid"]
@@ -223,7 +223,7 @@ def test_a_container_shares_all_of_another_with_a_user_namespace(
 
 @pytest.fixture
 def device() -> Iterator[str]:
-    """A network device of the host's, with an address; it goes with the namespace it is in."""
+    """Make a network device on the host, with an address; it is removed with its namespace."""
     name = f"tn{os.getpid()}"
     subprocess.run(
         ["ip", "link", "add", name, "type", "veth", "peer", "name", f"{name}p"], check=True
@@ -235,7 +235,7 @@ def device() -> Iterator[str]:
 
 
 def inside(bundle: Bundle, *words: str) -> str:
-    """What ip(8) of the host says in the container's network namespace."""
+    """Return the output of the host's ip(8) in the container's network namespace."""
     pid = bundle.state()["pid"]
     return subprocess.run(
         ["nsenter", f"--net=/proc/{pid}/ns/net", "ip", *words],
@@ -244,9 +244,9 @@ def inside(bundle: Bundle, *words: str) -> str:
 
 
 def test_a_network_device_is_moved_and_up(bundle: Bundle, device: str) -> None:
-    """Network Devices: MUST be available in the container, and set up; its attributes are kept.
+    """Network Devices: MUST be available in the container, up, and with its attributes.
 
-    Permanent addresses with global scope MUST be preserved, and so are attributes as its MTU.
+    Permanent addresses with global scope MUST be preserved; attributes such as the MTU too.
     """
     bundle.linux["netDevices"] = {device: {}}
     bundle.running()
@@ -265,14 +265,14 @@ def test_a_network_device_is_renamed(bundle: Bundle, device: str) -> None:
 
 
 def test_a_network_device_is_named_by_a_template(bundle: Bundle, device: str) -> None:
-    """Network Devices: with %d in the name the kernel makes it unique, and the move is allowed."""
+    """Network Devices: with %d in the name the kernel chooses a free name."""
     bundle.linux["netDevices"] = {device: {"name": "eth%d"}}
     bundle.running()
     assert "192.0.2.7/24" in inside(bundle, "-brief", "address", "show", "eth0")
 
 
 def test_a_name_that_is_taken_inside_is_an_error(bundle: Bundle, device: str) -> None:
-    """Network Devices: a device of that name inside MUST be an error; the device stays."""
+    """Network Devices: a name that exists inside MUST be an error; the device stays outside."""
     bundle.linux["netDevices"] = {device: {"name": "lo"}}
     assert "Traceback" not in bundle.refused()
     waited_for(Path(f"/sys/class/net/{device}").exists, "the device is the host's again")
@@ -287,7 +287,7 @@ def test_a_name_that_is_taken_inside_is_an_error(bundle: Bundle, device: str) ->
 def test_a_sysctl_of_a_network_device(
     bundle: Bundle, device: str, inside_name: str, key: str, *, waits: bool
 ) -> None:
-    """Sysctl: of what has been moved by then; the first separator says which one it is."""
+    """Sysctl: of a device that was moved in; the first separator decides what the others mean."""
     bundle.linux["netDevices"] = {device: {"name": inside_name}}
     bundle.linux["sysctl"] = {key: "2"}
     bundle.shell(f"cat /proc/sys/net/ipv4/conf/{inside_name}/rp_filter")
@@ -296,13 +296,13 @@ def test_a_sysctl_of_a_network_device(
         assert bundle.start()
         bundle.wait("stopped")
     else:
-        done = bundle.run()
-        assert done, done.stderr
+        result = bundle.run()
+        assert result, result.stderr
     assert bundle.output() == "2\n"
 
 
 def test_a_sysctl_of_a_network_device_that_a_hook_brings(bundle: Bundle, device: str) -> None:
-    """Which engines do for their networks."""
+    """Sysctl: engines bring devices by hooks."""
     moves = "import json, os, sys; pid = json.load(sys.stdin)['pid']; "
     moves += f"os.execlp('ip', 'ip', 'link', 'set', {device!r}, 'netns', str(pid))"
     bundle.config["hooks"] = {"createRuntime": [
@@ -311,8 +311,8 @@ def test_a_sysctl_of_a_network_device_that_a_hook_brings(bundle: Bundle, device:
     ]}  # fmt: skip
     bundle.linux["sysctl"] = {f"net.ipv4.conf.{device}.rp_filter": "2"}
     bundle.shell(f"cat /proc/sys/net/ipv4/conf/{device}/rp_filter")
-    done = bundle.run()
-    assert done.stdout == "2\n", done.stderr
+    result = bundle.run()
+    assert result.stdout == "2\n", result.stderr
 
 
 @pytest.mark.parametrize(
@@ -322,7 +322,7 @@ def test_a_sysctl_of_a_network_device_that_a_hook_brings(bundle: Bundle, device:
      ("net.ipv4.ping_group_range", "0\t1000")],
 )  # fmt: skip
 def test_a_sysctl_in_a_user_namespace(bundle: Bundle, key: str, value: str) -> None:
-    """Sysctl: what its root may set, and what only the host's root may write to a file."""
+    """Sysctl: settings for root of the namespace, and those that need the host's root."""
     os.chown(bundle.rootfs, FIRST_ID, FIRST_ID)
     bundle.namespace("user")
     mapping = [{"containerID": 0, "hostID": FIRST_ID, "size": IDS}]
@@ -331,6 +331,6 @@ def test_a_sysctl_in_a_user_namespace(bundle: Bundle, key: str, value: str) -> N
     before = path.read_text()
     bundle.linux["sysctl"] = {key: value}
     bundle.shell(f"cat {path}")
-    done = bundle.run()
-    assert done.stdout.strip() == value, done.stderr
+    result = bundle.run()
+    assert result.stdout.strip() == value, result.stderr
     assert path.read_text() == before

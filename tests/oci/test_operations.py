@@ -27,11 +27,11 @@ def test_an_operation_without_an_id_is_an_error(runtime: Runtime, verb: str) -> 
 
 @pytest.mark.parametrize("identity", BAD_IDS)
 def test_an_id_that_is_not_valid_makes_nothing(bundle: Bundle, identity: str) -> None:
-    """Create: an id that is not valid is an error, and no container is made."""
+    """Create: an invalid id is an error, and no container is created."""
     bundle.write()
     before = set(bundle.runtime.scratch.rglob("*"))
-    done = bundle.runtime.run("create", "--bundle", str(bundle.path), identity, into=bundle.path)
-    assert done != 0
+    result = bundle.runtime.run("create", "--bundle", str(bundle.path), identity, into=bundle.path)
+    assert result != 0
     new = {
         path for path in set(bundle.runtime.scratch.rglob("*")) - before
         if path.parent not in {bundle.path, bundle.runtime.scratch}
@@ -41,19 +41,19 @@ def test_an_id_that_is_not_valid_makes_nothing(bundle: Bundle, identity: str) ->
 
 def test_a_bundle_without_config_is_an_error(bundle: Bundle) -> None:
     """Create: the path of a bundle is needed."""
-    done = bundle.create(write=False)
-    assert not done
+    result = bundle.create(write=False)
+    assert not result
     assert bundle.runtime.left(bundle.identity) == []
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"ociVersion": 1}'])
 def test_what_is_no_configuration_is_an_error(bundle: Bundle, text: str) -> None:
-    """Create: what can't be applied is an error, and no container is made."""
+    """Create: an invalid configuration is an error, and no container is created."""
     (bundle.path / "config.json").write_text(text)
-    done = bundle.create(write=False)
-    assert not done
-    assert done.stderr.strip()
-    assert "Traceback" not in done.stderr
+    result = bundle.create(write=False)
+    assert not result
+    assert result.stderr.strip()
+    assert "Traceback" not in result.stderr
     assert bundle.runtime.left(bundle.identity) == []
 
 
@@ -67,7 +67,7 @@ def test_create_does_not_run_the_program(bundle: Bundle) -> None:
 
 
 def test_what_is_changed_in_config_after_create_has_no_effect(bundle: Bundle) -> None:
-    """Lifecycle step 2, Create: changes of config.json after it do not affect the container."""
+    """Lifecycle step 2, Create: later changes of config.json have no effect."""
     bundle.shell("echo first; hostname")
     bundle.created()
     changed = json.loads(json.dumps(bundle.config))
@@ -101,9 +101,9 @@ def test_start_of_what_is_not_created_is_an_error(bundle: Bundle, state: str) ->
     """Start: an error that has no effect, unless the container is `created`."""
     getattr(bundle, state)()
     before = bundle.state()
-    done = bundle.start()
-    assert not done
-    assert done.stderr.strip()
+    result = bundle.start()
+    assert not result
+    assert result.stderr.strip()
     assert bundle.state() == before
 
 
@@ -119,17 +119,17 @@ def test_start_without_a_process_is_an_error(bundle: Bundle) -> None:
 
 
 def test_a_program_that_is_not_there_is_an_error(bundle: Bundle) -> None:
-    """Create, Start: what can't be applied is an error."""
+    """Create, Start: a configuration that can't be applied is an error."""
     bundle.process["args"] = ["/no/such/program"]
-    done = bundle.run()
-    assert not done
-    assert "/no/such/program" in done.stderr
+    result = bundle.run()
+    assert not result
+    assert "/no/such/program" in result.stderr
     assert bundle.runtime.left(bundle.identity) == []
 
 
 @pytest.mark.parametrize("name", ["TERM", "SIGUSR1", "12", "KILL"])
 def test_kill_sends_that_signal_to_the_container_process(bundle: Bundle, name: str) -> None:
-    """Kill: the signal that is named, in either spelling or as a number."""
+    """Kill: signals in either spelling, or as a number."""
     numbers = {"TERM": 15, "SIGUSR1": 10, "12": 12}
     traps = "; ".join(f"trap 'echo got {number}; exit 0' {number}" for number in numbers.values())
     bundle.running(f"{traps}; echo ready; while :; do sleep 0.02; done")
@@ -150,26 +150,26 @@ def test_kill_reaches_a_created_container(bundle: Bundle) -> None:
 def test_kill_of_what_is_stopped_is_an_error(bundle: Bundle) -> None:
     """Kill: an error that has no effect, unless the container is created or running."""
     bundle.stopped()
-    done = bundle.kill("TERM")
-    assert not done
-    assert done.stderr.strip()
+    result = bundle.kill("TERM")
+    assert not result
+    assert result.stderr.strip()
     assert bundle.state()["status"] == "stopped"
 
 
 def test_kill_of_what_does_not_exist_is_an_error(runtime: Runtime) -> None:
-    """Kill: an error for a container that is not there."""
+    """Kill: an error for a container that does not exist."""
     assert not runtime.tell("kill", "tonnage-oci-none", "KILL")
 
 
 def test_an_unknown_signal_is_an_error(bundle: Bundle) -> None:
-    """Valid values: what is not valid is an error, and the container goes on."""
+    """Valid values: an invalid signal is an error, and the container continues."""
     bundle.running()
     assert not bundle.kill("NOSUCHSIGNAL")
     assert bundle.state()["status"] == "running"
 
 
 def test_kill_all_reaches_every_process(bundle: Bundle) -> None:
-    """The command line's `--all`: not the first process alone, also in a shared PID namespace."""
+    """`--all`: every process, also in a shared PID namespace."""
     bundle.without_namespace("pid")
     bundle.running("sleep 70 & sleep 70 & wait")
     pids = [cgroup / "cgroup.procs" for cgroup in cgroups_of(bundle.identity)]
@@ -185,19 +185,19 @@ def test_delete_of_what_is_not_stopped_is_an_error(bundle: Bundle, state: str) -
     """Delete: an error that has no effect, unless the container is `stopped`."""
     getattr(bundle, state)()
     before = bundle.state()
-    done = bundle.delete()
-    assert not done
-    assert done.stderr.strip()
+    result = bundle.delete()
+    assert not result
+    assert result.stderr.strip()
     assert bundle.state() == before
 
 
 def test_delete_of_what_does_not_exist_is_an_error(runtime: Runtime) -> None:
-    """Delete: an error for a container that is not there."""
+    """Delete: an error for a container that does not exist."""
     assert not runtime.tell("delete", "tonnage-oci-none")
 
 
 def test_delete_removes_what_create_made(bundle: Bundle) -> None:
-    """Delete, Lifecycle step 12: the resources that were made are removed, and the id is free."""
+    """Delete, Lifecycle step 12: the resources of create are removed, and the id is free."""
     before = mounts_of_host()
     bundle.stopped()
     assert cgroups_of(bundle.identity) != []
@@ -209,14 +209,14 @@ def test_delete_removes_what_create_made(bundle: Bundle) -> None:
 
 
 def test_delete_with_force_ends_a_running_container(bundle: Bundle) -> None:
-    """The command line's `--force`: kill and delete in one."""
+    """`--force`: kill and delete in one command."""
     bundle.running("sleep 60 & sleep 60")
     assert bundle.delete("--force")
     assert bundle.runtime.left(bundle.identity) == []
 
 
 def test_delete_leaves_what_it_did_not_make(bundle: Bundle, another: Callable[[], Bundle]) -> None:
-    """Delete: what is associated with the container but was not made by it is not deleted."""
+    """Delete: resources that create did not make are not removed."""
     beside = Path("/sys/fs/cgroup/pids") / f"{bundle.identity}-beside"
     if not beside.parent.is_dir():
         beside = Path("/sys/fs/cgroup") / beside.name
@@ -232,7 +232,7 @@ def test_delete_leaves_what_it_did_not_make(bundle: Bundle, another: Callable[[]
 
 
 def test_delete_removes_parents_that_create_made(bundle: Bundle) -> None:
-    """Delete: a cgroup path's parents that were made for the container go with it."""
+    """Delete: parents of the cgroup that were made for the container are removed."""
     bundle.linux["cgroupsPath"] = f"/{bundle.identity}/inner/most"
     bundle.stopped()
     assert bundle.delete()
@@ -240,7 +240,7 @@ def test_delete_removes_parents_that_create_made(bundle: Bundle) -> None:
 
 
 def test_an_error_leaves_things_as_they_were(bundle: Bundle) -> None:
-    """Errors: what fails leaves the environment as if it had not been tried."""
+    """Errors: a failed operation leaves the environment as if it had not been tried."""
     before = mounts_of_host()
     bundle.mount("/data", "no-such-file-system", "none")
     bundle.refused()
@@ -250,23 +250,27 @@ def test_an_error_leaves_things_as_they_were(bundle: Bundle) -> None:
 
 
 def test_run_ends_as_its_program_ends(bundle: Bundle) -> None:
-    """The command line's `run`: the program's exit code, and nothing left."""
+    """`run`: the program's exit code, and nothing left."""
     bundle.shell("exit 7")
     assert bundle.run().exit_code == 7
     assert bundle.runtime.left(bundle.identity) == []
 
 
 def test_run_tells_the_signal_that_ended_it(bundle: Bundle) -> None:
-    """The command line's `run`: 128 + n if signal n ended the program."""
+    """`run`: 128 + n if signal n ended the program."""
     bundle.process["args"] = ["/usr/bin/python3", "-c", "import os; os.abort()"]
     bundle.linux["namespaces"] = [
-        each for each in bundle.linux["namespaces"] if each["type"] != "pid"
-    ]  # the kernel spares a PID namespace's first process its own signals
+        each
+        for each in bundle.linux["namespaces"]
+        if each["type"] != "pid"
+        # The kernel does not deliver fatal signals that the first process of a PID namespace sends
+        # itself.
+    ]
     assert bundle.run().exit_code == 128 + signal.SIGABRT
 
 
 def test_run_detached_returns_while_it_runs(bundle: Bundle) -> None:
-    """The command line's `run --detach`, and `--pid-file`."""
+    """`run --detach`, and `--pid-file`."""
     bundle.shell("sleep 60")
     pid_file = bundle.path / "pid"
     assert bundle.run("--detach", "--pid-file", str(pid_file))

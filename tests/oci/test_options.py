@@ -1,4 +1,4 @@
-"""What runc's and crun's command lines can be told beside a bundle and an id."""
+"""Options of runc's and crun's command lines other than the bundle and the id."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 
 SECONDS = 20.0
 KEYRING = (
-    "import ctypes; print(ctypes.CDLL(None).syscall(250, 0, -3, 0))"  # x86-64's keyctl(2): its id
+    # Keyctl(2) of x86-64 returns its id.
+    "import ctypes; print(ctypes.CDLL(None).syscall(250, 0, -3, 0))"
 )
 
 
 def failed(bundle: Bundle, *words: str) -> subprocess.CompletedProcess[str]:
-    """A command that can't be carried out, for want of a container."""
+    """Run a command that fails, for want of a container."""
     return subprocess.run(
         [bundle.runtime.command, "--root", str(bundle.runtime.root), *words, "start", "nobody"],
         capture_output=True, text=True, check=False,
@@ -34,8 +35,8 @@ def failed(bundle: Bundle, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_log_in_json_tells_what_failed(bundle: Bundle, tmp_path: Path) -> None:
-    done = failed(bundle, "--log", str(tmp_path / "log"), "--log-format", "json")
-    assert done.returncode != 0
+    result = failed(bundle, "--log", str(tmp_path / "log"), "--log-format", "json")
+    assert result.returncode != 0
     (line,) = map(json.loads, (tmp_path / "log").read_text().splitlines())
     assert line["level"] == "error"
     assert line["msg"]
@@ -64,8 +65,8 @@ def test_short_options_and_another_configuration(bundle: Bundle, tmp_path: Path)
     words = ("run", "-d", "-b", str(bundle.path))
     if bundle.runtime.command.endswith("runc"):
         pytest.skip("runc has no --config")
-    done = bundle.runtime.run(*words, "-f", "other.json", bundle.identity, into=bundle.path)
-    assert done == 0, bundle.errors()
+    result = bundle.runtime.run(*words, "-f", "other.json", bundle.identity, into=bundle.path)
+    assert result == 0, bundle.errors()
     assert bundle.state()["status"] == "running"
 
 
@@ -78,9 +79,9 @@ def test_what_is_to_be_kept_is_there_once_it_has_ended(bundle: Bundle) -> None:
 
 def test_without_pivot_root_the_root_is_the_container_s(bundle: Bundle) -> None:
     bundle.shell("ls /inside.py; ls /..; cat /proc/self/mountinfo")
-    done = bundle.run("--no-pivot")
-    assert done, done.stderr
-    lines = done.stdout.splitlines()
+    result = bundle.run("--no-pivot")
+    assert result, result.stderr
+    lines = result.stdout.splitlines()
     assert lines[0] == "/inside.py"
     assert "inside.py" in lines[1:]
     assert not [line for line in lines if str(bundle.path) in line.split(" - ")[0]]
@@ -91,14 +92,14 @@ def test_without_a_new_keyring_the_session_s_is_shared(bundle: Bundle) -> None:
     here = subprocess.run(
         ["python3", "-c", KEYRING], capture_output=True, text=True, check=True
     ).stdout.strip()
-    done = bundle.run("--no-new-keyring")
-    assert done, done.stderr
-    assert done.stdout.strip() == here
+    result = bundle.run("--no-new-keyring")
+    assert result, result.stderr
+    assert result.stdout.strip() == here
     assert bundle.run().stdout.strip() != here
 
 
 def received(listening: socket.socket) -> int:
-    """The descriptor that was sent there."""
+    """Return the descriptor that was sent to the socket."""
     connection, _ = listening.accept()
     with connection:
         _, (descriptor,), _, _ = socket.recv_fds(connection, 100, 1)
@@ -121,8 +122,8 @@ def test_a_descriptor_of_the_process_is_sent(bundle: Bundle, tmp_path: Path, ver
             pid = int((tmp_path / "pid").read_text())
         else:
             words = ("--pidfd-socket", path, *(["--detach"] if verb == "run" else []))
-            done = bundle.create(*words) if verb == "create" else bundle.run(*words)
-            assert done, done.stderr
+            result = bundle.create(*words) if verb == "create" else bundle.run(*words)
+            assert result, result.stderr
             pid = bundle.state()["pid"]
         pidfd = received(listening)
     lines = (line.split(":") for line in _read(f"/proc/self/fdinfo/{pidfd}").splitlines())
@@ -133,28 +134,28 @@ def test_a_descriptor_of_the_process_is_sent(bundle: Bundle, tmp_path: Path, ver
 
 
 def test_nobody_to_send_it_to_makes_nothing(bundle: Bundle, tmp_path: Path) -> None:
-    done = bundle.create("--pidfd-socket", str(tmp_path / "nobody"))
-    assert not done
+    result = bundle.create("--pidfd-socket", str(tmp_path / "nobody"))
+    assert not result
     assert bundle.runtime.left(bundle.identity) == []
 
 
 def test_exec_adds_groups_to_those_of_the_container(bundle: Bundle) -> None:
     bundle.process["user"]["additionalGids"] = [5, 6]
     bundle.running()
-    done = bundle.exec("--additional-gids", "9,6", bundle.identity, "id", "-G")
-    assert done, done.stderr
-    assert set(done.stdout.split()) == {"0", "5", "6", "9"}
+    result = bundle.exec("--additional-gids", "9,6", bundle.identity, "id", "-G")
+    assert result, result.stderr
+    assert set(result.stdout.split()) == {"0", "5", "6", "9"}
     assert set(bundle.exec(bundle.identity, "id", "-G").stdout.split()) == {"0", "5", "6"}
 
 
 def test_exec_gives_groups_and_forbids_new_privileges(bundle: Bundle) -> None:
     bundle.running()
     words = ("--user", "7:8", "--additional-gids", "9", "--additional-gids", "10", "--no-new-privs")
-    done = bundle.exec(
+    result = bundle.exec(
         *words, bundle.identity, "sh", "-c", "id -u; id -G; grep NoNewPrivs /proc/self/status"
     )
-    assert done, done.stderr
-    uid, groups, forbidden = done.stdout.splitlines()
+    assert result, result.stderr
+    uid, groups, forbidden = result.stdout.splitlines()
     assert uid == "7"
     assert set(groups.split()) == {"8", "9", "10"}
     assert forbidden.split() == ["NoNewPrivs:", "1"]
@@ -180,15 +181,15 @@ def test_exec_into_a_sub_cgroup(bundle: Bundle) -> None:
         for name in ("cpuset.cpus", "cpuset.mems"):
             if (path / name).exists():
                 (path / name).write_text((path.parent / name).read_text())
-    done = bundle.exec("--cgroup", "sub", bundle.identity, "cat", "/proc/self/cgroup")
-    assert done, done.stderr
-    lines = done.stdout.split()
+    result = bundle.exec("--cgroup", "sub", bundle.identity, "cat", "/proc/self/cgroup")
+    assert result, result.stderr
+    lines = result.stdout.split()
     assert lines
     assert all(line.endswith("/sub") for line in lines if bundle.identity in line)
     assert any(bundle.identity in line for line in lines)
     if (CGROUPS / "pids").is_dir():
-        done = bundle.exec("--cgroup", "pids:sub", bundle.identity, "cat", "/proc/self/cgroup")
-        assert [line.split(":")[1] for line in done.stdout.split() if line.endswith("/sub")] == [
+        result = bundle.exec("--cgroup", "pids:sub", bundle.identity, "cat", "/proc/self/cgroup")
+        assert [line.split(":")[1] for line in result.stdout.split() if line.endswith("/sub")] == [
             "pids"
         ]
     for bad in ("nowhere", "..", "nothing:sub"):

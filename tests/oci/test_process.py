@@ -1,4 +1,4 @@
-"""config.md, "Process": what one rich configuration can't hold, and `exec`."""
+"""config.md, "Process": settings that do not fit into one rich configuration, and `exec`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.oci.driver import PYTHON, Done, namespace_of, waited_for
+from tests.oci.driver import PYTHON, Result, namespace_of, waited_for
 from tests.oci.users import FIRST_ID, IDS
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def test_a_user_without_privileges(bundle: Bundle) -> None:
 
 
 def test_no_capabilities_for_a_user_who_is_given_none(bundle: Bundle) -> None:
-    """Linux Process: what is not in a set is not kept."""
+    """Linux Process: capabilities outside the sets are dropped."""
     bundle.process["user"] = {"uid": 1234, "gid": 2345}
     bundle.process["capabilities"] = {}
     status = bundle.report()["status"]
@@ -45,7 +45,7 @@ def test_no_capabilities_for_a_user_who_is_given_none(bundle: Bundle) -> None:
 
 
 def test_new_privileges_are_allowed_unless_forbidden(bundle: Bundle) -> None:
-    """Linux Process: noNewPrivileges is off unless it is asked for."""
+    """Linux Process: noNewPrivileges is off by default."""
     assert bundle.report()["status"]["NoNewPrivs"].strip() == "0"
 
 
@@ -56,16 +56,16 @@ def test_oom_score_adj_is_left_alone(bundle: Bundle) -> None:
 
 
 def test_umask_is_left_alone(bundle: Bundle) -> None:
-    """POSIX-platform User: without umask it should be the calling process's."""
+    """POSIX-platform User: without umask it should be that of the calling process."""
     was = os.umask(0o037)
     try:
-        assert bundle.report()["umask"] in {0o037, 0o022}  # runc and crun set their own
+        assert bundle.report()["umask"] in {0o037, 0o022}  # runc and crun set their own umask
     finally:
         os.umask(was)
 
 
 def test_args_are_looked_up_as_execvp_does(bundle: Bundle) -> None:
-    """Process: the first of args is used as execvp's file: in the PATH of process.env."""
+    """Process: the first word of args is searched as by execvp, in the PATH of process.env."""
     (bundle.rootfs / "own").mkdir()
     (bundle.rootfs / "own/program").write_text("#!/bin/sh\necho found $0\n")
     (bundle.rootfs / "own/program").chmod(0o755)
@@ -74,17 +74,17 @@ def test_args_are_looked_up_as_execvp_does(bundle: Bundle) -> None:
     assert bundle.run().stdout == "found /own/program\n"
 
 
-def ways(bundle: Bundle, *args: str) -> Iterator[Done]:
-    """Run a program by run, by create and start, and by exec."""
+def ways(bundle: Bundle, *args: str) -> Iterator[Result]:
+    """Run a program in three ways: by run, by create and start, and by exec."""
     bundle.process["args"] = list(args)
     yield bundle.run()
-    done = bundle.create()
-    if done:
-        done = bundle.start()
+    result = bundle.create()
+    if result:
+        result = bundle.start()
         waited_for(lambda: bundle.state()["status"] == "stopped", "it ends")
-        done = Done(done.exit_code, bundle.output(), done.stderr)
+        result = Result(result.exit_code, bundle.output(), result.stderr)
         bundle.delete("--force")
-    yield done
+    yield result
     bundle.running("exec /usr/bin/sleep 60")
     yield bundle.exec(*[f"--env={word}" for word in bundle.process["env"]], bundle.identity, *args)
     bundle.delete("--force")
@@ -98,7 +98,7 @@ def script(place: Path, text: str = "#!/bin/sh\necho found $0\n", mode: int = 0o
 
 @pytest.mark.parametrize("first", ["a directory", "no executable", "a link to nowhere", "a file"])
 def test_what_cannot_be_executed_is_passed_over(bundle: Bundle, first: str) -> None:
-    """Process, args: execvp goes on to the next directory of PATH."""
+    """Process, args: like execvp, continue with the next directory of PATH."""
     script(bundle.rootfs / "own/program")
     place = bundle.rootfs / "first/program"
     if first == "a directory":
@@ -111,8 +111,8 @@ def test_what_cannot_be_executed_is_passed_over(bundle: Bundle, first: str) -> N
     else:
         script(place.parent)
     bundle.process["env"] = ["PATH=/nowhere:/first:/own"]
-    for done in ways(bundle, "program"):
-        assert done.stdout == "found /own/program\n", done.stderr
+    for result in ways(bundle, "program"):
+        assert result.stdout == "found /own/program\n", result.stderr
 
 
 def test_a_directory_that_the_user_may_not_enter_is_passed_over(bundle: Bundle) -> None:
@@ -122,55 +122,55 @@ def test_a_directory_that_the_user_may_not_enter_is_passed_over(bundle: Bundle) 
         script(bundle.rootfs / name / "program")
     (bundle.rootfs / "first").chmod(0o700)
     bundle.process["env"] = ["PATH=/first:/own"]
-    for done in ways(bundle, "program"):
-        assert done.stdout == "found /own/program\n", done.stderr
+    for result in ways(bundle, "program"):
+        assert result.stdout == "found /own/program\n", result.stderr
 
 
 @pytest.mark.parametrize("env", [[], ["PATH="], ["PATH=:/nowhere:"], ["PATH=/usr/bin:/bin"]])
 def test_a_program_that_is_nowhere(bundle: Bundle, env: list[str]) -> None:
-    """In the words by which engines tell it from other failures, so that it is exit code 127.
+    """Engines recognize the error's text, and exit with code 127.
 
-    What lies in the working directory is not found by its name alone.
+    A file in the working directory is not found by its name alone.
     """
     script(bundle.rootfs / "tmp/program")
     bundle.process["cwd"] = "/tmp"
     bundle.process["env"] = env
-    for done in ways(bundle, "program"):
-        assert not done
-        assert 'exec: "program": executable file not found in $PATH' in done.stderr
+    for result in ways(bundle, "program"):
+        assert not result
+        assert 'exec: "program": executable file not found in $PATH' in result.stderr
 
 
 @pytest.mark.parametrize("kind", ["a directory", "no executable"])
 def test_a_program_that_may_not_be_executed(bundle: Bundle, kind: str) -> None:
-    """Which engines tell by these words, so that it is exit code 126."""
+    """Engines recognize the error's text, and exit with code 126."""
     script(bundle.rootfs / "own/program", mode=0o644)
     (bundle.rootfs / "own/directory").mkdir()
     name = "directory" if kind == "a directory" else "program"
     for word in (name, f"/own/{name}"):
         bundle.process["env"] = ["PATH=/bin:/own"]
-        for done in ways(bundle, word):
-            assert not done
-            assert f"run {word}: permission denied" in done.stderr
+        for result in ways(bundle, word):
+            assert not result
+            assert f"run {word}: permission denied" in result.stderr
 
 
 def test_without_a_path_it_is_that_of_the_c_library(bundle: Bundle) -> None:
     bundle.process["env"] = []
-    for done in ways(bundle, "pwd"):
-        assert done.stdout == "/\n", done.stderr
+    for result in ways(bundle, "pwd"):
+        assert result.stdout == "/\n", result.stderr
 
 
 def test_a_script_of_no_interpreter_is_not_run_by_a_shell(bundle: Bundle) -> None:
-    """As under other runtimes, and unlike execvp."""
+    """As in other runtimes, and unlike execvp."""
     script(bundle.rootfs / "own/program", "echo hi\n")
     bundle.process["env"] = ["PATH=/own"]
-    for done in ways(bundle, "program"):
-        assert not done
-        assert "exec format error" in done.stderr
+    for result in ways(bundle, "program"):
+        assert not result
+        assert "exec format error" in result.stderr
 
 
 @pytest.mark.parametrize("limit", [4, 8])
 def test_few_descriptors_are_enough(bundle: Bundle, limit: int) -> None:
-    """POSIX process, rlimits: a low one is the program's, not the runtime's on the way to it."""
+    """POSIX process, rlimits: a low limit is for the program, not for the runtime's set-up."""
     bundle.process["rlimits"] = [{"type": "RLIMIT_NOFILE", "soft": limit, "hard": limit}]
     bundle.process["env"] = ["PATH=/bin"]
     source = bundle.path / "source"
@@ -180,25 +180,25 @@ def test_few_descriptors_are_enough(bundle: Bundle, limit: int) -> None:
     bundle.linux["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
         {"names": ["sethostname"], "action": "SCMP_ACT_ERRNO"}]}  # fmt: skip
     bundle.process["noNewPrivileges"] = True
-    for done in ways(bundle, "grep", "Max open files", "/proc/self/limits"):
-        assert done.stdout.split()[3:5] == [str(limit)] * 2, done.stderr
+    for result in ways(bundle, "grep", "Max open files", "/proc/self/limits"):
+        assert result.stdout.split()[3:5] == [str(limit)] * 2, result.stderr
 
 
 def test_few_descriptors_in_a_user_namespace(bundle: Bundle) -> None:
-    """Which is left for its end as well; the soft limit is below the hard one."""
+    """The set-up in a user namespace needs descriptors at its end too; soft is below hard."""
     os.chown(bundle.rootfs, FIRST_ID, FIRST_ID)
     bundle.namespace("user")
     mapping = [{"containerID": 0, "hostID": FIRST_ID, "size": IDS}]
     bundle.linux["uidMappings"] = bundle.linux["gidMappings"] = mapping
     bundle.process["rlimits"] = [{"type": "RLIMIT_NOFILE", "soft": 5, "hard": 9}]
     bundle.process["env"] = ["PATH=/bin"]
-    for done in ways(bundle, "grep", "Max open files", "/proc/self/limits"):
-        assert done.stdout.split()[3:5] == ["5", "9"], done.stderr
+    for result in ways(bundle, "grep", "Max open files", "/proc/self/limits"):
+        assert result.stdout.split()[3:5] == ["5", "9"], result.stderr
 
 
 @pytest.mark.parametrize("apart", [True, False])
 def test_a_hard_limit_is_raised_or_refused(bundle: Bundle, *, apart: bool) -> None:
-    """By whoever may: in a user namespace too, and before anything has been made."""
+    """Only a privileged runtime may raise it, also with a user namespace; the check comes first."""
     if apart:
         os.chown(bundle.rootfs, FIRST_ID, FIRST_ID)
         bundle.namespace("user")
@@ -234,7 +234,7 @@ def test_io_priority(bundle: Bundle, name: str, number: int) -> None:
 
 
 def test_personality(bundle: Bundle) -> None:
-    """config-linux.md, Personality: LINUX32 makes uname tell a 32-bit machine."""
+    """config-linux.md, Personality: with LINUX32 uname reports a 32-bit machine."""
     bundle.linux["personality"] = {"domain": "LINUX32"}
     report = bundle.report()
     assert report["personality"] == 8
@@ -242,13 +242,13 @@ def test_personality(bundle: Bundle) -> None:
 
 
 def test_memory_policy(bundle: Bundle) -> None:
-    """config-linux.md, Memory policy: set_mempolicy's mode and nodes."""
+    """config-linux.md, Memory policy: mode and nodes for set_mempolicy(2)."""
     bundle.linux["memoryPolicy"] = {"mode": "MPOL_BIND", "nodes": "0"}
     assert bundle.report()["memory_policy"] == {"mode": 2, "nodes": 1}
 
 
 def test_descriptors_that_are_to_be_preserved(bundle: Bundle) -> None:
-    """runtime-linux.md, File descriptors: MAY pass more; `--preserve-fds` says how many."""
+    """runtime-linux.md, File descriptors: MAY pass more, by `--preserve-fds`."""
     import subprocess
 
     bundle.look()
@@ -256,7 +256,7 @@ def test_descriptors_that_are_to_be_preserved(bundle: Bundle) -> None:
     kept, other = os.open("/etc/hostname", os.O_RDONLY), os.open("/etc/passwd", os.O_RDONLY)
     script = f'exec 3<&{kept} 4<&{other}; exec "$@"'
     with (bundle.path / "stdout").open("wb") as stdout:
-        done = subprocess.run(
+        result = subprocess.run(
             ["/bin/bash", "-c", script, "bash", bundle.runtime.command, "--root",
              str(bundle.runtime.root), "run", "--preserve-fds", "1", "--bundle", str(bundle.path),
              bundle.identity],
@@ -264,7 +264,7 @@ def test_descriptors_that_are_to_be_preserved(bundle: Bundle) -> None:
         )  # fmt: skip
     os.close(kept)
     os.close(other)
-    assert done.returncode == 0
+    assert result.returncode == 0
     assert set(json.loads(bundle.output())["descriptors"]) == {"0", "1", "2", "3"}
 
 
@@ -302,7 +302,7 @@ def test_a_user_namespace(bundle: Bundle) -> None:
 
 
 def test_the_default_devices_are_there_in_a_user_namespace(bundle: Bundle) -> None:
-    """config-linux.md, Default Devices: MUST be supplied, where mknod(2) is refused as well."""
+    """config-linux.md, Default Devices: MUST exist, even if mknod(2) is refused."""
     mapping = [{"containerID": 0, "hostID": 70000, "size": 1000}]
     bundle.namespace("user")
     bundle.linux.update(uidMappings=mapping, gidMappings=mapping)
@@ -313,12 +313,12 @@ def test_the_default_devices_are_there_in_a_user_namespace(bundle: Bundle) -> No
 
 
 def test_exec_joins_the_container(bundle: Bundle) -> None:
-    """The command line's `exec`: every namespace and cgroup, the container's environment."""
+    """`exec`: every namespace and cgroup, and the container's environment."""
     bundle.running()
     first = bundle.state()["pid"]
-    done = bundle.exec("--cwd", "/usr", "--env", "NAME=value", bundle.identity, *PYTHON)
-    assert done, done.stderr
-    report = json.loads(done.stdout)
+    result = bundle.exec("--cwd", "/usr", "--env", "NAME=value", bundle.identity, *PYTHON)
+    assert result, result.stderr
+    report = json.loads(result.stdout)
     for name in ("mnt", "net", "pid", "ipc", "uts"):
         assert report["namespaces"][name] == namespace_of(first, name), name
     assert report["env"]["NAME"] == "value"
@@ -331,15 +331,15 @@ def test_exec_joins_the_container(bundle: Bundle) -> None:
 
 @pytest.mark.parametrize("code", [0, 3])
 def test_exec_ends_as_its_program_ends(bundle: Bundle, code: int) -> None:
-    """The command line's `exec`: its exit code, and its streams."""
+    """`exec`: its exit code, and its streams."""
     bundle.running()
-    done = bundle.exec(bundle.identity, "sh", "-c", f"echo out; echo error >&2; exit {code}")
-    assert (done.exit_code, done.stdout) == (code, "out\n")
-    assert "error\n" in done.stderr
+    result = bundle.exec(bundle.identity, "sh", "-c", f"echo out; echo error >&2; exit {code}")
+    assert (result.exit_code, result.stdout) == (code, "out\n")
+    assert "error\n" in result.stderr
 
 
 def test_exec_takes_a_process_as_json(bundle: Bundle) -> None:
-    """The command line's `exec --process`: a process section as config.json has it."""
+    """`exec --process`: a process section as in config.json."""
     bundle.running()
     process = bundle.path / "process.json"
     process.write_text(json.dumps({
@@ -347,9 +347,9 @@ def test_exec_takes_a_process_as_json(bundle: Bundle) -> None:
         "env": ["ONLY=this", "PATH=/usr/bin"], "cwd": "/tmp", "noNewPrivileges": True,
         "capabilities": {"bounding": ["CAP_KILL"]},
     }))  # fmt: skip
-    done = bundle.exec("--process", str(process), bundle.identity)
-    assert done, done.stderr
-    report = json.loads(done.stdout)
+    result = bundle.exec("--process", str(process), bundle.identity)
+    assert result, result.stderr
+    report = json.loads(result.stdout)
     assert report["status"]["Uid"].split()[0] == "7"
     assert report["status"]["NoNewPrivs"].strip() == "1"
     assert int(report["status"]["CapBnd"], 16) == 1 << 5
@@ -358,9 +358,9 @@ def test_exec_takes_a_process_as_json(bundle: Bundle) -> None:
 
 
 def test_exec_takes_a_cpu_affinity(bundle: Bundle) -> None:
-    """config.md, Linux Process, execCPUAffinity: `final` is what the process is left with.
+    """config.md, Linux Process, execCPUAffinity: `final` is the affinity of the running process.
 
-    It is for processes that are executed, and not for the container's first.
+    It is for processes of exec, not for the container's first.
     """
     first, *others = sorted(os.sched_getaffinity(0))
     if not others:
@@ -378,25 +378,25 @@ def test_exec_takes_a_cpu_affinity(bundle: Bundle) -> None:
         process.write_text(
             json.dumps({**bundle.process, "args": list(allowed), "execCPUAffinity": affinity})
         )
-        done = bundle.exec("--process", str(process), bundle.identity)
-        assert done.stdout.split()[1] == str(left), affinity
+        result = bundle.exec("--process", str(process), bundle.identity)
+        assert result.stdout.split()[1] == str(left), affinity
 
 
 def test_exec_of_what_does_not_run_is_an_error(bundle: Bundle) -> None:
-    """The command line's `exec`: there must be a container to join."""
+    """`exec`: an error without a running container."""
     bundle.stopped()
     assert not bundle.exec(bundle.identity, "true")
 
 
 def test_exec_detached_leaves_its_process_running(bundle: Bundle) -> None:
-    """The command line's `exec --detach --pid-file`."""
+    """`exec --detach --pid-file`."""
     bundle.running()
     pid_file = bundle.path / "exec.pid"
-    done = bundle.runtime.run(
+    result = bundle.runtime.run(
         "exec", "--detach", "--pid-file", str(pid_file), bundle.identity, "sleep", "60",
         into=bundle.path,
     )  # fmt: skip
-    assert done == 0
+    assert result == 0
     pid = int(pid_file.read_text())
     waited_for(
         lambda: b"sleep" in open(f"/proc/{pid}/cmdline", "rb").read(),  # noqa: PTH123, SIM115
@@ -407,8 +407,8 @@ def test_exec_detached_leaves_its_process_running(bundle: Bundle) -> None:
 
 
 def test_ps_tells_the_processes(bundle: Bundle) -> None:
-    """The command line's `ps --format json`: the pids, as the host sees them."""
+    """`ps --format json`: the pids, as the host sees them."""
     bundle.running()
-    done = bundle.runtime.tell("ps", "--format", "json", bundle.identity)
-    assert done, done.stderr
-    assert bundle.state()["pid"] in json.loads(done.stdout)
+    result = bundle.runtime.tell("ps", "--format", "json", bundle.identity)
+    assert result, result.stderr
+    assert bundle.state()["pid"] in json.loads(result.stdout)

@@ -1,4 +1,4 @@
-"""What MUST be an error: each makes no container and leaves the host as it was.
+"""Configurations that MUST be an error: no container is created, and the host is unchanged.
 
 config.md and config-linux.md: "the runtime MUST generate an error", "MUST be", "Valid values".
 """
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 NET = {"type": "network"}
 MAPPING = [{"containerID": 0, "hostID": 1000, "size": 1}]
 
-# Where in config.json, what to put there, and the sentence.
+# The place in config.json, the value for it, and the sentence of the specification.
 PLACES: list[tuple[str, Any, str]] = [
     ("ociVersion", "not.a.version", "Specification version: MUST be in SemVer format"),
     ("root.path", "no-such-directory", "Root: a directory MUST exist at the path"),
@@ -123,7 +123,7 @@ def test_what_is_invalid_is_refused(
 
 @pytest.mark.parametrize("where", ["ociVersion", "root"])
 def test_what_is_required_is_missed(bundle: Bundle, where: str) -> None:
-    """config.md: what is REQUIRED can't be left out."""
+    """config.md: REQUIRED fields must be present."""
     del bundle.config[where]
     assert "Traceback" not in bundle.refused()
 
@@ -136,9 +136,9 @@ def test_what_is_unknown_is_ignored(bundle: Bundle, where: str) -> None:
         place = place[part]
     place["noSuchProperty"] = {"at": ["all"]}
     bundle.shell("echo ran")
-    done = bundle.run()
-    assert done, done.stderr
-    assert done.stdout == "ran\n"
+    result = bundle.run()
+    assert result, result.stderr
+    assert result.stdout == "ran\n"
 
 
 def test_unknown_annotations_are_kept(bundle: Bundle) -> None:
@@ -152,14 +152,14 @@ def test_capabilities_that_cannot_be_granted_are_warned_about(bundle: Bundle) ->
     names = ["CAP_KILL", "CAP_NO_SUCH_THING"]
     bundle.process["capabilities"] = {"bounding": names, "effective": names, "permitted": names}
     bundle.shell("grep CapBnd /proc/self/status")
-    done = bundle.run()
-    assert done, done.stderr
-    assert int(done.stdout.split()[1], 16) == 1 << 5
-    assert "CAP_NO_SUCH_THING" in done.stderr
+    result = bundle.run()
+    assert result, result.stderr
+    assert int(result.stdout.split()[1], 16) == 1 << 5
+    assert "CAP_NO_SUCH_THING" in result.stderr
 
 
 def test_no_process_at_create_is_allowed(bundle: Bundle) -> None:
-    """config.md, Process: REQUIRED when start is called; create may accept a bundle without."""
+    """config.md, Process: REQUIRED when start is called; create may accept a bundle without it."""
     del bundle.config["process"]
-    done = bundle.create()
-    assert done or done.stderr.strip()
+    result = bundle.create()
+    assert result or result.stderr.strip()

@@ -1,4 +1,4 @@
-"""Containers of a user without privileges: in a user namespace, with and without further ids."""
+"""Containers of a user without root: in a user namespace, with and without further ids."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(params=["himself", "ids"])
 def user(installed: Runtime, request: pytest.FixtureRequest) -> Iterator[Runtime]:
-    """The runtime as he calls it: who is mapped to himself alone, or to the ranges he was given."""
+    """Return the runtime as a user runs it, who has only his own id, or further ranges."""
     has_ids = request.param == "ids"
     if has_ids and not shutil.which("newuidmap"):
         pytest.skip("newuidmap is not installed: apt-get install uidmap")
@@ -33,7 +33,7 @@ def user(installed: Runtime, request: pytest.FixtureRequest) -> Iterator[Runtime
 
 @pytest.fixture
 def bundle(user: Runtime) -> Bundle:
-    """What a rootless configuration has: root inside is the user, and no limit is asked for."""
+    """Return a rootless bundle: root inside is the user, and there are no limits."""
     bundle = user.bundle()
     os.chown(bundle.path, NOBODY, NOBODY)
     os.chown(bundle.rootfs, NOBODY, NOBODY)
@@ -55,12 +55,12 @@ def has_ids(bundle: Bundle) -> bool:
 
 
 def owner(pid: int) -> int:
-    """Who runs a process, on the host."""
+    """Return the owner of a process on the host."""
     return int(Path(f"/proc/{pid}/status").read_text().partition("Uid:")[2].split()[0])
 
 
 def test_a_user_runs_a_container(bundle: Bundle) -> None:
-    """`run`: root inside is nobody outside, and all is the container's own."""
+    """`run`: root inside is unprivileged outside, and all namespaces are the container's own."""
     report = bundle.report("/dev/null", "/proc/kcore")
     assert report["pid"] == 1
     assert report["uid_map"][0] == ["0", str(NOBODY), "1"]
@@ -95,24 +95,24 @@ def test_a_users_container_lives_and_ends(bundle: Bundle) -> None:
 
 
 def test_a_user_runs_more_in_a_container(bundle: Bundle) -> None:
-    """`exec`: into the user namespace first, which lets into the others."""
+    """`exec`: joins the user namespace first, which permits to join the others."""
     bundle.running()
     pid = bundle.state()["pid"]
-    done = bundle.exec("--cwd", "/usr", bundle.identity, "/usr/bin/python3", "-ISc", (
+    result = bundle.exec("--cwd", "/usr", bundle.identity, "/usr/bin/python3", "-ISc", (
         "import os\n"
         "for each in ('user', 'pid', 'mnt', 'net', 'uts', 'ipc', 'cgroup'):\n"
         "    print(each, os.readlink(f'/proc/self/ns/{each}'))\n"
         "print(os.getcwd(), os.getuid(), os.path.exists('/proc/1/root/etc'))"
     ))  # fmt: skip
-    assert done.stderr == ""
-    lines = [line.split() for line in done.stdout.splitlines() if line]
-    for name, found in lines[:7]:
-        assert found == namespace_of(pid, name), name
+    assert result.stderr == ""
+    lines = [line.split() for line in result.stdout.splitlines() if line]
+    for name, observed in lines[:7]:
+        assert observed == namespace_of(pid, name), name
     assert lines[7] == ["/usr", "0", "True"]
 
 
 def test_the_exit_code_and_the_force_are_a_users_too(bundle: Bundle) -> None:
-    """`run` and `exec` end as their programs; `delete --force` ends all there is."""
+    """`run` and `exec` return the program's exit code; `delete --force` kills everything."""
     bundle.shell("exit 9")
     assert bundle.run().exit_code == 9
     bundle.running("sleep 60 & sleep 60")
@@ -128,18 +128,18 @@ def test_the_exit_code_and_the_force_are_a_users_too(bundle: Bundle) -> None:
 
 
 def members(namespace: str) -> list[str]:
-    """The processes of a pid namespace."""
-    found = []
+    """Return the processes in a PID namespace."""
+    observed = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            found += [process.name] if namespace_of(process.name, "pid") == namespace else []
+            observed += [process.name] if namespace_of(process.name, "pid") == namespace else []
         except OSError:
             continue
-    return found
+    return observed
 
 
 def test_further_ids_are_further_users(bundle: Bundle) -> None:
-    """linux.uidMappings: ranges by newuidmap and newgidmap, in which there are other users."""
+    """linux.uidMappings: ranges by newuidmap and newgidmap, for other users inside."""
     bundle.process["user"] = {"uid": 33, "gid": 44, "additionalGids": [55]}
     bundle.shell("id -u; id -g; id -G; sleep 60")
     if not has_ids(bundle):
@@ -153,13 +153,13 @@ def test_further_ids_are_further_users(bundle: Bundle) -> None:
 
 
 def test_ids_that_are_not_a_users_are_refused(bundle: Bundle) -> None:
-    """linux.uidMappings: somebody else's, with the files where it is told whose they are."""
+    """linux.uidMappings: ids of another user are refused, with the files that list the ranges."""
     bundle.linux["uidMappings"] = [{"containerID": 0, "hostID": 1, "size": 10}]
     assert "newuidmap" in bundle.refused()
 
 
 def test_limits_that_a_user_cannot_set_are_refused(bundle: Bundle) -> None:
-    """linux.resources: never left out in silence where no cgroup can be made."""
+    """linux.resources: never ignored silently if no cgroup can be made."""
     bundle.linux["resources"] = {"pids": {"limit": 10}}
     words = bundle.refused()
     assert "linux.resources" in words
@@ -168,37 +168,37 @@ def test_limits_that_a_user_cannot_set_are_refused(bundle: Bundle) -> None:
 
 @pytest.mark.parametrize("option", ["--cgroup-manager=disabled", "--rootless=true"])
 def test_without_cgroups_by_an_option(bundle: Bundle, option: str) -> None:
-    """The command line's `--cgroup-manager disabled` and `--rootless`."""
+    """`--cgroup-manager disabled` and `--rootless`."""
     bundle.shell("cat /proc/self/cgroup")
     bundle.write()
-    done = bundle.runtime.tell(option, "run", "--bundle", str(bundle.path), bundle.identity)
-    assert done, done.stderr
-    assert done.stdout.strip()
+    result = bundle.runtime.tell(option, "run", "--bundle", str(bundle.path), bundle.identity)
+    assert result, result.stderr
+    assert result.stdout.strip()
 
 
 def test_not_rootless_wants_its_cgroup(bundle: Bundle) -> None:
-    """The command line's `--rootless=false`: a cgroup that can't be made is an error."""
+    """`--rootless=false`: a cgroup that can't be made is an error."""
     bundle.shell("exit 0")
     bundle.write()
-    done = bundle.runtime.tell(
+    result = bundle.runtime.tell(
         "--rootless=false", "run", "--bundle", str(bundle.path), bundle.identity
     )
-    assert not done
-    assert "cgroup" in done.stderr
+    assert not result
+    assert "cgroup" in result.stderr
 
 
 def test_what_has_no_cgroup_is_neither_paused_nor_limited(bundle: Bundle) -> None:
-    """`pause`, `update`: told, not left undone."""
+    """`pause` and `update` fail with an error."""
     bundle.running()
     for words in (("pause",), ("update", "--pids-limit", "7")):
-        done = bundle.runtime.tell(*words, bundle.identity)
-        assert not done, words
-        assert "cgroup" in done.stderr
+        result = bundle.runtime.tell(*words, bundle.identity)
+        assert not result, words
+        assert "cgroup" in result.stderr
     assert bundle.state()["status"] == "running"
 
 
 def test_hooks_of_a_users_container(bundle: Bundle) -> None:
-    """createContainer hooks run in the container's namespaces, and are the user's."""
+    """createContainer hooks run in the container's namespaces, as the user."""
     seen = bundle.path / "seen"
     script = f"(id -u; readlink /proc/self/ns/user) > {seen}"
     hook = {"path": "/bin/sh", "args": ["sh", "-c", script]}
@@ -209,7 +209,7 @@ def test_hooks_of_a_users_container(bundle: Bundle) -> None:
 
 
 def test_a_pipe_is_the_users_inside(bundle: Bundle) -> None:
-    """Root of the user namespace gives it to one of those that the user was given ids for."""
+    """Root of the user namespace gives the pipe to a user with mapped ids."""
     user = 1000 if has_ids(bundle) else 0
     bundle.process["user"] = {"uid": user, "gid": user}
     bundle.shell("echo out >/dev/stdout")
@@ -218,24 +218,24 @@ def test_a_pipe_is_the_users_inside(bundle: Bundle) -> None:
     os.fchown(writing, NOBODY, NOBODY)
     command = [bundle.runtime.command, "--root", str(bundle.runtime.root), "run", "--bundle"]
     with open(reading) as pipe:  # noqa: PTH123 - a descriptor
-        done = subprocess.run(
+        result = subprocess.run(
             [*command, str(bundle.path), bundle.identity], stdin=subprocess.DEVNULL, stdout=writing,
             stderr=subprocess.PIPE, cwd="/", check=False, text=True,
         )  # fmt: skip
         os.close(writing)
-        assert (done.returncode, pipe.read()) == (0, "out\n"), done.stderr
+        assert (result.returncode, pipe.read()) == (0, "out\n"), result.stderr
 
 
 def test_more_mounts_than_descriptors_of_a_user(bundle: Bundle) -> None:
-    """He may not raise a limit; sources are opened as they are needed."""
+    """A user can't raise limits; the sources are opened one by one."""
     (bundle.path / "source").mkdir()
     for number in range(100):
         bundle.mount(f"/many/{number}", "none", "source", "bind", "ro")
     bundle.shell("grep -c ' /many/' /proc/self/mounts; ulimit -n")
     bundle.write()
-    done = subprocess.run(
+    result = subprocess.run(
         ["/bin/sh", "-c", 'ulimit -n 64 && exec "$@"', "sh", bundle.runtime.command, "--root",
          str(bundle.runtime.root), "run", "--bundle", str(bundle.path), bundle.identity],
         stdin=subprocess.DEVNULL, capture_output=True, cwd="/", check=False, text=True,
     )  # fmt: skip
-    assert done.stdout.split() == ["100", "64"], done.stderr
+    assert result.stdout.split() == ["100", "64"], result.stderr

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 NATIVE = {"x86_64": "SCMP_ARCH_X86_64", "aarch64": "SCMP_ARCH_AARCH64"}[platform.machine()]
 GETCPU = "import ctypes; r = ctypes.CDLL(None, use_errno=True).getpriority({}, {}); "
 TELL = "print(r, ctypes.get_errno())"
-PASSED = (0, f"{os.getpriority(os.PRIO_PROCESS, 0)} 0")  # as nice(1) has it that started the tests
+# At the nice value with which the tests were started.
+PASSED = (0, f"{os.getpriority(os.PRIO_PROCESS, 0)} 0")
 
 
 def profile(action: str, *rules: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -32,12 +33,12 @@ def rule(action: str, *args: dict[str, Any], names: str = "getpriority", **more:
 
 
 def call(bundle: Bundle, which: int = 0, who: int = 0) -> tuple[int, str]:
-    """Let the container call getpriority(which, who); its exit code, what it got and the errno."""
+    """Call getpriority(which, who) in the container; return the exit code, result and errno."""
     bundle.process["args"] = [
         "/usr/bin/python3", "-I", "-S", "-c", GETCPU.format(which, who) + TELL
     ]  # fmt: skip
-    done = bundle.run()
-    return done.exit_code, done.stdout.strip()
+    result = bundle.run()
+    return result.exit_code, result.stdout.strip()
 
 
 def test_an_errno_is_what_the_call_gets(bundle: Bundle) -> None:
@@ -56,7 +57,8 @@ def test_the_default_errno_is_eperm(bundle: Bundle) -> None:
 def test_an_action_that_ends_the_process(bundle: Bundle, action: str) -> None:
     """syscalls: the actions that kill, and the one that sends SIGSYS."""
     bundle.linux["seccomp"] = profile("SCMP_ACT_ALLOW", rule(action))
-    bundle.without_namespace("pid")  # whose first process the kernel spares a signal
+    # The kernel does not deliver the signal to the first process of a PID namespace.
+    bundle.without_namespace("pid")
     assert call(bundle) == (128 + signal.SIGSYS, "")
 
 
@@ -100,7 +102,7 @@ def test_operators(bundle: Bundle, op: str, values: list[int], hit: int, missed:
 
 
 def test_unknown_system_calls_are_no_error(bundle: Bundle) -> None:
-    """syscalls: profiles name calls that a host's kernel or architecture has not."""
+    """syscalls: profiles name calls that the host's kernel or architecture lacks."""
     bundle.linux["seccomp"] = profile(
         "SCMP_ACT_ALLOW", rule("SCMP_ACT_ERRNO", names="no_such_system_call")
     )
@@ -116,7 +118,7 @@ def test_the_filter_is_in_force_without_new_privileges(bundle: Bundle) -> None:
 
 @pytest.mark.parametrize("flag", ["SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW"])
 def test_flags(bundle: Bundle, flag: str) -> None:
-    """Seccomp: the flags are handed to seccomp(2)."""
+    """Seccomp: the flags are passed to seccomp(2)."""
     bundle.linux["seccomp"] = profile(
         "SCMP_ACT_ALLOW", rule("SCMP_ACT_ERRNO", errnoRet=38), flags=[flag]
     )
@@ -124,18 +126,18 @@ def test_flags(bundle: Bundle, flag: str) -> None:
 
 
 def test_exec_is_filtered_as_well(bundle: Bundle) -> None:
-    """The command line's `exec`: what joins the container has its filter."""
+    """`exec`: joined processes have the container's filter."""
     bundle.linux["seccomp"] = profile("SCMP_ACT_ALLOW", rule("SCMP_ACT_ERRNO", errnoRet=38))
     bundle.running()
-    done = bundle.exec(
+    result = bundle.exec(
         bundle.identity, "/usr/bin/python3", "-I", "-S", "-c", GETCPU.format(0, 0) + TELL
     )
-    assert done.stdout == "-1 38\n"
+    assert result.stdout == "-1 38\n"
 
 
 @pytest.mark.parametrize("path", ["agent", "/no/such/agent"])
 def test_a_listener_without_a_rule_for_it_is_sent_nothing(bundle: Bundle, path: str) -> None:
-    """Container Process State: it is sent if the action SCMP_ACT_NOTIFY is used."""
+    """Container Process State: it is sent only with the action SCMP_ACT_NOTIFY."""
     bundle.linux["seccomp"] = profile(
         "SCMP_ACT_ALLOW", rule("SCMP_ACT_ERRNO", names="quotactl"), listenerPath=path
     )

@@ -1,4 +1,4 @@
-"""Containers as services of systemd: it hands them sockets, and hears how they are.
+"""Containers as services of systemd, with socket activation and notifications.
 
 (sd_listen_fds(3), sd_notify(3); runc and crun both do this)
 """
@@ -24,7 +24,7 @@ SAYS_SO = "systemd-notify --status=warming; sleep 0.3; systemd-notify --ready MA
 
 
 class Systemd:
-    """Hears as systemd does; `lines` are those of the messages so far, but for barriers."""
+    """A receiver of notifications, like systemd; `lines` are those received, without barriers."""
 
     def __init__(self, end: socket.socket) -> None:
         self._end = end
@@ -33,13 +33,13 @@ class Systemd:
         self._thread.start()
 
     def lines(self) -> list[str]:
-        self._end.shutdown(socket.SHUT_RD)  # what has come is still read
+        self._end.shutdown(socket.SHUT_RD)  # messages in the queue can still be read
         self._thread.join()
         return [line for line in self._heard if not line.startswith("BARRIER")]
 
     def _listen(self) -> None:
-        while said := self._end.recv(65536):
-            self._heard += said.decode().splitlines()
+        while output := self._end.recv(65536):
+            self._heard += output.decode().splitlines()
 
 
 @pytest.fixture
@@ -55,8 +55,8 @@ def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Systemd
 def test_start_waits_until_a_service_is_ready(bundle: Bundle, systemd: Systemd) -> None:
     bundle.shell(SAYS_SO + "sleep 60")
     bundle.created()
-    done = bundle.start()
-    assert done, done.stderr
+    result = bundle.start()
+    assert result, result.stderr
     lines = systemd.lines()
     assert "READY=1" in lines
     assert lines[-1] == f"MAINPID={bundle.state()['pid']}"
@@ -73,8 +73,8 @@ def test_a_service_that_ends_is_not_waited_for(bundle: Bundle, systemd: Systemd)
 
 def test_run_in_the_background_waits_too(bundle: Bundle, systemd: Systemd) -> None:
     bundle.shell(SAYS_SO + "sleep 60")
-    done = bundle.run("--detach")
-    assert done, done.stderr
+    result = bundle.run("--detach")
+    assert result, result.stderr
     lines = systemd.lines()
     assert "READY=1" in lines
     assert lines[-1] == f"MAINPID={bundle.state()['pid']}"
@@ -87,7 +87,7 @@ def test_run_in_the_foreground_passes_on_what_is_said(bundle: Bundle, systemd: S
     assert bundle.run().exit_code == 5
     lines = systemd.lines()
     assert "READY=1" in lines
-    if str(bundle.runtime) == OURS:  # others pass on nothing else
+    if str(bundle.runtime) == OURS:  # other runtimes forward nothing else
         assert lines == ["STATUS=warming", "READY=1", "STOPPING=1"]
     assert not bundle.state()
 
@@ -116,12 +116,12 @@ def test_sockets_are_handed_on(bundle: Bundle, tmp_path: Path) -> None:
         listens.listen()
         taken = listens.fileno()
         script = f'exec 3<&{taken} {taken}<&-; LISTEN_FDS=1 LISTEN_PID=$$ exec "$@"'
-        done = subprocess.run(
+        result = subprocess.run(
             ["/bin/bash", "-c", script, "bash", bundle.runtime.command, "--root",
              str(bundle.runtime.root), "run", "--bundle", str(bundle.path), bundle.identity],
             stdin=subprocess.DEVNULL, capture_output=True, text=True, pass_fds=(taken,),
             check=False,
         )  # fmt: skip
         inode = os.fstat(taken).st_ino
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == ["1 1", f"socket:[{inode}]"]
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines() == ["1 1", f"socket:[{inode}]"]

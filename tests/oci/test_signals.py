@@ -1,4 +1,7 @@
-"""Signals that the caller of the runtime ignored or blocked are none of a program's. (signal(7))"""
+"""Signals that the runtime's caller ignores or blocks have their defaults in the container.
+
+(signal(7))
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from tests.oci.driver import DEADLINE_SECONDS, sleeps, waited_for
 if TYPE_CHECKING:
     from tests.oci.driver import Bundle
 
-# Ignores and blocks every signal, then becomes the command.
+# Ignore and block all signals, then execute the command.
 DEAF = """
 import os, signal, sys
 for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
@@ -43,7 +46,7 @@ def ended(bundle: Bundle, *words: str) -> None:
 
 
 def dispositions(text: str) -> dict[str, int]:
-    """The masks of signals that are blocked and ignored. (proc_pid_status(5))"""
+    """Return the masks of blocked and ignored signals. (proc_pid_status(5))"""
     lines = dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
     return {name: int(lines[name], 16) for name in ("SigBlk", "SigIgn")}
 
@@ -71,7 +74,7 @@ def test_a_created_program_hears_every_signal(bundle: Bundle) -> None:
 
 
 def test_a_program_in_the_foreground_hears_every_signal(bundle: Bundle) -> None:
-    """And the runtime those that it is to hand on."""
+    """The runtime receives the signals that it forwards."""
     process = deaf(bundle, "run", *made_of(bundle))
     bundle.wait("running")
     assert hears_all(bundle.state()["pid"])
@@ -101,7 +104,7 @@ def test_an_execed_program_hears_every_signal(bundle: Bundle, detached: bool) ->
 
 
 def test_every_hook_hears_every_signal(bundle: Bundle) -> None:
-    """Also where it is run in the container."""
+    """Hooks inside the container too."""
     log = bundle.path / "hooks"
     log.mkdir()
     bundle.mount("/hooks", "none", str(log), "bind", "rw")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def test_state_has_every_required_property(bundle: Bundle) -> None:
-    """State: ociVersion, id, status, pid, bundle and the annotations that were given."""
+    """State: ociVersion, id, status, pid, bundle and the configured annotations."""
     bundle.config["annotations"] = {"com.example.key": "a value"}
     state = bundle.created().state()
     assert state["ociVersion"].split(".")[0] == "1"
@@ -42,36 +42,36 @@ def test_status_follows_the_life_of_the_container(bundle: Bundle) -> None:
 
 
 def test_an_id_is_taken_once(bundle: Bundle, another: Callable[[], Bundle]) -> None:
-    """State, Create: the id is unique; a second container of that id is an error and not made."""
+    """State, Create: the id is unique; a second container with it is an error."""
     bundle.running()
     pid = bundle.state()["pid"]
     second = another()
-    done = second.runtime.run(
+    result = second.runtime.run(
         "create", "--bundle", str(second.path), bundle.identity, into=second.path
     )
-    assert done != 0
+    assert result != 0
     assert bundle.state()["pid"] == pid
     assert bundle.state()["status"] == "running"
 
 
 def test_state_without_an_id_is_an_error(runtime: Runtime) -> None:
     """Query State: an error if no id is given."""
-    done = runtime.tell("state")
-    assert not done
-    assert done.stderr or done.stdout
+    result = runtime.tell("state")
+    assert not result
+    assert result.stderr or result.stdout
 
 
 def test_state_of_what_does_not_exist_is_an_error(runtime: Runtime) -> None:
     """Query State: an error for a container that does not exist."""
-    done = runtime.tell("state", "tonnage-oci-none")
-    assert not done
-    assert done.stderr.strip()
+    result = runtime.tell("state", "tonnage-oci-none")
+    assert not result
+    assert result.stderr.strip()
 
 
 def test_list_tells_every_container_and_its_status(
     bundle: Bundle, another: Callable[[], Bundle]
 ) -> None:
-    """Scope of a Container: who made it can use every operation on it."""
+    """Scope of a Container: its creator can use every operation on it."""
     import json
 
     bundle.created()

@@ -1,4 +1,4 @@
-"""A user without privileges opens the streams of a process again, as /dev/stdout and the like.
+"""A user without privileges opens the streams again, as /dev/stdout and the like.
 
 (runc issues 280 and 4475, moby issue 31243, podman issue 16027)
 """
@@ -37,7 +37,7 @@ def with_user_namespace(bundle: Bundle) -> None:
 
 
 def called(bundle: Bundle, *words: str, streams: tuple[int, int, int]) -> int:
-    """The runtime's command with these streams; its exit code."""
+    """Run the runtime's command with these streams; return its exit code."""
     stdin, stdout, stderr = streams
     return subprocess.run(
         [bundle.runtime.command, "--root", bundle.runtime.root, *words],
@@ -46,7 +46,7 @@ def called(bundle: Bundle, *words: str, streams: tuple[int, int, int]) -> int:
 
 
 def piped(call: Callable[[tuple[int, int, int]], object]) -> tuple[str, str]:
-    """What comes out of the pipes that are stdout and stderr of a call, until all have ended."""
+    """Return the output of a call whose stdout and stderr are pipes, until all ends are closed."""
     out, stdout = os.pipe()
     err, stderr = os.pipe()
     call((subprocess.DEVNULL, stdout, stderr))
@@ -123,7 +123,7 @@ def test_a_file_that_is_written_to_is_the_users(
 def test_a_file_that_is_only_read_stays_its_owners(
     bundle: Bundle, way: Callable[[Bundle, tuple[int, int, int]], None], tmp_path: Path
 ) -> None:
-    """Whoever owned it could write to it."""
+    """Its owner could write to it."""
     with_user(bundle, USER)
     (tmp_path / "file").write_text("kept\n")
     with (tmp_path / "file").open("rb") as file:
@@ -132,7 +132,7 @@ def test_a_file_that_is_only_read_stays_its_owners(
 
 
 def test_null_stays_its_owners(bundle: Bundle) -> None:
-    """Whoever that is: crun gives the host's to root of a user namespace."""
+    """crun gives the host's /dev/null to root of a user namespace."""
     before = os.stat("/dev/null").st_uid  # noqa: PTH116
     with_user(bundle, USER)
     by_run(bundle, (subprocess.DEVNULL,) * 3)
@@ -143,7 +143,7 @@ def test_null_stays_its_owners(bundle: Bundle) -> None:
 def test_a_terminal_is_the_users_for_as_long(
     bundle: Bundle, way: Callable[[Bundle, tuple[int, int, int]], None]
 ) -> None:
-    """One that is the runtime's own: process.terminal is false."""
+    """The terminal is the runtime's own: process.terminal is false."""
     with_user(bundle, USER)
     primary, secondary = pty.openpty()
     try:

@@ -1,4 +1,4 @@
-"""A terminal in the foreground: whatever becomes of ours, nothing hangs and nothing is left.
+"""A terminal in the foreground: if it is gone, nothing hangs and nothing is left.
 
 (crun issues 1623 and 1838)
 """
@@ -32,14 +32,14 @@ VERBS = ("run", "exec")
 
 @dataclass
 class Session:
-    """The runtime's command as the leader of a session, at a terminal whose other end we hold."""
+    """The runtime's command as a session leader, on a terminal whose master we hold."""
 
     primary: int
     secondary: int
     process: subprocess.Popen[bytes]
 
     def type(self, data: bytes, seconds: float) -> None:
-        """Type as much as is taken in that time."""
+        """Type as much as the terminal takes in this time."""
         os.set_blocking(self.primary, False)
         deadline = time.monotonic() + seconds
         while data and time.monotonic() < deadline:
@@ -49,7 +49,7 @@ class Session:
                 time.sleep(0.01)
 
     def shown(self) -> bytes:
-        """All that is shown until the command ends."""
+        """Return the output until the command ends."""
         text = b""
         while self.process.poll() is None or select.select([self.primary], [], [], 0.1)[0]:
             if select.select([self.primary], [], [], 0.05)[0]:
@@ -68,7 +68,7 @@ class Session:
 def session(
     bundle: Bundle, verb: str, script: str, stdout: int | None = None, stdin: int | None = None
 ) -> Iterator[Session]:
-    """`run` or `exec --tty` of a script."""
+    """Run a script by `run` or `exec --tty` in a session."""
     if verb == "run":
         bundle.process["terminal"] = True
         bundle.shell(script)
@@ -130,7 +130,7 @@ def test_what_is_typed_is_read(bundle: Bundle, verb: str) -> None:
 @pytest.mark.parametrize("verb", VERBS)
 @pytest.mark.parametrize("script", ["seq 1 20000; sleep 0.5; exit 4", "yes", "cat"])
 def test_who_reads_the_output_goes(bundle: Bundle, verb: str, script: str) -> None:
-    """The process's terminal is hung up, so that a program that prints on and on ends."""
+    """The process's terminal is hung up, so that a program that prints endlessly ends."""
     reading, writing = os.pipe()
     with session(bundle, verb, f"echo begun; {script}", stdout=writing) as at:
         os.close(writing)
@@ -152,7 +152,7 @@ def test_our_terminal_is_hung_up(bundle: Bundle, verb: str, script: str) -> None
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_reader_that_does_not_read_and_a_signal(bundle: Bundle, verb: str) -> None:
-    """The process has ended and not all has been shown: a signal ends the waiting."""
+    """The process has ended, and its output is not read: a signal ends the wait."""
     reading, writing = os.pipe()
     with session(bundle, verb, "seq 1 11500; exit 5", stdout=writing) as at:
         time.sleep(1)
@@ -168,7 +168,7 @@ def test_a_reader_that_does_not_read_and_a_signal(bundle: Bundle, verb: str) -> 
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_our_terminal_is_as_it_was_though_nobody_reads_it(bundle: Bundle, verb: str) -> None:
-    """It is not waited for until all has been read."""
+    """The restoration does not wait until all output has been read."""
     with session(bundle, verb, "head -c 3000 /dev/zero | tr '\\0' x; exit 6") as at:
         before = termios.tcgetattr(at.secondary)
         assert at.wait() == 6
@@ -177,7 +177,7 @@ def test_our_terminal_is_as_it_was_though_nobody_reads_it(bundle: Bundle, verb: 
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_terminal_that_nobody_has_open_for_a_while(bundle: Bundle, verb: str) -> None:
-    """As init systems do with /dev/console."""
+    """Init systems open /dev/console for a moment only."""
     script = "t=$(tty); exec </dev/null >/dev/null 2>&1; sleep 0.5; echo again >$t; sleep 0.5"
     with session(bundle, verb, script) as at:
         assert at.shown() == b"again\r\n"
@@ -192,7 +192,10 @@ def test_a_stdin_that_ends_is_an_end_of_file(bundle: Bundle, verb: str) -> None:
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_in_the_background_of_a_terminal(bundle: Bundle, verb: str) -> None:
-    """As timeout(1) has it: it is not stopped, and shows what is printed. (runc issue 3334)"""
+    """timeout(1) does this: the process is not stopped, and its output is shown.
+
+    (runc issue 3334)
+    """
     before = bundle.runtime.command
     bundle.runtime.command = str(bundle.path / "in-background")
     (bundle.path / "in-background").write_text(f'#!/bin/sh\ntimeout 20 {before} "$@"; exit $?\n')
@@ -217,7 +220,7 @@ def test_it_is_as_large_as_ours(bundle: Bundle, size: tuple[int, int] | None) ->
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_it_becomes_as_large_as_ours(bundle: Bundle, verb: str) -> None:
-    """The kernel tells the process then. (crun pull request 1262)"""
+    """The kernel notifies the process of the new size. (crun pull request 1262)"""
     script = "trap 'stty size; exit 0' WINCH; echo begun; while :; do sleep 0.1; done"
     with session(bundle, verb, script) as at:
         assert os.read(at.primary, 100) == b"begun\r\n"
@@ -227,7 +230,7 @@ def test_it_becomes_as_large_as_ours(bundle: Bundle, verb: str) -> None:
 
 
 def test_it_is_taken_in_the_foreground(bundle: Bundle) -> None:
-    """What is typed is read once a shell has brought the command there."""
+    """Input is read once a shell has moved the command to the foreground."""
     shell = bundle.path / "shell"
     shell.write_text(
         f'#!/bin/sh\nset -m\n{bundle.runtime.command} "$@" &\nsleep 1.5\nfg >/dev/null\nexit $?\n'
@@ -252,7 +255,7 @@ def test_it_is_taken_in_the_foreground(bundle: Bundle) -> None:
 
 @pytest.mark.parametrize("verb", ["run", "create", "exec"])
 def test_a_console_socket_whose_reader_goes(bundle: Bundle, verb: str) -> None:
-    """Who has closed its end is no hang and no traceback; nobody has the terminal then."""
+    """A closed reader causes no hang and no traceback; the terminal is hung up."""
     with socket.socket(socket.AF_UNIX) as listening:
         path = bundle.path / "console"
         listening.bind(str(path))
@@ -272,10 +275,10 @@ def test_a_console_socket_whose_reader_goes(bundle: Bundle, verb: str) -> None:
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         ) as process:  # fmt: skip
             listening.accept()[0].close()
-            _, said = process.communicate(timeout=DEADLINE_SECONDS)
-        assert b"Traceback" not in said
+            _, output = process.communicate(timeout=DEADLINE_SECONDS)
+        assert b"Traceback" not in output
         if process.returncode:
-            assert said.count(b"\n") == 1
+            assert output.count(b"\n") == 1
             assert verb == "exec" or not bundle.runtime.left(bundle.identity)
         else:
             waited_for(lambda: bundle.state()["status"] != "running" or verb == "exec", "it ends")

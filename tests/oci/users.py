@@ -1,7 +1,7 @@
 """A user of the host without privileges who runs the runtime.
 
-It is his by a command of its own, which the driver calls in the runtime's place. Ours is copied to
-where he may read it and is run by the system's Python, since that of the tests may be root's alone.
+The driver calls a command that becomes the user. Our runtime is copied to a readable place and runs
+on the system's Python, since the tests' Python may be readable by root alone.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SYSTEM_PYTHON = "/usr/bin/python3"
 
 
 def runtime_of_user(installed: Runtime, *, ids: bool) -> Runtime:
-    """The runtime as `nobody` runs it, who is in a group more; with `ids` he was given ranges."""
+    """Return the runtime as run by `nobody`, in one more group; with `ids`, with id ranges."""
     scratch = installed.scratch / ("user-with-ids" if ids else "user")
     if not scratch.exists():
         scratch.mkdir()
@@ -55,14 +55,14 @@ def runtime_of_user(installed: Runtime, *, ids: bool) -> Runtime:
 
 
 def readable(command: str, scratch: Path) -> str:
-    """A runtime's path; for ours, that of a copy."""
+    """Return a runtime's path; for ours, the path of a readable copy."""
     if Path(command).name != OURS:
         return command
-    found = subprocess.run(
+    result = subprocess.run(
         [SYSTEM_PYTHON, "-c", "import sys; print('python%d.%d' % sys.version_info[:2])"],
         capture_output=True, check=False, text=True,
     )  # fmt: skip
-    python = found.stdout.strip() or Path(sys.executable).resolve().name
+    python = result.stdout.strip() or Path(sys.executable).resolve().name
     packages = scratch / "lib" / python / "site-packages"
     if not packages.exists():
         shutil.copytree(PROJECT / "runtime", packages / "runtime")

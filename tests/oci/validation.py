@@ -1,14 +1,14 @@
 """The public validation programs of the OCI runtime-tools, run against one runtime.
 
-    make conformance RUNTIME=runc
+make conformance RUNTIME=runc
 
-They are looked for in $RUNTIME_TOOLS, else beside the `runtimetest` on the PATH; nothing of them is
-part of this repository. Each prints points in the Test Anything Protocol. What they say, which of
-them are clean, and which cgroup directories the runtime left, is printed and written to
-results/conformance/ as JSON and as a table.
+The programs are in $RUNTIME_TOOLS, or else beside `runtimetest` on the PATH; none of them is part
+of this repository. Each prints points in the Test Anything Protocol. Their output, the clean ones,
+and the cgroup directories that the runtime left are printed, and written to results/conformance/ as
+JSON and as a table.
 
-A program is clean if it ended with 0 and complained of nothing: no point of it is `not ok`, and one
-that tells by no points printed no error. A skipped point counts as skipped, not as ok.
+A program is clean if it exits with 0 and reports no failure: no point is `not ok`, and a program
+without points printed no error. A skipped point counts as skipped, not as ok.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ SETTLE_SECONDS = 3.0
 _POINT = re.compile(r"^(?P<failed>not )?ok\b[ \d]*(?:- )?(?P<said>[^#]*)(?P<directive>#.*)?$")
 _COMPLAINT = re.compile(r'^\s+"error": "(?P<said>(?:[^"\\]|\\.)+)"', re.MULTILINE)
 _SKIPPED = re.compile(r"#\s*skip", re.IGNORECASE)
-# A container of the suite is named by a random UUID; its own cgroups are named so.
+# The suite names its containers, and their cgroups, by random UUIDs.
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _SUITE = re.compile(rf"{_UUID.pattern}|/cgrouptest|/testdir|/runtime-validation")
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one program said: numbers of points, its exit code, what it complained of."""
+    """The result of one program: numbers of points, exit code, complaints."""
 
     ok: int
     not_ok: int
@@ -94,33 +94,33 @@ def main() -> int:
 
 
 def find_runtime(name: str) -> Path | str:
-    """Where the runtime is; a sentence if it is not. Ours is the one of this environment."""
+    """Return the path of the runtime, or an error message. Ours is the one in this environment."""
     beside = Path(sys.executable).with_name(name)
-    found = str(beside) if "/" not in name and beside.exists() else shutil.which(name)
-    return Path(found).absolute() if found else f"{name} is not installed."
+    path = str(beside) if "/" not in name and beside.exists() else shutil.which(name)
+    return Path(path).absolute() if path else f"{name} is not installed."
 
 
 def find_tools() -> Path | str:
-    """The directory of `runtimetest` and the programs; a sentence if there is none."""
+    """Return the directory of `runtimetest` and the programs, or an error message."""
     named = os.environ.get("RUNTIME_TOOLS")
-    found = Path(named, "runtimetest") if named else Path(shutil.which("runtimetest") or "")
-    if not found.is_file():
+    path = Path(named, "runtimetest") if named else Path(shutil.which("runtimetest") or "")
+    if not path.is_file():
         return (
             "The OCI runtime-tools' validation programs are not here: build them with Go, and put"
             " their directory on the PATH or name it in RUNTIME_TOOLS."
         )
-    return found.resolve().parent
+    return path.resolve().parent
 
 
 def chosen(tools: Path, only: Iterable[str]) -> list[Path]:
-    wanted = set(only)
+    expected = set(only)
     programs = sorted(tools.glob("validation/*/*.t"), key=lambda path: path.stem)
-    return [path for path in programs if not wanted or path.stem in wanted]
+    return [path for path in programs if not expected or path.stem in expected]
 
 
 @contextmanager
 def one_at_a_time() -> Iterator[None]:
-    """Wait for another run on this host: the programs' cgroups have the same names in both."""
+    """Wait for other runs on this host: their cgroups have the same names."""
     cache_directory().mkdir(parents=True, exist_ok=True)
     with (cache_directory() / "conformance.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -129,7 +129,7 @@ def one_at_a_time() -> Iterator[None]:
 
 @contextmanager
 def prepared_for(runtime: Path) -> Iterator[None]:
-    """A mount namespace of our own, in which crun does not see the hybrid layout it refuses."""
+    """Enter a mount namespace without the hybrid layout, which crun refuses."""
     mount_namespace.enter_private_mount_namespace()
     if runtime.name == "crun":
         hide_unified_hierarchy()
@@ -169,20 +169,20 @@ def run(program: Path, runtime: Path, tools: Path) -> Outcome:
 
 
 def read_points(tap: str, exit_code: int, seconds: float, stderr: str) -> Outcome:
-    """Count the points. Nested ones are indented, and belong to the point that follows them."""
-    points = [found for line in tap.splitlines() if (found := _POINT.match(line))]
+    """Count the points. Nested points are indented, and belong to the point after them."""
+    points = [match for line in tap.splitlines() if (match := _POINT.match(line))]
     skipped = [each for each in points if _SKIPPED.match(each["directive"] or "")]
     failed = [each for each in points if each["failed"] and each not in skipped]
-    said = [each["said"].strip() for each in failed]
+    output = [each["said"].strip() for each in failed]
     if not points:
-        said = [each["said"].partition("\\n")[0] for each in _COMPLAINT.finditer(tap)]
+        output = [each["said"].partition("\\n")[0] for each in _COMPLAINT.finditer(tap)]
     return Outcome(
         ok=len(points) - len(skipped) - len(failed),
         not_ok=len(failed),
         skipped=len(skipped),
         exit_code=exit_code,
         seconds=round(seconds, 2),
-        failures=said,
+        failures=output,
         stderr=stderr.strip()[-500:],
     )
 
@@ -192,7 +192,7 @@ def cgroup_directories() -> set[Path]:
 
 
 def settled(before: set[Path]) -> list[Path]:
-    """What of the suite's cgroups is left when what is dying has died."""
+    """Return the suite's cgroups that are left once dying processes have ended."""
     deadline = time.monotonic() + SETTLE_SECONDS
     while True:
         new = cgroup_directories() - before
@@ -203,7 +203,7 @@ def settled(before: set[Path]) -> list[Path]:
 
 
 def remove(left: Iterable[Path]) -> None:
-    """End what is still in them, and remove them, the innermost first."""
+    """Kill the processes that are left, and remove the cgroups, the innermost first."""
     for path in sorted(left, reverse=True):
         with suppress(OSError):
             for pid in (path / "cgroup.procs").read_text().split():
@@ -219,11 +219,11 @@ def remove(left: Iterable[Path]) -> None:
 def summary(
     runtime: Path, tools: Path, outcomes: dict[str, Outcome], left: list[Path]
 ) -> dict[str, object]:
-    said = subprocess.run([runtime, "--version"], capture_output=True, text=True, check=False)
+    output = subprocess.run([runtime, "--version"], capture_output=True, text=True, check=False)
     version = tools / "VERSION"
     return {
         "runtime": runtime.name,
-        "version": " ".join(said.stdout.split()[:3]),
+        "version": " ".join(output.stdout.split()[:3]),
         "suite": version.read_text().strip() if version.is_file() else "unknown",
         "date": date.today().isoformat(),
         "kernel": platform.release(),
@@ -238,7 +238,7 @@ def summary(
 
 
 def as_table(record: dict[str, object], outcomes: dict[str, Outcome]) -> str:
-    """Markdown: the figures, and the programs that are not clean first."""
+    """Return a table in Markdown: the figures, and first the programs that are not clean."""
     left = record["cgroups_left"]
     assert isinstance(left, list)
     lines = [

@@ -1,7 +1,7 @@
-"""A machine with systemd whose cgroups are version 2's alone, and this project in it.
+"""A machine with systemd and cgroup version 2 only, with this project in it.
 
-Its disk is the common user land with what the tests call; a second disk is the user land that the
-tests make containers of, in the place in the cache where they look for it.
+Its disk is the common user land with the programs that the tests call. A second disk is the user
+land of the tests' containers, mounted where the cache has it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ PROJECT = Path(__file__).parents[2]
 PARTS = ("lab", "runtime", "vms", "tests", "setup", "pyproject.toml")
 INSIDE = "/tonnage"
 PYTHON = f"{INSIDE}/.venv/bin/python3"
-NEEDED = ("pytest", "pytest-timeout")  # and what these need, all of it in Python alone
+NEEDED = ("pytest", "pytest-timeout")  # and their requirements, all pure Python
 PACKAGES = ("iproute2",)
 MODULES = ("overlay", "veth", "dummy", "loop", "tun")
 WORDS = "systemd.unified_cgroup_hierarchy=1"
@@ -44,15 +44,15 @@ COPY_SECONDS = 60.0
 
 @contextmanager
 def booted(progress: Callable[[str], None]) -> Iterator[vms.Domain]:
-    """The machine, with the project in `INSIDE`. Raises MachineError and LabError."""
+    """Boot the machine, with the project in `INSIDE`. Raise MachineError and LabError."""
     tested = build.build(progress)
     own = build.build(progress, PACKAGES)
     images = (cache_directory(),)
     with own_root() as root, vms.Connection.open(root, image_directories=images) as connection:
-        progress("booting a machine that has cgroup v2 alone")
+        progress("booting a machine with cgroup version 2 only")
         with connection.start(_machine(own, tested, root)) as domain:
             domain.wait_for("ready", BOOT_SECONDS)
-            progress("bringing the project into it")
+            progress("copying the project into it")
             _place(domain, own, tested)
             yield domain
 
@@ -98,22 +98,22 @@ def _place(domain: vms.Domain, own: build.Userland, tested: build.Userland) -> N
 
 
 def shell(domain: vms.Domain, script: str, timeout_seconds: float) -> str:
-    """What a script prints in the machine. Raises MachineError if it fails."""
-    done = domain.inside.run(["/bin/sh", "-c", script], timeout_seconds)
-    if done.exit_code:
-        raise vms.MachineError(f"In the machine: {done.stderr.decode(errors='replace').strip()}")
-    return done.stdout.decode(errors="replace").strip()
+    """Return the output of a script in the machine. Raise MachineError if it fails."""
+    result = domain.inside.run(["/bin/sh", "-c", script], timeout_seconds)
+    if result.exit_code:
+        raise vms.MachineError(f"In the machine: {result.stderr.decode(errors='replace').strip()}")
+    return result.stdout.decode(errors="replace").strip()
 
 
 def project(tree: Path) -> bytes:
-    """The project and a virtual environment for the Python of a user land, as a tar archive."""
+    """Return the project with an environment for the user land's Python, as a tar archive."""
     version = (tree / "usr/bin/python3").readlink().name
     packages = f".venv/lib/{version}/site-packages"
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for part in PARTS:
             archive.add(PROJECT / part, part, filter=_without_bytecode)
-        for each in _with_what_they_need(NEEDED):
+        for each in _with_requirements(NEEDED):
             for path in each.files or ():
                 if ".." not in path.parts:
                     archive.add(path.locate(), f"{packages}/{path}", filter=_without_bytecode)
@@ -136,17 +136,17 @@ def _without_bytecode(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
     return None if "__pycache__" in entry.name else entry
 
 
-def _with_what_they_need(names: tuple[str, ...]) -> list[Distribution]:
-    """These packages as this Python has them, and those that they require."""
-    found: dict[str, Distribution] = {}
-    wanted = list(names)
-    while wanted:
-        name = wanted.pop()
-        if name not in found:
-            found[name] = distribution(name)
-            requirements = map(Requirement, found[name].requires or ())
-            wanted += [
+def _with_requirements(names: tuple[str, ...]) -> list[Distribution]:
+    """Return these packages of this Python, and those that they require."""
+    distributions: dict[str, Distribution] = {}
+    names_left = list(names)
+    while names_left:
+        name = names_left.pop()
+        if name not in distributions:
+            distributions[name] = distribution(name)
+            requirements = map(Requirement, distributions[name].requires or ())
+            names_left += [
                 each.name for each in requirements
                 if not each.marker or each.marker.evaluate({"extra": ""})
             ]  # fmt: skip
-    return list(found.values())
+    return list(distributions.values())

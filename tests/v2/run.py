@@ -1,11 +1,10 @@
-"""The runtime's tests on a host with cgroup v2 alone and systemd: in a machine booted for it.
+"""The runtime's tests on a host with systemd and cgroup version 2 only: a machine for them.
 
     make test-v2 ARGS='tests/system/runtime/test_cgroups.py'
 
-Each file of tests is run by a pytest of its own, so that what one does to the machine's Python the
-next does not see. Where the machine is emulated all takes ten to thirty times as long: the tests'
-own deadlines are what they are on any host. What came out is printed, and with --record written to
-results/test-v2/.
+Each file of tests is run by its own pytest, so that changes of the machine's Python do not affect
+the next file. An emulated machine is ten to thirty times slower, while the deadlines in the tests
+stay the same. The outcomes are printed, and with --record written to results/test-v2/.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ FOUND = {
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one test ended: `passed`, `failed` or `skipped`, and what it said if not passed."""
+    """The outcome of a test: `passed`, `failed` or `skipped`, and why if it did not pass."""
 
     file: str
     test: str
@@ -59,11 +58,11 @@ class Outcome:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make test-v2", description=__doc__.splitlines()[0])
-    parser.add_argument("files", nargs="*", help="files of tests; without any, the runtime's")
-    parser.add_argument("-k", dest="expression", default="", help="only tests that match it")
+    parser.add_argument("files", nargs="*", help="files of tests, by default those of the runtime")
+    parser.add_argument("-k", dest="expression", default="", help="run matching tests only")
     parser.add_argument(
         "--record", nargs="?", const=RESULTS, type=Path, metavar="FOLDER",
-        help="write what came out to a folder, by default results/test-v2/",
+        help="write the outcomes to a folder, by default results/test-v2/",
     )  # fmt: skip
     arguments = parser.parse_args()
     try:
@@ -74,13 +73,13 @@ def main() -> int:
 
 
 def run(paths: list[str], expression: str, record: Path | None) -> int:
-    """Run them in a machine; 0 if none of their tests failed."""
+    """Run the tests in a machine; return 0 if none failed."""
     begin = time.monotonic()
     with guest.booted(say) as domain:
         facts = {name: guest.shell(domain, script, 60) for name, script in FOUND.items()}
         say(", ".join(f"{name} {value}" for name, value in facts.items()))
         outcomes = [each for path in paths for each in tested(domain, path, expression)]
-    told = {
+    summary = {
         "date": date.today().isoformat(),
         **facts,
         "seconds": round(time.monotonic() - begin),
@@ -88,8 +87,8 @@ def run(paths: list[str], expression: str, record: Path | None) -> int:
     }
     say(shown(counts(outcomes)))
     if record:
-        write(record, told, outcomes)
-    return int(bool(told["failed"]) or not told["passed"])
+        write(record, summary, outcomes)
+    return int(bool(summary["failed"]) or not summary["passed"])
 
 
 def say(text: str) -> None:
@@ -97,35 +96,40 @@ def say(text: str) -> None:
 
 
 def files() -> list[str]:
-    """Those that are there, by their path in the project."""
-    found = (path for pattern in FILES for path in sorted(guest.PROJECT.glob(pattern)))
-    return [str(path.relative_to(guest.PROJECT)) for path in found]
+    """Return the files of tests, relative to the project. Raise LabError if a pattern has none."""
+    paths: list[Path] = []
+    for pattern in FILES:
+        matching = sorted(guest.PROJECT.glob(pattern))
+        if not matching:
+            raise LabError(f"No file of tests matches {pattern}: correct FILES in {__file__}.")
+        paths += matching
+    return [str(path.relative_to(guest.PROJECT)) for path in paths]
 
 
 def tested(domain: vms.Domain, file: str, expression: str) -> list[Outcome]:
-    """Run one file's tests in the machine; say and return how they ended."""
+    """Run one file's tests in the machine; print and return their outcomes."""
     begin = time.monotonic()
-    done = domain.inside.run(
+    result = domain.inside.run(
         ["/usr/bin/env", "-C", guest.INSIDE, "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root",
          "timeout", "-k", "10", str(FILE_SECONDS), guest.PYTHON, "-m", "pytest", file,
          "-k", expression, "-p", "no:cacheprovider", f"--timeout={TEST_SECONDS}",
          "--junitxml=/tmp/outcome.xml"],
         FILE_SECONDS + 60,
     )  # fmt: skip
-    said = done.stdout.decode(errors="replace").strip()
-    if done.exit_code not in {0, 1}:  # not even all tests were run
-        complaint = f"pytest ended with {done.exit_code}"
+    output = result.stdout.decode(errors="replace").strip()
+    if result.exit_code not in {0, 1}:  # not all tests were run
+        complaint = f"pytest ended with {result.exit_code}"
         outcomes = [Outcome(file, "", "failed", time.monotonic() - begin, complaint)]
     else:
         outcomes = list(read(file, b"".join(domain.inside.read_file("/tmp/outcome.xml", 60))))
-    if done.exit_code:
-        say(said)
+    if result.exit_code:
+        say(output)
     say(f"{file}: {shown(counts(outcomes))} in {time.monotonic() - begin:.0f} s")
     return outcomes
 
 
 def counts(outcomes: list[Outcome]) -> dict[str, int]:
-    """How many of them ended how."""
+    """Count the outcomes by kind."""
     kinds = ("passed", "failed", "skipped")
     return {kind: sum(each.ended == kind for each in outcomes) for kind in kinds}
 
@@ -135,12 +139,12 @@ def shown(count: dict[str, int]) -> str:
 
 
 def read(file: str, xml: bytes) -> Iterator[Outcome]:
-    """What pytest wrote. (JUnit's XML, as pytest has it)"""
+    """Yield the outcomes in pytest's JUnit XML."""
     for case in ET.fromstring(xml).iter("testcase"):
         ended, reason = "passed", ""
         for kind, word in (("skipped", "skipped"), ("failure", "failed"), ("error", "failed")):
-            if (found := case.find(kind)) is not None:
-                ended, reason = word, found.get("message", "")
+            if (element := case.find(kind)) is not None:
+                ended, reason = word, element.get("message", "")
         yield Outcome(file, case.get("name", ""), ended, float(case.get("time", 0)), reason)
 
 
@@ -158,7 +162,7 @@ def write(folder: Path, record: dict[str, object], outcomes: list[Outcome]) -> N
 
 
 def as_table(record: dict[str, object], outcomes: list[Outcome]) -> str:
-    """Markdown: where and what, and what did not pass."""
+    """Return a table in Markdown: the machine, and the tests that did not pass."""
     lines = ["# The runtime's tests on cgroup v2 alone", ""]
     lines += [f"- {name}: {value}" for name, value in record.items()]
     lines += ["", "| file | test | ended | why |", "|---|---|---|---|"]

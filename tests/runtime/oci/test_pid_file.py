@@ -1,4 +1,4 @@
-"""The file that --pid-file names: whole, or as it was."""
+"""The file of --pid-file: complete, or unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signals by the names of kill(1), and by their numbers."""
+"""Signals by names of kill(1) and by numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All containers are told of, however many there are, and in their order."""
+"""`list` prints any number of containers, in order."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from runtime.container.state import State, StateDirectory
 COMMAND = Path(sys.executable).with_name("tonnage-oci")
 
 
-def made(root: Path, count: int) -> list[str]:
-    """As many containers that have ended."""
+def stopped_containers(root: Path, count: int) -> list[str]:
+    """Make this many containers that have ended; return their ids."""
     identifiers = [f"box-{number:04}" for number in range(count)]
     for number, identifier in enumerate(identifiers):
         directory = StateDirectory(str(root), identifier)
@@ -31,10 +31,10 @@ def listed(root: Path, *words: str) -> str:
 
 @pytest.mark.parametrize("count", [0, 1, 999, 1000, 2501])
 def test_every_container_is_listed_once(tmp_path: Path, count: int) -> None:
-    identifiers = made(tmp_path / "c", count)
-    found = json.loads(listed(tmp_path / "c", "--format", "json"))
-    assert [each["id"] for each in found] == identifiers
-    assert {each["status"] for each in found} <= {"stopped"}
+    identifiers = stopped_containers(tmp_path / "c", count)
+    documents = json.loads(listed(tmp_path / "c", "--format", "json"))
+    assert [each["id"] for each in documents] == identifiers
+    assert [each["status"] for each in documents] == ["stopped"] * count
     assert listed(tmp_path / "c", "--quiet").split() == identifiers
     header, *rows = listed(tmp_path / "c").splitlines()
     assert header.split() == ["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"]
