@@ -1,1 +1,1 @@
-"""The table of claims: each with its evidence and a verdict."""
+"""The claims of the containers-vs-VMs table, judged by the figures of a run."""

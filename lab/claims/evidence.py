@@ -1,4 +1,4 @@
-"""What a run has to say to a claim: figures with their intervals, or why there is none."""
+"""The figures of a run that claims are judged by, or the reason why a figure is missing."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One figure as it is shown, in `unit`; `low` and `high` are None where unknown.
+    """A figure for display, in `unit`; `low` and `high` are None where unknown.
 
-    `n` says what was counted, as in "15 rounds". `exact` is for what was counted, not sampled.
+    `n` is the number of rounds or points, as in "15 rounds". `exact` marks a counted value.
     """
 
     name: str
@@ -46,17 +46,17 @@ class Figure:
 
     @property
     def value(self) -> str:
-        """Name, value and unit."""
+        """The name, the value and the unit."""
         return f"{self.name} {units.quantity(self.centre, self.unit)}"
 
     @property
     def interval(self) -> str:
-        """The interval in its unit; `exact` for a count."""
+        """The interval with its unit; `exact` for a count."""
         return "exact" if self.exact else units.interval(self.low, self.high, self.unit)
 
 
 class Evidence:
-    """A run, asked for figures by name. What the run does not have is None."""
+    """Access to the figures of a run by name. A figure that the run lacks is None."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
@@ -67,11 +67,11 @@ class Evidence:
         return {(m.experiment, m.target, m.metric): m for m in summary.measurements(self.run)}
 
     def label(self, target: str) -> str:
-        """The target's name as it is shown."""
+        """Return the target's name for display."""
         return summary.label(target, self.run)
 
     def measured(self, experiment: str, target: str, metric: str) -> Figure | None:
-        """The median of a metric over its rounds."""
+        """Return the median of a metric over its rounds."""
         found = self._measurements.get((experiment, target, metric))
         if found is None or found.median is None:
             return None
@@ -87,31 +87,33 @@ class Evidence:
         )
 
     def compared(self, experiment: str, metric: str, target: str, baseline: str) -> Figure | None:
-        """Target / baseline of a metric, paired by round; exact where both are."""
+        """Return target / baseline of a metric, paired by round; exact if both are."""
         ours = self.measured(experiment, target, metric)
         theirs = self.measured(experiment, baseline, metric)
         if not ours or not theirs:
             return None
         samples = self._samples(experiment, target, metric)
-        made = paired_ratio(
+        estimate = paired_ratio(
             summary.by_round(samples),
             summary.by_round(self._samples(experiment, baseline, metric)),
             self.run.seed,
             summary.disturbed_rounds(samples, self.run),
         )
         name = f"{metric}, {self.label(target)} / {self.label(baseline)}"
-        figure = _figure(name, made, "ratio")
+        figure = _figure(name, estimate, "ratio")
         if figure and ours.exact and theirs.exact:
-            return replace(figure, low=made.centre, high=made.centre, n="counted", exact=True)
+            return replace(
+                figure, low=estimate.centre, high=estimate.centre, n="counted", exact=True
+            )
         return figure
 
     def extremes(self, experiment: str, target: str, metric: str) -> tuple[float, float] | None:
-        """The least and the most of all samples: for what may never be otherwise."""
+        """Return the smallest and the largest sample, for promises that no round may break."""
         values = self._samples(experiment, target, metric)["value"]
         return None if values.empty else (float(values.min()), float(values.max()))
 
     def metrics(self, experiment: str, target: str, prefix: str) -> list[Figure]:
-        """The medians of all metrics of the target whose names begin so."""
+        """Return the medians of the target's metrics whose names begin with the prefix."""
         return [
             figure
             for of, name, metric in self._measurements
@@ -121,12 +123,12 @@ class Evidence:
         ]
 
     def note(self, experiment: str, target: str, metric: str) -> str:
-        """What was noted with the metric's last sample; empty if nothing was."""
+        """Return the note of the metric's last sample; empty if it has none."""
         notes = [note for note in self._samples(experiment, target, metric)["note"] if note]
         return str(notes[-1]) if notes else ""
 
     def fastest_burst(self, target: str) -> tuple[int, Figure] | None:
-        """The most that were asked for at once, and their rate, the median over rounds."""
+        """Return the largest number requested at once, and its rate as a median over rounds."""
         samples = self._samples("burst", target, "started-per-second")
         if samples.empty:
             return None
@@ -137,19 +139,19 @@ class Evidence:
         return (most, figure) if figure else None
 
     def cpu_virtualization(self) -> str | None:
-        """vmx or svm, empty if the CPU shows neither; None if the run does not say."""
+        """Return vmx or svm; empty if the CPU has neither, None if the run does not record it."""
         flag: str | None = self.run.settings.get("cpu_virtualization")
         return flag
 
     def process_ids(self) -> float:
-        """How many process ids the host has."""
+        """Return the number of process ids of the host."""
         for fact in self.run.host.get("facts", ()):
             if fact.get("name") == "process ids" and str(fact.get("value")).isdigit():
                 return float(fact["value"])
         return 32768.0
 
     def failures(self, experiment: str, target: str) -> tuple[int, list[str]]:
-        """How many samples of the target were censored, and their reasons, each once."""
+        """Return the number of the target's censored samples, and their distinct reasons."""
         samples = self.run.samples
         failed = samples[
             (samples["experiment"] == experiment)
@@ -159,19 +161,19 @@ class Evidence:
         return len(failed), list(dict.fromkeys(map(str, failed["censored"])))
 
     def missing(self, experiment: str, target: str) -> str:
-        """Why the run has no figure of the target, in a sentence without its end."""
+        """Return the reason why the run has no figure of the target, without a full stop."""
         if experiment not in self.run.settings.get("experiments", ()):
             return f"{experiment} was not measured in this run"
         if why := self.run.settings.get("absent", {}).get(target):
-            return f"{target} is absent here: {why}"
+            return f"{target} is absent on this host: {why}"
         count, reasons = self.failures(experiment, target)
         if count:
             return f"all {count} attempts of {target} failed: {reasons[0]}"
         return f"{target} has no finished round of {experiment} in this run"
 
-    def nearness(self, target: str, baseline: str) -> Figure | None:
-        """Target / baseline over all workloads: the geometric mean within a round, over rounds."""
-        by_workload = self._workloads(target, baseline)
+    def mean_ratio(self, target: str, baseline: str) -> Figure | None:
+        """Return target / baseline of all workloads: the median of a geometric mean per round."""
+        by_workload = self._ratios_by_workload(target, baseline)
         if not by_workload:
             return None
         rounds = set.intersection(*(set(ratios) for ratios in by_workload.values()))
@@ -184,14 +186,16 @@ class Evidence:
         )
         return _figure(name, estimate_median(means, self.run.seed), "ratio")
 
-    def workloads(self, target: str, baseline: str, confidence: float = CONFIDENCE) -> list[Figure]:
-        """Target / baseline of each workload, the one that lost most first.
+    def workload_ratios(
+        self, target: str, baseline: str, confidence: float = CONFIDENCE
+    ) -> list[Figure]:
+        """Return target / baseline of each workload, the slowest first.
 
-        Where rounds are few, the interval comes from how all targets of their kind scatter.
+        With few rounds, the interval uses the scatter of all targets of the same kind.
         """
         pair = f"{self.label(target)} / {self.label(baseline)}"
         seed = self.run.seed
-        found = [
+        figures = [
             _figure(
                 f"{pair}, {metric}",
                 estimate_median(
@@ -202,25 +206,25 @@ class Evidence:
                 ),
                 "ratio",
             )
-            for metric, ratios in self._workloads(target, baseline).items()
+            for metric, ratios in self._ratios_by_workload(target, baseline).items()
         ]
-        return sorted(filter(None, found), key=lambda figure: -figure.centre)
+        return sorted(filter(None, figures), key=lambda figure: -figure.centre)
 
     def kvm_works(self) -> bool | None:
-        """Whether a Linux guest ran under KVM on the host; None if that was not tried."""
+        """Return True if a Linux guest ran under KVM on the host; None if it was not tried."""
         works: bool | None = self.run.host.get("kvm", {}).get("works")
         return works
 
-    def _workloads(self, target: str, baseline: str) -> dict[str, dict[int, float]]:
-        """Ratios by workload and round, of the workloads and rounds that both have.
+    def _ratios_by_workload(self, target: str, baseline: str) -> dict[str, dict[int, float]]:
+        """Return ratios by workload and round, of workloads and rounds that both targets have.
 
-        Those on a network or a volume of their own are left out: what they cost is the choice of
-        how an instance is attached, and there are many to choose from.
+        Workloads on a network or a volume are left out: their cost depends on how the instance is
+        attached, and there are many ways to do that.
         """
         described = self.run.settings.get("workloads", {}).values()
         attached = {m for each in described if each.get("attached") for m in each["results"]}
         samples = self.run.samples[self.run.samples["experiment"] == "performance"]
-        found = {}
+        result = {}
         for metric, of_metric in samples.groupby("metric", sort=False):
             if summary.metric(self.run, "performance", str(metric)).explains or metric in attached:
                 continue
@@ -232,15 +236,15 @@ class Evidence:
             if both:
                 ratios = {number: ours[number] / theirs[number] for number in both}
                 disturbed = summary.disturbed_rounds(of_metric, self.run)
-                found[str(metric)] = undisturbed(ratios, disturbed)
-        return found
+                result[str(metric)] = undisturbed(ratios, disturbed)
+        return result
 
     def _scatter(
         self, metric: str, compared: Collection[str], rounds: Collection[int]
     ) -> Scatter | None:
-        """How a ratio within a round scatters, from all targets that have all of these rounds.
+        """Return the scatter of ratios within rounds, from all targets that have all the rounds.
 
-        Machines scatter in their own way, and are left out unless one of them is compared.
+        Machines scatter differently and are left out, unless a machine is compared.
         """
         samples = self.run.samples
         at_work = samples["experiment"] == "performance"
@@ -255,54 +259,53 @@ class Evidence:
         return scatter_of_ratios(table)
 
     def memory_each(self, target: str, confidence: float = CONFIDENCE) -> Figure | None:
-        """What one more instance takes of the host's MemAvailable.
+        """Return how much of the host's MemAvailable one more instance takes.
 
-        With several rounds from how they differ, with one from how its points scatter.
+        The interval comes from several rounds, or from the points of a single round.
         """
         samples = self._samples("density", target, "memory-available")
         rounds = [points for _, points in samples.groupby("round")]
-        name = f"{self.label(target)} memory each"
+        name = f"{self.label(target)} memory per instance"
         if len(rounds) > 1:
-            found = self.measured("density", target, "memory-per-instance-available")
-            return found and replace(found, name=name)
+            figure = self.measured("density", target, "memory-per-instance-available")
+            return figure and replace(figure, name=name)
         if not rounds:
             return None
-        made = estimate_slope(list(samples["position"]), list(-samples["value"]), confidence)
-        return _figure(name, made, "byte", "point")
+        estimate = estimate_slope(list(samples["position"]), list(-samples["value"]), confidence)
+        return _figure(name, estimate, "byte", "point")
 
     def memory_ratio(self, target: str, baseline: str) -> Figure | None:
-        """Memory of one more instance, target / baseline.
+        """Return target / baseline of the memory of one more instance, paired by round.
 
-        Paired by round if there are several. Within one round the two slopes come from different
-        times: the interval then takes the least favourable ends of two intervals that hold together
-        in 95 % of cases (Bonferroni).
+        The two slopes of a single round come from different times. The interval then uses the least
+        favourable ends of two intervals that hold simultaneously in 95 % of cases (Bonferroni).
         """
         paired = self.compared("density", "memory-per-instance-available", target, baseline)
         if paired and paired.low is not None:
-            return replace(paired, name=f"memory each, {paired.name.partition(', ')[2]}")
+            return replace(paired, name=f"memory per instance, {paired.name.partition(', ')[2]}")
         alone = 1 - (1 - CONFIDENCE) / 2
         ours, theirs = self.memory_each(target, alone), self.memory_each(baseline, alone)
         if not ours or not theirs or theirs.centre <= 0:
             return None
         low = high = None
         if ours.low is not None and ours.high is not None and theirs.low and theirs.high:
-            # A slope that may be zero or less bounds no ratio.
+            # A slope that may be zero or negative bounds no ratio.
             low = ours.low / theirs.high if theirs.low > 0 else None
             high = ours.high / theirs.low if theirs.low > 0 else None
-        name = f"memory each, {self.label(target)} / {self.label(baseline)}"
+        name = f"memory per instance, {self.label(target)} / {self.label(baseline)}"
         n = f"{ours.n} / {theirs.n}"
         return Figure(name, ours.centre / theirs.centre, low, high, "ratio", n)
 
     def free_memory_bytes(self, target: str) -> float | None:
-        """MemAvailable before the first instance was there."""
+        """Return MemAvailable before the first instance was started."""
         empty = self._samples("density", target, "memory-available")
         empty = empty[empty["position"] == 0]
         return float(empty["value"].median()) if len(empty) else None
 
     def host_limit(self, target: str) -> str:
-        """Which limit of the host ended its filling; empty if the plan's own count did.
+        """Return the limit of the host that ended its filling; empty if the planned count did.
 
-        A run that does not say what ended it is taken to have met no limit.
+        A run that does not record what ended the filling counts as having reached no limit.
         """
         notes = list(self._samples("density", target, "running")["note"])
         density = self.run.settings.get("density", {})
@@ -311,7 +314,7 @@ class Evidence:
         return "" if stop.startswith("count") else stop
 
     def _samples(self, experiment: str, target: str, metric: str) -> pd.DataFrame:
-        """What was measured, without what was censored."""
+        """Return the samples that are not censored."""
         samples = self.run.samples
         chosen: pd.DataFrame = samples[
             (samples["experiment"] == experiment)
@@ -322,10 +325,11 @@ class Evidence:
         return chosen
 
 
-def _figure(name: str, made: Estimate, unit: str, counted: str = "round") -> Figure | None:
-    if made.centre is None:
+def _figure(name: str, estimate: Estimate, unit: str, counted: str = "round") -> Figure | None:
+    if estimate.centre is None:
         return None
-    return Figure(name, made.centre, made.low, made.high, unit, _count(made.n, counted))
+    n = _count(estimate.n, counted)
+    return Figure(name, estimate.centre, estimate.low, estimate.high, unit, n)
 
 
 def _count(n: int, what: str) -> str:

@@ -1,11 +1,12 @@
-"""Verdicts, and what the judges of claims share.
+"""Findings on claims, and the rules that all judges share.
 
-A judge looks at the whole interval: a claim holds if all of it lies where the claim says, does not
-hold if none of it does, and is inconclusive where the interval reaches across a bound or is
-unknown. What the host or the run can't bear on at all can't be tested here.
+A judge considers the whole interval. A claim holds if the whole interval lies where the claim says,
+and does not hold if no part of it does. It is inconclusive if the interval includes a bound or is
+unknown. A claim that the host or the run has no figures for can't be tested here.
 
-Emulation (TCG) only ever makes a machine slower and larger. So an emulated machine bounds one under
-KVM from that side: it refutes a claim of being slow or large when even it is neither.
+Emulation (TCG) only makes a machine slower and larger, so an emulated machine bounds a machine
+under KVM from that side: if even the emulated machine is neither slow nor large, a claim of being
+slow or large is refuted.
 """
 
 from __future__ import annotations
@@ -15,8 +16,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from lab.units import quantity
-
 if TYPE_CHECKING:
     from lab.claims.evidence import Evidence, Figure
 
@@ -25,7 +24,7 @@ ENGINES = ("container", "podman", "docker")
 
 
 class Verdict(StrEnum):
-    """What a run says to a claim."""
+    """The result of judging a claim by a run."""
 
     HOLDS = "holds"
     FAILS = "does not hold"
@@ -43,7 +42,7 @@ COLOURS = {
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A verdict, the reason for it and the figures that it rests on."""
+    """A verdict, the reason for it, and the figures that it is based on."""
 
     verdict: Verdict
     reason: str
@@ -54,19 +53,19 @@ Judge = Callable[["Evidence"], Finding]
 
 
 def not_measured(reason: str) -> Judge:
-    """No measure of the run bears on the claim."""
+    """Return a judge for a claim that no experiment measures."""
     return lambda evidence: untested(reason)
 
 
 def untested(reason: str) -> Finding:
-    """Nothing was measured that bears on the claim."""
+    """Return the finding on a claim that the run has no figures for."""
     return Finding(Verdict.UNTESTED, reason)
 
 
-def lies(figure: Figure, least: float, most: float) -> bool | None:
-    """Return whether the interval lies within [least, most); None if it can't be said.
+def lies_within(figure: Figure, least: float, most: float) -> bool | None:
+    """Return True if the interval lies within [least, most), False if it lies outside.
 
-    It can't where the interval reaches across a bound or is unknown.
+    Return None if the interval includes a bound or is unknown.
     """
     if figure.low is None or figure.high is None:
         return None
@@ -78,30 +77,15 @@ def lies(figure: Figure, least: float, most: float) -> bool | None:
 
 
 def inconclusive(figure: Figure, figures: list[Figure], bound: str) -> Finding:
-    """The figure's interval reaches across the bound, or is unknown."""
+    """Return the finding for a figure whose interval includes the bound, or is unknown."""
     if figure.low is None or figure.high is None:
-        reason = f"{figure.n} can't give an interval"
+        reason = f"too few values for an interval ({figure.n})"
     else:
-        reason = f"the interval reaches across {bound}: more rounds would tell"
+        reason = f"the interval includes {bound}: more rounds may decide"
     return Finding(Verdict.INCONCLUSIVE, reason, figures)
 
 
 def emulated(figures: list[Figure], remark: str = "") -> Finding:
-    """Emulated machines do not bound the claim from the side that would decide it."""
-    reason = f"the machines are emulated, which does not bound the claim under KVM{remark}"
+    """Return the finding for emulated machines that bound the claim from the wrong side."""
+    reason = f"the machines are emulated, which decides nothing about KVM{remark}"
     return Finding(Verdict.UNTESTED, reason, figures)
-
-
-def history(evidence: Evidence) -> str:
-    """Return what the host's past added to a container's memory, as it was measured beside."""
-    note = evidence.note("density", "container", "memory-per-instance-available")
-    return f" ({note})" if note else ""
-
-
-def projection(evidence: Evidence, target: str) -> str:
-    """How many the free memory would hold: a projection, and said to be one."""
-    each, free = evidence.memory_each(target), evidence.free_memory_bytes(target)
-    if not each or not free or each.centre <= 0:
-        return ""
-    number = float(f"{free / each.centre:.2g}")
-    return f" (free memory divided by memory each, a projection: {quantity(number, 'integer')})"

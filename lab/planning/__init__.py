@@ -1,5 +1,5 @@
-"""How many hosts it takes: measured footprints packed onto hosts."""
+"""Planning: how many hosts a number of instances needs, by packing measured footprints."""
 
-from lab.planning.packing import Host, Instance, Plan, pack
+from lab.planning.packing import HostCapacity, InstanceRequests, Plan, pack
 
-__all__ = ["Host", "Instance", "Plan", "pack"]
+__all__ = ["HostCapacity", "InstanceRequests", "Plan", "pack"]

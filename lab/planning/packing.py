@@ -1,7 +1,7 @@
-"""First-fit decreasing: the largest first, each onto the first host that has room.
+"""First-fit decreasing: place the largest instance first, on the first host with enough room.
 
-With one resource it takes at most 11/9 of the fewest hosts possible, and one more (Dósa, 2007).
-With several, an instance's size is the largest share of a host that it takes of any of them.
+With a single resource it needs at most 11/9 of the smallest possible number of hosts, plus one
+(Dósa, 2007). With several, an instance's size is its largest share of any resource of a host.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lab.errors import LabError
+from lab.errors import InvalidConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
 @dataclass(frozen=True, slots=True)
-class Host:
-    """What one host has to give: memory that is free once it is up, CPUs, process ids."""
+class HostCapacity:
+    """The resources of a host: memory that is free after boot, CPUs, process ids."""
 
     memory_bytes: float
     cpus: float
@@ -25,8 +25,8 @@ class Host:
 
 
 @dataclass(frozen=True, slots=True)
-class Instance:
-    """What one instance takes of each."""
+class InstanceRequests:
+    """The resources that an instance requests."""
 
     name: str
     memory_bytes: float
@@ -36,6 +36,8 @@ class Instance:
 
 @dataclass(slots=True)
 class _Load:
+    """The resources that are taken on a host, and the number of its instances."""
+
     memory_bytes: float = 0.0
     cpus: float = 0.0
     processes: float = 0.0
@@ -44,28 +46,28 @@ class _Load:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How many instances each host carries, and what most often had no more room: its name."""
+    """The number of instances on each host, and the resource that most often ran out."""
 
     counts: tuple[int, ...]
     bound: str
 
     @property
     def hosts(self) -> int:
-        """How many hosts it takes."""
+        """The number of hosts."""
         return len(self.counts)
 
 
-def pack(instances: Iterable[Instance], host: Host) -> Plan:
-    """Place every instance on hosts of one kind.
+def pack(instances: Iterable[InstanceRequests], host: HostCapacity) -> Plan:
+    """Place every instance on hosts of the same capacity.
 
-    Raises LabError for an instance that fits on no host.
+    Raise InvalidConfig for an instance that is larger than a host.
     """
     loads: list[_Load] = []
-    first: dict[Instance, int] = {}  # the first host that may have room for another one like it
+    first: dict[InstanceRequests, int] = {}  # the first host that may fit another equal instance
     bounds: dict[str, int] = {}
     for instance in sorted(instances, key=lambda each: -_share(each, host)):
         if missing := _missing(instance, _Load(), host):
-            raise LabError(f"{instance.name} takes more {missing} than a host has.")
+            raise InvalidConfig(f"{instance.name} requests more {missing} than a host has.")
         place = first.get(instance, 0)
         while place < len(loads) and (missing := _missing(instance, loads[place], host)):
             bounds[missing] = bounds.get(missing, 0) + 1
@@ -79,7 +81,7 @@ def pack(instances: Iterable[Instance], host: Host) -> Plan:
     )
 
 
-def _share(instance: Instance, host: Host) -> float:
+def _share(instance: InstanceRequests, host: HostCapacity) -> float:
     return max(
         instance.memory_bytes / host.memory_bytes,
         instance.cpus / host.cpus,
@@ -87,8 +89,8 @@ def _share(instance: Instance, host: Host) -> float:
     )
 
 
-def _missing(instance: Instance, load: _Load, host: Host) -> str:
-    """What the host has too little of for one more; empty if it has room."""
+def _missing(instance: InstanceRequests, load: _Load, host: HostCapacity) -> str:
+    """Return the resource that the host lacks for the instance; empty if it fits."""
     if load.memory_bytes + instance.memory_bytes > host.memory_bytes:
         return "memory"
     if load.cpus + instance.cpus > host.cpus:
@@ -96,7 +98,7 @@ def _missing(instance: Instance, load: _Load, host: Host) -> str:
     return "process ids" if load.processes + instance.processes > host.processes else ""
 
 
-def _add(instance: Instance, load: _Load) -> None:
+def _add(instance: InstanceRequests, load: _Load) -> None:
     load.memory_bytes += instance.memory_bytes
     load.cpus += instance.cpus
     load.processes += instance.processes

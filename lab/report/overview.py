@@ -327,7 +327,7 @@ def _starts_said(run: Run) -> str:
 def _near_native_said(run: Run) -> str:
     evidence = Evidence(run)
     names = [name for name in _targets(run, "performance") if name != "native"]
-    means = (evidence.nearness(name, "native") for name in names)
+    means = (evidence.mean_ratio(name, "native") for name in names)
     said = [f"{mean.value} [{mean.interval}]" for mean in means if mean]
     return style.listed("How near to native", said)
 

@@ -1,1 +1,1 @@
-"""Judges of claims, by subject."""
+"""Judges of claims, a file per subject."""

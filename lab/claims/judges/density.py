@@ -1,4 +1,4 @@
-"""What a run says to the claims about how many instances a host carries, and by which memory."""
+"""Judges of claims about how many instances a host carries."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING
 from lab.claims.finding import (
     MACHINES,
     Finding,
-    Judge,
     Verdict,
     emulated,
-    history,
     inconclusive,
-    lies,
-    projection,
+    lies_within,
     untested,
+)
+from lab.claims.judges.size import (
+    kernel_state_note,
+    larger_machine,
+    least_under_kvm,
+    machine_with_memory,
 )
 from lab.units import quantity
 
@@ -25,85 +28,56 @@ if TYPE_CHECKING:
 
 _THOUSANDS = 1000
 _TENS, _HUNDREDS = 10, 100
-# An emulator keeps the code that it translated. How much that is nobody measured, but a claim of
-# being large that would hold with a tenth of what an emulated machine takes does not rest on it.
-_NOT_THE_EMULATORS = 0.1
 
 
 def thousands_of_containers(evidence: Evidence) -> Finding:
-    """A thousand ran at once and answered."""
+    """Judge: a thousand containers or more run at once and answer."""
     carried = _carried(evidence, "container")
     if not carried:
         return untested(evidence.missing("density", "container"))
     figures, fewer = carried
-    answer = lies(fewer, _THOUSANDS, inf)
+    answer = lies_within(fewer, _THOUSANDS, inf)
     limit = evidence.host_limit("container")
-    met = f"; the limit of the host that was met: {limit}" if limit else ""
     if answer:
-        return Finding(Verdict.HOLDS, f"1,000 or more ran at once and answered{met}", figures)
+        remark = f"; the host's limit: {limit}" if limit else ""
+        return Finding(Verdict.HOLDS, f"1,000 or more ran at once and answered{remark}", figures)
     if answer is None:
         return inconclusive(fewer, figures, "1,000")
     if not limit:
-        return _no_limit_met(evidence, "container", figures)
-    return Finding(Verdict.FAILS, f"the host's limit was met: {limit}", figures)
+        return _no_limit_reached(evidence, "container", figures)
+    return Finding(Verdict.FAILS, f"the host reached a limit: {limit}", figures)
 
 
 def tens_of_machines(evidence: Evidence) -> Finding:
-    """Ten and no hundred ran at once and answered when a limit of the host was met.
+    """Judge: 10 to 99 machines run at once and answer when the host reaches a limit.
 
-    A host carries no fewer machines under KVM than emulated: a hundred refute the claim either way.
+    A host carries at least as many machines under KVM as emulated, so a hundred emulated machines
+    refute the claim as well.
     """
-    found = {name: carried for name in MACHINES if (carried := _carried(evidence, name))}
-    if not found:
+    carried = {name: pair for name in MACHINES if (pair := _carried(evidence, name))}
+    if not carried:
         return untested(evidence.missing("density", "vm"))
-    target = max(found, key=lambda name: found[name][1].centre)
-    figures, fewer = found[target]
-    if lies(fewer, _HUNDREDS, inf):
+    target = max(carried, key=lambda name: carried[name][1].centre)
+    figures, fewer = carried[target]
+    if lies_within(fewer, _HUNDREDS, inf):
         even = "even emulated, " if evidence.emulated else ""
-        return Finding(
-            Verdict.FAILS, f"{even}it carries a hundred or more: better than claimed", figures
-        )
+        reason = f"{even}100 or more ran at once: better than claimed"
+        return Finding(Verdict.FAILS, reason, figures)
     limit = evidence.host_limit(target)
     if not limit:
-        return _no_limit_met(evidence, target, figures)
+        return _no_limit_reached(evidence, target, figures)
     if evidence.emulated:
-        return emulated(figures, f", where it carries as many or more; the limit met was: {limit}")
-    answer = lies(fewer, _TENS, _HUNDREDS)
+        return emulated(figures, f", where at least as many run; the host's limit: {limit}")
+    answer = lies_within(fewer, _TENS, _HUNDREDS)
     if answer is None:
         return inconclusive(fewer, figures, "10 or 100")
     verdict = Verdict.HOLDS if answer else Verdict.FAILS
-    return Finding(verdict, f"the host's limit was met: {limit}", figures)
-
-
-def machine_takes_memory(times: float) -> Judge:
-    """One more idle machine takes at least so many times the memory of one more container."""
-
-    def judge(evidence: Evidence) -> Finding:
-        target = _machine_with_memory(evidence)
-        ratio = evidence.memory_ratio(target, "container")
-        if not ratio:
-            there = evidence.memory_each(target)
-            return untested(evidence.missing("density", "container" if there else target))
-        each = [evidence.memory_each(name) for name in (target, "container")]
-        figures = [*filter(None, each), ratio]
-        answer = lies(ratio, times, inf)
-        if answer is None:
-            return inconclusive(ratio, figures, quantity(times, "ratio"))
-        much = "" if times == 1 else f"{times:g} times "
-        if not answer:
-            even = "even emulated, " if evidence.emulated else ""
-            reason = f"{even}an idle machine takes less than {much}the memory of an idle container"
-            return Finding(Verdict.FAILS, reason, figures)
-        reason = f"an idle machine takes more than {much}the memory of an idle container"
-        reason += history(evidence)
-        return _larger(evidence, lies(_least_under_kvm(ratio), times, inf), reason, figures)
-
-    return judge
+    return Finding(verdict, f"the host reached a limit: {limit}", figures)
 
 
 def guests_fill_the_host(evidence: Evidence) -> Finding:
-    """An idle machine takes memory beyond what its payload takes in a container."""
-    target = _machine_with_memory(evidence)
+    """Judge: an idle machine takes memory beyond that of the same payload in a container."""
+    target = machine_with_memory(evidence)
     machine, container = evidence.memory_each(target), evidence.memory_each("container")
     if not machine or not container:
         return untested(evidence.missing("density", "container" if machine else target))
@@ -111,42 +85,19 @@ def guests_fill_the_host(evidence: Evidence) -> Finding:
     if container.low is None or container.high is None:
         return inconclusive(container, figures, "")
     most = max(container.high, 0)
-    if lies(machine, -inf, max(container.low, 0)):
+    if lies_within(machine, -inf, max(container.low, 0)):
         return Finding(Verdict.FAILS, "an idle guest takes no more than a container", figures)
-    if not lies(machine, most, inf):
-        return inconclusive(machine, figures, "what a container takes")
-    reason = "the payload is the same and idle in both; the rest is the guest's system"
-    finding = _larger(evidence, lies(_least_under_kvm(machine), most, inf), reason, figures)
-    said = history(evidence) + projection(evidence, target)
-    return replace(finding, reason=finding.reason + said)
-
-
-def _least_under_kvm(emulated_one: Figure) -> Figure:
-    """What is left of a memory figure if nearly all of it is the emulator's own."""
-    low, high = emulated_one.low, emulated_one.high
-    return replace(
-        emulated_one, low=low and low * _NOT_THE_EMULATORS, high=high and high * _NOT_THE_EMULATORS
-    )
-
-
-def _larger(
-    evidence: Evidence, without_emulator: bool | None, reason: str, figures: list[Figure]
-) -> Finding:
-    """A machine is larger: for certain under KVM, or if it is not the emulator that makes it so."""
-    if not evidence.emulated:
-        return Finding(Verdict.HOLDS, reason, figures)
-    if without_emulator:
-        share = f"{1 - _NOT_THE_EMULATORS:.0%}".replace("%", " %")
-        return Finding(
-            Verdict.HOLDS,
-            f"{reason}, and would if {share} of it were the emulator's own",
-            figures,
-        )
-    return emulated(figures, ": the emulator's own memory may make the difference")
+    if not lies_within(machine, most, inf):
+        return inconclusive(machine, figures, "the memory of a container")
+    reason = "the payload is the same and idle in both; the difference is the guest's system"
+    under_kvm = lies_within(least_under_kvm(machine), most, inf)
+    finding = larger_machine(evidence, under_kvm, reason, figures)
+    remarks = kernel_state_note(evidence) + _projection(evidence, target)
+    return replace(finding, reason=finding.reason + remarks)
 
 
 def _carried(evidence: Evidence, target: str) -> tuple[list[Figure], Figure] | None:
-    """How many were running and how many of them answered; both figures and the smaller one."""
+    """Return the figures of running and of answering instances, and the smaller of the two."""
     running = evidence.measured("density", target, "running")
     answering = evidence.measured("density", target, "answering")
     if not running or not answering:
@@ -154,10 +105,15 @@ def _carried(evidence: Evidence, target: str) -> tuple[list[Figure], Figure] | N
     return [running, answering], min(running, answering, key=lambda figure: figure.centre)
 
 
-def _no_limit_met(evidence: Evidence, target: str, figures: list[Figure]) -> Finding:
-    reason = "the profile asked for no more, and no limit of the host was met"
-    return Finding(Verdict.INCONCLUSIVE, reason + projection(evidence, target), figures)
+def _no_limit_reached(evidence: Evidence, target: str, figures: list[Figure]) -> Finding:
+    reason = "the profile requested no more, and the host reached no limit"
+    return Finding(Verdict.INCONCLUSIVE, reason + _projection(evidence, target), figures)
 
 
-def _machine_with_memory(evidence: Evidence) -> str:
-    return next((name for name in MACHINES if evidence.memory_each(name)), MACHINES[0])
+def _projection(evidence: Evidence, target: str) -> str:
+    """Return how many instances the free memory would hold, marked as a projection."""
+    each, free = evidence.memory_each(target), evidence.free_memory_bytes(target)
+    if not each or not free or each.centre <= 0:
+        return ""
+    number = quantity(float(f"{free / each.centre:.2g}"), "integer")
+    return f" (a projection, free memory divided by memory per instance: {number})"

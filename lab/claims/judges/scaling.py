@@ -1,0 +1,118 @@
+"""Judges of claims about images and scale: the same image everywhere, many starts, many hosts."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING
+
+from lab.claims.finding import (
+    ENGINES,
+    MACHINES,
+    Finding,
+    Verdict,
+    inconclusive,
+    lies_within,
+    untested,
+)
+from lab.errors import LabError
+from lab.planning import HostCapacity, InstanceRequests, pack
+
+if TYPE_CHECKING:
+    from lab.claims.evidence import Evidence, Figure
+
+_FLEET = 10_000
+_MANY_AT_ONCE = 10
+
+
+def image_is_the_same(evidence: Evidence) -> Finding:
+    """Judge: the programs inside have the digest of the image's, in every target."""
+    digests = {
+        name: figure for name in (*ENGINES, "crun", "runc", *MACHINES)
+        if (figure := evidence.measured("footprint", name, "same-user-land"))
+    }  # fmt: skip
+    figures = list(digests.values())
+    if not figures:
+        return untested(evidence.missing("footprint", "container"))
+    if different := [
+        name for name in digests if evidence.extremes("footprint", name, "same-user-land") != (1, 1)
+    ]:
+        return Finding(Verdict.FAILS, f"the files differ in {', '.join(different)}", figures)
+    digest = evidence.note("footprint", "container", "same-user-land")
+    reason = (
+        f"the same digest in all of them ({digest}). It covers files, which are what an image"
+        " carries; kernel and limits belong to each host"
+    )
+    return Finding(Verdict.HOLDS, reason, figures)
+
+
+def many_at_a_time(evidence: Evidence) -> Finding:
+    """Judge: ten or more containers start at once. The time to stop a full host is shown too."""
+    fastest = evidence.fastest_burst("container")
+    if not fastest:
+        return untested(evidence.missing("burst", "container"))
+    count, figure = fastest
+    figures = [figure]
+    if teardown := evidence.measured("density", "container", "teardown"):
+        figures.append(teardown)
+    if count < _MANY_AT_ONCE:
+        return untested("fewer than ten were requested at once")
+    return Finding(Verdict.HOLDS, f"{count} were requested at once and ran", figures)
+
+
+def moves_more_easily(evidence: Evidence) -> Finding:
+    """Judge: a container has fewer bytes to ship than a machine, and is copied in less time."""
+    metrics = ("image-compressed", "move")
+    ratios = [
+        figure
+        for metric in metrics
+        if (figure := evidence.compared("footprint", metric, "vm", "container"))
+    ]
+    if not ratios:
+        return untested(evidence.missing("footprint", "vm"))
+    figures = ratios + [
+        figure
+        for name in ("container", "vm")
+        for metric in metrics
+        if (figure := evidence.measured("footprint", name, metric))
+    ]
+    measures = "same user land: bytes as shipped, seconds to copy and unpack them"
+    answers = [lies_within(ratio, 1.0, inf) for ratio in ratios]
+    if all(answers):
+        reason = f"the machine takes more in both measures ({measures})"
+        return Finding(Verdict.HOLDS, reason, figures)
+    if False not in answers:
+        return inconclusive(ratios[answers.index(None)], figures, "1 ×")
+    metric = ratios[answers.index(False)].name.partition(",")[0]
+    reason = f"no more in {metric}: a machine's disk is used as it was shipped ({measures})"
+    return Finding(Verdict.FAILS, reason, figures)
+
+
+def clusters_carry_peaks(evidence: Evidence) -> Finding:
+    """Project how many hosts like this carry 10,000 idle instances, by packing their footprints."""
+    plans = {name: _plan(evidence, name) for name in ("container", *MACHINES)}
+    hosts = [f"{evidence.label(name)} {plan}" for name, plan in plans.items() if plan]
+    if not hosts:
+        return untested("a test needs several hosts, and no footprint was measured to project from")
+    figures: list[Figure] = [
+        figure for name, plan in plans.items() if plan and (figure := evidence.memory_each(name))
+    ]
+    reason = (
+        f"a test needs several hosts. Hosts like this for {_FLEET:,} idle instances, by packing"
+        f" (a projection): {', '.join(hosts)}"
+    )
+    return Finding(Verdict.UNTESTED, reason, figures)
+
+
+def _plan(evidence: Evidence, target: str) -> str:
+    """Return the number of hosts and the limiting resource; empty without measured footprints."""
+    each, free = evidence.memory_each(target), evidence.free_memory_bytes(target)
+    idle = evidence.measured("footprint", target, "idle-cpu")
+    if not each or not free or each.centre <= 0:
+        return ""
+    requests = InstanceRequests(target, each.centre, idle.centre if idle else 0.0)
+    host = HostCapacity(free, float(evidence.run.host.get("cpus", 1)), evidence.process_ids())
+    try:
+        plan = pack([requests] * _FLEET, host)
+    except LabError:
+        return ""
+    return f"{plan.hosts:,}{f' (bound by {plan.bound})' if plan.bound else ''}"
