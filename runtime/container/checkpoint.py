@@ -17,7 +17,7 @@ from runtime.container.removal import remove_directory
 from runtime.container.state import CONFIG, StateDirectory, check_writable, process_start
 from runtime.errors import ContainerError, InvalidConfig, InvalidState
 from runtime.launcher.descriptors import Descriptors, OpenStreams, check_handed_on
-from runtime.launcher.rollback import Undo
+from runtime.launcher.rollback import Rollback
 from runtime.linux.pidfd import SIGKILL, kill
 from runtime.spec.json_structs import Struct, decode, encode, text_of
 
@@ -86,7 +86,7 @@ def restore(request: StartRequest, criu: Criu, root: str) -> Container:
     _check(spec)
     record = _read(criu)
     directory = StateDirectory(root, request.identifier)
-    with OpenStreams(), Undo() as undo:
+    with OpenStreams(), Rollback() as undo:
         check_handed_on(request.streams, 0)
         check_writable(bundle=request.bundle, root=request.root.path)
         directory.make()

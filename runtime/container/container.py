@@ -14,7 +14,7 @@ from runtime.container.removal import remove_directory
 from runtime.container.state import Lock, State, StateDirectory, check_writable, process_start
 from runtime.errors import ContainerError, HookFailed, InvalidState, Unavailable
 from runtime.launcher.descriptors import OpenStreams, check_handed_on
-from runtime.launcher.rollback import Undo
+from runtime.launcher.rollback import Rollback
 from runtime.linux.pidfd import SIGKILL, ended_within, exit_code, kill, reap
 from runtime.linux.proc import is_pid_namespace_init, pid_namespace_members
 
@@ -134,7 +134,7 @@ class Container:
         from runtime.container import hooks
 
         try:
-            with OpenStreams(), Undo() as undo:
+            with OpenStreams(), Rollback() as undo:
                 check_handed_on(request.streams, request.kept_descriptors)
                 check_writable(bundle=request.bundle, root=request.root.path)
                 directory.make()
@@ -148,7 +148,7 @@ class Container:
             hooks.run_poststop(request.spec.hooks, hooks.document_of_failed(request))
             raise
         container = cls(directory, created.state, created.pidfd)
-        with Undo() as undo:
+        with Rollback() as undo:
             undo(container.__exit__)
             if not waits:
                 container._run_poststart_hooks(request.spec)

@@ -20,7 +20,7 @@ from runtime.errors import ContainerError, InvalidConfig, Unavailable
 from runtime.launcher import cpu_placement
 from runtime.launcher.channel import ChildLaunch
 from runtime.launcher.descriptors import Descriptors
-from runtime.launcher.rollback import Undo
+from runtime.launcher.rollback import Rollback
 from runtime.linux.users import PASSWD, PASSWD_BYTES, in_user_namespace, is_rootless
 from runtime.namespaces import id_mappings
 from runtime.namespaces.namespaces import Namespaces
@@ -78,7 +78,7 @@ def create(request: StartRequest, directory: StateDirectory) -> Created:
     if isinstance(request.root, rootfs.Bundle):
         check_existing(layout.devices, resolver.status_in_image)
     limit = rlimits.DescriptorLimit(_PER_MOUNT * len(spec.mounts))
-    with limit, Undo() as undo, Namespaces(spec.linux.namespaces) as spaces:
+    with limit, Rollback() as undo, Namespaces(spec.linux.namespaces) as spaces:
         begin("plan the cgroup")
         without = _controllers_left_out(spec)
         cgroup = _plan_cgroup(request, without)

@@ -7,9 +7,7 @@ import shutil
 import subprocess
 
 from runtime.errors import ContainerError, Unavailable
-from runtime.linux import mount, syscalls
-from runtime.linux.libc import syscall
-from runtime.namespaces.namespaces import FLAGS
+from runtime.linux import clone, mount
 from runtime.spec.json_structs import Struct
 
 TYPE_CHECKING = False
@@ -62,10 +60,9 @@ def with_root(root: str, at: str) -> Callable[[], None]:
     """Return a function that mounts a root for its process alone: criu needs a mount point."""
 
     def mount_root() -> None:
-        syscall(syscalls.UNSHARE, FLAGS["mount"])
-        syscall(syscalls.MOUNT, None, b"/", None, mount.REC | mount.SLAVE, None)
-        flags = mount.BIND | mount.REC
-        syscall(syscalls.MOUNT, os.fsencode(root), os.fsencode(at), None, flags, None)
+        clone.unshare(clone.NEWNS)
+        mount.mount(None, b"/", None, mount.REC | mount.SLAVE)
+        mount.mount(os.fsencode(root), os.fsencode(at), None, mount.BIND | mount.REC)
 
     return mount_root
 

@@ -10,9 +10,8 @@ from runtime.container.validation import check_process
 from runtime.launcher.channel import ChildLaunch, die_with_parent
 from runtime.launcher.descriptors import Descriptors, OpenStreams, check_handed_on
 from runtime.launcher.program import Program, Result
-from runtime.launcher.rollback import Undo
+from runtime.launcher.rollback import Rollback
 from runtime.linux import prctl, syscalls
-from runtime.linux.libc import syscall
 from runtime.linux.pidfd import kill, reap
 from runtime.linux.proc import ignored_signals
 from runtime.linux.users import PASSWD, PASSWD_BYTES
@@ -97,7 +96,7 @@ def run_prepared(request: ExecRequest) -> ExecProcess:
         )
         init.become(program, setup)
 
-    with Undo() as undo, Descriptors() as opened:
+    with Rollback() as undo, Descriptors() as opened:
         owners = _give_streams(request)
         undo(owners.restore)
         root = opened.hold(os.open(f"/proc/{request.state.pid}/root", os.O_PATH | os.O_CLOEXEC))
@@ -162,11 +161,11 @@ class NonDumpable:
     """
 
     def __enter__(self) -> None:
-        self._before = syscall(syscalls.PRCTL, prctl.GET_DUMPABLE, 0, 0, 0, 0)
-        syscall(syscalls.PRCTL, prctl.SET_DUMPABLE, 0, 0, 0, 0)
+        self._before = prctl.dumpable()
+        prctl.set_dumpable(0)
 
     def __exit__(self, *_: object) -> None:
-        syscall(syscalls.PRCTL, prctl.SET_DUMPABLE, self._before, 0, 0, 0)
+        prctl.set_dumpable(self._before)
 
 
 def _of_process(spec: Spec, pid: int) -> list[Namespace]:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from runtime.errors import Unavailable
-from runtime.launcher.descriptors import connected, rights
+from runtime.launcher.descriptors import connect, scm_rights
 from runtime.spec.json_structs import encode
 from runtime.version import SPECIFICATION
 
@@ -36,9 +36,9 @@ def send(listener: int, seccomp: Seccomp, state: State, pid: int) -> None:
         },
     }
     try:
-        agent = connected(seccomp.listener_path)
+        agent = connect(seccomp.listener_path)
         try:
-            agent.sendmsg([encode(document).encode()], rights(listener))
+            agent.sendmsg([encode(document).encode()], scm_rights(listener))
         finally:
             agent.close()
     except OSError as error:

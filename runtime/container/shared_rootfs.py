@@ -12,8 +12,6 @@ import os
 from runtime.container.state import MOUNTED
 from runtime.errors import ContainerError, InvalidConfig
 from runtime.linux import mount as mounts
-from runtime.linux import syscalls
-from runtime.linux.libc import syscall
 from runtime.spec.json_structs import Int64, Struct, decode, encode
 
 TYPE_CHECKING = False
@@ -58,8 +56,8 @@ def unmount(text: bytes) -> None:
     try:
         while _is_mounted(record.identifier, path):
             # A mount that is shared with the host would be unmounted there as well.
-            syscall(syscalls.MOUNT, None, path, None, mounts.REC | mounts.PRIVATE, None)
-            syscall(syscalls.UMOUNT2, path, mounts.DETACH | mounts.UMOUNT_NOFOLLOW)
+            mounts.mount(None, path, None, mounts.REC | mounts.PRIVATE)
+            mounts.unmount(path, mounts.DETACH | mounts.UMOUNT_NOFOLLOW)
     except OSError as error:
         raise ContainerError(f"Can't unmount the root {record.path}: {error.strerror}.") from error
 

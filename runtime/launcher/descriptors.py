@@ -17,14 +17,14 @@ _STREAMS = range(3)
 FIRST_KEPT = 3  # behind the streams, as sd_listen_fds(3) has it
 
 
-def rights(descriptor: int) -> list[tuple[int, int, bytes]]:
+def scm_rights(descriptor: int) -> list[tuple[int, int, bytes]]:
     """Return ancillary data that sends a descriptor over a UNIX socket. (unix(7), SCM_RIGHTS)"""
     from _socket import SCM_RIGHTS, SOL_SOCKET
 
     return [(SOL_SOCKET, SCM_RIGHTS, pack("i", descriptor))]
 
 
-def connected(path: str) -> socket:
+def connect(path: str) -> socket:
     """Return a UNIX socket that is connected to the socket at a path. Raise OSError.
 
     The path may be longer than the 107 bytes of an address. (unix(7), "Pathname sockets")

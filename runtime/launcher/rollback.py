@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 
-class Undo:
+class Rollback:
     """A context manager that calls functions if its block fails, the last one first.
 
     contextlib.ExitStack does the same, but takes longer to import.

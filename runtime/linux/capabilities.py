@@ -25,10 +25,6 @@ NAMES = (
 )  # fmt: skip
 NUMBERS = {name: number for number, name in enumerate(NAMES)}
 
-# prctl(2)
-SET_KEEPCAPS, BOUNDING_DROP, AMBIENT = 8, 24, 47
-AMBIENT_RAISE, AMBIENT_CLEAR_ALL = 2, 4
-
 _VERSION_3 = 0x20080522
 # struct __user_cap_header_struct; two of struct __user_cap_data_struct
 _HEADER, _DATA = Struct("<Ii"), Struct("<6I")

@@ -12,7 +12,7 @@ from runtime.linux import syscalls
 from runtime.linux.libc import call, syscall
 
 AT_FDCWD = -100
-AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH, AT_RECURSIVE = 0x100, 0x1000, 0x8000
+AT_EMPTY_PATH, AT_RECURSIVE = 0x1000, 0x8000
 
 # mount(2)
 RDONLY, NOSUID, NODEV, NOEXEC = 1, 2, 4, 8

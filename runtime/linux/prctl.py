@@ -21,7 +21,17 @@ def set_child_subreaper(enabled: bool) -> None:
     _prctl(SET_CHILD_SUBREAPER, int(enabled))
 
 
-def _prctl(option: int, value: int) -> None:
+def dumpable() -> int:
+    """Return which other processes may trace this one. Raise OSError. (PR_GET_DUMPABLE)"""
+    return _prctl(GET_DUMPABLE, 0)
+
+
+def set_dumpable(value: int) -> None:
+    """Set which other processes may trace this one: none for 0. Raise OSError."""
+    _prctl(SET_DUMPABLE, value)
+
+
+def _prctl(option: int, value: int) -> int:
     from runtime.linux.libc import call
 
-    call("prctl", option, value, 0, 0, 0)
+    return call("prctl", option, value, 0, 0, 0)

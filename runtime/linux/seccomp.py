@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from _struct import Struct
+
 SET_MODE_FILTER = 1
 
 FILTER_FLAG_TSYNC = 1 << 0
@@ -40,7 +42,7 @@ JUMP_GREATER_OR_EQUAL = 0x35
 RETURN = 0x06
 
 # struct sock_fprog: the number of instructions, and the address of the first.
-PROGRAM = "HP"
+_PROGRAM = Struct("HP")
 
 
 def sock_fprog(address: int, size_bytes: int) -> bytes:
@@ -48,6 +50,4 @@ def sock_fprog(address: int, size_bytes: int) -> bytes:
 
     The address is the last 8 bytes, which can be filled in later.
     """
-    import struct
-
-    return struct.pack(PROGRAM, size_bytes // INSTRUCTION_BYTES, address)
+    return _PROGRAM.pack(size_bytes // INSTRUCTION_BYTES, address)

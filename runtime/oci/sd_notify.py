@@ -11,7 +11,7 @@ from _socket import AF_UNIX, MSG_DONTWAIT, SOCK_CLOEXEC, SOCK_DGRAM, socket
 
 from runtime.container.notify_socket import NOTIFY_VARIABLE, SOCKET_NAME
 from runtime.errors import ContainerError
-from runtime.launcher.descriptors import rights
+from runtime.launcher.descriptors import scm_rights
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class NotifySocket:
         """
         self._send(b"MAINPID=%d" % pid)
         reading, writing = os.pipe2(os.O_CLOEXEC)
-        self._send(b"BARRIER=1", rights(writing))
+        self._send(b"BARRIER=1", scm_rights(writing))
         os.close(writing)
         poll = select.poll()
         poll.register(reading, 0)  # POLLHUP comes once systemd has closed its copy of the other end

@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import os
 from _struct import Struct
+from fcntl import F_DUPFD_CLOEXEC
 
 from runtime.errors import InvalidConfig
 from runtime.launcher.program import CALL_BYTES, Block, Label, write_file
 from runtime.linux import cpu_list, syscalls
+from runtime.linux.seccomp import SET_MODE_FILTER, sock_fprog
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,9 +47,7 @@ MEMORY_FLAGS = {
 }  # fmt: skip
 
 _SCHEDULER = Struct("<IIQiIQQQII")
-_FILTER = Struct("<H6xQ")
-_F_DUPFD_CLOEXEC, _CLOSE_RANGE_CLOEXEC = 1030, 4
-_SECCOMP_SET_MODE_FILTER = 1
+_CLOSE_RANGE_CLOEXEC = 4
 _JOIN_SESSION_KEYRING = 1
 _SIG_SETMASK, _SIGNAL_SET_BYTES, _SIGACTION_BYTES = 2, 8, 32
 
@@ -106,7 +106,7 @@ def place_streams(program: Program, streams: Sequence[int]) -> None:
         return
     step = "place stdin, stdout and stderr"
     # First above 2, so that none is overwritten before it is in its place.
-    copies = [program.call(step, syscalls.FCNTL, stream, _F_DUPFD_CLOEXEC, 3) for stream in streams]
+    copies = [program.call(step, syscalls.FCNTL, stream, F_DUPFD_CLOEXEC, 3) for stream in streams]
     for number, descriptor in enumerate(copies):
         program.call(step, syscalls.DUP3, descriptor, number, 0)
 
@@ -176,9 +176,9 @@ def load_filter(program: Program, seccomp: Filter) -> Result:
 
     (seccomp(2))
     """
-    block = Block(_FILTER.pack(len(seccomp.program) // 8, 0), {8: Block(seccomp.program)})
+    block = Block(sock_fprog(0, len(seccomp.program)), {8: Block(seccomp.program)})
     return program.call(
-        "load the seccomp filter", syscalls.SECCOMP, _SECCOMP_SET_MODE_FILTER, seccomp.flags, block
+        "load the seccomp filter", syscalls.SECCOMP, SET_MODE_FILTER, seccomp.flags, block
     )
 
 

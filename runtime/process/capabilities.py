@@ -41,13 +41,13 @@ def become_user(program: Program, setup: ProcessSetup) -> None:
             program.call(
                 "bound the capabilities",
                 syscalls.PRCTL,
-                capabilities.BOUNDING_DROP,
+                prctl.CAPBSET_DROP,
                 number,
                 0,
                 0,
                 0,
             )
-    program.call("keep the capabilities", syscalls.PRCTL, capabilities.SET_KEEPCAPS, 1, 0, 0, 0)
+    program.call("keep the capabilities", syscalls.PRCTL, prctl.SET_KEEPCAPS, 1, 0, 0, 0)
     if setup.may_set_groups:
         groups = b"".join(gid.to_bytes(4, "little") for gid in user.additional_gids)
         program.call("set the groups", syscalls.SETGROUPS, len(user.additional_gids), Block(groups))
@@ -55,7 +55,7 @@ def become_user(program: Program, setup: ProcessSetup) -> None:
     program.call("set the user", syscalls.SETRESUID, user.uid, user.uid, user.uid)
     entered = Label()
     dropped = program.call(
-        "drop the flag", syscalls.PRCTL, capabilities.SET_KEEPCAPS, 0, 0, 0, 0, then=entered
+        "drop the flag", syscalls.PRCTL, prctl.SET_KEEPCAPS, 0, 0, 0, 0, then=entered
     )
     program.overrule(dropped, setup.entering)
     directory = setup.process.cwd
@@ -67,7 +67,7 @@ def become_user(program: Program, setup: ProcessSetup) -> None:
 
 
 def forbid_new_privileges(program: Program) -> None:
-    """Keep later execs from granting privileges. (prctl(2), PRprctl.SET_NO_NEW_PRIVS)"""
+    """Keep later execs from granting privileges. (prctl(2), PR_SET_NO_NEW_PRIVS)"""
     program.call("forbid new privileges", syscalls.PRCTL, prctl.SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 
 
@@ -90,11 +90,9 @@ def _set_capabilities(
         Block(capabilities.header()), Block(capabilities.sets(effective, permitted, inheritable)),
     )  # fmt: skip
     step = "set the ambient capabilities"
-    program.call(
-        step, syscalls.PRCTL, capabilities.AMBIENT, capabilities.AMBIENT_CLEAR_ALL, 0, 0, 0
-    )
+    program.call(step, syscalls.PRCTL, prctl.CAP_AMBIENT, prctl.CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
     for number in range(last + 1):
         if ambient & permitted & inheritable & 1 << number:
             program.call(
-                step, syscalls.PRCTL, capabilities.AMBIENT, capabilities.AMBIENT_RAISE, number, 0, 0
+                step, syscalls.PRCTL, prctl.CAP_AMBIENT, prctl.CAP_AMBIENT_RAISE, number, 0, 0
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from _struct import Struct
+from fcntl import F_DUPFD_CLOEXEC
 
 from runtime.launcher import mount_calls
 from runtime.launcher.program import Block
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from runtime.rootfs.mounts import Mounts
     from runtime.spec.config import Box
 
-_F_DUPFD_CLOEXEC = 1030
 _TIOCSPTLCK, _TIOCGPTPEER, _TIOCSWINSZ, _TIOCSCTTY = 0x40045431, 0x5441, 0x5414, 0x540E
 _WINDOW = Struct("<4H")
 _MESSAGE = Struct("<QI4xQQQQi4x")
@@ -38,13 +38,13 @@ def open_terminal(program: Program, receiver: int, size: Box | None, owner: int)
     )  # fmt: skip
     program.call("unlock the terminal", syscalls.IOCTL, master, _TIOCSPTLCK, Block(bytes(4)))
     # A result can be used twice at most.
-    copy = program.call("keep the terminal", syscalls.FCNTL, master, _F_DUPFD_CLOEXEC, 3)
+    copy = program.call("keep the terminal", syscalls.FCNTL, master, F_DUPFD_CLOEXEC, 3)
     peer = program.call(
         "open the terminal", syscalls.IOCTL, copy, _TIOCGPTPEER, os.O_RDWR | os.O_NOCTTY
     )
     _send(program, copy, receiver)
     # dup3(2) refuses to duplicate a descriptor to itself, and the terminal may be 0 already.
-    above = program.call("keep the terminal", syscalls.FCNTL, peer, _F_DUPFD_CLOEXEC, 3)
+    above = program.call("keep the terminal", syscalls.FCNTL, peer, F_DUPFD_CLOEXEC, 3)
     program.call("place the terminal", syscalls.DUP3, above, 0, 0)
     for number in (1, 2):
         program.call("place the terminal", syscalls.DUP3, 0, number, 0)

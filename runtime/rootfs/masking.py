@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from runtime.rootfs.mount_sources import Source
     from runtime.spec.config import Mount
 
-_O_PATH, _O_CLOEXEC = 0o10000000, 0o2000000
 _READ_ONLY = mounts.RDONLY | mounts.NOSUID | mounts.NODEV | mounts.NOEXEC
 _READ_ONLY_MOUNT = mounts.mount_attr(mounts.ATTR_RDONLY)
 # No such name, or a dangling link; a name below a file; a circle of links.
@@ -126,7 +125,7 @@ def _empty_directory(path: str) -> tuple[int, bytes, bytes, bytes, int, bytes]:
 def _open_if_there(program: Program, step: str, path: str, absent: Label) -> Result:
     """Open a path, so that all later calls are about the same file."""
     return program.call(
-        step, syscalls.OPENAT, AT_FDCWD, os.fsencode(path), _O_PATH | _O_CLOEXEC,
+        step, syscalls.OPENAT, AT_FDCWD, os.fsencode(path), os.O_PATH | os.O_CLOEXEC,
         foreseen=[(code, absent) for code in _ABSENT],
     )  # fmt: skip
 

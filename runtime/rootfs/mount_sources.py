@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import stat
+from fcntl import F_DUPFD_CLOEXEC
 
 from runtime.errors import InvalidConfig
 from runtime.launcher import mount_calls
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     Source = int | Result
 
 HELD_AT_ONCE = 16
-_O_PATH, _O_CLOEXEC = 0o10000000, 0o2000000
-_F_DUPFD_CLOEXEC = 1030
 # File systems that take no path of the host, neither as a source nor in their options. All others
 # are mounted as long as the child sees the host.
 _WITHOUT_PATHS = frozenset({
@@ -159,7 +158,7 @@ def hold(program: Program, path: str) -> Result:
     """Open a file of the host, to mount it later."""
     return program.call(
         f"open {path}, to mount it", syscalls.OPENAT,
-        AT_FDCWD, os.fsencode(path), _O_PATH | _O_CLOEXEC,
+        AT_FDCWD, os.fsencode(path), os.O_PATH | os.O_CLOEXEC,
     )  # fmt: skip
 
 
@@ -196,7 +195,7 @@ def without_propagation(program: Program, source: Source) -> Source:
     copy = (  # because a result can be used twice at most
         source
         if isinstance(source, int)
-        else program.call(step, syscalls.FCNTL, source, _F_DUPFD_CLOEXEC, 3)
+        else program.call(step, syscalls.FCNTL, source, F_DUPFD_CLOEXEC, 3)
     )
     slave = mount_flags.mount_attr(propagation=mount_flags.SLAVE)
     mount_calls.mount_setattr(program, step, source, b"", slave, recursive=True)

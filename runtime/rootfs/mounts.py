@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from runtime.rootfs.mount_sources import BindSource, Source, Sources
     from runtime.spec.config import Mount
 
-_O_PATH, _O_CLOEXEC = 0o10000000, 0o2000000
 # These must be mounted at their very path, because masked paths and later writes rely on it.
 _OF_KERNEL = frozenset({"proc", "sysfs"})
 
@@ -187,7 +186,7 @@ class Mounts:
         """Move a mount to its reserved descriptor, if there is one, and close the one before."""
         if not self._sources.reserved:
             return tree
-        self._program.call(step, syscalls.DUP3, tree, self._sources.reserved.tree, _O_CLOEXEC)
+        self._program.call(step, syscalls.DUP3, tree, self._sources.reserved.tree, os.O_CLOEXEC)
         self._program.call(step, syscalls.CLOSE, tree)
         return self._sources.reserved.tree
 
@@ -200,7 +199,7 @@ class Mounts:
             step = f"mount {mount.type} at {destination}, which must be no symbolic link"
             descriptor = mount_calls.openat2(
                 self._program, step, os.fsencode(destination),
-                _O_PATH | _O_CLOEXEC, mount_flags.RESOLVE_NO_SYMLINKS,
+                os.O_PATH | os.O_CLOEXEC, mount_flags.RESOLVE_NO_SYMLINKS,
             )  # fmt: skip
             self._program.call(step, syscalls.CLOSE, descriptor)
         flags = options.flags

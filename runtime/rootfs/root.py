@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from runtime.launcher.program import Program, Result
 
-_O_PATH, _O_DIRECTORY, _O_CLOEXEC = 0o10000000, 0o200000, 0o2000000
-
 
 class Bundle:
     """A directory of the host, as OCI bundles have it.
@@ -95,9 +93,9 @@ def enter(program: Program, root: Bundle | Overlay) -> Result:
 
 def place(program: Program, host: Result, host_at: int, own_at: int) -> None:
     """Place descriptors of the host's root and of the container's at reserved numbers."""
-    program.call("place the host's root", syscalls.DUP3, host, host_at, _O_CLOEXEC)
+    program.call("place the host's root", syscalls.DUP3, host, host_at, os.O_CLOEXEC)
     own = program.call("open the container's root", syscalls.OPENAT, *_directory(b"/"))
-    program.call("place the container's root", syscalls.DUP3, own, own_at, _O_CLOEXEC)
+    program.call("place the container's root", syscalls.DUP3, own, own_at, os.O_CLOEXEC)
     program.call("place the container's root", syscalls.CLOSE, own)
 
 
@@ -137,4 +135,4 @@ def settle(program: Program, propagation: str, *, read_only: bool) -> None:
 
 def _directory(path: bytes) -> tuple[int, bytes, int]:
     """Return the arguments of openat(2) that open a directory by O_PATH."""
-    return AT_FDCWD, path, _O_PATH | _O_DIRECTORY | _O_CLOEXEC
+    return AT_FDCWD, path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC

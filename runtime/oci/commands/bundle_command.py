@@ -6,8 +6,8 @@ import os
 
 from runtime.container.container import Container
 from runtime.errors import ContainerError, InvalidConfig
-from runtime.launcher.descriptors import FIRST_KEPT, check_open, connected, rights
-from runtime.launcher.rollback import Undo
+from runtime.launcher.descriptors import FIRST_KEPT, check_open, connect, scm_rights
+from runtime.launcher.rollback import Rollback
 from runtime.oci.arguments import SWITCH, VALUE, one_container, parse
 from runtime.oci.pid_file import PidFile
 from runtime.process.plan import StartRequest
@@ -82,7 +82,7 @@ class BundleCommand:
             rootless=settings.rootless,
             warn=settings.warn,
         )
-        with PidFile(self.options.value("--pid-file")) as pid_file, Undo() as undo:
+        with PidFile(self.options.value("--pid-file")) as pid_file, Rollback() as undo:
             container = Container.create(request, settings.root)
             undo(container.__exit__)
             pid_file.write(container.pid)
@@ -145,7 +145,7 @@ def send_pidfd(receiver: socket | None, pidfd: int) -> None:
     """Send the pidfd, if a socket is given. Raise ContainerError."""
     if receiver:
         try:
-            receiver.sendmsg([b"pidfd"], rights(pidfd))
+            receiver.sendmsg([b"pidfd"], scm_rights(pidfd))
         except OSError as error:
             raise ContainerError(
                 f"--pidfd-socket: can't send the descriptor: {error.strerror}."
@@ -158,6 +158,6 @@ def _connected(option: str, options: Options) -> socket | None:
     if not path:
         return None
     try:
-        return connected(path)
+        return connect(path)
     except OSError as error:
         raise ContainerError(f"{option} {path}: {error.strerror}.") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from runtime.container import exec as container_exec
 from runtime.container.container import PAUSED, STOPPED, Container
 from runtime.errors import InvalidConfig, InvalidState
-from runtime.launcher.rollback import Undo
+from runtime.launcher.rollback import Rollback
 from runtime.oci.arguments import SWITCH, VALUE, VALUES, parse
 from runtime.oci.commands.bundle_command import (
     kept_descriptors,
@@ -89,7 +89,7 @@ def main(_: str, words: Sequence[str], settings: Settings) -> int:
         if not receiver:
             request = request.replace(console=foreground.receiver())
         child = _run(request, options, pidfd_socket)
-        with Undo() as undo:
+        with Rollback() as undo:
             undo(child.end)
             return foreground.accompany(child.pid, child.pidfd)
 
@@ -97,7 +97,7 @@ def main(_: str, words: Sequence[str], settings: Settings) -> int:
 def _run(
     request: container_exec.ExecRequest, options: Options, pidfd_socket: socket | None
 ) -> container_exec.ExecProcess:
-    with PidFile(options.value("--pid-file")) as pid_file, Undo() as undo:
+    with PidFile(options.value("--pid-file")) as pid_file, Rollback() as undo:
         child = container_exec.run(request)
         undo(child.end)
         pid_file.write(child.pid)

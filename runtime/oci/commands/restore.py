@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from runtime.container.checkpoint import restore
-from runtime.launcher.rollback import Undo
+from runtime.launcher.rollback import Rollback
 from runtime.oci.arguments import SWITCH
 from runtime.oci.commands.bundle_command import BundleCommand
 from runtime.oci.commands.checkpoint import OPTIONS, chosen
@@ -30,7 +30,7 @@ def main(_: str, words: Sequence[str], settings: Settings) -> int:
         return 0
     with Foreground(terminal=False) as foreground:
         container = _restore(command, settings)
-        with Undo() as undo:
+        with Rollback() as undo:
             undo(container.__exit__)
             code = foreground.accompany(container.pid, container.pidfd)
     container.ended_with(code)
@@ -47,7 +47,7 @@ def _restore(command: BundleCommand, settings: Settings) -> Container:
         bundle=command.bundle,
         cgroup_manager=settings.cgroup_manager,
     )
-    with PidFile(command.options.value("--pid-file")) as pid_file, Undo() as undo:
+    with PidFile(command.options.value("--pid-file")) as pid_file, Rollback() as undo:
         container = restore(request, chosen(command.options, settings), settings.root)
         undo(container.__exit__)
         pid_file.write(container.pid)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from runtime.errors import ContainerError
-from runtime.launcher.rollback import Undo
+from runtime.launcher.rollback import Rollback
 from runtime.oci.arguments import SWITCH
 from runtime.oci.commands.bundle_command import BundleCommand, terminal_receiver
 from runtime.oci.foreground import Foreground
@@ -28,14 +28,14 @@ def main(_: str, words: Sequence[str], settings: Settings) -> int:
         if command.is_service:
             from runtime.oci import sd_notify
 
-            with Undo() as undo:
+            with Rollback() as undo:
                 undo(container.__exit__)
                 sd_notify.start(container)
         return 0
     with Foreground(terminal=command.has_terminal and receiver is None) as foreground:
         terminal = receiver.fileno() if receiver else foreground.receiver()
         container = command.create(settings, waits=command.is_service, terminal=terminal)
-        with Undo() as undo:
+        with Rollback() as undo:
             undo(container.__exit__)
             notify = _start_service(container) if command.is_service else None
             code = foreground.accompany(container.pid, container.pidfd, notify)
@@ -52,7 +52,7 @@ def _start_service(container: Container) -> NotifySocket:
     """Start a service; return the socket that forwards its messages while we wait for it."""
     from runtime.oci.sd_notify import NotifySocket
 
-    with Undo() as undo:
+    with Rollback() as undo:
         notify = NotifySocket(container.notify_directory)
         undo(notify.close)
         container.start()

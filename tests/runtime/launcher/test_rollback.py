@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from runtime.launcher.rollback import Undo
+from runtime.launcher.rollback import Rollback
 
 
 def test_a_failure_undoes_the_steps_last_first() -> None:
     undone: list[int] = []
-    with pytest.raises(ValueError, match="failed"), Undo() as undo:
+    with pytest.raises(ValueError, match="failed"), Rollback() as undo:
         undo(undone.append, 1)
         undo(undone.append, 2)
         raise ValueError("failed")
@@ -18,6 +18,6 @@ def test_a_failure_undoes_the_steps_last_first() -> None:
 
 def test_a_success_undoes_nothing() -> None:
     undone: list[int] = []
-    with Undo() as undo:
+    with Rollback() as undo:
         undo(undone.append, 1)
     assert undone == []

@@ -13,9 +13,7 @@ import pytest
 
 import runtime
 from runtime import Container
-from runtime.linux import syscalls
-from runtime.linux.libc import syscall
-from runtime.namespaces.namespaces import FLAGS
+from runtime.linux import clone
 from runtime.process.plan import StartRequest
 from runtime.rootfs import empty_mount_namespace
 from runtime.rootfs import root as rootfs
@@ -62,7 +60,7 @@ def listed(namespace: int) -> list[str]:
     reading, writing = os.pipe()
     if not (pid := os.fork()):
         try:
-            syscall(syscalls.SETNS, namespace, FLAGS["mount"])
+            clone.setns(namespace, clone.NEWNS)
             os.write(writing, "\n".join(os.listdir("/")).encode())  # noqa: PTH208
         finally:
             os._exit(0)
