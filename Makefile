@@ -1,95 +1,122 @@
-# make table   measure, print the table        make test   every check and test
-# Both set up what is missing first: Debian packages with apt, a virtual environment in .venv.
+# make table   measure and print the table        make test   run every check and test
+# Both first install what is missing: Debian packages with apt, a virtual environment in .venv.
 
 PYTHON ?= python3
 PROFILE ?= quick
 ARGS ?=
 BIN := .venv/bin
 STAMP := .venv/.set-up
-# Without sudo the command itself says that it needs root.
+# Empty for root and without sudo: then the command itself says that it needs root.
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 SUITE ?= bookworm
 BUSY ?=
+CONSTRAINTS ?=
+UNIT_TESTS := --ignore=tests/system --ignore=tests/oci
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages peers test-tools table doctor test bare lint types unit system conformance fuzz test-v2 vm-boots vm-cloudinit clean-host
+.PHONY: help setup packages peers test-tools table doctor test lint types unit system lowest bare \
+  constraints man completion conformance fuzz test-v2 vm-boots vm-cloudinit clean-host
 
-help: ## what can be made
+help: ## list these commands
 	@sed -nE 's/^([a-z0-9-]+):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
-	@echo '  PROFILE=quick|full, ARGS="…" for the command, PYTHON=… for the virtual environment'
+	@echo 'Variables:'
+	@echo '  PROFILE=quick|full         the profile of make table'
+	@echo '  ARGS="…"                   arguments for the command that is run, such as pytest'
+	@echo '  PYTHON=python3.12          the interpreter of the virtual environment'
+	@echo '  CONSTRAINTS=constraints.txt   install the exact versions that the gate installs'
 	@echo '  SUITE=bookworm|trixie, BUSY=1 for make bare'
 
 table: setup ## measure containers and machines, print the table
 	@$(SUDO) $(BIN)/tonnage table --profile $(PROFILE) $(ARGS)
 
-test: lint types unit system ## lint, types and every test
+test: lint types unit system ## run every check and test
 
-doctor: setup ## what this host can measure, what it can't and why
+doctor: setup ## list what this host can and can't measure, and why
 	@$(SUDO) $(BIN)/tonnage doctor $(ARGS)
 
 setup: $(STAMP) ## install what is missing
 
-# libvirt's QEMU driver looks up an account that Debian 12's package of it does not make.
+# libvirt's QEMU driver looks up an account that Debian 12's package does not create.
 packages:
 	@setup/packages setup/packages.txt
 	@getent passwd libvirt-qemu >/dev/null || { echo 'adding the system account libvirt-qemu'; \
 	  $(SUDO) useradd --system --user-group --home-dir /var/lib/libvirt --no-create-home \
 	  --shell /usr/sbin/nologin libvirt-qemu; }
 
-peers: packages ## install the peers to measure beside: crun, runc, podman, docker, user-mode-linux, virt-install
+peers: packages ## install the peers, to be measured too: crun, runc, podman, docker, user-mode-linux, virt-install
 	@setup/packages setup/peers.txt
 
-test-tools: packages ## install what some tests use beside, and skip without: criu, passt, dnsmasq
+test-tools: packages ## install the programs without which some tests are skipped: criu, passt, dnsmasq
 	@setup/packages setup/tests.txt
 
-# The packages come first, since they hold Python's own venv; they alone never make the stamp old.
+# The packages come first, since they contain Python's venv; as order-only they never age the stamp.
 $(STAMP): pyproject.toml setup/packages.txt setup/tonnage-oci | packages
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 …" >&2; exit 1; }
 	@echo "setting up .venv with $$($(PYTHON) --version)"
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-	  --root-user-action=ignore --editable '.[test]'
+	  --root-user-action=ignore $(if $(CONSTRAINTS),--constraint '$(CONSTRAINTS)') \
+	  --editable '.[test,lint]'
 	@touch $@
 
-lint: setup ## ruff
+lint: setup ## run ruff
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 
-types: setup ## mypy --strict
+types: setup ## run mypy --strict
 	@$(BIN)/mypy
 
-unit: setup ## the tests that need neither root nor network
-	@$(BIN)/pytest --ignore=tests/system --ignore=tests/oci $(ARGS)
+unit: setup ## run the tests that need neither root nor network, and print their branch coverage
+	@$(BIN)/coverage run -m pytest $(UNIT_TESTS) $(ARGS)
+	@echo "branch coverage of the unit tests: $$($(BIN)/coverage report --format=total) %" \
+	  "(by file: $(BIN)/coverage report)"
 
-system: setup ## the tests on real containers and machines; need root
+system: setup ## run the tests on real containers and machines; needs root
 	@if [ "$$(id -u)" = 0 ]; then $(BIN)/pytest tests/system tests/oci $(ARGS); \
 	else echo "tests/system and tests/oci are skipped: they need root (sudo make test)"; fi
 
-bare: ## make table and make test in a bare Debian tree, with nothing of this host but its kernel
+lowest: packages ## run the unit tests with the lowest versions that pyproject.toml allows
+	@$(PYTHON) -m venv --clear .venv-lowest
+	@$(PYTHON) setup/lowest.py >.venv-lowest/constraints.txt
+	@.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check \
+	  --root-user-action=ignore --constraint .venv-lowest/constraints.txt --editable '.[test]'
+	@.venv-lowest/bin/pytest $(UNIT_TESTS) $(ARGS)
+
+constraints: setup ## write the installed versions to constraints.txt, for the gate
+	@{ echo '# The versions that the gate installs; written by `make constraints`.'; \
+	  $(BIN)/python -m pip freeze --exclude-editable; } >constraints.txt
+
+man: setup ## write the manual pages to build/man, from the parsers
+	@$(BIN)/python setup/manual.py man build/man
+
+completion: setup ## write completion scripts for bash and zsh to build/completion, from the parsers
+	@$(BIN)/python setup/manual.py completion build/completion
+
+bare: ## run make table and make test in a bare Debian tree that shares only the kernel
 	@$(SUDO) .ci/bare $(if $(BUSY),--busy) $(SUITE)
 
-fuzz: setup ## configurations by the thousand: a container or one sentence, and nothing left
+fuzz: setup ## run thousands of configurations: each gives a container or one sentence, and no leftovers
 	@mkdir -p results/fuzz; $(SUDO) env TONNAGE_FUZZ=30000 $(BIN)/pytest -q --timeout 3600 \
 	  --hypothesis-show-statistics tests/runtime/spec/test_fuzz.py \
 	  tests/system/runtime/test_fuzz_config.py $(ARGS) >results/fuzz/record.txt; \
 	  status=$$?; cat results/fuzz/record.txt; exit $$status
 
-test-v2: setup ## the runtime's tests on cgroup v2 alone and systemd, in a machine booted for it
+test-v2: setup ## run the runtime's tests in a machine with cgroup v2 alone and systemd
 	@$(SUDO) $(BIN)/python tests/v2/run.py $(ARGS)
 
-conformance: setup ## an OCI runtime (RUNTIME=…, else ours) against the specification
+conformance: setup ## test an OCI runtime (RUNTIME=…, else ours) against the specification
 	@suite=0; for apart in 0 1; do $(SUDO) env TONNAGE_OCI_RUNTIME='$(RUNTIME)' \
 	  TONNAGE_OCI_APART=$$apart $(BIN)/pytest tests/oci $(ARGS) || suite=$$?; done; \
 	  $(SUDO) env RUNTIME_TOOLS='$(RUNTIME_TOOLS)' PATH="$$PATH" \
 	  $(BIN)/python tests/oci/validation.py $(if $(RUNTIME),--runtime '$(RUNTIME)') && exit $$suite
 
-vm-boots: setup ## 200 boots of a microvm, 100 of them on a busy host: does one hang?
+vm-boots: setup ## boot a microvm 200 times, 100 of them on a busy host, and count hangs
 	@for busy in 0 4; do $(SUDO) $(BIN)/python -m benchmarks.machines.boot --boots 100 --busy $$busy \
 	  --out results/vm-boots/busy-$$busy.json $(ARGS) || exit 1; done
 
-vm-cloudinit: setup ## a cloud image with cloud-init inside: does it do what its seed says?
+vm-cloudinit: setup ## boot a cloud image with a seed, and check what cloud-init did
 	@$(SUDO) $(BIN)/python -m benchmarks.machines.cloud_init --out results/vm-cloudinit/record.json $(ARGS)
 
-clean-host: setup ## remove what killed runs have left
+clean-host: setup ## remove what killed runs left behind
 	@$(SUDO) $(BIN)/tonnage clean
