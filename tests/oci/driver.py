@@ -8,7 +8,6 @@ and a cgroup named after its id. Whatever a test makes is removed after it, even
 from __future__ import annotations
 
 import copy
-import ctypes
 import json
 import os
 import signal
@@ -21,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from runtime.linux import prctl
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -28,7 +29,6 @@ Config = dict[str, Any]
 CGROUPS = Path("/sys/fs/cgroup")
 INSIDE = Path(__file__).with_name("inside.py")
 DEADLINE_SECONDS = 30.0
-_SET_CHILD_SUBREAPER = 36
 PYTHON = ("/usr/bin/python3", "-I", "-S", "/inside.py")
 CAPABILITIES = [
     "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_FOWNER", "CAP_MKNOD", "CAP_NET_RAW",
@@ -321,13 +321,12 @@ class Runtime:
 
 @contextmanager
 def orphans_are_ours() -> Iterator[None]:
-    """Make orphaned descendants our children. (PR_SET_CHILD_SUBREAPER)"""
-    libc = ctypes.CDLL(None, use_errno=True)
-    assert libc.prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+    """Make orphaned descendants our children. (prctl(2), PR_SET_CHILD_SUBREAPER)"""
+    prctl.set_child_subreaper(True)
     try:
         yield
     finally:
-        assert libc.prctl(_SET_CHILD_SUBREAPER, 0, 0, 0, 0) == 0
+        prctl.set_child_subreaper(False)
 
 
 def cgroups_of(identity: str) -> list[Path]:

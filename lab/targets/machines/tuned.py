@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 
 import vms
 from lab.targets.machines.machine import FullMachine
+from runtime.linux import cpu_list
 from runtime.linux.libc import syscall
 
 if TYPE_CHECKING:
@@ -57,10 +58,10 @@ class TunedMachine(FullMachine):
 
 
 def _topology(vcpus: int, cpus: list[int]) -> vms.Topology:
-    """Threads of one core if the host's are that and it comes out even; else a core each."""
+    """Return threads of one core if the host's CPUs are that and divide evenly, or else cores."""
     siblings = Path(f"/sys/devices/system/cpu/cpu{cpus[0]}/topology/thread_siblings_list")
     text = siblings.read_text(encoding="utf-8").strip() if siblings.exists() else ""
-    threads = len(text.replace("-", ",").split(",")) if text else 1
+    threads = len(cpu_list.parse(text)) or 1
     if vcpus % threads or cpus[:threads] != list(range(cpus[0], cpus[0] + threads)):
         threads = 1
     return vms.Topology(cores=vcpus // threads, threads=threads)
