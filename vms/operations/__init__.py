@@ -1,1 +1,1 @@
-"""Operations on machines: snapshots, hotplug, clones, migration, statistics."""
+"""Operations on machines: snapshots, hotplug, clones, migration, statistics and more."""

@@ -1,7 +1,7 @@
-"""Addresses of a machine's cards, and where its ports are reached from this host.
+"""Addresses of a machine's network cards, and addresses by which this host reaches its ports.
 
-A card of the user-mode network has an address that nobody outside reaches: what leads into the
-machine is a port of this host. (virDomainInterfaceAddresses)
+A card of the user-mode network has an address that is unreachable from outside: a port of the host
+is forwarded to the machine instead. (virDomainInterfaceAddresses)
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from xml.etree import ElementTree as ET
 import libvirt
 
 from vms.description import mac
-from vms.errors import MachineError
+from vms.errors import InvalidState, NotFound, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 Source = Literal["lease", "agent", "arp"]
 SOURCES: tuple[Source, ...] = get_args(Source)
 SSH = 22
-_ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+_LOOPBACK_OF_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """An address of a card, and who said so: the network's leases, the agent inside, or ARP."""
+    """An address of a card, and its source: the network's leases, the guest's agent, or ARP."""
 
     interface: str
     mac: str
@@ -41,15 +41,21 @@ class Address:
 
 
 def of(domain: Domain, sources: Sequence[Source] = SOURCES) -> list[Address]:
-    """Return the addresses by the first source that knows any. Raises MachineError if none does."""
+    """Return the addresses from the first source that has any.
+
+    Raises MachineError if the machine is not running, or if no source has an address.
+    """
     if not domain.is_running:
-        raise MachineError(f"{domain.name} does not run: it has no addresses.")
+        raise InvalidState(
+            f"{domain.name} is not running, so it has no addresses: start it with tonnage vm start"
+            f" {domain.name}."
+        )
     for source in sources:
-        if found := list(_told(domain, source)):
-            return found
-    raise MachineError(
-        f"No address of {domain.name} is known: it may still boot, or have no card, or no"
-        " qemu-guest-agent inside that would say it."
+        if addresses := list(_from_source(domain, source)):
+            return addresses
+    raise NotFound(
+        f"No address of {domain.name} is known: it may still be booting, have no network card, or"
+        " run no qemu-guest-agent."
     )
 
 
@@ -58,44 +64,46 @@ def endpoint(domain: Domain, port: int) -> tuple[str, int]:
 
     Raises MachineError.
     """
-    described = domain.xml()
-    forwards = "./devices/interface/portForward[@proto='tcp']"  # of ports of libvirt's own host
-    for forward in described.findall(forwards) if domain.host.is_here else ():
-        if way := _forwarded(forward, port):
-            return way
-    outside = {
-        mac.canonical(found.get("address", ""))
-        for card in described.findall("./devices/interface")
+    description = domain.xml()
+    # Forwards listen on libvirt's host.
+    forwards = "./devices/interface/portForward[@proto='tcp']"
+    for forward in description.findall(forwards) if domain.host.is_here else ():
+        if listener := _forwarded(forward, port):
+            return listener
+    reachable_macs = {
+        mac.canonical(tag.get("address", ""))
+        for card in description.findall("./devices/interface")
         if card.get("type") != "user"
-        for found in card.findall("mac")
+        for tag in card.findall("mac")
     }
-    if not outside:
+    if not reachable_macs:
         raise unreachable(domain.name, port)
-    reachable = [each for each in of(domain) if each.mac in outside and _is_global(each)]
-    for each in sorted(reachable, key=lambda each: each.protocol):
-        return each.address, port
+    reachable = [each for each in of(domain) if each.mac in reachable_macs and _is_global(each)]
+    for address in sorted(reachable, key=lambda each: each.protocol):
+        return address.address, port
     raise unreachable(domain.name, port)
 
 
-def unreachable(name: str, port: int) -> MachineError:
-    """Return the error for a port that nothing leads to."""
-    return MachineError(
-        f"Nothing leads to port {port} of {name} from this host: start it with -p 2222:{port}"
-        " (kept machines: --network passt), or on a network of libvirt's or a bridge."
+def unreachable(name: str, port: int) -> Unavailable:
+    """Return the error for a port that can't be reached from this host."""
+    return Unavailable(
+        f"Port {port} of {name} can't be reached from this host: start the machine with"
+        f" -p 2222:{port} (create needs --network passt for that), or give it a network of libvirt"
+        " or a bridge."
     )
 
 
-def reached(address: str) -> str:
-    """Return an address by which this host reaches what listens there."""
-    return _ANYWHERE.get(address, address)
+def local_address(address: str) -> str:
+    """Return an address by which this host reaches a listener on `address`."""
+    return _LOOPBACK_OF_ANY.get(address, address)
 
 
-def _told(domain: Domain, source: Source) -> Iterator[Address]:
+def _from_source(domain: Domain, source: Source) -> Iterator[Address]:
     number = getattr(libvirt, f"VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_{source.upper()}")
-    found = {}
-    with suppress(libvirt.libvirtError):  # it does not know this machine, or is not there
-        found = domain.handle.interfaceAddresses(number)
-    for name, card in found.items():
+    cards = {}
+    with suppress(libvirt.libvirtError):  # this source does not exist or knows nothing here
+        cards = domain.handle.interfaceAddresses(number)
+    for name, card in cards.items():
         for each in card["addrs"] or ():
             if not ip_address(each["addr"].partition("%")[0]).is_loopback:
                 yield Address(
@@ -113,11 +121,11 @@ def _is_global(each: Address) -> bool:
 
 
 def _forwarded(forward: ET.Element, port: int) -> tuple[str, int] | None:
-    """Return where a forward of passt's listens that leads to a port. (<portForward>)"""
+    """Return the address and port of a passt forward to the machine's port. (<portForward>)"""
     address = forward.get("address", "127.0.0.1")
-    for given in forward.findall("range"):
-        start = int(given.get("start", "0"))
-        end, to = int(given.get("end", start)), int(given.get("to", start))
-        if to <= port <= to + end - start and given.get("exclude") != "yes":
-            return reached(address), start + port - to
+    for range_ in forward.findall("range"):
+        start = int(range_.get("start", "0"))
+        end, to = int(range_.get("end", start)), int(range_.get("to", start))
+        if to <= port <= to + end - start and range_.get("exclude") != "yes":
+            return local_address(address), start + port - to
     return None

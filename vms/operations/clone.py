@@ -1,7 +1,7 @@
-"""Copies of a machine that is off, with disks, names, addresses and variables of their own.
+"""Copies of machines that are shut off, with their own disks, names, addresses and NVRAM.
 
-A copy is independent: what its disks read from images that are not the store's, as below external
-snapshots, is written into the copies.
+A copy is independent: its disks read from the image store at most. What the original's disks read
+from other images, as with external snapshots, is written into the copies.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from vms import paths
 from vms.boot import cloudinit
 from vms.description import identity, names
 from vms.description.xml import printed
-from vms.errors import MachineError
+from vms.errors import AlreadyExists, InvalidDescription, InvalidState
 from vms.storage import disks, machine_folders, overlays, qcow2
 
 if TYPE_CHECKING:
@@ -25,61 +25,70 @@ if TYPE_CHECKING:
     from vms.connection.connection import Connection
     from vms.domain.domain import Domain
 
-# libvirt gives a machine new ones of these.
-_ITS_OWN = ("uuid", "metadata")
+# libvirt generates these for the copy.
+_GENERATED = ("uuid", "metadata")
 
 
 def clone(connection: Connection, domain: Domain, name: str) -> Domain:
-    """Define a copy: each disk's image is copied; of what lies below, only the store's is shared.
+    """Copy a machine and its disks, and define the copy.
 
-    Raises MachineError, as for a machine that runs, and then no copy is left.
+    Raises MachineError, also for a machine that runs or is saved, and then no copy is left.
     """
     names.refuse(name)
     domain.host.require_here(f"{domain.name} can't be cloned")
     if name in {each.name for each in connection.domains()}:
-        raise MachineError(f"A machine {name} is there already: choose another name.")
+        raise AlreadyExists(f"There is a machine {name} already: choose another name.")
     if domain.is_running or domain.is_saved:
-        raise MachineError(f"{domain.name} must be shut off to be cloned: its disks are in use.")
-    described = domain.xml(inactive=True)
-    for tag in _ITS_OWN:
-        for found in described.findall(tag):
-            described.remove(found)
-    title = described.find("name")
-    assert title is not None
-    title.text = name
-    with ExitStack() as kept, ExitStack() as undo:
-        own = functools.cache(lambda: kept.enter_context(machine_folders.new(name, connection.uri)))
-        for disk in described.findall("./devices/disk"):
-            _copy_disk(disk, domain, name, own, undo)
-        _copy_variables(described, name, undo)
-        for card in described.findall("./devices/interface"):
+        raise InvalidState(
+            f"{domain.name} must be shut off to be cloned, since its disks are in use: shut it down"
+            " first, or start it if its memory is saved."
+        )
+    description = domain.xml(inactive=True)
+    for tag in _GENERATED:
+        for element in description.findall(tag):
+            description.remove(element)
+    name_element = description.find("name")
+    assert name_element is not None
+    name_element.text = name
+    with ExitStack() as stack, ExitStack() as undo:
+        folder = functools.cache(
+            lambda: stack.enter_context(machine_folders.new(name, connection.uri))
+        )
+        for disk in description.findall("./devices/disk"):
+            _copy_disk(disk, domain, name, folder, undo)
+        _copy_nvram(description, name, undo)
+        for card in description.findall("./devices/interface"):
             for mac in card.findall("mac"):
                 card.remove(mac)
-        _listen_elsewhere(described, name)
-        _renew_command_line(described, name)
-        made = connection.define_xml(printed(described))
+        _rename_sockets(description, name)
+        _renew_identity(description, name)
+        copy = connection.define_xml(printed(description))
         undo.pop_all()
-    return made
+    return copy
 
 
 def _copy_disk(
-    disk: ET.Element, domain: Domain, name: str, own: Callable[[], Path], undo: ExitStack
+    disk: ET.Element, domain: Domain, name: str, new_folder: Callable[[], Path], undo: ExitStack
 ) -> None:
-    """Copy a disk and name the copy in its description, unless the two share it.
+    """Copy a disk and put the copy's path into its description, unless both machines share it.
 
-    It lies in the copy's own folder where machines have one each, else in the folder of the disk.
+    The copy goes into the new machine's directory if the disk lies in a machine's directory, else
+    beside the disk.
     """
     source, driver = disk.find("source"), disk.find("driver")
     if source is None or _is_shared(disk, source):
         return
     if "file" not in source.attrib:
-        raise MachineError(f"{domain.name} has a disk that is no file: it can't be copied.")
+        raise InvalidDescription(
+            f"{domain.name} can't be cloned: one of its disks is not a file, and only files are"
+            " copied."
+        )
     path = Path(source.attrib["file"])
     is_qcow2 = driver is not None and driver.get("type") == "qcow2"
-    folder = own() if _has_own_folder(path) else path.parent
-    copy = folder / _renamed(path, domain.name, name, is_qcow2=is_qcow2)
+    folder = new_folder() if _is_in_machine_folder(path) else path.parent
+    copy = folder / _name_of_copy(path, domain.name, name, is_qcow2=is_qcow2)
     if copy.exists():
-        raise MachineError(f"{copy} is there already: remove it, or choose another name.")
+        raise AlreadyExists(f"{copy} exists already: remove it, or choose another name.")
     undo.callback(copy.unlink, missing_ok=True)
     if disk.find("readonly") is not None:
         cloudinit.copy_seed(path, copy, name)
@@ -91,67 +100,69 @@ def _copy_disk(
 
 
 def _is_shared(disk: ET.Element, source: ET.Element) -> bool:
-    """Return True for a read-only disk that the copy may have as well, which no seed is."""
+    """Return True for a read-only disk other than a seed, which both machines may use."""
     return disk.find("readonly") is not None and not cloudinit.is_seed(Path(source.get("file", "")))
 
 
-def _renew_command_line(described: ET.Element, name: str) -> None:
-    for line in described.findall("./os/cmdline"):
+def _renew_identity(description: ET.Element, name: str) -> None:
+    """Put the copy's host name and machine ID into its kernel command line."""
+    for line in description.findall("./os/cmdline"):
         line.text = identity.renewed(line.text or "", name)
 
 
-def _has_own_folder(path: Path) -> bool:
+def _is_in_machine_folder(path: Path) -> bool:
     return path.parent.parent.resolve() == paths.machines().resolve()
 
 
-def _renamed(path: Path, was: str, name: str, *, is_qcow2: bool) -> str:
-    """Named for the copy as the disk was for the machine, else with its name in front."""
-    if _has_own_folder(path):
+def _name_of_copy(path: Path, original: str, name: str, *, is_qcow2: bool) -> str:
+    """Return the file name of a disk's copy, which contains the copy's name."""
+    if _is_in_machine_folder(path):
         stem = path.stem
     else:
-        stem = name if path.stem == was else f"{name}-{path.stem}"
+        stem = name if path.stem == original else f"{name}-{path.stem}"
     return f"{stem}.qcow2" if is_qcow2 else f"{stem}{path.suffix}"
 
 
 def _make_independent(image: Path, copy: Path, directories: Sequence[Path]) -> None:
-    """Have a copy read from the store alone, and hold no snapshots, which are the machine's."""
+    """Delete a copy's internal snapshots, and let it read from the image store alone."""
     for snapshot in qcow2.read(copy).snapshots:
         disks.delete_snapshot(copy, snapshot)
-    below = overlays.backing(qcow2.read(image))
-    if below is None:
+    backing = overlays.backing(qcow2.read(image))
+    if backing is None:
         return
     stores = [directory.resolve() for directory in directories]
-    disks.set_backing_file(copy, below)  # by its whole path: the copy may lie elsewhere
-    onto = below
-    while not any(onto[0].resolve().is_relative_to(store) for store in stores):
-        following = overlays.backing(qcow2.read(onto[0])) if onto[1] == "qcow2" else None
+    # The original may name its backing file relative to its own directory.
+    disks.set_backing_file(copy, backing)
+    base = backing
+    while not any(base[0].resolve().is_relative_to(store) for store in stores):
+        following = overlays.backing(qcow2.read(base[0])) if base[1] == "qcow2" else None
         if following is None:
             disks.rebase(copy, None)
             return
-        onto = following
-    if onto != below:
-        disks.rebase(copy, onto)
+        base = following
+    if base != backing:
+        disks.rebase(copy, base)
 
 
-def _copy_variables(described: ET.Element, name: str, undo: ExitStack) -> None:
-    """The firmware's variables: one that was never started has none yet."""
-    kept = described.find("./os/nvram")
-    if kept is None or not kept.text:
+def _copy_nvram(description: ET.Element, name: str, undo: ExitStack) -> None:
+    """Copy the firmware's variables, which a machine that was never started does not have yet."""
+    nvram = description.find("./os/nvram")
+    if nvram is None or not nvram.text:
         return
-    path = Path(kept.text)
+    path = Path(nvram.text)
     copy = path.with_name(f"{name}.nvram")
     if copy.exists():
-        raise MachineError(f"{copy} is there already: remove it, or choose another name.")
+        raise AlreadyExists(f"{copy} exists already: remove it, or choose another name.")
     if path.exists():
         undo.callback(copy.unlink, missing_ok=True)
         disks.copy(path, copy)
-    kept.text = str(copy)
+    nvram.text = str(copy)
 
 
-def _listen_elsewhere(described: ET.Element, name: str) -> None:
-    """Sockets are the copy's own; libvirt chooses those that were not chosen here."""
-    ports = (*described.findall("./devices/serial"), *described.findall("./devices/console"))
-    for number, port in enumerate((*ports, *described.findall("./devices/channel"))):
+def _rename_sockets(description: ET.Element, name: str) -> None:
+    """Name the sockets of the ports for the copy; libvirt chooses those without a path."""
+    ports = (*description.findall("./devices/serial"), *description.findall("./devices/console"))
+    for number, port in enumerate((*ports, *description.findall("./devices/channel"))):
         source = port.find("source")
         if source is not None and (path := source.get("path")):
             source.set("path", str(Path(path).with_name(f"{name}.{number}")))

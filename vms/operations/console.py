@@ -1,7 +1,7 @@
-"""A machine's console at this terminal: raw, until the escape character is typed.
+"""A machine's console on this terminal, in raw mode until the escape character is typed.
 
-A serial line has no size; where an agent is inside, it is told the terminal's. (termios(3),
-tty_ioctl(4), TIOCGWINSZ)
+A serial line has no window size, so the terminal's size is set by an agent in the guest, if there
+is one. (termios(3), tty_ioctl(4), TIOCGWINSZ)
 """
 
 from __future__ import annotations
@@ -37,46 +37,46 @@ def attach(
     *,
     force: bool = False,
 ) -> bool:
-    """Join the terminal and the console. True if it was left, False if the other end closed it.
+    """Connect terminal and console; return True if the user left, False if the machine closed it.
 
-    `keyboard` and `screen` are descriptors; one that is no terminal is passed on as it is. Where
-    nothing more will be typed, what is said is still shown. A console that somebody else has is
-    refused, or taken over by `force`. Raises MachineError.
+    `keyboard` and `screen` are descriptors, of a terminal or of anything else. After the end of the
+    keyboard's input the console's output is still shown. Raises MachineError, also if another
+    client has the console, unless `force` takes it over.
     """
     domain.disconnect()
     with (
         connected(domain.port(CONSOLE, force=force)) as line,
         _raw(keyboard),
-        _resizes(domain, keyboard) as resized,
+        _window_changes(domain, keyboard) as window,
     ):
-        return _join(line.fileno(), keyboard, screen, escape, resized)
+        return _relay(line.fileno(), keyboard, screen, escape, window)
 
 
-def _join(line: int, keyboard: int, screen: int, escape: int, resized: _Resized) -> bool:
+def _relay(line: int, keyboard: int, screen: int, escape: int, window: _WindowSize) -> bool:
     poll = select.poll()
-    for descriptor in (line, keyboard, resized.descriptor):
+    for descriptor in (line, keyboard, window.descriptor):
         poll.register(descriptor, select.POLLIN)
     while True:
         ready = {descriptor for descriptor, _ in poll.poll()}
-        if resized.descriptor in ready:
-            resized.tell()
+        if window.descriptor in ready:
+            window.send()
         if line in ready:
-            said = _read(line)
-            if not said:
+            output = _read(line)
+            if not output:
                 return False
-            _write_all(screen, said)
+            _write_all(screen, output)
         if keyboard in ready:
             typed = os.read(keyboard, _BLOCK_BYTES)
-            before, left, _ = typed.partition(bytes([escape]))
+            before, escaped, _ = typed.partition(bytes([escape]))
             _write_all(line, before)
-            if left:
+            if escaped:
                 return True
             if not typed:
                 poll.unregister(keyboard)
 
 
 def _read(line: int) -> bytes:
-    """What came; nothing at the end, however the other end went."""
+    """Return the bytes that arrived; none at the end, also after an error."""
     try:
         return os.read(line, _BLOCK_BYTES)
     except OSError:
@@ -90,7 +90,7 @@ def _write_all(descriptor: int, data: bytes) -> None:
 
 @contextmanager
 def _raw(keyboard: int) -> Iterator[None]:
-    """Every key goes to the machine, Ctrl-C as well."""
+    """Put the terminal into raw mode, so that every key goes to the machine, also Ctrl-C."""
     if not os.isatty(keyboard):
         yield
         return
@@ -102,41 +102,41 @@ def _raw(keyboard: int) -> Iterator[None]:
         termios.tcsetattr(keyboard, termios.TCSADRAIN, before)
 
 
-class _Resized:
-    """The terminal's size, told to the machine when the console is joined and when it changes."""
+class _WindowSize:
+    """The terminal's size, sent to the guest when the console is attached and when it changes."""
 
     def __init__(self, domain: Domain, keyboard: int, descriptor: int) -> None:
         self._domain = domain
         self._keyboard = keyboard
         self.descriptor = descriptor
 
-    def tell(self) -> None:
-        """Tell the machine. It may have no agent, or one that is busy: then it stays as it is."""
+    def send(self) -> None:
+        """Set the size in the guest; without a free agent there, it stays as it is."""
         with suppress(BlockingIOError):
             os.read(self.descriptor, _BLOCK_BYTES)
-        # Beside what is said, which must not wait for an agent that is not up yet.
-        threading.Thread(target=self._tell, daemon=True).start()
+        # In a thread, since the console's output must not wait for an agent that is not up yet.
+        threading.Thread(target=self._send, daemon=True).start()
 
-    def _tell(self) -> None:
+    def _send(self) -> None:
         with suppress(OSError, MachineError):
             size = os.get_terminal_size(self._keyboard)
-            words = ("rows", str(size.lines), "cols", str(size.columns))
-            self._domain.inside.run(["stty", "-F", "/dev/ttyS0", *words], _RESIZE_SECONDS)
+            settings = ("rows", str(size.lines), "cols", str(size.columns))
+            self._domain.inside.run(["stty", "-F", "/dev/ttyS0", *settings], _RESIZE_SECONDS)
 
 
 @contextmanager
-def _resizes(domain: Domain, keyboard: int) -> Iterator[_Resized]:
-    """Have the kernel's word that the terminal changed wake us. (signal.set_wakeup_fd)"""
-    told, tells = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-    resized = _Resized(domain, keyboard, told)
+def _window_changes(domain: Domain, keyboard: int) -> Iterator[_WindowSize]:
+    """Yield the window size; its descriptor is readable after the terminal was resized."""
+    readable, writable = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    window = _WindowSize(domain, keyboard, readable)
     before: Any = None
     if os.isatty(keyboard):
-        before = signal.signal(signal.SIGWINCH, lambda *_: os.write(tells, b"\0"))
-        os.write(tells, b"\0")
+        before = signal.signal(signal.SIGWINCH, lambda *_: os.write(writable, b"\0"))
+        os.write(writable, b"\0")
     try:
-        yield resized
+        yield window
     finally:
         if before is not None:
             signal.signal(signal.SIGWINCH, before)
-        os.close(told)
-        os.close(tells)
+        os.close(readable)
+        os.close(writable)

@@ -1,4 +1,4 @@
-"""A machine's definition in libvirt's own words: shown, and put in place of an older one."""
+"""Definitions of machines as libvirt's XML: shown, created and replaced."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 import libvirt
 
 from vms.description import names
-from vms.errors import MachineError
+from vms.errors import InvalidDescription, InvalidState
 from vms.libvirt_errors import translate_errors
 from vms.storage.backing_file_policy import disk_files
 
@@ -18,41 +18,48 @@ if TYPE_CHECKING:
 
 
 def text(domain: Domain, *, inactive: bool = False, secrets: bool = False) -> str:
-    """Return its description as it runs, or as it is defined. Raises MachineError."""
+    """Return a machine's XML, as it runs or as it is defined. Raises MachineError."""
     flags = (inactive and libvirt.VIR_DOMAIN_XML_INACTIVE) | (
         secrets and libvirt.VIR_DOMAIN_XML_SECURE
     )
-    with translate_errors(f"The description of {domain.name} can't be had"):
+    with translate_errors(f"Can't read the description of {domain.name}"):
         return str(domain.handle.XMLDesc(flags))
 
 
 def editable(domain: Domain) -> str:
-    """Return what there is to edit: the definition, with its secrets. Raises MachineError."""
+    """Return the definition with its secrets, for editing.
+
+    Raises MachineError, also for a machine that is not defined.
+    """
     with translate_errors(f"{domain.name} can't be edited"):
         if not domain.handle.isPersistent():
-            raise MachineError(
-                f"{domain.name} is not defined: there is nothing that could be kept."
+            raise InvalidState(
+                f"{domain.name} can't be edited: it is transient, so libvirt keeps no definition."
             )
     return text(domain, inactive=True, secrets=True)
 
 
 def define(connection: Connection, xml: str) -> Domain:
-    """Define a machine, or put the definition in place of an older one.
+    """Define a machine, or replace its definition.
 
-    Disks that it did not have are looked at as those of a machine that is created. Raises
+    The policy for disk images applies to the disks that the machine did not have before. Raises
     MachineError, and then nothing has changed.
     """
-    described = _parsed(xml)
-    name = described.findtext("name", "").strip()
+    description = _parsed(xml)
+    name = description.findtext("name", "").strip()
     names.refuse(name)
-    _remove_known(described, next((b for b in connection.domains() if b.name == name), None))
-    connection.refuse_unsafe_disks(described)
+    existing = next((domain for domain in connection.domains() if domain.name == name), None)
+    _remove_known(description, existing)
+    connection.refuse_unsafe_disks(description)
     return connection.define_xml(xml)
 
 
-def _remove_known(described: ET.Element, domain: Domain | None) -> None:
-    """Leave the disks that are new: others may be missing by now, and lie over snapshots' files."""
-    devices = described.find("devices")
+def _remove_known(description: ET.Element, domain: Domain | None) -> None:
+    """Remove the disks that the machine has already from the description.
+
+    They may be missing by now, or read from the files of snapshots.
+    """
+    devices = description.find("devices")
     if domain is None or devices is None:
         return
     known = set(disk_files(domain.xml(inactive=True)))
@@ -64,25 +71,29 @@ def _remove_known(described: ET.Element, domain: Domain | None) -> None:
 
 
 def replace(connection: Connection, domain: Domain, before: str, xml: str) -> None:
-    """Put a definition in place of the one that it was made of.
+    """Replace the definition `before` by an edited one.
 
-    Raises MachineError, and then nothing has changed: as for another name, or if somebody else has
-    changed the machine meanwhile.
+    Raises MachineError if the name or the UUID was edited, or if the machine has changed since
+    `before`; then nothing has changed.
     """
-    described, old = _parsed(xml), ET.fromstring(before)
-    for tag, verb in (("name", "tonnage vm rename gives it another"), ("uuid", "it stays")):
-        if described.findtext(tag, "").strip() != old.findtext(tag, ""):
-            raise MachineError(f"The {tag} of {domain.name} can't be edited: {verb}.")
+    description, old = _parsed(xml), ET.fromstring(before)
+    for tag, advice in (("name", "use tonnage vm rename"), ("uuid", "leave it as it is")):
+        if description.findtext(tag, "").strip() != old.findtext(tag, ""):
+            raise InvalidDescription(f"The {tag} of {domain.name} can't be edited: {advice}.")
     if editable(domain) != before:
-        raise MachineError(f"{domain.name} was changed by somebody else meanwhile: edit it again.")
+        raise InvalidState(
+            f"{domain.name} was changed by another client while it was edited: edit it again."
+        )
     define(connection, xml)
 
 
 def _parsed(xml: str) -> ET.Element:
     try:
-        found = ET.fromstring(xml)
+        description = ET.fromstring(xml)
     except ET.ParseError as error:
-        raise MachineError(f"That is no XML: {error}.") from error
-    if found.tag != "domain":
-        raise MachineError(f"A machine's description begins with <domain>, not with <{found.tag}>.")
-    return found
+        raise InvalidDescription(f"The description is not well-formed XML: {error}.") from error
+    if description.tag != "domain":
+        raise InvalidDescription(
+            f"The root element of a description must be <domain>, not <{description.tag}>."
+        )
+    return description

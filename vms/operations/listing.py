@@ -1,4 +1,4 @@
-"""Which machines a libvirt has, as lists show them."""
+"""Lists of machines: those that a libvirt keeps, and those that run in the foreground."""
 
 from __future__ import annotations
 
@@ -6,20 +6,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
+from vms.connection import embedded, process_root
 from vms.domain import pauses
 from vms.domain.states import STATES
 from vms.libvirt_errors import translate_errors
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from vms.connection.connection import Connection
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
-    """A machine as lists show it.
+class ListedMachine:
+    """An entry of a list.
 
-    `pid` is QEMU's process where it is known, else 0; `reason` is why it is paused, if nobody asked
-    for that.
+    `pid` is QEMU's process, 0 if it is unknown; `reason` says why the machine is paused, unless a
+    user asked for it.
     """
 
     name: str
@@ -33,11 +36,11 @@ class Listed:
     reason: str = ""
 
 
-def machines(connection: Connection) -> list[Listed]:
-    """All machines that libvirt has, by name, running or not. Raises MachineError."""
+def machines(connection: Connection) -> list[ListedMachine]:
+    """Return all machines of a libvirt, running or not, sorted by name. Raises MachineError."""
     with translate_errors("The machines can't be listed"):
-        found = [
-            described(
+        entries = [
+            _entry(
                 ET.fromstring(domain.XMLDesc()),
                 STATES.get(domain.state()[0], "unknown"),
                 is_persistent=bool(domain.isPersistent()),
@@ -46,10 +49,40 @@ def machines(connection: Connection) -> list[Listed]:
             )
             for domain in connection.handle.listAllDomains()
         ]
-    return sorted(found, key=lambda each: each.name)
+    return sorted(entries, key=lambda entry: entry.name)
 
 
-def described(
+def foreground_machines() -> list[ListedMachine]:
+    """Return the machines that living processes run in the foreground, sorted by name."""
+    files = (
+        file
+        for root in process_root.roots()
+        if embedded.is_owned(root)
+        for file in root.glob("run/qemu/*.xml")
+    )
+    entries = (_foreground_entry(file) for file in files)
+    return sorted((entry for entry in entries if entry), key=lambda entry: entry.name)
+
+
+def _foreground_entry(file: Path) -> ListedMachine | None:
+    """Return the entry of libvirt's status file of a machine; None if the machine has ended."""
+    try:
+        status = ET.fromstring(file.read_bytes())
+    except (OSError, ET.ParseError):
+        return None
+    domain = status.find("domain")
+    if domain is None:
+        return None
+    state, reason = status.get("state", ""), pauses.WORDS.get(status.get("reason", ""), "")
+    return _entry(
+        domain,
+        state,
+        pid=int(status.get("pid", "0")),
+        reason=reason if state == "paused" else "",
+    )
+
+
+def _entry(
     domain: ET.Element,
     state: str,
     *,
@@ -57,9 +90,9 @@ def described(
     is_persistent: bool = False,
     starts_with_host: bool = False,
     reason: str = "",
-) -> Listed:
-    """What libvirt's description of a machine says."""
-    return Listed(
+) -> ListedMachine:
+    """Return the entry of a machine by libvirt's description of it."""
+    return ListedMachine(
         name=domain.findtext("name", ""),
         state=state,
         accelerator="kvm" if domain.get("type") == "kvm" else "tcg",

@@ -1,4 +1,4 @@
-"""CD-ROM drives: a medium is put in and taken out, also while the machine runs."""
+"""Media of CD-ROM drives: inserted and ejected, also while the machine runs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import libvirt
 from vms.description import constraints
 from vms.description.devices.disk import Cdrom
 from vms.description.xml import element, printed
-from vms.errors import MachineError
+from vms.errors import InvalidDescription, NotFound
 from vms.libvirt_errors import translate_errors
 
 if TYPE_CHECKING:
@@ -28,16 +28,16 @@ def change(
     *,
     force: bool = False,
 ) -> str:
-    """Put a medium into a drive, or take it out (None); return the drive's target, such as sda.
+    """Insert a medium into a drive, or eject it (None); return the drive's target, such as sda.
 
-    Without a target it is the machine's one drive. `force` opens a drive that the guest has locked.
-    Raises MachineError.
+    Without a target the machine must have one drive. `force` opens a drive that the guest has
+    locked. Raises MachineError.
     """
     drive = _drive(domain, target)
-    wanted = Cdrom(medium)
-    constraints.refuse(wanted)
+    cdrom = Cdrom(medium)
+    constraints.refuse(cdrom)
     if medium is not None:
-        connection.check_medium(wanted)
+        connection.check_medium(cdrom)
     for old in drive.findall("source"):
         drive.remove(old)
     if medium is not None:
@@ -60,15 +60,19 @@ def _drive(domain: Domain, target: str | None) -> ET.Element:
         if disk.get("device") == "cdrom"
     ]
     names = ", ".join(map(_target, drives)) or "none"
-    found = [drive for drive in drives if target in {None, _target(drive)}]
-    if not found:
-        what = f"no drive {target}" if target else "no drive for a medium"
-        raise MachineError(f"{domain.name} has {what} (it has {names}): create one with --cdrom.")
-    if len(found) > 1:
-        raise MachineError(f"{domain.name} has several drives, {names}: say which one.")
-    return found[0]
+    matching = [drive for drive in drives if target in {None, _target(drive)}]
+    if not matching:
+        missing = f"no drive {target}" if target else "no CD-ROM drive"
+        raise NotFound(
+            f"{domain.name} has {missing} (it has {names}): create a machine with --cdrom."
+        )
+    if len(matching) > 1:
+        raise InvalidDescription(
+            f"{domain.name} has several drives, {names}: choose one with --target."
+        )
+    return matching[0]
 
 
 def _target(drive: ET.Element) -> str:
-    found = drive.find("target")
-    return "" if found is None else found.get("dev", "")
+    element_ = drive.find("target")
+    return "" if element_ is None else element_.get("dev", "")

@@ -1,7 +1,7 @@
-"""Merging a disk's image into the one below it.
+"""Merging of a disk's overlay into its backing file.
 
-All is looked at before anything is written: others must read neither of the two images, and the
-upper one must hold no internal snapshots, which would go with it.
+Before anything is written, everything is checked: no other image may read from either of the two,
+and the overlay must contain no internal snapshots, which would be lost.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import libvirt
 
 from vms.description.xml import printed
 from vms.domain.images import frozen_images_of, images, images_of_all
-from vms.errors import MachineError
+from vms.errors import InUse, InvalidState, NotFound, TimedOut, Unavailable
 from vms.libvirt_errors import translate_errors
 from vms.storage import overlays, qcow2, readers
 from vms.storage.backing_file_policy import refuse_unsafe
@@ -31,7 +31,7 @@ COMMIT_SECONDS = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A disk's image and the one that it lies over."""
+    """A disk's overlay `top` and its backing file `below`."""
 
     target: str
     top: Path
@@ -40,14 +40,14 @@ class Layer:
 
 
 def commit(domain: Domain, target: str, timeout_seconds: float = COMMIT_SECONDS) -> Path:
-    """Merge a disk's image into the one below it, which is then the disk's; returns that one.
+    """Merge a disk's overlay into its backing file, which becomes the disk's image; return it.
 
-    The machine may run meanwhile. Raises MachineError, also if others read one of the two, or if
-    the upper one holds internal snapshots. (virDomainBlockCommit)
+    The machine may run meanwhile. Raises MachineError, also if another image reads from one of the
+    two, or if the overlay contains internal snapshots. (virDomainBlockCommit)
     """
     top = images(domain).get(target)
     if top is None:
-        raise MachineError(f"{domain.name} has no disk {target} that is a file.")
+        raise NotFound(f"{domain.name} has no disk {target} whose image is a file.")
     layer = layer_of(domain, target, top)
     refuse_merge(domain, layer)
     merge(domain, layer, timeout_seconds)
@@ -55,53 +55,55 @@ def commit(domain: Domain, target: str, timeout_seconds: float = COMMIT_SECONDS)
 
 
 def layer_of(domain: Domain, target: str, top: Path) -> Layer:
-    """The image and what it lies over. Raises MachineError if that can't be read."""
+    """Return the layer of an overlay. Raises MachineError for an image without a backing file."""
     domain.host.require_here(f"{top} of {domain.name} can't be merged or emptied")
-    found = overlays.backing(qcow2.read(top))
-    if found is None:
-        raise MachineError(f"{top} lies over no other image: there is nothing to merge it into.")
+    backing = overlays.backing(qcow2.read(top))
+    if backing is None:
+        raise InvalidState(f"{top} has no backing file into which it could be merged.")
     refuse_unsafe(top, "qcow2", domain.image_directories, frozen_images_of(domain))
-    return Layer(target, top, *found)
+    return Layer(target, top, *backing)
 
 
 def refuse_merge(domain: Domain, layer: Layer) -> None:
-    """Raise MachineError if a merge would lose something, or change what others read."""
+    """Raise MachineError if a merge would lose data, or change an image that others read from."""
     refuse_saved(domain)
     refuse_loss(domain, layer)
     readers.refuse_read(layer.below, images_of_all(domain), besides=(layer.top,))
 
 
 def refuse_loss(domain: Domain, layer: Layer) -> None:
-    """Raise MachineError if something would be lost with what an image holds."""
-    if found := qcow2.read(layer.top).snapshots:
-        raise MachineError(
-            f"{layer.top} holds internal snapshots ({', '.join(found)}) of {domain.name}: delete"
-            " those first."
+    """Raise MachineError if snapshots or other images would be lost with the overlay."""
+    if snapshots := qcow2.read(layer.top).snapshots:
+        raise InUse(
+            f"{layer.top} holds internal snapshots ({', '.join(snapshots)}) of {domain.name}:"
+            " delete them first."
         )
     readers.refuse_read(layer.top, images_of_all(domain))
 
 
 def refuse_saved(domain: Domain) -> None:
-    """Raise MachineError if the machine will go on from saved memory, which knows its disks."""
+    """Raise MachineError if the machine has saved memory, which depends on its disks."""
     if domain.is_saved:
-        raise MachineError(
-            f"{domain.name} has saved memory that knows its disks as they are: start it first."
+        raise InvalidState(
+            f"{domain.name} has saved memory, which fits only its disks as they are: start the"
+            " machine first."
         )
 
 
 def merge(domain: Domain, layer: Layer, timeout_seconds: float = COMMIT_SECONDS) -> None:
-    """Merge what was looked at. Raises MachineError."""
+    """Merge a layer that was checked. Raises MachineError."""
     if domain.is_running:
         _merge_live(domain, layer, timeout_seconds)
     else:
         overlays.commit(layer.top)
-        _point(domain, layer)
+        _use_backing_file(domain, layer)
 
 
 def _merge_live(domain: Domain, layer: Layer, timeout_seconds: float) -> None:
-    """The job is ended whatever happens: a disk with a job takes no other.
+    """Merge while the machine runs.
 
-    libvirt calls it off if it can't be completed.
+    The block job is ended in every case, since a disk has at most one. libvirt cancels a job that
+    can't be completed.
     """
     handle, target = domain.handle, layer.target
     flags = libvirt.VIR_DOMAIN_BLOCK_COMMIT_ACTIVE | libvirt.VIR_DOMAIN_BLOCK_COMMIT_SHALLOW
@@ -115,47 +117,49 @@ def _merge_live(domain: Domain, layer: Layer, timeout_seconds: float) -> None:
                 handle.blockJobAbort(target, 0)
             raise
     if images(domain).get(target) != layer.below:
-        raise MachineError(f"{target} of {domain.name} was merged, but still uses {layer.top}.")
+        raise Unavailable(
+            f"{target} of {domain.name} was merged, but still uses {layer.top}: see libvirt's log."
+        )
 
 
 def _await_ready(domain: Domain, layer: Layer, timeout_seconds: float) -> None:
-    """Wait until libvirt says that the job can be completed; its figures don't tell that."""
+    """Wait until libvirt reports that the job can be completed; its progress does not show it."""
     deadline = time.monotonic() + timeout_seconds
     while True:
         mirror = _disk(domain.xml(), layer.target).find("mirror")
         if mirror is None:
-            raise MachineError(
-                f"The merge of {layer.target} of {domain.name} ended before it was complete: see"
-                f" whether there is room for more in {layer.below.parent}."
+            raise Unavailable(
+                f"The merge of {layer.target} of {domain.name} ended before it was complete: check"
+                f" the free space in {layer.below.parent}."
             )
         if mirror.get("ready") == "yes":
             return
         if time.monotonic() > deadline:
-            raise MachineError(
-                f"{layer.target} of {domain.name} was not merged within {timeout_seconds:.0f} s: it"
-                " writes faster than that."
+            raise TimedOut(
+                f"{layer.target} of {domain.name} was not merged within {timeout_seconds:.0f} s:"
+                " repeat it while the guest writes less, or while the machine is shut off."
             )
         time.sleep(_POLL_SECONDS)
 
 
-def _point(domain: Domain, layer: Layer) -> None:
-    """Define the machine with the lower image for the disk."""
-    described = domain.xml(inactive=True)
-    disk = _disk(described, layer.target)
+def _use_backing_file(domain: Domain, layer: Layer) -> None:
+    """Define the machine with the backing file as the disk's image."""
+    description = domain.xml(inactive=True)
+    disk = _disk(description, layer.target)
     source, driver = disk.find("source"), disk.find("driver")
     assert source is not None
     source.set("file", str(layer.below))
     if driver is not None:
         driver.set("type", layer.below_format)
-    for below in disk.findall("backingStore"):
-        disk.remove(below)
-    with translate_errors(f"{domain.name} can't be given its merged disk {layer.target}"):
-        domain.handle.connect().defineXML(printed(described))
+    for backing_store in disk.findall("backingStore"):
+        disk.remove(backing_store)
+    with translate_errors(f"Can't define {domain.name} with its merged disk {layer.target}"):
+        domain.handle.connect().defineXML(printed(description))
 
 
-def _disk(described: ET.Element, target: str) -> ET.Element:
-    for disk in described.findall("./devices/disk"):
-        found = disk.find("target")
-        if found is not None and found.get("dev") == target:
+def _disk(description: ET.Element, target: str) -> ET.Element:
+    for disk in description.findall("./devices/disk"):
+        element = disk.find("target")
+        if element is not None and element.get("dev") == target:
             return disk
-    raise MachineError(f"{described.findtext('name')} has no disk {target} any more.")
+    raise NotFound(f"{description.findtext('name')} has no disk {target} any more.")

@@ -1,6 +1,6 @@
-"""Networks that a libvirt keeps: behind NAT, isolated, or a bridge that the host has.
+"""Networks of a libvirt: behind NAT, isolated, or an existing bridge of the host.
 
-(libvirt, "Network XML format"; needs a libvirt with a network driver, and dnsmasq)
+They need a libvirt with a network driver, and dnsmasq. (libvirt, "Network XML format")
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from vms.description.constraints import Like, objections
 from vms.description.xml import element, printed
-from vms.errors import MachineError
+from vms.errors import InvalidDescription
 from vms.libvirt_errors import translate_errors
 
 if TYPE_CHECKING:
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class HostNetwork:
-    """A network of machines on this host.
+    """A network for machines on this host.
 
-    `bridge` is its interface on the host: one that libvirt makes, or, in the mode of that name, one
-    that is there. `subnet` has the host at its first address and gives out the rest by DHCP.
+    `bridge` is its interface on the host, which libvirt creates, or which exists already in the
+    mode `bridge`. The host has the first address of `subnet`, and DHCP assigns the others.
     """
 
     name: Annotated[str, Like(r"[A-Za-z0-9_.-]+", "letters, digits, _ . -")]
@@ -32,15 +32,16 @@ class HostNetwork:
     subnet: IPv4Network | None = None
 
     def objection(self) -> str:
-        """A bridge that is there has its addresses from elsewhere."""
+        """Return why the network is invalid; empty if it is valid."""
+        # The addresses on an existing bridge are not libvirt's to assign.
         if (self.subnet is None) != (self.mode == "bridge"):
-            return "subnet is for nat and isolated, which need it"
+            return "subnet is for the modes nat and isolated, and required there"
         if self.subnet and self.subnet.num_addresses < 4:
-            return f"subnet {self.subnet} has no room for a machine"
+            return f"subnet {self.subnet} has no address for a machine: use a larger one"
         return ""
 
     def xml(self) -> str:
-        """libvirt's description of it."""
+        """Return libvirt's description of the network."""
         forward = None if self.mode == "isolated" else element("forward", mode=self.mode)
         bridge = element("bridge", name=self.bridge)
         if not self.subnet:
@@ -54,14 +55,14 @@ class HostNetwork:
 
 
 def start(connection: Connection, network: HostNetwork) -> None:
-    """Have libvirt make the network, until it is stopped or the host is. Raises MachineError."""
+    """Create the network, until it is stopped or the host is shut down. Raises MachineError."""
     for sentence in objections(network):
-        raise MachineError(f"Network {network.name}: {sentence}.")
+        raise InvalidDescription(f"Network {network.name}: {sentence}.")
     with translate_errors(f"Can't start network {network.name}"):
         connection.handle.networkCreateXML(network.xml())
 
 
 def stop(connection: Connection, name: str) -> None:
-    """Have libvirt remove it. Raises MachineError."""
+    """Remove a network. Raises MachineError."""
     with translate_errors(f"Can't stop network {name}"):
         connection.handle.networkLookupByName(name).destroy()

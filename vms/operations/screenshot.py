@@ -1,6 +1,6 @@
-"""A picture of a machine's screen, as PNG.
+"""Screenshots of a machine's screen as PNG.
 
-QEMU draws a Netpbm picture, some libvirts a PNG. (ppm(5); PNG specification, third edition)
+QEMU writes PPM, some libvirts PNG. (ppm(5); PNG specification, third edition)
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import struct
 import zlib
 from typing import TYPE_CHECKING
 
-from vms.errors import MachineError
+from vms.errors import Unavailable
 from vms.libvirt_errors import translate_errors
 
 if TYPE_CHECKING:
@@ -23,31 +23,31 @@ _EIGHT_BITS, _RGB = 8, 2
 
 
 def take(domain: Domain, screen: int = 0) -> bytes:
-    """The screen as it is now. Raises MachineError for a machine without one."""
-    drawn = bytearray()
-    with translate_errors(f"{domain.name} can't be pictured"):
+    """Return the screen as PNG. Raises MachineError, also for a machine without a screen."""
+    picture = bytearray()
+    with translate_errors(f"Can't take a screenshot of {domain.name}"):
         stream = domain.handle.connect().newStream(0)
         domain.handle.screenshot(stream, screen, 0)
         while block := stream.recv(_BLOCK_BYTES):
-            drawn += block
+            picture += block
         stream.finish()
-    return bytes(drawn) if drawn.startswith(_PNG) else png(bytes(drawn))
+    return bytes(picture) if picture.startswith(_PNG) else png(bytes(picture))
 
 
 def png(picture: bytes) -> bytes:
-    """A binary PPM picture as PNG. Raises MachineError if it is none."""
+    """Return a binary PPM picture as PNG. Raises MachineError for another format."""
     head = _HEAD.match(picture)
     if not head:
-        raise MachineError("The screen came in a format that is not known here.")
+        raise Unavailable("The screenshot is in an unknown format, neither PNG nor PPM.")
     width, height = int(head[1]), int(head[2])
     pixels, row = picture[head.end() :], 3 * width
     if len(pixels) != row * height:
-        raise MachineError("The picture of the screen came incomplete.")
+        raise Unavailable("The screenshot is incomplete: try again.")
     lines = b"".join(b"\0" + pixels[at : at + row] for at in range(0, len(pixels), row))
-    described = struct.pack(">IIBBBBB", width, height, _EIGHT_BITS, _RGB, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, _EIGHT_BITS, _RGB, 0, 0, 0)
     return (
         _PNG
-        + _chunk(b"IHDR", described)
+        + _chunk(b"IHDR", header)
         + _chunk(b"IDAT", zlib.compress(lines))
         + _chunk(b"IEND", b"")
     )

@@ -1,4 +1,4 @@
-"""What all machines use, asked in one call. (virConnectGetAllDomainStats)"""
+"""Statistics of all machines, in one call. (virConnectGetAllDomainStats)"""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from vms.connection.connection import Connection
     from vms.domain.domain import Domain
 
-# Not CPU_TOTAL: for that libvirt looks at every emulator of the host first, which takes seconds.
+# CPU_TOTAL is left out: for it, libvirt first probes every emulator of the host for seconds.
 _GROUPS = (
     libvirt.VIR_DOMAIN_STATS_STATE
     | libvirt.VIR_DOMAIN_STATS_BALLOON
@@ -28,7 +28,7 @@ _GROUPS = (
 
 @dataclass(frozen=True, slots=True)
 class DiskStatistics:
-    """One disk since its machine's start; `allocated_bytes` of its image on the host."""
+    """A disk since its machine's start; `allocated_bytes` is of its image on the host."""
 
     target: str
     path: str
@@ -42,7 +42,7 @@ class DiskStatistics:
 
 @dataclass(frozen=True, slots=True)
 class CardStatistics:
-    """One network card since its machine's start, seen from the machine."""
+    """A network card since its machine's start, from the machine's point of view."""
 
     name: str
     received_bytes: int
@@ -53,9 +53,9 @@ class CardStatistics:
 
 @dataclass(frozen=True, slots=True)
 class MachineStatistics:
-    """One machine: `cpu_ns` is its vCPUs' time, `resident_bytes` is its QEMU's memory.
+    """A machine: `cpu_ns` is the time of its vCPUs, `resident_bytes` the memory of its QEMU.
 
-    What libvirt does not tell is 0, as what a microvm's disks read and wrote.
+    Values that libvirt does not report are 0, such as the reads and writes of a microvm's disks.
     """
 
     name: str
@@ -70,22 +70,22 @@ class MachineStatistics:
 
 
 def all_machines(connection: Connection) -> list[MachineStatistics]:
-    """Every machine that libvirt has, by name. A machine that is busy is not waited for.
+    """Return the statistics of all machines, sorted by name, without waiting for busy ones.
 
     Raises MachineError.
     """
     flags = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
-    with translate_errors("The machines' statistics can't be had"):
-        found = connection.handle.getAllDomainStats(_GROUPS, flags)
-        told = [_machine(handle.name(), values) for handle, values in found]
-    return sorted(told, key=lambda machine: machine.name)
+    with translate_errors("Can't read the statistics of the machines"):
+        records = connection.handle.getAllDomainStats(_GROUPS, flags)
+        machines = [_machine(handle.name(), values) for handle, values in records]
+    return sorted(machines, key=lambda machine: machine.name)
 
 
 def of(domain: Domain) -> list[MachineStatistics]:
-    """The same of one machine. Raises MachineError."""
-    with translate_errors(f"The statistics of {domain.name} can't be had"):
-        found = domain.handle.connect().domainListGetStats([domain.handle], _GROUPS)
-        return [_machine(domain.name, values) for _, values in found]
+    """Return the statistics of one machine; none if it has gone. Raises MachineError."""
+    with translate_errors(f"Can't read the statistics of {domain.name}"):
+        records = domain.handle.connect().domainListGetStats([domain.handle], _GROUPS)
+        return [_machine(domain.name, values) for _, values in records]
 
 
 def _machine(name: str, values: Mapping[str, Any]) -> MachineStatistics:
@@ -103,7 +103,7 @@ def _machine(name: str, values: Mapping[str, Any]) -> MachineStatistics:
 
 
 def _each(group: str, values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The members of a group: `block.0.name`, `block.0.rd.bytes`, … as a dictionary each."""
+    """Yield the members of a group (`block.0.name`, `block.0.rd.bytes`, …) as dictionaries."""
     for number in range(values.get(f"{group}.count", 0)):
         prefix = f"{group}.{number}."
         yield {

@@ -1,12 +1,11 @@
-"""Templates: a machine is booted once and saved; clones of it go on from where it stood.
+"""Templates: a machine is booted once and saved, and clones continue from its saved state.
 
-A clone maps the template's memory privately, so that it shares every page that it does not write
-with the template's other clones and is there in the time that QEMU takes to start. It has its own
-name, UUID, disks and port forwards; what the guest itself knows (its MAC address, its boot id, the
-state of its random numbers) is the template's until something inside changes it.
+A clone maps the template's memory privately: it shares every page that it does not write with the
+other clones, and is ready as soon as QEMU has started. It has its own name, UUID, disks and port
+forwards. The guest's own state (its MAC address, its boot ID, its random number generator) is that
+of the template until something inside changes it.
 
-QEMU is told to leave out of the saved state what lies in shared memory. (QEMU, "Migration",
-x-ignore-shared)
+QEMU leaves shared memory out of the saved state. (QEMU, "Migration", x-ignore-shared)
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vms.errors import MachineError
+from vms.errors import TimedOut
 from vms.storage import disks
 
 if TYPE_CHECKING:
@@ -37,9 +36,9 @@ _SAVE_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A saved machine: its description, and the directory with its memory, state and disks.
+    """A saved machine: its description, and the directory with its memory and state.
 
-    A start from it is an origin: `connection.start(template.clone(…), template)`.
+    Machines start from it with `connection.start(template.clone(…), template)`.
     """
 
     machine: Machine
@@ -47,7 +46,7 @@ class Template:
 
     @property
     def memory(self) -> Path:
-        """The guest's memory, which clones map and do not change."""
+        """The guest's memory, which clones map without changing it."""
         return self.directory / "memory"
 
     @property
@@ -56,25 +55,25 @@ class Template:
         return self.directory / "state"
 
     def clone(self, name: str, networks: Sequence[Network], directory: Path) -> Machine:
-        """A machine like it, with its own name, networks and thin disks in `directory`.
+        """Return a machine with its own name, networks and thin clones of the disks in `directory`.
 
         Raises MachineError.
         """
-        own = []
+        clones = []
         for number, disk in enumerate(self.machine.disks):
             path = directory / f"{name}.{number}.qcow2"
             disks.clone(disk.path, path)
-            own.append(dataclasses.replace(disk, path=path))
+            clones.append(dataclasses.replace(disk, path=path))
         return dataclasses.replace(
-            self.machine, name=name, networks=tuple(networks), disks=tuple(own)
+            self.machine, name=name, networks=tuple(networks), disks=tuple(clones)
         )
 
     def words(self) -> Sequence[str]:
-        """The memory as a private mapping, and no CPU that runs before the state is there."""
+        """Return QEMU's options: memory is mapped privately, CPUs wait for the state."""
         return (*_memory_words(self.memory, self.machine.memory_mib, shared=False), *_INCOMING)
 
     def load(self, monitor: Monitor) -> None:
-        """Hand the state to QEMU. Raises MachineError if it does not fit."""
+        """Send the saved state to QEMU. Raises MachineError if QEMU refuses it."""
         path = self.directory / f"load-{id(monitor):x}"
         monitor.execute("migrate-set-capabilities", capabilities=_CAPABILITIES)
         monitor.execute("migrate-incoming", uri=f"unix:{path}")
@@ -89,7 +88,7 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class _Recording:
-    """A cold boot into memory that is a file, for it to be saved."""
+    """A cold boot with a file as memory, which makes a template."""
 
     memory: Path
     memory_mib: int
@@ -104,10 +103,10 @@ class _Recording:
 def build(
     connection: Connection, machine: Machine, directory: Path, settle: Callable[[Domain], object]
 ) -> Template:
-    """Boot a machine in a new directory, wait until `settle` returns, save it, destroy it.
+    """Boot a machine, call `settle` with it, save it to a new directory, and destroy it.
 
-    Its disks are the template's from then on: they must not be written to any more. Raises
-    MachineError, and then the directory is not there.
+    Its disks belong to the template then and must not be written to any more. Raises MachineError,
+    and then the directory does not exist.
     """
     directory.mkdir(parents=True)
     template = Template(machine, directory)
@@ -136,7 +135,10 @@ def _save(monitor: Monitor, template: Template) -> None:
             monitor.execute("migrate", uri=f"unix:{path}")
             sender, _ = listener.accept()
         except TimeoutError as error:
-            raise MachineError("QEMU did not hand out the machine's state.") from error
+            raise TimedOut(
+                f"QEMU did not send the state of {template.machine.name} within"
+                f" {_SAVE_SECONDS:.0f} s."
+            ) from error
         finally:
             path.unlink()
     with sender, template.state.open("wb") as file:
@@ -146,7 +148,10 @@ def _save(monitor: Monitor, template: Template) -> None:
 
 
 def _memory_words(path: Path, memory_mib: int, *, shared: bool) -> tuple[str, ...]:
-    """libvirt can't be told the file; it makes a memory of its own, which is then never touched."""
+    """Return QEMU's options for a file as the guest's memory.
+
+    libvirt has no setting for the file; the memory that it configures stays unused.
+    """
     backend = {
         "qom-type": "memory-backend-file",
         "id": "tonnage.ram",

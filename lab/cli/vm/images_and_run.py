@@ -132,7 +132,7 @@ def _run(options: argparse.Namespace) -> int:
     from vms import Connection
     from vms.connection.process_root import own_root
     from vms.domain import pauses
-    from vms.operations import console, foreground
+    from vms.operations import console, foreground, listing
 
     if options.connect:
         raise InvalidConfig(
@@ -143,13 +143,13 @@ def _run(options: argparse.Namespace) -> int:
     with ExitStack() as stack:
         root = stack.enter_context(own_root())
         machine = machine_description.machine(options, root)
-        if any(each.name == machine.name for each in foreground.machines()):
+        if any(each.name == machine.name for each in listing.foreground_machines()):
             raise _in_use(machine.name)
         connection = stack.enter_context(Connection.open(root))
         if options.xml:
             print(connection.xml(machine, connection.paths_of(machine)))
             return 0
-        foreground.note(root, machine)
+        foreground.note_forwards(root, machine)
         domain = stack.enter_context(connection.start(machine))
         _progress(
             f"{machine.name} is running, {_accelerator(machine)}; {console.ESCAPE_NAME} ends it"
@@ -185,9 +185,9 @@ def _create(options: argparse.Namespace) -> int:
 
 def _list(options: argparse.Namespace) -> int:
     from vms import Connection, paths
-    from vms.operations import foreground, listing
+    from vms.operations import listing
 
-    machines = [] if options.connect else foreground.machines()
+    machines = [] if options.connect else listing.foreground_machines()
     if uri := libvirt_uri(options):
         with Connection.open(paths.sockets(), uri) as connection:
             machines += listing.machines(connection)

@@ -60,10 +60,10 @@ def _ssh(options: argparse.Namespace) -> int:
     Another machine at the same address then has host keys of its own.
     """
     from vms import paths
-    from vms.operations import addresses, foreground
+    from vms.operations import addresses, foreground, listing
 
     user, _, name = options.machine.rpartition("@")
-    is_here = any(each.name == name for each in foreground.machines())
+    is_here = any(each.name == name for each in listing.foreground_machines())
     if not options.connect and (is_here or libvirt_uri(options) is None):
         machine = foreground.find(name)
         endpoint, alias, directory = machine.endpoint(addresses.SSH), machine.uuid, machine.root

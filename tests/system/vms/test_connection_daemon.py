@@ -221,7 +221,7 @@ def test_networks_nat_and_isolated(daemon: Daemon, land: build.Userland) -> None
     nat = networks.HostNetwork("tvnat", "tvbr0", "nat", IPv4Network("192.168.250.0/24"))
     alone = networks.HostNetwork("tvalone", "tvbr1", "isolated", IPv4Network("192.168.251.0/24"))
     with vms.Connection.open(daemon.root / "c", daemon.uri) as connection:
-        with pytest.raises(vms.MachineError, match="subnet is for nat and isolated"):
+        with pytest.raises(vms.MachineError, match="subnet is for the modes nat and isolated"):
             networks.start(connection, networks.HostNetwork("x", "x"))
         with pytest.raises(vms.MachineError, match=r"Can't start box: .*define that network first"):
             connection.start(machine(land, "box", vms.LibvirtNetwork("nowhere")))

@@ -98,19 +98,20 @@ def ssh(state: Path, *words: str) -> subprocess.CompletedProcess[str]:
 def test_ssh_leads_in_by_the_port_that_does(state: Path) -> None:
     with serving(state, "-p", f"{free_port()}:22") as root:
         words = ["root@web", "-i", str(state / "key"), "-c"]
-        done = ssh(state, *words, "echo in; exit 3")
-        assert (done.stdout, done.returncode) == ("in\n", 3), done.stderr
+        result = ssh(state, *words, "echo in; exit 3")
+        assert (result.stdout, result.returncode) == ("in\n", 3), result.stderr
         known = (root / "known_hosts").read_text()
         # A key that is not the one of before is somebody else's.
         other = (state / "key.pub").read_text().split()[:2]
         (root / "known_hosts").write_text(" ".join([known.split()[0], *other]) + "\n")
-        done = ssh(state, *words, "true")
-        assert done.returncode == 255
-        assert "HOST IDENTIFICATION HAS CHANGED" in done.stderr
+        result = ssh(state, *words, "true")
+        assert result.returncode == 255
+        assert "HOST IDENTIFICATION HAS CHANGED" in result.stderr
 
 
 def test_without_a_port_nothing_leads_in(state: Path) -> None:
     with serving(state):
-        done = ssh(state, "root@web", "-c", "true")
-    assert done.returncode == 2
-    assert "Nothing leads to port 22 of web from this host: start it with -p 2222:22" in done.stderr
+        result = ssh(state, "root@web", "-c", "true")
+    assert result.returncode == 2
+    assert "Port 22 of web can't be reached from this host" in result.stderr
+    assert "-p 2222:22" in result.stderr

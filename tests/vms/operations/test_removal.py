@@ -103,10 +103,10 @@ def test_what_others_read_holds_it_back(connection: Connection, state: Path, way
         sentence = "other uses .* as well"
     elif way == "golden":
         (own.parent / "image.json").touch()
-        sentence = "is an image of the store's"
+        sentence = "belongs to the image store"
     elif way == "device":
         others.append("<disk type='block'><source dev='/dev/null'/><target dev='vdb'/></disk>")
-        sentence = "has a disk that is no file"
+        sentence = "has a disk that is not a file"
     else:
         (state / "images").mkdir()
         clone = image(state / "images/one/disk.qcow2")
@@ -128,7 +128,7 @@ def test_what_others_read_holds_it_back(connection: Connection, state: Path, way
 def test_a_drive_is_named_where_there_are_several(connection: Connection, state: Path) -> None:
     drives = [disk(state / "a", target, device="cdrom") for target in ("sda", "sdb")]
     box = defined(connection, "box", *drives)
-    with pytest.raises(MachineError, match="box has several drives, sda, sdb: say which"):
+    with pytest.raises(MachineError, match="box has several drives, sda, sdb: choose one"):
         media.change(connection, box, None)
     with pytest.raises(MachineError, match=r"box has no drive vda \(it has sda, sdb\)"):
         media.change(connection, box, None, "vda")

@@ -150,6 +150,6 @@ def test_a_clone_gets_another_directory_beside_an_undefined_machines(state: Path
         orig = connection.define_xml(xml)
         twin = clone.clone(connection, orig, "twin")
         assert f"{state}/machines/twin.2/disk.qcow2" in twin.handle.XMLDesc()
-        with pytest.raises(MachineError, match="is there already"):
+        with pytest.raises(MachineError, match="There is a machine twin already"):
             clone.clone(connection, orig, "twin")
     assert left.read_text() == "an undefined machine's"

@@ -69,8 +69,8 @@ def test_an_unchanged_text_is_not_defined(
 @pytest.mark.parametrize(
     ("script", "sentence"),
     [
-        ('sed -i "s|</domain>||" "$2"', "That is no XML"),
-        ('echo "<network/>" >"$2"', "begins with <domain>, not with <network>"),
+        ('sed -i "s|</domain>||" "$2"', "is not well-formed XML"),
+        ('echo "<network/>" >"$2"', "must be <domain>, not <network>"),
         ('sed -i "s|<name>test|<name>other|" "$2"', "The name of test can't be edited"),
         ('sed -i "s|<uuid>.|<uuid>0|" "$2"', "The uuid of test can't be edited"),
         ('sed -i "s|<vcpu.*</vcpu>|<vcpu>many</vcpu>|" "$2"', "Can't define the machine"),

@@ -212,11 +212,11 @@ def test_where_kvm_runs_uncompressed_kernels_alone_machines_use_it_for_these(
         ),
         (
             ["vm", "change-media", "--connect", "test:///default", "test", "--eject"],
-            "test has no drive for a medium",
+            "test has no CD-ROM drive",
         ),
         (
             ["vm", "undefine", "--connect", "test:///default", "test", "--remove-all-storage"],
-            "test runs: shut it down first",
+            "test is running: shut it down first",
         ),
         (
             ["vm", "snapshot-delete", "--connect", "test:///default", "test", "x", "--metadata"],

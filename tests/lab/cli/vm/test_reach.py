@@ -73,7 +73,7 @@ def test_a_forward_of_passts_leads_in(
     if reached:
         assert addresses.endpoint(box, port) == reached
         return
-    with pytest.raises(MachineError, match="Nothing leads to port 22 of test from this host"):
+    with pytest.raises(MachineError, match="Port 22 of test can't be reached from this host"):
         addresses.endpoint(box, port)
 
 
@@ -86,7 +86,7 @@ def test_a_forward_on_another_host_leads_nowhere(
     )
     monkeypatch.setattr(box, "xml", lambda: described)
     monkeypatch.setattr(box, "host", hosts.Host("qemu+ssh://other/system", is_here=False))
-    with pytest.raises(MachineError, match="Nothing leads to port 22 of test from this host"):
+    with pytest.raises(MachineError, match="Port 22 of test can't be reached from this host"):
         addresses.endpoint(box, 22)
 
 
@@ -98,7 +98,7 @@ def test_an_address_that_nobody_knows(box: Domain, capsys: pytest.CaptureFixture
     assert "192.168.122." in capsys.readouterr().out
     assert addresses.endpoint(box, 22) == (found[0].address, 22)
     box.destroy()
-    with pytest.raises(MachineError, match="test does not run: it has no addresses"):
+    with pytest.raises(MachineError, match="test is not running, so it has no addresses"):
         addresses.of(box)
     box.start()
 
@@ -108,7 +108,7 @@ def test_a_machine_in_the_foreground_says_which_ports_lead_in(
 ) -> None:
     with process_root.own_root() as root:
         card = UserNetwork((Forward(2222, 22, address="0.0.0.0"), Forward(8080, 80)))
-        foreground.note(root, replace(machine(), networks=(card, HostBridge("b"))))
+        foreground.note_forwards(root, replace(machine(), networks=(card, HostBridge("b"))))
         (root / "run/qemu").mkdir(parents=True)
         status = "<domstatus><domain><uuid>u-u-i-d</uuid></domain></domstatus>"
         (root / "run/qemu/web.xml").write_text(status)
@@ -117,7 +117,7 @@ def test_a_machine_in_the_foreground_says_which_ports_lead_in(
         assert (found.uuid, found.root) == ("u-u-i-d", root)
         assert found.endpoint(22) == ("127.0.0.1", 2222)
         assert found.endpoint(80) == ("127.0.0.1", 8080)
-        with pytest.raises(MachineError, match="Nothing leads to port 443 of web"):
+        with pytest.raises(MachineError, match="Port 443 of web can't be reached"):
             found.endpoint(443)
     assert main.main(["vm", "ssh", "web"]) == exit_codes.BAD_USAGE
     assert "No machine web runs in the foreground" in capsys.readouterr().err
