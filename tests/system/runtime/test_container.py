@@ -1,4 +1,4 @@
-"""Real containers: what is inside, what limits them, and that nothing is left of them."""
+"""Containers: their isolation, limits, exit codes, errors and removal."""
 
 from __future__ import annotations
 
@@ -7,108 +7,42 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 import runtime
-from lab.userland import root_tree
 from runtime.cgroups.hierarchies import WITHOUT, this_host
 from runtime.container import shared_rootfs
 from runtime.container.state import StateDirectory
 from runtime.spec.config import Cpu, Memory, Mount, Pids, Resources, Spec, User
-from tests.cgroup_tree import cgroups_named
+from tests.system.runtime.containers import SECONDS, box_cgroups, run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 pytestmark = pytest.mark.root
-SECONDS = 20.0
 
 
-@pytest.fixture(scope="module")
-def tree() -> Path:
-    return root_tree.build_tree(lambda _: None)
-
-
-@pytest.fixture
-def root(tmp_path: Path, kept: int) -> Iterator[Path]:
-    """The directory of a test's containers; whatever it made must be gone in the end.
-
-    But for what is `kept` from a process's second container on.
-    """
-    ours = children()
-    descriptors = set(os.listdir("/proc/self/fd"))  # noqa: PTH208
-    yield tmp_path / "c"
-    assert not list((tmp_path / "c").glob("*"))
-    assert host_cgroups() == []
-    assert str(tmp_path) not in Path("/proc/self/mounts").read_text()
-    assert set(os.listdir("/proc/self/fd")) == descriptors  # noqa: PTH208
-    assert children() == ours
-
-
-def children() -> str:
-    """This process's children, the dead that were not reaped among them."""
-    return Path(f"/proc/self/task/{os.getpid()}/children").read_text()
-
-
-def host_cgroups() -> list[Path]:
-    return cgroups_named("tonnage-box*")
-
-
-@dataclass(frozen=True)
-class Said:
-    exit_code: int
-    text: str
-
-    def __contains__(self, line: str) -> bool:
-        return line in self.text.splitlines()
-
-
-def run(
-    tree: Path, root: Path, script: str, resources: Resources | None = None, **changes: object
-) -> Said:
-    """Run a shell script in a container to its end; its exit code and output."""
-    spec = runtime.default_spec(["sh", "-c", script], resources=resources)
-    spec = spec.replace(**changes)
-    reading, writing = os.pipe2(os.O_CLOEXEC)
-    try:
-        with runtime.Container.run(
-            "box", spec, [tree], stdout=writing, stderr=writing, root=root
-        ) as container:
-            os.close(writing)
-            writing = -1
-            text = b""
-            while data := os.read(reading, 65536):
-                text += data
-            code = container.wait(SECONDS)
-    finally:
-        os.close(reading)
-        if writing >= 0:
-            os.close(writing)
-    return Said(code, text.decode())
-
-
-def test_it_is_alone_in_six_namespaces(tree: Path, root: Path) -> None:
+def test_a_container_has_six_namespaces_of_its_own(tree: Path, root: Path) -> None:
     kinds = ("pid", "net", "ipc", "uts", "mnt", "cgroup")
-    said = run(tree, root, "; ".join(f"readlink /proc/self/ns/{kind}" for kind in kinds))
-    inside = said.text.split()
+    output = run(tree, root, "; ".join(f"readlink /proc/self/ns/{kind}" for kind in kinds))
+    inside = output.text.split()
     outside = [str(Path(f"/proc/self/ns/{kind}").readlink()) for kind in kinds]
     assert len(inside) == len(kinds)
     assert not set(inside) & set(outside)
     processes = run(tree, root, "echo $$; ls -d /proc/[0-9]*")
     assert processes.text.splitlines()[0] == "1"
     assert "/proc/1" in processes
-    assert len(processes.text.splitlines()) <= 4  # the shell, ls, and what the shell said
+    assert len(processes.text.splitlines()) <= 4  # the output of echo, the shell and ls
 
 
-def test_the_host_is_out_of_reach(tree: Path, root: Path) -> None:
+def test_the_host_is_not_reachable(tree: Path, root: Path) -> None:
     marker = Path("/run/tonnage-test-marker")
     marker.touch()
     try:
-        said = run(
+        output = run(
             tree,
             root,
             f"test -e {marker} || echo unseen; grep -c ext4 /proc/self/mounts;"
@@ -119,11 +53,11 @@ def test_the_host_is_out_of_reach(tree: Path, root: Path) -> None:
         )
     finally:
         marker.unlink()
-    assert "unseen" in said
-    assert "Read-only file system" in said.text
-    assert "tonnage" in said
-    assert "mount: /mnt: permission denied." in said.text or "must be superuser" in said.text
-    assert said.exit_code != 0
+    assert "unseen" in output
+    assert "Read-only file system" in output.text
+    assert "tonnage" in output
+    assert "mount: /mnt: permission denied." in output.text or "must be superuser" in output.text
+    assert output.exit_code != 0
 
 
 def test_nothing_is_inherited(tree: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,41 +65,41 @@ def test_nothing_is_inherited(tree: Path, root: Path, monkeypatch: pytest.Monkey
     secret = os.open("/etc/shadow", os.O_RDONLY)
     os.set_inheritable(secret, True)
     try:
-        said = run(tree, root, "ls /proc/$$/fd; pwd; env")
+        output = run(tree, root, "ls /proc/$$/fd; pwd; env")
     finally:
         os.close(secret)
-    assert said.text.split()[:4] == ["0", "1", "2", "/"]
-    assert "TONNAGE_SECRET" not in said.text
-    assert "HOME=/root" in said  # of its own /etc/passwd
+    assert output.text.split()[:4] == ["0", "1", "2", "/"]
+    assert "TONNAGE_SECRET" not in output.text
+    assert "HOME=/root" in output  # by the container's /etc/passwd
 
 
-def test_privileges_are_dockers_defaults(tree: Path, root: Path) -> None:
-    said = run(tree, root, "grep -E '^(Cap|NoNewPrivs)' /proc/self/status")
-    sets = dict(line.split(":\t") for line in said.text.splitlines())
+def test_capabilities_are_dockers_defaults(tree: Path, root: Path) -> None:
+    output = run(tree, root, "grep -E '^(Cap|NoNewPrivs)' /proc/self/status")
+    sets = dict(line.split(":\t") for line in output.text.splitlines())
     assert sets["CapEff"] == sets["CapPrm"] == sets["CapBnd"]
     assert sets["CapInh"] == sets["CapAmb"] == "0" * 16
     assert not int(sets["CapEff"], 16) & 1 << 21  # CAP_SYS_ADMIN
     assert sets["NoNewPrivs"] == "1"
 
 
-def test_a_user_without_privileges_has_none(tree: Path, root: Path) -> None:
+def test_a_user_without_privileges_has_no_capabilities(tree: Path, root: Path) -> None:
     spec = runtime.default_spec(["sh", "-c", ""])
     assert spec.process
     process = spec.process.replace(
         args=("sh", "-c", "id -u; id -G; grep CapEff /proc/self/status; umask"),
         user=User(uid=1000, gid=1000, additional_gids=(7,), umask=0o77),
     )
-    said = run(tree, root, "", process=process)
-    assert said.text.split() == ["1000", "1000", "7", "CapEff:", "0" * 16, "0077"]
+    output = run(tree, root, "", process=process)
+    assert output.text.split() == ["1000", "1000", "7", "CapEff:", "0" * 16, "0077"]
 
 
 def test_the_loopback_interface_is_up(tree: Path, root: Path) -> None:
-    said = run(tree, root, "cat /sys/class/net/lo/flags; ls /sys/class/net")
-    assert int(said.text.split()[0], 16) & 1
-    assert said.text.split()[1:] == ["lo"]
+    output = run(tree, root, "cat /sys/class/net/lo/flags; ls /sys/class/net")
+    assert int(output.text.split()[0], 16) & 1
+    assert output.text.split()[1:] == ["lo"]
 
 
-def test_writes_stay_in_its_own_layer(tree: Path, root: Path) -> None:
+def test_writes_stay_in_the_writable_layer(tree: Path, root: Path) -> None:
     before = sorted(path.name for path in tree.iterdir())
     spec = runtime.default_spec(["sh", "-c", "echo mine >/new; rm /etc/hostname; sleep 60"])
     with runtime.Container.run("box", spec, [tree], root=root) as box:
@@ -178,7 +112,7 @@ def test_writes_stay_in_its_own_layer(tree: Path, root: Path) -> None:
     assert (tree / "etc/hostname").exists()
 
 
-def test_exit_codes_and_signals_are_told(tree: Path, root: Path) -> None:
+def test_exit_codes_and_signals_are_returned(tree: Path, root: Path) -> None:
     assert run(tree, root, "exit 7").exit_code == 7
     spec = runtime.default_spec(["sleep", "60"])
     with runtime.Container.run("box", spec, [tree], root=root) as box:
@@ -192,7 +126,7 @@ def test_exit_codes_and_signals_are_told(tree: Path, root: Path) -> None:
 
 
 @pytest.mark.parametrize("end", ["kill", "kill_all", "delete"])
-def test_a_paused_container_is_ended(tree: Path, root: Path, end: str) -> None:
+def test_a_paused_container_can_be_killed(tree: Path, root: Path, end: str) -> None:
     spec = runtime.default_spec(["sh", "-c", "sleep 60 & wait"])
     with runtime.Container.run("box", spec, [tree], root=root) as box:
         box.pause()
@@ -201,7 +135,7 @@ def test_a_paused_container_is_ended(tree: Path, root: Path, end: str) -> None:
         else:
             getattr(box, end)()
             assert box.wait(SECONDS) == 128 + signal.SIGKILL
-    assert host_cgroups() == []
+    assert box_cgroups() == []
 
 
 MAKER = """
@@ -216,7 +150,7 @@ sys.stdin.readline()
 """
 
 
-def test_what_it_ended_with_is_told_to_others(tree: Path, root: Path) -> None:
+def test_the_exit_code_is_known_to_other_processes_from_linux_6_15(tree: Path, root: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", MAKER, tree, root],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
@@ -228,13 +162,13 @@ def test_what_it_ended_with_is_told_to_others(tree: Path, root: Path) -> None:
         with pytest.raises(TimeoutError, match="box still runs"):
             box.wait(0.05)
         box.kill(signal.SIGKILL)
-        if tells_others():
+        if others_know_exit_codes():
             with pytest.raises(TimeoutError, match="its parent process has not waited"):
                 box.wait(0.5)
         maker.stdin.write("\n")
         maker.stdin.flush()
         assert maker.stdout.readline() == "waited\n"
-        if tells_others():
+        if others_know_exit_codes():
             assert box.wait(SECONDS) == 128 + signal.SIGKILL
         else:
             with pytest.raises(runtime.ContainerError, match="known to its parent process alone"):
@@ -246,13 +180,13 @@ def test_what_it_ended_with_is_told_to_others(tree: Path, root: Path) -> None:
         box.close()
 
 
-def tells_others() -> bool:
-    """Whether the kernel tells anybody what a process ended with: Linux 6.15 does."""
+def others_know_exit_codes() -> bool:
+    """Return True if the kernel reports exit codes by pidfds, as Linux 6.15 does."""
     version, sub, *_ = os.uname().release.split(".")
     return (int(version), int(sub)) >= (6, 15)
 
 
-def test_ending_it_ends_its_children(tree: Path, root: Path) -> None:
+def test_the_end_of_a_container_ends_its_children(tree: Path, root: Path) -> None:
     spec = runtime.default_spec(["sh", "-c", "sleep 61 & sleep 61 & wait"])
     with runtime.Container.run("box", spec, [tree], root=root) as box:
         deadline = time.monotonic() + SECONDS
@@ -262,11 +196,11 @@ def test_ending_it_ends_its_children(tree: Path, root: Path) -> None:
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
 
 
-def test_limits_hold(tree: Path, root: Path) -> None:
+def test_limits_are_in_force(tree: Path, root: Path) -> None:
     memory = Resources(memory=Memory(limit=32 << 20))
     hungry = "head -c 200m /dev/zero | tail -c 150m >/dev/null; echo $?"
     starved = run(tree, root, hungry, memory)
-    assert "137" in starved or starved.exit_code == 137  # the kernel may choose the shell itself
+    assert "137" in starved or starved.exit_code == 137  # the kernel may kill the shell itself
     forks = run(
         tree,
         root,
@@ -275,18 +209,18 @@ def test_limits_hold(tree: Path, root: Path) -> None:
     )
     assert "fork" in forks.text
     half = Resources(cpu=Cpu(quota=50_000, period=100_000))
-    said = run(
+    output = run(
         tree,
         root,
         "timeout 1 sh -c 'while :; do :; done'; cat /proc/uptime >/dev/null;"
         " awk '{print $16 + $14}' /proc/self/stat; times | tail -1",
         half,
     )
-    minutes, seconds = said.text.split()[-2].rstrip("s").split("m")
+    minutes, seconds = output.text.split()[-2].rstrip("s").split("m")
     assert int(minutes) * 60 + float(seconds) < 0.75
 
 
-BAD: dict[str, tuple[Callable[[Spec], Spec], str]] = {
+INVALID: dict[str, tuple[Callable[[Spec], Spec], str]] = {
     "no such program": (
         lambda spec: replace_args(spec, ["/no/such"]),
         "Can't run /no/such: no such file or directory",
@@ -319,23 +253,23 @@ def replace_args(spec: Spec, args: list[str]) -> Spec:
     return spec.replace(process=spec.process.replace(args=tuple(args)))
 
 
-def test_a_working_directory_that_is_not_there_is_made(tree: Path, root: Path) -> None:
+def test_a_missing_working_directory_is_made(tree: Path, root: Path) -> None:
     spec = runtime.default_spec(["sh"])
     assert spec.process
-    said = run(tree, root, "", process=spec.process.replace(args=("pwd",), cwd="/no/such"))
-    assert said.text == "/no/such\n"
+    output = run(tree, root, "", process=spec.process.replace(args=("pwd",), cwd="/no/such"))
+    assert output.text == "/no/such\n"
 
 
-@pytest.mark.parametrize("case", BAD)
-def test_a_start_that_fails_leaves_nothing(case: str, tree: Path, root: Path) -> None:
-    change, sentence = BAD[case]
+@pytest.mark.parametrize("case", INVALID)
+def test_a_failed_start_leaves_nothing(case: str, tree: Path, root: Path) -> None:
+    change, message = INVALID[case]
     spec = change(runtime.default_spec(["true"]))
     with pytest.raises(runtime.ContainerError) as failed:
         runtime.Container.run("box", spec, [tree], root=root)
-    assert sentence in str(failed.value)
+    assert message in str(failed.value)
 
 
-def test_a_bad_layer_or_name_is_refused(tree: Path, root: Path, tmp_path: Path) -> None:
+def test_an_invalid_layer_or_name_is_refused(tree: Path, root: Path, tmp_path: Path) -> None:
     spec = runtime.default_spec(["true"])
     with pytest.raises(runtime.ContainerError, match="is no directory"):
         runtime.Container.run("box", spec, [tmp_path / "nowhere"], root=root)
@@ -345,27 +279,27 @@ def test_a_bad_layer_or_name_is_refused(tree: Path, root: Path, tmp_path: Path) 
         runtime.Container.run("box", spec, [], root=root)
 
 
-def test_an_id_is_taken_once(tree: Path, root: Path) -> None:
+def test_an_id_can_be_used_once(tree: Path, root: Path) -> None:
     spec = runtime.default_spec(["sleep", "60"])
     with (
         runtime.Container.run("box", spec, [tree], root=root),
-        pytest.raises(runtime.ContainerError, match="There is a container box already"),
+        pytest.raises(runtime.AlreadyExists, match="There is a container box already"),
     ):
         runtime.Container.run("box", spec, [tree], root=root)
 
 
-def test_an_image_cannot_lead_a_mount_out(tree: Path, root: Path, tmp_path: Path) -> None:
-    evil = tmp_path / "layer"
-    evil.mkdir()
-    victim = tmp_path / "victim"
-    victim.mkdir()
-    (evil / "proc").symlink_to(victim)
+def test_a_link_of_an_image_cannot_lead_a_mount_out(tree: Path, root: Path, tmp_path: Path) -> None:
+    layer = tmp_path / "layer"
+    layer.mkdir()
+    target = tmp_path / "target"
+    target.mkdir()
+    (layer / "proc").symlink_to(target)
     with pytest.raises(runtime.ContainerError, match="/proc, which must be no symbolic link"):
-        runtime.Container.run("box", runtime.default_spec(["true"]), [evil, tree], root=root)
-    assert list(victim.iterdir()) == []
+        runtime.Container.run("box", runtime.default_spec(["true"]), [layer, tree], root=root)
+    assert list(target.iterdir()) == []
 
 
-def test_deleting_twice_touches_nobody_else(tree: Path, root: Path) -> None:
+def test_a_second_deletion_changes_no_other_container(tree: Path, root: Path) -> None:
     spec = runtime.default_spec(["sleep", "60"])
     with runtime.Container.run("box", spec, [tree], root=root) as box:
         box.delete(force=True)
@@ -381,12 +315,12 @@ def test_a_read_only_bind_is_read_only(tree: Path, root: Path, tmp_path: Path) -
     (tmp_path / "shared").mkdir()
     spec = runtime.default_spec(["true"])
     bind = Mount(destination="/mnt", source=str(tmp_path / "shared"), options=("rbind", "ro"))
-    said = run(tree, root, "touch /mnt/x; mount | grep ' /mnt '", mounts=(*spec.mounts, bind))
-    assert "Read-only file system" in said.text
+    output = run(tree, root, "touch /mnt/x; mount | grep ' /mnt '", mounts=(*spec.mounts, bind))
+    assert "Read-only file system" in output.text
     assert list((tmp_path / "shared").iterdir()) == []
 
 
-def test_what_a_killed_process_left_is_cleaned(tree: Path, root: Path) -> None:
+def test_containers_of_a_killed_process_are_cleaned(tree: Path, root: Path) -> None:
     code = (
         "import os, sys, pathlib, runtime\n"
         "runtime.Container.run('box', runtime.default_spec(['sleep', '60']),"
@@ -395,15 +329,15 @@ def test_what_a_killed_process_left_is_cleaned(tree: Path, root: Path) -> None:
     )
     subprocess.run([sys.executable, "-c", code, tree, root], check=False, timeout=SECONDS)
     pids = {
-        int(pid) for path in host_cgroups() for pid in (path / "cgroup.procs").read_text().split()
+        int(pid) for path in box_cgroups() for pid in (path / "cgroup.procs").read_text().split()
     }
     assert len(pids) == 1
-    done = runtime.clean(root)
-    assert f"killed process {pids.pop()} of container box" in done
+    lines = runtime.clean(root)
+    assert f"killed process {pids.pop()} of container box" in lines
     assert runtime.clean(root) == []
 
 
-def test_the_childs_cgroup_is_its_own_on_every_hierarchy(tree: Path, root: Path) -> None:
+def test_a_container_has_a_cgroup_in_every_hierarchy(tree: Path, root: Path) -> None:
     spec = runtime.default_spec(["sleep", "60"])
     with runtime.Container.run("box", spec, [tree], root=root) as box:
         lines = Path(f"/proc/{box.pid}/cgroup").read_text().splitlines()
@@ -413,7 +347,9 @@ def test_the_childs_cgroup_is_its_own_on_every_hierarchy(tree: Path, root: Path)
 
 
 @pytest.mark.skipif(this_host().is_v2, reason="version 2 has no cgroup without a controller")
-def test_it_can_be_left_in_its_makers_cgroup_of_a_controller(tree: Path, root: Path) -> None:
+def test_a_container_can_stay_in_its_creators_cgroup_of_a_controller(
+    tree: Path, root: Path
+) -> None:
     def cgroups(pid: int | str) -> dict[str, str]:
         lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
         return {line.split(":")[1]: line.split(":")[2] for line in lines}
@@ -429,11 +365,11 @@ def test_it_can_be_left_in_its_makers_cgroup_of_a_controller(tree: Path, root: P
         run(tree, root, "true", limited, annotations=without)
 
 
-def test_what_would_stay_mounted_on_the_host_is_refused(tree: Path, root: Path) -> None:
-    """Without a mount namespace: layers of ours, and / as a container's root."""
+def test_mounts_that_would_stay_on_the_host_are_refused(tree: Path, root: Path) -> None:
+    """Without a mount namespace, layers are refused, and / as a container's root."""
     spec = runtime.default_spec(["true"])
-    kept = tuple(each for each in spec.linux.namespaces if each.type != "mount")
-    spec = spec.replace(linux=spec.linux.replace(namespaces=kept))
+    namespaces = tuple(each for each in spec.linux.namespaces if each.type != "mount")
+    spec = spec.replace(linux=spec.linux.replace(namespaces=namespaces))
     with pytest.raises(runtime.ContainerError, match="layers need a mount namespace"):
         runtime.Container.run("box", spec, [tree], root=root)
     with pytest.raises(runtime.ContainerError, match="without a mount namespace"):
@@ -441,7 +377,7 @@ def test_what_would_stay_mounted_on_the_host_is_refused(tree: Path, root: Path) 
 
 
 def test_a_root_whose_runtime_was_killed_is_unmounted(root: Path, tmp_path: Path) -> None:
-    """It was mounted and written down, and nothing more of the container was."""
+    """The runtime was killed after it had mounted and recorded the root."""
     shared = tmp_path / "a root"
     shared.mkdir()
     (shared / "kept").touch()
@@ -453,3 +389,18 @@ def test_a_root_whose_runtime_was_killed_is_unmounted(root: Path, tmp_path: Path
     assert runtime.clean(root) == ["removed container box, whose creation was interrupted"]
     assert "a\\040root" not in Path("/proc/self/mounts").read_text()
     assert (shared / "kept").exists()
+
+
+def test_the_exit_code_stays_unknown_to_another_process(tree: Path, root: Path) -> None:
+    """A deletion by another process than the parent invents no exit code."""
+    with subprocess.Popen(
+        [sys.executable, "-c", MAKER, tree, root],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as maker:  # fmt: skip
+        assert maker.stdout
+        assert maker.stdout.readline() == "made\n"
+        box = runtime.Container.load("box", str(root))
+        box.delete(force=True)
+        with pytest.raises(runtime.Unavailable, match="known to its parent process alone"):
+            box.wait(SECONDS)
+        maker.communicate("\n\n")

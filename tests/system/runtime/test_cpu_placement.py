@@ -13,12 +13,11 @@ import pytest
 
 from runtime.launcher import cpu_placement
 from runtime.spec.config import Cpu, Resources
-from tests.system.runtime.test_container import SECONDS, root, run, tree
+from tests.system.runtime.containers import SECONDS, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["root", "tree"]
 ALLOWED = os.sched_getaffinity(0)
 EVERYWHERE = len(ALLOWED) > 1 and cpu_placement._possible_cpus() == ALLOWED
 needs_every_cpu = pytest.mark.skipif(

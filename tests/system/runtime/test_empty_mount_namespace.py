@@ -1,4 +1,4 @@
-"""Roots that are moved into a namespace with nothing in it: what is seen from them, and reached."""
+"""Roots that are moved into an empty mount namespace: their view of the host, and their reach."""
 
 from __future__ import annotations
 
@@ -18,15 +18,14 @@ from runtime.process.plan import StartRequest
 from runtime.rootfs import empty_mount_namespace
 from runtime.rootfs import root as rootfs
 from runtime.spec.config import Capabilities, Hook, Hooks, IdMapping, Mount, Namespace
-from tests.system.runtime.test_container import SECONDS, run, tree
+from tests.system.runtime.containers import SECONDS, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["tree"]
 pytestmark = pytest.mark.root
 ADMIN = "CAP_SYS_ADMIN"
-# What a process with CAP_SYS_CHROOT may try: a root below where it stands, and up from there.
+# Try to leave the root by CAP_SYS_CHROOT: change it to a directory below, and climb from there.
 CLIMB = """
 import os
 os.mkdir("/tmp/below")
@@ -36,7 +35,7 @@ for _ in range(64):
 os.chroot(".")
 print(*sorted(os.listdir("/")))
 """
-# What one with CAP_SYS_ADMIN may: take its own root away, and look at what was beneath.
+# Unmount the own root by CAP_SYS_ADMIN, and list what was beneath.
 BENEATH = """
 import ctypes, os
 call = ctypes.CDLL(None, use_errno=True).syscall
@@ -47,7 +46,7 @@ print(call(166, b"/", 2), call(308, own, 0x20000), os.listdir("/"), oct(os.stat(
 
 @pytest.fixture
 def root(tmp_path: Path, kept: int) -> Iterator[Path]:
-    """The directory of a test's containers."""
+    """Return a root directory for containers, and check that the kept namespace stays empty."""
     mounts = Path("/proc/self/mountinfo").read_text()
     yield tmp_path / "c"
     assert not list((tmp_path / "c").glob("*"))
@@ -56,7 +55,7 @@ def root(tmp_path: Path, kept: int) -> Iterator[Path]:
 
 
 def listed(namespace: int) -> list[str]:
-    """What is in the root of a mount namespace."""
+    """Return the files in the root of a mount namespace."""
     reading, writing = os.pipe()
     if not (pid := os.fork()):
         try:
@@ -66,49 +65,49 @@ def listed(namespace: int) -> list[str]:
             os._exit(0)
     os.close(writing)
     with os.fdopen(reading) as pipe:
-        found = pipe.read().split()
+        names = pipe.read().split()
     os.waitpid(pid, 0)
-    return found
+    return names
 
 
-def test_the_first_container_of_a_process_needs_none() -> None:
+def test_the_first_container_of_a_process_makes_no_namespace() -> None:
     script = (
         "from runtime.rootfs.empty_mount_namespace import descriptor;"
         " print(descriptor(), descriptor() is not None)"
     )
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", script], check=True, capture_output=True, text=True
     )
-    assert done.stdout == "None True\n"
+    assert result.stdout == "None True\n"
 
 
-def test_nothing_of_the_host_is_mounted_in_it(tree: Path, root: Path) -> None:
-    said = run(tree, root, "cat /proc/self/mountinfo; readlink /proc/self/root /proc/self/cwd")
-    *mounted, own_root, cwd = said.text.splitlines()
+def test_no_mount_of_the_host_is_in_it(tree: Path, root: Path) -> None:
+    output = run(tree, root, "cat /proc/self/mountinfo; readlink /proc/self/root /proc/self/cwd")
+    *mounted, own_root, cwd = output.text.splitlines()
     assert (own_root, cwd) == ("/", "/")
     parents = {line.split()[0]: line.split()[1] for line in mounted}
-    # Its root alone hangs on something that it can't see.
+    # The parent of its root alone is out of its sight.
     assert [each for each, parent in parents.items() if parent not in parents] == [
         next(iter(parents))
     ]
     assert mounted[0].split()[4] == "/"
     kinds = {line.partition(" - ")[2].split()[0] for line in mounted}
     allowed = {"overlay", "proc", "tmpfs", "devpts", "mqueue", "sysfs", "cgroup", "cgroup2"}
-    assert kinds <= {*allowed, "devtmpfs"}  # of which /dev/null is that masks are made of
+    assert kinds <= {*allowed, "devtmpfs"}  # the /dev/null of masked files
 
 
 def test_no_descriptor_leads_to_it(tree: Path, root: Path) -> None:
-    said = run(tree, root, "for each in /proc/self/fd/*; do readlink $each; done")
-    assert "mnt:" not in said.text
+    output = run(tree, root, "for each in /proc/self/fd/*; do readlink $each; done")
+    assert "mnt:" not in output.text
 
 
-def test_who_climbs_stays_inside(tree: Path, root: Path) -> None:
-    said = run(tree, root, f"python3 -c '{CLIMB}'; ls -d /*")
-    climbed, *own = said.text.splitlines()
+def test_a_process_that_climbs_stays_inside(tree: Path, root: Path) -> None:
+    output = run(tree, root, f"python3 -c '{CLIMB}'; ls -d /*")
+    climbed, *own = output.text.splitlines()
     assert climbed.split() == sorted(each.removeprefix("/") for each in own)
 
 
-def test_beneath_the_root_is_nothing(tree: Path, root: Path) -> None:
+def test_beneath_the_root_there_is_no_file(tree: Path, root: Path) -> None:
     spec = runtime.default_spec(["python3", "-c", BENEATH])
     assert spec.process
     assert spec.process.capabilities
@@ -118,23 +117,27 @@ def test_beneath_the_root_is_nothing(tree: Path, root: Path) -> None:
             bounding=capabilities, effective=capabilities, permitted=capabilities
         )
     )
-    said = run(tree, root, "", process=process, linux=spec.linux.replace(seccomp=None))
-    assert said.text == "0 0 [] 0o40000\n"
+    output = run(tree, root, "", process=process, linux=spec.linux.replace(seccomp=None))
+    assert output.text == "0 0 [] 0o40000\n"
 
 
-def test_who_enters_it_stands_in_the_containers_root(tree: Path, root: Path, kept: int) -> None:
+def test_a_process_that_enters_it_is_in_the_containers_root(
+    tree: Path, root: Path, kept: int
+) -> None:
     spec = runtime.default_spec(["sleep", "60"])
     with Container.run("box", spec, [tree], root=root) as container:
         command = ["nsenter", "--mount", "--target", str(container.pid), "cat", "/proc/1/comm"]
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
-        assert done.stdout == "sleep\n"
+        result = subprocess.run(command, check=True, capture_output=True, text=True)
+        assert result.stdout == "sleep\n"
         theirs, ours = (
             Path(f"/proc/{pid}/ns/mnt").stat().st_ino for pid in (container.pid, "self")
         )
         assert len({theirs, ours, os.fstat(kept).st_ino}) == 3
 
 
-def test_what_the_host_mounts_in_a_volume_comes_in(tree: Path, root: Path, tmp_path: Path) -> None:
+def test_a_later_mount_of_the_host_in_a_volume_is_seen(
+    tree: Path, root: Path, tmp_path: Path
+) -> None:
     volume = tmp_path / "volume"
     volume.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "volume", volume], check=True)
@@ -156,26 +159,26 @@ def test_what_the_host_mounts_in_a_volume_comes_in(tree: Path, root: Path, tmp_p
         subprocess.run(["umount", "-R", volume], check=True)
 
 
-def test_what_cannot_be_copied_is_mounted_all_the_same(tree: Path, root: Path) -> None:
+def test_mounts_that_cannot_be_copied_are_made(tree: Path, root: Path) -> None:
     unbindable = Mount(destination="/alone", source="alone", type="tmpfs", options=("unbindable",))
     spec = runtime.default_spec([])
-    said = run(
+    output = run(
         tree, root, "grep ' /alone ' /proc/self/mountinfo", mounts=(*spec.mounts, unbindable)
     )
-    assert "unbindable" in said.text
+    assert "unbindable" in output.text
 
 
-def test_what_a_hook_mounts_so_is_there_too(tree: Path, root: Path) -> None:
+def test_mounts_of_a_hook_that_cannot_be_copied_are_there(tree: Path, root: Path) -> None:
     find = """cd "$(sed 's,.*"bundle":"\\([^"]*\\)".*,\\1,')"/root/mnt"""
     script = f"{find} && mount -t tmpfs hooked . && mount --make-unbindable ."
     hook = Hook(path="/bin/sh", args=("sh", "-c", script))
-    said = run(
+    output = run(
         tree, root, "grep ' /mnt ' /proc/self/mountinfo", hooks=Hooks(create_container=(hook,))
     )
-    assert "hooked" in said.text
+    assert "hooked" in output.text
 
 
-def test_a_terminal_has_its_name(tree: Path, root: Path) -> None:
+def test_a_terminal_has_a_name(tree: Path, root: Path) -> None:
     spec = runtime.default_spec(["sh", "-c", "tty; readlink /proc/self/fd/0"])
     assert spec.process
     spec = spec.replace(process=spec.process.replace(terminal=True))
@@ -193,26 +196,26 @@ def test_a_terminal_has_its_name(tree: Path, root: Path) -> None:
     with ours, theirs, Container.create(request, str(root)) as container:
         _, descriptors, _, _ = socket.recv_fds(ours, 4096, 1)
         with os.fdopen(descriptors[0], "rb", buffering=0) as master:
-            said = b""
-            while said.count(b"\n") < 2:
-                said += master.read(4096) or b""
+            text = b""
+            while text.count(b"\n") < 2:
+                text += master.read(4096) or b""
         assert container.wait(SECONDS) == 0
-    assert said.split() == [b"/dev/pts/0", b"/dev/pts/0"]
+    assert text.split() == [b"/dev/pts/0", b"/dev/pts/0"]
 
 
-def test_users_of_a_namespace_of_their_own_pivot(tree: Path, root: Path) -> None:
+def test_a_container_with_a_user_namespace_pivots(tree: Path, root: Path) -> None:
     spec = runtime.default_spec([])
     spaces = (*spec.linux.namespaces, Namespace(type="user"))
     mappings = IdMapping(container_id=0, host_id=0, size=65536)
     linux = spec.linux.replace(
         namespaces=spaces, uid_mappings=(mappings,), gid_mappings=(mappings,)
     )
-    said = run(tree, root, "cat /proc/self/uid_map; ls -d /proc/1", linux=linux)
-    assert said.text.split() == ["0", "0", "65536", "/proc/1"]
+    output = run(tree, root, "cat /proc/self/uid_map; ls -d /proc/1", linux=linux)
+    assert output.text.split() == ["0", "0", "65536", "/proc/1"]
 
 
 @pytest.mark.parametrize("reused", [False, True])
-def test_a_program_that_closes_all_starts_containers_still(
+def test_a_program_that_closes_all_descriptors_can_start_containers(
     reused: bool, tree: Path, root: Path, kept: int
 ) -> None:
     os.close(kept)

@@ -41,7 +41,7 @@ def left() -> list[str]:
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(data=st.data(), junk=JUNK)
-def test_a_container_or_a_sentence(
+def test_a_container_runs_or_an_error_is_raised(
     data: st.DataObject, junk: object, tree: Path, tmp_path: Path
 ) -> None:
     sound = json.loads(encode(runtime.default_spec(["true"])))
