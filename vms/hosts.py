@@ -1,8 +1,8 @@
-"""Which host a libvirt is on: what its descriptions name by path lies there, and maybe not here.
+"""Hosts of libvirts: the files that a description names may be on another host than this one.
 
-A path in a description leads to a file of libvirt's host. Whatever opens, writes, copies or removes
-such a file itself goes through `Host` first, which refuses where that is another host; what libvirt
-does itself (its snapshots, its streams) works on either.
+A path in a description refers to a file of libvirt's host. Code that opens, writes, copies or
+removes such a file itself asks `Host` first, which refuses if that is another host. What libvirt
+does itself (snapshots, streams) works on either.
 """
 
 from __future__ import annotations
@@ -13,31 +13,35 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from vms.errors import MachineError
+from vms.errors import InvalidDescription, Unavailable
 
 _LOCAL_TRANSPORTS = {"", "unix"}
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """The host of a libvirt: this one, or another that was reached by the address."""
+    """The host of a libvirt: this host, or another one that is reached at the address."""
 
     address: str = ""
     is_here: bool = True
 
     def require_here(self, failed: str) -> None:
-        """Raise MachineError if it is another host; `failed` begins its sentence."""
+        """Raise Unavailable if this is another host; `failed` begins the message."""
         if not self.is_here:
-            raise MachineError(
+            raise Unavailable(
                 f"{failed}: {self.address} leads to another host, whose files can't be reached"
                 " through libvirt: run tonnage on that host."
             )
 
     def path(self, path: Path) -> Path:
-        """The whole path of a file of that host. Raises MachineError if only this one tells it."""
+        """Return the absolute path of a file of the host.
+
+        Raise InvalidDescription for a relative path on another host.
+        """
         if not self.is_here and not path.is_absolute():
-            raise MachineError(
-                f"{path} is looked for on another host ({self.address}): give its whole path there."
+            raise InvalidDescription(
+                f"{path} is a relative path, but the file is on another host ({self.address}): give"
+                " its absolute path there."
             )
         return path.absolute()
 
@@ -46,12 +50,13 @@ HERE = Host()
 
 
 def of(handle: Any, address: str) -> Host:
-    """The host of an open libvirt.
+    """Return the host of an open libvirt.
 
-    Its own address counts as well as the one asked for, which may be an alias; and a socket may
-    have been forwarded from a host of another name. (libvirt, "Connection URIs", URI aliases)
+    Both the address that was opened and the one that libvirt reports must be local: the first may
+    be an alias. The host name is compared too, since a socket may be forwarded from another host.
+    (libvirt, "Connection URIs", URI aliases)
     """
-    here = is_local(address) and is_local(handle.getURI()) and _is_this(handle.getHostname())
+    here = is_local(address) and is_local(handle.getURI()) and _is_this_host(handle.getHostname())
     return HERE if here else Host(address, is_here=False)
 
 
@@ -63,10 +68,10 @@ def is_local(uri: str) -> bool:
 
 
 def is_embedded(uri: str) -> bool:
-    """Return True if a libvirt at that address is part of this process."""
+    """Return True if a libvirt at that address is embedded in this process."""
     return urlsplit(uri).path == "/embed"
 
 
-def _is_this(name: str) -> bool:
-    """Return True for this host's name, be it with its domain or without."""
+def _is_this_host(name: str) -> bool:
+    """Return True for the name of this host, with or without its domain."""
     return name.partition(".")[0] == socket.gethostname().partition(".")[0]

@@ -1,4 +1,4 @@
-"""Where what outlives a process is kept: images, machines that were created, machines that run."""
+"""Paths of files that outlive a process: images, kept machines, roots of running machines."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def directory() -> Path:
-    """$TONNAGE_STATE, else /var/lib/tonnage, or the user's own data."""
+    """Return $TONNAGE_STATE, else /var/lib/tonnage for root, else a folder in the user's data."""
     if override := os.environ.get("TONNAGE_STATE"):
         return Path(override)
     if os.geteuid() == 0:
@@ -16,25 +16,28 @@ def directory() -> Path:
 
 
 def images() -> Path:
-    """The image store."""
+    """Return the directory of the image store."""
     return directory() / "images"
 
 
 def machines() -> Path:
-    """A folder for each machine that was created: its disk and its seed."""
+    """Return the directory with a folder for each kept machine: its disk and its seed."""
     return directory() / "machines"
 
 
 def roots() -> Path:
-    """A folder for each process that runs machines in the foreground: short, for the sockets."""
+    """Return the directory with a root for each process that runs machines in the foreground.
+
+    Its name is short, since the paths of UNIX sockets below it are limited.
+    """
     return directory() / "r"
 
 
 def capabilities() -> Path:
-    """What each QEMU of this host can do, as libvirt found out by asking it."""
+    """Return the directory where libvirt caches the capabilities of this host's QEMUs."""
     return directory() / "capabilities"
 
 
 def sockets() -> Path:
-    """Where the ports of machines listen that a libvirt of the host's keeps."""
+    """Return the directory with the sockets of machines that a libvirt daemon keeps."""
     return directory() / "c"

@@ -68,7 +68,7 @@ def cpu_position(instance: MachineInstance) -> str:
     time.sleep(0.2)
     if not isinstance(instance.domain, vms.Domain):
         return "unknown: the machine has no monitor"
-    registers = _REGISTERS.findall(instance.domain.monitor.say("info registers"))
+    registers = _REGISTERS.findall(instance.domain.monitor.human_command("info registers"))
     return " ".join(address or f"HLT={halted}" for address, halted in registers)
 
 

@@ -1,1 +1,1 @@
-"""Connections to libvirt, in process or to a daemon."""
+"""Connections to libvirt: embedded in this process, or to a daemon."""

@@ -1,67 +1,72 @@
-"""Which libvirt: its QEMU driver embedded in this process by default, any URI on request.
-
-libvirt's event loop runs in a thread, one a process.
-"""
+"""Connection to a libvirt: its QEMU driver embedded in this process by default, or any URI."""
 
 from __future__ import annotations
 
 import functools
 import os
-import threading
 import time
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
-# What matters comes as an exception. Read once, when the library is loaded.
+# libvirt reads this when it is loaded. Its errors are raised as exceptions, so the log is dropped.
 os.environ.setdefault("LIBVIRT_LOG_OUTPUTS", "4:file:/dev/null")
 
 import libvirt
 
-from vms import hosts
-from vms import paths as state
-from vms.connection import embedded
+from vms import hosts, paths
+from vms.connection import embedded, event_loop
+from vms.connection.start import Launch, start
 from vms.description import CONSOLE, NVRAM, Accelerator, LibvirtNetwork, Machine, domain_xml
+from vms.description.domain_xml import remove_monitor
+from vms.description.xml import printed
 from vms.domain import mac_addresses, port_forwarding
-from vms.domain.domain import Domain
+from vms.domain.domain import Domain, Place
 from vms.domain.images import frozen_images_of
-from vms.errors import MachineError
-from vms.libvirt_errors import sentence, translate_errors
+from vms.errors import (
+    AlreadyExists,
+    InUse,
+    InvalidDescription,
+    MachineError,
+    Unavailable,
+)
+from vms.libvirt_errors import translate_errors, translated
 from vms.qemu import acceleration
-from vms.qemu.early_resume import Origin, beside, with_words, without_monitor
-from vms.qemu.huge_pages import without_huge_pages
-from vms.qemu.qmp import Listener
 from vms.qemu.reaper import adopting_qemu_of
 from vms.storage import readers
 from vms.storage.backing_file_policy import DiskFile, disk_files, refuse_unsafe
 from vms.storage.readers import is_golden
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from vms.description import Cdrom, Disk
+    from vms.domain.ports import Ports
+    from vms.qemu.early_resume import Origin
 
 _REOPEN_SECONDS = 10.0
 _RETRY_SECONDS = 0.2
-# A daemon that says nothing for 5 s, three times, is gone. (virConnectSetKeepAlive)
+# A daemon that leaves three messages unanswered, 5 s apart, is lost. (virConnectSetKeepAlive)
 _KEEPALIVE = (5, 3)
 _KVM, _VSOCK = Path("/dev/kvm"), Path("/dev/vhost-vsock")
 
 
 class Connection:
-    """An open connection to libvirt, and the machines that were started by it."""
+    """An open connection to libvirt, and the machines that it has started."""
 
     def __init__(
         self, root: Path, uri: str | None = None, image_directories: Sequence[Path] = ()
     ) -> None:
         self.is_embedded = uri is None
         self.root = root
-        self._image_directories = tuple(image_directories) or (state.images(),)
+        self._image_directories = tuple(image_directories) or (paths.images(),)
         self._address = embedded.prepare(root) if uri is None else uri
-        _run_event_loop()
+        event_loop.run()
         self._libvirt = _opened(self._address)
-        self.host = self._host()
+        with translate_errors(f"Can't tell which host {self._address} leads to"):
+            self.host = hosts.of(self._libvirt, self._address)
+        self._place = Place(self.host, root if uri is None else None, self._image_directories)
         self.sockets = root / embedded.SOCKETS
         self.sockets.mkdir(parents=True, exist_ok=True)
         self._running: dict[str, Domain] = {}
@@ -71,12 +76,12 @@ class Connection:
     def open(
         cls, root: Path, uri: str | None = None, image_directories: Sequence[Path] = ()
     ) -> Iterator[Connection]:
-        """Open libvirt: embedded, below `root`, or at `uri`, with only our sockets below `root`.
+        """Open libvirt: embedded below `root`, or at `uri`, with only our sockets below `root`.
 
         Machines that still run when the block ends are destroyed. A process has one embedded
-        libvirt: another root is refused. A disk's backing file is followed only into
-        `image_directories`; without them, into the image store. Raises MachineError, also at the
-        end if a machine could not be destroyed.
+        libvirt; a second root is refused. Backing files of disks may only be in the image
+        directories, by default in the image store. Raise MachineError, also at the end if a machine
+        could not be destroyed.
         """
         embedded.refuse_long(root)
         connection = cls(root, uri, image_directories)
@@ -88,151 +93,180 @@ class Connection:
 
     @property
     def uri(self) -> str:
-        """The address that it was opened by."""
+        """The address that was opened."""
         return self._address
 
     @property
     def is_local(self) -> bool:
-        """Return True if libvirt is on this host."""
+        """True if libvirt is on this host."""
         return self.host.is_here
 
     @property
     def handle(self) -> Any:
-        """libvirt's own connection, opened anew if it was lost. Raises MachineError."""
+        """libvirt's own connection, reopened if it was lost. Raise MachineError."""
         if not self._libvirt.isAlive():
             lost, self._libvirt = self._libvirt, _opened(self._address, _REOPEN_SECONDS)
             with suppress(libvirt.libvirtError):
                 lost.close()
-            for domain in self.running():  # its handle belonged to what was lost
+            for domain in self.running():  # their handles belonged to the lost connection
                 with suppress(libvirt.libvirtError):
                     domain.handle = self._libvirt.lookupByName(domain.name)
         return self._libvirt
 
     def probe(self) -> None:
-        """Have libvirt look at its QEMU now, so that the first start does not wait for it."""
+        """Have libvirt query its QEMU now, so that the first start does not wait for it."""
         with suppress(libvirt.libvirtError):
             self.handle.getDomainCapabilities(None, "x86_64", "q35", "qemu", 0)
 
+    # ---- checks before anything is made
+
     def check(self, machine: Machine) -> None:
-        """Refuse what can't run here, before anything is made. Raises MachineError."""
+        """Raise MachineError for a machine that can't run here."""
         machine.check(self.host)
         for disk in machine.disks:
             self.check_disk(disk)
         for drive in machine.cdroms:
             self.check_medium(drive)
-        for sentence_ in self._objections(machine):
-            raise MachineError(f"{machine.name}: {sentence_}.")
+        self._check_support(machine)
         addresses = [card.mac for card in machine.networks if card.mac]
         mac_addresses.refuse_taken(self.handle, machine.name, addresses)
 
     def check_disk(self, disk: Disk) -> None:
-        """Refuse a disk that no machine may have. Raises MachineError."""
+        """Raise MachineError for a disk that no machine may have."""
         if self.is_local:
-            self._refuse_disk(DiskFile(disk.path, disk.format, not disk.read_only))
+            self._refuse_unsafe(DiskFile(disk.path, disk.format, not disk.read_only))
 
     def check_medium(self, drive: Cdrom) -> None:
-        """Refuse a medium that no drive may have. Raises MachineError."""
+        """Raise MachineError for a medium that no drive may have."""
         if self.is_local and drive.medium:
             refuse_unsafe(drive.medium, "raw", self._image_directories)
 
-    def refuse_unsafe_disks(self, described: ET.Element, bases: Collection[Path] = ()) -> None:
-        """Refuse a description in libvirt's words by its disks. Raises MachineError."""
+    def refuse_unsafe_disks(self, description: ET.Element, bases: Collection[Path] = ()) -> None:
+        """Raise MachineError for an unsafe disk in domain XML.
+
+        Backing files may also be among the `bases`.
+        """
         if not self.is_local:
             return
-        for disk in disk_files(described):
-            self._refuse_disk(disk, bases)
+        for disk in disk_files(description):
+            self._refuse_unsafe(disk, bases)
 
-    def _refuse_disk(self, disk: DiskFile, bases: Collection[Path] = ()) -> None:
+    def _refuse_unsafe(self, disk: DiskFile, bases: Collection[Path] = ()) -> None:
         refuse_unsafe(disk.path, disk.format, self._image_directories, bases)
         if disk.is_written and is_golden(disk.path):
-            raise MachineError(
-                f"{disk.path} is the store's, from which others read: give the machine a clone."
+            raise InUse(
+                f"{disk.path} is an image of the store, which other disks read from: give the"
+                " machine a clone of it."
             )
+
+    def _check_support(self, machine: Machine) -> None:
+        """Raise for features that this host or this libvirt lacks."""
+        if self.is_local and machine.accelerator is Accelerator.KVM and not _KVM.exists():
+            raise Unavailable(
+                f"{machine.name}: accelerator is kvm, but this host has no {_KVM}: use tcg, which"
+                " emulates."
+            )
+        if self.is_local and machine.vsock and not _VSOCK.exists():
+            raise Unavailable(
+                f"{machine.name}: vsock needs {_VSOCK} on the host: modprobe vhost_vsock."
+            )
+        if self.is_embedded and any(isinstance(n, LibvirtNetwork) for n in machine.networks):
+            raise Unavailable(
+                f"{machine.name}: networks names a libvirt network, but the embedded libvirt has"
+                " none: use --connect qemu:///system."
+            )
+        if not self.is_embedded and not machine.memory.transparent_huge_pages:
+            raise InvalidDescription(
+                f"{machine.name}: memory.transparent_huge_pages can be switched off only with the"
+                " embedded libvirt."
+            )
+
+    # ---- machines
 
     def start(
         self,
         machine: Machine,
         origin: Origin | None = None,
-        on_running: Callable[[Domain], object] = lambda _: None,
+        on_running: Callable[[Ports], object] = lambda _: None,
     ) -> Domain:
-        """Start a transient machine: it is gone once it stops.
+        """Start a transient machine, which no longer exists once it stops.
 
-        Its ports are connected before its first instruction, so that nothing it says is lost.
-        `origin` is what it begins from instead of a cold boot. With the embedded libvirt the guest
-        runs before libvirt is done, and `on_running` is called meanwhile, in another thread.
-        Raises MachineError, and then nothing is left.
+        Its ports are connected before its first instruction, so that no output is lost. `origin` is
+        a state to begin from instead of a cold boot. With the embedded libvirt the guest runs
+        before libvirt has completed the start; `on_running` is called meanwhile, in another thread.
+        Raise MachineError, and then leave nothing behind.
         """
         self.check(machine)
         if machine.name in self._running:
-            raise MachineError(f"There is a machine {machine.name} already.")
-        paths = self.paths_of(machine) if self.is_local else {}
-        with ExitStack() as undo:
-            for path in paths.values():
-                undo.callback(path.unlink, missing_ok=True)
-            domain = Domain(machine.name, paths, self._pid_file(machine.name), self.host)
-            domain.image_directories = self._image_directories
-            undo.callback(domain.destroy)
-            with (
-                translate_errors(f"Can't start {machine.name}"),
-                adopting_qemu_of(embedded=self.is_embedded),
-            ):
-                xml = self.xml(machine, paths)
-                if self.is_embedded:
-                    self._start_early(domain, machine, xml, origin, on_running)
-                else:
-                    self._start_plainly(domain, machine, xml, on_running)
-            domain.reap()
-            undo.pop_all()
-        self._running[machine.name] = domain
+            raise AlreadyExists(f"A machine {machine.name} runs already: choose another name.")
+        launch = Launch(
+            connection=self.handle,
+            place=self._place,
+            machine=machine,
+            paths=self.paths_of(machine) if self.is_local else {},
+            monitor_path=self.sockets / f"{machine.name}.q",
+            broken_features=self._broken_features(machine),
+            on_running=on_running,
+        )
+        domain = self._running[machine.name] = start(launch, origin)
         domain.on_gone = functools.partial(self._running.pop, machine.name, None)
         return domain
 
     def define(self, machine: Machine) -> Domain:
-        """Make libvirt know a machine that stays until it is undefined; it is not started.
+        """Define a machine, which libvirt keeps until it is undefined; do not start it.
 
-        Where its ports listen is chosen by a libvirt that outlives us. Raises MachineError.
+        A daemon, which outlives this process, chooses the sockets of its ports. Raise MachineError.
         """
         self.check(machine)
         port_forwarding.refuse_kept(machine)
-        paths = self.paths_of(machine) if self.is_embedded else {}
-        return self.define_xml(self.xml(machine, paths))
+        media = (drive.medium for drive in machine.cdroms if drive.medium)
+        files = (*(disk.path for disk in machine.disks), *media)
+        return self._define(
+            self.xml(machine, self.paths_of(machine) if self.is_embedded else {}), files
+        )
 
     def define_xml(self, xml: str) -> Domain:
-        """The same, for a machine described in libvirt's own words. Raises MachineError."""
+        """Define a machine from domain XML. Raise MachineError."""
+        return self._define(xml, (disk.path for disk in disk_files(ET.fromstring(xml))))
+
+    def _define(self, xml: str, files: Iterable[Path]) -> Domain:
         with translate_errors("Can't define the machine"):
             handle = self.handle.defineXMLFlags(xml, libvirt.VIR_DOMAIN_DEFINE_VALIDATE)
         if self.is_local:
-            for disk in disk_files(ET.fromstring(xml)):
-                readers.note(disk.path)
-        return self._found(handle)
+            for path in files:
+                readers.note(path)
+        return Domain.of(handle, self._place)
 
     def find(self, name: str) -> Domain:
-        """The machine of that name, whether it runs or not. Raises MachineError."""
+        """Return the machine of that name, running or not. Raise NotFound."""
         with translate_errors(f"There is no machine {name} here"):
-            return self._found(self.handle.lookupByName(name))
+            return Domain.of(self.handle.lookupByName(name), self._place)
 
     def domains(self) -> list[Domain]:
-        """All machines that libvirt has, by name. Raises MachineError."""
+        """Return all machines that libvirt has, by name. Raise MachineError."""
         with translate_errors("Can't list the machines"):
-            found = [self._found(handle) for handle in self.handle.listAllDomains()]
-        return sorted(found, key=lambda domain: domain.name)
+            domains = [Domain.of(handle, self._place) for handle in self.handle.listAllDomains()]
+        return sorted(domains, key=lambda domain: domain.name)
 
     def restore(self, path: Path) -> Domain:
-        """Let a machine whose memory was saved to a file go on. Raises MachineError.
+        """Continue a machine whose memory was saved to a file. Raise MachineError.
 
-        Its disks are looked at as those of a machine that is started; one that was started here
-        has its ports forwarded again.
+        Its disks are checked as for a start. If this process started the machine, its ports are
+        forwarded again.
         """
         with translate_errors(f"Can't restore {path}"):
             secure = libvirt.VIR_DOMAIN_SAVE_IMAGE_XML_SECURE
-            xml = self.handle.saveImageGetXMLDesc(str(path), secure)
-        described = ET.fromstring(xml)
-        name = described.findtext("name", "")
+            description = ET.fromstring(self.handle.saveImageGetXMLDesc(str(path), secure))
+        name = description.findtext("name", "")
         known = [domain for domain in self.domains() if domain.name == name]
         bases = [base for domain in known for base in frozen_images_of(domain)]
-        self.refuse_unsafe_disks(described, bases)
-        with translate_errors(f"Can't restore {path}"), adopting_qemu_of(embedded=self.is_embedded):
-            self.handle.restoreFlags(str(path), without_monitor(xml))
+        self.refuse_unsafe_disks(description, bases)
+        remove_monitor(description)
+        with (
+            translate_errors(f"Can't restore {path}"),
+            adopting_qemu_of(embedded=self.is_embedded),
+        ):
+            self.handle.restoreFlags(str(path), printed(description))
         domain = self.find(name)
         domain.reap()
         if (started := self._running.get(name)) and started.machine:
@@ -240,137 +274,64 @@ class Connection:
         return domain
 
     def paths_of(self, machine: Machine) -> dict[str, Path]:
-        """Where a machine's console and channels listen, and where its variables are kept."""
+        """Return the sockets of a machine's console and channels, and its variables' file."""
         names = (CONSOLE, *machine.channels, NVRAM)
-        return {name: self.socket(machine.name, n) for n, name in enumerate(names)}
-
-    def socket(self, name: str, number: int) -> Path:
-        """Where a machine's port of that number listens."""
-        return self.sockets / f"{name}.{number}"
+        return {name: self.sockets / f"{machine.name}.{n}" for n, name in enumerate(names)}
 
     def xml(self, machine: Machine, paths: dict[str, Path]) -> str:
-        """The domain's XML for the host that this connection leads to."""
+        """Return the domain XML of a machine on this connection's host."""
+        return domain_xml(machine, paths, self._broken_features(machine))
+
+    def _broken_features(self, machine: Machine) -> Sequence[str]:
         kvm = machine.accelerator is Accelerator.KVM
-        broken = acceleration.broken_features() if kvm and self.is_local else ()
-        return domain_xml(machine, paths, broken)
+        return acceleration.broken_features() if kvm and self.is_local else ()
 
     def running(self) -> list[Domain]:
-        """The machines that were started here and not yet destroyed."""
+        """Return the machines that this connection started and that are not yet destroyed."""
         return list(self._running.values())
 
     def destroy_all(self) -> None:
-        """Destroy every one of them. Raises MachineError once all were tried."""
+        """Destroy those machines. Raise MachineError after all have been tried."""
         with ExitStack() as stack:
             for domain in self.running():
                 stack.callback(domain.destroy)
             if self._running and not self.is_embedded:
                 with suppress(MachineError):
-                    _ = self.handle  # their handles are no good if the connection was lost
+                    _ = self.handle  # renews the machines' handles if the connection was lost
 
     def close(self) -> None:
-        """Close it; machines that run go on, unless libvirt is embedded and its process ends."""
-        if self._address in _kept:
+        """Close the connection; machines run on, except those of an embedded libvirt."""
+        if self._address in _embedded:
             return
         with suppress(libvirt.libvirtError):
             self._libvirt.close()
 
-    def _start_early(
-        self,
-        domain: Domain,
-        machine: Machine,
-        xml: str,
-        origin: Origin | None,
-        on_running: Callable[[Domain], object],
-    ) -> None:
-        with Listener(self.sockets / f"{domain.name}.q") as listener:
-
-            def run() -> None:
-                domain.run(listener, machine, origin)
-                on_running(domain)
-
-            words = (*listener.words(), *machine.words(), *(origin.words() if origin else ()))
-            with beside(run, listener.give_up):
-                domain.handle = self._create(machine, with_words(xml, words))
-
-    def _start_plainly(
-        self, domain: Domain, machine: Machine, xml: str, on_running: Callable[[Domain], object]
-    ) -> None:
-        domain.handle = self._create(machine, xml, libvirt.VIR_DOMAIN_START_PAUSED)
-        domain.look_at_ports()
-        domain.connect()
-        domain.forward(machine)
-        domain.resume()
-        on_running(domain)
-
-    def _create(self, machine: Machine, xml: str, flags: int = 0) -> Any:
-        huge_pages = machine.memory.transparent_huge_pages
-        with nullcontext() if huge_pages else without_huge_pages():
-            return self.handle.createXML(xml, flags)
-
-    def _objections(self, machine: Machine) -> Iterator[str]:
-        if self.is_local and machine.accelerator is Accelerator.KVM and not _KVM.exists():
-            yield "accelerator is kvm, and this host has no /dev/kvm: tcg emulates"
-        if self.is_local and machine.vsock and not _VSOCK.exists():
-            yield f"vsock needs {_VSOCK} on the host: modprobe vhost_vsock"
-        if self.is_embedded and any(isinstance(n, LibvirtNetwork) for n in machine.networks):
-            yield (
-                "networks name one of libvirt's, and the embedded libvirt keeps none: --connect"
-                " qemu:///system does"
-            )
-        if not self.is_embedded and not machine.memory.transparent_huge_pages:
-            yield "memory.transparent_huge_pages can only be switched off with the embedded libvirt"
-
-    def _found(self, handle: Any) -> Domain:
-        domain = Domain.found(handle, self._pid_file(handle.name()), self.host)
-        domain.image_directories = self._image_directories
-        return domain
-
-    def _host(self) -> hosts.Host:
-        with translate_errors(f"Which host {self._address} leads to can't be known"):
-            return hosts.of(self._libvirt, self._address)
-
-    def _pid_file(self, name: str) -> Path | None:
-        return embedded.pid_file(self.root, name) if self.is_embedded else None
-
 
 def default_uri() -> str | None:
-    """What LIBVIRT_DEFAULT_URI names; None is the embedded libvirt."""
+    """Return the address in LIBVIRT_DEFAULT_URI; None stands for the embedded libvirt."""
     return os.environ.get("LIBVIRT_DEFAULT_URI") or None
 
 
-# libvirt registers its drivers anew each time that it is embedded, and has room for some twenty: so
-# a process embeds it once, and keeps it.
-_kept: dict[str, Any] = {}
+# The open embedded libvirt, by its address. Each time that libvirt is embedded it registers its
+# drivers anew, and it has room for some twenty: so a process embeds it once.
+_embedded: dict[str, Any] = {}
 
 
 def _opened(address: str, patience_seconds: float = 0.0) -> Any:
-    """Open libvirt; with patience, wait for a daemon that is being started again."""
-    if address in _kept and _kept[address].isAlive():
-        return _kept[address]
-    give_up = time.monotonic() + patience_seconds
+    """Return libvirt's connection; retry for a while, for a daemon that is being restarted."""
+    if address in _embedded and _embedded[address].isAlive():
+        return _embedded[address]
+    deadline = time.monotonic() + patience_seconds
     while True:
         try:
             handle = libvirt.open(address)
         except libvirt.libvirtError as error:
-            if time.monotonic() >= give_up:
-                raise MachineError(sentence(f"Can't open libvirt at {address}", error)) from error
+            if time.monotonic() >= deadline:
+                raise translated(f"Can't open libvirt at {address}", error) from error
             time.sleep(_RETRY_SECONDS)
             continue
-        with suppress(libvirt.libvirtError):  # the embedded one has nobody to keep in touch with
+        with suppress(libvirt.libvirtError):  # an embedded libvirt has no keepalive
             handle.setKeepAlive(*_KEEPALIVE)
         if hosts.is_embedded(address):
-            _kept[address] = handle
+            _embedded[address] = handle
         return handle
-
-
-@functools.cache
-def _run_event_loop() -> None:
-    """Start libvirt's event loop in a thread, once a process; its complaints come as exceptions."""
-    libvirt.registerErrorHandler(lambda *_: None, None)
-    libvirt.virEventRegisterDefaultImpl()
-    threading.Thread(target=_event_loop, name="libvirt events", daemon=True).start()
-
-
-def _event_loop() -> None:
-    while True:
-        libvirt.virEventRunDefaultImpl()

@@ -1,8 +1,8 @@
-"""A libvirtd of our own, started by hand, with its own configuration, state and socket.
+"""A libvirtd started by this process, with its own configuration, state and socket.
 
-For what the embedded driver can't do: outlive the process, be the other end of a migration. As root
-libvirtd knows its directories by fixed names, so it gets a mount namespace in which those are below
-our root. (mount_namespaces(7); libvirtd(8))
+It does what the embedded driver can't: outlive the process, and receive a migration. As root
+libvirtd has fixed directories, so it runs in a mount namespace where those are below our root.
+(mount_namespaces(7); libvirtd(8))
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import libvirt
 
 from vms.connection.embedded import CONFIGURATION, refuse_long, require_account
-from vms.errors import MachineError
+from vms.errors import Unavailable
 from vms.qemu.termination import ended_within
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _DIRECTORIES = {
     "cache": "/var/cache/libvirt",
     "log": "/var/log/libvirt",
     "run": "/run/libvirt",
-    "lock": "/run/lock",  # of consoles; init makes it, and a container may have none
+    "lock": "/run/lock",  # for consoles; init makes it, so it may be missing in a container
 }
 _LIBVIRTD = """\
 listen_tls = 0
@@ -49,15 +49,15 @@ log_outputs = "3:file:{root}/libvirtd.log"
 
 @contextmanager
 def running(root: Path) -> Iterator[str]:
-    """Run one below `root` and yield its address; when the block ends it and its machines do too.
+    """Run a libvirtd below `root` and yield its address; stop it and its machines at the end.
 
-    Raises MachineError.
+    Raise Unavailable if it does not start.
     """
     refuse_long(root)
     require_account()
     program = shutil.which(_PROGRAM, path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if program is None:
-        raise MachineError("libvirtd is not installed: apt-get install libvirt-daemon.")
+        raise Unavailable("libvirtd is not installed: apt-get install libvirt-daemon.")
     for name in _DIRECTORIES:
         (root / name).mkdir(parents=True, exist_ok=True)
     (root / "etc/qemu.conf").write_text(CONFIGURATION, encoding="utf-8")
@@ -85,13 +85,13 @@ def running(root: Path) -> Iterator[str]:
 def _await(process: subprocess.Popen[bytes], address: str, root: Path) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
-        if (root / "libvirt-sock").exists():  # libvirt complains on stderr of one that does not
+        if (root / "libvirt-sock").exists():  # libvirt prints to stderr if it does not
             with suppress(libvirt.libvirtError):
                 libvirt.open(address).close()
                 return
         time.sleep(_POLL_SECONDS)
-    said = (root / "stderr").read_text("utf-8", "replace").strip().splitlines()
-    raise MachineError(f"libvirtd did not start: {said[-1] if said else 'it does not answer'}.")
+    lines = (root / "stderr").read_text("utf-8", "replace").strip().splitlines()
+    raise Unavailable(f"libvirtd did not start: {lines[-1] if lines else 'it does not answer'}.")
 
 
 def _stop(process: subprocess.Popen[bytes], address: str) -> None:
@@ -112,7 +112,7 @@ def _stop(process: subprocess.Popen[bytes], address: str) -> None:
 
 
 def _kill_machines(root: Path) -> None:
-    """Kill the machines of a libvirtd that was gone before it could be asked to."""
+    """Kill the machines of a libvirtd that ended before it could destroy them."""
     for file in (root / "run/qemu").glob("*.pid"):
         with suppress(OSError, ValueError):
             pidfd = os.pidfd_open(int(file.read_text()))

@@ -1,7 +1,7 @@
-"""libvirt's QEMU driver embedded in this process: no daemon, a root directory of its own.
+"""libvirt's QEMU driver embedded in this process: no daemon, and a root directory of its own.
 
-One process has one such root, and one root one process: it holds a lock on the directory for as
-long as it lives, by which others tell what a dead one has left. (libvirt, "Embedded QEMU driver",
+A process has one such root, and a root one process. The process holds a lock on the directory for
+as long as it lives; an unlocked root belongs to a dead process. (libvirt, "Embedded QEMU driver",
 drvqemu.html; flock(2))
 """
 
@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 from vms import paths
 from vms.description import constraints
-from vms.errors import MachineError
+from vms.errors import InUse, InvalidDescription, Unavailable
 from vms.qemu.termination import ended_within
 from vms.storage.locks import try_lock
 
@@ -36,26 +36,27 @@ cgroup_controllers = []
 namespaces = []
 remember_owner = 0
 """
-_LONGEST_ROOT = 60  # what is left of a UNIX socket's 107 bytes goes to names below it. (unix(7))
+_LONGEST_ROOT = 60  # of a UNIX socket's 107 bytes; names below the root need the rest. (unix(7))
 _KILL_SECONDS = 10.0
 _QEMU = re.compile(rb"[^\0]*qemu-system-")
 _GUEST = re.compile(rb"\0guest=([^,\0]+)")
 SOCKETS = "s"
 
-_held: dict[Path, int] = {}  # the roots of this process, by the descriptor that is locked
+_locks: dict[Path, int] = {}  # the roots of this process, and their locked descriptors
 
 
 def prepare(root: Path) -> str:
-    """Make the root ready, and this process its owner; the address to open.
+    """Prepare the root, make this process its owner, and return the address to open.
 
-    What a dead owner has left running there is killed first. Raises MachineError if the root is
-    another process's, or the host lacks what libvirt needs.
+    Machines that a dead owner left running there are killed first. Raise InUse if the root belongs
+    to another process, InvalidDescription for an unusable path, and Unavailable if the host lacks
+    the account that libvirt needs.
     """
     refuse_long(root)
-    _refuse_odd(root)
+    _refuse_unusable(root)
     require_account()
     claim(root)
-    # Where libvirt looks differs between its versions.
+    # The path of the file differs between versions of libvirt.
     for path in (root / "etc/qemu.conf", root / "etc/qemu/qemu.conf"):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(CONFIGURATION, encoding="utf-8")
@@ -64,91 +65,92 @@ def prepare(root: Path) -> str:
 
 
 def address_of(root: Path) -> str:
-    """Return the address of a libvirt that is embedded below a root."""
+    """Return the address of a libvirt that is embedded below the root."""
     return f"qemu:///embed?root={quote(str(root))}"
 
 
 def _share_capabilities(root: Path) -> None:
-    """Have all roots keep in one place what libvirt finds out about QEMU.
+    """Share libvirt's cache of QEMU's capabilities between all roots.
 
-    To ask one takes seconds. libvirt itself asks again when QEMU, the kernel, the CPU or its own
-    version is another, and writes its answers aside and renames them.
+    A query takes seconds. libvirt itself repeats it when QEMU, the kernel, the CPU or libvirt has
+    changed, and replaces the cache's files atomically.
     """
-    kept, here = paths.capabilities(), root / "cache/qemu/capabilities"
-    if here.exists():
+    shared, own = paths.capabilities(), root / "cache/qemu/capabilities"
+    if own.exists():
         return
-    with suppress(OSError):  # without it, libvirt asks
-        kept.mkdir(mode=0o700, parents=True, exist_ok=True)
-        here.parent.mkdir(parents=True, exist_ok=True)
-        here.symlink_to(kept)
+    with suppress(OSError):  # without the shared cache libvirt queries QEMU
+        shared.mkdir(mode=0o700, parents=True, exist_ok=True)
+        own.parent.mkdir(parents=True, exist_ok=True)
+        own.symlink_to(shared)
 
 
 def refuse_long(root: Path) -> None:
-    """Raise MachineError if sockets below the root would have too long a name."""
+    """Raise InvalidDescription if the paths of sockets below the root would be too long."""
     if len(os.fsencode(root)) > _LONGEST_ROOT:
-        raise MachineError(f"{root} is too long for sockets below it: choose a shorter path.")
+        raise InvalidDescription(
+            f"{root} is too long a path for sockets below it: choose a path of at most"
+            f" {_LONGEST_ROOT} bytes."
+        )
 
 
-def _refuse_odd(root: Path) -> None:
-    """Raise MachineError for a root that libvirt can't work below.
+def _refuse_unusable(root: Path) -> None:
+    """Raise InvalidDescription for a root that libvirt can't use.
 
-    It asks QEMU what it can do by a socket whose path it does not quote, and its own files are XML.
+    It does not quote the path of the socket by which it queries QEMU, and its own files are XML.
     """
     if "," in str(root) or not constraints.fits_xml(root):
-        raise MachineError(
-            f"libvirt can't work below {str(root)!r}, for its comma, control characters or bytes"
-            " that are no UTF-8: choose another folder (TONNAGE_STATE)."
+        raise InvalidDescription(
+            f"libvirt can't use the directory {str(root)!r}: its path contains a comma, a control"
+            " character or bytes that are not UTF-8; choose another directory (TONNAGE_STATE)."
         )
 
 
 def claim(root: Path) -> None:
-    """Make the root, and this process its owner. Raises MachineError if it is another one's."""
-    if root in _held:
+    """Make the root, and this process its owner. Raise InUse if another process owns it."""
+    if root in _locks:
         return
     root.mkdir(parents=True, exist_ok=True)
-    held = try_lock(root)
-    if held is None:
-        raise MachineError(f"Another process has its machines below {root}: choose another.")
-    _held[root] = held
+    descriptor = try_lock(root)
+    if descriptor is None:
+        raise InUse(
+            f"Another process has its machines below {root}: choose another directory, or wait"
+            " until that process ends."
+        )
+    _locks[root] = descriptor
     _sweep(root)
 
 
 def release(root: Path) -> None:
-    """Let go of a root in which nothing of this process runs any more."""
-    if root in _held:
-        os.close(_held.pop(root))
+    """Give up a root in which nothing of this process runs any more."""
+    if root in _locks:
+        os.close(_locks.pop(root))
 
 
 def is_owned(root: Path) -> bool:
-    """Whether a living process has its machines there."""
+    """Return True if a living process has its machines below the root."""
     with _claimed(root) as claimed:
         return root.is_dir() and not claimed
 
 
 def clean(root: Path) -> list[str]:
-    """Kill the machines that a process which is gone left below `root`; remove it.
+    """Kill the machines that a dead process left below the root; remove the root.
 
-    A QEMU is known by the pid file there and by the root in its command line. What a living
-    process owns is left alone. Returns what was done, a line each.
+    Return a line for each step. A QEMU is recognized by its pid file there, or by the root in its
+    command line. The root of a living process is left alone.
     """
     with _claimed(root) as claimed:
         if not claimed:
             return []
-        done = _sweep(root)
+        killed = _sweep(root)
         shutil.rmtree(root)
-        return [*done, f"removed {root}"]
-
-
-def pid_file(root: Path, name: str) -> Path:
-    """Where libvirt writes which process a machine's QEMU is."""
-    return root / "run/qemu" / f"{name}.pid"
+        return [*killed, f"removed {root}"]
 
 
 def _sweep(root: Path) -> list[str]:
-    """Kill what still runs there and remove what is only of use while it runs."""
-    done = []
-    while found := list(_emulators(root)):
-        for pid, what in found:
+    """Kill QEMUs that still run below the root; remove the files of running machines."""
+    killed = []
+    while emulators := list(_emulators(root)):
+        for pid, purpose in emulators:
             with suppress(ProcessLookupError):
                 pidfd = os.pidfd_open(pid)
                 try:
@@ -156,16 +158,16 @@ def _sweep(root: Path) -> list[str]:
                     ended_within(pidfd, _KILL_SECONDS)
                 finally:
                     os.close(pidfd)
-                done.append(f"killed {what} (process {pid})")
-    for left in (root / "run", root / SOCKETS, *root.glob("lib/qemu/domain-*")):
-        shutil.rmtree(left, ignore_errors=True)
-    return done
+                killed.append(f"killed {purpose} (process {pid})")
+    for path in (root / "run", root / SOCKETS, *root.glob("lib/qemu/domain-*")):
+        shutil.rmtree(path, ignore_errors=True)
+    return killed
 
 
 def _emulators(root: Path) -> Iterator[tuple[int, str]]:
-    """The QEMUs whose command line leads below the root, and what each is there for.
+    """Yield the QEMUs whose command line names the root, and the purpose of each.
 
-    libvirt's pid files tell of machines; but it also asks QEMUs that are none what they can do.
+    libvirt writes pid files for machines, but not for QEMUs that it only queries.
     """
     for file in sorted(root.glob("run/qemu/*.pid")):
         with suppress(OSError, ValueError):
@@ -176,28 +178,28 @@ def _emulators(root: Path) -> Iterator[tuple[int, str]]:
         with suppress(OSError):
             line = (process / "cmdline").read_bytes()
             if _QEMU.match(line) and os.fsencode(root) + b"/" in line:
-                named = _GUEST.search(line)
-                what = f"machine {named[1].decode()}" if named else "a QEMU that was being asked"
-                yield int(process.name), what
+                name = _GUEST.search(line)
+                purpose = f"machine {name[1].decode()}" if name else "a QEMU that was queried"
+                yield int(process.name), purpose
 
 
 @contextmanager
 def _claimed(root: Path) -> Iterator[bool]:
-    """Whether the directory is there and nobody's; while the block runs it is this process's."""
-    held = try_lock(root) if root.is_dir() else None
+    """Lock the root while the block runs; yield False if it is absent, or locked already."""
+    descriptor = try_lock(root) if root.is_dir() else None
     try:
-        yield held is not None
+        yield descriptor is not None
     finally:
-        if held is not None:
-            os.close(held)
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 def require_account() -> None:
-    """Raise MachineError if the account is not there that libvirt's QEMU driver looks up."""
+    """Raise Unavailable if the account that libvirt's QEMU driver looks up does not exist."""
     try:
         pwd.getpwnam(_ACCOUNT)
     except KeyError as error:
-        raise MachineError(
-            f"libvirt wants an account {_ACCOUNT} on this host: make setup, or adduser --system"
+        raise Unavailable(
+            f"libvirt needs an account {_ACCOUNT} on this host: make setup, or adduser --system"
             f" --group --no-create-home {_ACCOUNT}."
         ) from error

@@ -1,4 +1,4 @@
-"""What a machine is made of: typed descriptions, one subject a file, and their domain XML."""
+"""Typed descriptions of machines, one subject a file, and their domain XML."""
 
 from vms.description.boot_source import DirectKernel, Firmware
 from vms.description.cpu import Accelerator, Cpu, Topology
@@ -15,7 +15,8 @@ from vms.description.devices.network import (
 from vms.description.devices.rng import Rng
 from vms.description.devices.vsock import Vsock
 from vms.description.devices.watchdog import Watchdog
-from vms.description.machine import CONSOLE, NVRAM, Machine, domain_xml
+from vms.description.domain_xml import CONSOLE, NVRAM, domain_xml
+from vms.description.machine import Machine
 from vms.description.memory import Balloon, Memory
 
 __all__ = [

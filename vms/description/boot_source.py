@@ -1,4 +1,4 @@
-"""What a machine boots: a kernel that QEMU loads itself, or what its firmware finds on a disk."""
+"""Boot sources: a kernel that QEMU loads itself, or firmware that boots from a disk."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from vms.description.xml import element
 
 @dataclass(frozen=True, slots=True)
 class Firmware:
-    """SeaBIOS, or OVMF with variables of the machine's own; it boots from the disks, in order.
+    """SeaBIOS, or OVMF with the machine's own variables; the firmware tries the disks in order.
 
-    libvirt chooses OVMF from what is installed. (libvirt, "Domain XML format", BIOS bootloader)
+    libvirt chooses an OVMF of those installed. (libvirt, "Domain XML format", BIOS bootloader)
     """
 
     kind: Literal["bios", "uefi"] = "bios"
     secure_boot: bool = False
 
     def objection(self) -> str:
-        """BIOS knows no secure boot."""
+        """Return the conflict between fields, if any: BIOS has no secure boot."""
         return "secure_boot needs uefi" if self.secure_boot and self.kind == "bios" else ""
 
     def elements(self, nvram: Path | None) -> Iterator[ET.Element]:
-        """Below <os>. `nvram` is where the variables are kept; None leaves that to libvirt."""
+        """Yield the elements below <os>. Without a path for the variables libvirt chooses one."""
         if self.kind == "bios":
             return
         features = ("secure-boot", "enrolled-keys")
@@ -40,7 +40,7 @@ class Firmware:
 
 @dataclass(frozen=True, slots=True)
 class DirectKernel:
-    """A kernel that QEMU loads itself: no boot loader, and on `microvm` no firmware to speak of."""
+    """A kernel that QEMU loads itself: no boot loader, and on `microvm` hardly any firmware."""
 
     kernel: Path
     initrd: Path | None
@@ -48,7 +48,7 @@ class DirectKernel:
     firmware: Firmware = Firmware()
 
     def elements(self, nvram: Path | None) -> Iterator[ET.Element]:
-        """Below <os>."""
+        """Yield the elements below <os>."""
         yield from self.firmware.elements(nvram)
         yield element("kernel", text=self.kernel)
         if self.initrd:

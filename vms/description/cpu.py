@@ -1,4 +1,4 @@
-"""Virtual CPUs: which model, how many, how they are arranged, and where they run."""
+"""Virtual CPUs: model, count, topology, and the host CPUs that they run on."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from xml.etree import ElementTree as ET
 from vms.description.constraints import Between, Like
 from vms.description.xml import element
 
-# As taskset(1) takes it.
+# The syntax of taskset(1).
 CpuList = Annotated[str, Like(r"\d+(-\d+)?(,\d+(-\d+)?)*", "a list of CPUs such as 0-3,6")]
 _FeatureName = Annotated[str, Like(r"[A-Za-z0-9_.-]+", "the name of a CPU feature")]
 
 
 class Accelerator(Enum):
-    """What runs the guest's instructions: the CPU itself, or QEMU's translator (emulation)."""
+    """The executor of the guest's instructions: the CPU (KVM), or QEMU's translator (emulation)."""
 
     KVM = "kvm"
     TCG = "tcg"
@@ -25,7 +25,7 @@ class Accelerator(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """How the guest sees its CPUs arranged."""
+    """The arrangement of CPUs that the guest sees."""
 
     sockets: Annotated[int, Between(1)] = 1
     cores: Annotated[int, Between(1)] = 1
@@ -33,21 +33,21 @@ class Topology:
 
     @property
     def cpus(self) -> int:
-        """How many CPUs that makes."""
+        """The number of CPUs in this topology."""
         return self.sockets * self.cores * self.threads
 
     def element(self) -> ET.Element:
-        """The <topology>."""
+        """Return <topology>."""
         return element("topology", sockets=self.sockets, cores=self.cores, threads=self.threads)
 
 
 @dataclass(frozen=True, slots=True)
 class Cpu:
-    """The host's own CPU under KVM, everything that the emulator can do under TCG.
+    """CPU settings: the host's model under KVM, all that the emulator supports under TCG.
 
-    `maximum` is how many may be plugged in while it runs. `pins` maps a vCPU to the host CPUs that
-    it runs on, `emulator_pin` does so for QEMU's other threads. `without` names features that the
-    guest must not see.
+    `maximum` is the number of CPUs that can be plugged in while the machine runs. `pins` maps a
+    vCPU to the host CPUs that it runs on; `emulator_pin` does so for QEMU's other threads.
+    `without` names features that are hidden from the guest.
     """
 
     topology: Topology | None = None
@@ -57,13 +57,13 @@ class Cpu:
     without: tuple[_FeatureName, ...] = ()
 
     def count(self, vcpus: int) -> ET.Element:
-        """How many there are, and how many there may be."""
+        """Return <vcpu>: the present and the maximum number."""
         if not self.maximum:
             return element("vcpu", text=vcpus)
         return element("vcpu", text=self.maximum, current=vcpus)
 
     def tuning(self) -> ET.Element | None:
-        """Where they run."""
+        """Return <cputune>, or None if nothing is pinned."""
         if not self.pins and not self.emulator_pin:
             return None
         return element(
@@ -73,13 +73,13 @@ class Cpu:
         )
 
     def most(self, vcpus: int) -> int:
-        """How many there may be."""
+        """Return the maximum number of CPUs of a machine that begins with `vcpus`."""
         return self.maximum or vcpus
 
     def element(
         self, accelerator: Accelerator, broken: Sequence[str], cell: ET.Element | None
     ) -> ET.Element:
-        """The model, and the memory that it is near to.
+        """Return <cpu> with its model and the NUMA cell.
 
         `broken` are features that this host's KVM offers and then fails on.
         """

@@ -1,4 +1,4 @@
-"""Memory: how much, backed by what, given back how."""
+"""Memory of a machine: its size limits, its backing on the host, and its balloon."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from vms.description.constraints import Between
 from vms.description.devices.bus_address import Chipset, address
 from vms.description.xml import element
 
-_SLOTS = 16  # modules (DIMMs) that may be plugged in
+_SLOTS = 16  # for memory modules (DIMMs)
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """How the host backs a machine's memory.
+    """Settings of the memory that the host gives a machine.
 
     `maximum_mib` leaves room for memory that is plugged in while the machine runs. `shared` lets
-    another process map it (virtiofsd does), for which it must come from a memfd or a file.
-    `mergeable` is whether the kernel may share its pages with another machine (KSM), and
-    `transparent_huge_pages` whether it may collect them to huge ones. (madvise(2), MADV_MERGEABLE
+    another process map the memory, as virtiofsd does; it must then come from a memfd or a file.
+    `mergeable` allows the kernel to share equal pages with other machines (KSM), and
+    `transparent_huge_pages` allows it to combine pages into huge ones. (madvise(2), MADV_MERGEABLE
     and MADV_HUGEPAGE; prctl(2), PR_SET_THP_DISABLE)
     """
 
@@ -33,26 +33,29 @@ class Memory:
     transparent_huge_pages: bool = True
 
     def objection(self) -> str:
-        """Nobody can map anonymous memory of another process."""
+        """Return the conflict between fields, if any: anonymous memory can't be shared."""
         if self.shared and self.source == "anonymous":
             return "shared needs source memfd or file"
         return ""
 
     def room(self) -> ET.Element | None:
-        """Up to where it may grow."""
+        """Return <maxMemory>, or None if no memory can be plugged in."""
         if not self.maximum_mib:
             return None
         return element("maxMemory", text=self.maximum_mib, slots=_SLOTS, unit="MiB")
 
     def cell(self, mib: int, vcpus: int) -> ET.Element | None:
-        """The one NUMA cell, with all that the machine begins with: modules are plugged into it."""
+        """Return <numa> with one cell, which memory modules need; None if none can be plugged in.
+
+        The cell has all CPUs and all memory that the machine begins with.
+        """
         if not self.maximum_mib:
             return None
         cpus = f"0-{vcpus - 1}" if vcpus > 1 else "0"
         return element("numa", element("cell", id=0, cpus=cpus, memory=mib, unit="MiB"))
 
     def backing(self, *, shared: bool) -> ET.Element | None:
-        """What backs it; `shared` if a device demands it."""
+        """Return <memoryBacking>, or None for the defaults; `shared` if a device demands it."""
         source = "memfd" if shared and self.source == "anonymous" else self.source
         page = self.huge_page_kib
         children = [
@@ -67,11 +70,11 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Balloon:
-    """A virtio balloon: the host takes memory back from a machine, or is told what lies free.
+    """A virtio balloon: the host takes memory back, and the guest reports free memory.
 
-    With `free_page_reporting` the guest hands back free pages by itself. `deflate_on_oom` lets it
-    have its memory again before it kills for want of it. `statistics_seconds` is how often it
-    reports its own figures; 0 is never.
+    With `free_page_reporting` the guest returns free pages unasked. `deflate_on_oom` gives the
+    guest its memory back before it kills processes for lack of memory. `statistics_seconds` is the
+    interval at which the guest reports its own figures; 0 is never.
     """
 
     free_page_reporting: bool = True
@@ -79,7 +82,7 @@ class Balloon:
     statistics_seconds: Annotated[int, Between(0)] = 0
 
     def element(self, chipset: Chipset) -> ET.Element:
-        """The <memballoon>."""
+        """Return <memballoon>."""
         return element(
             "memballoon",
             element("stats", period=self.statistics_seconds) if self.statistics_seconds else None,

@@ -14,7 +14,7 @@ LONGEST, _LONGEST_SNAPSHOT = 48, 64
 def _like(longest: int) -> Like:
     return Like(
         rf"[A-Za-z0-9_+][A-Za-z0-9_.+-]{{0,{longest - 1}}}",
-        f"up to {longest} letters, digits, _ . + -, and begin with none of . -",
+        f"up to {longest} letters, digits, _ . + -, and not begin with . or -",
     )
 
 
@@ -23,7 +23,7 @@ Name = Annotated[str, _like(LONGEST)]
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A name, to be looked at before it becomes a path."""
+    """A machine's name on its own, to be validated before it becomes a path."""
 
     name: Name
 
@@ -34,10 +34,10 @@ class _Snapshot:
 
 
 def refuse(name: str) -> None:
-    """Raise MachineError for what no machine may be called."""
+    """Raise InvalidDescription for an invalid name of a machine."""
     constraints.refuse(Named(name))
 
 
 def refuse_snapshot(name: str) -> None:
-    """Raise MachineError for what no snapshot may be called."""
+    """Raise InvalidDescription for an invalid name of a snapshot."""
     constraints.refuse(_Snapshot(name))

@@ -1,4 +1,4 @@
-"""XML elements as expressions, so that a description reads like the XML that it becomes."""
+"""XML elements as expressions, so that code reads like the XML that it builds."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from xml.etree import ElementTree as ET
 def element(
     tag: str, *children: ET.Element | None, text: object = None, **attributes: object
 ) -> ET.Element:
-    """An element. Children and attributes that are None are left out; a bool is yes or no."""
-    made = ET.Element(
-        tag, {name: _word(value) for name, value in attributes.items() if value is not None}
+    """Return an element. Children and attributes that are None are omitted; a bool is yes or no."""
+    root = ET.Element(
+        tag, {name: _attribute(value) for name, value in attributes.items() if value is not None}
     )
-    made.text = None if text is None else str(text)
-    made.extend(child for child in children if child is not None)
-    return made
+    root.text = None if text is None else str(text)
+    root.extend(child for child in children if child is not None)
+    return root
 
 
 def printed(root: ET.Element) -> str:
-    """The document, indented for people to read."""
+    """Return the document as indented text."""
     ET.indent(root)
     return ET.tostring(root, encoding="unicode")
 
 
-def _word(value: object) -> str:
+def _attribute(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return str(value)

@@ -1,1 +1,1 @@
-"""One machine: its life, events, states and ports."""
+"""Domains: a machine's life, ports, events and states."""

@@ -1,4 +1,4 @@
-"""What happens to machines, as it happens: libvirt's events as an iterator."""
+"""Events of machines, as an iterator over libvirt's callbacks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 import libvirt
 
-from vms.errors import MachineError
+from vms.errors import Unavailable
 from vms.libvirt_errors import translate_errors
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ Kind = Literal[
     "control-error",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-_KEPT = 10_000  # of events that nobody has taken yet; then the oldest go
-_ALIVE_SECONDS = 1.0  # between two looks whether libvirt is still there
+_QUEUE_LENGTH = 10_000  # beyond that the oldest events are dropped
+_ALIVE_SECONDS = 1.0  # between two checks that libvirt still runs
 _LIFE = (
     "DEFINED", "UNDEFINED", "STARTED", "SUSPENDED", "RESUMED", "STOPPED", "SHUTDOWN", "PMSUSPENDED",
     "CRASHED",
@@ -41,7 +41,7 @@ _LIFE = (
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What happened, and why or to what."""
+    """An event of a machine: its kind, its name, and the reason or the device."""
 
     machine: str
     kind: Kind
@@ -51,7 +51,7 @@ class Event:
 
 @functools.cache
 def _constant(prefix: str, value: int) -> str:
-    """The name that libvirt gives to a value, without its prefix."""
+    """Return libvirt's name of a constant, without the prefix."""
     for name in dir(libvirt):
         if name.startswith(prefix) and getattr(libvirt, name) == value:
             return name.removeprefix(prefix).lower().replace("_", "-")
@@ -76,16 +76,16 @@ def _agent(state: int, reason: int) -> tuple[str, str]:
 
 
 def _io_error(path: str, alias: str, action: int, reason: str) -> tuple[str, str]:
-    what = _constant("VIR_DOMAIN_EVENT_IO_ERROR_", action)
-    return what, f"{reason or 'error'} on {path or alias}"
+    name = _constant("VIR_DOMAIN_EVENT_IO_ERROR_", action)
+    return name, f"{reason or 'error'} on {path or alias}"
 
 
 def _device(name: str) -> Callable[[str], tuple[str, str]]:
     return lambda alias: (name, alias)
 
 
-# libvirt's event, what we call its kind, and how its arguments become a name and a detail.
-_HEARD: dict[Kind, tuple[tuple[int, Callable[..., tuple[str, str]]], ...]] = {
+# For each kind: libvirt's events, and functions that turn their arguments into name and detail.
+_SOURCES: dict[Kind, tuple[tuple[int, Callable[..., tuple[str, str]]], ...]] = {
     "lifecycle": ((libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, _life),),
     "reboot": ((libvirt.VIR_DOMAIN_EVENT_ID_REBOOT, lambda: ("rebooted", "")),),
     "watchdog": (
@@ -111,43 +111,49 @@ _HEARD: dict[Kind, tuple[tuple[int, Callable[..., tuple[str, str]]], ...]] = {
 
 
 class Events:
-    """An iterator over what happens from now on; a context manager that stops listening."""
+    """An iterator over the events from now on; a context manager that ends the subscription.
+
+    `machine` is the handle of the only machine of interest; None subscribes to all. An embedded
+    libvirt reports events while this process has it open.
+    """
 
     def __init__(self, handle: Any, kinds: Sequence[Kind] = KINDS, machine: Any = None) -> None:
         self._handle = handle
-        self._heard: deque[Event] = deque(maxlen=_KEPT)
-        self._some = threading.Condition()
+        self._queue: deque[Event] = deque(maxlen=_QUEUE_LENGTH)
+        self._changed = threading.Condition()
         self._callbacks: list[int] = []
-        with translate_errors("libvirt tells no events"):
+        with translate_errors("Can't subscribe to events"):
             for kind in kinds:
-                for number, describe in _HEARD[kind]:
-                    told = functools.partial(self._told, kind, describe)
+                for number, describe in _SOURCES[kind]:
+                    callback = functools.partial(self._enqueue, kind, describe)
                     self._callbacks.append(
-                        handle.domainEventRegisterAny(machine, number, told, None)
+                        handle.domainEventRegisterAny(machine, number, callback, None)
                     )
 
     def within(self, seconds: float) -> Event | None:
-        """The next event, or None if there is none in that time.
+        """Return the next event, or None if there is none in that time.
 
-        Raises MachineError if libvirt goes away.
+        Raise Unavailable if the connection to libvirt is lost.
         """
         deadline = time.monotonic() + seconds
-        with self._some:
-            while not self._heard:
+        with self._changed:
+            while not self._queue:
                 left = deadline - time.monotonic()
                 if left <= 0:
                     return None
-                if not self._some.wait(min(left, _ALIVE_SECONDS)):
+                if not self._changed.wait(min(left, _ALIVE_SECONDS)):
                     self._check_alive()
-            return self._heard.popleft()
+            return self._queue.popleft()
 
     def _check_alive(self) -> None:
         with suppress(libvirt.libvirtError):
             if self._handle.isAlive():
                 return
-        raise MachineError("libvirt went away: start it again, and connect anew.")
+        raise Unavailable(
+            "The connection to libvirt was lost: start its daemon again, and repeat the command."
+        )
 
-    def _told(
+    def _enqueue(
         self,
         kind: Kind,
         describe: Callable[..., tuple[str, str]],
@@ -155,11 +161,11 @@ class Events:
         machine: Any,
         *rest: Any,
     ) -> None:
-        """Called in libvirt's thread; the last of `rest` is what was registered with it."""
+        """Queue an event, in libvirt's thread; the last of `rest` is unused user data."""
         name, detail = describe(*rest[:-1])
-        with self._some:
-            self._heard.append(Event(machine.name(), kind, name, detail))
-            self._some.notify_all()
+        with self._changed:
+            self._queue.append(Event(machine.name(), kind, name, detail))
+            self._changed.notify_all()
 
     def __iter__(self) -> Iterator[Event]:
         return self

@@ -17,34 +17,34 @@ if TYPE_CHECKING:
 
 
 def images(domain: Domain) -> dict[str, Path]:
-    """The image of each disk by its target."""
+    """Return the present image of each disk, by the disk's target."""
     return dict(_sources(domain.xml()))
 
 
 def frozen_images(handle: libvirt.virDomainSnapshot) -> dict[str, Path]:
-    """The image of each disk when a snapshot was taken, by its target."""
-    with translate_errors("The snapshots can't be read"):
-        described = ET.fromstring(handle.getXMLDesc()).find("domain")
-    return dict(_sources(described)) if described is not None else {}
+    """Return the image of each disk when a snapshot was taken, by the disk's target."""
+    with translate_errors("Can't read the snapshots"):
+        description = ET.fromstring(handle.getXMLDesc()).find("domain")
+    return dict(_sources(description)) if description is not None else {}
 
 
 def frozen_images_of(domain: Domain) -> list[Path]:
-    """The images of its disks at all of its snapshots: what its overlays may read from."""
-    with translate_errors(f"The snapshots of {domain.name} can't be listed"):
+    """Return the images that all snapshots froze: the overlays of a machine may read from these."""
+    with translate_errors(f"Can't list the snapshots of {domain.name}"):
         handles = domain.handle.listAllSnapshots()
     return [path for handle in handles for path in frozen_images(handle).values()]
 
 
 def images_of_all(domain: Domain) -> list[Path]:
-    """The images of all machines of the same libvirt, and of their snapshots."""
-    with translate_errors("The machines can't be listed"):
+    """Return the images of all machines of a domain's libvirt, and of their snapshots."""
+    with translate_errors("Can't list the machines"):
         handles = domain.handle.connect().listAllDomains()
         return [path for handle in handles for path in _images_of(handle)]
 
 
 def images_of(domain: Domain) -> list[Path]:
-    """The images of one machine, as it runs and as it is defined, and of its snapshots."""
-    with translate_errors(f"The disks of {domain.name} can't be listed"):
+    """Return the images of a machine as it runs, as it is defined, and of its snapshots."""
+    with translate_errors(f"Can't list the disks of {domain.name}"):
         return list(_images_of(domain.handle))
 
 
@@ -58,8 +58,8 @@ def _images_of(handle: Any) -> Iterator[Path]:
         yield from frozen_images(snapshot).values()
 
 
-def _sources(described: ET.Element) -> Iterator[tuple[str, Path]]:
-    for disk in described.findall("./devices/disk"):
+def _sources(description: ET.Element) -> Iterator[tuple[str, Path]]:
+    for disk in description.findall("./devices/disk"):
         source, target = disk.find("source"), disk.find("target")
         if source is not None and target is not None and (file := source.get("file")):
             yield target.attrib["dev"], Path(file)

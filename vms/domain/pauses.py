@@ -1,7 +1,7 @@
-"""Machines that are paused since the host could not read or write for them.
+"""Machines that are paused because the host could not read or write for them.
 
-QEMU halts a guest whose write found the file system full, and writes again when it is resumed.
-(QEMU, "werror"; libvirt, virConnectDomainEventIOErrorReasonCallback)
+QEMU halts a guest whose write finds the file system full, and repeats the write when the guest is
+resumed. (QEMU, "werror"; libvirt, virConnectDomainEventIOErrorReasonCallback)
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from vms.domain.domain import Domain
     from vms.domain.events import Event
 
-_LOOK_SECONDS = 1.0
-_ROOM_BYTES = 1 << 20
+_POLL_SECONDS = 1.0
+_FREE_BYTES = 1 << 20
 _FULL = "enospc"
 _REASONS = {
     libvirt.VIR_DOMAIN_PAUSED_MIGRATION: "migration",
@@ -35,8 +35,8 @@ _REASONS = {
     libvirt.VIR_DOMAIN_PAUSED_SNAPSHOT: "snapshot",
     libvirt.VIR_DOMAIN_PAUSED_CRASHED: "crashed",
 }
-# What libvirt calls it in the status that it keeps of a machine.
-WORDS = {"ioerror": "I/O error", "watchdog": "watchdog", "crashed": "crashed"}
+# By the words in the status file that libvirt keeps of a running machine.
+REASONS_IN_STATUS_FILE = {"ioerror": "I/O error", "watchdog": "watchdog", "crashed": "crashed"}
 _ERRORS = {
     libvirt.VIR_DOMAIN_DISK_ERROR_NO_SPACE: "no space left for",
     libvirt.VIR_DOMAIN_DISK_ERROR_UNSPEC: "I/O error on",
@@ -44,30 +44,30 @@ _ERRORS = {
 
 
 def reason(handle: Any) -> str:
-    """Return why a machine is paused; empty if it is not, or if somebody asked for it."""
+    """Return why a machine is paused; empty if a user paused it, or if it is not paused."""
     state, why, *_ = handle.state()
     if state != libvirt.VIR_DOMAIN_PAUSED:
         return ""
     if why == libvirt.VIR_DOMAIN_PAUSED_IOERROR:
         with suppress(libvirt.libvirtError):
             errors = handle.diskErrors()
-            told = [f"{_ERRORS.get(error, 'error on')} {disk}" for disk, error in errors.items()]
-            return ", ".join(told) or _REASONS[why]
+            reasons = [f"{_ERRORS.get(code, 'error on')} {disk}" for disk, code in errors.items()]
+            return ", ".join(reasons) or _REASONS[why]
     return _REASONS.get(why, "")
 
 
 @contextmanager
-def told(domain: Domain, tell: Callable[[str], object], *, resumes: bool) -> Iterator[None]:
-    """Say when the machine is paused by an I/O error while the block runs.
+def reported(domain: Domain, report: Callable[[str], object], *, resumes: bool) -> Iterator[None]:
+    """Report pauses by I/O errors while the block runs.
 
-    Where the file system is full, `resumes` has it go on as soon as there is room again.
+    With `resumes` a machine that a full file system paused is resumed once there is free space.
     """
     ended = threading.Event()
-    with Events(domain.handle.connect(), ("io-error",), domain.handle) as heard:
+    with Events(domain.handle.connect(), ("io-error",), domain.handle) as events:
 
         def watch() -> None:
-            with suppress(MachineError):  # libvirt went away, and says so elsewhere
-                _watch(domain, heard, ended, tell, resumes=resumes)
+            with suppress(MachineError):  # a lost connection is reported by its other users
+                _watch(domain, events, ended, report, resumes=resumes)
 
         watcher = threading.Thread(target=watch, name="I/O errors", daemon=True)
         watcher.start()
@@ -75,53 +75,53 @@ def told(domain: Domain, tell: Callable[[str], object], *, resumes: bool) -> Ite
             yield
         finally:
             ended.set()
-            watcher.join(2 * _LOOK_SECONDS)
+            watcher.join(2 * _POLL_SECONDS)
 
 
 def _watch(
     domain: Domain,
-    heard: Events,
+    events: Events,
     ended: threading.Event,
-    tell: Callable[[str], object],
+    report: Callable[[str], object],
     *,
     resumes: bool,
 ) -> None:
-    """Tell of each file once, until it was written to again."""
+    """Report each file once, until a write to it has succeeded again."""
     full = ""
     while not ended.is_set():
-        event = heard.within(_LOOK_SECONDS)
+        event = events.within(_POLL_SECONDS)
         if event is None:
-            if full and resumes and _has_room(full):
+            if full and resumes and _has_space(full):
                 domain.resume()
-                tell(f"{domain.name} goes on: there is room for {full} again")
+                report(f"{domain.name} continues: there is free space for {full} again")
                 full = ""
         elif event.name == "pause":
             is_full, path = _parsed(event)
             if path != full:
-                tell(_sentence(domain.name, path, is_full=is_full, resumes=resumes))
+                report(_sentence(domain.name, path, is_full=is_full, resumes=resumes))
             full = path if is_full else ""
 
 
 def _parsed(event: Event) -> tuple[bool, str]:
-    """Return whether the file system was full, and the file."""
-    why, _, path = event.detail.partition(" on ")
-    return why == _FULL, path
+    """Return True if the file system was full, and the file."""
+    cause, _, path = event.detail.partition(" on ")
+    return cause == _FULL, path
 
 
 def _sentence(name: str, path: str, *, is_full: bool, resumes: bool) -> str:
     if not is_full:
-        return f"{name} is paused by an I/O error on {path}: tonnage vm resume has it try again"
+        return f"{name} is paused by an I/O error on {path}: tonnage vm resume {name} retries"
     if resumes:
-        return f"{name} is paused: the file system of {path} is full; make room, and it goes on"
+        return f"{name} is paused: the file system of {path} is full; free some space to continue"
     return (
-        f"{name} is paused: the file system of {path} is full; make room, then:"
+        f"{name} is paused: the file system of {path} is full; free some space, then run:"
         f" tonnage vm resume {name}"
     )
 
 
-def _has_room(path: str) -> bool:
+def _has_space(path: str) -> bool:
     try:
-        found = os.statvfs(path)
+        status = os.statvfs(path)
     except OSError:
         return False
-    return found.f_bavail * found.f_frsize >= _ROOM_BYTES
+    return status.f_bavail * status.f_frsize >= _FREE_BYTES

@@ -1,13 +1,16 @@
-"""Port forwards of the user-mode network, which QEMU's monitor is asked for.
+"""Port forwards of QEMU's user-mode network (slirp), made through a QEMU monitor.
 
-libvirt knows those of passt alone.
+libvirt itself forwards ports with passt only.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from vms.errors import MachineError
+import libvirt_qemu
+
+from vms.errors import InUse, InvalidDescription
+from vms.libvirt_errors import translate_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,27 +18,36 @@ if TYPE_CHECKING:
     from vms.description import Machine
 
 
-def make(machine: Machine, say: Callable[[str], str]) -> None:
-    """Have QEMU make those of a machine that runs. Raises MachineError. (hostfwd_add)"""
+def forward(machine: Machine, human_command: Callable[[str], str]) -> None:
+    """Add a running machine's port forwards by a monitor for people. Raise InUse. (hostfwd_add)"""
     for card, network in machine.forwards():
-        for forward in network.forwards:
-            said = say(
-                f"hostfwd_add hostnet{card} {forward.protocol}:{forward.address}:{forward.host}"
-                f"-:{forward.guest}"
-            )
-            if said.strip():
-                raise MachineError(
-                    f"Can't forward port {forward.host} of {forward.address} to {machine.name}: it"
-                    " is in use, or not to be had; choose another one."
+        for port in network.forwards:
+            rule = f"{port.protocol}:{port.address}:{port.host}-:{port.guest}"
+            output = human_command(f"hostfwd_add hostnet{card} {rule}")
+            if output.strip():
+                raise InUse(
+                    f"Can't forward port {port.host} of {port.address} to {machine.name}: the port"
+                    " is in use, or reserved; choose another port."
                 )
 
 
+def forward_through_libvirt(machine: Machine, handle: Any) -> None:
+    """Add a running machine's port forwards by libvirt's monitor. Raise MachineError."""
+
+    def human_command(line: str) -> str:
+        flags = libvirt_qemu.VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP
+        return str(libvirt_qemu.qemuMonitorCommand(handle, line, flags))
+
+    with translate_errors(f"Can't forward ports to {machine.name}"):
+        forward(machine, human_command)
+
+
 def refuse_kept(machine: Machine) -> None:
-    """Raise MachineError for forwards that whoever starts the machine next would not make."""
+    """Raise InvalidDescription for forwards that nothing would add at a later start."""
     for _, network in machine.forwards():
-        ports = ", ".join(str(forward.host) for forward in network.forwards)
-        raise MachineError(
-            f"{machine.name} is kept by libvirt, which makes no port forwards ({ports}) of QEMU's"
-            " user network: put it on a network of libvirt's (--network net:NAME), use --network"
-            " passt where libvirt was built with it, or run."
+        ports = ", ".join(str(port.host) for port in network.forwards)
+        raise InvalidDescription(
+            f"{machine.name}: networks has port forwards ({ports}), which libvirt can't add to a"
+            " kept machine's user-mode network: use a libvirt network (--network net:NAME), or"
+            " --network passt where libvirt was built with it, or start the machine by run."
         )

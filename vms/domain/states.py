@@ -1,4 +1,4 @@
-"""What state a machine is in, in libvirt's words."""
+"""States of machines, by libvirt's names."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Ports of machines that only libvirt reaches: its streams, joined to sockets.
+"""Ports of machines that only libvirt can reach, connected to sockets through its streams.
 
-libvirt's event loop moves the bytes. A stream that blocks would hold its reader for as long as the
-guest says nothing, so that none is used. (virDomainOpenConsole, virDomainOpenChannel,
+libvirt's event loop moves the bytes. Blocking streams are not used: one would block its reader for
+as long as the guest prints nothing. (virDomainOpenConsole, virDomainOpenChannel,
 virStreamEventAddCallback)
 """
 
@@ -19,9 +19,9 @@ from vms.description import CONSOLE
 from vms.libvirt_errors import translate_errors
 
 _BLOCK_BYTES = 65536
-_LEAVE_SECONDS, _PAUSE_SECONDS = 0.5, 0.02
-_HELD = re.compile(r"Active (console|channel)")
-_NOT_YET = -2  # what a stream returns that would block
+_RELEASE_SECONDS, _PAUSE_SECONDS = 0.5, 0.02
+_IN_USE = re.compile(r"Active (console|channel)")
+_WOULD_BLOCK = -2  # the result of a stream's recv
 _READABLE, _WRITABLE = libvirt.VIR_STREAM_EVENT_READABLE, libvirt.VIR_STREAM_EVENT_WRITABLE
 _BROKEN = libvirt.VIR_STREAM_EVENT_ERROR | libvirt.VIR_STREAM_EVENT_HANGUP
 _IN, _OUT = libvirt.VIR_EVENT_HANDLE_READABLE, libvirt.VIR_EVENT_HANDLE_WRITABLE
@@ -29,40 +29,41 @@ _GONE = libvirt.VIR_EVENT_HANDLE_ERROR | libvirt.VIR_EVENT_HANDLE_HANGUP
 
 
 def opened(handle: Any, machine: str, name: str, *, force: bool = False) -> socket.socket:
-    """The console, or the channel of that name, as a socket of our own. Raises MachineError.
+    """Return a socket that is connected to the console, or to the channel of that name.
 
-    It is one user's at a time; one that has just left is waited for, and `force` ends another's.
+    A port has one user at a time. A user that is just leaving is waited for; `force` disconnects
+    any other. Raise MachineError.
     """
-    with translate_errors(f"The {name} of {machine} can't be had"):
+    with translate_errors(f"Can't open the {name} of {machine}"):
         stream = _stream(handle, name, force=force)
         ours, theirs = socket.socketpair()
-        _Joined(stream, theirs)
+        _Relay(stream, theirs)
     return ours
 
 
 def _stream(handle: Any, name: str, *, force: bool) -> Any:
-    console = libvirt.VIR_DOMAIN_CONSOLE_FORCE if force else 0
-    channel = libvirt.VIR_DOMAIN_CHANNEL_FORCE if force else 0
-    give_up = time.monotonic() + _LEAVE_SECONDS
+    console_flags = libvirt.VIR_DOMAIN_CONSOLE_FORCE if force else 0
+    channel_flags = libvirt.VIR_DOMAIN_CHANNEL_FORCE if force else 0
+    deadline = time.monotonic() + _RELEASE_SECONDS
     while True:
         stream = handle.connect().newStream(libvirt.VIR_STREAM_NONBLOCK)
         try:
             if name == CONSOLE:
-                handle.openConsole(None, stream, console)
+                handle.openConsole(None, stream, console_flags)
             else:
-                handle.openChannel(name, stream, channel)
+                handle.openChannel(name, stream, channel_flags)
         except libvirt.libvirtError as error:
-            if not _HELD.search(str(error)) or time.monotonic() > give_up:
+            if not _IN_USE.search(str(error)) or time.monotonic() > deadline:
                 raise
             time.sleep(_PAUSE_SECONDS)
         else:
             return stream
 
 
-class _Joined:
-    """A stream and a socket; all but the constructor is called by libvirt's event loop alone.
+class _Relay:
+    """A relay between a stream and a socket; only libvirt's event loop calls its methods.
 
-    What one end does not take yet waits here, and the other end is not read meanwhile.
+    Bytes that one end does not accept yet are buffered, and the other end is not read meanwhile.
     """
 
     def __init__(self, stream: Any, end: socket.socket) -> None:
@@ -71,35 +72,35 @@ class _Joined:
         self._to_end = self._to_stream = b""
         self._ended = False
         end.setblocking(False)
-        # The stream can be written to at once: then the loop decides what to listen to.
+        # The stream is writable at once, so the first callback sets the events to wait for.
         self._watch = libvirt.virEventAddHandle(end.fileno(), 0, self._on_end, None)
         stream.eventAddCallback(_READABLE | _WRITABLE | _BROKEN, self._on_stream, None)
 
     def _on_stream(self, _: object, events: int, __: object) -> None:
         if events & _READABLE and not self._to_end:
-            self._from_stream()
+            self._read_stream()
         elif events & _BROKEN:
             self._ended = True
         self._go_on()
 
     def _on_end(self, _: int, __: int, events: int, ___: object) -> None:
         if events & _IN and not self._to_stream:
-            self._from_end()
+            self._read_end()
         elif events & _GONE:
             self._give_up()
         self._go_on()
 
-    def _from_stream(self) -> None:
+    def _read_stream(self) -> None:
         try:
-            said = self._stream.recv(_BLOCK_BYTES)
+            data = self._stream.recv(_BLOCK_BYTES)
         except libvirt.libvirtError:
-            said = b""
-        if said == _NOT_YET:
+            data = b""
+        if data == _WOULD_BLOCK:
             return
-        self._to_end = said
-        self._ended = not said
+        self._to_end = data
+        self._ended = not data
 
-    def _from_end(self) -> None:
+    def _read_end(self) -> None:
         try:
             self._to_stream = self._end.recv(_BLOCK_BYTES)
         except BlockingIOError:
@@ -110,14 +111,14 @@ class _Joined:
             self._give_up()
 
     def _give_up(self) -> None:
-        """Nobody reads what the machine says any more."""
+        """Drop the machine's output, since its reader is gone."""
         self._to_end = b""
         self._ended = True
 
     def _go_on(self) -> None:
-        """Hand on what waits, and listen to whichever end can do something."""
+        """Pass on buffered bytes, and set the events to wait for."""
         try:
-            self._hand_on()
+            self._flush()
         except (OSError, libvirt.libvirtError):
             self._give_up()
         if self._ended and not self._to_end:
@@ -130,7 +131,7 @@ class _Joined:
         gives = _OUT if self._to_end else 0
         libvirt.virEventUpdateHandle(self._watch, takes | gives | _GONE)
 
-    def _hand_on(self) -> None:
+    def _flush(self) -> None:
         with suppress(BlockingIOError):
             self._to_end = self._to_end[self._end.send(self._to_end) :] if self._to_end else b""
         sent = self._stream.send(self._to_stream) if self._to_stream and not self._ended else 0

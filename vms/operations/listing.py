@@ -73,7 +73,8 @@ def _foreground_entry(file: Path) -> ListedMachine | None:
     domain = status.find("domain")
     if domain is None:
         return None
-    state, reason = status.get("state", ""), pauses.WORDS.get(status.get("reason", ""), "")
+    state = status.get("state", "")
+    reason = pauses.REASONS_IN_STATUS_FILE.get(status.get("reason", ""), "")
     return _entry(
         domain,
         state,

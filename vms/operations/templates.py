@@ -68,7 +68,7 @@ class Template:
             self.machine, name=name, networks=tuple(networks), disks=tuple(clones)
         )
 
-    def words(self) -> Sequence[str]:
+    def qemu_arguments(self) -> Sequence[str]:
         """Return QEMU's options: memory is mapped privately, CPUs wait for the state."""
         return (*_memory_words(self.memory, self.machine.memory_mib, shared=False), *_INCOMING)
 
@@ -93,7 +93,7 @@ class _Recording:
     memory: Path
     memory_mib: int
 
-    def words(self) -> Sequence[str]:
+    def qemu_arguments(self) -> Sequence[str]:
         return _memory_words(self.memory, self.memory_mib, shared=True)
 
     def load(self, monitor: Monitor) -> None:

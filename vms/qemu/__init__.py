@@ -1,1 +1,1 @@
-"""QEMU beneath libvirt: its monitor, its processes and its accelerators."""
+"""QEMU processes: how they start, their monitor, their end, and KVM or emulation."""

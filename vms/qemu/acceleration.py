@@ -1,4 +1,4 @@
-"""Whether KVM really runs a Linux guest here, and what a guest must be told under emulation."""
+"""Test that KVM runs a Linux guest, and kernel parameters for a guest under emulation."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ _EMULATOR = "qemu-system-x86_64"
 _DEVICE = "/dev/kvm"
 _CREATE_VM, _CREATE_VCPU = 0xAE01, 0xAE41
 _GET_MSRS, _SET_MSRS = 0xC008AE88, 0x4008AE89
-# struct kvm_msrs with one entry: how many, padding; which, reserved, its value. (linux/kvm.h)
+# struct kvm_msrs with one entry: count, padding; index, reserved, value. (linux/kvm.h)
 _MSR = struct.Struct("=IIIIQ")
 _ARCH_CAPABILITIES = 0x10A
-_SIGN = b"first-instruction"
+_MARKER = b"first-instruction"
 _MEGAHERTZ = re.compile(r"^cpu MHz\s*:\s*([\d.]+)", re.MULTILINE)
 _REFINED = re.compile(r"tsc: (?:Refined TSC clocksource calibration:|Detected) ([\d.]+) MHz")
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether an accelerator works, and how that was found.
+    """The result of a test boot: whether the accelerator works, and the reason.
 
-    With `needs_pvh` it runs a guest whose kernel comes uncompressed, and none other.
+    With `needs_pvh` it runs only guests whose kernel is uncompressed.
     """
 
     works: bool
@@ -50,11 +50,11 @@ def prove_kvm(
     deadline_seconds: float,
     uncompressed: Callable[[], Path] | None = None,
 ) -> Verdict:
-    """Boot a tiny Linux guest under KVM; it works if the guest's init is heard in time.
+    """Boot a tiny Linux guest under KVM; KVM works if the guest's init prints its line in time.
 
-    Where the compressed kernel is not heard, the one that `uncompressed` makes is tried by its PVH
-    entry, which begins in protected mode: a KVM that can't run the real mode of the kernel's setup
-    code, or the code that decompresses it, may still run the rest. Each guest runs in a child
+    If a guest with the compressed kernel prints nothing, boot the kernel that `uncompressed`
+    returns by its PVH entry, which begins in protected mode: a KVM that can't run the real mode of
+    the kernel's setup code, or its decompressor, may still run the rest. Each guest runs in a child
     process that is killed past the deadline. (Linux, arch/x86/platform/pvh/head.S)
     """
     if not os.access(_DEVICE, os.R_OK | os.W_OK):
@@ -65,13 +65,13 @@ def prove_kvm(
     try:
         unpacked = uncompressed()
     except MachineError as error:
-        why = str(error).rstrip(".")
-        return Verdict(False, f"{plain.reason}; an uncompressed kernel was not tried ({why})")
+        reason = str(error).rstrip(".")
+        return Verdict(False, f"{plain.reason}; an uncompressed kernel was not tried ({reason})")
     by_pvh = boots(unpacked, initramfs, deadline_seconds)
     if by_pvh.works:
         return Verdict(
             True,
-            f"{by_pvh.reason}, from an uncompressed kernel (PVH) alone; from a compressed one"
+            f"{by_pvh.reason}, only from an uncompressed kernel (PVH); from a compressed kernel"
             f" {plain.reason}",
             needs_pvh=True,
         )
@@ -81,7 +81,7 @@ def prove_kvm(
 def boots(
     kernel: Path, initramfs: Path, deadline_seconds: float, accelerator: str = "kvm"
 ) -> Verdict:
-    """Boot a tiny Linux guest, compressed or by its PVH entry, and listen for its init."""
+    """Boot a tiny Linux guest from either kind of kernel, and wait for the line of its init."""
     cpu = ",-".join(("host", *broken_features())) if accelerator == "kvm" else "max"
     argv = [
         _EMULATOR, "-machine", f"q35,accel={accelerator}", "-cpu", cpu,
@@ -98,25 +98,25 @@ def boots(
     except FileNotFoundError:
         return Verdict(False, f"{_EMULATOR} is not installed")
     try:
-        heard = _hears(child, begin + deadline_seconds)
-        ended = child.poll()
+        is_running = _prints_marker(child, begin + deadline_seconds)
+        exit_code = child.poll()
     finally:
         child.kill()
-        _, said = child.communicate()
-    if heard:
+        _, stderr = child.communicate()
+    if is_running:
         return Verdict(True, f"a Linux guest ran in {time.monotonic() - begin:.2f} s")
-    if ended is None:
-        return Verdict(False, f"a Linux guest hung: nothing heard within {deadline_seconds:.0f} s")
-    lines = said.decode(errors="replace").strip().splitlines()
-    return Verdict(False, f"QEMU ended: {lines[-1] if lines else f'exit code {ended}'}")
+    if exit_code is None:
+        return Verdict(False, f"a Linux guest hung: no output within {deadline_seconds:.0f} s")
+    lines = stderr.decode(errors="replace").strip().splitlines()
+    return Verdict(False, f"QEMU ended: {lines[-1] if lines else f'exit code {exit_code}'}")
 
 
 @functools.cache
 def broken_features() -> tuple[str, ...]:
-    """CPU features that KVM offers on this host, and QEMU aborts on when a guest gets them.
+    """Return CPU features that KVM offers on this host but QEMU aborts on when a guest gets them.
 
-    A host that is itself a machine may show an MSR and then refuse to set it. So one is set, on a
-    vCPU that is never run. (Linux, Documentation/virt/kvm/api.rst, KVM_SET_MSRS)
+    A host that is itself a virtual machine may list an MSR and then refuse to set it. The test sets
+    an MSR on a vCPU that never runs. (Linux, Documentation/virt/kvm/api.rst, KVM_SET_MSRS)
     """
     message = bytearray(_MSR.pack(1, 0, _ARCH_CAPABILITIES, 0, 0))
     with ExitStack() as stack:
@@ -131,19 +131,19 @@ def broken_features() -> tuple[str, ...]:
             stack.callback(os.close, vcpu)
             was_set = fcntl.ioctl(vcpu, _SET_MSRS, message)
         except OSError:
-            return ()  # no KVM, or none that gets so far: there is nothing to switch off
+            return ()  # without a working KVM there is nothing to switch off
     return () if was_set else ("arch-capabilities",)
 
 
-def _hears(child: subprocess.Popen[bytes], deadline: float) -> bool:
+def _prints_marker(child: subprocess.Popen[bytes], deadline: float) -> bool:
     assert child.stdout is not None
-    heard = b""
+    output = b""
     poll = select.poll()
     poll.register(child.stdout, select.POLLIN)
     while (left := deadline - time.monotonic()) > 0 and poll.poll(left * 1000):
         data = os.read(child.stdout.fileno(), 4096)
-        heard += data
-        if _SIGN in heard:
+        output += data
+        if _MARKER in output:
             return True
         if not data:
             break
@@ -151,29 +151,32 @@ def _hears(child: subprocess.Popen[bytes], deadline: float) -> bool:
 
 
 def kernel_words() -> str:
-    """What a guest's kernel is told under emulation; nothing where the host does not know it.
+    """Return the kernel parameters of an emulated guest; empty if the frequency is unknown.
 
-    The counter's frequency, and that it is reliable: all clocks of an emulated machine are one. On
-    a busy host a guest would come to doubt it, and fall back to counting ticks, 250 a second, also
-    when it idles: of a hundred guests that takes all of two CPUs. (Linux, kernel-parameters.txt)
+    They name the frequency of the time stamp counter and declare it reliable, since all clocks of
+    an emulated machine have one source. On a busy host the guest would otherwise distrust it and
+    fall back to counting ticks, 250 a second even when idle: a hundred guests then keep two CPUs
+    busy. (Linux, kernel-parameters.txt)
     """
     khz = tsc_khz()
     return f"tsc_early_khz={khz} tsc=reliable" if khz else ""
 
 
 def tsc_khz() -> int:
-    """The frequency of this host's time stamp counter, which QEMU's emulation hands to its guest.
+    """Return the frequency of the host's time stamp counter, or 0 if it is unknown.
 
-    A guest measures it against a timer that emulation does not run steadily; on `microvm`, which
-    has no second timer, a guest that fails to do so hangs before its first output: in one boot of
-    six on a busy host. Told the figure (the kernel's `tsc_early_khz=`), it need not measure.
-    0 if it can't be found. (Linux, arch/x86/kernel/tsc.c)
+    QEMU's emulation passes this counter to its guest. A guest measures it against a timer that
+    emulation does not run steadily. On `microvm`, which has no second timer, a guest whose
+    measurement fails hangs before its first output: one boot in six on a busy host. A guest that is
+    given the frequency (the kernel's `tsc_early_khz=`) does not measure it.
+    (Linux, arch/x86/kernel/tsc.c)
     """
-    found = _REFINED.findall(_kernel_log())
-    cpu = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    if not found and " hypervisor" in cpu:  # elsewhere "cpu MHz" is what the core runs at just now
-        found = _MEGAHERTZ.findall(cpu)
-    return round(float(found[-1]) * 1000) if found else 0
+    megahertz = _REFINED.findall(_kernel_log())
+    cpu_info = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    # On hardware, "cpu MHz" is the core's present clock, not the counter's frequency.
+    if not megahertz and " hypervisor" in cpu_info:
+        megahertz = _MEGAHERTZ.findall(cpu_info)
+    return round(float(megahertz[-1]) * 1000) if megahertz else 0
 
 
 def _kernel_log() -> str:

@@ -1,26 +1,24 @@
-"""Transparent huge pages, kept from a QEMU that libvirt starts: libvirt has no setting for it."""
+"""Transparent huge pages off for a QEMU that libvirt starts: libvirt has no setting for it."""
 
 from __future__ import annotations
 
-import ctypes
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from vms import linux
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_PR_SET_THP_DISABLE = 41
-
 
 @contextmanager
 def without_huge_pages() -> Iterator[None]:
-    """The kernel makes no huge pages for processes that are forked meanwhile, nor for their own.
+    """Switch huge pages off for processes that are forked inside the block, and their children.
 
-    A process inherits it and keeps it across execve. (prctl(2), PR_SET_THP_DISABLE)
+    A process inherits the setting and keeps it across execve. (prctl(2), PR_SET_THP_DISABLE)
     """
-    prctl = ctypes.CDLL(None).prctl
-    prctl(_PR_SET_THP_DISABLE, 1, 0, 0, 0)
+    linux.prctl(linux.PR_SET_THP_DISABLE, 1)
     try:
         yield
     finally:
-        prctl(_PR_SET_THP_DISABLE, 0, 0, 0, 0)
+        linux.prctl(linux.PR_SET_THP_DISABLE, 0)

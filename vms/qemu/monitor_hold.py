@@ -1,44 +1,43 @@
-"""Keep libvirt from hearing of a QEMU's death before its process is gone.
+"""Delay libvirt's notice of a QEMU's death until the process is gone.
 
-libvirt hears of it by its monitor's end, and then kills the process to be sure: if that is a zombie
-still, it waits 200 ms before it looks again. While this process holds QEMU's end of that monitor as
-well, it does not end. (pidfd_getfd(2); libvirt, virProcessKillPainfully)
+libvirt notices the death when its monitor connection ends, and then kills the process to be sure.
+If the process is still a zombie, libvirt waits 200 ms before it looks again. While this process
+holds a copy of QEMU's end of the connection, the connection does not end. (pidfd_getfd(2); libvirt,
+virProcessKillPainfully)
 """
 
 from __future__ import annotations
 
-import ctypes
 import socket
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vms import linux
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_PIDFD_GETFD = 438
 _MONITOR = "/monitor.sock"
-_syscall = ctypes.CDLL(None, use_errno=True).syscall
 
 
 @contextmanager
-def unheard(pid: int, pidfd: int) -> Iterator[None]:
-    """Hold QEMU's end of libvirt's monitor while the block runs, if the kernel lets us."""
-    with ExitStack() as held:
+def monitor_held(pid: int, pidfd: int) -> Iterator[None]:
+    """Hold QEMU's end of libvirt's monitor while the block runs, if the kernel permits it."""
+    with ExitStack() as copies:
         with suppress(OSError):
             for link in Path(f"/proc/{pid}/fd").iterdir():
                 if link.readlink().name.startswith("socket:"):
-                    _hold(pidfd, int(link.name), held)
+                    _hold_if_monitor(pidfd, int(link.name), copies)
         yield
 
 
-def _hold(pidfd: int, descriptor: int, held: ExitStack) -> None:
-    copied = _syscall(_PIDFD_GETFD, pidfd, descriptor, 0)
-    if copied < 0:
-        return
-    with ExitStack() as unwanted, suppress(OSError):
-        end = unwanted.enter_context(socket.socket(fileno=copied))
-        if end.family == socket.AF_UNIX and str(end.getsockname()).endswith(_MONITOR):
-            end.getpeername()  # the one that is connected, and not the one that listens
-            held.enter_context(end)
-            unwanted.pop_all()
+def _hold_if_monitor(pidfd: int, descriptor: int, copies: ExitStack) -> None:
+    """Copy the descriptor; keep the copy only if it is the connected socket of the monitor."""
+    with ExitStack() as unneeded, suppress(OSError):
+        copy = socket.socket(fileno=linux.pidfd_getfd(pidfd, descriptor))
+        unneeded.enter_context(copy)
+        if copy.family == socket.AF_UNIX and str(copy.getsockname()).endswith(_MONITOR):
+            copy.getpeername()  # fails for the listening socket, which has the same name
+            copies.enter_context(copy)
+            unneeded.pop_all()

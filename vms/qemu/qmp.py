@@ -1,4 +1,4 @@
-"""A QEMU monitor of our own, beside libvirt's. (QEMU, "QEMU Machine Protocol Specification")"""
+"""Our own QEMU monitor, beside libvirt's. (QEMU, "QEMU Machine Protocol Specification")"""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import json
 import socket
 from typing import TYPE_CHECKING, Any
 
-from vms.errors import MachineError
+from vms.errors import MachineError, TimedOut, Unavailable
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-MONITOR = "tonnage.monitor"  # QEMU's name for it
+MONITOR_ID = "tonnage.monitor"
 _DEADLINE_SECONDS = 30.0
 
 
 class Listener:
-    """Where a QEMU that is being started will call; a context manager that removes the socket.
+    """A socket that a QEMU connects to as it starts; a context manager that removes the socket.
 
-    That QEMU calls us, and not we it, spares asking again and again whether it listens yet.
+    Since QEMU connects to us, we need not poll until QEMU listens.
     """
 
     def __init__(self, path: Path) -> None:
@@ -27,19 +27,19 @@ class Listener:
         self._socket.bind(str(path))
         self._socket.listen(1)
 
-    def words(self) -> tuple[str, ...]:
-        """What QEMU's command line needs to say for it to call."""
-        path = str(self.path).replace(",", ",,")  # as QEMU's options have it
-        chardev = f"socket,id={MONITOR},path={path}"
-        return "-chardev", chardev, "-mon", f"chardev={MONITOR},mode=control"
+    def qemu_arguments(self) -> tuple[str, ...]:
+        """Return the arguments that make QEMU connect its monitor to this socket."""
+        path = str(self.path).replace(",", ",,")  # QEMU's options escape a comma by another one
+        chardev = f"socket,id={MONITOR_ID},path={path}"
+        return "-chardev", chardev, "-mon", f"chardev={MONITOR_ID},mode=control"
 
     def accept(self) -> Monitor:
-        """Wait until QEMU calls. Raises MachineError if it is given up meanwhile."""
+        """Wait until QEMU connects. Raise Unavailable if `give_up` ends the wait."""
         try:
-            calling, _ = self._socket.accept()
+            connection, _ = self._socket.accept()
         except OSError as error:
-            raise MachineError("QEMU did not start.") from error
-        return Monitor(calling)
+            raise Unavailable("QEMU did not start.") from error
+        return Monitor(connection, self.path)
 
     def give_up(self) -> None:
         """End the wait of another thread."""
@@ -54,57 +54,69 @@ class Listener:
 
 
 class Monitor:
-    """A connected monitor; a context manager that closes it."""
+    """A connected monitor; a context manager that closes it.
 
-    def __init__(self, connected: socket.socket) -> None:
-        self._socket = connected
+    `path` is the socket that QEMU connected to, and connects to again when libvirt restarts it.
+    """
+
+    def __init__(self, connection: socket.socket, path: Path) -> None:
+        self.path = path
+        self._socket = connection
         self._socket.settimeout(_DEADLINE_SECONDS)
-        self._answers = connected.makefile("rb")
-        self._read()  # its greeting
+        self._replies = connection.makefile("rb")
+        self._read()  # the greeting
         self.execute("qmp_capabilities")
 
     def execute(self, command: str, **arguments: object) -> Any:
-        """What the command returns. Raises MachineError with what QEMU says against it."""
-        asked = json.dumps({"execute": command, "arguments": arguments})
+        """Run a command and return its result. Raise MachineError with QEMU's reason on failure."""
+        request = json.dumps({"execute": command, "arguments": arguments})
         try:
-            self._socket.sendall(asked.encode() + b"\n")
+            self._socket.sendall(request.encode() + b"\n")
         except OSError as error:
-            raise MachineError(f"QEMU ended before {command}.") from error
+            raise Unavailable(f"QEMU ended before the monitor command {command}.") from error
         while True:
-            said = self._read()
-            if "return" in said:
-                return said["return"]
-            if "error" in said:
-                raise MachineError(f"QEMU refused {command}: {said['error']['desc']}.")
+            reply = self._read()
+            if "return" in reply:
+                return reply["return"]
+            if "error" in reply:
+                raise MachineError(
+                    f"QEMU refused the monitor command {command}: {reply['error']['desc']}."
+                )
 
-    def say(self, line: str) -> str:
-        """What QEMU's monitor for people answers to a line. Raises MachineError."""
+    def human_command(self, line: str) -> str:
+        """Run a line of the monitor for people (HMP) and return its output. Raise MachineError."""
         return str(self.execute("human-monitor-command", **{"command-line": line}))
 
     def await_migration(self) -> None:
-        """Wait for the end of what migrates out or in. Raises MachineError if it fails."""
+        """Wait until an outgoing or incoming migration ends. Raise MachineError if it fails."""
         while True:
-            said = self._read()
-            status = said["data"]["status"] if said.get("event") == "MIGRATION" else ""
+            reply = self._read()
+            status = reply["data"]["status"] if reply.get("event") == "MIGRATION" else ""
             if status == "failed":
-                raise MachineError("QEMU can't take the saved state: was it another QEMU's?")
+                raise MachineError(
+                    "QEMU can't load the saved state: it may come from another version of QEMU."
+                )
             if status == "completed":
                 return
 
+    def close(self) -> None:
+        """Close the connection."""
+        self._replies.close()
+        self._socket.close()
+
     def _read(self) -> Any:
         try:
-            line = self._answers.readline()
+            line = self._replies.readline()
         except OSError as error:
-            raise MachineError(
-                f"QEMU said nothing on its monitor for {_DEADLINE_SECONDS:.0f} s."
+            raise TimedOut(
+                f"QEMU's monitor did not answer within {_DEADLINE_SECONDS:.0f} s."
             ) from error
         if not line:
-            raise MachineError("QEMU ended as it started.")
+            raise Unavailable("QEMU ended while it started.")
         return json.loads(line)
 
     def __enter__(self) -> Monitor:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._answers.close()
-        self._socket.close()
+        self.close()

@@ -1,12 +1,12 @@
-"""QEMUs that end, reaped at once.
+"""Reap QEMU processes as soon as they end.
 
-libvirt makes QEMU a daemon, waits until one that it stopped is gone, and a zombie is not gone until
-its parent has reaped it: process 1 of some hosts takes seconds. So this process is the parent.
+libvirt makes QEMU a daemon. When it stops QEMU it waits until the process is gone, and a zombie is
+gone only once its parent has reaped it. Process 1 of some hosts takes seconds for that, so this
+process becomes the parent instead.
 """
 
 from __future__ import annotations
 
-import ctypes
 import functools
 import os
 import select
@@ -15,42 +15,43 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vms import linux
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
-_PR_SET_CHILD_SUBREAPER = 36
 _REAP_SECONDS = 0.02
+# Programs that libvirt starts for devices. An adopted helper looks like any child that another
+# thread has spawned meanwhile, except for its name.
 _HELPERS = {"virtiofsd", "swtpm", "passt", "passt.avx2"}
-_starting = threading.Lock()
-_starts = [0]  # that go on now
 
 
 def adopting_qemu_of(*, embedded: bool) -> AbstractContextManager[None]:
-    """Adopt the QEMU that an embedded libvirt starts meanwhile, and nothing of a libvirtd's.
+    """Adopt the QEMU that an embedded libvirt starts inside the block; leave a daemon's alone.
 
-    The pid of a libvirtd's is not known here. If this process had started that daemon and adopted
-    its QEMU, nobody would reap it, and libvirt's `destroy` waits 40 s for a zombie.
+    The pid of a daemon's QEMU is unknown here. If this process had started the daemon and adopted
+    its QEMU, nothing would reap it, and libvirt's `destroy` waits 40 s for a zombie.
     """
     return adopting_orphans() if embedded else nullcontext()
 
 
 @contextmanager
 def adopting_orphans() -> Iterator[None]:
-    """Become the parent of the QEMU that libvirt starts meanwhile; one that ends is reaped.
+    """Become the parent of QEMUs that libvirt starts inside the block; reap those that end.
 
-    So are the helpers that libvirt starts for it, which it ends with the machine and waits for.
-    (prctl(2), PR_SET_CHILD_SUBREAPER)
+    The helpers that libvirt starts for a QEMU are adopted too; libvirt ends them with the machine
+    and waits for them. (prctl(2), PR_SET_CHILD_SUBREAPER)
     """
     before = set(_children())
     started = threading.Event()
     reaper = threading.Thread(target=_reap_until, args=(started,), daemon=True)
-    _adopt(1)
+    _subreaper.enter()
     reaper.start()
     try:
         yield
     finally:
-        _adopt(-1)
+        _subreaper.leave()
         started.set()
         reaper.join()
         for pid in set(_children()) - before:
@@ -58,59 +59,77 @@ def adopting_orphans() -> Iterator[None]:
                 reap_when_ended(pid)
 
 
-def _adopt(more: int) -> None:
-    """Adopt as long as any start goes on: they overlap."""
-    with _starting:
-        _starts[0] += more
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, int(_starts[0] > 0), 0, 0, 0)
+class _Subreaper:
+    """A count of overlapping starts: this process adopts orphans while any of them is under way."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._starts = 0
+
+    def enter(self) -> None:
+        """Count a start that begins."""
+        self._change(1)
+
+    def leave(self) -> None:
+        """Count a start that has ended."""
+        self._change(-1)
+
+    def _change(self, by: int) -> None:
+        with self._lock:
+            self._starts += by
+            linux.prctl(linux.PR_SET_CHILD_SUBREAPER, int(self._starts > 0))
+
+
+_subreaper = _Subreaper()
 
 
 def reap_when_ended(pid: int) -> None:
-    """Reap a process that was adopted whenever it ends. (pidfd_open(2))"""
+    """Reap an adopted process in the background when it ends. (pidfd_open(2))"""
     with suppress(ProcessLookupError):
         pidfd = os.pidfd_open(pid)
-        _adopted()[pidfd] = pid
-        _ending().register(pidfd, select.EPOLLIN)
+        _pids()[pidfd] = pid
+        _epoll().register(pidfd, select.EPOLLIN)
 
 
 @functools.cache
-def _adopted() -> dict[int, int]:
-    """The processes by their descriptors."""
+def _pids() -> dict[int, int]:
+    """Return the adopted processes by their pidfds."""
     return {}
 
 
 @functools.cache
-def _ending() -> select.epoll:
-    """What the one thread that reaps waits for."""
-    ending = select.epoll()
-    threading.Thread(target=_reap, args=(ending,), name="reaper of QEMUs", daemon=True).start()
-    return ending
+def _epoll() -> select.epoll:
+    """Return the poll object of the thread that reaps, and start that thread."""
+    epoll = select.epoll()
+    threading.Thread(target=_reap, args=(epoll,), name="reaper of QEMUs", daemon=True).start()
+    return epoll
 
 
-def _reap(ending: select.epoll) -> None:
+def _reap(epoll: select.epoll) -> None:
     while True:
-        for pidfd, _ in ending.poll():
-            with suppress(ChildProcessError):  # reaped elsewhere, or never a child of ours
-                os.waitpid(_adopted().pop(pidfd), os.WNOHANG)
+        for pidfd, _ in epoll.poll():
+            with suppress(ChildProcessError):  # reaped elsewhere, or never our child
+                os.waitpid(_pids().pop(pidfd), os.WNOHANG)
             os.close(pidfd)
 
 
 def _reap_until(started: threading.Event) -> None:
-    """Reap QEMUs that end before `started`, and nobody else's children.
+    """Reap QEMUs that end before `started` is set, and no other children.
 
-    One that libvirt waits for itself, to ask it what it can do, is gone by the next look.
+    libvirt itself waits for the QEMUs whose capabilities it queries, so a zombie is reaped here
+    only if it is still there at the next look.
     """
     before: set[int] = set()
     while not started.wait(_REAP_SECONDS):
-        ended = {pid for pid in _children() if _is_ended_qemu(pid)}
-        for pid in ended & before:
-            with suppress(ChildProcessError):  # it was reaped elsewhere meanwhile
+        zombies = {pid for pid in _children() if _is_zombie_qemu(pid)}
+        for pid in zombies & before:
+            with suppress(ChildProcessError):  # reaped elsewhere meanwhile
                 os.waitpid(pid, os.WNOHANG)
-        before = ended
+        before = zombies
 
 
 def _children() -> Iterator[int]:
-    """This process's children, of every thread. (proc_tid_children(5))"""
+    """Yield the children of every thread of this process. (proc_tid_children(5))"""
     for file in Path("/proc/self/task").glob("*/children"):
         with suppress(OSError):  # the thread has ended
             yield from map(int, file.read_text(encoding="utf-8").split())
@@ -118,17 +137,15 @@ def _children() -> Iterator[int]:
 
 def _name(pid: int) -> str:
     try:
-        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8", errors="replace").rstrip()
+        name, _ = linux.process_state(pid)
     except OSError:
         return ""
+    return name
 
 
-def _is_ended_qemu(pid: int) -> bool:
-    """Return True for a QEMU that waits to be reaped. (proc_pid_stat(5))"""
+def _is_zombie_qemu(pid: int) -> bool:
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        name, state = linux.process_state(pid)
     except OSError:
         return False
-    _, _, named = stat.partition("(")
-    name, _, rest = named.rpartition(")")
-    return name.startswith("qemu-system") and rest.startswith(" Z")
+    return name.startswith("qemu-system") and state == linux.ZOMBIE

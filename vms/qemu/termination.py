@@ -1,4 +1,4 @@
-"""The end of a QEMU process."""
+"""Termination of a QEMU process."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from vms.qemu.monitor_hold import unheard
+from vms.qemu.monitor_hold import monitor_held
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
@@ -17,19 +17,19 @@ _KILL_SECONDS = 10.0
 
 
 def kill(pid: int, stack: ExitStack) -> None:
-    """Kill QEMU and reap it; libvirt does not hear of it until the stack is closed."""
+    """Kill QEMU and reap it; libvirt does not notice before the stack is closed."""
     with suppress(ProcessLookupError):
         pidfd = os.pidfd_open(pid)
         stack.callback(os.close, pidfd)
-        stack.enter_context(unheard(pid, pidfd))
+        stack.enter_context(monitor_held(pid, pidfd))
         signal.pidfd_send_signal(pidfd, signal.SIGKILL)
         if ended_within(pidfd, _KILL_SECONDS):
-            with suppress(ChildProcessError):  # reaped elsewhere
+            with suppress(ChildProcessError):  # another process or thread has reaped it
                 os.waitpid(pid, 0)
 
 
 def ended_within(pidfd: int, seconds: float) -> bool:
-    """Whether the process of the descriptor ends in that time. (pidfd_open(2))"""
+    """Return True if the descriptor's process ends within that time. (pidfd_open(2))"""
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
     return bool(poll.poll(seconds * 1000))

@@ -154,7 +154,7 @@ def _run(options: argparse.Namespace) -> int:
         _progress(
             f"{machine.name} is running, {_accelerator(machine)}; {console.ESCAPE_NAME} ends it"
         )
-        stack.enter_context(pauses.told(domain, print_beside_console, resumes=True))
+        stack.enter_context(pauses.reported(domain, print_beside_console, resumes=True))
         console.attach(domain)
     return 0
 

@@ -56,7 +56,7 @@ def _console(options: argparse.Namespace, connection: vms.Connection) -> int:
     from vms.operations import console
 
     domain = _running(connection, options.name)
-    with pauses.told(domain, print_beside_console, resumes=False):
+    with pauses.reported(domain, print_beside_console, resumes=False):
         escaped = console.attach(domain, force=options.force)
     if escaped:
         print(file=sys.stderr)

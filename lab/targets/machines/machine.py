@@ -49,8 +49,8 @@ _VOLUME_BYTES = 256 << 20
 _KERNEL_WORDS = "console=ttyS0 quiet loglevel=1 net.ifnames=0 panic=-1"
 
 
-class Running(Protocol):
-    """What runs the machine, be it libvirt or not."""
+class Ports(Protocol):
+    """The connections to a machine's console, events and agent."""
 
     @property
     def console(self) -> vms.LineReader:
@@ -63,6 +63,10 @@ class Running(Protocol):
     @property
     def agent(self) -> Agent:
         """What runs commands in it."""
+
+
+class Running(Ports, Protocol):
+    """A running machine, be it started by libvirt or not."""
 
     @property
     def vmm_pid(self) -> int:
@@ -96,7 +100,7 @@ class MachineInstance(Instance):
             self.disk.unlink(missing_ok=True)
             raise StartFailed(f"{self.name} did not start: {error}") from error
 
-    def note_running(self, domain: Running) -> None:
+    def note_running(self, ports: Ports) -> None:
         """The guest runs from now on."""
         self._running_ns = time.monotonic_ns()
 
@@ -233,7 +237,7 @@ class Machine(Target):
         disks.clone(self.settings.userland.disk, disk)
         return MachineInstance(self, describe(name, disk), t0_ns)
 
-    def launch(self, machine: vms.Machine, on_running: Callable[[Running], object]) -> Running:
+    def launch(self, machine: vms.Machine, on_running: Callable[[Ports], object]) -> Running:
         """Have it run. Raises vms.MachineError."""
         return self.connection.start(machine, on_running=on_running)
 

@@ -14,7 +14,7 @@ import vms
 from lab.targets import leftovers
 from lab.targets.base import Kind
 from lab.targets.machines.listening_port import Port
-from lab.targets.machines.machine import FullMachine, Machine, MicroMachine, Running
+from lab.targets.machines.machine import FullMachine, Machine, MicroMachine, Ports, Running
 from vms.guest.tonnage_agent import Agent
 from vms.qemu import acceleration
 
@@ -68,7 +68,7 @@ def command_line(machine: vms.Machine, descriptors: dict[str, int]) -> Sequence[
         "-machine", f"{machine.chipset},usb=off", "-accel", machine.accelerator.value, "-cpu", cpu,
         "-m", str(machine.memory_mib), "-smp", str(machine.vcpus),
         "-kernel", str(machine.boot.kernel), "-initrd", str(machine.boot.initrd),
-        "-append", machine.boot.command_line, *machine.words(),
+        "-append", machine.boot.command_line, *machine.qemu_arguments(),
     ]  # fmt: skip
     for number, disk in enumerate(machine.disks):
         drive = f"if=none,id=disk{number},file={disk.path},format={disk.format},cache={disk.cache}"
@@ -102,7 +102,7 @@ class PlainQemu(Machine):
         """Nothing is shared but a directory."""
         self.directory.mkdir(parents=True, exist_ok=True)
 
-    def launch(self, machine: vms.Machine, on_running: Callable[[Running], object]) -> Running:
+    def launch(self, machine: vms.Machine, on_running: Callable[[Ports], object]) -> Running:
         """Spawn QEMU."""
         process = QemuProcess(machine, self.directory)
         on_running(process)

@@ -30,6 +30,7 @@ from lab.targets.machines.machine import (
     Machine,
     MachineInstance,
     MicroMachine,
+    Ports,
     Running,
 )
 from vms.operations import templates
@@ -50,11 +51,11 @@ class RestoredInstance(MachineInstance):
 
     _first_ns = 0
 
-    def note_running(self, domain: Running) -> None:
+    def note_running(self, ports: Ports) -> None:
         """Have the payload say a new word."""
-        super().note_running(domain)
+        super().note_running(ports)
         word = secrets.token_hex(16)
-        done = domain.agent.run([_PAYLOAD, "echo", word], self._deadline_seconds)
+        done = ports.agent.run([_PAYLOAD, "echo", word], self._deadline_seconds)
         self._first_ns = time.monotonic_ns()
         if done.stdout.decode(errors="replace") != word:
             raise vms.MachineError(
@@ -116,7 +117,7 @@ class Restored(Machine):
         self._origin = template
         return RestoredInstance(self, template.clone(name, networks, self.directory), t0_ns)
 
-    def launch(self, machine: vms.Machine, on_running: Callable[[Running], object]) -> Running:
+    def launch(self, machine: vms.Machine, on_running: Callable[[Ports], object]) -> Running:
         """Start it from the template that was chosen."""
         return self.connection.start(machine, self._origin, on_running)
 

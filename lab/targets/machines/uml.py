@@ -27,7 +27,7 @@ from lab.host import plain_paths
 from lab.network import tap
 from lab.targets.machines import tap_vmms
 from lab.targets.machines.listening_port import Port
-from lab.targets.machines.machine import Running
+from lab.targets.machines.machine import Ports, Running
 from lab.targets.machines.tap_vmms import RAW, Child, TapInstance, TapMachine
 from lab.userland.payload import build_payload
 from vms.boot import cpio
@@ -136,7 +136,7 @@ class UserModeLinux(TapMachine):
         t0_ns = time.monotonic_ns()
         return TapInstance(self, self.describe(name, disk, allotment), t0_ns)
 
-    def launch(self, machine: vms.Machine, on_running: Callable[[Running], object]) -> Running:
+    def launch(self, machine: vms.Machine, on_running: Callable[[Ports], object]) -> Running:
         """Spawn it."""
         process = UmlProcess(machine, self.directory / RAW, self.directory)
         on_running(process)

@@ -21,7 +21,7 @@ import vms
 from lab.errors import LabError
 from lab.targets import leftovers
 from lab.targets.machines.listening_port import Port
-from lab.targets.machines.machine import FullMachine, Running
+from lab.targets.machines.machine import FullMachine, Ports, Running
 from lab.targets.programs import last_words
 from vms.connection import daemon
 from vms.guest.tonnage_agent import Agent
@@ -46,7 +46,7 @@ class InstalledMachine:
         self,
         target: VirtInstall,
         machine: vms.Machine,
-        on_running: Callable[[Running], object],
+        on_running: Callable[[Ports], object],
     ) -> None:
         self._connection = target.connection
         self._machine = machine
@@ -200,6 +200,6 @@ class VirtInstall(FullMachine):
         except vms.MachineError as error:
             raise LabError(f"virt-install has no libvirt: {error}") from error
 
-    def launch(self, machine: vms.Machine, on_running: Callable[[Running], object]) -> Running:
+    def launch(self, machine: vms.Machine, on_running: Callable[[Ports], object]) -> Running:
         """Have virt-install run."""
         return InstalledMachine(self, machine, on_running)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lab.targets.base import Allotment
-    from lab.targets.machines.machine import Running
+    from lab.targets.machines.machine import Ports, Running
 
 _GUEST_CONTEXT = 3
 _MODULES = (*MODULES, "vmw_vsock_virtio_transport")
@@ -129,7 +129,7 @@ class VsockMachine(TapMachine):
         t0_ns = time.monotonic_ns()
         return TapInstance(self, self.describe(name, disk, allotment), t0_ns)
 
-    def launch(self, machine: vms.Machine, on_running: Callable[[Running], object]) -> Running:
+    def launch(self, machine: vms.Machine, on_running: Callable[[Ports], object]) -> Running:
         """Spawn it."""
         vsock = self.directory / f"{machine.name}.vsock"
         seconds = self.settings.start_deadline_seconds

@@ -1,4 +1,4 @@
-"""A libvirt that is not ours: a daemon started by hand, in mounts and a network of its own."""
+"""A daemon that is not ours: libvirtd in mount and network namespaces of its own."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ import pytest
 import vms
 from lab.cli import exit_codes, main
 from lab.userland import build
+from tests.system.vms.reaper import REAPER
 from vms.operations import listing, networks, snapshots
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 pytestmark = [
     pytest.mark.root,
@@ -40,19 +41,9 @@ PREPARE = (
     " cp {root}/qemu.conf /etc/libvirt/; touch {root}/prepared; exec sleep 600"
 )
 
-# What libvirt's QEMUs are orphaned to: a process 1 that is slow to reap keeps libvirt waiting.
-REAPER = (
-    "import ctypes, os, sys\n"
-    "ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)\n"
-    "os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ)\n"
-    "while True:\n"
-    "    try: os.wait()\n"
-    "    except ChildProcessError: break\n"
-)
-
 
 class Daemon:
-    """libvirtd, which may be killed and started again while its machines go on."""
+    """A libvirtd that can be killed and started again while its machines run on."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -83,7 +74,7 @@ class Daemon:
         (self.root / "libvirt-sock").unlink(missing_ok=True)
 
     def end(self) -> None:
-        """Whatever is in its network namespace goes: the daemon, its dnsmasq, its machines."""
+        """Kill all processes in its mount namespace: the daemon, its dnsmasq, its machines."""
         ours = Path(f"/proc/{self.holder.pid}/ns/mnt").stat().st_ino
         for process in Path("/proc").glob("[0-9]*"):
             try:
@@ -96,22 +87,21 @@ class Daemon:
             reaper.wait()
 
 
-def wait_until(what: object, seconds: float = 20.0) -> None:
-    assert callable(what)
-    give_up = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < give_up, what
+def wait_until(condition: Callable[[], object], seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, condition
         time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")
 def daemon() -> Iterator[Daemon]:
     with tempfile.TemporaryDirectory(prefix="tonnage-", dir="/tmp") as path:
-        made = Daemon(Path(path))
+        started = Daemon(Path(path))
         try:
-            yield made
+            yield started
         finally:
-            made.end()
+            started.end()
 
 
 @pytest.fixture(scope="module")
@@ -139,19 +129,23 @@ def test_a_machine_outlives_its_daemon(daemon: Daemon, land: build.Userland) -> 
         box.events.wait_for("listening", time.monotonic_ns() + 60 * 10**9)
         assert [each.name for each in listing.machines(connection)] == ["box"]
         daemon.kill()
-        with pytest.raises(vms.MachineError, match=r"libvirt went away|no libvirt answers"):
+        with pytest.raises(
+            vms.MachineError, match=r"connection to libvirt was lost|no libvirt answers"
+        ):
             listing.machines(connection)
         assert box.agent.run(["/init", "syscalls", "1"], 30).exit_code == 0
         daemon.start()
-        (found,) = listing.machines(connection)
-        assert (found.name, found.state) == ("box", "running")
+        (machine_,) = listing.machines(connection)
+        assert (machine_.name, machine_.state) == ("box", "running")
         assert box.is_running
         box.destroy()
         assert listing.machines(connection) == []
 
 
-def test_what_libvirt_refuses_is_not_done(daemon: Daemon, land: build.Userland) -> None:
-    """By a connection that may only read: each verb says so, and the machine runs on."""
+def test_a_refused_operation_leaves_the_machine_running(
+    daemon: Daemon, land: build.Userland
+) -> None:
+    """Each operation on a read-only connection names that reason."""
     read_only = f"{daemon.uri}-ro"
     with (
         vms.Connection.open(daemon.root / "c", daemon.uri) as connection,
@@ -160,25 +154,29 @@ def test_what_libvirt_refuses_is_not_done(daemon: Daemon, land: build.Userland) 
     ):
         box = reading.find("stays")
         for act in (box.destroy, box.suspend, box.reset, box.shutdown, box.save):
-            with pytest.raises(vms.MachineError, match=r"stays can't be .*may only read"):
+            with pytest.raises(vms.PermissionDenied, match=r"Can't .* stays: .*read-only"):
                 act()
         assert connection.find("stays").state == "running"
 
 
-def test_a_daemon_that_died_ends_no_machine(daemon: Daemon, land: build.Userland) -> None:
-    """Neither found nor started machines are said to be gone, and their files are left alone."""
+def test_machines_survive_the_death_of_their_daemon(daemon: Daemon, land: build.Userland) -> None:
+    """No machine is taken for stopped, and the files of none are removed."""
     with (
-        pytest.raises(vms.MachineError, match=r"box can't be destroyed: .*libvirt went away"),
+        pytest.raises(
+            vms.MachineError, match=r"Can't destroy box: .*connection to libvirt was lost"
+        ),
         vms.Connection.open(daemon.root / "c", daemon.uri) as connection,
     ):
         box = connection.start(machine(land, "box"))
         box.wait_for("ready", 60)
-        found = connection.find("box")
+        same = connection.find("box")
         daemon.kill()
         files = [path for path in box.sockets.values() if path.exists()]
         assert files
-        for act in (found.destroy, box.destroy, found.shutdown, lambda: found.is_running):
-            with pytest.raises(vms.MachineError, match=r"libvirt went away|no libvirt answers"):
+        for act in (same.destroy, box.destroy, same.shutdown, lambda: same.is_running):
+            with pytest.raises(
+                vms.MachineError, match=r"connection to libvirt was lost|no libvirt answers"
+            ):
                 act()
         assert [path for path in box.sockets.values() if path.exists()] == files
         assert box.agent.run(["/init", "syscalls", "1"], 30).exit_code == 0
@@ -188,21 +186,19 @@ def test_a_daemon_that_died_ends_no_machine(daemon: Daemon, land: build.Userland
         assert listing.machines(connection) == []
 
 
-def test_a_machine_that_goes_back_has_its_forwards_again(
-    daemon: Daemon, land: build.Userland
-) -> None:
+def test_a_reverted_machine_has_its_port_forwards(daemon: Daemon, land: build.Userland) -> None:
     def listens() -> bool:
         words = ["nsenter", "-t", str(daemon.holder.pid), "--net", "cat", "/proc/net/tcp"]
-        done = subprocess.run(words, capture_output=True, text=True, check=True)
-        return "0100007F:5B9B" in done.stdout  # 127.0.0.1:23451
+        table = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+        return "0100007F:5B9B" in table  # 127.0.0.1:23451
 
     disk = daemon.root / "st.qcow2"
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", disk, "16M"], check=True)
     card = vms.UserNetwork((vms.Forward(23451, 7),))
-    made = dataclasses.replace(machine(land, "back", card), disks=(vms.Disk(disk),))
+    described = dataclasses.replace(machine(land, "back", card), disks=(vms.Disk(disk),))
     with (
         vms.Connection.open(daemon.root / "c", daemon.uri) as connection,
-        connection.start(made) as box,
+        connection.start(described) as box,
     ):
         assert listens()
         snapshots.create(box, "inside")
@@ -254,9 +250,9 @@ def test_create_and_list_by_the_command_line(
     assert main.main(["vm", "create", "--name", "kept", *words]) == exit_codes.BAD_USAGE
     assert "A machine named kept exists already" in capsys.readouterr().err
     assert main.main(["vm", "list", "--format", "json"]) == 0
-    (found,) = json.loads(capsys.readouterr().out)
-    assert (found["name"], found["state"], found["is_persistent"]) == ("kept", "shut off", True)
-    # Its name is free once it is undefined or renamed, and nothing of its disks is lost.
+    (listed,) = json.loads(capsys.readouterr().out)
+    assert (listed["name"], listed["state"], listed["is_persistent"]) == ("kept", "shut off", True)
+    # The name of an undefined or renamed machine is free, but the files in its folder are kept.
     disk = daemon.root / "st/machines/kept/disk.qcow2"
     disk.parent.mkdir(exist_ok=True)
     disk.write_text("an undefined machine's")

@@ -1,4 +1,4 @@
-"""Devices in real guests: what was described is what the guest, or the host, finds."""
+"""Devices in real guests: the guest, or the host, finds them as they were described."""
 
 from __future__ import annotations
 
@@ -68,9 +68,9 @@ def port() -> int:
 def everything(
     root: Path, land: build.Userland, connection: vms.Connection, port: int
 ) -> Iterator[vms.Domain]:
-    """One machine with nearly all that a machine can have, booted once."""
-    found = kernel.fetch(cache_directory() / "kernel")
-    build_initramfs(root / "initramfs", land.payload, found, MODULES)
+    """A machine with nearly all kinds of devices, booted once."""
+    debian_kernel = kernel.fetch(cache_directory() / "kernel")
+    build_initramfs(root / "initramfs", land.payload, debian_kernel, MODULES)
     disks.clone(land.disk, root / "disk.qcow2")
     (root / "raw").write_bytes(b"raw as it is".ljust(MIB, b"\0"))
     (root / "share").mkdir()
@@ -110,12 +110,12 @@ def everything(
 
 
 def inside(domain: vms.Domain, command: str) -> str:
-    done = domain.agent.run(["sh", "-c", command], 30)
-    assert done.exit_code == 0, done.stderr
-    return done.stdout.decode()
+    completed = domain.agent.run(["sh", "-c", command], 30)
+    assert completed.exit_code == 0, completed.stderr
+    return completed.stdout.decode()
 
 
-def test_disks_are_what_they_were_described_as(everything: vms.Domain, root: Path) -> None:
+def test_disks_are_as_described(everything: vms.Domain, root: Path) -> None:
     assert inside(everything, "head -c 12 /dev/vdb") == "raw as it is"
     assert inside(everything, "cat /sys/block/vdb/serial") == "rawdisk"
     assert inside(everything, "cat /sys/block/vdc/ro") == "1\n"
@@ -139,7 +139,7 @@ def test_a_share_goes_both_ways(everything: vms.Domain, root: Path) -> None:
 
 
 def test_the_guest_finds_each_device(everything: vms.Domain) -> None:
-    """By virtio's numbers: network, block, console, entropy, balloon, 9p, file system."""
+    """By virtio's device numbers: network, block, console, entropy, balloon, 9p, file system."""
     kinds = inside(everything, "cat /sys/bus/virtio/devices/*/device").split()
     assert {int(kind, 16) for kind in kinds} == {1, 2, 3, 4, 5, 9, 26}
     assert inside(everything, "cat /sys/class/misc/hw_random/rng_current").startswith("virtio_rng")
@@ -153,11 +153,11 @@ def test_the_guest_finds_each_device(everything: vms.Domain) -> None:
 
 
 def test_a_forwarded_port_answers(everything: vms.Domain, port: int) -> None:
-    with socket.create_connection(("127.0.0.1", port), 30) as asked:
-        assert asked.recv(16) == b"pong\n"
+    with socket.create_connection(("127.0.0.1", port), 30) as client:
+        assert client.recv(16) == b"pong\n"
 
 
-def test_a_port_in_use_is_one_sentence(
+def test_a_forward_of_a_port_in_use_is_refused(
     everything: vms.Domain, connection: vms.Connection, land: build.Userland, port: int
 ) -> None:
     again = vms.Machine(
@@ -169,14 +169,14 @@ def test_a_port_in_use_is_one_sentence(
         boot=vms.DirectKernel(land.kernel, land.initramfs),
         networks=(vms.UserNetwork((vms.Forward(port, 7000),)),),
     )
-    with pytest.raises(vms.MachineError, match=f"Can't forward port {port} .* in use"):
+    with pytest.raises(vms.InUse, match=f"Can't forward port {port} .* in use"):
         connection.start(again)
     assert connection.running() == [everything]
     assert not list((connection.root / "s").glob("again*"))
 
 
-def test_memory_is_as_it_was_asked_for(everything: vms.Domain) -> None:
-    """The kernel merges nothing of it (mg) and makes no huge pages. (proc(5), smaps)"""
+def test_memory_is_backed_as_described(everything: vms.Domain) -> None:
+    """The kernel merges none of its pages (mg) and makes no huge pages. (proc(5), smaps)"""
     process = Path(f"/proc/{everything.vmm_pid}")
     smaps = (process / "smaps").read_text()
     assert sum(map(int, re.findall(r"AnonHugePages:\s+(\d+)", smaps))) == 0
@@ -190,7 +190,7 @@ def test_memory_is_as_it_was_asked_for(everything: vms.Domain) -> None:
 def test_firmware_boots_a_kernel_by_uefi(
     root: Path, land: build.Userland, connection: vms.Connection
 ) -> None:
-    """OVMF, with variables of the machine's own, which go with it."""
+    """OVMF has variables of the machine's own, which are removed with the machine."""
     if not Path("/usr/share/OVMF").is_dir():
         pytest.skip("OVMF is not installed: apt-get install ovmf")
     machine = vms.Machine(
@@ -213,14 +213,14 @@ def test_firmware_boots_a_kernel_by_uefi(
 
 
 def inside_initramfs(domain: vms.Domain) -> int:
-    """Whether the payload, alone in there, runs as a child of itself."""
+    """Return the exit code of the payload, run by itself where no other program exists."""
     return domain.agent.run(["/init", "syscalls", "1"], 30).exit_code
 
 
-# Prints to the first serial port, then halts: mov dx,3f8; for each byte of the text: out dx,al.
-SAID = b"booted by firmware\r\n"
+# A program that writes a text to the first serial port and halts: mov dx,3f8; out dx,al; …
+TEXT = b"booted by firmware\r\n"
 BOOT_SECTOR = (
-    bytes.fromhex("fa31c08ed8be1a7cbaf803fcac84c07403eeebf8f4ebfd").ljust(0x1A, b"\x90") + SAID
+    bytes.fromhex("fa31c08ed8be1a7cbaf803fcac84c07403eeebf8f4ebfd").ljust(0x1A, b"\x90") + TEXT
 ).ljust(510, b"\0") + b"\x55\xaa"
 
 
@@ -228,7 +228,7 @@ BOOT_SECTOR = (
 def test_firmware_boots_a_disk(
     root: Path, connection: vms.Connection, accelerator: vms.Accelerator
 ) -> None:
-    """A boot sector of 512 bytes through SeaBIOS: under KVM too, where Linux may not run."""
+    """SeaBIOS boots a sector of 512 bytes, also under a KVM that can't run Linux."""
     if accelerator is vms.Accelerator.KVM and not os.access("/dev/kvm", os.R_OK | os.W_OK):
         pytest.skip("/dev/kvm can't be opened")
     disk = root / f"boot-{accelerator.value}"
@@ -248,7 +248,7 @@ def test_firmware_boots_a_disk(
         assert ("anon_inode:kvm-vm" in files) == (accelerator is vms.Accelerator.KVM)
 
 
-def test_passt_forwards_what_it_is_told(
+def test_passt_forwards_a_port(
     root: Path, land: build.Userland, connection: vms.Connection
 ) -> None:
     if not shutil.which("passt"):
@@ -274,7 +274,7 @@ def test_passt_forwards_what_it_is_told(
             pass
 
 
-def test_more_memory_than_there_is_is_one_sentence(
+def test_a_lack_of_huge_pages_is_reported(
     root: Path, land: build.Userland, connection: vms.Connection
 ) -> None:
     machine = vms.Machine(

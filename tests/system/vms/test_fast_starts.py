@@ -1,4 +1,4 @@
-"""Machines that begin somewhere else than at a cold boot, and those that no libvirt starts."""
+"""Machines restored from a template, and machines started by QEMU without libvirt."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def settings(embedded: Path) -> Settings:
 
 
 def target_of(name: str, settings: Settings) -> Machine:
-    """A process has one embedded libvirt: so they are all below one root, by one name."""
+    """Return the target under one name: a process has one embedded libvirt, below one root."""
     cls = find(name)
     assert issubclass(cls, Machine)
-    made: Machine = type("Tested", (cls,), {"name": "tested"})(settings)
-    return made
+    target: Machine = type("Tested", (cls,), {"name": "tested"})(settings)
+    return target
 
 
 def restored(settings: Settings) -> Restored:
@@ -42,11 +42,11 @@ def restored(settings: Settings) -> Restored:
     return target
 
 
-def said(instance: Instance, *argv: str) -> str:
+def output(instance: Instance, *argv: str) -> str:
     return instance.run(list(argv), 30).stdout.decode().strip()
 
 
-def test_clones_of_a_microvm_are_there_at_once_and_apart_from_one_another(
+def test_clones_of_a_microvm_share_nothing_they_write(
     settings: Settings,
 ) -> None:
     with restored(settings) as target:
@@ -57,27 +57,27 @@ def test_clones_of_a_microvm_are_there_at_once_and_apart_from_one_another(
                 assert clone.t0_ns < first < ready
                 assert clone.reached("userspace") is None
                 assert clone.spans()[-1].end_ns == first
-            said(one, "sh", "-c", "echo mine > /note; sync")
-            assert said(one, "cat", "/note") == "mine"
-            assert said(two, "sh", "-c", "cat /note || echo none") == "none"
+            output(one, "sh", "-c", "echo mine > /note; sync")
+            assert output(one, "cat", "/note") == "mine"
+            assert output(two, "sh", "-c", "cat /note || echo none") == "none"
             assert one.pids() != two.pids()
             (pid,) = one.pids()
             one.stop()
             assert not Path(f"/proc/{pid}").exists()
             assert two.ask() > 0
-        with target.start() as three:  # the template is as it was
-            assert said(three, "sh", "-c", "cat /note || echo none") == "none"
+        with target.start() as three:  # the template is unchanged
+            assert output(three, "sh", "-c", "cat /note || echo none") == "none"
         sizes = target.image_bytes()
     with target_of("microvm", settings) as booted:
         assert sizes["image-on-disk"] > booted.image_bytes()["image-on-disk"]
 
 
-def test_a_clone_has_what_it_was_allotted(settings: Settings) -> None:
+def test_a_clone_has_its_allotted_memory(settings: Settings) -> None:
     with (
         restored(settings) as target,
         target.start(Allotment(cpus=1, memory_bytes=128 << 20)) as small,
     ):
-        kib = int(said(small, "grep", "MemTotal", "/proc/meminfo").split()[1])
+        kib = int(output(small, "grep", "MemTotal", "/proc/meminfo").split()[1])
         assert 90 << 10 < kib < 128 << 10
 
 
@@ -85,23 +85,23 @@ def test_the_traditional_machine_is_restored_with_its_user_space(settings: Setti
     with target_of("vm-restore", settings) as target, target.start() as clone:
         assert clone.reached("userspace") == clone.reached("first-instruction")
         assert clone.ask() > 0
-        assert said(clone, "systemctl", "is-active", "multi-user.target") == "active"
+        assert output(clone, "systemctl", "is-active", "multi-user.target") == "active"
 
 
-def test_plain_qemu_runs_the_machine_that_libvirt_runs(settings: Settings) -> None:
-    def seen(name: str) -> list[str]:
+def test_plain_qemu_runs_the_same_machine_as_libvirt(settings: Settings) -> None:
+    def devices(name: str) -> list[str]:
         with target_of(name, settings) as target, target.start() as instance:
             assert instance.reached("ready") is not None
             listed = "ls /sys/bus/*/devices | sort -u; grep -c ^processor /proc/cpuinfo"
             flags = "grep ^flags /proc/cpuinfo; grep MemTotal /proc/meminfo"
-            found = said(instance, "sh", "-c", f"{listed}; {flags}").splitlines()
+            lines = output(instance, "sh", "-c", f"{listed}; {flags}").splitlines()
             assert isinstance(instance, MachineInstance)
             (pid,) = instance.pids()
         assert not Path(f"/proc/{pid}").exists()
         assert not instance.disk.exists()
-        return found
+        return lines
 
-    assert seen("qemu-microvm") == seen("microvm")
+    assert devices("qemu-microvm") == devices("microvm")
 
 
 def test_a_state_that_does_not_fit_is_refused_and_leaves_nothing(
@@ -123,7 +123,7 @@ def test_a_state_that_does_not_fit_is_refused_and_leaves_nothing(
         assert set(target.directory.iterdir()) == before
 
 
-def test_a_template_that_does_not_settle_is_no_template(settings: Settings) -> None:
+def test_a_template_that_does_not_settle_is_removed(settings: Settings) -> None:
     def never(_: vms.Domain) -> None:
         raise vms.MachineError("It never came up.")
 
@@ -147,7 +147,7 @@ def test_a_port_in_use_is_refused(settings: Settings) -> None:
         two = target.describe(target.new_name(), disk)
         taken = vms.UserNetwork((vms.Forward(one.port, 7000),))
 
-        with pytest.raises(vms.MachineError, match="in use"):
+        with pytest.raises(vms.InUse, match="in use"):
             target.connection.start(dataclasses.replace(two, networks=(taken,)))
         assert len(target.connection.running()) == 1
         disk.unlink()

@@ -1,4 +1,4 @@
-"""A machine's whole life, on real guests under emulation."""
+"""Life of a machine, on real guests under emulation."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ BOOT_SECONDS = 60.0
 @pytest.fixture(scope="module")
 def connection(embedded: Path) -> Iterator[vms.Connection]:
     images = (cache_directory(),)
-    with vms.Connection.open(embedded / "l-tested", image_directories=images) as made:
-        yield made
+    with vms.Connection.open(embedded / "l-tested", image_directories=images) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")
 def box(connection: vms.Connection) -> Iterator[vms.Domain]:
-    """A microvm that is defined, started, and up: shared, since a boot takes seconds."""
+    """A microvm that is defined and booted; shared, since a boot takes seconds."""
     land = build.build(lambda _: None)
     disk = connection.root / "box.qcow2"
     disks.clone(land.disk, disk)
@@ -60,33 +60,35 @@ def box(connection: vms.Connection) -> Iterator[vms.Domain]:
         domain.undefine()
 
 
-def said(box: vms.Domain, *argv: str) -> str:
+def output(box: vms.Domain, *argv: str) -> str:
     return box.inside.run(argv, 30).stdout.decode().strip()
 
 
-def test_its_start_is_told_to_those_who_come_late(box: vms.Domain) -> None:
+def test_a_late_listener_learns_of_the_start(box: vms.Domain) -> None:
     for milestone in ("first-instruction", "userspace", "ready"):
-        if milestone != "userspace":  # it has no init that reaches a target
+        if milestone != "userspace":  # its init reaches no target
             assert box.wait_for(milestone, BOOT_SECONDS)
-    with pytest.raises(vms.BootTimeout, match="box was not at userspace"):
+    with pytest.raises(vms.BootTimeout, match="box did not reach userspace"):
         box.wait_for("userspace", 0.1)
 
 
 def test_commands_run_inside(box: vms.Domain) -> None:
-    done = box.inside.run(["sh", "-c", "wc -c; echo no >&2; sleep 0.1; exit 3"], 30, b"x" * 300_000)
-    assert (done.exit_code, done.stdout, done.stderr) == (3, b"300000\n", b"no\n")
-    assert done.elapsed_ns > 100_000_000
+    script = "wc -c; echo no >&2; sleep 0.1; exit 3"
+    completed = box.inside.run(["sh", "-c", script], 30, b"x" * 300_000)
+    assert (completed.exit_code, completed.stdout) == (3, b"300000\n")
+    assert completed.stderr == b"no\n"
+    assert completed.elapsed_ns > 100_000_000
     assert box.inside.run(["sh", "-c", "kill -9 $$"], 30).exit_code == 128 + 9
 
 
-def test_an_answer_that_came_too_late_is_nobody_elses(box: vms.Domain) -> None:
+def test_a_late_answer_is_not_taken_for_the_next_one(box: vms.Domain) -> None:
     with pytest.raises(vms.MachineError, match=r"sleep in the machine did not end within 0\.2 s"):
         box.inside.run(["sleep", "1"], 0.2)
-    assert said(box, "echo", "mine") == "mine"
+    assert output(box, "echo", "mine") == "mine"
     with pytest.raises(vms.MachineError):
         box.inside.run(["sleep", "1"], 0.2)
     box.disconnect()
-    assert said(box, "echo", "mine") == "mine"
+    assert output(box, "echo", "mine") == "mine"
 
 
 def test_files_are_copied_whole(box: vms.Domain, tmp_path: Path) -> None:
@@ -94,7 +96,7 @@ def test_files_are_copied_whole(box: vms.Domain, tmp_path: Path) -> None:
     here.write_bytes(bytes(range(256)) * 10_000)
     here.chmod(0o740)
     file_copy.copy_in(box.inside, here, "/root/file")
-    assert said(box, "stat", "-c", "%a %s", "/root/file") == "740 2560000"
+    assert output(box, "stat", "-c", "%a %s", "/root/file") == "740 2560000"
     file_copy.copy_out(box.inside, "/root/file", back)
     assert back.read_bytes() == here.read_bytes()
     with pytest.raises(vms.MachineError, match="In the machine: /nowhere: No such file"):
@@ -102,10 +104,10 @@ def test_files_are_copied_whole(box: vms.Domain, tmp_path: Path) -> None:
     with pytest.raises(vms.MachineError, match="Can't read"):
         file_copy.copy_in(box.inside, tmp_path / "nothing", "/root/nothing")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["back", "here"]
-    assert said(box, "ls", "/root") == "file"
+    assert output(box, "ls", "/root") == "file"
 
 
-def test_it_is_suspended_saved_and_goes_on(connection: vms.Connection, box: vms.Domain) -> None:
+def test_it_is_suspended_saved_and_restored(connection: vms.Connection, box: vms.Domain) -> None:
     box.inside.run(["sh", "-c", "echo kept > /run/memory"], 30)
     box.suspend()
     assert (box.state, box.is_running) == ("paused", True)
@@ -114,31 +116,31 @@ def test_it_is_suspended_saved_and_goes_on(connection: vms.Connection, box: vms.
     box.save()
     assert (box.state, box.is_saved) == ("shut off", True)
     box.start()
-    assert said(box, "cat", "/run/memory") == "kept"
+    assert output(box, "cat", "/run/memory") == "kept"
     saved = connection.root / "saved"
     box.save(saved)
     assert not box.is_running
     assert connection.restore(saved).name == "box"
-    assert said(box, "cat", "/run/memory") == "kept"
+    assert output(box, "cat", "/run/memory") == "kept"
     with pytest.raises(vms.MachineError, match="Can't restore"):
         connection.restore(connection.root / "nothing")
 
 
 def test_it_is_reset_rebooted_and_shut_down(connection: vms.Connection, box: vms.Domain) -> None:
-    with Events(connection.handle, ("lifecycle", "reboot")) as heard:
+    with Events(connection.handle, ("lifecycle", "reboot")) as events:
         box.reset()
         box.disconnect()
         box.wait_for("ready", BOOT_SECONDS)
-        assert said(box, "ls", "/run/memory") == ""
+        assert output(box, "ls", "/run/memory") == ""
         box.reboot()
-        while (event := heard.within(BOOT_SECONDS)) and event.kind != "reboot":
+        while (event := events.within(BOOT_SECONDS)) and event.kind != "reboot":
             pass
         assert event
         box.disconnect()
         box.wait_for("ready", BOOT_SECONDS)
         assert box.shutdown(BOOT_SECONDS) == "acpi"
         assert box.state == "shut off"
-        names = [each.name for each in iter(lambda: heard.within(1), None)]
+        names = [each.name for each in iter(lambda: events.within(1), None)]
         assert names[-2:] == ["shutdown", "stopped"]
 
 
@@ -154,5 +156,5 @@ def test_a_machine_that_is_off_is_renamed_and_started_with_libvirt(
     box.autostart = False
     with pytest.raises(vms.MachineError, match="There is no machine cask here"):
         connection.find("cask")
-    with pytest.raises(vms.MachineError, match="box can't be resumed"):
+    with pytest.raises(vms.MachineError, match="Can't resume box"):
         box.resume()

@@ -1,4 +1,4 @@
-"""Machines that are changed while they run, copied, and moved: real guests under emulation."""
+"""Snapshots, hotplug, clones and migration, on real guests under emulation."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ IMAGES = (cache_directory(),)
 
 @pytest.fixture(scope="module")
 def connection(embedded: Path) -> Iterator[vms.Connection]:
-    with vms.Connection.open(embedded / "l-tested", image_directories=IMAGES) as made:
-        yield made
+    with vms.Connection.open(embedded / "l-tested", image_directories=IMAGES) as opened:
+        yield opened
 
 
 def machine(root: Path, name: str, chipset: Chipset) -> vms.Machine:
@@ -88,17 +88,18 @@ def large(connection: vms.Connection) -> Iterator[vms.Domain]:
         domain.undefine()
 
 
-def said(box: vms.Domain, command: str) -> str:
+def output(box: vms.Domain, command: str) -> str:
     return box.inside.run(["sh", "-c", command], 30).stdout.decode().strip()
 
 
-def test_an_internal_snapshot_holds_disk_and_memory(small: vms.Domain) -> None:
-    said(small, "echo one > /root/f; sync; echo one > /run/f")
-    made = snapshots.create(small, "before", description="nothing is lost")
-    assert (made.has_memory, made.is_external, made.description) == (True, False, "nothing is lost")
-    said(small, "echo two > /root/f; sync; echo two > /run/f")
+def test_an_internal_snapshot_has_disk_and_memory(small: vms.Domain) -> None:
+    output(small, "echo one > /root/f; sync; echo one > /run/f")
+    snapshot = snapshots.create(small, "before", description="nothing is lost")
+    assert (snapshot.has_memory, snapshot.is_external) == (True, False)
+    assert snapshot.description == "nothing is lost"
+    output(small, "echo two > /root/f; sync; echo two > /run/f")
     snapshots.revert(small, "before")
-    assert said(small, "cat /root/f /run/f") == "one\none"
+    assert output(small, "cat /root/f /run/f") == "one\none"
     assert [each.name for each in snapshots.of(small)] == ["before"]
     snapshots.delete(small, "before")
     assert snapshots.of(small) == []
@@ -106,14 +107,14 @@ def test_an_internal_snapshot_holds_disk_and_memory(small: vms.Domain) -> None:
         snapshots.revert(small, "before")
 
 
-def test_external_snapshots_are_reverted_to_and_merged(small: vms.Domain) -> None:
+def test_external_snapshots_are_reverted_and_merged(small: vms.Domain) -> None:
     disk = snapshots.images(small)["vda"]
     snapshots.create(small, "one", external=True)
-    said(small, "echo lost > /root/g; sync")
+    output(small, "echo lost > /root/g; sync")
     snapshots.revert(small, "one")
     small.wait_for("ready", BOOT_SECONDS)
-    assert said(small, "ls /root") == "f"
-    said(small, "echo kept > /root/g; sync")
+    assert output(small, "ls /root") == "f"
+    output(small, "echo kept > /root/g; sync")
     snapshots.create(small, "two", external=True)
     with pytest.raises(vms.MachineError, match="delete the snapshots that came later first"):
         snapshots.delete(small, "one")
@@ -121,10 +122,10 @@ def test_external_snapshots_are_reverted_to_and_merged(small: vms.Domain) -> Non
     snapshots.delete(small, "one")
     assert snapshots.images(small) == {"vda": disk}
     assert [path.name for path in disk.parent.glob("small.*")] == ["small.qcow2"]
-    assert said(small, "cat /root/g") == "kept"
+    assert output(small, "cat /root/g") == "kept"
 
 
-def test_what_a_microvm_cannot_have_is_refused(
+def test_a_microvm_refuses_unsupported_devices(
     connection: vms.Connection, small: vms.Domain
 ) -> None:
     with pytest.raises(vms.MachineError, match="small is a microvm, which has no bus"):
@@ -137,34 +138,32 @@ def test_what_a_microvm_cannot_have_is_refused(
         screenshot.take(small)
 
 
-def test_disk_and_balloon_are_resized_and_seen(
-    connection: vms.Connection, small: vms.Domain
-) -> None:
+def test_disk_and_balloon_are_resized(connection: vms.Connection, small: vms.Domain) -> None:
     hotplug.resize_disk(small, "vda", 3 << 30)
-    assert said(small, "cat /sys/block/vda/size") == str((3 << 30) // 512)
+    assert output(small, "cat /sys/block/vda/size") == str((3 << 30) // 512)
     with pytest.raises(vms.MachineError, match="can only grow while it is in use"):
         hotplug.resize_disk(small, "vda", 1 << 30)
     hotplug.set_memory(small, 80)
-    (found,) = (each for each in statistics.all_machines(connection) if each.name == "small")
-    assert found.state == "running"
-    assert found.cpu_ns > 0
-    assert found.resident_bytes > 32 << 20
-    assert found.maximum_memory_bytes == 96 << 20
-    assert found.disks[0].capacity_bytes == 3 << 30
+    (figures,) = (each for each in statistics.all_machines(connection) if each.name == "small")
+    assert figures.state == "running"
+    assert figures.cpu_ns > 0
+    assert figures.resident_bytes > 32 << 20
+    assert figures.maximum_memory_bytes == 96 << 20
+    assert figures.disks[0].capacity_bytes == 3 << 30
     hotplug.set_memory(small, 96)
 
 
 def test_a_machine_that_is_off_is_cloned(connection: vms.Connection, small: vms.Domain) -> None:
     with pytest.raises(vms.MachineError, match="must be shut off to be cloned"):
         clone.clone(connection, small, "copy")
-    said(small, "sync")
+    output(small, "sync")
     assert small.shutdown(BOOT_SECONDS) == "acpi"
     copy = clone.clone(connection, small, "copy")
     try:
         with pytest.raises(vms.MachineError, match="There is a machine copy already"):
             clone.clone(connection, small, "copy")
         up(copy)
-        assert said(copy, "cat /root/g") == "kept"
+        assert output(copy, "cat /root/g") == "kept"
         up(small)
     finally:
         copy.destroy()
@@ -180,16 +179,16 @@ def test_devices_are_plugged_in_and_out(
     target = hotplug.attach_disk(connection, large, vms.Disk(more))
     assert target == "vdb"
     mac = hotplug.attach_interface(large, vms.UserNetwork())
-    told = "for i in 1 2 3 4 5 6 7 8 9; do cat /sys/class/net/*/address; sleep 0.2; done"
-    assert mac in said(large, told)
-    assert "vdb" in said(large, "ls /sys/block")
+    addresses = "for i in 1 2 3 4 5 6 7 8 9; do cat /sys/class/net/*/address; sleep 0.2; done"
+    assert mac in output(large, addresses)
+    assert "vdb" in output(large, "ls /sys/block")
     hotplug.set_vcpus(large, 2)
     with pytest.raises(vms.MachineError, match="large can have 1 to 2 vCPUs"):
         hotplug.set_vcpus(large, 3)
-    assert said(large, "sleep 1; ls -d /sys/devices/system/cpu/cpu1").endswith("cpu1")
+    assert output(large, "sleep 1; ls -d /sys/devices/system/cpu/cpu1").endswith("cpu1")
     hotplug.detach_interface(large, mac)
     hotplug.detach_disk(large, target)
-    assert said(large, "ls /sys/block") == "vda"
+    assert output(large, "ls /sys/block") == "vda"
     with pytest.raises(vms.MachineError, match="large has no disk vdb"):
         hotplug.detach_disk(large, target)
 
@@ -203,23 +202,23 @@ def test_hardware_is_changed_by_verbs(
     disk = connection.root / "verb.raw"
     with disk.open("wb") as file:
         file.truncate(1 << 20)
-    code, told = run("attach-disk", "large", str(disk), "--disk-format", "raw")
-    target = told.strip()
-    assert code == 0, told
-    wait_until(lambda: target in said(large, "ls /sys/block").split())
+    code, printed = run("attach-disk", "large", str(disk), "--disk-format", "raw")
+    target = printed.strip()
+    assert code == 0, printed
+    wait_until(lambda: target in output(large, "ls /sys/block").split())
     assert run("blockresize", "large", target, "2") == (0, "")
-    assert said(large, f"cat /sys/block/{target}/size") == str((2 << 20) // 512)
+    assert output(large, f"cat /sys/block/{target}/size") == str((2 << 20) // 512)
     assert run("detach-disk", "large", target) == (0, "")
     code, mac = run("attach-interface", "large")
     assert code == 0
     assert run("detach-interface", "large", mac.strip()) == (0, "")
     assert run("setvcpus", "large", "2") == (0, "")
-    code, told = run("setvcpus", "large", "3")
-    assert (code, "large can have 1 to 2 vCPUs" in told) == (2, True)
+    code, printed = run("setvcpus", "large", "3")
+    assert (code, "large can have 1 to 2 vCPUs" in printed) == (2, True)
     assert run("setmem", "large", "120") == (0, "")
     assert run("setmem", "large", "128") == (0, "")
-    code, told = run("attach-memory", "large", "128")
-    assert (code, "no slots for memory" in told) == (2, True)
+    code, printed = run("attach-memory", "large", "128")
+    assert (code, "no slots for memory" in printed) == (2, True)
 
 
 def test_memory_is_plugged_in_and_out(
@@ -252,66 +251,68 @@ def test_memory_is_plugged_in_and_out(
 
 
 def memory_mib(box: vms.Domain) -> int:
-    return int(said(box, "cat /proc/meminfo").split()[1]) >> 10
+    return int(output(box, "cat /proc/meminfo").split()[1]) >> 10
 
 
-def wait_until(holds: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + 10
-    while not holds():
-        assert time.monotonic() < give_up
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
         time.sleep(0.2)
 
 
-def test_a_screen_is_pictured(large: vms.Domain) -> None:
+def test_a_screenshot_is_taken(large: vms.Domain) -> None:
     picture = screenshot.take(large)
     assert picture.startswith(b"\x89PNG")
     assert picture.endswith(b"IEND\xaeB`\x82")
 
 
-def test_a_running_machine_moves_to_another_libvirt_and_is_told_to_by_verbs(
+def test_a_running_machine_is_migrated_and_controlled_by_the_command_line(
     connection: vms.Connection,
     embedded: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(paths, "images", lambda: IMAGES[0])  # as the verbs have no option for it
+    monkeypatch.setattr(paths, "images", lambda: IMAGES[0])  # the command line has no option for it
     box = up(connection.define(machine(connection.root, "mover", "microvm")))
-    said(box, "echo kept > /run/moved")
+    output(box, "echo kept > /run/moved")
     with (
         daemon.running(embedded / "d") as uri,
         vms.Connection.open(embedded / "e", uri, image_directories=IMAGES) as there,
     ):
         box.disconnect()
-        code, told = vm(capsys, address_of(connection), "migrate", "mover", uri, "--format", "json")
-        assert code == 0, told
-        figures = json.loads(told)
+        code, printed = vm(
+            capsys, address_of(connection), "migrate", "mover", uri, "--format", "json"
+        )
+        assert code == 0, printed
+        figures = json.loads(printed)
         assert 0 < figures["downtime_seconds"] < figures["total_seconds"] < BOOT_SECONDS
         assert figures["transferred_bytes"] > 1 << 20
         moved = there.find("mover")
-        assert said(moved, "cat /run/moved") == "kept"
+        assert output(moved, "cat /run/moved") == "kept"
         assert "mover" not in [each.name for each in connection.domains()]
         with pytest.raises(vms.MachineError, match="can't receive machines"):
             migrate.migrate(moved, connection)
         moved.disconnect()
         verbs_of_life(uri, capsys)
         verbs_inside(uri, capsys, connection.root)
-        verbs_of_one_that_is_off(uri, capsys)
+        verbs_of_a_machine_that_is_off(uri, capsys)
 
 
 def address_of(connection: vms.Connection) -> str:
-    """The embedded libvirt of this process, for a command that runs in it."""
+    """Return the address of this process's embedded libvirt, for commands in this process."""
     return str(connection.handle.getURI())
 
 
 def vm(capsys: pytest.CaptureFixture[str], uri: str, verb: str, *words: str) -> tuple[int, str]:
-    """What `tonnage vm VERB` returns and prints."""
+    """Run `tonnage vm VERB`; return its exit code and output."""
     code = main.main(["vm", verb, "--connect", uri, *words])
-    told = capsys.readouterr()
-    return code, told.out + told.err
+    printed = capsys.readouterr()
+    return code, printed.out + printed.err
 
 
 def verbs_of_life(uri: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Steps of a machine's life by the command, on the machine that has moved."""
+    """Run the verbs of a machine's life on the migrated machine."""
 
     def run(*words: str) -> tuple[int, str]:
         return vm(capsys, uri, *words)
@@ -323,19 +324,19 @@ def verbs_of_life(uri: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("snapshot-create", "mover", "s") == (0, "")
     assert '"name": "s"' in run("snapshot-list", "mover", "--format", "json")[1]
     assert run("snapshot-delete", "mover", "s") == (0, "")
-    code, told = run("start", "nobody")
-    assert (code, "There is no machine nobody here" in told) == (2, True)
+    code, printed = run("start", "nobody")
+    assert (code, "There is no machine nobody here" in printed) == (2, True)
 
 
 def verbs_inside(uri: str, capsys: pytest.CaptureFixture[str], directory: Path) -> None:
-    """Files in and out, and the console."""
+    """Copy files in and out, and use the console."""
     file, back = directory / "sent", directory / "back"
     file.write_bytes(os.urandom(70_000))
     assert vm(capsys, uri, "cp", str(file), "mover:/root/sent") == (0, "")
     assert vm(capsys, uri, "cp", "mover:/root/sent", str(back)) == (0, "")
     assert back.read_bytes() == file.read_bytes()
-    code, told = vm(capsys, uri, "cp", str(file), str(back))
-    assert (code, "cp copies between this host and a machine" in told) == (2, True)
+    code, printed = vm(capsys, uri, "cp", str(file), str(back))
+    assert (code, "cp copies between this host and a machine" in printed) == (2, True)
 
     listens = "(read line; echo heard $line) </dev/ttyS0 >/dev/ttyS0 2>&1 &"
     assert vm(capsys, uri, "exec", "mover", "--", "sh", "-c", listens) == (0, "")
@@ -357,14 +358,14 @@ def verbs_inside(uri: str, capsys: pytest.CaptureFixture[str], directory: Path) 
     assert console.returncode == 0
 
 
-def verbs_of_one_that_is_off(uri: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Shut down, renamed, copied, forgotten."""
+def verbs_of_a_machine_that_is_off(uri: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Shut down, rename, clone and undefine the machine."""
 
     def run(*words: str) -> tuple[int, str]:
         return vm(capsys, uri, *words)
 
-    code, told = run("clone", "mover", "twin")
-    assert (code, "must be shut off to be cloned" in told) == (2, True)
+    code, printed = run("clone", "mover", "twin")
+    assert (code, "must be shut off to be cloned" in printed) == (2, True)
     assert "was shut down by acpi" in run("shutdown", "mover")[1]
     assert run("rename", "mover", "cask") == (0, "")
     assert run("rename", "cask", "mover") == (0, "")
@@ -377,7 +378,7 @@ def verbs_of_one_that_is_off(uri: str, capsys: pytest.CaptureFixture[str]) -> No
 
 
 def killed_at(moment: str, root: Path, box: vms.Machine) -> None:
-    """Kill a process that starts a machine, at that moment of it."""
+    """Kill a process that starts a machine, `moment` seconds after it begins."""
     code = (
         "import os, pathlib, pickle, sys, threading, time\n"
         "import vms\n"
@@ -398,7 +399,7 @@ def killed_at(moment: str, root: Path, box: vms.Machine) -> None:
 
 
 @pytest.mark.parametrize("moment", ["0.3", "3.0", "6.0"])
-def test_whenever_our_process_is_killed_all_is_found(embedded: Path, moment: str) -> None:
+def test_a_killed_process_leaves_nothing_that_clean_misses(embedded: Path, moment: str) -> None:
     root = embedded / f"k{moment}"
     root.mkdir()
     box = machine(root, "killed", "microvm")
@@ -410,12 +411,12 @@ def test_whenever_our_process_is_killed_all_is_found(embedded: Path, moment: str
 
 
 def processes_that_name(root: Path) -> list[str]:
-    found = []
+    lines = []
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             line = entry.read_bytes()
         except OSError:
             continue
         if os.fsencode(root) in line:
-            found.append(line.decode(errors="replace"))
-    return found
+            lines.append(line.decode(errors="replace"))
+    return lines

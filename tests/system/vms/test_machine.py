@@ -1,4 +1,4 @@
-"""Real machines under emulation: started, heard, asked, and gone."""
+"""Real machines under emulation: start, output, commands, and removal."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def land() -> build.Userland:
 
 @pytest.fixture
 def root(embedded: Path) -> Iterator[Path]:
-    """That place; whatever ran there must be gone in the end."""
+    """The root of an embedded libvirt; no QEMU of it may be left at the end."""
     yield embedded / "l-tested"
     assert machines_below(embedded) == []
 
 
 def machines_below(root: Path) -> list[int]:
-    found = []
+    pids = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
@@ -53,8 +53,8 @@ def machines_below(root: Path) -> list[int]:
             except OSError:
                 continue
             if line.startswith(b"/usr/bin/qemu-system") and os.fsencode(root) in line:
-                found.append(int(entry.name))
-    return found
+                pids.append(int(entry.name))
+    return pids
 
 
 def machine(land: build.Userland, root: Path, name: str, chipset: Chipset) -> vms.Machine:
@@ -81,16 +81,16 @@ def deadline() -> int:
     return time.monotonic_ns() + int(BOOT_SECONDS * 1e9)
 
 
-def test_two_microvms_start_answer_and_are_gone(land: build.Userland, root: Path) -> None:
+def test_two_microvms_start_answer_and_are_removed(land: build.Userland, root: Path) -> None:
     with vms.Connection.open(root, image_directories=IMAGES) as connection:
         boxes = [connection.start(machine(land, root, name, "microvm")) for name in ("one", "two")]
         for box in boxes:
             first = box.console.wait_for("first-instruction", deadline())
             assert first < box.events.wait_for("listening", deadline())
             assert box.is_running
-            done = box.agent.run(["sh", "-c", "echo hi; echo no >&2; exit 3"], 30)
-            assert (done.exit_code, done.stdout, done.stderr) == (3, b"hi\n", b"no\n")
-            assert done.elapsed_ns > 0
+            reply = box.agent.run(["sh", "-c", "echo hi; echo no >&2; exit 3"], 30)
+            assert (reply.exit_code, reply.stdout, reply.stderr) == (3, b"hi\n", b"no\n")
+            assert reply.elapsed_ns > 0
         release = boxes[0].agent.run(["uname", "-r"], 30).stdout.decode().strip()
         assert release != os.uname().release
         pids = [box.vmm_pid for box in boxes]
@@ -98,17 +98,17 @@ def test_two_microvms_start_answer_and_are_gone(land: build.Userland, root: Path
         boxes[0].destroy()
         assert not Path(f"/proc/{pids[0]}").exists()
         assert not boxes[0].is_running
-        boxes[0].destroy()  # pulling a plug twice is no error
+        boxes[0].destroy()  # a second time, without effect
         assert connection.running() == [boxes[1]]
     assert not Path(f"/proc/{pids[1]}").exists()
     assert list((root / "s").iterdir()) == []
 
 
-def test_microvms_of_64_mib_and_no_disk_have_their_agent(
+def test_the_agent_answers_in_microvms_of_64_mib_without_disks(
     land: build.Userland, root: Path, tmp_path: Path
 ) -> None:
-    found = kernel.fetch(land.kernel.parent.parent)
-    # They talk on their consoles, to which nobody listens.
+    debian_kernel = kernel.fetch(land.kernel.parent.parent)
+    # The guests print to their consoles, which nothing reads.
     words = f"console=ttyS0 panic=-1 {acceleration.kernel_words()}"
     small = vms.Machine(
         name="small-0",
@@ -116,7 +116,7 @@ def test_microvms_of_64_mib_and_no_disk_have_their_agent(
         memory_mib=64,
         accelerator=vms.Accelerator.TCG,
         chipset="microvm",
-        boot=build_frugal(tmp_path, land.payload, found, words),
+        boot=build_frugal(tmp_path, land.payload, debian_kernel, words),
         channels=("tonnage.agent",),
     )
     with vms.Connection.open(root) as connection:
@@ -140,7 +140,7 @@ def test_the_traditional_machine_reaches_its_user_space(land: build.Userland, ro
         assert init.endswith(b"systemd\n")
 
 
-def test_a_guest_that_says_nothing_is_given_up(land: build.Userland, root: Path) -> None:
+def test_a_silent_guest_runs_into_the_deadline(land: build.Userland, root: Path) -> None:
     with (
         vms.Connection.open(root, image_directories=IMAGES) as connection,
         connection.start(machine(land, root, "mute", "microvm")) as box,
@@ -151,9 +151,7 @@ def test_a_guest_that_says_nothing_is_given_up(land: build.Userland, root: Path)
     assert not Path(f"/proc/{pid}").exists()
 
 
-def test_what_is_no_image_is_one_sentence_and_leaves_nothing(
-    land: build.Userland, root: Path
-) -> None:
+def test_an_invalid_image_is_refused_and_leaves_nothing(land: build.Userland, root: Path) -> None:
     with vms.Connection.open(root, image_directories=IMAGES) as connection:
         bad = machine(land, root, "bad", "microvm")
         bad.disks[0].path.write_bytes(b"no image")
@@ -163,7 +161,7 @@ def test_what_is_no_image_is_one_sentence_and_leaves_nothing(
         assert list((root / "s").iterdir()) == []
 
 
-def test_an_address_that_is_none_is_refused(root: Path) -> None:
+def test_an_invalid_address_is_refused(root: Path) -> None:
     with (
         pytest.raises(vms.MachineError, match="Can't open libvirt at zeppelin"),
         vms.Connection.open(root, "zeppelin:///x"),
@@ -176,7 +174,9 @@ def test_an_address_that_is_none_is_refused(root: Path) -> None:
         pass
 
 
-def test_what_a_killed_process_left_is_cleaned(land: build.Userland, embedded: Path) -> None:
+def test_the_machines_of_a_killed_process_are_cleaned_up(
+    land: build.Userland, embedded: Path
+) -> None:
     root = embedded / "o"
     box = machine(land, root, "orphan", "microvm")
     code = (
@@ -197,7 +197,7 @@ def test_what_a_killed_process_left_is_cleaned(land: build.Userland, embedded: P
     assert vms.clean(root) == []
 
 
-def test_kvm_is_proved_within_its_deadline(land: build.Userland) -> None:
+def test_the_test_boot_under_kvm_keeps_its_deadline(land: build.Userland) -> None:
     begun = time.monotonic()
     verdict = acceleration.prove_kvm(land.kernel, land.initramfs, 6.0)
     assert time.monotonic() - begun < 10
@@ -206,7 +206,7 @@ def test_kvm_is_proved_within_its_deadline(land: build.Userland) -> None:
 
 
 def test_the_probes_guest_boots_by_either_entry_of_its_kernel(land: build.Userland) -> None:
-    """Under emulation, which runs both: what is not heard under KVM is for KVM's own reasons."""
+    """Emulation runs both, so a guest that is silent under KVM has a reason in KVM."""
     for image in (land.kernel, guest_kernel.uncompressed(land.kernel)):
         verdict = acceleration.boots(image, land.initramfs, 120.0, "tcg")
         assert verdict.works, verdict.reason
@@ -218,6 +218,6 @@ def test_a_machine_boots_an_uncompressed_kernel(root: Path, land: build.Userland
     )
     with vms.Connection.open(root) as connection:
         for chipset in ("q35", "i440fx"):
-            made = vms.Machine("pvh", 1, 256, vms.Accelerator.TCG, chipset, boot)
-            with connection.start(made) as box:
+            machine_ = vms.Machine("pvh", 1, 256, vms.Accelerator.TCG, chipset, boot)
+            with connection.start(machine_) as box:
                 box.wait_for("first-instruction", 120)

@@ -1,4 +1,4 @@
-"""A host whose file system is full: the machine waits, it is said, and it goes on with room."""
+"""A full file system of the host: the machine pauses, reports it, and continues with free space."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.root
 TONNAGE = str(Path(sys.executable).with_name("tonnage"))
-# A file system of 8 MiB that only the command and what it starts see.
+# A file system of 8 MiB that is mounted only for the command and its children.
 SMALL = "mount -t tmpfs -o size=8M tonnage-test {where} && {make} && exec {run}"
 
 
@@ -59,15 +59,15 @@ def running(state: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def listed(state: Path) -> dict[str, str]:
-    done = subprocess.run(
+    completed = subprocess.run(
         [TONNAGE, "vm", "list", "--format", "json"],
         env={**os.environ, "TONNAGE_STATE": str(state)}, capture_output=True, check=True,
     )  # fmt: skip
-    (found,) = json.loads(done.stdout)
-    return {key: found[key] for key in ("name", "state", "reason")}
+    (machine,) = json.loads(completed.stdout)
+    return {key: machine[key] for key in ("name", "state", "reason")}
 
 
-def test_a_full_file_system_pauses_the_machine_until_there_is_room(state: Path) -> None:
+def test_a_full_file_system_pauses_the_machine_until_there_is_space(state: Path) -> None:
     with running(state) as process:
         await_words(process.stdout, b"# ")
         assert process.stdin is not None
@@ -75,10 +75,10 @@ def test_a_full_file_system_pauses_the_machine_until_there_is_room(state: Path) 
             b"dd if=/dev/zero of=/dev/vdb bs=1M count=20 oflag=direct; echo rc-$?\r"
         )
         process.stdin.flush()
-        await_words(process.stderr, b"small/fill.qcow2 is full; make room, and it goes on")
+        await_words(process.stderr, b"small/fill.qcow2 is full; free some space to continue")
         assert listed(state) == {"name": "full", "state": "paused", "reason": "I/O error"}
         more = ["mount", "-o", "remount,size=100M", str(state / "small")]
         subprocess.run(["nsenter", "-m", "-t", str(process.pid), *more], check=True)
-        await_words(process.stderr, b"full goes on: there is room for")
+        await_words(process.stderr, b"full continues: there is free space for")
         await_words(process.stdout, b"rc-0")
         assert listed(state) == {"name": "full", "state": "running", "reason": ""}

@@ -124,7 +124,9 @@ def test_consoles(keeper: tuple[str, Path], box: str) -> None:
     with console(keeper, box) as first:
         await_words(first.stdout, b"# ")
         said = tonnage(keeper, "console", box, fails=True)
-        assert "somebody else is at it: leave it there first, or take it over (--force)" in said
+        assert (
+            "another user has the console: ask them to leave it, or take it over (--force)" in said
+        )
         with console(keeper, box, "--force") as second:
             assert first.wait(30) == 2
             assert first.stderr is not None

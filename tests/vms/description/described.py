@@ -36,7 +36,7 @@ PATHS = {
 
 
 def machine(chipset: Chipset = "q35", accelerator: Accelerator = Accelerator.TCG) -> Machine:
-    """What the lab measures."""
+    """Return the machine that the lab measures."""
     return Machine(
         name="box",
         vcpus=2,
@@ -47,12 +47,12 @@ def machine(chipset: Chipset = "q35", accelerator: Accelerator = Accelerator.TCG
         disks=(Disk(Path("/d/one.qcow2")), Disk(Path("/d/two.raw"), format="raw", cache="none")),
         channels=("tonnage.events", "tonnage.agent"),
         networks=(UserNetwork((Forward(7001, 7000),)),),
-        spare_ports=0 if chipset == "q35" else 8,  # others have none
+        spare_ports=0 if chipset == "q35" else 8,  # no effect on other chipsets
     )
 
 
 def described() -> dict[str, Machine]:
-    """By the name of the golden file."""
+    """Return machines by the names of their golden files."""
     plain = Machine("box", 1, 64, Accelerator.KVM, "q35", DirectKernel(Path("/k/vmlinuz"), None))
     uefi = Firmware("uefi")
     measured = {

@@ -1,4 +1,4 @@
-"""A machine's XML: golden files, libvirt's schema, and every property exercised somewhere."""
+"""Domain XML: golden files, libvirt's schema, and every property exercised somewhere."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ from vms import (
     Watchdog,
 )
 from vms.description import Chipset, domain_xml
+from vms.description.domain_xml import remove_monitor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,20 +41,20 @@ MACHINES = described()
 
 
 @pytest.mark.parametrize("name", MACHINES)
-def test_the_xml_is_the_golden_one(name: str) -> None:
-    made = domain_xml(MACHINES[name], PATHS) + "\n"
+def test_the_xml_equals_the_golden_file(name: str) -> None:
+    xml = domain_xml(MACHINES[name], PATHS) + "\n"
     golden = GOLDEN / f"{name}.xml"
     if os.environ.get("TONNAGE_WRITE_GOLDEN"):
-        golden.write_text(made)
-    assert made == golden.read_text()
+        golden.write_text(xml)
+    assert xml == golden.read_text()
 
 
-def test_no_golden_file_is_forgotten() -> None:
+def test_every_golden_file_has_a_machine() -> None:
     assert {path.stem for path in GOLDEN.glob("*.xml")} == set(MACHINES)
 
 
 @pytest.mark.parametrize("golden", sorted(GOLDEN.glob("*.xml")), ids=lambda path: path.stem)
-def test_libvirts_schema_takes_it(golden: Path) -> None:
+def test_the_xml_is_valid_by_libvirts_schema(golden: Path) -> None:
     etree = pytest.importorskip("lxml.etree")
     if not SCHEMA.exists():
         pytest.skip(f"{SCHEMA} is not installed: apt-get install libvirt0")
@@ -62,7 +63,7 @@ def test_libvirts_schema_takes_it(golden: Path) -> None:
     assert schema.validate(document), schema.error_log
 
 
-# What no XML can show: a machine is started so.
+# Properties that take effect at the start and do not show in the XML.
 NOT_IN_XML = {
     ("Memory", "transparent_huge_pages"),
     ("UserNetwork", "forwards"),
@@ -74,7 +75,7 @@ NOT_IN_XML = {
 
 
 def parts(value: Any) -> Iterator[Any]:
-    """A description and all that it holds."""
+    """Yield a description and all of its parts."""
     if dataclasses.is_dataclass(value):
         yield value
         for field in dataclasses.fields(value):
@@ -89,7 +90,7 @@ def kinds() -> set[type]:
 
 
 def choices(annotation: Any) -> set[Any]:
-    """What a Literal, alone or in a union, lets one choose from."""
+    """Return the choices of a Literal, alone or in a union."""
     if get_origin(annotation) is Literal:
         return set(get_args(annotation))
     return {choice for inner in get_args(annotation) for choice in choices(inner)}
@@ -97,13 +98,13 @@ def choices(annotation: Any) -> set[Any]:
 
 @pytest.mark.parametrize("kind", sorted(kinds(), key=attrgetter("__name__")))
 def test_every_property_is_exercised(kind: type) -> None:
-    """A property whose every golden machine has the same value is one that nothing tests."""
+    """A property that has the same value in all golden machines is untested."""
     seen = [part for each in MACHINES.values() for part in parts(each) if type(part) is kind]
     for field in dataclasses.fields(kind):
         annotation = get_type_hints(kind)[field.name]
         values = [getattr(part, field.name) for part in seen]
-        if wanted := choices(annotation) if get_origin(annotation) is not tuple else set():
-            assert wanted <= set(values), f"{kind.__name__}.{field.name}"
+        if expected := choices(annotation) if get_origin(annotation) is not tuple else set():
+            assert expected <= set(values), f"{kind.__name__}.{field.name}"
         if field.default is not dataclasses.MISSING:
             assert any(value != field.default for value in values), f"{kind.__name__}.{field.name}"
 
@@ -121,7 +122,7 @@ def test_every_kind_of_part_is_exercised() -> None:
 
 @pytest.mark.parametrize("name", MACHINES)
 def test_every_property_shows_in_the_xml(name: str) -> None:
-    """With a property set back to its default the XML is another one."""
+    """Setting a property back to its default changes the XML."""
     whole = MACHINES[name]
     for path, changed in set_back(whole):
         if path not in NOT_IN_XML:
@@ -129,7 +130,7 @@ def test_every_property_shows_in_the_xml(name: str) -> None:
 
 
 def set_back(whole: Any) -> Iterator[tuple[tuple[str, str], Any]]:
-    """The description with one property at its default, for each that is not; and which it is."""
+    """Yield each property that is not at its default, and the description with the default."""
     for field in dataclasses.fields(whole):
         value = getattr(whole, field.name)
         default: Any = field.default
@@ -152,7 +153,6 @@ def set_back(whole: Any) -> Iterator[tuple[tuple[str, str], Any]]:
 
 @pytest.mark.parametrize("chipset", ["q35", "i440fx", "microvm"])
 def test_accelerators_differ_in_type_and_cpu_alone(chipset: Chipset) -> None:
-    """The two, side by side, line by line."""
     kvm, tcg = (
         domain_xml(machine(chipset, accelerator), PATHS, broken=("arch-capabilities",)).splitlines()
         for accelerator in (Accelerator.KVM, Accelerator.TCG)
@@ -169,18 +169,29 @@ def test_accelerators_differ_in_type_and_cpu_alone(chipset: Chipset) -> None:
 
 
 @pytest.mark.parametrize(
-    ("chipset", "told", "words"),
+    ("chipset", "command_line", "arguments"),
     [("microvm", "quiet tsc_early_khz=2600000", ("-machine", "pit=off")),
      ("microvm", "quiet", ()), ("q35", "tsc_early_khz=2600000", ())],
 )  # fmt: skip
-def test_the_old_timer_goes_where_no_guest_measures_by_it(
-    chipset: Chipset, told: str, words: tuple[str, ...]
+def test_the_legacy_timer_is_off_where_no_guest_measures_by_it(
+    chipset: Chipset, command_line: str, arguments: tuple[str, ...]
 ) -> None:
-    boot = DirectKernel(Path("/k"), Path("/i"), told)
-    assert dataclasses.replace(machine(chipset), boot=boot).words() == words
+    boot = DirectKernel(Path("/k"), Path("/i"), command_line)
+    assert dataclasses.replace(machine(chipset), boot=boot).qemu_arguments() == arguments
 
 
-def test_without_paths_libvirt_chooses_them() -> None:
+def test_arguments_of_qemu_are_in_the_xml_and_our_monitor_can_be_removed() -> None:
+    """As a saved machine's: the monitor of the process that started it is gone."""
+    monitor = ("-chardev", "socket,id=tonnage.monitor,path=/m", "-mon", "chardev=tonnage.monitor")
+    domain = ET.fromstring(domain_xml(machine(), PATHS, (), (*monitor, "-machine", "pit=off")))
+    argument = "{http://libvirt.org/schemas/domain/qemu/1.0}arg"
+    values = [each.get("value") for each in domain.iter(argument)]
+    assert values == [*monitor, "-machine", "pit=off"]
+    remove_monitor(domain)
+    assert [each.get("value") for each in domain.iter(argument)] == ["-machine", "pit=off"]
+
+
+def test_libvirt_chooses_missing_paths() -> None:
     domain = ET.fromstring(domain_xml(machine(), {}))
     console, channel = domain.find("devices/serial"), domain.find("devices/channel/source")
     assert console is not None
@@ -205,21 +216,27 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"accelerator": "kvm"}, "accelerator must be a Accelerator"),
     ({"chipset": "isapc"}, "chipset must be q35, i440fx or microvm, not 'isapc'"),
     ({"channels": ("a", "b c")}, r"channels\[1\] must be letters, digits"),
-    ({"channels": ("a", "a")}, "channels hold a twice"),
-    ({"disks": (DISK, DISK)}, "disks hold /d/one.qcow2 twice"),
+    ({"channels": ("a", "a")}, "channels contains a twice"),
+    ({"disks": (DISK, DISK)}, "disks contains /d/one.qcow2 twice"),
     ({"disks": (Disk(Path("/d"), cache="fast"),)}, r"disks\[0\].cache must be none, writeback"),  # type: ignore[arg-type]
     ({"disks": (Disk(Path("/d"), io="native"),)}, r"disks\[0\].io native needs cache none"),
     ({"disks": (Disk(Path("/d"), serial="a b"),)}, r"disks\[0\].serial must be up to 20"),
     ({"boot": Firmware(secure_boot=True)}, "boot.secure_boot needs uefi"),
-    ({"boot": Firmware(), "disks": ()}, "disks are needed to boot from"),
+    ({"boot": Firmware(), "disks": ()}, "disks is empty: add a disk or a CD-ROM to boot from"),
     ({"boot": None}, "boot must be a DirectKernel or a Firmware"),
-    ({"cpu": Cpu(topology=Topology(cores=3))}, "cpu.topology makes 3 CPUs of 2"),
-    ({"cpu": Cpu(maximum=1)}, "cpu.maximum is 1, fewer than vcpus, 2"),
-    ({"cpu": Cpu(pins={2: "0"})}, "cpu.pins names vCPU 2; the last is 1"),
+    ({"cpu": Cpu(topology=Topology(cores=3))}, "cpu.topology has 3 CPUs, but the machine has 2"),
+    ({"cpu": Cpu(maximum=1)}, r"cpu.maximum \(1\) is less than vcpus \(2\)"),
+    ({"cpu": Cpu(pins={2: "0"})}, "cpu.pins names vCPU 2, but the last vCPU is 1"),
     ({"cpu": Cpu(pins={0: "all"})}, r"cpu.pins\[0\] must be a list of CPUs such as 0-3,6"),
-    ({"memory": Memory(maximum_mib=128)}, "memory.maximum_mib is 128, less than memory_mib, 256"),
+    (
+        {"memory": Memory(maximum_mib=128)},
+        r"memory.maximum_mib \(128\) is less than memory_mib \(256\)",
+    ),
     ({"memory": Memory(shared=True)}, "memory.shared needs source memfd or file"),
-    ({"memory": Memory(huge_page_kib=1048576)}, "memory_mib is no multiple of memory.huge_page"),
+    (
+        {"memory": Memory(huge_page_kib=1048576)},
+        "memory_mib must be a multiple of memory.huge_page",
+    ),
     ({"balloon": Balloon(statistics_seconds=-1)}, "balloon.statistics_seconds must be at least 0"),
     ({"vsock": Vsock(2)}, "vsock.context_id must be 3 to 4294967294"),
     ({"shares": (Share(Path("/"), "a b"),)}, r"shares\[0\].tag must be up to 31 letters"),
@@ -233,14 +250,14 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         r"networks\[0\].forwards name a port twice",
     ),
     ({"networks": (UserNetwork(mac="x"),)}, r"networks\[0\].mac must be a unicast address"),
-    ({"chipset": "microvm", "boot": Firmware()}, "boot must be a kernel without uefi on a microvm"),
-    ({"chipset": "microvm", "cdroms": (Cdrom(),)}, "cdroms is not to be had on a microvm"),
-    ({"chipset": "microvm", "watchdog": Watchdog()}, "watchdog is not to be had on a microvm"),
-    ({"chipset": "microvm", "video": "vga"}, "video is not to be had on a microvm"),
-    ({"chipset": "microvm", "cpu": Cpu(maximum=2)}, "cpu.maximum is not to be had on a microvm"),
+    ({"chipset": "microvm", "boot": Firmware()}, "boot on a microvm must be a kernel without uefi"),
+    ({"chipset": "microvm", "cdroms": (Cdrom(),)}, "cdroms is not supported on a microvm"),
+    ({"chipset": "microvm", "watchdog": Watchdog()}, "watchdog is not supported on a microvm"),
+    ({"chipset": "microvm", "video": "vga"}, "video is not supported on a microvm"),
+    ({"chipset": "microvm", "cpu": Cpu(maximum=2)}, "cpu.maximum is not supported on a microvm"),
     (
         {"chipset": "microvm", "memory": Memory(maximum_mib=512)},
-        "memory.maximum_mib is not to be had on a microvm",
+        "memory.maximum_mib is not supported on a microvm",
     ),
     (
         {"chipset": "microvm", "shares": (Share(Path("/"), "a"),)},
@@ -259,13 +276,13 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("changes", "sentence"), REFUSED, ids=lambda value: str(value)[:40])
-def test_what_cannot_start_is_refused(changes: dict[str, Any], sentence: str) -> None:
+def test_an_impossible_machine_is_refused(changes: dict[str, Any], sentence: str) -> None:
     with pytest.raises(MachineError, match=sentence) as refused:
         dataclasses.replace(machine(), **changes).check()
     assert str(refused.value).endswith(".")
 
 
-def test_what_can_start_is_not_refused(tmp_path: Path) -> None:
+def test_a_possible_machine_is_not_refused(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
     for each in MACHINES.values():

@@ -1,4 +1,4 @@
-"""Names, paths and addresses are checked before use, and quoted where they cross a border."""
+"""Names, paths and addresses: checked before use, and quoted in XML and URIs."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ LATIN = os.fsdecode(b"/caf\xe9/i.qcow2")
 
 @pytest.fixture(scope="module")
 def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
-    with Connection.open(tmp_path_factory.mktemp("n", numbered=False), "test:///default") as made:
-        yield made
+    with Connection.open(tmp_path_factory.mktemp("n", numbered=False), "test:///default") as opened:
+        yield opened
 
 
 @pytest.mark.parametrize("name", ["a", "web-1", "a.b_c+d", "0", "n" * 48])
@@ -50,7 +50,9 @@ def test_a_name_is_letters_digits_and_a_few_signs(name: str) -> None:
     ["", ".", "..", "a/b", "/a", "-a", ".a", "a b", "a\n", "häß", "a,b", "a:b", "a%b", "n" * 65,
      "a\0b", os.fsdecode(b"\xe9")],
 )  # fmt: skip
-def test_what_would_be_another_path_or_option_is_no_name(name: str, connection: Connection) -> None:
+def test_a_name_that_could_be_a_path_or_an_option_is_refused(
+    name: str, connection: Connection
+) -> None:
     box = connection.find("test")
     for refused in (
         lambda: names.refuse(name),
@@ -65,14 +67,14 @@ def test_what_would_be_another_path_or_option_is_no_name(name: str, connection: 
 @pytest.mark.parametrize(
     "path", [LATIN, "/a\x01b", "/a\ufffe"], ids=["latin", "control", "nonchar"]
 )
-def test_what_xml_cannot_hold_is_refused(path: str) -> None:
+def test_a_path_that_xml_cannot_contain_is_refused(path: str) -> None:
     for wrong in (Disk(Path(path)), Share(Path(path), "tag")):
         (sentence,) = objections(wrong)
         assert "must be UTF-8 without control characters, not" in sentence
-        sentence.encode()  # it can be printed
+        sentence.encode()  # fails for a message that can't be printed
 
 
-def test_what_xml_can_quote_is_quoted() -> None:
+def test_a_path_is_quoted_in_xml() -> None:
     path = "/a b/c,d%41&<e>'\"#?ü.qcow2"
     assert list(objections(Disk(Path(path)))) == []
     element = Disk(Path(path)).element(0, "q35", boots=False)
@@ -90,8 +92,8 @@ def test_a_root_is_quoted_in_its_address(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["a,b", os.fsdecode(b"\xe9"), "a\x01"])
-def test_a_root_that_libvirt_cannot_have_is_refused(name: str) -> None:
-    with pytest.raises(MachineError, match="choose another folder"):
+def test_a_root_that_libvirt_cannot_use_is_refused(name: str) -> None:
+    with pytest.raises(MachineError, match="choose another directory"):
         embedded.prepare(Path("/tmp") / name)
     assert not (Path("/tmp") / name).exists()
 
@@ -102,12 +104,12 @@ def test_a_root_that_libvirt_cannot_have_is_refused(name: str) -> None:
 @pytest.mark.parametrize(
     "address", ["52:54:00:ab:cd:ef", "52:54:00:AB:CD:EF", "52-54-00-ab-CD-ef", "5254.00ab.cdef"]
 )
-def test_an_address_is_the_same_however_it_is_written(address: str) -> None:
+def test_an_address_has_several_notations(address: str) -> None:
     assert list(objections(UserNetwork(mac=address))) == []
     assert mac.canonical(address) == "52:54:00:ab:cd:ef"
-    found = UserNetwork(mac=address).element("q35").find("mac")
-    assert found is not None
-    assert found.get("address") == "52:54:00:ab:cd:ef"
+    mac_element = UserNetwork(mac=address).element("q35").find("mac")
+    assert mac_element is not None
+    assert mac_element.get("address") == "52:54:00:ab:cd:ef"
 
 
 @pytest.mark.parametrize(
@@ -115,15 +117,15 @@ def test_an_address_is_the_same_however_it_is_written(address: str) -> None:
     ["", "52:54:00:ab:cd", "53:54:00:ab:cd:ef", "ff:ff:ff:ff:ff:ff", "00:00:00:00:00:00",
      "52:54-00:ab-cd:ef", "52:54:00:ab:cd:eg", "5254:00ab:cdef", "52:54:00:ab:cd:ef:01"],
 )  # fmt: skip
-def test_what_is_no_address_of_a_card(address: str) -> None:
+def test_an_invalid_address_of_a_card_is_refused(address: str) -> None:
     assert "must be a unicast address" in " ".join(objections(UserNetwork(mac=address)))
 
 
 def test_two_cards_with_one_address_are_refused(connection: Connection) -> None:
     one, two = "52:54:00:AB:00:01", "52-54-00-ab-00-01"
     twice = (UserNetwork(mac=one), UserNetwork(mac=two))
-    said = list(objections(replace(machine(), networks=twice)))
-    assert said == ["networks hold 52:54:00:ab:00:01 twice"]
+    sentences = list(objections(replace(machine(), networks=twice)))
+    assert sentences == ["networks contains 52:54:00:ab:00:01 twice"]
     kernel = DirectKernel(Path(__file__), None)
     device = f"<devices><interface type='user'><mac address='{one}'/></interface></devices>"
     box = connection.define_xml(
@@ -147,10 +149,10 @@ def test_two_cards_with_one_address_are_refused(connection: Connection) -> None:
 @pytest.mark.parametrize(
     ("chipset", "spare", "ports"), [("q35", 4, 4 + 4), ("q35", 0, 0), ("i440fx", 4, 0)]
 )
-def test_a_q35_has_ports_for_its_devices_and_spare_ones(
+def test_a_q35_has_spare_ports_beside_those_of_its_devices(
     chipset: Chipset, spare: int, ports: int
 ) -> None:
-    """It has two disks, a card, and virtio-serial, which is one device for all channels."""
-    made = replace(machine(chipset), spare_ports=spare)
-    described = ET.fromstring(domain_xml(made, {}))
-    assert len(described.findall("./devices/controller[@model='pcie-root-port']")) == ports
+    """The devices are two disks, a card, and one virtio-serial for all channels."""
+    spacious = replace(machine(chipset), spare_ports=spare)
+    domain = ET.fromstring(domain_xml(spacious, {}))
+    assert len(domain.findall("./devices/controller[@model='pcie-root-port']")) == ports

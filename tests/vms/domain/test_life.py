@@ -1,4 +1,4 @@
-"""Life without guests: on libvirt's test driver, and on small stand-ins for a machine's ports."""
+"""Life of a machine without guests: on libvirt's test driver, and on stand-ins for its ports."""
 
 from __future__ import annotations
 
@@ -21,14 +21,17 @@ from vms import (
     Connection,
     DirectKernel,
     Forward,
+    InvalidDescription,
     LineReader,
     Machine,
     MachineError,
+    NotFound,
     UserNetwork,
 )
 from vms.domain import port_forwarding
-from vms.domain.domain import Domain
+from vms.domain.domain import Domain, Place
 from vms.domain.events import Events
+from vms.domain.ports import Ports
 from vms.guest import file_copy
 from vms.operations import console as consoles
 from vms.operations import screenshot, snapshots, statistics
@@ -40,12 +43,17 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
     root = tmp_path_factory.mktemp("t", numbered=False)
-    with Connection.open(root, "test:///default") as made:
-        yield made
+    with Connection.open(root, "test:///default") as opened:
+        yield opened
 
 
-def test_a_machine_lives_and_is_heard(connection: Connection) -> None:
-    with Events(connection.handle, ("lifecycle",)) as heard:
+def stand_in(console: Path) -> Domain:
+    """Return a machine that has nothing but a console."""
+    return Domain(None, Place(), Ports("box", {"console": console}))
+
+
+def test_events_report_a_machines_life(connection: Connection) -> None:
+    with Events(connection.handle, ("lifecycle",)) as events:
         box = connection.find("test")
         assert (box.state, box.is_running) == ("running", True)
         box.suspend()
@@ -54,37 +62,37 @@ def test_a_machine_lives_and_is_heard(connection: Connection) -> None:
         box.destroy()
         assert (box.state, box.is_running) == ("shut off", False)
         box.start()
-        told = [heard.within(5) for _ in range(4)]
-        assert [each.name for each in told if each] == [
+        received = [events.within(5) for _ in range(4)]
+        assert [each.name for each in received if each] == [
             "suspended",
             "resumed",
             "stopped",
             "started",
         ]
-        assert all(each.machine == "test" for each in told if each)
-        assert heard.within(0.05) is None
+        assert all(each.machine == "test" for each in received if each)
+        assert events.within(0.05) is None
     assert [each.name for each in connection.domains()] == ["test"]
 
 
-def test_what_cannot_be_is_one_sentence(connection: Connection) -> None:
+def test_impossible_requests_name_their_reason(connection: Connection) -> None:
     box = connection.find("test")
-    with pytest.raises(MachineError, match="There is no machine nobody here"):
+    with pytest.raises(NotFound, match="There is no machine nobody here"):
         connection.find("nobody")
-    with pytest.raises(MachineError, match="test can't be resumed"):
+    with pytest.raises(MachineError, match="Can't resume test"):
         box.resume()
-    with pytest.raises(MachineError, match="test has no console that listens on a socket"):
+    with pytest.raises(NotFound, match="test has no console that listens on a socket"):
         _ = box.console
-    with pytest.raises(MachineError, match="test has a channel neither for"):
+    with pytest.raises(NotFound, match="test has no channel for an agent"):
         _ = box.inside
     with pytest.raises(MachineError, match="test has no snapshot none"):
         snapshots.revert(box, "none")
 
 
 @pytest.mark.parametrize("backend", ["slirp", "passt"])
-def test_forwards_that_nobody_would_make_are_refused(
+def test_forwards_of_kept_machines_need_passt(
     connection: Connection, backend: Literal["slirp", "passt"], tmp_path: Path
 ) -> None:
-    """A machine that is kept has none of QEMU's own, since libvirt makes those of passt alone."""
+    """libvirt forwards ports with passt only, and nothing else is there at a later start."""
     kernel = tmp_path / "kernel"
     kernel.touch()
     network = UserNetwork((Forward(8080, 80),), backend=backend)
@@ -98,41 +106,41 @@ def test_forwards_that_nobody_would_make_are_refused(
         networks=(network,),
     )
     with (
-        pytest.raises(MachineError, match=r"no port forwards \(8080\)")
+        pytest.raises(InvalidDescription, match=r"networks has port forwards \(8080\)")
         if backend == "slirp"
         else nullcontext()
     ):
         port_forwarding.refuse_kept(box)
     if backend == "slirp":
-        with pytest.raises(MachineError, match=r"kept is kept by libvirt, .* or run"):
+        with pytest.raises(InvalidDescription, match=r"kept: networks .* start the machine by run"):
             connection.define(box)
         assert [each.name for each in connection.domains()] == ["test"]
 
 
 def test_statistics_name_every_machine(connection: Connection) -> None:
-    (found,) = statistics.all_machines(connection)
-    assert (found.name, found.state) == ("test", "running")
+    (machine,) = statistics.all_machines(connection)
+    assert (machine.name, machine.state) == ("test", "running")
 
 
 def test_snapshots_are_listed_with_their_parents(connection: Connection) -> None:
     box = connection.find("test")
     snapshots.create(box, "one", description="first")
     snapshots.create(box, "two")
-    found = {each.name: each for each in snapshots.of(box)}
-    assert found["one"].description == "first"
-    assert (found["two"].parent, found["two"].is_current) == ("one", True)
+    by_name = {each.name: each for each in snapshots.of(box)}
+    assert by_name["one"].description == "first"
+    assert (by_name["two"].parent, by_name["two"].is_current) == ("one", True)
     for name in ("two", "one"):
         snapshots.delete(box, name)
     assert snapshots.of(box) == []
 
 
-def test_a_picture_becomes_png() -> None:
+def test_a_screenshot_is_converted_to_png() -> None:
     rows = [bytes([200, 100, 50] * 2), bytes([0, 1, 2] * 2), bytes([9] * 6)]
-    made = screenshot.png(b"P6\n# drawn\n2 3\n255\n" + b"".join(rows))
-    assert struct.unpack(">II", made[16:24]) == (2, 3)
-    at = made.index(b"IDAT")
-    (length,) = struct.unpack(">I", made[at - 4 : at])
-    assert zlib.decompress(made[at + 4 : at + 4 + length]) == b"".join(b"\0" + row for row in rows)
+    png = screenshot.png(b"P6\n# drawn\n2 3\n255\n" + b"".join(rows))
+    assert struct.unpack(">II", png[16:24]) == (2, 3)
+    at = png.index(b"IDAT")
+    (length,) = struct.unpack(">I", png[at - 4 : at])
+    assert zlib.decompress(png[at + 4 : at + 4 + length]) == b"".join(b"\0" + row for row in rows)
     with pytest.raises(MachineError, match="incomplete"):
         screenshot.png(b"P6 2 3 255\n" + rows[0])
     with pytest.raises(MachineError, match="unknown format"):
@@ -148,7 +156,7 @@ def port(tmp_path: Path) -> Iterator[tuple[Path, socket.socket]]:
         yield path, listener
 
 
-def test_a_guest_that_fills_its_console_fills_no_memory(port: tuple[Path, socket.socket]) -> None:
+def test_the_output_kept_of_a_console_is_bounded(port: tuple[Path, socket.socket]) -> None:
     path, listener = port
     with LineReader(path) as reader, listener.accept()[0] as guest:
 
@@ -166,7 +174,7 @@ def test_a_guest_that_fills_its_console_fills_no_memory(port: tuple[Path, socket
         assert len(reader._partial) <= 4096
 
 
-def test_a_guest_need_not_wait_until_somebody_does(port: tuple[Path, socket.socket]) -> None:
+def test_a_guest_does_not_block_on_unread_output(port: tuple[Path, socket.socket]) -> None:
     path, listener = port
     with LineReader(path) as reader, listener.accept()[0] as guest:
         guest.settimeout(30)
@@ -179,7 +187,7 @@ def test_a_guest_need_not_wait_until_somebody_does(port: tuple[Path, socket.sock
         assert reader.said[0] == "first-instruction 1"
 
 
-def test_a_panic_is_told_as_the_reason(port: tuple[Path, socket.socket]) -> None:
+def test_a_panic_is_given_as_the_reason(port: tuple[Path, socket.socket]) -> None:
     path, listener = port
     with LineReader(path) as reader:
         guest, _ = listener.accept()
@@ -189,57 +197,57 @@ def test_a_panic_is_told_as_the_reason(port: tuple[Path, socket.socket]) -> None
         guest.close()
 
 
-def test_a_console_is_joined_until_the_escape_character(port: tuple[Path, socket.socket]) -> None:
+def test_the_escape_character_leaves_the_console(port: tuple[Path, socket.socket]) -> None:
     path, listener = port
     keys, keyboard = pty.openpty()
     shown, screen = os.pipe()
-    box = Domain("box", {"console": path}, None)
+    box = stand_in(path)
     left: list[bool] = []
-    joined = threading.Thread(target=lambda: left.append(consoles.attach(box, keyboard, screen)))
-    # Signal handlers are the main thread's: here the terminal's size is not followed.
+    attached = threading.Thread(target=lambda: left.append(consoles.attach(box, keyboard, screen)))
+    # Only the main thread can set signal handlers, so the terminal's size is not followed here.
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(signal, "signal", lambda *_: None)
-        joined.start()
+        attached.start()
         guest, _ = listener.accept()
         guest.sendall(b"login: ")
         assert os.read(shown, 100) == b"login: "
         os.write(keys, b"root\x03")
-        heard = b""
-        while len(heard) < 5:
-            heard += guest.recv(10)
-        assert heard == b"root\x03"
+        typed = b""
+        while len(typed) < 5:
+            typed += guest.recv(10)
+        assert typed == b"root\x03"
         os.write(keys, b"\x1d")
-        joined.join(10)
+        attached.join(10)
     assert left == [True]
     guest.close()
     for descriptor in (keys, keyboard, shown, screen):
         os.close(descriptor)
 
 
-def test_where_nothing_more_is_typed_the_console_is_still_shown(tmp_path: Path) -> None:
+def test_the_console_is_shown_after_the_end_of_input(tmp_path: Path) -> None:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(str(tmp_path / "c"))
     listener.listen()
     shown, screen = os.pipe()
-    box = Domain("box", {"console": tmp_path / "c"}, None)
+    box = stand_in(tmp_path / "c")
     left: list[bool] = []
     with listener, Path(os.devnull).open("rb") as nothing:
-        joined = threading.Thread(
+        attached = threading.Thread(
             target=lambda: left.append(consoles.attach(box, nothing.fileno(), screen))
         )
-        joined.start()
+        attached.start()
         guest, _ = listener.accept()
-        joined.join(0.2)
+        attached.join(0.2)
         guest.sendall(b"still here")
         assert os.read(shown, 100) == b"still here"
         guest.close()
-        joined.join(10)
+        attached.join(10)
     assert left == [False]
     os.close(shown)
     os.close(screen)
 
 
-def test_a_file_that_does_not_come_whole_is_not_there(tmp_path: Path) -> None:
+def test_a_file_that_is_copied_in_part_is_removed(tmp_path: Path) -> None:
     class Broken:
         def read_file(self, path: str, timeout_seconds: float) -> Iterator[bytes]:
             yield b"half"

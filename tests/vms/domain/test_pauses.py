@@ -1,4 +1,4 @@
-"""Why a machine is paused, by what libvirt says of it."""
+"""Reasons of a pause, from libvirt's state of the machine."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from vms.domain import pauses
 
 
 class Handle:
-    """What libvirt would say."""
+    """A machine whose state and disk errors are given."""
 
-    def __init__(self, state: int, why: int, errors: dict[str, int] | None = None) -> None:
-        self._state = state, why
+    def __init__(self, state: int, cause: int, errors: dict[str, int] | None = None) -> None:
+        self._state = state, cause
         self._errors = errors or {}
 
     def state(self) -> tuple[int, int]:
@@ -39,5 +39,5 @@ PAUSED = libvirt.VIR_DOMAIN_PAUSED
         ),
     ],
 )
-def test_the_reason_is_said_unless_it_was_asked_for(handle: Handle, reason: str) -> None:
+def test_the_reason_is_given_unless_a_user_paused_it(handle: Handle, reason: str) -> None:
     assert pauses.reason(handle) == reason

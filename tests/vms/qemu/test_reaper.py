@@ -1,4 +1,4 @@
-"""Starts that overlap adopt together."""
+"""Adoption of QEMU processes: overlapping starts, and starts by a daemon."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ _PR_GET_CHILD_SUBREAPER = 37
 
 
 def adopts() -> bool:
-    """Whether this process is the parent of its descendants' orphans. (prctl(2))"""
-    found = ctypes.c_int(-1)
-    assert ctypes.CDLL(None).prctl(_PR_GET_CHILD_SUBREAPER, ctypes.byref(found), 0, 0, 0) == 0
-    return bool(found.value)
+    """Return True if this process adopts the orphans among its descendants. (prctl(2))"""
+    setting = ctypes.c_int(-1)
+    assert ctypes.CDLL(None).prctl(_PR_GET_CHILD_SUBREAPER, ctypes.byref(setting), 0, 0, 0) == 0
+    return bool(setting.value)
 
 
-def test_the_first_of_two_starts_to_end_leaves_the_other_adopting() -> None:
+def test_adoption_lasts_until_the_last_of_two_starts_ends() -> None:
     first, second = adopting_orphans(), adopting_orphans()
     assert not adopts()
     first.__enter__()
@@ -27,7 +27,7 @@ def test_the_first_of_two_starts_to_end_leaves_the_other_adopting() -> None:
     assert not adopts()
 
 
-def test_the_qemu_of_a_daemon_is_left_to_who_reaps_it() -> None:
+def test_the_qemu_of_a_daemon_is_not_adopted() -> None:
     with adopting_qemu_of(embedded=False):
         assert not adopts()
     with adopting_qemu_of(embedded=True):

@@ -1,1 +1,1 @@
-"""Devices of a machine, as elements of its domain XML."""
+"""Devices of a machine and their elements in its domain XML."""

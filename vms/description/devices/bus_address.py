@@ -1,4 +1,4 @@
-"""Where a device sits: on PCI, on a port of PCI Express, or on the bare bus of a microvm."""
+"""Bus addresses of devices: PCI, a port of PCI Express, or the MMIO bus of a microvm."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ from xml.etree import ElementTree as ET
 from vms.description.xml import element
 
 Chipset = Literal["q35", "i440fx", "microvm"]
-# Elements that each take a port of their own on a machine with PCI Express.
+# Elements whose device occupies a port of its own on PCI Express.
 _ON_PORTS = frozenset({"disk", "filesystem", "interface", "rng", "vsock", "memballoon", "video"})
 
 
 def address(chipset: Chipset) -> ET.Element | None:
-    """The address that a virtio device must be given: `microvm` alone has no PCI.
+    """Return <address> for a virtio device on a `microvm`, which has no PCI.
 
-    Elsewhere libvirt finds a slot. (libvirt, "Domain XML format", Device addresses)
+    Return None on other chipsets, where libvirt chooses a slot. (libvirt, "Domain XML format",
+    Device addresses)
     """
     return element("address", type="virtio-mmio") if chipset == "microvm" else None
 
 
 def root_ports(devices: Sequence[ET.Element], spare: int, chipset: Chipset) -> Iterator[ET.Element]:
-    """Ports for the devices of a q35, and spare ones that more can be plugged into.
+    """Yield the ports of a q35: one for each device, and `spare` ones for devices plugged in later.
 
-    libvirt makes those that are used, and one more. It gives the bus no other number than 0 if it
-    is described as well. (libvirt, "PCI topology and hotplug")
+    By itself libvirt makes one spare port only. The bus is described as well, so that libvirt gives
+    it number 0. (libvirt, "PCI topology and hotplug")
     """
     if chipset != "q35" or not spare:
         return

@@ -1,4 +1,4 @@
-"""Disks."""
+"""Disks and CD-ROM drives."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _LETTERS = string.ascii_lowercase
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """A disk image by virtio-blk; the first is the guest's /dev/vda.
+    """A disk image on virtio-blk; the first is the guest's /dev/vda.
 
-    `io` is how QEMU reaches the file (None: QEMU's own choice); native needs a cache of none or
-    directsync. With `own_thread` a thread of QEMU's serves it beside the one that does all else
-    (an iothread). With `discard` what the guest trims is given back to the host's file system.
+    `io` is the way QEMU accesses the file (None: QEMU chooses); native needs a cache of none or
+    directsync. With `own_thread` QEMU serves the disk by an iothread, beside its main thread. With
+    `discard` blocks that the guest trims are returned to the host's file system.
     """
 
     path: Path
@@ -36,13 +36,13 @@ class Disk:
     ) = None
 
     def objection(self) -> str:
-        """Linux's own asynchronous I/O goes past the page cache. (io_submit(2))"""
+        """Return the conflict between fields, if any: Linux AIO needs O_DIRECT. (io_submit(2))"""
         if self.io == "native" and self.cache not in {"none", "directsync"}:
             return "io native needs cache none or directsync"
         return ""
 
     def element(self, number: int, chipset: Chipset, *, boots: bool) -> ET.Element:
-        """The <disk>. `boots` if the firmware looks for a system on it."""
+        """Return <disk>. With `boots` the firmware tries to boot from it."""
         return element(
             "disk",
             element(
@@ -67,12 +67,12 @@ class Disk:
 
 @dataclass(frozen=True, slots=True)
 class Cdrom:
-    """A CD-ROM drive, and the ISO image in it; None is an empty one."""
+    """A CD-ROM drive with the ISO image in it; None leaves it empty."""
 
     medium: Path | None = None
 
     def element(self, number: int, chipset: Chipset, *, order: int | None) -> ET.Element:
-        """The <disk>. `order` is its place among what the firmware looks for a system on."""
+        """Return <disk>. `order` is its place in the firmware's boot order."""
         sata = chipset == "q35"
         return element(
             "disk",
@@ -91,7 +91,7 @@ class Cdrom:
 
 
 def _letters(number: int) -> str:
-    """a to z, then aa, ab, …: as Linux names disks."""
+    """Return a to z, then aa, ab, …: the suffixes of Linux's disk names."""
     name = ""
     while number >= 0:
         number, last = divmod(number, len(_LETTERS))

@@ -1,4 +1,4 @@
-"""Directories of the host in a machine."""
+"""Directories of the host that a machine can mount."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from vms.description.xml import element
 class Share:
     """A directory that the guest mounts by its tag: `mount -t virtiofs TAG /mnt`, or `-t 9p`.
 
-    virtiofs is faster, and needs virtiofsd and a PCI bus. Read-only is 9p's alone: virtiofsd knows
-    it only from later versions than Debian 12 has.
+    virtiofs is faster, and needs virtiofsd and a PCI bus. Only 9p can be read-only: the virtiofsd
+    of Debian 12 is too old for that.
     """
 
     directory: Path
@@ -26,13 +26,13 @@ class Share:
     read_only: bool = False
 
     def objection(self) -> str:
-        """libvirt refuses it as well, in words that don't tell what to do."""
+        """Return the conflict between fields, if any; libvirt's own message gives no advice."""
         if self.read_only and self.driver == "virtiofs":
             return "read_only needs driver 9p"
         return ""
 
     def element(self, chipset: Chipset) -> ET.Element:
-        """The <filesystem>."""
+        """Return <filesystem>."""
         virtiofs = self.driver == "virtiofs"
         return element(
             "filesystem",

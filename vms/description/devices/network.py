@@ -1,4 +1,4 @@
-"""Network cards: user mode, which needs no privilege, or a network or bridge of the host."""
+"""Network cards: user mode, which needs no privilege, a libvirt network, or a host's bridge."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _Interface = Annotated[str, Like(r"[^/\s]{1,15}", "the name of an interface")]
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """A port of the host that leads to a port of the machine."""
+    """A port of the host that is forwarded to a port of the machine."""
 
     host: Port
     guest: Port
@@ -31,7 +31,7 @@ class Forward:
 class UserNetwork:
     """A card behind a network stack in user space: QEMU's own (slirp), or passt.
 
-    passt knows its port forwards from the start; slirp is told them once the machine is there.
+    passt gets its port forwards from the domain XML; slirp gets them once the machine runs.
     """
 
     forwards: tuple[Forward, ...] = ()
@@ -39,12 +39,12 @@ class UserNetwork:
     mac: Mac | None = None
 
     def objection(self) -> str:
-        """A port leads to one place."""
+        """Return the conflict between fields, if any: two forwards of one port."""
         taken = [(forward.protocol, forward.address, forward.host) for forward in self.forwards]
         return "forwards name a port twice" if len(set(taken)) < len(taken) else ""
 
     def element(self, chipset: Chipset) -> ET.Element:
-        """The <interface>."""
+        """Return <interface>."""
         passt = self.backend == "passt"
         return _card(
             "user",
@@ -57,26 +57,26 @@ class UserNetwork:
 
 @dataclass(frozen=True, slots=True)
 class LibvirtNetwork:
-    """A card on a network that libvirt keeps (see vms.operations.networks)."""
+    """A card on a network that libvirt manages (see vms.operations.networks)."""
 
     name: _Name = "default"
     mac: Mac | None = None
 
     def element(self, chipset: Chipset) -> ET.Element:
-        """The <interface>."""
+        """Return <interface>."""
         return _card("network", chipset, self.mac, element("source", network=self.name))
 
 
 @dataclass(frozen=True, slots=True)
 class HostBridge:
-    """A card on a bridge that the host has; with more than one queue, as many CPUs can use it."""
+    """A card on a bridge of the host; each queue can be served by a CPU of its own."""
 
     interface: _Interface
     mac: Mac | None = None
     queues: _Queues = 1
 
     def element(self, chipset: Chipset) -> ET.Element:
-        """The <interface>."""
+        """Return <interface>."""
         driver = element("driver", queues=str(self.queues)) if self.queues > 1 else None
         return _card("bridge", chipset, self.mac, element("source", bridge=self.interface), driver)
 

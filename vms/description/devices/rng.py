@@ -1,4 +1,4 @@
-"""Random numbers for a guest, so that it need not wait for its own."""
+"""Random number generator of a machine: the guest need not wait for entropy of its own."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _PERIOD_MS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Rng:
-    """The host's /dev/urandom; `bytes_per_second` keeps a guest from taking all of a CPU for it."""
+    """The host's /dev/urandom; `bytes_per_second` keeps a guest from using up a host CPU by it."""
 
     bytes_per_second: Annotated[int, Between(1)] | None = None
 
     def element(self, chipset: Chipset) -> ET.Element:
-        """The <rng>."""
+        """Return <rng>."""
         limit = self.bytes_per_second
         return element(
             "rng",

@@ -1,4 +1,4 @@
-"""What goes in and out as bytes: the console, and virtio-serial channels."""
+"""Serial ports: the console (the first UART) and virtio-serial channels."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ChannelName = Annotated[str, Like(r"[A-Za-z0-9_.-]+", "letters, digits, _ . -")]
 
 
 def console(listens: Path | None) -> ET.Element:
-    """The first UART: a socket, or a terminal that libvirt opens to who asks it."""
+    """Return <serial> for the first UART: on a socket, or on a pseudoterminal of libvirt's."""
     return element(
         "serial",
         _source(listens),
@@ -24,17 +24,17 @@ def console(listens: Path | None) -> ET.Element:
 
 
 def controller(channels: int, chipset: Chipset) -> ET.Element:
-    """What the channels are ports of; port 0 is kept for a console, which none of them is.
+    """Return <controller> for the channels, with no more ports than they need.
 
-    A guest makes two queues for each port that there could be, and on a microvm each has room for
-    1,024 buffers.
+    A guest makes two queues for each possible port, and on a microvm each has room for 1,024
+    buffers.
     """
-    ports = channels + 1
+    ports = channels + 1  # port 0 is reserved for a console
     return element("controller", address(chipset), type="virtio-serial", index=0, ports=ports)
 
 
 def channel(name: str, listens: Path | None) -> ET.Element:
-    """A virtio-serial port of that name, on a socket; without a path libvirt names one."""
+    """Return <channel> for a virtio-serial port on a socket; without a path libvirt chooses one."""
     source = _source(listens)
     return element(
         "channel",

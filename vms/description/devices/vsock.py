@@ -1,4 +1,4 @@
-"""Sockets between host and guest that need no network. (vsock(7))"""
+"""Sockets between host and guest without a network. (vsock(7))"""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from vms.description.constraints import Between
 from vms.description.devices.bus_address import Chipset, address
 from vms.description.xml import element
 
-_FIRST = 3  # 0 to 2 are the hypervisor, the loop back and the host
+_FIRST = 3  # 0 to 2 stand for the hypervisor, the loopback and the host
 
 
 @dataclass(frozen=True, slots=True)
 class Vsock:
-    """A context id on the host's vsock; None has libvirt find a free one."""
+    """A context ID on the host's vsock; with None libvirt chooses a free ID."""
 
     context_id: Annotated[int, Between(_FIRST, 0xFFFFFFFE)] | None = None
 
     def element(self, chipset: Chipset) -> ET.Element:
-        """The <vsock>."""
+        """Return <vsock>."""
         cid = self.context_id
         return element(
             "vsock",

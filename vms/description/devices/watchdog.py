@@ -1,4 +1,4 @@
-"""A watchdog: what becomes of a guest that no longer says that it lives."""
+"""Watchdog of a machine: the host acts when the guest stops resetting the timer."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from vms.description.xml import element
 
 @dataclass(frozen=True, slots=True)
 class Watchdog:
-    """Intel's 6300ESB, armed by the guest; `action` is what the host then does."""
+    """Intel's 6300ESB; the guest arms it, and the host takes `action` when it expires."""
 
     action: Literal["reset", "shutdown", "poweroff", "pause", "none", "inject-nmi"] = "reset"
 
     def element(self) -> ET.Element:
-        """The <watchdog>."""
+        """Return <watchdog>."""
         return element("watchdog", model="i6300esb", action=self.action)

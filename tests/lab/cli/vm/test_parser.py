@@ -200,11 +200,11 @@ def test_where_kvm_runs_uncompressed_kernels_alone_machines_use_it_for_these(
                 "--mac",
                 "52-54-00-00-00-0a",
             ],
-            "networks hold 52:54:00:00:00:0a twice",
+            "networks contains 52:54:00:00:00:0a twice",
         ),
         (
             ["vm", "run", "--cdrom", "a", "--machine", "microvm", "--kernel", "k"],
-            "cdroms is not to be had on a microvm",
+            "cdroms is not supported on a microvm",
         ),
         (
             ["vm", "change-media", "--connect", "test:///default", "test"],
