@@ -1,7 +1,4 @@
-"""A container as a service of systemd: sockets handed on to it, and what it says of itself.
-
-(sd_listen_fds(3), sd_notify(3))
-"""
+"""Notifications of a container's process, forwarded to systemd. (sd_notify(3))"""
 
 from __future__ import annotations
 

@@ -134,10 +134,10 @@ def _tokens(seccomp: Seccomp) -> dict[str, int]:
 
 
 def _uses_listener(seccomp: Seccomp) -> bool:
-    """Return True if a rule hands system calls to a listener.
+    """Return True if a rule passes system calls to a listener.
 
-    write can't be handed on: the runtime needs it to report a failed exec, while nobody answers
-    yet. runc refuses it too.
+    write can't be passed to a listener: the runtime uses it to report a failed exec, before the
+    listener answers. runc refuses it too.
     """
     if seccomp.default_action == "SCMP_ACT_NOTIFY":
         raise InvalidConfig(

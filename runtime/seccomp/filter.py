@@ -22,5 +22,5 @@ class Filter:
 
 
 def notifies(seccomp: Seccomp) -> bool:
-    """Return True if a rule hands system calls to a listener; a listenerPath alone does not."""
+    """Return True if a rule passes system calls to a listener; a listenerPath alone does not."""
     return any(rule.action == "SCMP_ACT_NOTIFY" for rule in seccomp.syscalls)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from runtime.container.container import Container
 from runtime.container.removal import remove_incomplete
 from runtime.container.state import StateDirectory
-from runtime.errors import ContainerError, InvalidConfig
+from runtime.errors import CorruptState, InvalidConfig, NotFound
 from runtime.oci.arguments import SWITCH, parse
 
 TYPE_CHECKING = False
@@ -28,11 +28,12 @@ def main(_: str, words: Sequence[str], settings: Settings) -> int:
 def _delete(name: str, settings: Settings, *, force: bool) -> None:
     try:
         container = Container.load(name, settings.root)
-    except ContainerError:
-        directory = StateDirectory(settings.root, name)
+    except NotFound:
         if not force:
             raise
-        if directory.exists():
-            remove_incomplete(directory)
-        return
-    container.delete(force=force)
+    except CorruptState:
+        if not force:
+            raise
+        remove_incomplete(StateDirectory(settings.root, name))
+    else:
+        container.delete(force=force)

@@ -400,7 +400,7 @@ def test_no_more_than_some_are_kept(directory: Path) -> None:
 
 
 def test_a_start_that_finds_its_filter_imports_next_to_nothing() -> None:
-    # The names that the package hands on import more.
+    # The public names of the package import more.
     code = (
         "import sys\n"
         "package = sys.modules['runtime'] = type(sys)('runtime')\n"

@@ -1,4 +1,4 @@
-"""What is refused before anything is changed, and what the default is."""
+"""Configurations that are refused before anything is changed, and the default."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_what_cannot_be_started_is_refused_with_its_field(spec: Spec, sentence: 
 
 @pytest.mark.parametrize("kind", ["bind", "none"])
 def test_a_bind_without_its_option_is_refused(kind: str) -> None:
-    """The kernel would say that there is no such device."""
+    """The kernel's own error would be "no such device"."""
     spec = with_linux().replace(mounts=(Mount(destination="/m", type=kind, source="/etc"),))
     with pytest.raises(ContainerError, match="without the option bind"):
         check(spec, silent)
