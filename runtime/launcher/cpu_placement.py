@@ -2,8 +2,8 @@
 
 In a virtual machine the scheduler may take an idle CPU for one that the host has taken away, and
 then wakes no process on it. A child that has waited for its parent is queued behind it, on the
-parent's CPU, for a millisecond, while another CPU idles. So the child's affinity leaves out its
-parent's CPU for a while. (vcpu_is_preempted and wake_affine in the kernel's kernel/sched/fair.c)
+parent's CPU, for a millisecond, while another CPU idles. Therefore the child's affinity leaves out
+its parent's CPU for a while. (vcpu_is_preempted, wake_affine in the kernel's kernel/sched/fair.c)
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ def avoided() -> int | None:
 
 
 def avoid(program: Program, cpu: int) -> None:
-    """Have the child run on any CPU but this. (sched_setaffinity(2))"""
+    """Keep the child off a CPU. (sched_setaffinity(2))"""
     _choose(program, syscalls.SCHED_SETAFFINITY, _ALL & ~(1 << cpu))
 
 
 def avoid_none(program: Program, cpu: int | None) -> None:
-    """Have the child run on any CPU of its cpuset again, if it avoided one.
+    """Allow the child all CPUs of its cpuset again, if it avoids one.
 
     If not, a call without effect takes the place: the parts behind it are copied from the last
     program only if they are at the same address.

@@ -133,7 +133,7 @@ class Program:
         return Result(start + _RESULT)
 
     def overrule(self, call: Result, distance: Result) -> None:
-        """Have a success of this call jump by the result of an earlier call, if that was made."""
+        """Make the result of an earlier call, if it was made, the jump of this call on success."""
         self._pass_on(distance, self.base + call.place - _RESULT + _THEN)
 
     def text(self, content: bytes) -> int:

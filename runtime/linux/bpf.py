@@ -60,7 +60,7 @@ def instruction(
 
 
 def load(program: Sequence[bytes]) -> int:
-    """Have the kernel verify a program, and return a descriptor of it. Raise OSError."""
+    """Load a program, which the kernel verifies, and return a descriptor of it. Raise OSError."""
     code, licence = buffer(b"".join(program)), buffer(b"Apache-2.0\0")
     return _bpf(_PROG_LOAD, _LOAD_ATTR.pack(
         _PROG_TYPE_CGROUP_DEVICE, len(program), address(code), address(licence), 0, 0, 0, 0, 0,

@@ -12,7 +12,7 @@ CAP_AMBIENT, CAP_AMBIENT_RAISE, CAP_AMBIENT_CLEAR_ALL = 47, 2, 4
 
 
 def set_parent_death_signal(number: int) -> None:
-    """Have this process sent a signal when the thread that created it ends. Raise OSError."""
+    """Send this process a signal when the thread that created it ends. Raise OSError."""
     _prctl(SET_PDEATHSIG, number)
 
 

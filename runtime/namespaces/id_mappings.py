@@ -48,7 +48,7 @@ def may_set_groups(linux: Linux) -> bool:
 
 
 def become_root_of_user_namespace(program: Program, *, set_groups: bool) -> None:
-    """Have the child become user 0 of its user namespace, once its ids are mapped."""
+    """Become user 0 of the user namespace, once its ids are mapped."""
     if set_groups:
         program.call("leave the groups", syscalls.SETGROUPS, 0, None)
     program.call("become group 0 of the user namespace", syscalls.SETRESGID, 0, 0, 0)

@@ -94,7 +94,7 @@ class Namespaces:
         return 0 if self.enters("user") else sum(FLAGS[kind] for kind in self._new & _BORN_IN)
 
     def launch(self, program: Program) -> None:
-        """Have the child enter a user namespace and what only it may, and create the new ones.
+        """Enter the user namespace and those that only the child may enter; create the new ones.
 
         A process is in the pid namespace that was chosen when it was created: see `forks`. The
         creation of namespaces takes as long as the parent takes to write the child's program, and
@@ -113,7 +113,7 @@ class Namespaces:
             program.call("make the namespaces", syscalls.UNSHARE, flags)
 
     def enter(self, program: Program) -> None:
-        """Have the child enter the remaining namespaces that only it can enter."""
+        """Enter the remaining namespaces that only the child can enter."""
         self._enter(program, self._by_child & _IN_PLACE - {"user"})
 
     @property
