@@ -37,7 +37,7 @@ _EXTERNAL = {"network": ("net", "extRootNetNS"), "pid": ("pid", "extRootPidNS")}
 _END_SECONDS = 5.0
 
 
-class Record(Struct):
+class HostRecord(Struct):
     """The host's part of a checkpoint.
 
     `streams` are criu's keys of stdin, stdout and stderr; empty for a file of the container.
@@ -66,7 +66,7 @@ def checkpoint(container: Container, criu: Criu, *, leave_running: bool, only_me
         criu.call("pre-dump", [*words, "--track-mem"])
         return
     streams = tuple(_stream(container.pid, number) for number in range(3))
-    _write(criu, Record(streams=streams, cgroup_paths=container.cgroup.paths))
+    _write(criu, HostRecord(streams=streams, cgroup_paths=container.cgroup.paths))
     words += [*_MOUNTS, *_external(spec, container.pid)]
     for key in sorted({key for key in streams if key.startswith("file[")}):
         words += ["--external", key]
@@ -109,8 +109,10 @@ def restore(request: StartRequest, criu: Criu, root: str) -> Container:
     return Container(directory, state)
 
 
-def _restored(request: StartRequest, criu: Criu, directory: StateDirectory, record: Record) -> int:
-    """Have criu restore the processes in the root, which it sees mounted; return the first PID."""
+def _restored(
+    request: StartRequest, criu: Criu, directory: StateDirectory, record: HostRecord
+) -> int:
+    """Restore the processes by criu, which sees the root mounted; return the first PID."""
     at, pid_file = directory.file(_ROOT), directory.file("criu.pid")
     os.mkdir(at)
     words = [
@@ -181,7 +183,7 @@ def _stream(pid: int, number: int) -> str:
 
 
 def _streams(
-    record: Record, request: StartRequest, opened: Descriptors
+    record: HostRecord, request: StartRequest, opened: Descriptors
 ) -> Iterator[tuple[int, str]]:
     """Yield a descriptor and criu's key for each stream of the host.
 
@@ -219,16 +221,16 @@ def _end(pid: int) -> None:
     os.close(pidfd)
 
 
-def _write(criu: Criu, record: Record) -> None:
+def _write(criu: Criu, record: HostRecord) -> None:
     with open(os.path.join(criu.images, _RECORD), "w", encoding="utf-8") as file:
         file.write(encode(record))
 
 
-def _read(criu: Criu) -> Record:
+def _read(criu: Criu) -> HostRecord:
     path = os.path.join(criu.images, _RECORD)
     try:
         with open(path, "rb") as file:
-            return decode(Record, file.read(), path)
+            return decode(HostRecord, file.read(), path)
     except OSError as error:
         raise ContainerError(
             f"Can't read {path}, a part of the checkpoint: {error.strerror}. Name the directory"
@@ -236,5 +238,5 @@ def _read(criu: Criu) -> Record:
         ) from error
 
 
-def _place(record: Record) -> str:
+def _place(record: HostRecord) -> str:
     return next(iter(record.cgroup_paths.values()), "without a name")

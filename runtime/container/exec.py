@@ -154,7 +154,7 @@ def _cgroup(request: ExecRequest) -> Cgroup:
 
 
 class NonDumpable:
-    """Keep other processes out of this process's memory; a context manager.
+    """Protection of this process's memory from other processes; a context manager.
 
     The child shares that memory for some microseconds. In the container's PID namespace, a process
     that may trace others could reach it by the child.

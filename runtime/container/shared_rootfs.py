@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from runtime.container.state import StateDirectory
 
 
-class Record(Struct):
+class MountRecord(Struct):
     """The ID of a mount in mountinfo, and its path."""
 
     identifier: Int64
@@ -40,7 +40,7 @@ def mount(path: str, directory: StateDirectory) -> None:
         tree = mounts.open_tree(os.fsencode(path), recursive=True)
         try:
             _make_private(tree)
-            directory.write(MOUNTED, encode(Record(identifier=_number(tree), path=path)))
+            directory.write(MOUNTED, encode(MountRecord(identifier=_number(tree), path=path)))
             mounts.move_mount(tree, os.fsencode(path))
             _make_private(tree)  # again, because a mount attached to a shared mount becomes shared
         finally:
@@ -51,7 +51,7 @@ def mount(path: str, directory: StateDirectory) -> None:
 
 def unmount(text: bytes) -> None:
     """Unmount a recorded root, with all mounts below it and on it. Raise ContainerError."""
-    record = decode(Record, text, MOUNTED)
+    record = decode(MountRecord, text, MOUNTED)
     path = os.fsencode(record.path)
     try:
         while _is_mounted(record.identifier, path):

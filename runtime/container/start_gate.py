@@ -28,7 +28,7 @@ def make_gate(directory: StateDirectory, opened: Descriptors) -> StartGate:
 
 
 def open_gate(directory: StateDirectory, state: State, pidfd: int, spec: Spec | None) -> None:
-    """Let a waiting container go on, and return when its program runs.
+    """Open the gate of a waiting container, and return when its program runs.
 
     `spec` may be None if its filter has no listener. Raise ContainerError; then the process has
     ended.

@@ -119,7 +119,7 @@ class ChildLaunch:
         return self._child, self._channel
 
     def execute(self, program: Program, *, forks: bool = False) -> None:
-        """Have the started child execute its program. Raise ContainerError.
+        """Pass the program to the started child, which executes it. Raise ContainerError.
 
         If the program `forks`, the child is replaced by its own child.
         """
@@ -133,7 +133,7 @@ class ChildLaunch:
             self._channel.fork_adopted()
 
     def release(self) -> None:
-        """Let the child outlive the block."""
+        """Leave the child alive after the block."""
         self._released = True
 
     def __enter__(self) -> Self:
@@ -153,7 +153,7 @@ class ChildLaunch:
 
 
 def die_with_parent(program: Program) -> None:
-    """Have the kernel kill the child when its parent ends. (prctl(2), PR_SET_PDEATHSIG)"""
+    """Ask the kernel to kill the child when its parent ends. (prctl(2), PR_SET_PDEATHSIG)"""
     program.call("die with the runtime", syscalls.PRCTL, prctl.SET_PDEATHSIG, SIGKILL, 0, 0, 0)
 
 

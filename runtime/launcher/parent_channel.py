@@ -69,31 +69,31 @@ class Channel:
             self._raise(message)
 
     def cgroup_made(self) -> None:
-        """Let the child join its cgroup."""
+        """Allow the child to join its cgroup."""
         self._permit()
 
     def program_written(self) -> None:
-        """Let the child execute the program of its set-up."""
+        """Allow the child to execute the program of its set-up."""
         self._permit()
 
     def ids_mapped(self) -> None:
-        """Let the child become root of its user namespace."""
+        """Allow the child to become root of its user namespace."""
         self._permit()
 
     def fork_adopted(self) -> None:
-        """Let the child's own child go on."""
+        """Allow the child's own child to go on."""
         self._permit()
 
     def limits_set(self) -> None:
-        """Let the child make its devices: its cgroup's limits are in force."""
+        """Allow the child to make its devices: its cgroup's limits are in force."""
         self._permit()
 
     def state_saved(self) -> None:
-        """Let the child go on: if the parent is killed now, the container can still be found."""
+        """Allow the child to go on: the container can be found now even if the parent is killed."""
         self._permit()
 
     def hooks_done(self) -> None:
-        """Let the child enter its root file system."""
+        """Allow the child to enter its root file system."""
         self._permit()
 
     def started(self) -> None:
@@ -101,7 +101,7 @@ class Channel:
         self._permit()
 
     def listener_fetched(self) -> None:
-        """Let the child go on: the parent has a copy of the listener."""
+        """Allow the child to go on: the parent has a copy of the listener."""
         self._permit()
 
     def _await(self) -> None:

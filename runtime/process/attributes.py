@@ -183,7 +183,7 @@ def load_filter(program: Program, seccomp: Filter) -> Result:
 
 
 def close_from(program: Program, first: int) -> None:
-    """Have all descriptors from `first` on closed at exec. (CVE-2024-21626, CVE-2016-9962)"""
+    """Mark descriptors from `first` on as close-on-exec. (CVE-2024-21626, CVE-2016-9962)"""
     program.call(
         "close inherited descriptors", syscalls.CLOSE_RANGE, first, 0xFFFFFFFF, _CLOSE_RANGE_CLOEXEC
     )

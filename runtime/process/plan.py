@@ -78,7 +78,7 @@ class StartPlan(Struct):
     seccomp: Filter | None = None
 
     def trace(self, program: Program) -> None:
-        """Have the program report its steps, if the start is traced."""
+        """Add reports of its steps to a program, if the start is traced."""
         if self.request.steps:
             self.request.steps.watch(program)
 

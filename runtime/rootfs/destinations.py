@@ -52,7 +52,7 @@ class Layout(Struct):
 
 
 class Resolver:
-    """Resolves paths in the file system of a container that is not mounted yet."""
+    """A resolver of paths in the file system of a container that is not mounted yet."""
 
     def __init__(self, trees: Sequence[str]) -> None:
         """Resolve in `trees`, the host's directories that the root consists of, topmost first."""

@@ -70,7 +70,7 @@ class Sources(Struct):
 
 
 class SourceOpener:
-    """Opens sources in the child, as long as it sees the host.
+    """The sources of one child, which opens them as long as it sees the host.
 
     `shares_mounts` is true if the mount namespace is the host's.
     """
