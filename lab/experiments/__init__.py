@@ -1,6 +1,6 @@
-"""One module a question; each is put to one target at a time and returns samples."""
+"""Experiments: one module per question. An experiment measures one target at a time."""
 
-from lab.experiments.base import Experiment, Tell
+from lab.experiments.base import Experiment, ProgressCallback
 from lab.experiments.registry import EXPERIMENTS, find, in_turn
 
-__all__ = ["EXPERIMENTS", "Experiment", "Tell", "find", "in_turn"]
+__all__ = ["EXPERIMENTS", "Experiment", "ProgressCallback", "find", "in_turn"]

@@ -1,4 +1,4 @@
-"""What an experiment is: a question put to one target, once a round."""
+"""The interface of an experiment: a question that is answered for one target, once per round."""
 
 from __future__ import annotations
 
@@ -12,25 +12,27 @@ if TYPE_CHECKING:
     from lab.targets.base import Kind
     from lab.targets.worker import Worker
 
-Tell = Callable[[str], None]
+ProgressCallback = Callable[[str], None]
 
 
 class Experiment(Protocol):
-    """A module of this package: its functions are the experiment.
+    """A module whose functions are the experiment.
 
-    `HEADLINE` is the metric and its unit under which a round that failed is recorded.
-    `RUNS_WORKLOADS` says whether its instances need the user land that holds every workload's
-    packages.
+    `HEADLINE` is the metric, with its unit, under which a failed round is recorded.
+    `RUNS_WORKLOADS` is true if the instances need the user land with the workloads' packages.
     """
 
     HEADLINE: tuple[str, Unit]
     RUNS_WORKLOADS: bool
 
     def joins(self, target: str, kind: Kind, number: int, profile: Profile) -> bool:
-        """Whether the target takes part in the round of this number."""
+        """Return True if the target takes part in round `number`."""
 
-    def measure(self, worker: Worker, number: int, profile: Profile, tell: Tell) -> list[Sample]:
-        """The samples of one target in round `number`; `tell` is told how far it is.
+    def measure(
+        self, worker: Worker, number: int, profile: Profile, progress: ProgressCallback
+    ) -> list[Sample]:
+        """Measure one target in round `number` and return its samples.
 
-        Raises LabError if the target failed: the round then holds a censored sample for it.
+        `progress` gets a line for each step. Raise LabError if the target failed; the round then
+        gets a censored sample.
         """

@@ -1,13 +1,14 @@
-"""How many instances one host carries, and what stops it.
+"""Density: how many instances one host carries, and which limit ends the filling.
 
-Instances are started one after the other. At each step: what a start took, how far MemAvailable
-fell, the PSS of all their processes, and how fast those that are asked answer. At the end every one
-is asked once, then all are kept busy answering for a while; then all are stopped. The filling ends
-at the profile's count, or at the first limit of the host, which is named.
+Instances are started one after the other. Each step measures the start latency, the fall of
+MemAvailable, the PSS of all processes of the instances, and the answer latency of some instances.
+At the end every instance is asked once, then all are kept busy answering for some seconds, then all
+are stopped. The filling ends at the profile's count or at the first limit of the host, which is
+recorded by name.
 
-What an instance takes depends on what the host has held before (lab.host.kernel_costs), so that is
-measured before and after each target. And since each target's filling raises what later ones pay,
-they take turns from the smallest to the largest, and no other experiment comes after this one.
+The memory of an instance depends on what the host held before (lab.host.kernel_costs), so those
+costs are measured before and after each target. Each target's filling raises the costs of later
+ones, so targets take turns from the smallest to the largest, and density is the last experiment.
 """
 
 from __future__ import annotations
@@ -17,35 +18,36 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from lab import units
-from lab.errors import LabError
+from lab import metrics, units
+from lab.errors import LabError, StartFailed
 from lab.experiments import host_limits
 from lab.host import kernel_costs
 from lab.host.process_usage import memory
-from lab.results.sample import Sample
+from lab.results.sample import sample
 from lab.statistics.estimates import slope
 from lab.statistics.percentiles import percentile
-from lab.targets.descriptor_keeper import Keeper
+from lab.targets.descriptor_keeper import DescriptorKeeper
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from lab.experiments.base import Tell
+    from lab.experiments.base import ProgressCallback
     from lab.experiments.profiles import Density, Profile
-    from lab.metrics import Unit
+    from lab.metrics import Metric, Unit
+    from lab.results.sample import Sample
     from lab.targets.base import Instance, Kind, Target
     from lab.targets.worker import Worker
 
 HEADLINE: tuple[str, Unit] = ("running", "integer")
 RUNS_WORKLOADS = False
-# Those that hold few file systems of the host's kernel come first: `container` goes on longest.
+# Targets that mount few file systems in the host's kernel come first; `container` fills longest.
 LAST = ("podman", "docker", "runc", "crun", "container")
-_FEWEST = 20  # containers in a step
-_GROWTH = 4  # a step adds a quarter of those that run, so that a fill of any size has some points
+_MIN_STEP = 20  # containers
+_GROWTH = 4  # a step adds a quarter of the running instances, so that every filling has some points
 _DEADLINE_SECONDS = 600.0
 _STOP_SECONDS_EACH = 0.3
-_DESCRIPTORS = 0.7  # of the worker's that may be in use before a keeper takes some
-_NEAR_EVERY = 50  # starts between two looks at all limits; memory is looked at before each
+_DESCRIPTOR_SHARE = 0.7  # of the worker's file descriptors, above which a keeper takes some
+_CHECK_EVERY = 50  # starts between two checks of all limits; memory is checked before each start
 _SETTLE_SECONDS = 0.2
 _ASKED = 50
 _LOADED_SECONDS = 2.0
@@ -55,10 +57,10 @@ _POINTS_FOR_ENDS = 9
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one step of filling the host found; latencies in seconds, memory in bytes.
+    """The measurements of one step of the filling; latencies in seconds, memory in bytes.
 
-    `limit` names what of the host is used up, `failed` says why a start failed; both are empty if
-    the filling can go on.
+    `limit` names the limit of the host that was reached, `failed` is the reason of a failed start;
+    both are empty if the filling can continue.
     """
 
     running: int
@@ -71,14 +73,14 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What the host's past costs at a moment, and what else is left of it."""
+class KernelState:
+    """The costs and other traces of the host's past at one moment."""
 
     costs: kernel_costs.Costs
     leftovers: kernel_costs.Leftovers
 
-    def said(self) -> str:
-        """Return what is left, in words."""
+    def description(self) -> str:
+        """Return the traces as text."""
         left = self.leftovers
         dying = "unknown" if left.dying_cgroups is None else f"{left.dying_cgroups:,}"
         return (
@@ -91,166 +93,182 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What instances answer that are asked without a pause: latencies in seconds, and the rate."""
+    """Answers of instances that are asked without a pause: latencies in seconds, and the rate."""
 
     latencies: list[float]
     per_second: float
 
 
 def turns(targets: Sequence[str]) -> list[str]:
-    """Return the order in which they fill the host: as given, but those of LAST at the end."""
+    """Return the order in which targets fill the host: as given, with those of LAST at the end."""
     return sorted(targets, key=lambda name: LAST.index(name) if name in LAST else -1)
 
 
 def joins(target: str, kind: Kind, number: int, profile: Profile) -> bool:
-    """Every kind that is an instance of its own."""
+    """Return True except for plain processes, which are not instances."""
     return kind != "native"
 
 
-def measure(worker: Worker, number: int, profile: Profile, tell: Tell) -> list[Sample]:
-    """Start instances until a limit is met, ask each whether it still answers, stop them all."""
-    bounds = profile.density
+def measure(
+    worker: Worker, number: int, profile: Profile, progress: ProgressCallback
+) -> list[Sample]:
+    """Start instances up to a limit, ask each for an answer, and stop them all."""
     name = worker.target
-    before = worker.call(_DEADLINE_SECONDS, look_back)
+    before = worker.call(_DEADLINE_SECONDS, kernel_state)
     started = 0
     try:
-        steps, stop = _fill(worker, bounds, tell)
+        steps, stop = _fill(worker, profile.density, progress)
         started = steps[-1].running
-        tell(f"{name}: asking {started} instances")
+        progress(f"{name}: asking {started} instances for an answer")
         answering = worker.call(_DEADLINE_SECONDS, count_answering)
         load = worker.call(_DEADLINE_SECONDS, keep_busy, _LOADED_SECONDS)
     finally:
-        tell(f"{name}: stopping")
-        patience = max(_DEADLINE_SECONDS, started * _STOP_SECONDS_EACH)
-        teardown = worker.call(patience, stop_all)
-    tell(f"{name}: stopped at {started} ({stop})")
-    after = worker.call(_DEADLINE_SECONDS, look_back)
-
-    def sample(metric: str, unit: Unit, value: float, position: int = 0) -> Sample:
-        return Sample("density", name, metric, unit, number, value, position)
-
-    def per_instance(source: str, values: list[int]) -> Sample:
-        metric = f"memory-per-instance-{source}"
-        if len(set(running)) < 2:
-            why = f"{name} was stopped by {stop}: no second count to draw a line through"
-            return Sample("density", name, metric, "byte", number, None, censored=why)
-        return Sample("density", name, metric, "byte", number, slope(running, values), note=history)
-
-    history = _history(before, after)
-    running = [step.running for step in steps]
-    available = [step.available_bytes for step in steps]
-    pss = [step.pss_bytes for step in steps]
-    latencies = [latency for step in steps for latency in step.start_latencies]
+        progress(f"{name}: stopping all instances")
+        deadline_seconds = max(_DEADLINE_SECONDS, started * _STOP_SECONDS_EACH)
+        teardown = worker.call(deadline_seconds, stop_all)
+    progress(f"{name}: filled with {started} instances (limit: {stop})")
+    after = worker.call(_DEADLINE_SECONDS, kernel_state)
+    filling = Filling(name, number, steps, stop)
     return [
-        *(sample("start-latency", "second", v, at) for at, v in enumerate(latencies)),
+        *filling.curves(),
         *(
-            sample("memory-available", "byte", v, at)
-            for at, v in zip(running, available, strict=True)
+            filling.sample(f"loaded-answer-p{share}", percentile(load.latencies, share))
+            for share in _PERCENTILES
+            if load.latencies
         ),
-        *(sample("memory-pss", "byte", v, at) for at, v in zip(running, pss, strict=True)),
-        *(
-            sample(f"answer-p{share}", "second", percentile(step.answer_latencies, share),
-                   step.running)
-            for step in steps if step.answer_latencies for share in _PERCENTILES
-        ),
-        *(
-            sample(f"loaded-answer-p{share}", "second", percentile(load.latencies, share))
-            for share in _PERCENTILES if load.latencies
-        ),
-        sample("loaded-answers", "/s", load.per_second),
-        per_instance("available", [-value for value in available]),
-        per_instance("pss", pss),
-        Sample(
-            "density", name, "running", "integer", number, running[-1], note=f"stopped by {stop}"
-        ),
-        sample("answering", "integer", answering),
-        sample("teardown", "second", teardown),
-        *_ends_of_the_line(name, number, running, available),
-        *_looks(name, number, before, after),
-    ]  # fmt: skip
+        filling.sample("loaded-answers", load.per_second),
+        *filling.memory_per_instance(_history(before, after)),
+        filling.sample("running", started, note=f"stopped by {stop}"),
+        filling.sample("answering", answering),
+        filling.sample("teardown", teardown),
+        *filling.ends_of_the_line(),
+        *filling.kernel_costs(metrics.KERNEL_BEFORE, before),
+        *filling.kernel_costs(metrics.KERNEL_AFTER, after),
+    ]
 
 
-def _ends_of_the_line(
-    name: str, number: int, running: Sequence[int], available: Sequence[int]
-) -> Iterator[Sample]:
-    """What one took among the first and among the last, where that differs from the whole slope."""
-    if len(running) < _POINTS_FOR_ENDS:
-        return
-    middle = len(running) // 2
-    for part, chosen in (("first", slice(None, middle + 1)), ("last", slice(middle, None))):
-        counts = running[chosen]
-        value = slope(counts, [-each for each in available[chosen]])
-        note = f"from {counts[0]:,} to {counts[-1]:,}"
-        metric = f"memory: each of the {part}"
-        yield Sample("density", name, metric, "byte", number, value, note=note)
+@dataclass(frozen=True, slots=True)
+class Filling:
+    """The steps of filling the host with one target's instances, and the limit that ended them."""
 
+    target: str
+    round: int
+    steps: Sequence[Step]
+    stop: str
 
-def _looks(name: str, number: int, before: Look, after: Look) -> Iterator[Sample]:
-    for when, look in (("before", before), ("after", after)):
-        for kind, value in asdict(look.costs).items():
+    def sample(
+        self, metric: str | Metric, value: float, position: int = 0, note: str = ""
+    ) -> Sample:
+        """Return a sample of a metric of density."""
+        metric = metrics.find("density", metric) if isinstance(metric, str) else metric
+        return sample(metric, self.target, self.round, value, position=position, note=note)
+
+    def curves(self) -> Iterator[Sample]:
+        """Yield the points over the number of instances, and the latency of each start."""
+        latencies = [latency for step in self.steps for latency in step.start_latencies]
+        for position, latency in enumerate(latencies):
+            yield self.sample("start-latency", latency, position)
+        for step in self.steps:
+            yield self.sample("memory-available", step.available_bytes, step.running)
+            yield self.sample("memory-pss", step.pss_bytes, step.running)
+            if step.answer_latencies:
+                for share in _PERCENTILES:
+                    latency = percentile(step.answer_latencies, share)
+                    yield self.sample(f"answer-p{share}", latency, step.running)
+
+    def memory_per_instance(self, history: str) -> Iterator[Sample]:
+        """Yield the slopes of memory over the number of instances, by MemAvailable and by PSS."""
+        running = [step.running for step in self.steps]
+        for source, values in (
+            ("available", [-step.available_bytes for step in self.steps]),
+            ("pss", [step.pss_bytes for step in self.steps]),
+        ):
+            metric = metrics.find("density", f"memory-per-instance-{source}")
+            if len(set(running)) < 2:
+                reason = f"{self.target} was stopped by {self.stop}: a slope needs a second count"
+                yield sample(metric, self.target, self.round, None, censored=reason)
+            else:
+                yield self.sample(metric, slope(running, values), note=history)
+
+    def ends_of_the_line(self) -> Iterator[Sample]:
+        """Yield the slopes over the first and over the last half, if there are enough points."""
+        running = [step.running for step in self.steps]
+        available = [step.available_bytes for step in self.steps]
+        if len(running) < _POINTS_FOR_ENDS:
+            return
+        middle = len(running) // 2
+        for part, chosen in (("first", slice(None, middle + 1)), ("last", slice(middle, None))):
+            counts = running[chosen]
+            value = slope(counts, [-each for each in available[chosen]])
+            note = f"from {counts[0]:,} to {counts[-1]:,}"
+            yield self.sample(metrics.MEMORY_OF_PART.of(part), value, note=note)
+
+    def kernel_costs(self, family: metrics.Family, state: KernelState) -> Iterator[Sample]:
+        """Yield the kernel's costs before or after the filling."""
+        for kind, value in asdict(state.costs).items():
             if value is not None:
-                metric = f"kernel {when}: {kind.replace('_', ' ')}"
-                yield Sample("density", name, metric, "byte", number, value, note=look.said())
+                metric = family.of(kind.replace("_", " "))
+                yield self.sample(metric, value, note=state.description())
 
 
-def _history(before: Look, after: Look) -> str:
-    """What the host's past adds to an instance's memory; empty where that can't be measured."""
-    costs = [look.costs.memory_cgroup for look in (before, after)]
+def _history(before: KernelState, after: KernelState) -> str:
+    """Describe how the host's past adds to an instance's memory; empty if it is unknown."""
+    costs = [state.costs.memory_cgroup for state in (before, after)]
     if None in costs:
         return ""
     first, last = (units.quantity(cost, "byte") for cost in costs if cost is not None)
-    return f"an empty memory cgroup took {first} of the host's kernel before, {last} after"
+    return f"an empty memory cgroup took {first} of kernel memory before, {last} after"
 
 
-def _fill(worker: Worker, bounds: Density, tell: Tell) -> tuple[list[Step], str]:
-    """The steps taken, and which limit ended them."""
+def _fill(worker: Worker, bounds: Density, progress: ProgressCallback) -> tuple[list[Step], str]:
+    """Return the steps, and the limit that ended them."""
     machine = worker.call(10.0, kind_of) == "machine"
-    most = bounds.machines if machine else bounds.containers
+    maximum = bounds.machines if machine else bounds.containers
     seconds = bounds.seconds_for(worker.target)
-    fewest = 1 if machine else _FEWEST
+    min_step = 1 if machine else _MIN_STEP
     until_ns = time.monotonic_ns() + int(seconds * 1e9)
     floor = bounds.memory_floor_bytes
     steps = [worker.call(_DEADLINE_SECONDS, start_more, 0, floor, until_ns)]
-    while (running := steps[-1].running) < most:
+    while (running := steps[-1].running) < maximum:
         if stop := _stop(steps[-1], bounds):
             return steps, stop
         if time.monotonic_ns() > until_ns:
-            return steps, f"count of what {seconds:.0f} s are enough to start"
-        tell(f"{worker.target}: {running} running")
-        count = min(max(fewest, running // _GROWTH), most - running)
-        patience = seconds + _DEADLINE_SECONDS
-        steps.append(worker.call(patience, start_more, count, floor, until_ns))
-    return steps, _stop(steps[-1], bounds) or f"count of {most}"
+            return steps, f"count of instances that start within {seconds:.0f} s"
+        progress(f"{worker.target}: {running} instances running")
+        count = min(max(min_step, running // _GROWTH), maximum - running)
+        deadline_seconds = seconds + _DEADLINE_SECONDS
+        steps.append(worker.call(deadline_seconds, start_more, count, floor, until_ns))
+    return steps, _stop(steps[-1], bounds) or f"count of {maximum}"
 
 
 def _stop(step: Step, bounds: Density) -> str:
-    """Which limit the step met, in words; empty if none."""
+    """Return the limit that the step reached, as text; empty if there is none."""
     if step.limit:
         return step.limit
     if step.failed:
-        named = host_limits.of_failure(step.failed)
-        return f"{named or 'a start that failed'}: {step.failed}"
+        limit = host_limits.of_failure(step.failed)
+        return f"{limit or 'a failed start'}: {step.failed}"
     if max(step.start_latencies, default=0.0) > bounds.start_limit_seconds:
         return f"start latency above {bounds.start_limit_seconds:.0f} s"
     return ""
 
 
-def look_back(target: Target) -> Look:
-    """Return what the host's kernel takes for what is empty just now, once it has settled."""
+def kernel_state(target: Target) -> KernelState:
+    """Return the kernel's costs and the traces of the host's past, once the host has settled."""
     time.sleep(_SETTLE_SECONDS)
-    return Look(kernel_costs.measure(), kernel_costs.leftovers())
+    return KernelState(kernel_costs.measure(), kernel_costs.leftovers())
 
 
 def kind_of(target: Target) -> Kind:
-    """What kind of target the worker has."""
+    """Return the kind of the worker's target; called in the worker."""
     return target.kind
 
 
 def start_more(target: Target, count: int, floor_bytes: int, until_ns: int) -> Step:
-    """Start `count` more, one after the other, and read the memory once they have settled.
+    """Start `count` more instances, one after the other, and measure once they have settled.
 
-    A start that fails, a limit of the host that is near, or the time ends it early. Memory is
-    looked at before each start: no process of the host's must be killed for want of it.
+    Stop early at a failed start, near a limit of the host, or at the time limit. Memory is checked
+    before each start, so that the host never kills a process for lack of it.
     """
     latencies: list[float] = []
     limit = failed = ""
@@ -262,7 +280,7 @@ def start_more(target: Target, count: int, floor_bytes: int, until_ns: int) -> S
             latencies.append(_start_one(target))
         except LabError as error:
             failed = str(error).removesuffix(".")
-        if failed or not len(latencies) % _NEAR_EVERY:
+        if failed or not len(latencies) % _CHECK_EVERY:
             _spare_descriptors(target, before)
             limit = host_limits.met(target.settings.scratch)
         if failed or limit:
@@ -283,15 +301,16 @@ def start_more(target: Target, count: int, floor_bytes: int, until_ns: int) -> S
 
 
 def _spare_descriptors(target: Target, before: int) -> None:
-    """Have a process of its own hold the pipes of those that are up, if few can be opened here.
+    """Hand the pipes of running instances to a keeper process if descriptors become scarce here.
 
-    Those after the first `before` may not have said yet that they are up.
+    Instances after the first `before` are awaited first, since they report that they are ready over
+    their pipes.
     """
-    if host_limits.descriptors(_DESCRIPTORS):
+    if host_limits.descriptors(_DESCRIPTOR_SHARE):
         for instance in target.running[before:]:
             instance.reached("ready")
-        with suppress(OSError):  # the next look at the limits then names this one
-            target.kept.callback(Keeper(target.running).end)
+        with suppress(OSError):  # the next check of the limits reports the shortage
+            target.until_stopped.callback(DescriptorKeeper(target.running).end)
 
 
 def _start_one(target: Target) -> float:
@@ -303,23 +322,23 @@ def _start_one(target: Target) -> float:
         target.running.pop().stop()
         raise
     if reached_ns is None:
-        raise LabError(f"{target.name} has no first instruction.")
+        raise StartFailed(f"{target.name} did not report its first instruction.")
     return (reached_ns - instance.t0_ns) / 1e9
 
 
 def _some(running: list[Instance]) -> list[Instance]:
-    """So many of them as are asked at a step, evenly spread over those that run."""
+    """Return about _ASKED instances, evenly spread over the running ones."""
     return running[:: max(1, len(running) // _ASKED)]
 
 
 def _ask(instance: Instance) -> float:
-    """Seconds until it answered."""
+    """Return the seconds until the instance answered."""
     begin_ns = time.monotonic_ns()
     return (instance.ask() - begin_ns) / 1e9
 
 
 def keep_busy(target: Target, seconds: float) -> Load:
-    """Ask all of them in turn, without a pause, for so long."""
+    """Ask all instances in turn, without a pause, for so many seconds."""
     begin, latencies = time.monotonic(), []
     while target.running and time.monotonic() < begin + seconds:
         for instance in target.running:
@@ -331,7 +350,7 @@ def keep_busy(target: Target, seconds: float) -> Load:
 
 
 def count_answering(target: Target) -> int:
-    """How many of those running answer a request."""
+    """Return how many running instances answer a request."""
     answering = 0
     for instance in target.running:
         try:
@@ -343,9 +362,9 @@ def count_answering(target: Target) -> int:
 
 
 def stop_all(target: Target) -> float:
-    """Stop every one; seconds until the last was gone."""
+    """Stop all instances; return the seconds until the last was gone."""
     begin_ns = time.monotonic_ns()
     while target.running:
         target.running.pop().stop()
-    target.kept.close()
+    target.until_stopped.close()
     return (time.monotonic_ns() - begin_ns) / 1e9

@@ -1,4 +1,4 @@
-"""Which limits of the host are near: what a filling uses up, and how much of it there is."""
+"""Limits of the host that a filling may reach: how much is used, and how much there is."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.errors import LabError
+from lab.errors import Unavailable
 from runtime.linux import proc
 
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 _PROC = Path("/proc")
 _NEAR = 0.95
-_MOST_CGROUPS = (1 << 16) - 1  # linux/memcontrol.h, MEM_CGROUP_ID_MAX
-_UNLIMITED_BYTES = 1 << 60  # version 1 says a little less than 2 ** 63
+_MAX_CGROUPS = (1 << 16) - 1  # linux/memcontrol.h, MEM_CGROUP_ID_MAX
+_UNLIMITED_BYTES = 1 << 60  # version 1 reports a little less than 2 ** 63 for "no limit"
 _BY_ERRNO = {
     errno.EMFILE: "file descriptors (ulimit -n)",
     errno.ENFILE: "open files (fs.file-max)",
@@ -31,7 +31,7 @@ _BY_ERRNO = {
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """Something of which there is so much, and of which so much is in use."""
+    """A limited resource: the amount in use, and the maximum."""
 
     name: str
     used: float
@@ -39,14 +39,14 @@ class Limit:
 
     @property
     def share(self) -> float:
-        """How much of it is used, from 0 to 1."""
+        """The share that is in use, from 0 to 1."""
         return self.used / self.most if self.most else 0.0
 
 
 def met(disk: Path, margin: float = _NEAR) -> str:
-    """The limit of which hardly anything is left, by name and figures; empty if there is none.
+    """Return the limit that is nearly reached, with its figures; empty if there is none.
 
-    `disk` is where instances write.
+    `disk` is a directory on the disk that instances write to.
     """
     nearest = max(_limits(disk), key=lambda limit: limit.share)
     if nearest.share < margin:
@@ -55,7 +55,7 @@ def met(disk: Path, margin: float = _NEAR) -> str:
 
 
 def memory(floor_bytes: int) -> str:
-    """The host's memory by figures if no more than the floor is available; empty if there is."""
+    """Return the memory limit with its figures if less than the floor is available, or empty."""
     available = available_memory_bytes()
     if available >= floor_bytes:
         return ""
@@ -63,29 +63,29 @@ def memory(floor_bytes: int) -> str:
 
 
 def available_memory_bytes() -> int:
-    """Return the host's MemAvailable. Raise LabError. (proc_meminfo(5))"""
+    """Return the host's MemAvailable. Raise Unavailable. (proc_meminfo(5))"""
     available = proc.meminfo().get("MemAvailable")
     if available is None:
-        raise LabError("/proc/meminfo has no MemAvailable: this kernel is too old to measure on.")
+        raise Unavailable("/proc/meminfo has no MemAvailable: density needs Linux 3.14 or later.")
     return available
 
 
 def descriptors(margin: float) -> bool:
-    """Return True if more than that share of this process's descriptors is in use."""
+    """Return True if more than this share of the process's file descriptors is in use."""
     own = len(list((_PROC / "self/fd").iterdir()))
     return _ulimit("", own, resource.RLIMIT_NOFILE).share > margin
 
 
 def of_failure(reason: str) -> str:
-    """The limit that the reason of a failed start names; empty if it names none. (errno(3))"""
-    said = reason.lower()  # within a sentence, some begin it in lower case
+    """Return the limit that the reason of a failed start points to; else empty. (errno(3))"""
+    text = reason.lower()  # some programs write the first letter of strerror(3) in lower case
     return next(
-        (limit for code, limit in _BY_ERRNO.items() if os.strerror(code).lower() in said), ""
+        (limit for code, limit in _BY_ERRNO.items() if os.strerror(code).lower() in text), ""
     )
 
 
 def _limits(disk: Path) -> Iterator[Limit]:
-    """proc(5), sysctl(8), namespaces(7), getrlimit(2), statvfs(3)"""
+    """Yield all limits. (proc(5), sysctl(8), namespaces(7), getrlimit(2), statvfs(3))"""
     tasks = float(proc.loadavg()[3].partition(b"/")[2])
     yield Limit("process ids (kernel.pid_max)", tasks, _number("sys/kernel/pid_max"))
     yield Limit("threads (kernel.threads-max)", tasks, _number("sys/kernel/threads-max"))
@@ -114,7 +114,7 @@ def _ulimit(name: str, used: float, which: int) -> Limit:
 
 
 def _cgroup_pids() -> Iterator[Limit]:
-    """What this process's own pids cgroup allows, where one is."""
+    """Yield the limit of this process's own pids cgroup, if there is one."""
     for line in (_PROC / "self/cgroup").read_text().splitlines():
         _, controllers, path = line.split(":", 2)
         directory = Path("/sys/fs/cgroup", controllers and "pids", path.lstrip("/"))
@@ -127,15 +127,15 @@ def _cgroup_pids() -> Iterator[Limit]:
 
 
 def _memory_cgroups() -> Iterator[Limit]:
-    """Those of the whole host; one that was removed counts while pages are charged to it."""
+    """Yield the host's limit on memory cgroups; removed ones count while pages are charged."""
     for line in (_PROC / "cgroups").read_text().splitlines():
         name, _, number, *_ = line.split()
         if name == "memory":
-            yield Limit("memory cgroups, removed ones included", float(number), _MOST_CGROUPS)
+            yield Limit("memory cgroups, removed ones included", float(number), _MAX_CGROUPS)
 
 
 def _cgroup_memory() -> Iterator[Limit]:
-    """What this process's own memory cgroup allows; files that it can drop don't count."""
+    """Yield the limit of this process's own memory cgroup; reclaimable file pages don't count."""
     for line in (_PROC / "self/cgroup").read_text().splitlines():
         _, controllers, path = line.split(":", 2)
         named = "memory" in controllers.split(",")
@@ -156,15 +156,15 @@ def _cgroup_memory() -> Iterator[Limit]:
 
 
 def _namespaces(kind: str) -> int:
-    """How many different ones the host's processes are in."""
-    found = set()
+    """Return how many different namespaces the host's processes are in."""
+    inodes = set()
     for process in _PROC.iterdir():
         if process.name.isdigit():
             try:
-                found.add(os.stat(process / "ns" / kind).st_ino)  # noqa: PTH116 - thousands of them
+                inodes.add(os.stat(process / "ns" / kind).st_ino)  # noqa: PTH116
             except OSError:
                 continue
-    return len(found)
+    return len(inodes)
 
 
 def _number(name: str) -> float:

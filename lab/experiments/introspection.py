@@ -1,4 +1,4 @@
-"""What an instance is on the inside: whose kernel, how many processes, which user land."""
+"""A look inside an instance: its kernel, its processes and its user land."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.errors import LabError
+from lab.errors import TargetFailed
 
 if TYPE_CHECKING:
     from lab.targets.base import Instance, Target
 
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 _SECONDS = 120.0
-# Name and size of every file, and the contents of the system's own programs, as one digest.
+# One digest of the name and size of every file and the contents of the system programs.
 _DIGEST = (
     "{ find usr -type f -printf '%p %s\\n' | LC_ALL=C sort; find usr/sbin -type f | LC_ALL=C sort"
     " | xargs sha256sum; } | sha256sum | cut -c 1-16"
@@ -21,35 +21,37 @@ _DIGEST = (
 
 
 def look_inside(target: Target, instance: Instance) -> tuple[dict[str, float], dict[str, str]]:
-    """Figures by metric, and what is to be known of them.
+    """Return figures by metric, and notes on them.
 
-    `own-kernel`: 1 if it was booted apart from the host's. `processes-inside`: those that it sees,
-    the payload included. `same-user-land`: 1 if the digest of its programs is that of the tree from
-    which every image is made.
+    `own-kernel`: 1 if the instance's kernel is not the host's. `processes-inside`: the number of
+    processes that the instance sees, the payload included. `same-user-land`: 1 if the digest of its
+    programs equals that of the tree from which every image is made.
     """
-    boot, release = _said(instance, f"cat {_BOOT_ID}; uname -r").split()
-    processes = _said(instance, "ls /proc | grep -c '^[0-9]'")
-    digest = _said(instance, f"cd / && {_DIGEST}")
-    wanted = _digest_of(target.settings.userland.tree)
+    boot, release = _output(instance, f"cat {_BOOT_ID}; uname -r").split()
+    processes = _output(instance, "ls /proc | grep -c '^[0-9]'")
+    digest = _output(instance, f"cd / && {_DIGEST}")
+    expected = _digest_of(target.settings.userland.tree)
     figures = {
         "own-kernel": float(boot != Path(_BOOT_ID).read_text(encoding="utf-8").strip()),
-        # The shell, ls and grep that counted are not the instance's own.
+        # Without the shell, ls and grep of the count itself.
         "processes-inside": float(processes) - 3,
-        "same-user-land": float(digest == wanted),
+        "same-user-land": float(digest == expected),
     }
     return figures, {"own-kernel": f"Linux {release}", "same-user-land": f"sha256 {digest}…"}
 
 
-def _said(instance: Instance, script: str) -> str:
-    done = instance.run(["sh", "-c", script], _SECONDS)
-    if done.exit_code:
-        said = done.stderr.decode(errors="replace").strip()
-        raise LabError(f"Looking inside failed: {said or f'exit code {done.exit_code}'}.")
-    return done.stdout.decode().strip()
+def _output(instance: Instance, script: str) -> str:
+    result = instance.run(["sh", "-c", script], _SECONDS)
+    if result.exit_code:
+        error = result.stderr.decode(errors="replace").strip()
+        raise TargetFailed(
+            f"A command inside the instance failed: {error or f'exit code {result.exit_code}'}."
+        )
+    return result.stdout.decode().strip()
 
 
 def _digest_of(tree: Path) -> str:
-    done = subprocess.run(
+    result = subprocess.run(
         ["sh", "-c", _DIGEST],
         cwd=tree,
         capture_output=True,
@@ -57,4 +59,4 @@ def _digest_of(tree: Path) -> str:
         errors="replace",
         check=False,
     )
-    return done.stdout.strip()
+    return result.stdout.strip()

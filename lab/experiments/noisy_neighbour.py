@@ -1,4 +1,4 @@
-"""What a victim does, and what a noisy neighbour does beside it. All of it ends by itself."""
+"""The work of a victim, and the noise of its neighbour. Both end by themselves."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from lab.errors import LabError
+from lab.errors import TargetFailed
 from lab.network.isolated_network import PEER
 from lab.paths import PAYLOAD_IN_TREE
 from lab.targets.base import CPUS_LIMIT
@@ -22,9 +22,9 @@ _BUSY = "while :; do :; done"
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A victim's fixed work and the noise beside it, both shell scripts.
+    """A victim's fixed work and the noise beside it, both as shell scripts.
 
-    `clock`: the payload's around the work, or fio's around its transfers.
+    `clock` names the clock that times the work: the payload's, or fio's for its transfers alone.
     """
 
     name: str
@@ -49,7 +49,7 @@ PAIRS = (
         f"{PAYLOAD_IN_TREE} copy 32 16",
         _many(CPUS_LIMIT, f"{PAYLOAD_IN_TREE} copy 32 1000000"),
     ),
-    # The bomb's processes sleep: what it takes is process ids and the kernel's memory.
+    # The processes of the fork bomb sleep: they use up process ids and kernel memory.
     Pair(
         "forks",
         f"{PAYLOAD_IN_TREE} spawn 100",
@@ -62,7 +62,7 @@ PAIRS = (
         clock="fio",
     ),
 )
-# Of instances on one bridge, with a peer behind it that answers (lab.targets.peer_servers).
+# For instances on one bridge, with a peer that answers (lab.targets.peer_servers).
 NETWORK = Pair(
     "network",
     f"{PAYLOAD_IN_TREE} ask {PEER} 4000",
@@ -71,22 +71,22 @@ NETWORK = Pair(
 
 
 def work(instance: Instance, pair: Pair) -> float:
-    """Seconds that the victim's work takes. Raises LabError if it fails."""
-    done = instance.run(["sh", "-c", pair.work], _WORK_SECONDS)
-    if done.exit_code:
-        said = done.stderr.decode(errors="replace").strip()
-        raise LabError(f"The victim's work ({pair.name}) failed: {said or done.exit_code}.")
-    return done.elapsed_ns / 1e9 if pair.clock == "payload" else _transfer_seconds(done)
+    """Return the seconds that the victim's work takes. Raise TargetFailed if it fails."""
+    result = instance.run(["sh", "-c", pair.work], _WORK_SECONDS)
+    if result.exit_code:
+        reason = result.stderr.decode(errors="replace").strip() or f"exit code {result.exit_code}"
+        raise TargetFailed(f"The victim's work ({pair.name}) failed: {reason}.")
+    return result.elapsed_ns / 1e9 if pair.clock == "payload" else _transfer_seconds(result)
 
 
 def make_noise(instance: Instance, pair: Pair) -> None:
-    """Start the neighbour's noise, which goes on when this returns and ends after NOISE_SECONDS."""
+    """Start the neighbour's noise in the background; it ends after NOISE_SECONDS."""
     timed = f'timeout -s KILL {NOISE_SECONDS} setsid sh -c "$0" >/dev/null 2>&1 &'
-    instance.run(["sh", "-c", timed, pair.noise], _WORK_SECONDS, leaving=True)
+    instance.run(["sh", "-c", timed, pair.noise], _WORK_SECONDS, keep_children=True)
 
 
-def _transfer_seconds(done: CommandResult) -> float:
+def _transfer_seconds(result: CommandResult) -> float:
     try:
-        return float(json.loads(done.stdout)["jobs"][0]["read"]["runtime"]) / 1e3
+        return float(json.loads(result.stdout)["jobs"][0]["read"]["runtime"]) / 1e3
     except (ValueError, LookupError) as error:
-        raise LabError(f"fio's report can't be read: {error!r}.") from error
+        raise TargetFailed(f"fio's JSON report can't be read: {error!r}.") from error

@@ -1,7 +1,8 @@
-"""How near to native: the same binaries, on the same user land, in every target.
+"""Performance: the same binaries, on the same user land, in every target.
 
-What is run stands in lab/workloads/*.toml. A figure is a time or a rate, as its tool gives it; what
-is compared is always what a unit of work costs, so that a ratio reads the same for all of them.
+The workloads are defined in lab/workloads/*.toml. A figure is a time or a rate, as its tool prints
+it. Targets are compared by the cost of a unit of work, so that a ratio reads the same for all
+workloads.
 """
 
 from __future__ import annotations
@@ -11,18 +12,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from lab import metrics
-from lab.errors import LabError
+from lab.errors import LabError, TargetFailed
 from lab.host import cpu_time
-from lab.results.sample import Sample
+from lab.results.sample import sample
 from lab.targets.registry import VARIANTS
 from lab.workloads.result_parsing import value_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from lab.experiments.base import Tell
+    from lab.experiments.base import ProgressCallback
     from lab.experiments.profiles import Profile
     from lab.metrics import Unit
+    from lab.results.sample import Sample
     from lab.targets.base import Attachment, CommandResult, Instance, Kind, Target
     from lab.targets.worker import Worker
     from lab.workloads import Workload
@@ -34,61 +36,60 @@ _START_SECONDS = 300.0
 # The time of all commands by the instance's clock over the host's, the channel included.
 CLOCKS = metrics.CLOCK.of("inside / host").name
 
-Outcome = float | str  # a figure, or why there is none
+Outcome = float | str  # a value, or the reason why there is none
 
 
 def joins(target: str, kind: Kind, number: int, profile: Profile) -> bool:
-    """Every target, every round; machines that are emulated now and then.
+    """Return True for every target; emulated machines join some rounds.
 
-    A machine that is started in another way is the same once it runs.
+    Variants of a machine that differ only in how they are started are left out.
     """
     return target not in VARIANTS and profile.has_turn(kind, number)
 
 
-def measure(worker: Worker, number: int, profile: Profile, tell: Tell) -> list[Sample]:
-    """Every workload once, in one fresh instance; one that fails costs no other its figure.
+def measure(
+    worker: Worker, number: int, profile: Profile, progress: ProgressCallback
+) -> list[Sample]:
+    """Run every workload once, in one fresh instance; a failure does not affect other workloads.
 
-    Those for which something is to be attached share another one, for each attachment.
+    Workloads that need an attachment share another instance, one for each attachment.
     """
     workloads = profile.workloads
     deadline_seconds = _START_SECONDS + sum(each.timeout_seconds for each in workloads.values())
     outcomes = worker.call(deadline_seconds, run_all, workloads)
-    units = {
-        metric: result.unit
+    results = {
+        name: metrics.find("performance", name, result.unit, {name: result.better})
         for workload in workloads.values()
-        for metric, result in workload.results.items()
+        for name, result in workload.results.items()
     }
-    units |= {CLOCKS: "ratio"} | dict.fromkeys(cpu_metrics(workloads).values(), "second")
-    return [
-        Sample("performance", worker.target, metric, units[metric], number, outcome)
-        if isinstance(outcome, float)
-        else Sample(
-            "performance", worker.target, metric, units[metric], number, None, censored=outcome
-        )
-        for metric, outcome in outcomes.items()
-    ]
+    samples = []
+    for name, outcome in outcomes.items():
+        metric = results.get(name) or metrics.find("performance", name)
+        value, reason = (outcome, "") if isinstance(outcome, float) else (None, outcome)
+        samples.append(sample(metric, worker.target, number, value, censored=reason))
+    return samples
 
 
 def cpu_metrics(workloads: Mapping[str, Workload]) -> dict[str, str]:
-    """Return under which metric the CPU time of each workload is kept: one that no result has."""
+    """Return the metric of each workload's CPU time, which must differ from all results."""
     taken = {metric for workload in workloads.values() for metric in workload.results}
-    found = {}
+    by_workload = {}
     for name in workloads:
         metric = metrics.CPU.of(name).name
         while metric in taken:
             metric = metrics.CPU.of(metric).name
         taken.add(metric)
-        found[name] = metric
-    return found
+        by_workload[name] = metric
+    return by_workload
 
 
 def run_all(target: Target, workloads: Mapping[str, Workload]) -> dict[str, Outcome]:
-    """Return what each metric came to; after a workload that failed, the rest gets a new instance.
+    """Return the outcome of each metric. After a failure, the next workload gets a new instance.
 
-    Raise LabError if no instance could be had at all.
+    Raise LabError if no instance could be started at all.
     """
     outcomes: dict[str, Outcome] = {}
-    spent = _Spent(cpu_metrics(workloads))
+    times = _Times(cpu_metrics(workloads))
     for attachment, together in _by_attachment(workloads):
         if attachment and attachment not in target.attachments:
             continue
@@ -97,40 +98,40 @@ def run_all(target: Target, workloads: Mapping[str, Workload]) -> dict[str, Outc
             try:
                 with target.attached(attachment) if attachment else target.start() as instance:
                     instance.reached("ready")
-                    _run_on(target, instance, left, outcomes, spent)
+                    _run_on(target, instance, left, outcomes, times)
             except LabError as error:
                 if not attachment and not outcomes:
                     raise
-                attached = f", attached by {attachment}," if attachment else ""
+                attached = f" with attachment {attachment}" if attachment else ""
                 reason = f"{target.name}{attached} failed: {_sentence(error)}"
                 for workload in left.values():
                     outcomes |= dict.fromkeys(workload.results, reason)
                 break
-    if spent.here_ns:
-        outcomes[CLOCKS] = spent.there_ns / spent.here_ns
+    if times.host_ns:
+        outcomes[CLOCKS] = times.instance_ns / times.host_ns
     return outcomes
 
 
 @dataclass(slots=True)
-class _Spent:
-    """What commands took: all, by the host's clock and their instance's; each, of the CPUs.
+class _Times:
+    """The time of all commands, by the host's clock and by the instances' clocks.
 
-    `cpu_metrics` names what the CPU time of each workload is kept under.
+    `cpu_metrics` has the metric of each workload's CPU time.
     """
 
     cpu_metrics: Mapping[str, str]
-    here_ns: int = 0
-    there_ns: int = 0
+    host_ns: int = 0
+    instance_ns: int = 0
 
 
 def _by_attachment(
     workloads: Mapping[str, Workload],
 ) -> Iterator[tuple[Attachment | Literal[""], list[tuple[str, Workload]]]]:
-    """Workloads that need the same attachment; first those that need none."""
-    found: dict[Attachment | Literal[""], list[tuple[str, Workload]]] = {"": []}
+    """Yield the workloads of each attachment, beginning with those that need none."""
+    groups: dict[Attachment | Literal[""], list[tuple[str, Workload]]] = {"": []}
     for name, workload in workloads.items():
-        found.setdefault(workload.attached, []).append((name, workload))
-    yield from found.items()
+        groups.setdefault(workload.attached, []).append((name, workload))
+    yield from groups.items()
 
 
 def _run_on(
@@ -138,25 +139,25 @@ def _run_on(
     instance: Instance,
     left: dict[str, Workload],
     outcomes: dict[str, Outcome],
-    spent: _Spent,
+    times: _Times,
 ) -> None:
-    """Take one after another from those that are left, until one fails."""
+    """Run the workloads in `left` and remove them, until one fails."""
     for name, workload in list(left.items()):
         del left[name]
         try:
             used_ns, begin_ns = cpu_time.used_ns(instance.pids()), time.monotonic_ns()
-            done = _run(instance, workload)
-            spent.here_ns += time.monotonic_ns() - begin_ns
-            spent.there_ns += done.elapsed_ns
+            command = _run(instance, workload)
+            times.host_ns += time.monotonic_ns() - begin_ns
+            times.instance_ns += command.elapsed_ns
             used_ns = cpu_time.used_ns(instance.pids()) - used_ns
-        except Exception as error:  # whatever it is, it is this workload's
+        except Exception as error:  # any error counts as a failure of this workload
             reason = f"{name} failed in {target.name}: {_sentence(error)}"
             outcomes |= dict.fromkeys(workload.results, reason)
             return
-        outcomes[spent.cpu_metrics[name]] = used_ns / 1e9
+        outcomes[times.cpu_metrics[name]] = used_ns / 1e9
         for metric, result in workload.results.items():
             try:
-                outcomes[metric] = value_of(result, done.stdout, done.elapsed_ns)
+                outcomes[metric] = value_of(result, command.stdout, command.elapsed_ns)
             except Exception as error:
                 outcomes[metric] = f"{name} failed in {target.name}: {_sentence(error)}"
 
@@ -168,12 +169,12 @@ def _sentence(error: Exception) -> str:
 
 
 def _run(instance: Instance, workload: Workload) -> CommandResult:
-    done = instance.run(workload.argv, workload.timeout_seconds)
-    if done.exit_code:
-        raise LabError(_complaint(done))
-    return done
+    result = instance.run(workload.argv, workload.timeout_seconds)
+    if result.exit_code:
+        raise TargetFailed(_failure(result))
+    return result
 
 
-def _complaint(done: CommandResult) -> str:
-    said = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()
-    return f"exit code {done.exit_code}{': ' + said[-1] if said else ''}"
+def _failure(result: CommandResult) -> str:
+    lines = (result.stderr or result.stdout).decode(errors="replace").strip().splitlines()
+    return f"exit code {result.exit_code}{': ' + lines[-1] if lines else ''}"

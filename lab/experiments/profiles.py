@@ -1,11 +1,11 @@
-"""How much a run measures: `quick` for a first look, `full` for figures to rely on."""
+"""Profiles: how much a run measures. `quick` gives a first impression, `full` reliable figures."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
-from lab.errors import LabError
+from lab.errors import NotFound
 from lab.targets.registry import NAMES, TUNED
 
 if TYPE_CHECKING:
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Density:
-    """When a density run stops: whichever limit is met first.
+    """The limits of a density run, which stops at the first that is reached.
 
-    `fill_seconds` is for those that start so slowly that their count would take all day, and
-    `longer` names those that get more time, to meet a limit of the host.
+    `fill_seconds` limits targets that start too slowly to reach their count; `longer` gives some
+    targets more time, so that they reach a limit of the host.
     """
 
     containers: int
@@ -32,15 +32,15 @@ class Density:
     longer: Mapping[str, float] = field(default_factory=dict)
 
     def seconds_for(self, target: str) -> float:
-        """For how long a target may start instances."""
+        """Return for how long a target may start instances."""
         return self.longer.get(target, self.fill_seconds)
 
 
 @dataclass(frozen=True, slots=True)
 class Burst:
-    """How many are asked for at once, at most; no more once half take longer than the limit.
+    """The maximum number of simultaneous starts; a kind with 0 does not take part.
 
-    None of a kind means that it takes no part.
+    The number no longer grows once the median latency exceeds `limit_seconds`.
     """
 
     containers: int
@@ -50,12 +50,12 @@ class Burst:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Rounds by experiment; machines that are emulated, being slow, take part in every n-th.
+    """The rounds of each experiment, and the targets that take part.
 
-    `only` names the targets of an experiment that not all have time for, `only_emulated` those of
-    one where machines are emulated; both yield to targets that the user names. `workloads` are
-    those of `performance`, which a run adds. `minutes` is what the whole of it may take on the
-    reference host.
+    Emulated machines are slow and take part in every `machines_every`-th round. `only` restricts
+    an experiment to some targets to save time, `only_emulated` does so where machines are emulated;
+    neither applies to targets that the user names. A run adds `workloads`, for `performance`.
+    `minutes` is the time that a run of this profile may take on the reference host.
     """
 
     name: Literal["quick", "full"]
@@ -69,27 +69,27 @@ class Profile:
     workloads: Mapping[str, Workload] = field(default_factory=dict)
 
     def on(self, accelerator: Accelerator) -> Profile:
-        """The profile for machines that are as fast as that: under KVM they join every round."""
+        """Return the profile for an accelerator: under KVM, machines join every round."""
         if accelerator == "kvm":
             return replace(self, machines_every=1)
         return replace(self, only={**self.only, **self.only_emulated})
 
     def of_named_targets(self) -> Profile:
-        """The profile where the user has named the targets: it has time for them all."""
+        """Return the profile for targets that the user named: none is left out to save time."""
         return replace(self, only={}, only_emulated={})
 
     def asks(self, experiment: str, target: str) -> bool:
-        """Whether the experiment has time for the target."""
+        """Return True if the experiment includes the target."""
         return target in self.only.get(experiment, (target,))
 
     def has_turn(self, kind: Kind, number: int) -> bool:
-        """Whether targets of that kind take part in the round of this number."""
+        """Return True if targets of that kind take part in round `number`."""
         return kind != "machine" or number % self.machines_every == 0
 
 
 _GIB = 1 << 30
 _UNTUNED = tuple(name for name in NAMES if name not in TUNED)
-# Without those machines that differ by who starts them alone: many of them are as many of `vm`.
+# Without machines that differ from `vm` only by what starts them: their density is the same.
 _APART = tuple(name for name in _UNTUNED if name not in {"qemu", "qemu-microvm", "virt-install"})
 
 PROFILES = {
@@ -146,7 +146,7 @@ PROFILES = {
 
 
 def find(name: str) -> Profile:
-    """The profile of that name. Raises LabError."""
+    """Return the profile of that name. Raise NotFound."""
     if name not in PROFILES:
-        raise LabError(f"There is no profile {name!r}; there are {', '.join(PROFILES)}.")
+        raise NotFound(f"There is no profile {name!r}; choose from {', '.join(PROFILES)}.")
     return PROFILES[name]

@@ -1,4 +1,4 @@
-"""The experiments by name, in the order in which a run does them."""
+"""The experiments by name, in the order in which a run performs them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
 from lab import plugins
-from lab.errors import LabError
+from lab.errors import NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,23 +20,23 @@ _MODULES = {
     "footprint": "lab.experiments.footprint",
     "performance": "lab.experiments.performance",
     "isolation": "lab.experiments.isolation",
-    "density": "lab.experiments.density",  # last: the host's kernel keeps what it grew to
+    "density": "lab.experiments.density",  # last, since it raises the kernel's memory for good
     **plugins.addresses("tonnage.experiments"),
 }
 EXPERIMENTS = tuple(_MODULES)
 
 
 def find(name: str) -> Experiment:
-    """The experiment of that name. Raises LabError for a name that is none's."""
+    """Return the experiment of that name. Raise NotFound."""
     if name not in _MODULES:
-        raise LabError(f"There is no experiment {name!r}; there are {', '.join(EXPERIMENTS)}.")
+        raise NotFound(f"There is no experiment {name!r}; choose from {', '.join(EXPERIMENTS)}.")
     return cast("Experiment", import_module(_MODULES[name]))
 
 
 def in_turn(name: str, workers: Sequence[Worker]) -> list[Worker]:
-    """Return the workers in the experiment's own order, if it has one; else as they are.
+    """Return the workers in the experiment's own order if it defines one, else unchanged.
 
-    Its function `turns` orders the names of targets, where what one does lasts.
+    An experiment whose effects on the host last defines `turns`, which orders targets by name.
     """
     turns = getattr(find(name), "turns", None)
     if turns is None:

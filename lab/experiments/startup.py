@@ -1,8 +1,7 @@
-"""How long from the request until the workload runs, answers, has its user space up, is gone.
+"""Start-up: times from the request to first instruction, ready and userspace, and until gone.
 
-And where the time goes: each step of the start, as far as the target tells, with its begin. Where
-telling takes time, it is another start that tells, now and then, and no figure but the steps' own
-comes from it.
+The steps of the start show where the time goes, as far as the target can report them. Where tracing
+the steps would slow the start, a separate start is traced in some rounds, and gives only the steps.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from lab.results.sample import sample
 from lab.targets.base import Span
 
 if TYPE_CHECKING:
-    from lab.experiments.base import Tell
+    from lab.experiments.base import ProgressCallback
     from lab.experiments.profiles import Profile
     from lab.metrics import Metric, Milestone, Unit
     from lab.results.sample import Sample
@@ -29,17 +28,19 @@ if TYPE_CHECKING:
 HEADLINE: tuple[str, Unit] = ("first-instruction", "second")
 RUNS_WORKLOADS = False
 REST_SECONDS = 0.15
-TRACED_EVERY = 5  # rounds, where tracing the steps takes a separate start
+TRACED_EVERY = 5  # a separate start is traced in every fifth round
 _DEADLINE_SECONDS = 300.0
 
 
 def joins(target: str, kind: Kind, number: int, profile: Profile) -> bool:
-    """Every target does; machines, being slow, only in every n-th round."""
+    """Return True for every target; emulated machines join some rounds."""
     return profile.has_turn(kind, number)
 
 
-def measure(worker: Worker, number: int, profile: Profile, tell: Tell) -> list[Sample]:
-    """One start and stop."""
+def measure(
+    worker: Worker, number: int, profile: Profile, progress: ProgressCallback
+) -> list[Sample]:
+    """Start and stop one instance."""
     start = worker.call(_DEADLINE_SECONDS, start_and_stop)
     spans = start.spans
     if not spans and number % TRACED_EVERY == 0:
@@ -66,10 +67,11 @@ def measure(worker: Worker, number: int, profile: Profile, tell: Tell) -> list[S
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """One start: when it was asked for, nanoseconds to each milestone and until gone, its steps.
+    """One start: the time of the request, the nanoseconds to each milestone, and the steps.
 
-    `cpu_ns` is what it took of the CPUs until its last milestone, whoever used it. There are no
-    steps where the target tells them apart.
+    `reached` also has `gone`, the nanoseconds from the stop until nothing was left. `cpu_ns` is the
+    CPU time of all processes until the last milestone. `spans` is empty if the target traces its
+    steps in a separate start.
     """
 
     t0_ns: int
@@ -79,12 +81,12 @@ class Start:
 
 
 def start_and_stop(target: Target) -> Start:
-    """Start an instance, wait for every milestone that it has, ask for its steps, stop it.
+    """Start an instance, wait for all of its milestones, read its steps, and stop it.
 
-    Before the request the host rests: moving a process to a cgroup waits for an RCU grace period
-    unless another did so just before, so that a start would be cheaper after some neighbours than
-    after others. `ready` is asked for before `userspace`, since a machine answers before its last
-    unit is up.
+    The host rests before the request: moving a process to a cgroup waits for an RCU grace period
+    unless another process did so just before, so the cost of a start would depend on the target
+    measured before it. `ready` comes before `userspace`, since a machine answers requests before
+    its last unit is up.
     """
     cpu_before_ns = cpu_time.used_ns()
     time.sleep(REST_SECONDS)
@@ -103,14 +105,14 @@ def start_and_stop(target: Target) -> Start:
 
 
 def trace_steps(target: Target) -> list[Span]:
-    """The steps of another start than those that are timed, from a host that rests as well."""
+    """Return the steps of a separate, traced start; the host rests before it as well."""
     time.sleep(REST_SECONDS)
     with target.start_traced() as instance:
         return _spans(instance, {each: instance.reached(each) for each in MILESTONES})
 
 
 def _spans(instance: Instance, reached: dict[Milestone, int | None]) -> list[Span]:
-    """What the target tells, or one step until the first instruction; then the milestones."""
+    """Return the target's steps, or one step up to the first instruction, and the milestones."""
     first, ready = reached["first-instruction"], reached["ready"]
     assert first is not None and ready is not None
     steps = instance.spans() or [Span("until the program runs", instance.t0_ns, first)]

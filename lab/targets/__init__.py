@@ -1,4 +1,4 @@
-"""What can run a workload, one module a target; found by name, imported when asked for."""
+"""Targets run workloads. Each has a module, which is imported when the target is used."""
 
 from lab.targets.registry import DEFAULT, FULL_ONLY, NAMES, PEERS, VMMS, find
 

@@ -1,7 +1,7 @@
-"""What every target has in common: it starts instances of the payload and tells when they came up.
+"""The interface of all targets: they start instances of the payload and time their milestones.
 
-A target lives in a worker process of its own (targets.worker). Times are nanoseconds of the host's
-CLOCK_MONOTONIC, in which t0 is when the start was asked for.
+A target runs in a worker process of its own (lab.targets.worker). Times are nanoseconds of the
+host's CLOCK_MONOTONIC; t0 is the time of the request.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from lab.userland.build import Userland
 
 Kind = Literal["native", "container", "machine"]
-# What an instance can have beyond what all have: a way to a peer (lab.network), a volume.
+# Optional parts of an instance: a network connection to a peer (lab.network), or a volume.
 Attachment = Literal["host", "bridge", "nat", "user", "volume"]
-VOLUME = "/mnt"  # where it is seen inside
-PORT = 7000
+VOLUME = "/mnt"  # the volume's mount point inside
+PORT = 7000  # of the payload's server
 
-# Limits that every container gets, and so pays for, but that no workload here meets.
+# Limits that every container gets, and whose cost it bears, but that no workload here reaches.
 MEMORY_LIMIT_BYTES = 1 << 30
 PIDS_LIMIT = 1024
 CPUS_LIMIT = os.cpu_count() or 1
@@ -38,9 +38,9 @@ CPU_PERIOD_MICROSECONDS = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Allotment:
-    """What an instance is given of the host: CPUs (also parts of one), memory, processes.
+    """The resources of an instance: CPUs (fractions as well), memory and processes.
 
-    To a machine, CPUs are whole ones, and the number of processes is its own kernel's matter.
+    A machine gets whole CPUs, and its number of processes is limited by its own kernel.
     """
 
     cpus: float = CPUS_LIMIT
@@ -49,13 +49,13 @@ class Allotment:
 
     @property
     def cpu_quota_microseconds(self) -> int:
-        """CPU time in each CPU_PERIOD_MICROSECONDS."""
+        """The CPU time per CPU_PERIOD_MICROSECONDS."""
         return int(self.cpus * CPU_PERIOD_MICROSECONDS)
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """One step of a start: what was done, and from when to when."""
+    """One step of a start, with its begin and end."""
 
     step: str
     begin_ns: int
@@ -64,7 +64,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a target needs to know of the run: plain data that crosses to the worker."""
+    """The settings of a run that a target needs; plain data that is sent to the worker."""
 
     userland: Userland
     scratch: Path
@@ -75,7 +75,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """How a command inside an instance ended; `elapsed_ns` by the instance's own clock."""
+    """The result of a command inside an instance; `elapsed_ns` by the instance's own clock."""
 
     exit_code: int
     stdout: bytes
@@ -84,63 +84,69 @@ class CommandResult:
 
 
 class Instance(ABC):
-    """One running container, machine or process, with the payload in it.
+    """One running container, machine or process that contains the payload.
 
-    `t0_ns` is when its start was asked for. Leaving the context stops it.
+    `t0_ns` is the time of the request. Leaving the context stops the instance.
     """
 
     t0_ns: int
 
     @abstractmethod
     def reached(self, milestone: Milestone) -> int | None:
-        """When the milestone was reached; None if this kind of instance has no such milestone.
+        """Wait for a milestone and return its time; None if the instance has no such milestone.
 
-        Blocks until then. Raises StartFailed past the start deadline, or if the instance ended.
+        Raise StartFailed at the start deadline, or if the instance ends before.
         """
 
     @abstractmethod
     def ask(self) -> int:
-        """When a request to the payload's server, on the instance's own address, was answered."""
+        """Send a request to the payload's server at the instance's own address.
+
+        Return the time of the answer. Raise TargetFailed.
+        """
 
     def run(
-        self, argv: list[str], timeout_seconds: float, *, leaving: bool = False
+        self, argv: list[str], timeout_seconds: float, *, keep_children: bool = False
     ) -> CommandResult:
-        """Run a command inside, on the instance's root file system, in the declared surroundings.
+        """Run a command inside, on the instance's root file system, in the declared environment.
 
-        What it leaves behind is ended with it, unless it is `leaving` something on purpose.
-        Raises LabError if it does not end in time.
+        Processes that the command leaves are killed, unless `keep_children` is set. Raise
+        TargetFailed if the command does not end in time.
         """
-        request = environment.DECLARED.within(argv, leaving=leaving, cpus=self.cpus())
+        request = environment.DECLARED.within(argv, keep_children=keep_children, cpus=self.cpus())
         return self.request(request, argv[0], timeout_seconds)
 
     def cpus(self) -> frozenset[int]:
-        """Return the host's CPUs that its commands may use; empty if it has CPUs of its own."""
+        """Return the host's CPUs that its commands may use; empty if it has virtual CPUs."""
         return frozenset()
 
     @abstractmethod
     def request(self, words: list[str], what: str, timeout_seconds: float) -> CommandResult:
-        """Hand words to the payload's agent, which call `what` an error names. Raise LabError."""
+        """Send a request to the payload's agent; `what` names the command in errors.
+
+        Raise TargetFailed.
+        """
 
     @abstractmethod
     def pids(self) -> list[int]:
-        """Every process on the host that is there for this instance alone, VMM or shim included."""
+        """Return the host processes that exist for this instance only, VMM or shim included."""
 
     def spans(self) -> list[Span]:
-        """Where the time of its start went, step by step, once it is ready; empty if untold."""
+        """Return the steps of the start, once the instance is ready; empty if they are unknown."""
         return []
 
     has_console = False
 
     def console(self, word: str, deadline_ns: int) -> int:
-        """When a line that begins with the word came over the console, if there is one.
+        """Wait for a console line that begins with the word, and return its arrival time.
 
-        Raises StartFailed past the deadline.
+        Raise StartFailed at the deadline.
         """
         raise NotImplementedError
 
     @abstractmethod
     def stop(self) -> None:
-        """Stop it and return when it is gone: no process, mount, cgroup or disk is left."""
+        """Stop the instance; return when no process, mount, cgroup or disk of it is left."""
 
     def __enter__(self) -> Self:
         return self
@@ -150,77 +156,82 @@ class Instance(ABC):
 
 
 class Target(ABC):
-    """One way to run the payload; a context manager that holds what all its instances share."""
+    """A way to run the payload; a context manager for the resources that its instances share."""
 
     name: str
     kind: Kind
-    attachments: tuple[Attachment, ...] = ()  # those that it can be started with
-    traces_separately = False  # tracing slows the start, so it is a separate one
+    attachments: tuple[Attachment, ...] = ()  # supported by `attached`
+    traces_separately = False  # tracing slows the start, so a separate start is traced
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.resources = ExitStack()
-        self.running: list[Instance] = []  # those that outlive the call that started them
-        self.kept = ExitStack()  # what these need beside, until all are stopped
+        self.resources = ExitStack()  # released by leaving the context
+        self.running: list[Instance] = []  # instances that outlive the call that started them
+        self.until_stopped = ExitStack()  # further resources of these, until all are stopped
 
     @classmethod
     @abstractmethod
     def absent(cls) -> str:
-        """Why this host can't run the target, in a sentence; empty if it can."""
+        """Return the reason why this host can't run the target; empty if it can."""
 
     @classmethod
     @abstractmethod
     def clean(cls, scratch: Path) -> list[str]:
-        """Remove what dead workers of this target left below `scratch` or on the host.
+        """Remove everything that dead workers of this target left in `scratch` and on the host.
 
-        Returns what was removed, a line each.
+        Return a line for each removed object.
         """
 
     @abstractmethod
     def start(self, allotment: Allotment | None = None) -> Instance:
-        """Ask for one more instance and return as soon as the request is under way.
+        """Request one more instance and return as soon as the start is under way.
 
-        It gets what its kind gets in every other experiment unless an allotment is given. Raises
-        StartFailed.
+        Without an allotment it gets the usual resources of its kind. Raise StartFailed.
         """
 
     def start_traced(self) -> Instance:
-        """The same, with an instance whose `spans` tell where the time went."""
+        """Start an instance whose `spans` show the steps of the start. Raise StartFailed."""
         return self.start()
 
     def attached(
         self,
         attachment: Attachment,
         allotment: Allotment | None = None,
-        wires: IsolatedNetwork | None = None,
+        network: IsolatedNetwork | None = None,
     ) -> AbstractContextManager[Instance]:
-        """One more instance, that has the attachment, and the peer if it is a way to one.
+        """Start one more instance with an attachment, for the block.
 
-        Its network is its own, with the measured servers at the peer, unless it is given `wires`.
-        It is stopped, and what was made for it removed, when the context is left. Raises LabError.
+        A network attachment connects it to a peer: in `network`, or else in a network of its own
+        whose peer runs the servers of the network workloads. Raise LabError.
         """
         raise NotImplementedError
 
     @abstractmethod
     def image_bytes(self) -> dict[str, int]:
-        """Bytes as shipped (`image-compressed`) and as they lie on disk (`image-on-disk`)."""
+        """Return the image's bytes as shipped (`image-compressed`) and unpacked (`image-on-disk`).
+
+        A target without an image returns nothing.
+        """
 
     def image_paths(self) -> list[Path]:
-        """Where the image lies on disk, as files and folders; empty if the tool does not say."""
+        """Return the image's files and directories; empty if the tool does not reveal them."""
         return []
 
     def shipped(self) -> list[Path]:
-        """The files as which the image is shipped; empty if the tool does not say."""
+        """Return the files that are shipped; empty if the tool does not reveal them."""
         return []
 
     def unpack(self, files: list[Path], directory: Path) -> None:
-        """Make of files that arrived in the directory what an instance starts from."""
+        """Turn shipped files that were copied to the directory into files that instances use."""
 
     def prepare(self) -> None:
-        """Make what all instances share (import an image, start a daemon); undone by close."""
+        """Prepare resources that all instances share: import an image, start a daemon.
+
+        Register their release in `self.resources`.
+        """
 
     def instance_disk_bytes(self, instance: Instance) -> int:
-        """Allocated bytes on disk that exist for this instance alone."""
+        """Return the bytes on disk that are allocated for this instance only."""
         raise NotImplementedError
 
     def __enter__(self) -> Self:
@@ -230,6 +241,6 @@ class Target(ABC):
         return self
 
     def __exit__(self, *_: object) -> None:
-        with self.resources, self.kept, ExitStack() as instances:
+        with self.resources, self.until_stopped, ExitStack() as instances:
             while self.running:
                 instances.callback(self.running.pop().stop)

@@ -1,8 +1,8 @@
-"""A process that holds descriptors for a worker, so that the worker's own limit ends no filling.
+"""A process that holds pipes for a worker, so that the worker's descriptor limit ends no filling.
 
-The worker needs two pipes of each instance only to run commands in it; they must stay open all the
-same, since a payload ends with its stdin. A keeper inherits them, and ends with its worker, so
-that instances do not outlive it.
+The worker needs the two pipes of an instance only to run commands in it, but they must stay open,
+since a payload exits at the end of its stdin. A keeper process inherits them. It ends with its
+worker, so that no instance outlives the worker.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from lab.targets.base import Instance
 
 
-class Keeper:
-    """Holds the pipes of instances until it is ended; they can't be handed commands any more."""
+class DescriptorKeeper:
+    """Holds the pipes of instances until `end`; they can't run commands any more."""
 
     def __init__(self, instances: Iterable[Instance]) -> None:
         pipes = [
@@ -38,18 +38,18 @@ class Keeper:
             pass_fds=[descriptor for each in pipes for descriptor in each.descriptors],
         )
         assert self._process.stdout
-        self._process.stdout.read(1)  # it lives, and ends with this process
+        self._process.stdout.read(1)  # the process is up, and will end with this one
         for each in pipes:
             each.close()
 
     def end(self) -> None:
-        """End it, and with it whatever payload still runs."""
+        """End the process, and with it all payloads that still run."""
         with self._process:
             self._process.kill()
 
 
 def main() -> None:
-    """Hold what was inherited."""
+    """Hold the inherited descriptors until a signal."""
     end_with_parent(int(sys.argv[1]), signal.SIGKILL)
     sys.stdout.write(".")
     sys.stdout.flush()

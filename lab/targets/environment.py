@@ -1,9 +1,9 @@
-"""The surroundings in which every command runs, whatever the target and whoever starts the run.
+"""The environment in which every command runs, whatever the target and the user's shell.
 
-The payload puts a command into them, in a process, a container and a machine alike, so that none
-inherits what its caller, an engine's daemon or a guest's init happens to have: variables,
-directory, umask, priority, limits, handlers of signals. A command has a session of its own, and
-what it leaves behind is ended with it. What differs between targets is then what they are.
+The payload sets it up for each command, in processes, containers and machines alike. So a command
+inherits nothing from the shell, an engine's daemon or a guest's init: variables, directory, umask,
+priority, limits, signal handlers. Each command has a session of its own, and the processes that it
+leaves are killed. The remaining differences are those between the targets.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
 
-# What a worker's tools need of the caller's environment: where programs, caches and daemons are.
+# Variables of the caller that a worker's tools need to find programs, caches and daemons.
 _OF_THE_CALLER = (
     "PATH",
     "PYTHONPATH",
@@ -36,10 +36,10 @@ _OURS = "TONNAGE_"
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """What a command finds: its whole environment, and what else is inherited.
+    """The environment variables of a command, and its other inherited attributes.
 
-    `limits` are soft and hard ones (getrlimit(2)): no more than any tool or guest gives, since they
-    can be lowered everywhere, and raised only with CAP_SYS_RESOURCE.
+    `limits` are both soft and hard limits (getrlimit(2)). They are not higher than those of any
+    tool or guest, since limits can be lowered everywhere, but raised only with CAP_SYS_RESOURCE.
     """
 
     variables: Mapping[str, str] = field(
@@ -61,7 +61,7 @@ class Environment:
     )
 
     def document(self) -> dict[str, object]:
-        """Return it as run.json has it, with the host's CPUs that processes and containers use."""
+        """Return the environment for run.json, with the CPUs that processes and containers use."""
         return {
             **asdict(self),
             "umask": f"{self.umask:04o}",
@@ -69,12 +69,12 @@ class Environment:
         }
 
     def within(
-        self, argv: Sequence[str], *, leaving: bool = False, cpus: Collection[int] = ()
+        self, argv: Sequence[str], *, keep_children: bool = False, cpus: Collection[int] = ()
     ) -> list[str]:
-        """Return the request by which the payload runs a command in these surroundings.
+        """Return the request to the payload that runs a command in this environment.
 
-        What the command leaves behind is ended, unless it is `leaving` something on purpose.
-        `cpus` are the only ones that it may use; without them all.
+        Processes that the command leaves are killed, unless `keep_children` is set. `cpus` are the
+        CPUs that the command may use; all, if it is empty.
         """
         words = {
             **self.variables,
@@ -86,26 +86,27 @@ class Environment:
         if cpus:
             words["cpus"] = ",".join(map(str, sorted(cpus)))
         settings = [f"{name}={value}" for name, value in words.items()]
-        return [WITHIN, "leave" if leaving else "end", *settings, "--", *argv]
+        return [WITHIN, "leave" if keep_children else "end", *settings, "--", *argv]
 
 
 DECLARED = Environment()
 
 
 def of_worker(caller: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of a worker, and so of the tools, daemons and machines it starts."""
-    kept = {
+    """Return the environment variables of a worker, which its tools, daemons and VMMs inherit."""
+    passed_on = {
         name: value
         for name, value in caller.items()
         if name in _OF_THE_CALLER or name.startswith(_OURS)
     }
-    return {**DECLARED.variables, **kept}
+    return {**DECLARED.variables, **passed_on}
 
 
 def enter() -> None:
-    """Put this process, a worker, into the declared surroundings, as far as it has the right to.
+    """Apply the declared environment to this process, a worker, as far as it is permitted.
 
-    Its own limits stay as high as they can be: it holds descriptors of thousands of instances.
+    The worker's own limits are raised as far as possible: it holds descriptors of thousands of
+    instances.
     """
     os.umask(DECLARED.umask)
     for change in (_raise_limits, _reset_priority, _reset_signals):
@@ -113,7 +114,7 @@ def enter() -> None:
 
 
 def _raise_limits() -> None:
-    """Raise soft limits to the hard ones, but for the stack's, by which programs are laid out."""
+    """Raise all soft limits to the hard ones, except the stack's, which affects memory layout."""
     names = {name for name in dir(resource) if name.startswith("RLIMIT_")}
     for which in {getattr(resource, name) for name in names}:
         _, most = resource.getrlimit(which)
@@ -129,11 +130,11 @@ def _reset_priority() -> None:
         os.setpriority(os.PRIO_PROCESS, 0, DECLARED.nice)
         os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     except PermissionError:
-        return  # without CAP_SYS_NICE: the payload says so where it matters
+        return  # without CAP_SYS_NICE; the payload reports it where it matters
 
 
 def _reset_signals() -> None:
-    """Undo what a caller ignored for itself (nohup(1)) and blocked, which programs inherit."""
+    """Reset signals that the caller ignores (nohup(1)) or blocks, since programs inherit both."""
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     for number in signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}:
         if signal.getsignal(number) is signal.SIG_IGN:

@@ -1,4 +1,4 @@
-"""What workers that died left on the host: found by its names, ended, removed."""
+"""Clean-up after dead workers: find their processes, cgroups and directories by name."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ _PAUSE_SECONDS = 0.02
 _NOTES = "made"
 _NAME = re.compile(r"tonnage(?:-[a-z]+)+-(\d+)")
 
-# What may be left behind, in the order in which it is ended: the payload, then what started it or
-# watches over it, which then cleans up and ends by itself, then the daemons.
-_WATCH = ("crun", "runc", "conmon", "podman", "docker")
+# Programs that may be left, in the order in which they are ended: the payload, then the programs
+# that monitor it, which clean up and exit by themselves, then daemons and VMMs.
+_MONITORS = ("crun", "runc", "conmon", "podman", "docker")
 _DAEMONS = ("dockerd", "containerd", "containerd-shim-runc-v2", "libvirtd")
 _MACHINES = ("qemu-system-x86_64", "linux", "linux.uml", "firecracker", "cloud-hypervisor")
-_ORDER = ("payload", *_WATCH, *_DAEMONS, *_MACHINES)
+_ORDER = ("payload", *_MONITORS, *_DAEMONS, *_MACHINES)
 
 
 def remove_cgroups(family: str) -> list[str]:
-    """Remove the cgroups named for a family of instances, in all hierarchies, and say which.
+    """Remove the cgroups of a family of instances in all hierarchies; return a line for each.
 
-    Those that still hold a process are left alone.
+    Cgroups that still contain a process stay.
     """
     removed = []
     for top in _cgroups(family):
@@ -46,31 +46,31 @@ def remove_cgroups(family: str) -> list[str]:
 
 
 def clean(name: str, scratch: Path) -> list[str]:
-    """End and remove what dead workers of the target left: processes, cgroups, folders.
+    """End the processes and remove the cgroups and directories that dead workers left.
 
-    Returns what was done, a line each.
+    Return a line for each action.
     """
-    done = []
-    for pid, program in sorted(_left(name), key=lambda found: _ORDER.index(found[1])):
-        _end_process(pid, told=program not in _WATCH)
-        done.append(f"ended {program} (process {pid})")
+    actions = []
+    for pid, program in sorted(_left(name), key=lambda process: _ORDER.index(process[1])):
+        _end_process(pid, terminate=program not in _MONITORS)
+        actions.append(f"ended {program} (process {pid})")
     folders = list(scratch.glob(f"tonnage-{name}-*"))
     for family in sorted({path.name for path in (*folders, *_cgroups(f"tonnage-{name}-*"))}):
         if is_left_by_dead(family):
-            done += remove_cgroups(family)
+            actions += remove_cgroups(family)
     for folder in folders:
         if is_left_by_dead(folder.name):
             for made in folder.glob(f"{_NOTES}/*"):
                 locks.remove_if_unused(made.readlink())
             remove_folder(folder)
-            done.append(f"removed {folder}")
-    return done
+            actions.append(f"removed {folder}")
+    return actions
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove a worker's own folder, once no process names it in its command line any more.
+    """Remove a worker's directory once no process has it in its command line any more.
 
-    Tools leave helpers behind that tidy up, and one that is killed leaves there what it mounted.
+    Tools start helpers that clean up, and a killed helper leaves its mounts there.
     """
     deadline = time.monotonic() + _END_SECONDS
     while _is_named(folder) and time.monotonic() < deadline:
@@ -79,27 +79,27 @@ def remove_folder(folder: Path) -> None:
 
 
 def note(folder: Path, made: Path) -> None:
-    """Note in a worker's folder that it made a directory outside of it, for `clean` to find."""
+    """Record in a worker's directory that it made another directory, so that `clean` finds it."""
     notes = folder / _NOTES
     notes.mkdir(exist_ok=True)
     (notes / str(made).replace("/", "-")).symlink_to(made)
 
 
 def is_left_by_dead(name: str) -> bool:
-    """Whether a name is one of ours, and carries the pid of a worker that runs no more."""
+    """Return True if a name is the lab's and contains the pid of a worker that no longer runs."""
     owner = _NAME.match(name)
     return owner is not None and b"lab.targets.worker" not in processes.command_line(int(owner[1]))
 
 
 def _cgroups(family: str) -> Iterator[Path]:
-    """The cgroups of that name, or whose name goes on with a number; v1 has many hierarchies."""
+    """Yield the cgroups of that name, also with a suffix, in all hierarchies."""
     for hierarchy in (_CGROUPS, *(path for path in _CGROUPS.iterdir() if path.is_dir())):
         yield from hierarchy.glob(family)
         yield from hierarchy.glob(f"{family}-*")
 
 
 def _left(name: str) -> Iterator[tuple[int, str]]:
-    """Processes whose command line names a dead worker of the target, with their program's name."""
+    """Yield the pid and program of each process with a dead worker's name in its command line."""
     for pid in processes.all_pids():
         command_line = processes.command_line(pid)
         program = Path(os.fsdecode(command_line.partition(b"\0")[0])).name
@@ -113,10 +113,10 @@ def _is_named(folder: Path) -> bool:
     return any(name in processes.command_line(pid) for pid in processes.all_pids())
 
 
-def _end_process(pid: int, *, told: bool) -> None:
-    """End a process: one that only watches over a payload ends by itself, others are told to."""
+def _end_process(pid: int, *, terminate: bool) -> None:
+    """End a process: by SIGTERM, or by waiting if it ends by itself, and finally by SIGKILL."""
     with contextlib.suppress(ProcessLookupError), processes.handle_of(pid) as handle:
-        if told:
+        if terminate:
             signal.pidfd_send_signal(handle, signal.SIGTERM)
         if not processes.ended(handle, time.monotonic_ns() + int(_END_SECONDS * 1e9)):
             signal.pidfd_send_signal(handle, signal.SIGKILL)

@@ -1,8 +1,12 @@
-"""The program itself, with no isolation: the yardstick.
+"""A plain process without isolation: the baseline of the other targets.
 
-Its commands run in a chroot of the common user land, so that they are the same binaries with the
-same libraries; the tree is bound read-only in the worker's own mount namespace, with the host's
-/proc, /sys and /dev, and a scratch directory on the host's disk at /tmp.
+Its commands run in a chroot of the common user land, so that binaries and libraries are the same as
+in other targets. The tree is bound read-only in the worker's own mount namespace, with the host's
+/proc, /sys and /dev, and with a scratch directory on the host's disk at /tmp.
+
+The payload serves in the host's network namespace, where port 7000 must be free. A network
+namespace of its own would have default sysctls and no netfilter rules, so that its figures would
+not be those of a program on this host.
 """
 
 from __future__ import annotations
@@ -28,21 +32,21 @@ if TYPE_CHECKING:
 
 
 class NativeInstance(PipeInstance):
-    """The payload as a child of the worker."""
+    """The payload as a child process of the worker."""
 
     process: subprocess.Popen[bytes]
     target: Native
 
     def payload_pid(self) -> int:
-        """Its own pid: nothing stands between."""
+        """Return the pid of the child process."""
         return self.process.pid
 
     def pids(self) -> list[int]:
-        """The payload alone."""
+        """Return the payload's pid; there are no other processes."""
         return [self.process.pid]
 
     def stop(self) -> None:
-        """Kill it and reap it, with what a command of it was still running."""
+        """Kill and reap the payload, and the processes of its commands."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
         self.target.children.discard(self.process.pid)
@@ -60,23 +64,23 @@ class Native(Target):
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         self._root: Path = settings.scratch / "native" / "root"
-        self.children: set[int] = set()  # the worker's, without orphans of a payload
+        self.children: set[int] = set()  # of the worker, without orphans of a payload
 
     @classmethod
     def absent(cls) -> str:
-        """Nothing is missing for it."""
+        """Return an empty reason: a plain process can always be started."""
         return ""
 
     @classmethod
     def clean(cls, scratch: Path) -> list[str]:
-        """Its mounts die with the worker, and its process with the pipe that it reads."""
+        """Return nothing: mounts end with the worker, and payloads with their stdin."""
         return []
 
     def prepare(self) -> None:
-        """Bind the user land's tree where the worker alone sees it.
+        """Bind the user land's tree in a mount namespace of the worker.
 
-        All of it is detached by close: whoever removes the scratch directory in this mount
-        namespace must not reach the host's /dev by it.
+        The mounts are detached at the end: removing the scratch directory in this mount namespace
+        must not reach the host's /dev through them.
         """
         scratch = self.settings.scratch / "native" / "tmp"
         volume = self.settings.scratch / "native" / "volume"
@@ -95,14 +99,14 @@ class Native(Target):
         self.resources.callback(self._end_all)
 
     def _end_all(self) -> None:
-        """End what still runs when the worker does, before its /proc is gone."""
+        """Kill the remaining processes while /proc is still mounted."""
         for pid in self.children:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         processes.end_orphans(set())
 
     def start(self, allotment: Allotment | None = None) -> NativeInstance:
-        """Spawn the payload. No allotment binds it: that is what native means."""
+        """Spawn the payload; the allotment is ignored, since a plain process has no limits."""
         pipes = PayloadPipes()
         t0_ns = time.monotonic_ns()
         process = subprocess.Popen(
@@ -123,18 +127,22 @@ class Native(Target):
         self,
         attachment: Attachment,
         allotment: Allotment | None = None,
-        wires: IsolatedNetwork | None = None,
+        network: IsolatedNetwork | None = None,
     ) -> Iterator[NativeInstance]:
-        """By the host's own links, whichever way is asked for; the volume is there anyway."""
+        """Start an instance on the host's side of the network; a volume is always mounted.
+
+        Every network attachment uses the host's own links.
+        """
         with ExitStack() as stack:
             if attachment != "volume":
-                wires = wires or stack.enter_context(peer_servers.wires(self.settings))
-                stack.enter_context(wires.at_host())
+                if network is None:
+                    network = stack.enter_context(peer_servers.network_with_peer(self.settings))
+                stack.enter_context(network.at_host())
                 peers = processes.children() - self.children
                 self.children |= peers
                 stack.callback(self.children.difference_update, peers)
             yield stack.enter_context(self.start(allotment))
 
     def image_bytes(self) -> dict[str, int]:
-        """A program that is installed has no image of its own."""
+        """Return nothing: an installed program has no image."""
         return {}

@@ -1,4 +1,4 @@
-"""An instance whose payload speaks on pipes: a process or a container on this host's kernel."""
+"""Instances on the host's kernel, processes and containers, with the payload on two pipes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 from abc import abstractmethod
 from typing import TYPE_CHECKING
 
-from lab.errors import LabError, StartFailed
+from lab.errors import StartFailed, TargetFailed
 from lab.network import namespace
 from lab.targets.base import PORT, CommandResult, Instance
 from vms.guest import payload_protocol
@@ -21,9 +21,9 @@ _ASK_SECONDS = 10.0
 
 
 class PayloadPipes:
-    """The payload's stdin and stdout: events as lines, then the agent's frames.
+    """The payload's stdin and stdout, which carry events as lines and then the agent's frames.
 
-    `stdin` and `stdout` are the ends to hand to the payload; `hand_over` closes them here.
+    `stdin` and `stdout` are the payload's ends, which `hand_over` closes in this process.
     """
 
     def __init__(self) -> None:
@@ -35,31 +35,34 @@ class PayloadPipes:
         self.is_closed = False
 
     def hand_over(self) -> None:
-        """Close the payload's ends here, so that its end is seen as the end of the stream."""
+        """Close the payload's ends in this process, so that its exit closes the stream."""
         os.close(self.stdin)
         os.close(self.stdout)
 
     @property
     def descriptors(self) -> tuple[int, int]:
-        """Our ends."""
+        """The ends of this process."""
         return self._requests, self._replies
 
     def close(self) -> None:
-        """Close our ends; the payload sees the end of its stdin, unless a keeper has them too."""
+        """Close the ends of this process; the payload then exits, unless a keeper holds them."""
         if not self.is_closed:
             self.is_closed = True
             os.close(self._requests)
             os.close(self._replies)
 
     def line(self, deadline_ns: int) -> str:
-        """The next line, without its end. Raises TimeoutError, or EOFError if the payload ended."""
+        """Return the next line, without its end.
+
+        Raise TimeoutError, or EOFError if the payload has exited.
+        """
         while b"\n" not in self._pending:
             self._pending += self._some(deadline_ns)
         line, _, self._pending = self._pending.partition(b"\n")
         return line.decode(errors="replace")
 
     def request(self, argv: list[str], deadline_ns: int) -> CommandResult:
-        """Run a command by the agent. Raises TimeoutError, or EOFError if the payload ended."""
+        """Run a command by the agent. Raise TimeoutError, or EOFError if the payload has exited."""
         os.write(self._requests, payload_protocol.encode_request(argv))
         result = payload_protocol.read_reply(lambda length: self._exactly(length, deadline_ns))
         return CommandResult(result.exit_code, result.stdout, result.stderr, result.elapsed_ns)
@@ -81,7 +84,7 @@ class PayloadPipes:
 
 
 class PipeInstance(Instance):
-    """A payload on pipes, on the host's clock. Subclasses say how it is stopped and where it is."""
+    """A payload on pipes, with the host's clock; subclasses find its process and stop it."""
 
     def __init__(self, name: str, t0_ns: int, pipes: PayloadPipes, deadline_seconds: float) -> None:
         self.name = name
@@ -92,12 +95,12 @@ class PipeInstance(Instance):
 
     @abstractmethod
     def payload_pid(self) -> int:
-        """The payload's process on the host."""
+        """Return the payload's pid on the host."""
 
     def reached(self, milestone: Milestone) -> int | None:
-        """When the payload ran (by its own clock, which is the host's), or answered.
+        """Return the time when the payload ran (by its own clock, the host's), or answered.
 
-        A process or a container has no init of its own, hence no `userspace`.
+        A process or a container has no init system, and so no milestone `userspace`.
         """
         if milestone == "userspace":
             return None
@@ -107,7 +110,10 @@ class PipeInstance(Instance):
         return self.ask()
 
     def ask(self) -> int:
-        """When the payload answered on the loopback address of its own network namespace."""
+        """Send a request to the loopback address of the payload's network namespace.
+
+        Return the time of the answer. Raise TargetFailed if it is not the payload's.
+        """
         with (
             namespace.enter_that_of(self.payload_pid()),
             socket.create_connection(("127.0.0.1", PORT), timeout=_ASK_SECONDS) as connection,
@@ -115,44 +121,48 @@ class PipeInstance(Instance):
             answer = connection.recv(16)
             answered_ns = time.monotonic_ns()
         if answer != b"pong\n":
-            raise LabError(f"{self.name} answered {answer!r}, not what the payload answers.")
+            raise TargetFailed(
+                f"{self.name} answered {answer!r}: this is not the payload's server."
+            )
         return answered_ns
 
     def cpus(self) -> frozenset[int]:
-        """Those of the worker, which an engine's daemon knows nothing of."""
+        """Return the worker's CPUs; containers of an engine's daemon would not inherit them."""
         return frozenset(os.sched_getaffinity(0))
 
     def request(self, words: list[str], what: str, timeout_seconds: float) -> CommandResult:
-        """Hand them over the pipes."""
+        """Send the request through the pipes."""
         self._event("listening")
         deadline_ns = time.monotonic_ns() + int(timeout_seconds * 1e9)
         try:
             return self.pipes.request(words, deadline_ns)
         except TimeoutError as error:
-            raise LabError(
+            raise TargetFailed(
                 f"{what} in {self.name} did not end within {timeout_seconds:.0f} s."
             ) from error
         except (EOFError, BrokenPipeError) as error:
-            raise LabError(f"{self.name} ended while {what} ran in it.") from error
+            raise TargetFailed(f"{self.name} ended while it ran {what}.") from error
 
-    def _event(self, wanted: str) -> int:
-        """When the payload said so, by its clock; events that come before it are kept."""
+    def _event(self, event: str) -> int:
+        """Return the time of an event of the payload, by its clock; store events before it."""
         deadline_ns = self.t0_ns + int(self._deadline_seconds * 1e9)
         try:
-            while wanted not in self._events:
+            while event not in self._events:
                 name, _, ns = self.pipes.line(deadline_ns).partition(" ")
                 self._events[name] = int(ns)
                 if name == "not-listening":
                     raise StartFailed(
                         f"{self.name} can't answer requests: another program listens on port {PORT}"
-                        " of its network (ss -ltnp shows which); end it, or leave the target out."
+                        " of its network (ss -ltnp shows which). Stop it, or leave the target out."
                     )
         except TimeoutError as error:
             raise StartFailed(
-                f"{self.name} was not at {wanted} within {self._deadline_seconds:.0f} s."
+                f"{self.name} did not reach {event} within {self._deadline_seconds:.0f} s."
             ) from error
         except EOFError as error:
-            raise StartFailed(f"{self.name} ended before {wanted}.") from error
+            raise StartFailed(f"{self.name} ended before it reached {event}.") from error
         except ValueError as error:
-            raise StartFailed(f"{self.name} said what no payload says: {error}.") from error
-        return self._events[wanted]
+            raise StartFailed(
+                f"{self.name} printed a line that is not the payload's: {error}."
+            ) from error
+        return self._events[event]

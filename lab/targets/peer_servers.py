@@ -1,7 +1,7 @@
-"""What instances measure their network against: servers on the other end of the wire.
+"""Servers at the peer of an isolated network, for measuring an instance's network.
 
-They run in a container of ours on the same user land, whatever the target is: the peer is no part
-of what is compared.
+They run in a container of the lab's runtime on the same user land, whatever the target: the peer is
+the same for all targets that are compared.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.errors import LabError
+from lab.errors import TargetFailed
 from lab.network.isolated_network import PEER, IsolatedNetwork
 from lab.paths import PAYLOAD_IN_TREE
 from lab.targets.base import PORT
@@ -31,46 +31,48 @@ _SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """What the peer runs, as a shell script, and the ports that are served then."""
+    """A shell script that starts servers, and the ports that they listen on."""
 
     script: str
     ports: tuple[int, ...]
 
 
-# Workloads name these ports; the programs are in the user land of those workloads alone.
+# Workloads use these ports. The programs are only in a user land with the network workloads.
 MEASURING = Servers(
     "iperf3 --server --port 17301 >/dev/null 2>&1 &"
     " exec sockperf server --tcp -p 17302 >/dev/null 2>&1",
     (17301, 17302),
 )
-# The payload, which ends with its stdin.
+# The payload exits at the end of its stdin.
 ANSWERING = Servers(f"sleep infinity | {PAYLOAD_IN_TREE} serve peer >/dev/null", (PORT,))
 
 
 @contextmanager
-def wires(settings: Settings, servers: Servers = MEASURING) -> Iterator[IsolatedNetwork]:
-    """A network whose peer has those servers. Raises LabError."""
+def network_with_peer(
+    settings: Settings, servers: Servers = MEASURING
+) -> Iterator[IsolatedNetwork]:
+    """Make an isolated network whose peer runs the servers. Raise LabError."""
     import runtime
 
-    with IsolatedNetwork() as made, Path(os.devnull).open("r+b") as nothing:
-        with made.at_peer():
+    with IsolatedNetwork() as network, Path(os.devnull).open("r+b") as null:
+        with network.at_peer():
             try:
                 container = runtime.Container.run(
                     f"tonnage-peer-{os.getpid()}",
                     sharing_network(runtime.default_spec(args=["sh", "-c", servers.script])),
                     layers=[settings.userland.tree],
-                    stdin=nothing.fileno(),
-                    stdout=nothing.fileno(),
-                    stderr=nothing.fileno(),
+                    stdin=null.fileno(),
+                    stdout=null.fileno(),
+                    stderr=null.fileno(),
                     root=settings.scratch / "containers",
                 )
             except runtime.ContainerError as error:
-                raise LabError(f"The peer of the network did not start: {error}") from error
+                raise TargetFailed(f"The peer of the network did not start: {error}") from error
         with container:
-            with made.at_host():
+            with network.at_host():
                 for port in servers.ports:
                     _await(port)
-            yield made
+            yield network
             container.kill_all(signal.SIGKILL)
 
 
@@ -81,7 +83,9 @@ def _await(port: int) -> None:
             socket.create_connection((PEER, port), timeout=1).close()
         except OSError as error:
             if time.monotonic() > deadline:
-                raise LabError(f"The network's peer does not serve port {port}.") from error
+                raise TargetFailed(
+                    f"The peer of the network does not listen on port {port}."
+                ) from error
             time.sleep(0.02)
         else:
             return

@@ -1,4 +1,4 @@
-"""The targets by name. Nothing is imported until it is asked for: a worker loads only its own."""
+"""The targets by name. Each module is imported on use, so that a worker loads only its own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from lab import plugins
-from lab.errors import LabError
+from lab.errors import NotFound
 
 if TYPE_CHECKING:
     from lab.targets.base import Target
@@ -33,27 +33,19 @@ _CLASSES = {
 }
 NAMES = tuple(_CLASSES)
 DEFAULT = ("native", "container", "vm", "microvm")
-# Other ways to the same machines.
+# The same machines, started in other ways.
 VARIANTS = ("vm-restore", "microvm-restore", "qemu", "qemu-microvm", "virt-install")
-VMMS = ("uml", "firecracker", "cloud-hypervisor")  # other machines
-TUNED = ("vm-tuned",)  # the same machine, set up to perform: of performance alone
-FULL_ONLY = (*VARIANTS, *TUNED, *VMMS)  # in the full profile, or when they are named
-MACHINES = (
-    "vm",
-    "microvm",
-    *VARIANTS,
-    *TUNED,
-)  # what QEMU runs, and emulates where KVM does not work
+VMMS = ("uml", "firecracker", "cloud-hypervisor")  # machines by other VMMs
+TUNED = ("vm-tuned",)  # the same machine, configured for performance
+FULL_ONLY = (*VARIANTS, *TUNED, *VMMS)  # only in the full profile, or if the user names them
+MACHINES = ("vm", "microvm", *VARIANTS, *TUNED)  # by QEMU, which emulates them without KVM
 PEERS = ("crun", "runc", "podman", "docker")
 
 
 def find(name: str) -> type[Target]:
-    """The target's class.
-
-    Raises LabError for a name that is no target's.
-    """
+    """Return the class of the target with that name. Raise NotFound."""
     if name not in _CLASSES:
-        raise LabError(f"There is no target {name!r}; there are {', '.join(NAMES)}.")
+        raise NotFound(f"There is no target {name!r}; choose from {', '.join(NAMES)}.")
     module, _, cls = _CLASSES[name].partition(":")
     target: type[Target] = getattr(import_module(module), cls)
     return target

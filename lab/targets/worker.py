@@ -1,12 +1,13 @@
-"""A process for each target: lean, single-threaded, and killable.
+"""Workers: a small, single-threaded process for each target, which can be killed.
 
-The process that asks for a start is part of what is measured: forking copies its page tables, and
-a thread may hold a lock at the moment of the fork. So every target runs in a worker of its own,
-which imports only what that target needs, and the lab sends it functions to call. All workers are
-alike, so that a ratio between two targets is not one between two parents.
+The process that requests a start is part of what is measured: forking copies its page tables, and
+another thread might hold a lock during the fork. So every target runs in a worker of its own, which
+imports only the modules of that target; the lab sends it functions to call. All workers are alike,
+so that a ratio compares two targets and not their parent processes.
 
-Parent and worker speak over a socket pair: a pickled (function, arguments) in, ("ok", result) or
-("error", exception) back. A worker whose parent is gone sees the end of the socket and cleans up.
+Parent and worker communicate over a socket pair: a pickled (function, arguments) is answered by
+("ok", result) or ("error", exception). A worker whose parent has died reads the end of the stream,
+and cleans up.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, Self, TypeVar
 
 from lab import signals, targets
-from lab.errors import LabError, StartFailed
+from lab.errors import LabError, StartFailed, TargetFailed
 from lab.host import scratch
 from lab.host.processes import end_with_parent
 from lab.targets import environment
@@ -37,10 +38,10 @@ CLOSE_SECONDS = 60.0
 
 
 class Worker:
-    """A target in a process of its own; a context manager that ends it and what it started.
+    """A target in a process of its own; a context manager that ends the process.
 
-    Entered, it begins to prepare its target, so that several prepare side by side; a call waits
-    until that is done.
+    The worker prepares its target as soon as the context is entered, so that several targets
+    prepare in parallel; the first call waits until that is finished.
     """
 
     def __init__(self, target: str, settings: Settings) -> None:
@@ -54,19 +55,19 @@ class Worker:
 
     @property
     def pid(self) -> int:
-        """The process, which may have ended."""
+        """The pid of the process, which may have ended."""
         return self._process.pid
 
     def await_target(self) -> None:
-        """Wait until the target can be asked to start something. Raises LabError if it can't."""
+        """Wait until the target is prepared. Raise LabError if that fails."""
         if not self._is_prepared:
             self._receive(self._settings.prepare_deadline_seconds)
             self._is_prepared = True
 
     def revive(self) -> list[str]:
-        """Replace a worker that was killed or has ended, so that the next round finds one.
+        """Replace a worker process that has ended, so that the next round can use it.
 
-        Returns what the dead one had left, a line each, and is now removed.
+        Return a line for each object that the dead process left and that was removed.
         """
         if self._process.poll() is None:
             return []
@@ -96,7 +97,7 @@ class Worker:
             )
         self._connection = Connection(ours.detach())
         self._is_prepared = False
-        with contextlib.suppress(OSError):  # it has ended: whoever waits for it is told
+        with contextlib.suppress(OSError):  # it has ended, which the next call reports
             self._connection.send(self._settings)
 
     def call(
@@ -106,16 +107,16 @@ class Worker:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """What `function(target, *args)` returns when the worker calls it.
+        """Call `function(target, *args)` in the worker and return its result.
 
-        Raises what it raised if that was a LabError, and StartFailed if the worker does not answer
-        within the deadline: it is then killed, and further calls fail as well.
+        Raise the LabError that it raises, or StartFailed if the worker does not answer within the
+        deadline; the worker is then killed, and further calls fail as well.
         """
         self.await_target()
         try:
             self._connection.send((function, args, kwargs))
         except OSError as error:
-            raise LabError(f"The worker of {self.target} has ended.") from error
+            raise TargetFailed(f"The worker of {self.target} has ended.") from error
         result: T = self._receive(deadline_seconds)
         return result
 
@@ -129,7 +130,7 @@ class Worker:
                 )
             verdict, value = self._connection.recv()
         except (EOFError, ConnectionError) as error:
-            raise LabError(
+            raise TargetFailed(
                 f"The worker of {self.target} ended with exit code {self._process.wait()}."
             ) from error
         if verdict == "error":
@@ -139,7 +140,7 @@ class Worker:
     def __exit__(self, kind: object, *_: object) -> None:
         self._connection.close()
         if kind is not None:
-            self._process.terminate()  # in the midst of a start, perhaps; it cleans up
+            self._process.terminate()  # it may be starting an instance, and cleans up
         try:
             self._process.wait(CLOSE_SECONDS)
         except subprocess.TimeoutExpired:
@@ -165,7 +166,7 @@ def _serve(name: str, connection: Connection) -> None:
     except Exception as error:
         if os.environ.get("TONNAGE_DEBUG"):
             raise
-        connection.send(("error", LabError(f"{name}: {type(error).__name__}: {error}")))
+        connection.send(("error", TargetFailed(f"{name}: {type(error).__name__}: {error}")))
 
 
 def _attempt(
@@ -181,11 +182,11 @@ def _attempt(
     except Exception as error:
         if os.environ.get("TONNAGE_DEBUG"):
             raise
-        return "error", LabError(f"{target.name}: {type(error).__name__}: {error}")
+        return "error", TargetFailed(f"{target.name}: {type(error).__name__}: {error}")
 
 
 def main() -> None:
-    """Serve one target over a socket: its name, the descriptor and the parent are the arguments."""
+    """Serve one target over a socket; the arguments are its name, the descriptor and the parent."""
     name, descriptor, parent = sys.argv[1:]
     signals.leave_to_parent()
     signals.exit_once(128 + signal.SIGTERM)

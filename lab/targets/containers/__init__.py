@@ -1,1 +1,1 @@
-"""Targets that are containers."""
+"""Container targets: the lab's own runtime, OCI runtimes, and engines."""

@@ -1,11 +1,11 @@
-"""Containers by another tool's command line: what the peers share.
+"""Base of the container targets that are run by another tool's command line.
 
-An instance is one `run` command in the foreground, with the payload's pipes as its stdin and
-stdout; its stderr goes to a file, whose last words explain a start that failed. Everything that an
-instance needs of its own is made before t0, so that only the tool is timed.
+An instance is one `run` command in the foreground. Its stdin and stdout are the payload's pipes;
+its stderr goes to a file, whose last line explains a failed start. Everything that an instance
+needs is made before t0, so that only the tool is timed.
 
-Every name starts with `tonnage-` and carries the worker's pid, by which `clean` tells what was left
-behind from what is still in use.
+Every name begins with `tonnage-` and contains the worker's pid, so that `clean` can tell objects of
+dead workers from objects in use.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.errors import LabError, StartFailed
+from lab.errors import LabError, StartFailed, TargetFailed
 from lab.host import mount_namespace, processes
 from lab.host.disk_usage import allocated_bytes
 from lab.paths import PAYLOAD_IN_TREE
@@ -42,7 +42,7 @@ _KILLED = 128 + signal.SIGKILL
 
 
 class CommandInstance(PipeInstance):
-    """The payload in a container that a tool's `run` started."""
+    """The payload in a container that was started by a tool's `run` command."""
 
     process: subprocess.Popen[bytes]
 
@@ -58,35 +58,35 @@ class CommandInstance(PipeInstance):
         self._stopped = False
 
     def reached(self, milestone: Milestone) -> int | None:
-        """As every payload on pipes; a failure says what the tool said."""
+        """Return the time of a milestone. Raise StartFailed with the tool's own error message."""
         try:
             reached_ns = super().reached(milestone)
         except StartFailed as failure:
-            if said := self._last_words():
-                raise StartFailed(f"{self.name} did not start: {said}") from failure
+            if reason := self._last_words():
+                raise StartFailed(f"{self.name} did not start: {reason}") from failure
             raise
         if milestone == "ready":
             self.target.settle(self.directory)
         return reached_ns
 
     def payload_pid(self) -> int:
-        """The payload's pid on the host, found among the processes that came after t0.
+        """Return the payload's pid on the host, by searching the processes started after t0.
 
-        This takes a fraction of a millisecond, where asking the tool would add tens of them to
-        `ready`. Raises LabError.
+        The search takes a fraction of a millisecond; asking the tool would add tens of milliseconds
+        to `ready`. Raise TargetFailed if the process is not visible.
         """
         if not self._payload_pid:
-            wanted = f"{PAYLOAD_IN_TREE}\0serve\0{self.identity}\0".encode()
+            command_line = f"{PAYLOAD_IN_TREE}\0serve\0{self.identity}\0".encode()
             for pid in processes.pids_after(self._last_pid):
-                if processes.command_line(pid) == wanted:
+                if processes.command_line(pid) == command_line:
                     self._payload_pid = pid
                     break
             else:
-                raise LabError(f"No process of {self.identity} can be seen on this host.")
+                raise TargetFailed(f"No process of {self.identity} is visible on this host.")
         return self._payload_pid
 
     def pids(self) -> list[int]:
-        """The payload, what watches over it (shim, conmon, the runtime), and the client."""
+        """Return the payload, its monitor (shim, conmon or the runtime), and the client."""
         pids = [self.process.pid]
         with contextlib.suppress(LabError, FileNotFoundError):
             payload = self.payload_pid()
@@ -94,40 +94,40 @@ class CommandInstance(PipeInstance):
         return [pid for pid in dict.fromkeys(pids) if pid > 1]
 
     def stop(self) -> None:
-        """Kill it by the tool, and return when process, cgroup and state are gone.
+        """Kill it by the tool; return when its processes, cgroup and state are gone.
 
-        Raises LabError if a process outlives it.
+        Raise TargetFailed if a process remains.
         """
         if self._stopped:
             return
         self._stopped = True
         with contextlib.ExitStack() as stack:
-            watched = list(processes.handles(stack, self.pids()))
+            handles = list(processes.handles(stack, self.pids()))
             self._end()
             self.pipes.close()
             deadline_ns = time.monotonic_ns() + int(STOP_SECONDS * 1e9)
-            if not all(processes.ended(handle, deadline_ns) for handle in watched):
-                raise LabError(f"{self.identity} was killed, but a process of it is still there.")
+            if not all(processes.ended(handle, deadline_ns) for handle in handles):
+                raise TargetFailed(f"{self.identity} was killed, but one of its processes remains.")
         self.target.discard(self.directory)
 
     def _end(self) -> None:
         if self.process.poll() is None:
-            self._tell(self.target.kill_words)
+            self._try_tool(self.target.kill_words)
         try:
             exit_code = self.process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self.process.kill()
             exit_code = self.process.wait()
-        if exit_code != _KILLED:  # it ended in another way, so the tool may not have cleaned up
-            self._tell(self.target.remove_words)
+        if exit_code != _KILLED:  # it ended in another way: the tool may not have cleaned up
+            self._try_tool(self.target.remove_words)
 
-    def _tell(self, words: Callable[[str], Sequence[str]]) -> None:
-        """Say it to the tool, and leave it at that if it does not listen."""
+    def _try_tool(self, words: Callable[[str], Sequence[str]]) -> None:
+        """Run a command of the tool, and ignore a failure."""
         with contextlib.suppress(LabError):
             self.target.tool(*words(self.identity), check=False, deadline_seconds=STOP_SECONDS)
 
     def _last_words(self) -> str:
-        """What the tool said last, if it has ended."""
+        """Return the last line of the tool's error output, if the tool has ended."""
         try:
             self.process.wait(1.0 if self.process.poll() is None else 0.0)
         except subprocess.TimeoutExpired:
@@ -136,7 +136,7 @@ class CommandInstance(PipeInstance):
 
 
 class CommandTarget(Target):
-    """A tool that runs a container by a command."""
+    """A target whose instances are started by a tool's command line."""
 
     kind: Kind = "container"
     command: tuple[str, ...]
@@ -150,38 +150,38 @@ class CommandTarget(Target):
 
     @classmethod
     def clean(cls, scratch: Path) -> list[str]:
-        """End and remove what dead workers of the tool left."""
+        """Remove the processes, cgroups and directories of dead workers."""
         return leftovers.clean(cls.name, scratch)
 
     @abstractmethod
     def run_words(self, identity: str, allotment: Allotment) -> Sequence[str]:
-        """The words after `command` that run the payload; makes what they name."""
+        """Return the arguments after `command` that run the payload; make the files they name."""
 
     def kill_words(self, identity: str) -> Sequence[str]:
-        """The words that end it at once."""
+        """Return the arguments that kill an instance."""
         return "kill", identity
 
     def remove_words(self, identity: str) -> Sequence[str]:
-        """The words that remove it whatever its state."""
+        """Return the arguments that remove an instance in any state."""
         return "rm", "--force", identity
 
     def settle(self, directory: Path) -> None:
-        """Undo what an instance needed only to start."""
+        """Release resources that an instance needs only while it starts."""
 
     def discard(self, directory: Path) -> None:
-        """Remove an instance's folder."""
+        """Remove an instance's directory."""
         shutil.rmtree(directory)
 
     def prepare(self) -> None:
-        """Make the folder of all that this worker makes."""
+        """Make the worker's directory."""
         self.instances.mkdir(parents=True)
         self.resources.callback(leftovers.remove_cgroups, self.family)
         self.resources.callback(leftovers.remove_folder, self.directory)
 
     def cover(self, *directories: str) -> None:
-        """Lay empty file systems over directories in which a tool keeps things come what may.
+        """Mount empty file systems over directories that a tool uses whatever its options.
 
-        Only in the worker's own mount namespace, and until close: the host sees nothing of them.
+        They are mounted in the worker's mount namespace only, and until the target is closed.
         """
         for path in map(Path, directories):
             if not path.exists():
@@ -193,7 +193,7 @@ class CommandTarget(Target):
             self.resources.callback(mount_namespace.unmount, path)
 
     def start(self, allotment: Allotment | None = None) -> CommandInstance:
-        """Spawn the tool's `run`."""
+        """Spawn the tool's `run` command. Raise StartFailed."""
         identity = f"{self.family}-{next(self._numbers)}"
         directory = self.instances / identity
         directory.mkdir()
@@ -208,7 +208,7 @@ class CommandTarget(Target):
                     stdin=pipes.stdin,
                     stdout=pipes.stdout,
                     stderr=stderr,
-                    process_group=0,  # Ctrl-C is the worker's parent's to handle
+                    process_group=0,  # Ctrl-C is handled by the worker's parent
                 )
             except OSError as error:
                 pipes.close()
@@ -221,12 +221,12 @@ class CommandTarget(Target):
         return instance
 
     def tool(self, *words: str, check: bool = True, deadline_seconds: float | None = None) -> str:
-        """What the tool prints for these words.
+        """Run a command of the tool and return its output.
 
-        Raises LabError with the tool's last words if it fails and `check` is set, or hangs.
+        Raise TargetFailed if it hangs, or, with `check`, if it fails.
         """
         try:
-            done = subprocess.run(
+            result = subprocess.run(
                 [*self.command, *words],
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
@@ -234,36 +234,36 @@ class CommandTarget(Target):
                 check=False,
             )
         except subprocess.TimeoutExpired as error:
-            raise LabError(
+            raise TargetFailed(
                 f"{self.name} {words[0]} did not end within {error.timeout:.0f} s."
             ) from error
-        if check and done.returncode:
-            said = last_words(done.stderr) or f"exit code {done.returncode}"
-            raise LabError(f"{self.name} {words[0]} failed: {said}")
-        return done.stdout.decode().strip()
+        if check and result.returncode:
+            reason = last_words(result.stderr) or f"exit code {result.returncode}"
+            raise TargetFailed(f"{self.name} {words[0]} failed: {reason}")
+        return result.stdout.decode().strip()
 
     def image_bytes(self) -> dict[str, int]:
-        """The layer as shipped, and unpacked as this tool keeps it."""
+        """Return the bytes of the layer as shipped, and as this tool unpacks it."""
         return {
             "image-compressed": allocated_bytes(self.settings.userland.image),
             "image-on-disk": self.unpacked_bytes(),
         }
 
     def unpacked_bytes(self) -> int:
-        """The tree that it shares with the other targets."""
+        """Return the bytes of the unpacked layer: by default the tree that targets share."""
         return allocated_bytes(self.settings.userland.tree)
 
     def instance_disk_bytes(self, instance: Instance) -> int:
-        """Its upper layer, configuration and state."""
+        """Return the bytes of the instance's upper layer, configuration and state."""
         assert isinstance(instance, CommandInstance)
         return sum(allocated_bytes(path) for path in self.instance_paths(instance))
 
     @abstractmethod
     def instance_paths(self, instance: CommandInstance) -> Iterable[Path]:
-        """Files and folders that exist for this instance alone."""
+        """Return the files and directories that exist for this instance only."""
 
 
 def on_disk(directory: Path) -> list[Path]:
-    """What lies in a directory itself, without what is mounted in it."""
+    """Return the entries of a directory that are on its own file system, not mount points."""
     device = directory.stat().st_dev
     return [path for path in directory.iterdir() if path.lstat().st_dev == device]

@@ -1,8 +1,8 @@
-"""docker, by `docker run`: the daemon that answers, else one of our own.
+"""docker, by `docker run`, with the daemon of the host or else a private daemon.
 
-A daemon of our own has its data under the scratch folder and its state in a mount namespace of the
-worker's own, makes no bridge and no firewall rule, and ends with the worker. Everything else is
-docker's default, seccomp profile included.
+A private daemon has its data in the scratch directory and its state in the worker's mount
+namespace, makes no bridge and no firewall rules, and ends with the worker. Everything else is
+docker's default, the seccomp profile included.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.errors import LabError
+from lab.errors import TargetFailed
 from lab.host import mount_namespace
 from lab.host.disk_usage import allocated_bytes
 from lab.paths import PAYLOAD_IN_TREE
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from lab.targets.base import Allotment
 
 _DEFAULT_HOST = "unix:///var/run/docker.sock"
-# A key, plugins and the shims' sockets, which stay there whatever the options; and daemon.json,
-# which is meant for another daemon.
+# Directories that no option moves: a key, plugins, the shims' sockets, and a daemon.json that is
+# meant for the host's daemon.
 _FIXED = ("/etc/docker", "/opt/containerd", "/run/containerd", "/run/docker")
-# docker with containerd's image store does not say where a layer lies.
+# Empty if docker uses containerd's image store, which does not reveal the directory of a layer.
 _UPPER = "{{with .GraphDriver}}{{with .Data}}{{.UpperDir}}{{end}}{{end}}"
 _CONNECT_SECONDS = 1.0
 _POLL_SECONDS = 0.02
@@ -41,13 +41,13 @@ _DAEMON_SECONDS = 60.0
 
 
 class Docker(command.CommandTarget):
-    """docker with the storage driver of its daemon."""
+    """docker, with the storage driver of its daemon."""
 
     name = "docker"
 
     @classmethod
     def absent(cls) -> str:
-        """What keeps docker from running here; no daemon is started to find out."""
+        """Return the reason why docker can't be used; no daemon is started to find out."""
         if missing := absent_program("docker", "docker.io"):
             return missing
         unusable = _unusable(_host())
@@ -55,10 +55,10 @@ class Docker(command.CommandTarget):
             return unusable
         if shutil.which("dockerd"):
             return ""
-        return "no docker daemon answers and dockerd is not installed: apt-get install docker.io"
+        return "no docker daemon answers, and dockerd is not installed: apt-get install docker.io"
 
     def prepare(self) -> None:
-        """Find or start the daemon, and import the image."""
+        """Find or start a daemon, and import the image."""
         super().prepare()
         host = self._start_daemon() if _unusable(_host()) else _host()
         self.command = ("docker", f"--host={host}")
@@ -67,15 +67,12 @@ class Docker(command.CommandTarget):
         self.resources.callback(self.tool, "image", "rm", "--force", self._image, check=False)
 
     def _start_daemon(self) -> str:
-        """Start dockerd, and return the address at which it answers.
-
-        Raises LabError with its last words if it does not.
-        """
+        """Start dockerd and return its address. Raise TargetFailed if it does not come up."""
         mount_namespace.enter_private_mount_namespace()
         self.cover(*_FIXED)
-        state = Path("/run/docker") / self.family  # short: the paths of sockets have a limit
+        state = Path("/run/docker") / self.family  # short, since socket paths are limited
         host = f"unix://{state}/docker.sock"
-        # Under a name of its own, since runc refuses a root with a link in its path.
+        # Bound to another path, since runc refuses a root with a symbolic link in its path.
         data, seen = self.directory / "data", state.with_name(f"{self.family}-data")
         for path in (data, seen):
             path.mkdir()
@@ -107,12 +104,12 @@ class Docker(command.CommandTarget):
         deadline = time.monotonic() + _DAEMON_SECONDS
         while _unusable(host):
             if daemon.poll() is not None or time.monotonic() > deadline:
-                raise LabError(f"dockerd did not come up: {last_words(log.read_bytes())}")
+                raise TargetFailed(f"dockerd did not come up: {last_words(log.read_bytes())}")
             time.sleep(_POLL_SECONDS)
         return host
 
     def run_words(self, identity: str, allotment: Allotment) -> Sequence[str]:
-        """`run --rm` with a network namespace that holds a loopback and nothing else."""
+        """Return `run --rm` with a network namespace that has only a loopback device."""
         return (
             "run",
             "--rm",
@@ -130,14 +127,14 @@ class Docker(command.CommandTarget):
         )
 
     def unpacked_bytes(self) -> int:
-        """What the image's layer takes; by docker's own count if it does not say where it lies."""
+        """Return the bytes of the image's layer, or docker's own count if it hides the layer."""
         layer = self.tool("image", "inspect", f"--format={_UPPER}", self._image)
         if layer:
             return allocated_bytes(Path(layer))
         return int(self.tool("image", "inspect", "--format={{.Size}}", self._image))
 
     def instance_paths(self, instance: command.CommandInstance) -> Iterable[Path]:
-        """Its layer, the layer under it that docker's init files take, its configuration."""
+        """Yield its configuration, its layer, and the layer below for docker's init files."""
         words = self.tool(
             "container", "inspect", f"--format={{{{.ResolvConfPath}}}} {_UPPER}", instance.identity
         ).split()
@@ -149,21 +146,21 @@ class Docker(command.CommandTarget):
 
     @classmethod
     def clean(cls, scratch: Path) -> list[str]:
-        """End and remove what dead workers left, their daemons included."""
-        done = super().clean(scratch)
+        """Remove the objects of dead workers: their daemons, and their containers and images."""
+        actions = super().clean(scratch)
         if absent_program("docker", "docker.io") or _unusable(_host()):
-            return done
-        done += _removed("container", "--all", "--format={{.Names}}")
-        return done + _removed("image", "--format={{.Repository}}")
+            return actions
+        actions += _remove("container", "--all", "--format={{.Names}}")
+        return actions + _remove("image", "--format={{.Repository}}")
 
 
 def _host() -> str:
-    """The address of the daemon that the user's docker commands speak to."""
+    """Return the address of the daemon that the user's docker commands use."""
     return os.environ.get("DOCKER_HOST") or _DEFAULT_HOST
 
 
 def _unusable(host: str) -> str:
-    """Why the daemon at that address can't be measured, in a sentence; empty if it can."""
+    """Return the reason why the daemon at an address can't be measured; empty if it can."""
     scheme, _, path = host.partition("://")
     if scheme != "unix":
         return f"the docker daemon at {host} is not on this host: unset DOCKER_HOST"
@@ -175,12 +172,12 @@ def _unusable(host: str) -> str:
             return f"no docker daemon answers at {host}: {error.strerror or error}"
         credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
     pid, _, _ = struct.unpack("3i", credentials)
-    # A process of another PID namespace has no number here. (unix(7), pid_namespaces(7))
+    # A process of another PID namespace is reported as pid 0. (unix(7), pid_namespaces(7))
     return "" if pid else f"the docker daemon at {host} is outside this container"
 
 
 def _end_daemon(daemon: subprocess.Popen[bytes]) -> None:
-    """End dockerd, which ends its containerd."""
+    """End dockerd, which then ends its containerd."""
     daemon.terminate()
     try:
         daemon.wait(_DAEMON_SECONDS)
@@ -189,20 +186,20 @@ def _end_daemon(daemon: subprocess.Popen[bytes]) -> None:
         daemon.wait()
 
 
-def _removed(kind: str, *listing: str) -> list[str]:
-    """Remove what dead workers left of a kind of object with a daemon that lives on."""
+def _remove(kind: str, *listing: str) -> list[str]:
+    """Remove objects of dead workers from the host's daemon; return a line for each."""
     docker = ("docker", f"--host={_host()}", kind)
     names = [
-        name for name in _said(*docker, "ls", *listing).split() if leftovers.is_left_by_dead(name)
+        name for name in _output(*docker, "ls", *listing).split() if leftovers.is_left_by_dead(name)
     ]
     for name in names:
-        _said(*docker, "rm", "--force", name)
+        _output(*docker, "rm", "--force", name)
     return [f"removed {kind} {name} from docker" for name in names]
 
 
-def _said(*argv: str) -> str:
+def _output(*argv: str) -> str:
     try:
-        done = subprocess.run(
+        result = subprocess.run(
             argv,
             capture_output=True,
             encoding="utf-8",
@@ -212,4 +209,4 @@ def _said(*argv: str) -> str:
         )
     except subprocess.TimeoutExpired:
         return ""
-    return done.stdout
+    return result.stdout

@@ -1,12 +1,12 @@
 """The OCI runtimes crun and runc, by their command line: `run` with a bundle.
 
-The comparison leans their way. The root file system, an overlay over the common tree, is mounted
-and config.json is written before t0, where our own runtime mounts its overlay inside the timed
-start. `run` stays in the foreground, which starts a little sooner than `--detach`; the price is
-that the tool's process stays with its container, and counts as its memory.
+The comparison favours them. Their root file system, an overlay over the common tree, is mounted and
+config.json is written before t0, whereas the lab's own runtime mounts its overlay during the timed
+start. `run` stays in the foreground, which starts a little faster than `--detach`; in return the
+tool's process stays with its container, and its memory counts.
 
-The configuration asks for what our runtime does by default: six new namespaces, docker's default
-capabilities, masked and read-only paths, limits on memory, CPU and processes; no seccomp filter.
+The configuration equals the defaults of the lab's runtime: six new namespaces, docker's default
+capabilities, masked and read-only paths, limits on memory, CPU and processes, no seccomp filter.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def _mount(destination: str, kind: str, *options: str) -> dict[str, object]:
     return {"destination": destination, "type": kind, "source": kind, "options": list(options)}
 
 
-# config.json without what differs between instances. (OCI runtime-spec 1.0)
+# The parts of config.json that are the same for all instances. (OCI runtime-spec 1.0)
 _CONFIG: dict[str, Any] = {
     "ociVersion": "1.0.2",
     "root": {"path": "rootfs"},
@@ -113,17 +113,17 @@ def _resources(allotment: Allotment) -> dict[str, object]:
 
 
 class OciRuntime(command.CommandTarget):
-    """A runtime that takes runc's command line."""
+    """A runtime with the command line of runc."""
 
     def prepare(self) -> None:
-        """Enter a mount namespace of the worker's own, in which all overlays are mounted."""
+        """Enter a private mount namespace, in which all overlays are mounted."""
         super().prepare()
         self._state = self.directory / "state"
         self.command = (self.name, "--root", str(self._state))
         mount_namespace.enter_private_mount_namespace()
 
     def run_words(self, identity: str, allotment: Allotment) -> Sequence[str]:
-        """Mount the overlay and write the configuration: the bundle."""
+        """Make the bundle, and return `run` with it: mount the overlay, write config.json."""
         bundle = self.instances / identity
         for name in ("upper", "work", "rootfs"):
             (bundle / name).mkdir()
@@ -143,18 +143,18 @@ class OciRuntime(command.CommandTarget):
         return "run", "--bundle", str(bundle), identity
 
     def kill_words(self, identity: str) -> Sequence[str]:
-        """Kill the payload; `run` then deletes the container."""
+        """Return the arguments that kill the payload; `run` then deletes the container."""
         return "kill", identity, "KILL"
 
     def remove_words(self, identity: str) -> Sequence[str]:
-        """Delete what is left of it."""
+        """Return the arguments that delete a container in any state."""
         return "delete", "--force", identity
 
     def settle(self, directory: Path) -> None:
-        """Unmount the overlay here: the container has its own.
+        """Unmount the overlay in the worker; the container has its own copy of the mount.
 
-        Every clone of a mount namespace copies all mounts, so 800 of them would nearly double what
-        the next start takes.
+        Every clone of a mount namespace copies all mounts: 800 overlays would nearly double the
+        time of the next start.
         """
         rootfs = directory / "rootfs"
         if rootfs.is_mount():
@@ -166,42 +166,42 @@ class OciRuntime(command.CommandTarget):
         super().discard(directory)
 
     def image_paths(self) -> list[Path]:
-        """The unpacked layer."""
+        """Return the unpacked layer."""
         return [self.settings.userland.tree]
 
     def instance_paths(self, instance: command.CommandInstance) -> Iterable[Path]:
-        """Its bundle and the runtime's state."""
+        """Return its bundle and the runtime's state."""
         return (*command.on_disk(instance.directory), self._state / instance.identity)
 
 
 class Crun(OciRuntime):
-    """crun, in C."""
+    """crun, written in C."""
 
     name = "crun"
 
     @classmethod
     def absent(cls) -> str:
-        """What keeps crun from running here."""
+        """Return the reason why crun can't be used; empty if it can."""
         return absent_program("crun", "crun")
 
     def prepare(self) -> None:
-        """Hide from the worker what crun refuses."""
+        """Hide the cgroup layout that crun refuses."""
         super().prepare()
         hide_unified_hierarchy()
 
 
 class Runc(OciRuntime):
-    """runc, in Go; takes the hybrid layout as it is."""
+    """runc, written in Go; it accepts the hybrid cgroup layout."""
 
     name = "runc"
 
     @classmethod
     def absent(cls) -> str:
-        """What keeps runc from running here."""
+        """Return the reason why runc can't be used; empty if it can."""
         return absent_program("runc", "runc")
 
 
 def hide_unified_hierarchy() -> None:
-    """Unmount a hybrid host's cgroup v2, which crun refuses, in the worker's mount namespace."""
+    """Unmount cgroup v2 of a hybrid host, which crun refuses, in the worker's mount namespace."""
     if _UNIFIED.is_mount():
         mount_namespace.unmount(_UNIFIED)

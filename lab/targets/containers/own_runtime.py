@@ -1,4 +1,4 @@
-"""Our own runtime, in process."""
+"""Containers of the lab's own runtime, started in process."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ class ContainerInstance(PipeInstance):
     """The payload as process 1 of a container."""
 
     container: runtime.Container
-    steps: Steps | None = None  # of a start that was to tell them
+    steps: Steps | None = None  # of a traced start
 
     def payload_pid(self) -> int:
-        """The container's process 1, by its pid on the host."""
+        """Return the pid of the container's process 1 on the host."""
         return self.container.pid
 
     def pids(self) -> list[int]:
-        """The payload alone: no process of ours stays with a container."""
+        """Return the payload's pid; the runtime leaves no process with a container."""
         return [self.container.pid]
 
     def spans(self) -> list[Span]:
-        """The runtime's steps, from the request until the program ran."""
+        """Return the runtime's steps, from the request until the program ran."""
         if not self.steps:
             return []
         begun = self.steps.begun()
@@ -60,7 +60,7 @@ class ContainerInstance(PipeInstance):
         ]
 
     def stop(self) -> None:
-        """Kill it, wait, and delete what it had: cgroups, mounts, its layer."""
+        """Kill the container, wait for it, and delete its cgroups, mounts and layer."""
         self.container.kill(signal.SIGKILL)
         self.container.wait(_STOP_SECONDS)
         self.container.delete()
@@ -70,7 +70,7 @@ class ContainerInstance(PipeInstance):
 
 
 class OurContainer(Target):
-    """Containers by `runtime`, over the common user land."""
+    """Containers of the lab's runtime, over the common user land."""
 
     name = "container"
     kind: Kind = "container"
@@ -84,20 +84,20 @@ class OurContainer(Target):
 
     @classmethod
     def absent(cls) -> str:
-        """Root is all it needs."""
+        """Return a reason if this process is not root; empty if it is."""
         return "" if os.geteuid() == 0 else "it needs root"
 
     @classmethod
     def clean(cls, scratch: Path) -> list[str]:
-        """Remove the containers that are left."""
+        """Remove the containers of dead workers."""
         return runtime.clean(scratch / "containers")
 
     def start(self, allotment: Allotment | None = None) -> ContainerInstance:
-        """Clone, set up and exec, all in this process."""
+        """Start a container in this process. Raise StartFailed."""
         return self._start(_spec(allotment) if allotment else self._spec)
 
     def start_traced(self) -> ContainerInstance:
-        """The same, but the child looks at the clock between its steps, and tells."""
+        """Start a container whose child process reads the clock between its steps."""
         from runtime.launcher.tracing import Steps
 
         steps = Steps()
@@ -114,9 +114,9 @@ class OurContainer(Target):
         self,
         attachment: Attachment,
         allotment: Allotment | None = None,
-        wires: IsolatedNetwork | None = None,
+        network: IsolatedNetwork | None = None,
     ) -> Iterator[ContainerInstance]:
-        """By a card of its own, by slirp4netns, or in the host's network; a directory as volume."""
+        """Start a container with a veth device, slirp4netns, the host's network, or a volume."""
         spec = _spec(allotment) if allotment else self._spec
         with ExitStack() as stack:
             if attachment == "volume":
@@ -124,13 +124,14 @@ class OurContainer(Target):
                 directory.mkdir(exist_ok=True)
                 yield stack.enter_context(self._start(_with_volume(spec, directory)))
                 return
-            wires = wires or stack.enter_context(peer_servers.wires(self.settings))
-            stack.enter_context(wires.at_host())
+            if network is None:
+                network = stack.enter_context(peer_servers.network_with_peer(self.settings))
+            stack.enter_context(network.at_host())
             if attachment == "host":
                 spec = sharing_network(spec)
             instance = stack.enter_context(self._start(spec))
             if attachment != "host":
-                wires.attach(instance.payload_pid(), attachment)
+                network.attach(instance.payload_pid(), attachment)
             yield instance
 
     def _start(self, spec: Spec, steps: Steps | None = None) -> ContainerInstance:
@@ -157,26 +158,26 @@ class OurContainer(Target):
         return instance
 
     def image_bytes(self) -> dict[str, int]:
-        """The layer as shipped, and unpacked."""
+        """Return the bytes of the layer as shipped, and unpacked."""
         return {
             "image-compressed": allocated_bytes(self.settings.userland.image),
             "image-on-disk": allocated_bytes(self.settings.userland.tree),
         }
 
     def image_paths(self) -> list[Path]:
-        """The unpacked layer."""
+        """Return the unpacked layer."""
         return [self.settings.userland.tree]
 
     def shipped(self) -> list[Path]:
-        """The layer, packed."""
+        """Return the packed layer."""
         return [self.settings.userland.image]
 
     def unpack(self, files: list[Path], directory: Path) -> None:
-        """Unpack the layer. Raises LabError."""
+        """Unpack the layer into the directory. Raise LabError."""
         container_image.unpack(files[0], directory)
 
     def instance_disk_bytes(self, instance: Instance) -> int:
-        """What its upper layer takes."""
+        """Return the bytes of the container's upper layer."""
         assert isinstance(instance, ContainerInstance)
         return allocated_bytes(Path(instance.container.upper))
 

@@ -1,9 +1,9 @@
-"""podman, by `podman run`, with storage of its own.
+"""podman, by `podman run`, with private storage.
 
-Nothing is shared with containers that the user has: images and layers lie under the scratch
-folder, and the places of podman's state are covered in the worker's own mount namespace. The OCI
-runtime is crun where it is installed, else runc. Everything else is podman's default: capabilities
-(fewer than docker's), seccomp profile, log.
+Nothing is shared with the user's containers: images and layers are in the scratch directory, and
+the directories of podman's state are covered in the worker's mount namespace. The OCI runtime is
+crun if it is installed, else runc. Everything else is podman's default: capabilities (fewer than
+docker's), seccomp profile, log.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from lab.targets.base import Allotment
 
-# Locks, a cache of image layers and the runtime's state stay there whatever the options.
+# Directories that no option moves: locks, a cache of image layers, and the runtime's state.
 _FIXED = ("/dev/shm", "/var/lib/containers", "/run/crun", "/run/runc")
 _RUN_ROOT = "/run/containers"  # podman refuses a path of more than 50 characters
 _TEMPORARY = "/run/libpod"
@@ -32,17 +32,17 @@ _SYSTEMD = Path("/run/systemd/system")  # sd_booted(3)
 
 
 class Podman(command.CommandTarget):
-    """podman with the overlay driver."""
+    """podman, with the overlay storage driver."""
 
     name = "podman"
 
     @classmethod
     def absent(cls) -> str:
-        """What keeps podman from running here."""
+        """Return the reason why podman can't be used; empty if it can."""
         return absent_program("podman", "podman")
 
     def prepare(self) -> None:
-        """Import the image into a store of the worker's own."""
+        """Import the image into a private store."""
         super().prepare()
         mount_namespace.enter_private_mount_namespace()
         self.cover(*_FIXED, _RUN_ROOT, _TEMPORARY)
@@ -63,14 +63,14 @@ class Podman(command.CommandTarget):
         self._unpacked_bytes = allocated_bytes(self._root)
 
     def run_words(self, identity: str, allotment: Allotment) -> Sequence[str]:
-        """`run --rm` with a network namespace that holds a loopback and nothing else."""
+        """Return `run --rm` with a network namespace that has only a loopback device."""
         return (
             "run",
             "--rm",
             "--interactive",
             "--network=none",
             "--pull=never",
-            # podman's own rlimits can't be set without CAP_SYS_RESOURCE; these can be anywhere.
+            # podman's default limits need CAP_SYS_RESOURCE; these can be set everywhere.
             "--ulimit=nofile=1024:1024",
             "--ulimit=nproc=1024:1024",
             f"--memory={allotment.memory_bytes}",
@@ -85,11 +85,11 @@ class Podman(command.CommandTarget):
         )
 
     def unpacked_bytes(self) -> int:
-        """What the store took when the image had been imported."""
+        """Return the size of the store after the image was imported."""
         return self._unpacked_bytes
 
     def instance_paths(self, instance: command.CommandInstance) -> Iterable[Path]:
-        """Its layer and its folder among the containers."""
+        """Return its layer and its directory in the store."""
         template = "{{.GraphDriver.Data.UpperDir}} {{.StaticDir}}"
         words = self.tool("container", "inspect", f"--format={template}", instance.identity).split()
         return (path for word in words for path in command.on_disk(Path(word).parent))

@@ -1,1 +1,1 @@
-"""Targets that are virtual machines."""
+"""Machine targets: by libvirt, by QEMU alone, by virt-install, and by other VMMs."""

@@ -303,7 +303,7 @@ class FullMachine(Machine):
         self,
         attachment: Attachment,
         allotment: Allotment | None = None,
-        wires: IsolatedNetwork | None = None,
+        network: IsolatedNetwork | None = None,
     ) -> Iterator[MachineInstance]:
         """By a card on a bridge, by QEMU's own stack in user space; a second disk as volume."""
         with ExitStack() as stack:
@@ -316,14 +316,15 @@ class FullMachine(Machine):
                 _run_in(instance, f"mount /dev/vdb {VOLUME}")
                 yield instance
                 return
-            wires = wires or stack.enter_context(peer_servers.wires(self.settings))
-            stack.enter_context(wires.at_host())
+            if network is None:
+                network = stack.enter_context(peer_servers.network_with_peer(self.settings))
+            stack.enter_context(network.at_host())
             if attachment in ("user", "host"):
                 yield stack.enter_context(self.start(allotment))
                 return
-            card = vms.HostBridge(wires.bridge(attachment), queues=self.card_queues)
+            card = vms.HostBridge(network.bridge(attachment), queues=self.card_queues)
             instance = stack.enter_context(self._start_with(allotment, networks=(card,)))
-            _run_in(instance, wires.inside(attachment, "eth1"))
+            _run_in(instance, network.inside(attachment, "eth1"))
             yield instance
 
     def _start_with(

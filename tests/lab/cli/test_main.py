@@ -27,9 +27,9 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["run", "startup", "--targets", "zeppelin"], "There is no target 'zeppelin'; there are"),
-        (["run", "colour"], "There is no experiment 'colour'; there are startup"),
-        (["table", "--profile", "heroic"], "There is no profile 'heroic'; there are quick, full"),
+        (["run", "startup", "--targets", "zeppelin"], "There is no target 'zeppelin'; choose from"),
+        (["run", "colour"], "There is no experiment 'colour'; choose from startup"),
+        (["table", "--profile", "heroic"], "There is no profile 'heroic'; choose from quick, full"),
         (["run", "startup", "--targets", ","], "No target was named"),
         (["report", "nowhere"], "nowhere is not a run folder"),
     ],

@@ -100,7 +100,7 @@ def test_a_failure_is_one_censored_sample_and_the_round_goes_on(
 ) -> None:
     def measure(worker: object, number: int, profile: object, tell: object) -> list[Sample]:
         if number % 2:
-            raise StartFailed("native was not at ready within 2 s.")
+            raise StartFailed("native did not reach ready within 2 s.")
         return [Sample("startup", "native", "ready", "second", number, 0.5)]
 
     monkeypatch.setattr(startup, "measure", measure)
@@ -110,7 +110,7 @@ def test_a_failure_is_one_censored_sample_and_the_round_goes_on(
     bad = harness._round("startup", 1, workers, plan(), Progress())
     assert [sample.value for sample in good] == [0.5, 0.5]
     assert [sample.value for sample in bad] == [None, None]
-    assert bad[0].censored == "native was not at ready within 2 s."
+    assert bad[0].censored == "native did not reach ready within 2 s."
     assert worker.revived == 2
     assert "round 1: native" in capsys.readouterr().err
 

@@ -271,7 +271,7 @@ def test_a_refused_start_says_what_the_tool_said(worker: Worker) -> None:
 
 
 def test_a_payload_that_dies_is_noticed(worker: Worker) -> None:
-    with pytest.raises(LabError, match="ended while true ran in it"):
+    with pytest.raises(LabError, match="ended while it ran true"):
         worker.call(DEADLINE_SECONDS, ask_payload_that_was_killed)
 
 
@@ -305,7 +305,7 @@ def test_a_start_past_its_deadline_leaves_nothing(name: str, apart: Settings) ->
     hurried = replace(apart, start_deadline_seconds=0.001)
     with (
         Worker(name, hurried) as worker,
-        pytest.raises(StartFailed, match="was not at first-instruction within"),
+        pytest.raises(StartFailed, match="did not reach first-instruction within"),
     ):
         worker.call(DEADLINE_SECONDS, live)
     assert traces() == before

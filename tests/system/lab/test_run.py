@@ -206,7 +206,7 @@ def test_a_guest_that_never_boots_is_a_censored_sample(tmp_path: Path) -> None:
     assert done.returncode == 1
     by_target = {row["target"]: row for row in rows(tmp_path / "run")}
     assert by_target["microvm"]["value"] == ""
-    assert "was not at first-instruction within" in by_target["microvm"]["censored"]
+    assert "did not reach first-instruction within" in by_target["microvm"]["censored"]
     assert by_target["container"]["value"]
     assert "microvm" in done.stderr
 
