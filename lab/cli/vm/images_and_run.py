@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lab import units
 from lab.cli.vm import machine_description, machine_options
 from lab.cli.vm.inside import print_beside_console
+from lab.cli.vm.several import for_each
 from lab.cli.vm.shared import add_verb, libvirt_uri, print_rows
 from lab.errors import AlreadyExists, InvalidConfig
 
@@ -112,10 +113,11 @@ def _import(options: argparse.Namespace) -> int:
 def _remove(options: argparse.Namespace) -> int:
     from vms.storage.image_store import Store
 
-    for name in options.names:
+    def remove(name: str) -> None:
         Store().remove(name)
         _progress(f"removed image {name}")
-    return 0
+
+    return for_each(options.names, remove)
 
 
 def _resize(options: argparse.Namespace) -> int:

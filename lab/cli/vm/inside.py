@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import sys
 import time
 from pathlib import Path
@@ -94,7 +95,27 @@ def print_beside_console(line: str) -> None:
 def _screenshot(options: argparse.Namespace, connection: vms.Connection) -> int:
     from vms.operations import screenshot
 
-    options.file.write_bytes(screenshot.take(connection.find(options.name)))
+    path: Path = options.file
+    existed = path.exists()
+    try:
+        # Before anything is done, and without O_TRUNC, so that a failure keeps the old content.
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise LabError(f"Can't write {path}: {error.strerror}.") from error
+    with os.fdopen(descriptor, "wb") as file:
+        try:
+            picture = screenshot.take(connection.find(options.name))
+        except BaseException:
+            if not existed:
+                path.unlink(missing_ok=True)
+            raise
+        try:
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                file.truncate(0)
+            file.write(picture)
+            file.flush()
+        except OSError as error:
+            raise LabError(f"Can't write {path}: {error.strerror}.") from error
     return 0
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from lab import units
 from lab.cli.vm import definition, hardware, inside, reach, snapshots, storage
+from lab.cli.vm.several import for_each
 from lab.cli.vm.shared import (
     add_connected_verb,
     add_machine_verb,
@@ -117,18 +118,18 @@ def _register_observers(verbs: Subparsers, common: argparse.ArgumentParser) -> N
 
 def _on_each(act: Callable[[vms.Domain], object]) -> ConnectedAction:
     def run(options: argparse.Namespace, connection: vms.Connection) -> int:
-        for domain in [connection.find(name) for name in options.names]:
-            act(domain)
-        return 0
+        return for_each(options.names, lambda name: act(connection.find(name)))
 
     return run
 
 
 def _shutdown(options: argparse.Namespace, connection: vms.Connection) -> int:
-    for domain in [connection.find(name) for name in options.names]:
+    def shut_down(name: str) -> None:
+        domain = connection.find(name)
         method = domain.shutdown(options.timeout, force=not options.no_force)
         print(f"{domain.name} was shut down by {method}", file=sys.stderr)
-    return 0
+
+    return for_each(options.names, shut_down)
 
 
 def _save(options: argparse.Namespace, connection: vms.Connection) -> int:

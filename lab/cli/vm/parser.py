@@ -6,7 +6,7 @@ import argparse
 
 from lab.cli import shared_options
 from lab.cli.vm import images_and_run, life
-from lab.errors import InvalidConfig, LabError
+from lab.cli.vm.several import lab_errors
 
 # `register` of each module adds its verbs to the subparsers that it gets. `common` has the options
 # of every verb. A verb sets `machine_verb` to a function that takes the options and returns the
@@ -34,13 +34,5 @@ def register(verbs: shared_options.Verbs, common: argparse.ArgumentParser) -> No
 
 def _run(options: argparse.Namespace) -> int:
     """Run the verb. Raise LabError in place of an error of `vms`, for `main` to print."""
-    from vms import MachineError
-
-    try:
+    with lab_errors():
         return int(options.machine_verb(options))
-    except MachineError as error:
-        raise LabError(str(error)) from error
-    except UnicodeEncodeError as error:
-        raise InvalidConfig(
-            f"{error.object!r} is not valid UTF-8, which libvirt requires."
-        ) from error

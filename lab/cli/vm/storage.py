@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lab.cli.vm.several import for_each
 from lab.cli.vm.shared import add_connected_verb, add_machine_verb, add_machines
 from lab.errors import InvalidConfig
 
@@ -58,10 +59,12 @@ def _change_media(options: argparse.Namespace, connection: vms.Connection) -> in
 def _undefine(options: argparse.Namespace, connection: vms.Connection) -> int:
     from vms.operations import removal
 
-    for domain in [connection.find(name) for name in options.names]:
+    def undefine(name: str) -> None:
+        domain = connection.find(name)
         if not options.remove_all_storage:
             domain.undefine()
-            continue
+            return
         for path in removal.undefine_with_storage(connection, domain):
             print(f"removed {path}", file=sys.stderr)
-    return 0
+
+    return for_each(options.names, undefine)
