@@ -12,9 +12,8 @@ from runtime.errors import InvalidConfig
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from runtime.spec.config import Cpu, HugepageLimit, Memory, Rdma, Resources, ThrottleDevice
+    from runtime.spec.config import Cpu, HugepageLimit, Memory, Rdma, Resources
 
-    Throttles = list[tuple[str, ThrottleDevice]]
 
 _MOST_SWAPPY = 100
 

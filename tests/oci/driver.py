@@ -157,11 +157,11 @@ class Bundle:
             if not started:
                 self.delete("--force")
             code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        said = self.errors() + started.stderr
+        errors = self.errors() + started.stderr
         if started:
-            said += self.delete("--force").stderr
+            errors += self.delete("--force").stderr
         code = started.exit_code or (code if code >= 0 else 128 - code)
-        return Result(code, self.output(), said)
+        return Result(code, self.output(), errors)
 
     def _start(self, verb: str, words: tuple[str, ...], write: bool) -> Result:
         """Run a command with the output of the runtime and of the container in files, not pipes.
@@ -190,10 +190,10 @@ class Bundle:
 
     def state(self) -> Config:
         """Return the container's state, or {} if the runtime does not know it."""
-        said = self.runtime.tell("state", self.identity)
-        if not said:
+        result = self.runtime.tell("state", self.identity)
+        if not result:
             return {}
-        state: Config = json.loads(said.stdout)
+        state: Config = json.loads(result.stdout)
         return state
 
     # Shortcuts for tests.
@@ -237,7 +237,7 @@ class Bundle:
         left = self.runtime.left(self.identity)
         assert not result, f"{self.runtime} made the container"
         assert not left, left
-        assert result.stderr.strip() or result.stdout.strip(), "it says nothing"
+        assert result.stderr.strip() or result.stdout.strip(), "the error has no text"
         return result.stderr
 
 
@@ -357,7 +357,7 @@ def waited_for(happened: Callable[[], bool], what: str, seconds: float = 5.0) ->
     deadline = time.monotonic() + seconds
     while not happened():
         if time.monotonic() > deadline:
-            pytest.fail(f"not within {seconds:g} s: {what}")
+            pytest.fail(f"timeout after {seconds:g} s: {what}")
         time.sleep(0.01)
 
 

@@ -78,7 +78,9 @@ def copied_environment(script: Path, directory: Path) -> str:
 # CVE-2019-5736: the runtime's own program, by /proc/self/exe.
 
 
-@pytest.mark.skipif(platform.machine() != "x86_64", reason="the attacker is in x86-64's code")
+@pytest.mark.skipif(
+    platform.machine() != "x86_64", reason="the attacker's machine code is for x86-64"
+)
 @pytest.mark.parametrize("script", [False, True], ids=["/proc/self/exe", "#!/proc/self/exe"])
 def test_the_runtimes_program_is_not_written_to(own: Runtime, script: bool) -> None:
     """CVE-2019-5736: the container runs the runtime itself, with a loader of the image."""

@@ -61,7 +61,9 @@ def held(bundle: Bundle, file: str) -> str:
     return directory(bundle, file).read_text().strip()
 
 
-@pytest.mark.skipif(not (CGROUPS / "cpuset").is_dir(), reason="no cpuset of version 1 here")
+@pytest.mark.skipif(
+    not (CGROUPS / "cpuset").is_dir(), reason="needs the cpuset controller of cgroup version 1"
+)
 @pytest.mark.parametrize("deep", [0, 1, 2])
 def test_an_empty_cpuset_on_the_way(bundle: Bundle, deep: int) -> None:
     """The cgroup, or one above it, was made without CPUs. (cpuset(7))"""
@@ -74,7 +76,9 @@ def test_an_empty_cpuset_on_the_way(bundle: Bundle, deep: int) -> None:
     assert bundle.delete("--force")
 
 
-@pytest.mark.skipif(not (CGROUPS / "cpuset").is_dir(), reason="no cpuset of version 1 here")
+@pytest.mark.skipif(
+    not (CGROUPS / "cpuset").is_dir(), reason="needs the cpuset controller of cgroup version 1"
+)
 def test_exec_into_an_empty_cpuset(bundle: Bundle) -> None:
     """exec --cgroup into a sub-cgroup that the container made."""
     bundle.running()

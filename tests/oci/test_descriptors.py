@@ -169,7 +169,7 @@ def test_a_hook_has_its_own_streams_and_no_more(bundle: Bundle, closed: tuple[in
         seen = (bundle.path / f"hook-{name}").read_text()
         observed = dict(word.split("=") for word in seen.replace(" (deleted)", "").split())
         assert set(observed) == {"0", "1", "2"}
-        assert set(observed.values()) == {"/memfd:state", "/memfd:said"}
+        assert set(observed.values()) == {"/memfd:state", "/memfd:output"}
 
 
 @pytest.mark.parametrize("given", [(), (3,), (4,), (3, 5), (3, 4), (3, 4, 5), (3, 4, 5, 6)])

@@ -160,7 +160,7 @@ def test_a_device_of_the_host_is_mounted(bundle: Bundle, layers: Path) -> None:
         ["losetup", "--find", "--show", image], capture_output=True, check=False, text=True
     )
     if attached.returncode:
-        pytest.skip(f"no loop device can be had: {attached.stderr.strip()}")
+        pytest.skip(f"no loop device is available: {attached.stderr.strip()}")
     device = attached.stdout.strip()
     try:
         os.mknod(bundle.rootfs / device.lstrip("/"), 0o20666, os.makedev(1, 3))

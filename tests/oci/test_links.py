@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.oci.driver import Bundle
 
 
-def said(bundle: Bundle, script: str) -> list[str]:
+def output_of(bundle: Bundle, script: str) -> list[str]:
     """Return a script's output in the container; it must succeed."""
     bundle.shell(script)
     result = bundle.run()
@@ -61,7 +61,7 @@ def test_what_a_masked_link_leads_to_cannot_be_read(bundle: Bundle, kind: str) -
     make, path, real = KINDS[kind]
     make(bundle.rootfs)
     bundle.linux["maskedPaths"] = [path]
-    observed = said(bundle, f"cat {path} {path}/file {real} 2>/dev/null; echo over")
+    observed = output_of(bundle, f"cat {path} {path}/file {real} 2>/dev/null; echo over")
     assert observed == ["over"]
 
 
@@ -71,7 +71,7 @@ def test_what_a_readonly_link_leads_to_cannot_be_written_to(bundle: Bundle, kind
     make(bundle.rootfs)
     bundle.linux["readonlyPaths"] = [path]
     script = f'for each in {path} {path}/file {real}; do (echo x >>"$each") 2>&1; done; cat {real}'
-    assert said(bundle, script)[-1] == "secret"
+    assert output_of(bundle, script)[-1] == "secret"
 
 
 @pytest.mark.parametrize("field", ["maskedPaths", "readonlyPaths"])
@@ -83,13 +83,13 @@ def test_hidden_paths_that_lead_to_nothing_are_passed_over(
     (bundle.rootfs / "file").touch()
     (bundle.rootfs / "loop").symlink_to("loop")
     bundle.linux[field] = [path]
-    assert said(bundle, "echo over") == ["over"]
+    assert output_of(bundle, "echo over") == ["over"]
 
 
 @pytest.mark.parametrize("path", ["/proc/net", "/proc/mounts"])
 def test_links_of_the_kernel_are_masked_too(bundle: Bundle, path: str) -> None:
     bundle.linux["maskedPaths"] = [path]
-    assert said(bundle, f"cat {path} {path}/dev 2>/dev/null; echo over") == ["over"]
+    assert output_of(bundle, f"cat {path} {path}/dev 2>/dev/null; echo over") == ["over"]
 
 
 def test_a_mask_of_the_kernels_that_is_something_else_is_not_left_open(bundle: Bundle) -> None:
@@ -149,7 +149,7 @@ def test_a_destination_is_followed_to_its_end(bundle: Bundle, kind: str, what: s
     else:
         bundle.process["cwd"] = path
         script, expected = "pwd -P", [real]
-    assert said(bundle, script) == expected
+    assert output_of(bundle, script) == expected
 
 
 def test_a_link_in_a_volume_is_followed_inside(bundle: Bundle) -> None:
@@ -160,7 +160,7 @@ def test_a_link_in_a_volume_is_followed_inside(bundle: Bundle) -> None:
     (bundle.rootfs / "link").symlink_to("real")
     bundle.mount("/link", "bind", str(volume), "rbind")
     bundle.mount("/link/inner", "tmpfs", "tmpfs")
-    assert said(bundle, "touch /real/inner/seen; ls /elsewhere") == ["seen"]
+    assert output_of(bundle, "touch /real/inner/seen; ls /elsewhere") == ["seen"]
 
 
 def test_a_destination_in_a_circle_is_refused(bundle: Bundle) -> None:
@@ -179,7 +179,7 @@ def test_a_tmpfs_has_the_mode_of_what_it_covers(
     bundle.mount("/place", "tmpfs", "shown", *options)
     expected = "444" if options == ("mode=0444",) else f"{mode:o}"
     script = "stat -c %a /place; grep ' /place ' /proc/self/mounts | cut -d' ' -f1"
-    assert said(bundle, script) == [expected, "shown"]
+    assert output_of(bundle, script) == [expected, "shown"]
 
 
 def test_a_variable_is_there_once_with_its_last_value(bundle: Bundle) -> None:
@@ -199,4 +199,4 @@ def test_home_is_by_the_passwd_that_is_bound(bundle: Bundle) -> None:
     (bundle.path / "passwd").write_text("me:x:1000:1000::/home/bound:/bin/sh\n")
     bundle.mount("/etc/passwd", "bind", str(bundle.path / "passwd"), "bind")
     bundle.process["user"] = {"uid": 1000, "gid": 1000}
-    assert said(bundle, "echo $HOME") == ["/home/bound"]
+    assert output_of(bundle, "echo $HOME") == ["/home/bound"]

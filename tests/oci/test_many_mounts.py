@@ -132,7 +132,7 @@ def test_many_mounts_that_are_prepared(bundle: Bundle, kind: str) -> None:
             bundle.mount(f"/many/{number}", "tmpfs", "tmpfs", "tmpcopyup")
     result = run(bundle, 64, 256)
     if kind == "idmap" and "invalid argument" in result.stderr:
-        pytest.skip("the file system of the bundle's has no mapped mounts")
+        pytest.skip("the bundle's file system has no id-mapped mounts")
     assert (result.exit_code, result.stdout.split()) == (0, ["64", "256", "60"]), result
 
 

@@ -168,7 +168,7 @@ def test_exec_in_a_paused_container_only_if_asked_for(bundle: Bundle) -> None:
     words = (bundle.runtime.command, "--root", str(bundle.runtime.root), "exec", "--ignore-paused")
     with subprocess.Popen([*words, bundle.identity, "sh", "-c", "exit 3"]) as waiting:
         time.sleep(0.3)
-        assert waiting.poll() is None, "it runs no sooner than the others"
+        assert waiting.poll() is None, "it must wait until the container is resumed"
         assert bundle.runtime.tell("resume", bundle.identity)
         assert waiting.wait(SECONDS) == 3
 

@@ -60,7 +60,7 @@ def test_start_waits_until_a_service_is_ready(bundle: Bundle, systemd: Systemd) 
     lines = systemd.lines()
     assert "READY=1" in lines
     assert lines[-1] == f"MAINPID={bundle.state()['pid']}"
-    assert "MAINPID=77" not in lines, "a pid of the container's own namespace"
+    assert "MAINPID=77" not in lines, "the pid is of the container's namespace"
     assert bundle.state()["status"] == "running"
 
 
@@ -82,7 +82,7 @@ def test_run_in_the_background_waits_too(bundle: Bundle, systemd: Systemd) -> No
 
 def test_run_in_the_foreground_passes_on_what_is_said(bundle: Bundle, systemd: Systemd) -> None:
     if bundle.runtime.apart:
-        pytest.skip("run alone stays in the foreground")
+        pytest.skip("only run stays in the foreground")
     bundle.shell(SAYS_SO + "systemd-notify STOPPING=1; exit 5")
     assert bundle.run().exit_code == 5
     lines = systemd.lines()

@@ -90,7 +90,7 @@ def session(
     begun = Session(primary, secondary, process)
     try:
         yield begun
-        assert begun.process.poll() is not None, "it hangs"
+        assert begun.process.poll() is not None, "the command hangs"
         assert bundle.errors() == ""
         assert verb == "exec" or not bundle.runtime.left(bundle.identity)
     finally:

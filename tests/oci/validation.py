@@ -68,9 +68,13 @@ class Outcome:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--runtime", default="tonnage-oci", help="a name on the PATH, or a path")
-    parser.add_argument("--only", nargs="*", default=[], help="names of programs; all without it")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="where the record is written")
+    parser.add_argument(
+        "--runtime", default="tonnage-oci", help="the runtime: a name on the PATH, or a path"
+    )
+    parser.add_argument(
+        "--only", nargs="*", default=[], help="the names of the programs to run; default: all"
+    )
+    parser.add_argument("--out", type=Path, default=RESULTS, help="the folder of the record")
     options = parser.parse_args()
     runtime, tools = find_runtime(options.runtime), find_tools()
     if isinstance(runtime, str) or isinstance(tools, str):

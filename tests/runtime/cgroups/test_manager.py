@@ -407,7 +407,7 @@ def test_mounts_are_read_from_the_table(tmp_path: Path) -> None:
     assert not host.is_v2
     with table.open("a") as lines:
         lines.write("36 23 0:28 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw,nsdelegate\n")
-    assert Host.mounted(table=str(table)).is_v2, "what is mounted over them hides the others"
+    assert Host.mounted(table=str(table)).is_v2, "a mount over them hides the others"
 
 
 def test_what_changed_without_a_kill_does_not_end_the_wait_for_one() -> None:

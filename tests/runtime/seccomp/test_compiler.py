@@ -28,7 +28,7 @@ KILL_PROCESS, KILL_THREAD, TRAP = 0x80000000, 0, 0x30000
 ERRNO, NOTIFY, TRACE, LOG, ALLOW = 0x50000, 0x7FC00000, 0x7FF00000, 0x7FFC0000, 0x7FFF0000
 EPERM, ENOSYS = ERRNO | errno.EPERM, ERRNO | errno.ENOSYS
 
-on_x86_64 = pytest.mark.skipif(NATIVE != X86_64, reason="reads numbers of x86-64")
+on_x86_64 = pytest.mark.skipif(NATIVE != X86_64, reason="uses the system calls of x86-64")
 
 
 @pytest.fixture(autouse=True)

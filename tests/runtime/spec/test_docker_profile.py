@@ -22,7 +22,7 @@ ALLOW, ERRNO = 0x7FFF0000, 0x50000
 EPERM, ENOSYS = ERRNO | errno.EPERM, ERRNO | errno.ENOSYS
 NEW_USER, NEW_NET, THREAD = 0x10000000, 0x40000000, 0x3D0F00
 
-pytestmark = pytest.mark.skipif(NATIVE != 0xC000003E, reason="asks for calls of x86-64")
+pytestmark = pytest.mark.skipif(NATIVE != 0xC000003E, reason="uses the system calls of x86-64")
 
 
 @pytest.fixture(autouse=True)
@@ -66,7 +66,7 @@ def test_calls_that_reach_the_host_are_not(name: str) -> None:
 def test_a_capability_brings_the_calls_that_it_is_for(name: str, capability: str) -> None:
     number = libseccomp.number(name)
     if number is None or number < 0:
-        pytest.skip(f"{name} is not among this machine's calls")
+        pytest.skip(f"{name} is not a system call of this machine")
     assert answer(name, granted=[]) != ALLOW
     assert answer(name, granted=[capability]) == ALLOW
 

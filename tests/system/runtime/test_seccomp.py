@@ -174,7 +174,7 @@ def listener_of(pid: int) -> int:
         os.close(pidfd)
 
 
-@pytest.mark.skipif(not ON_X86_64, reason="32-bit calls are made on x86-64 alone")
+@pytest.mark.skipif(not ON_X86_64, reason="needs the 32-bit system calls of x86-64")
 @pytest.mark.skipif(not shutil.which("gcc"), reason="gcc is not installed")
 def test_a_call_of_an_architecture_that_is_not_named_kills(tmp_path: Path) -> None:
     """The call is made by int 0x80 in a 64-bit program."""
@@ -279,7 +279,7 @@ def crun_program(tmp_path: Path) -> Iterator[Callable[[dict[str, Any]], bytes]]:
             (hierarchy / identity).rmdir()
 
 
-@pytest.mark.skipif(not ON_X86_64, reason="asks for numbers of x86-64")
+@pytest.mark.skipif(not ON_X86_64, reason="uses the system calls of x86-64")
 @pytest.mark.parametrize("name", SECTIONS)
 def test_crun_compiles_the_same(name: str, crun_program: Callable[[dict[str, Any]], bytes]) -> None:
     """All calls are compared but those newer than the section, for which crun has no rule."""
