@@ -1,4 +1,4 @@
-"""Linux system calls that Python lacks, and the state of a process. Each call raises OSError."""
+"""Linux system calls that Python lacks, and the state of a process. All raise OSError."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 PR_SET_CHILD_SUBREAPER = 36
 PR_SET_THP_DISABLE = 41
 _SYS_PIDFD_GETFD = 438
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 ZOMBIE = "Z"
 
 
@@ -21,6 +22,13 @@ def prctl(option: int, value: int) -> None:
 def pidfd_getfd(pidfd: int, descriptor: int) -> int:
     """Return a copy of another process's file descriptor. (pidfd_getfd(2))"""
     return _check(_libc().syscall(_SYS_PIDFD_GETFD, pidfd, descriptor, 0))
+
+
+def exchange(first: Path, second: Path) -> None:
+    """Exchange two files or directories, so that neither is ever missing. (renameat2(2))"""
+    names = os.fsencode(first), os.fsencode(second)
+    arguments = (_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE)
+    _check(_libc().renameat2(*arguments), str(second))
 
 
 def process_state(pid: int) -> tuple[str, str]:
@@ -36,8 +44,8 @@ def _libc() -> ctypes.CDLL:
     return ctypes.CDLL(None, use_errno=True)
 
 
-def _check(result: int) -> int:
+def _check(result: int, path: str | None = None) -> int:
     if result < 0:
         number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
+        raise OSError(number, os.strerror(number), path)
     return result

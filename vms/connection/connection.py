@@ -114,7 +114,7 @@ class Connection:
         return self._libvirt
 
     def probe(self) -> None:
-        """Have libvirt query its QEMU now, so that the first start does not wait for it."""
+        """Make libvirt query its QEMU now, so that the first start does not wait for it."""
         with suppress(libvirt.libvirtError):
             self.handle.getDomainCapabilities(None, "x86_64", "q35", "qemu", 0)
 

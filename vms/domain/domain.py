@@ -200,7 +200,7 @@ class Domain:
         self.reap()
 
     def reap(self) -> None:
-        """Have its QEMU, which was just started, reaped as soon as it ends."""
+        """Arrange that its QEMU, which was just started, is reaped as soon as it ends."""
         if pid := self._place.qemu_pid(self.name):
             reap_when_ended(pid)
 
@@ -228,7 +228,7 @@ class Domain:
                 yield
 
     def resume(self) -> None:
-        """Let its CPUs run. Raise MachineError."""
+        """Resume its CPUs. Raise MachineError."""
         with translate_errors(f"Can't resume {self.name}"):
             self.handle.resume()
 

@@ -23,9 +23,9 @@ import msgspec
 
 from vms import paths
 from vms.errors import AlreadyExists, InUse, InvalidDescription, InvalidImage, NotFound, os_error
+from vms.linux import exchange
 from vms.storage import disks, downloads, locks, qcow2, readers
 from vms.storage.backing_file_policy import refuse_unsafe
-from vms.storage.exchange import exchange
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

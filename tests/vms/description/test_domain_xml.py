@@ -181,7 +181,6 @@ def test_the_legacy_timer_is_off_where_no_guest_measures_by_it(
 
 
 def test_arguments_of_qemu_are_in_the_xml_and_our_monitor_can_be_removed() -> None:
-    """As a saved machine's: the monitor of the process that started it is gone."""
     monitor = ("-chardev", "socket,id=tonnage.monitor,path=/m", "-mon", "chardev=tonnage.monitor")
     domain = ET.fromstring(domain_xml(machine(), PATHS, (), (*monitor, "-machine", "pit=off")))
     argument = "{http://libvirt.org/schemas/domain/qemu/1.0}arg"

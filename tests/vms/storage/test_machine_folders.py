@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from vms import Connection, MachineError, paths
+from vms.linux import exchange
 from vms.operations import clone
 from vms.storage import machine_folders
-from vms.storage.exchange import exchange
 from vms.storage.image_store import Store
 
 if TYPE_CHECKING:
