@@ -1,4 +1,4 @@
-"""Quantities as people read them: 2.40 ms, 501 KiB, 1.03 ×."""
+"""Quantities as readable text: 2.40 ms, 501 KiB, 1.03 ×."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import math
 from typing import NamedTuple
 
 UNKNOWN = "—"
-_LEGIBLE = 0.1  # below it an end is read in a smaller unit
+_LEGIBLE = 0.1  # a smaller end of an interval gets a smaller unit
 _LEAST_END = 0.01
 _FEW_ZEROS, _MANY_DIGITS = 1e-4, 1e12
-_ROUNDING = 1e-9  # of a product of floating-point numbers
+_ROUNDING = 1e-9  # relative error of a product of floating-point numbers
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 class Scale(NamedTuple):
-    """A unit for reading: how many of the base unit it is, and from which value on it is used."""
+    """A unit: its size in base units, and the smallest value that is shown in it."""
 
     name: str
     size: float
     least: float
 
 
-# The last one of each is for whatever is smaller.
+# The last scale of each unit is for all smaller values.
 _SCALES = {
     "second": (
         Scale("min", 60.0, 120.0),
@@ -42,10 +42,10 @@ _SCALES = {
 
 
 def scale_for(value: float, unit: str) -> Scale:
-    """Return the scale in which the value has few digits before its point.
+    """Return the scale in which the value has few digits before the decimal point.
 
-    `unit` is second, byte, integer or ratio; another one is read as it is. A value that would be
-    rounded up to the next scale's least is read in that one: 999.7 µs are 1 ms.
+    `unit` is second, byte, integer or ratio; any other unit is used unchanged. A value that rounds
+    to the smallest value of the next scale gets that scale: 999.7 µs are 1 ms.
     """
     scales = _SCALES.get(unit, (Scale(unit, 1.0, 0.0),))
     if value == 0:
@@ -56,7 +56,7 @@ def scale_for(value: float, unit: str) -> Scale:
 
 
 def quantity(value: float | None, unit: str) -> str:
-    """Return the value with its unit, in three significant digits."""
+    """Return the value with its unit, with three significant digits."""
     if value is None:
         return UNKNOWN
     scale = scale_for(value, unit)
@@ -64,14 +64,14 @@ def quantity(value: float | None, unit: str) -> str:
 
 
 def share(value: float | None) -> str:
-    """Return a part of the whole, or a relative difference, in per cent."""
+    """Return a share or a relative difference in per cent."""
     return UNKNOWN if value is None else f"{_digits(100 * value)} %"
 
 
 def interval(low: float | None, high: float | None, unit: str) -> str:
-    """Return both ends in the unit of the larger one, or each in its own if they lie far apart.
+    """Return both ends in the unit of the larger end, or each in its own if they are far apart.
 
-    An end for which no unit is small enough is said to be less than 0.01 of the smallest.
+    An end that is too small for every unit is shown as less than 0.01 of the smallest.
     """
     if low is None or high is None:
         return UNKNOWN
@@ -90,7 +90,7 @@ def _end(value: float, scale: Scale) -> str:
 
 
 def _digits(number: float) -> str:
-    """Return three significant digits, two below 0.1; with a power of ten if there are many."""
+    """Return three significant digits, two below 0.1, with a power of ten for extreme values."""
     size = abs(number)
     if not math.isfinite(number):
         return f"{number:+}".replace("inf", "∞").lstrip("+")
@@ -107,7 +107,7 @@ def _digits(number: float) -> str:
 
 
 def _rounded(number: float) -> float:
-    """Return the number as it is shown: whole from 100 on, else in three significant digits."""
+    """Return the number rounded for display: to an integer from 100 on, else to three digits."""
     if not math.isfinite(number):
         return number
     return float(round(number)) if abs(number) >= 100 else float(f"{number:.3g}")

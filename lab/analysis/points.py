@@ -1,7 +1,7 @@
-"""Figures of one round that has many points: what a host takes and does while it is being filled.
+"""Figures of a single round with many points: memory and latency while a host is being filled.
 
-A filling is made once, so that nothing is known of how another one would differ; but its own points
-say how well it determines its own line.
+With a single filling, the difference to another filling is unknown. Its own points still show how
+well they determine its line.
 """
 
 from __future__ import annotations
@@ -16,35 +16,35 @@ if TYPE_CHECKING:
 
     from lab.results.run_folder import Run
 
-# A slope over the number that run, by the curve whose slope it is and the sign that it is taken by.
+# Slopes over the number of running instances: the curve of each, and the sign of its slope.
 SLOPES = {
     "memory-per-instance-available": ("memory-available", -1),
     "memory-per-instance-pss": ("memory-pss", 1),
 }
-# Timed anew for each instance, or at each number of them.
+# Timed again for each instance or at each number of instances.
 REPEATED = ("start-latency",)
-_BLOCKS = 20  # neighbours in a filling resemble each other: each block of them is one value
+_BLOCKS = 20  # neighbouring points are correlated, so a block of them counts as one value
 
 
 def figures(run: Run) -> dict[tuple[str, str, str], Estimate]:
-    """Return the figure of each experiment, metric and target that one round has points of."""
+    """Return figures by experiment, metric and target, for targets with a single round."""
     samples = run.samples.dropna(subset=["value"])
-    found = {}
+    result = {}
     for target, of_target in samples[samples["experiment"] == "density"].groupby("target"):
         if of_target["round"].nunique() != 1:
             continue
         curves = {str(metric): points for metric, points in of_target.groupby("metric")}
         for metric, (curve, sign) in SLOPES.items():
             if metric in curves and curve in curves:
-                found["density", metric, str(target)] = _slope(curves[curve], sign)
+                result["density", metric, str(target)] = _slope(curves[curve], sign)
         for metric in REPEATED:
             if metric in curves:
-                found["density", metric, str(target)] = _repeated(curves[metric], run)
-    return found
+                result["density", metric, str(target)] = _repeated(curves[metric], run)
+    return result
 
 
 def note(run: Run, key: tuple[str, str, str]) -> str:
-    """Return what the run noted with the figure of that experiment, metric and target."""
+    """Return the run's note on the figure of that experiment, metric and target."""
     experiment, metric, target = key
     samples = run.samples
     notes = samples.loc[

@@ -72,17 +72,17 @@ class Evidence:
 
     def measured(self, experiment: str, target: str, metric: str) -> Figure | None:
         """Return the median of a metric over its rounds."""
-        found = self._measurements.get((experiment, target, metric))
-        if found is None or found.median is None:
+        measurement = self._measurements.get((experiment, target, metric))
+        if measurement is None or measurement.median is None:
             return None
-        exact = summary.is_exact(found)
+        exact = summary.is_exact(measurement)
         return Figure(
             f"{self.label(target)} {metric}",
-            found.median,
-            found.median if exact else found.low,
-            found.median if exact else found.high,
-            found.unit,
-            "counted" if exact else _count(found.n, "round"),
+            measurement.median,
+            measurement.median if exact else measurement.low,
+            measurement.median if exact else measurement.high,
+            measurement.unit,
+            "counted" if exact else _count(measurement.n, "round"),
             exact,
         )
 

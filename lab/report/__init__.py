@@ -1,1 +1,1 @@
-"""Pictures and pages of a run."""
+"""The report of a run: pictures, table, notebook and page."""

@@ -1,8 +1,8 @@
-"""A run folder as something to read: table, picture, executed notebook, page.
+"""The report of a run: table, overview picture, executed notebook, and HTML page.
 
-The notebook is the page's source. It runs in a kernel of this very interpreter, which is registered
-nowhere and talks on UNIX sockets. All files are built aside and renamed into place together: what
-was measured is only read, and a report that fails changes nothing.
+The page is made from the notebook. The notebook runs in a kernel of this Python interpreter, which
+is registered nowhere and communicates over UNIX sockets. All files are written to a temporary
+folder and then renamed into place, so a failed report changes nothing. Measurements are only read.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab.analysis import across_runs, provenance
 from lab.claims import table
-from lab.errors import LabError
+from lab.errors import InvalidRun, ReportFailed
 from lab.experiments.registry import EXPERIMENTS
 from lab.host import plain_paths
 from lab.results import run_folder
@@ -39,23 +39,23 @@ _UNDESCRIBED = re.compile(r'alt="No description has been provided for this image
 def write(path: Path, out: Path | None = None) -> list[Path]:
     """Write table.md, overview.png, report.ipynb and report.html into the run folder, or `out`.
 
-    What an earlier report left there is replaced. Raises LabError for a folder that is no run or
-    holds no measurement, and if the notebook fails or takes longer than DEADLINE_SECONDS.
+    Files of an earlier report are replaced. Raise InvalidRun if the folder holds no run or no
+    measurement, and ReportFailed if the notebook fails or takes longer than DEADLINE_SECONDS.
     """
     run = run_folder.load(path)
     _require_measurements(run)
     out = out or path
-    with _aside(out) as aside:
-        (aside / "table.md").write_text(_table(run), encoding="utf-8")
-        _draw(run, aside / "overview.png")
+    with _temporary(out) as temporary:
+        (temporary / "table.md").write_text(_table(run), encoding="utf-8")
+        _draw(run, temporary / "overview.png")
         notebook = _execute(path, provenance.measured(run))
-        _write_notebook(notebook, aside / "report.ipynb")
-        _write_page(notebook, f"tonnage: {path.name}", aside / "report.html")
+        _write_notebook(notebook, temporary / "report.ipynb")
+        _write_page(notebook, f"tonnage: {path.name}", temporary / "report.html")
     return [out / name for name in ("table.md", "overview.png", "report.ipynb", "report.html")]
 
 
 def _table(run: run_folder.Run) -> str:
-    """The claims of the run, and its figures over all runs of the host beside it."""
+    """Return the claims of the run, and its figures across the runs of its folder."""
     return f"{table.markdown(run)}\n## Across runs\n\n{across_runs.section(run)}\n"
 
 
@@ -63,27 +63,29 @@ def _require_measurements(run: run_folder.Run) -> None:
     if run.samples["value"].notna().any():
         return
     if run.samples.empty:
-        raise LabError(f"{run.path} holds no measurements: no round was finished; measure again.")
+        raise InvalidRun(
+            f"{run.path} holds no measurements: no round was finished. Run the measurement again."
+        )
     reason = run.samples["censored"].iloc[0]
-    raise LabError(
+    raise InvalidRun(
         f"{run.path} holds no measurements: all {len(run.samples)} failed, the first because:"
         f" {reason}"
     )
 
 
 @contextmanager
-def _aside(path: Path) -> Iterator[Path]:
-    """A directory inside the run folder, whose files move up when the block ends well."""
-    aside = path / f".report.{os.getpid()}"
+def _temporary(path: Path) -> Iterator[Path]:
+    """Yield a temporary folder inside `path`; its files move to `path` if the block succeeds."""
+    temporary = path / f".report.{os.getpid()}"
     try:
-        aside.mkdir(parents=True)
-        yield aside
-        for file in sorted(aside.iterdir()):
+        temporary.mkdir(parents=True)
+        yield temporary
+        for file in sorted(temporary.iterdir()):
             file.rename(path / file.name)
     except OSError as error:
-        raise LabError(f"Can't write the report into {path}: {error.strerror}.") from error
+        raise ReportFailed(f"Can't write the report to {path}: {error.strerror}.") from error
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _draw(run: run_folder.Run, path: Path) -> None:
@@ -94,15 +96,16 @@ def _draw(run: run_folder.Run, path: Path) -> None:
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:
         if os.environ.get("TONNAGE_DEBUG"):
             raise
-        raise LabError(
-            f"The picture of {run.path} can't be drawn: {type(error).__name__}: {error}."
+        raise ReportFailed(
+            f"Can't draw the picture of {run.path}: {type(error).__name__}: {error}. --debug shows"
+            " the traceback."
         ) from error
 
 
 def _execute(path: Path, measured: Collection[str]) -> Any:
-    """Return the notebook with the outputs that it has for this run.
+    """Return the notebook, executed for the run.
 
-    A cell whose tag names an experiment that was not measured is left out. Raise LabError.
+    Cells whose tag names an unmeasured experiment are left out. Raise ReportFailed.
     """
     import nbformat
     from nbclient.exceptions import CellExecutionError, DeadKernelError
@@ -110,7 +113,7 @@ def _execute(path: Path, measured: Collection[str]) -> Any:
     try:
         notebook = nbformat.read(NOTEBOOK, as_version=4)
     except OSError as error:
-        raise LabError(f"The notebook {NOTEBOOK} can't be read: {error.strerror}.") from error
+        raise ReportFailed(f"Can't read the notebook {NOTEBOOK}: {error.strerror}.") from error
     unmeasured = set(EXPERIMENTS) - set(measured)
     notebook.cells = [
         cell for cell in notebook.cells if unmeasured.isdisjoint(cell.metadata.get("tags", ()))
@@ -119,11 +122,13 @@ def _execute(path: Path, measured: Collection[str]) -> Any:
         with plain_paths.temporary_directory("tonnage-") as scratch:
             asyncio.run(_run_cells(notebook, path, Path(scratch)))
     except TimeoutError as error:
-        raise LabError(f"The notebook was not done within {DEADLINE_SECONDS:.0f} s.") from error
+        raise ReportFailed(
+            f"The notebook did not finish within {DEADLINE_SECONDS:.0f} s."
+        ) from error
     except CellExecutionError as error:
-        raise LabError(f"The notebook failed: {error.ename}: {error.evalue}") from error
+        raise ReportFailed(f"The notebook failed: {error.ename}: {error.evalue}") from error
     except (DeadKernelError, RuntimeError) as error:
-        raise LabError(f"The notebook's kernel did not live: {error}") from error
+        raise ReportFailed(f"The notebook's kernel died: {error}") from error
     return notebook
 
 
@@ -150,7 +155,7 @@ async def _run_cells(notebook: Any, path: Path, scratch: Path) -> None:
     client = NotebookClient(
         notebook,
         km=manager,
-        timeout=None,  # of one cell; the deadline is for all of them
+        timeout=None,  # of a cell; the deadline covers all cells
         record_timing=False,
         resources={"metadata": {"path": str(scratch)}},
     )
@@ -166,11 +171,11 @@ async def _run_cells(notebook: Any, path: Path, scratch: Path) -> None:
             async with asyncio.timeout(DEADLINE_SECONDS) as deadline:
                 await client.async_execute(cleanup_kc=True, env=environment, stdout=log, stderr=log)
         except (DeadKernelError, RuntimeError) as error:
-            if deadline.expired():  # it was we who ended the kernel
+            if deadline.expired():  # the kernel died because the deadline ended it
                 raise TimeoutError from error
             log.seek(0)
-            said = log.read().decode(errors="replace").strip().splitlines()
-            raise DeadKernelError(said[-1] if said else str(error)) from error
+            lines = log.read().decode(errors="replace").strip().splitlines()
+            raise DeadKernelError(lines[-1] if lines else str(error)) from error
 
 
 def _write_notebook(notebook: Any, path: Path) -> None:
@@ -180,7 +185,7 @@ def _write_notebook(notebook: Any, path: Path) -> None:
 
 
 def _write_page(notebook: Any, title: str, path: Path) -> None:
-    """The notebook's prose and outputs as one file that loads nothing from anywhere."""
+    """Write the notebook's text and outputs as a page that loads no other file."""
     from nbconvert import HTMLExporter
 
     exporter = HTMLExporter(
@@ -191,14 +196,14 @@ def _write_page(notebook: Any, title: str, path: Path) -> None:
         exclude_anchor_links=True,
     )
     body, _ = exporter.from_notebook_node(notebook)
-    body = _described(body, notebook)
+    body = _describe_pictures(body, notebook)
     page = string.Template(PAGE.read_text(encoding="utf-8"))
     path.write_text(page.substitute(title=escape(title), body=body), encoding="utf-8")
 
 
-def _described(body: str, notebook: Any) -> str:
-    """Give each picture the description that its output has; nbconvert knows none of SVG."""
-    described = iter(
+def _describe_pictures(body: str, notebook: Any) -> str:
+    """Add to each picture its output's description, which nbconvert omits for SVG."""
+    descriptions = iter(
         [
             output.metadata.get("image/svg+xml", {}).get("alt", "")
             for cell in notebook.cells
@@ -206,4 +211,4 @@ def _described(body: str, notebook: Any) -> str:
             if "image/svg+xml" in output.get("data", {})
         ]
     )
-    return _UNDESCRIBED.sub(lambda _: f'alt="{escape(next(described, ""))}"', body)
+    return _UNDESCRIBED.sub(lambda _: f'alt="{escape(next(descriptions, ""))}"', body)

@@ -1,4 +1,4 @@
-"""Where the time of a start goes, step by step; and what many starts at once take."""
+"""Pictures of the steps of a start, and of many starts at once."""
 
 from __future__ import annotations
 
@@ -23,44 +23,42 @@ if TYPE_CHECKING:
 
 _BEGIN, _STEP = STEP_BEGIN.prefix, STEP.prefix
 _COLUMNS = 3  # of a legend
-_NO_TIME_SECONDS = 1e-9  # the clock's resolution, where all steps took less
-# Of a start to its steps: one hue an order of magnitude reads as a ladder, so each has its own.
+_NO_TIME_SECONDS = 1e-9  # the clock's resolution, for steps that all took less
+# A hue for each step; shades of a single hue would suggest an order of magnitude.
 _STEP_COLOURS = ("#0f766e", "#0ea5e9", "#7c3aed", "#b91c1c", "#ea8a0c", "#4d7c0f", "#64748b",
                  "#be185d", "#1d4ed8")  # fmt: skip
 
 
 def waterfall(run: Run) -> Picture:
-    """The steps of a start, one under the other, where each begins and ends: medians."""
+    """Draw the steps of a start below each other, each from its median begin to its median end."""
     with mpl.rc_context(STYLE):
-        found = {name: steps for name in _targets(run) if (steps := _steps(run, name))}
-        tallest = [len(steps) for steps in found.values()] or [2]
+        charts = {name: steps for name in _targets(run) if (steps := _steps(run, name))}
+        tallest = [len(steps) for steps in charts.values()] or [2]
         height = 1.4 + sum(0.55 + 0.27 * count for count in tallest)
         figure = Picture(figsize=(8.6, height))
         axes = figure.subplots(
             len(tallest), 1, squeeze=False, height_ratios=[count + 1.6 for count in tallest]
         )[:, 0]
-        figure.suptitle(
-            "Where the time of a start goes", x=0.008, ha="left", fontsize=11.5, fontweight="bold"
-        )
-        for axis, (target, steps) in zip(axes, found.items(), strict=False):
+        figure.suptitle("Steps of a start", x=0.008, ha="left", fontsize=11.5, fontweight="bold")
+        for axis, (target, steps) in zip(axes, charts.items(), strict=False):
             _waterfall(axis, run, target, steps)
-        if not found:
-            style.say_empty(axes[0], run, "startup")
-        said = [
+        if not charts:
+            style.explain_empty(axes[0], run, "startup")
+        values = [
             f"{_label(run, 'startup', target, _STEP)}: "
             + ", ".join(f"{step} {units.quantity(length, 'second')}" for step, _, length in steps)
-            for target, steps in found.items()
+            for target, steps in charts.items()
         ]
-        return style.finished(
+        return style.finish(
             figure,
             run,
-            style.listed("Where the time of a start goes", said),
-            "bar: a step, from its median begin, as long as its median",
+            style.description("Steps of a start", values),
+            "bar: a step, from its median begin, with its median duration",
         )
 
 
 def burst(run: Run) -> Picture:
-    """Latency of starts against how many were asked for at once; and starts per second."""
+    """Draw the latency and the rate of starts over the number that was requested at once."""
     with mpl.rc_context(STYLE):
         targets = _burst_targets(run)
         rows = -(-len(targets) // _COLUMNS)
@@ -69,46 +67,47 @@ def burst(run: Run) -> Picture:
         for axis in (left, right):
             axis.set_xscale("log", base=2)
             axis.set_yscale("log")
-            axis.set_xlabel("asked for at once (log scale)")
+            axis.set_xlabel("requested at once (log scale)")
         for target in targets:
             colour = style.colour(target)
             middle = _curve(run, target, "latency-p50")
             tail = _curve(run, target, "latency-p95")
-            style.band(left, middle, tail, colour)
+            style.draw_band(left, middle, tail, colour)
             rate = _curve(run, target, "started-per-second")
-            at, each = style.positive(rate.index, rate)
+            at, each = style.positive_points(rate.index, rate)
             right.plot(at, each, marker="o", markersize=4, color=colour)
         for axis in (left, right):
             axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-        style.log_ticks(left.yaxis, style.tick("second"))
-        style.log_ticks(right.yaxis, lambda value, _: f"{value:g} /s")
+        style.set_log_ticks(left.yaxis, style.tick_formatter("second"))
+        style.set_log_ticks(right.yaxis, lambda value, _: f"{value:g} /s")
         if not targets:
-            style.say_empty(left, run, "burst")
+            style.explain_empty(left, run, "burst")
         left.set_title("Many at once: first instruction")
-        right.set_title("… and how many a second")
+        right.set_title("… and starts per second")
         if marks := [
-            style.mark("o", style.colour(name), _label(run, "burst", name)) for name in targets
+            style.legend_entry("o", style.colour(name), _label(run, "burst", name))
+            for name in targets
         ]:
             figure.legend(
                 handles=marks, loc="outside upper left", ncols=_COLUMNS, fontsize=8.5,
                 handletextpad=0.1, columnspacing=1.0,
             )  # fmt: skip
-        return style.finished(
+        return style.finish(
             figure,
             run,
-            _burst_said(run, targets),
+            _burst_description(run, targets),
             "line: median · shade: up to the 95th percentile",
         )
 
 
-def _burst_said(run: Run, targets: Sequence[str]) -> str:
-    said = []
+def _burst_description(run: Run, targets: Sequence[str]) -> str:
+    values = []
     for target in targets:
         middle = _curve(run, target, "latency-p50").dropna()
         if len(middle):
             most, latency = middle.index[-1], units.quantity(float(middle.iloc[-1]), "second")
-            said.append(f"{summary.label(target, run)}: half of {most} after {latency}")
-    return style.listed("Many at once, until the first instruction", said)
+            values.append(f"{summary.label(target, run)}: half of {most} after {latency}")
+    return style.description("Many at once, until the first instruction", values)
 
 
 def _waterfall(
@@ -121,7 +120,7 @@ def _waterfall(
         hue = _STEP_COLOURS[row % len(_STEP_COLOURS)]
         axis.barh(row, width, left=left, height=0.72, color=hue)
         text = f"{style.plain(step)}  {units.quantity(length, 'second')}"
-        # In a bar that is long enough, else beside it, on whichever side there is room.
+        # In the bar if it is long enough, else on the side of it that has room.
         end, whole = left + width, total / scale.size
         if width > 0.45 * whole:
             at, align, ink = end, "right", "white"
@@ -144,22 +143,22 @@ def _waterfall(
 
 
 def _steps(run: Run, target: str) -> list[tuple[str, float, float]]:
-    """Steps in their order: name, median begin, median length, in seconds."""
+    """Return the steps in order: name, median begin, median length, in seconds."""
     samples = run.samples
     ours = samples[(samples["experiment"] == "startup") & (samples["target"] == target)]
     medians = ours.groupby("metric", sort=False)["value"].median()
-    found = [
+    steps = [
         (name.removeprefix(_STEP), float(medians[_BEGIN + name.removeprefix(_STEP)]), float(length))
         for name, length in medians.dropna().items()
         if isinstance(name, str) and name.startswith(_STEP)
     ]
-    return sorted(found, key=lambda step: step[1])
+    return sorted(steps, key=lambda step: step[1])
 
 
 def _targets(run: Run) -> list[str]:
-    """Those that tell their steps; a native start is one step, of no interest."""
-    there = set(run.samples.loc[run.samples["experiment"] == "startup", "target"])
-    return style.ordered(there - {"native"})
+    """Return the targets with steps. A native start is a single step and is left out."""
+    measured = set(run.samples.loc[run.samples["experiment"] == "startup", "target"])
+    return style.in_order(measured - {"native"})
 
 
 def _burst_targets(run: Run) -> list[str]:
@@ -168,7 +167,7 @@ def _burst_targets(run: Run) -> list[str]:
 
 
 def _curve(run: Run, target: str, metric: str) -> pd.Series[float]:
-    """The median over rounds at each count."""
+    """Return the median over rounds at each count."""
     samples = run.samples
     chosen = samples[
         (samples["experiment"] == "burst")
@@ -179,7 +178,7 @@ def _curve(run: Run, target: str, metric: str) -> pd.Series[float]:
 
 
 def _label(run: Run, experiment: str, target: str, prefix: str = "") -> str:
-    """The target, and the rounds that have such a metric of it."""
+    """Return the target's name with the number of rounds that have such a metric."""
     samples = run.samples
     ours = (samples["target"] == target) & (samples["experiment"] == experiment)
     ours &= samples["metric"].str.startswith(prefix) & samples["value"].notna()

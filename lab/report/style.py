@@ -1,4 +1,4 @@
-"""How every picture looks, and what none goes without: its marks, and where it was measured."""
+"""The common style of all pictures: colours, legends, ticks, and the line of provenance."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lab.results.run_folder import Run
 
 INK, FAINT = "#1f2937", "#6b7280"
-# Grey is native, cool colours are containers, warm ones machines.
+# Grey for native, cool colours for containers, warm colours for machines.
 COLOURS = {
     "native": FAINT,
     "container": "#0f766e",
@@ -43,7 +43,7 @@ COLOURS = {
 LEGEND_ROW_POINTS = 13
 FOOT_INCHES = 0.42
 _FOOT_LINE_INCHES, _FOOT_LETTER_INCHES = 0.14, 0.057
-_MOST_LETTERS = 40  # of a name; longer ones leave no room for the picture
+_MOST_LETTERS = 40  # of a name; a longer name would leave no room for the picture
 _NARROW, _FEW_DECADES, _MOST_TICKS = 0.5, 2.0, 8
 MARKS = "mark: median · bar: 95 % interval · pale: raw samples"
 STYLE: dict[Any, Any] = {
@@ -70,25 +70,25 @@ STYLE: dict[Any, Any] = {
 
 
 class Picture(Figure):
-    """A figure that a notebook shows as SVG, with a description for those who don't see it."""
+    """A figure that a notebook shows as SVG, with a description for people who can't see it."""
 
     alt = ""
 
     def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
-        kind, drawn = "image/svg+xml", io.StringIO()
-        self.savefig(drawn, format="svg", metadata={"Date": None})
-        return {kind: drawn.getvalue()}, {kind: {"alt": self.alt}}
+        kind, svg = "image/svg+xml", io.StringIO()
+        self.savefig(svg, format="svg", metadata={"Date": None})
+        return {kind: svg.getvalue()}, {kind: {"alt": self.alt}}
 
 
 def plain(text: str) -> str:
-    """Return a name as Matplotlib shows it as it is: on one line, no dollar begins a formula."""
+    """Return a name for Matplotlib to show literally: on one line, with dollar signs escaped."""
     text = tables.plain(text)
     text = text if len(text) <= _MOST_LETTERS else f"{text[: _MOST_LETTERS - 1]}…"
     return text.replace("$", r"\$")
 
 
-def titled(axis: Axes, title: str, marks: list[Line2D], columns: int = 3) -> None:
-    """The title with what the marks mean under it."""
+def set_title(axis: Axes, title: str, marks: list[Line2D], columns: int = 3) -> None:
+    """Set the title, with the legend below it."""
     rows = -(-len(marks) // columns)
     axis.set_title(title, pad=8 + rows * LEGEND_ROW_POINTS)
     if marks:
@@ -98,13 +98,13 @@ def titled(axis: Axes, title: str, marks: list[Line2D], columns: int = 3) -> Non
         )  # fmt: skip
 
 
-def mark(marker: str, colour: str, label: str) -> Line2D:
-    """One entry of a legend."""
+def legend_entry(marker: str, colour: str, label: str) -> Line2D:
+    """Return an entry of a legend."""
     return Line2D([], [], color=colour, marker=marker, linestyle="none", markersize=5, label=label)
 
 
-def finished(figure: Picture, run: Run, alt: str, marks: str = MARKS) -> Picture:
-    """Lay it out, describe it, and say underneath where it was measured: none goes without."""
+def finish(figure: Picture, run: Run, alt: str, marks: str = MARKS) -> Picture:
+    """Lay the figure out, describe it, and add the provenance and the marks below it."""
     letters = int(figure.get_figwidth() / _FOOT_LETTER_INCHES)
     where = tables.plain(provenance.line(run)).replace("$", r"\$")
     lines = [*textwrap.wrap(where, letters), *textwrap.wrap(marks, letters)]
@@ -115,19 +115,19 @@ def finished(figure: Picture, run: Run, alt: str, marks: str = MARKS) -> Picture
     return figure
 
 
-def listed(title: str, said: Iterable[str]) -> str:
-    """Return a description: the title, and what the picture shows."""
-    return f"{title}: {'; '.join(said) or 'nothing was measured'}."
+def description(title: str, values: Iterable[str]) -> str:
+    """Return a picture's description: its title and the values that it shows."""
+    return f"{title}: {'; '.join(values) or 'nothing was measured'}."
 
 
-def positive(x: Iterable[float], y: Iterable[float]) -> tuple[list[float], list[float]]:
-    """Return the points that logarithmic scales can show."""
+def positive_points(x: Iterable[float], y: Iterable[float]) -> tuple[list[float], list[float]]:
+    """Return the points with positive coordinates, which logarithmic scales can show."""
     points = [(a, b) for a, b in zip(x, y, strict=True) if a > 0 and b > 0]
     return [a for a, _ in points], [b for _, b in points]
 
 
-def log_ticks(axis: Axis, shown: Callable[[float, object], str]) -> None:
-    """Put ticks on a logarithmic axis on which all is drawn: so many as there is room for."""
+def set_log_ticks(axis: Axis, text: Callable[[float, object], str]) -> None:
+    """Set as many ticks as fit on a logarithmic axis, after everything has been drawn on it."""
     low, high = axis.get_view_interval()
     decades = math.log10(high / low) if 0 < low < high else 0.0
     if decades < _NARROW:
@@ -135,37 +135,37 @@ def log_ticks(axis: Axis, shown: Callable[[float, object], str]) -> None:
     else:
         subs = (1.0, 2.0, 5.0) if decades <= _FEW_DECADES else (1.0,)
         axis.set_major_locator(LogLocator(subs=subs, numticks=_MOST_TICKS))
-    axis.set_major_formatter(FuncFormatter(shown))
+    axis.set_major_formatter(FuncFormatter(text))
     axis.set_minor_formatter(NullFormatter())
     if decades > _MOST_TICKS:
         axis.set_minor_locator(NullLocator())
 
 
-def rows(axis: Axes, names: Sequence[str]) -> None:
-    """A row a name, the first at the top."""
+def label_rows(axis: Axes, names: Sequence[str]) -> None:
+    """Label the rows with the names, the first at the top."""
     axis.set_yticks(range(len(names)), list(names))
     axis.set_ylim(len(names) - 0.4, -0.6)
 
 
-def say_empty(axis: Axes, run: Run, experiment: str) -> None:
-    """Say on an axis on which nothing is drawn why that is."""
+def explain_empty(axis: Axes, run: Run, experiment: str) -> None:
+    """Write on an empty axis why nothing is drawn."""
     measured = experiment in run.settings.get("experiments", ())
     text = f"no finished round of {experiment}" if measured else f"{experiment} was not measured"
     axis.text(0.5, 0.5, text, transform=axis.transAxes, ha="center", color="#9ca3af")
 
 
-def whisker(axis: Axes, low: float | None, high: float | None, y: float, colour: str) -> None:
-    """An interval, where there is one that a logarithmic scale can show."""
+def draw_interval(axis: Axes, low: float | None, high: float | None, y: float, colour: str) -> None:
+    """Draw the interval if it is known and a logarithmic scale can show it."""
     if low is not None and high is not None and low > 0:
         axis.plot([low, high], [y, y], color=colour, linewidth=1.8, alpha=0.75)
 
 
-def band(
+def draw_band(
     axis: Axes, middle: pd.Series[float], tail: pd.Series[float], colour: str, size: float = 4
 ) -> None:
-    """A line of medians by position, and the shade up to a percentile of theirs."""
+    """Draw a line of medians by position, and a shade up to a percentile."""
     both = tail.reindex(middle.index)
-    at, line = positive(middle.index, middle)
+    at, line = positive_points(middle.index, middle)
     axis.plot(at, line, marker="o", markersize=size, color=colour)
     shaded = both[(middle.index > 0) & (middle > 0) & (both > 0)]
     if len(shaded):
@@ -173,22 +173,22 @@ def band(
         axis.fill_between(shaded.index, low, shaded, color=colour, alpha=0.15, linewidth=0)
 
 
-def ordered(targets: Iterable[str]) -> list[str]:
-    """Targets as every picture has them: native, containers, machines."""
+def in_order(targets: Iterable[str]) -> list[str]:
+    """Return the targets in the order of all pictures: native, containers, machines."""
     order = [*COLOURS]
     return sorted(targets, key=lambda name: order.index(name) if name in order else len(order))
 
 
-def tick(unit: str) -> Callable[[float, object], str]:
-    """A formatter of ticks in the unit that a reader has a feeling for; 1,000 s are not minutes."""
+def tick_formatter(unit: str) -> Callable[[float, object], str]:
+    """Return a formatter of ticks with a readable unit; above 1 s, all ticks are in seconds."""
 
-    def shown(value: float, _: object) -> str:
+    def text(value: float, _: object) -> str:
         scale = units.scale_for(min(value, 1.0) if unit == "second" else value, unit)
         return f"{value / scale.size:g} {scale.name}"
 
-    return shown
+    return text
 
 
 def colour(target: str) -> str:
-    """The target's colour, the same in every picture."""
+    """Return the target's colour, the same in every picture."""
     return COLOURS.get(target, INK)

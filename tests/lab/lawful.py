@@ -1,8 +1,8 @@
-"""Run folders in any lawful state, as Hypothesis draws them.
+"""Hypothesis strategy for run folders in any lawful state.
 
-Lawful is what a run can leave on any host: rounds that were disturbed, targets that are absent or
-failed, one round, equal values, zeros, experiments in any choice, names with markup, and a last
-line that a loss of power has torn.
+A lawful state can be left by a run on any host: disturbed rounds, absent or failed targets, a
+single round, equal values, zeros, any choice of experiments, names with markup, and a last line
+that was truncated by a power loss.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ MOST_STEPS = 7
 
 @dataclass(frozen=True, repr=False)
 class Lawful:
-    """What a run folder is written from; `cut` bytes of each table's end are lost."""
+    """The content of a run folder; `cut` bytes are lost at the end of each table."""
 
     host: dict[str, Any]
     settings: dict[str, Any]
@@ -50,7 +50,7 @@ class Lawful:
         return f"<{len(self.samples)} samples of {targets} in {experiments}; {self.cut} bytes cut>"
 
     def write(self, path: Path) -> Run:
-        """Write the folder and read it."""
+        """Write the folder and load it."""
         with RunFolder(path, self.host, self.settings) as folder:
             folder.append(self.samples)
             for each in self.rounds:
@@ -66,7 +66,7 @@ class Lawful:
 
 @st.composite
 def runs(draw: DrawFn) -> Lawful:
-    """Return a strategy of run folders."""
+    """Draw the content of a run folder."""
     experiments = draw(st.lists(st.sampled_from(EXPERIMENTS), min_size=1, unique=True))
     targets = draw(st.lists(st.sampled_from(TARGETS), min_size=1, max_size=4, unique=True))
     workloads = draw(st.lists(st.sampled_from(MARKUP), min_size=1, max_size=3, unique=True))
@@ -114,13 +114,13 @@ def runs(draw: DrawFn) -> Lawful:
 
 
 def _some_of(count: int) -> SearchStrategy[frozenset[int]]:
-    """None, one, most or all of so many rounds."""
+    """Return a strategy for no, one, most or all of `count` rounds."""
     numbers = [0, 1, (count + 1) // 2, count - 1, count]
     return st.sampled_from(numbers).map(lambda some: frozenset(range(min(some, count))))
 
 
 def values(*, positive: bool) -> SearchStrategy[Callable[[int], float]]:
-    """Return a strategy of how values go over rounds or positions, from any size on."""
+    """Return a strategy for functions that give a value for each round or position."""
     sizes = st.sampled_from([1e-9, 0.0023, 1.0, 4e3, 3.3e9])
     return st.builds(
         _pattern,
@@ -147,12 +147,12 @@ def _pattern(size: float, kind: str, salt: int) -> Callable[[int], float]:
 def _over_rounds(
     draw: DrawFn, made: list[Sample], count: int, failed: frozenset[int]
 ) -> Iterator[Sample]:
-    """The samples of every round; of one that failed, a single censored one with its reason."""
+    """Yield the samples of every round; a failed round has a single censored sample."""
     for number in range(count):
         if number in failed:
             first = made[0]
             reason = (
-                f"{first.target} was not at [ready] within 60 s: exit code <1> | $?\nlast words"
+                f"{first.target} did not reach [ready] within 60 s: exit code <1> | $?\nlast words"
             )
             yield replace(first, round=number, value=None, position=0, censored=reason)
             continue

@@ -1,4 +1,4 @@
-"""A run folder with plausible values, for what reads one. Nothing here was measured."""
+"""Writer of run folders with plausible simulated values."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def write(
 
 
 def round_of(experiment: str, number: int, disturbed: str = "") -> Round:
-    """A round on a host of two idle CPUs, or on one that was disturbed as said."""
+    """Return a round on a host with two idle CPUs, or with the given disturbance."""
     conditions = Conditions(
         seconds=20.0, steal_share=0.0, others_share=0.4 if disturbed else 0.001, load=0.8,
         pressure_cpu=0.1, pressure_memory=0.0, pressure_io=0.01, swapped_bytes=0,
@@ -114,7 +114,7 @@ def _startup(number: int, chance: random.Random, noise: float) -> Iterator[Sampl
         if target in MACHINES and number % 5:
             continue
         if target == "microvm" and number == 10:
-            reason = "microvm was not at first-instruction within 60 s"
+            reason = "microvm did not reach first-instruction within 60 s"
             yield Sample("startup", target, "first-instruction", "second", number, None, 0, reason)
             continue
         own = weather * chance.lognormvariate(0, 0.05 * noise) * (4 if number == 7 else 1)

@@ -1,7 +1,4 @@
-"""Whatever lawful state a run folder is in, all that is derived from it can be: no traceback.
-
-Nothing says nan, and neither NumPy nor Matplotlib has anything to warn of.
-"""
+"""Everything derived from a lawful run folder can be made, without traceback, nan or warnings."""
 
 from __future__ import annotations
 
@@ -41,11 +38,11 @@ EXAMPLES = int(os.environ.get("TONNAGE_EXAMPLES", "5"))
 
 
 def examples(times: float) -> settings:
-    """The settings of a test that makes so many times the usual number of examples."""
+    """Return settings with `times` the usual number of examples."""
     return settings(
         max_examples=max(1, round(EXAMPLES * times)),
         deadline=None,
-        phases=[Phase.explicit, Phase.reuse, Phase.generate],  # a picture takes long to shrink
+        phases=[Phase.explicit, Phase.reuse, Phase.generate],  # shrinking takes long for pictures
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
         derandomize="TONNAGE_EXAMPLES" not in os.environ,
     )
@@ -53,7 +50,7 @@ def examples(times: float) -> settings:
 
 @contextmanager
 def written(*drawn: Lawful) -> Iterator[list[Run]]:
-    """The folders, read; a warning within is an error."""
+    """Write and load the folders; a warning in the block is an error."""
     with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
         warnings.simplefilter("error")
         yield [each.write(Path(scratch) / f"run-{at}") for at, each in enumerate(drawn)]
@@ -76,7 +73,7 @@ def check(text: str) -> None:
 
 
 def document(found: dict[str, Any]) -> None:
-    """It is JSON as the standard has it, which has no NaN."""
+    """Check that the document is standard JSON, which has no NaN."""
     json.loads(json.dumps(found, allow_nan=False))
 
 
@@ -118,7 +115,7 @@ def test_every_two_runs_can_be_compared(one: Lawful, other: Lawful) -> None:
 
 @examples(1)
 @given(drawn=lawful.runs())
-def test_a_run_is_resumed_or_said_to_have_ended(drawn: Lawful) -> None:
+def test_a_run_is_resumed_unless_it_has_ended(drawn: Lawful) -> None:
     with written(drawn) as (run,):
         if "finished" in drawn.settings:
             with pytest.raises(LabError, match="has ended"):

@@ -1,4 +1,4 @@
-"""Quantities and intervals: each end has digits that a person reads."""
+"""Quantities and intervals as readable text."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SIZES = {
 
 
 def read(text: str, unit: str) -> float:
-    """The number that a person reads."""
+    """Return the number that the text stands for."""
     number, _, name = text.rpartition(" ")
     mantissa, _, power = number.replace(",", "").partition("·10")
     digits = power.translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789"))
@@ -57,7 +57,7 @@ def test_each_end_of_an_interval_has_digits(
         (4e15, "MB/s", "4.0·10¹⁵ MB/s"), (12345.678, "MB/s", "12,346 MB/s"),
     ],
 )  # fmt: skip
-def test_what_is_rounded_up_is_read_in_the_next_unit(value: float, unit: str, text: str) -> None:
+def test_a_value_that_rounds_up_gets_the_next_unit(value: float, unit: str, text: str) -> None:
     assert units.quantity(value, unit) == text
 
 
@@ -65,7 +65,7 @@ def test_what_is_rounded_up_is_read_in_the_next_unit(value: float, unit: str, te
     st.floats(min_value=1e-12, max_value=1e14) | st.floats(min_value=-1e14, max_value=-1e-12),
     st.sampled_from(sorted(SIZES)),
 )
-def test_a_quantity_says_the_value_to_a_few_per_cent(value: float, unit: str) -> None:
+def test_a_quantity_is_accurate_to_a_few_per_cent(value: float, unit: str) -> None:
     text = units.quantity(value, unit)
     assert read(text, unit) == pytest.approx(
         value, rel=0.06 if "·" in text or abs(value) < 0.1 else 0.03

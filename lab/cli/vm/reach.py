@@ -45,13 +45,13 @@ def _domifaddr(options: argparse.Namespace, connection: vms.Connection) -> int:
     from vms.operations import addresses
 
     sources = (options.source,) if options.source else addresses.SOURCES
-    found = addresses.of(connection.find(options.name), sources)
+    listed = addresses.of(connection.find(options.name), sources)
     rows = [
         (each.interface, each.mac, each.protocol, f"{each.address}/{each.prefix}", each.source)
-        for each in found
+        for each in listed
     ]
     headings = ("NAME", "MAC", "PROTOCOL", "ADDRESS", "SOURCE")
-    return print_rows(options, [asdict(each) for each in found], headings, rows)
+    return print_rows(options, [asdict(each) for each in listed], headings, rows)
 
 
 def _ssh(options: argparse.Namespace) -> int:

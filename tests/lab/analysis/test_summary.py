@@ -76,7 +76,7 @@ def test_censored_samples_are_counted_with_their_reasons(run: Run) -> None:
         if (m.target, m.metric) == ("microvm", "first-instruction")
     ]
     assert (found.n, found.censored) == (2, 1)
-    assert found.censored_reasons == ["microvm was not at first-instruction within 60 s"]
+    assert found.censored_reasons == ["microvm did not reach first-instruction within 60 s"]
 
 
 def test_a_start_that_failed_has_failed_for_each_milestone(run: Run) -> None:
@@ -179,7 +179,7 @@ def test_the_text_has_units_and_failures(run: Run) -> None:
     text = shown(run)
     assert "3.36 ms" in text
     assert "320 MiB" in text
-    assert "failed: startup: microvm was not at first-instruction within 60 s" in text
+    assert "failed: startup: microvm did not reach first-instruction within 60 s" in text
 
 
 def test_a_host_without_facts_is_shown_by_its_fields(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Pictures say what was measured, how often, where, and whether it was emulated."""
+"""Pictures: provenance, labels, layout and descriptions."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ def test_a_picture_says_where_it_comes_from(name: str, run: Run) -> None:
 
 
 @pytest.mark.parametrize("name", DRAW)
-def test_under_kvm_nothing_is_called_emulated(name: str, tmp_path: Path) -> None:
+def test_under_kvm_nothing_is_labelled_emulated(name: str, tmp_path: Path) -> None:
     run = run_folder.load(write(tmp_path / "run", accelerator="kvm"))
     assert "emulated" not in words(DRAW[name](run))
 
 
 def texts(figure: Figure) -> list[tuple[str, Bbox]]:
-    """Every text that is seen, and where it is."""
+    """Return every visible text with its bounding box."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()  # type: ignore[no-untyped-call]
     renderer = canvas.get_renderer()  # type: ignore[no-untyped-call]
@@ -116,7 +116,7 @@ def test_a_picture_is_described(name: str, run: Run) -> None:
     assert metadata["image/svg+xml"]["alt"] == picture.alt
 
 
-def test_the_memory_of_each_is_a_line_through_the_points(run: Run) -> None:
+def test_memory_per_instance_is_a_line_through_the_points(run: Run) -> None:
     lower = overview.density(run).axes[1]
     points = [line for line in lower.lines if line.get_linestyle() == "None"]
     fitted = [line for line in lower.lines if line.get_linestyle() == "-"]
@@ -136,13 +136,13 @@ def test_the_memory_of_each_is_a_line_through_the_points(run: Run) -> None:
         (1e-2, 1e4, ["10 ms", "100 ms", "1 s", "10 s", "100 s", "1000 s", "10000 s"]),
     ],
 )
-def test_a_logarithmic_axis_has_ticks_that_there_is_room_for(
+def test_a_logarithmic_axis_has_as_many_ticks_as_fit(
     low: float, high: float, labels: list[str]
 ) -> None:
     axes = Figure().subplots()
     axes.set_xscale("log")
     axes.set_xlim(low, high)
-    style.log_ticks(axes.xaxis, style.tick("second"))
+    style.set_log_ticks(axes.xaxis, style.tick_formatter("second"))
     shown = [text.get_text() for text in axes.get_xticklabels()]
     ticks = [
         text for at, text in zip(axes.get_xticks(), shown, strict=True)
@@ -152,7 +152,7 @@ def test_a_logarithmic_axis_has_ticks_that_there_is_room_for(
 
 
 @pytest.mark.parametrize("name", ["a$b$", "$x^2$", r"\\$", "[a](b)", "<b>", "two\nlines"])
-def test_a_name_is_shown_as_it_is(name: str) -> None:
+def test_a_name_is_shown_literally(name: str) -> None:
     figure = Figure()
     text = figure.text(0, 0, style.plain(name))
     clean, is_math = text._preprocess_math(text.get_text())  # type: ignore[attr-defined]
@@ -177,13 +177,13 @@ def test_starts_that_failed_are_shown(run: Run) -> None:
         ("isolation", "isolation"),
     ],
 )
-def test_what_was_not_measured_is_said(name: str, experiment: str, tmp_path: Path) -> None:
+def test_an_unmeasured_experiment_is_named(name: str, experiment: str, tmp_path: Path) -> None:
     run = run_folder.load(write(tmp_path / "run", experiments=("startup",)))
     assert f"{experiment} was not measured" in words(DRAW[name](run))
     assert "startup was not measured" not in words(overview.overview(run))
 
 
-def test_starting_was_not_measured(tmp_path: Path) -> None:
+def test_unmeasured_starts_are_named(tmp_path: Path) -> None:
     run = run_folder.load(write(tmp_path / "run", experiments=("footprint",)))
     assert "startup was not measured" in words(overview.startup(run))
 
@@ -194,12 +194,12 @@ def test_a_waterfall_names_each_step_and_how_long_it_takes(run: Run) -> None:
     assert said.count("run  ") == 5
 
 
-def test_starting_was_not_measured_step_by_step(tmp_path: Path) -> None:
+def test_unmeasured_steps_are_named(tmp_path: Path) -> None:
     run = run_folder.load(write(tmp_path / "run", experiments=("footprint",)))
     assert "startup was not measured" in words(startup.waterfall(run))
 
 
-def test_a_picture_is_drawn_where_rounds_are_set_aside(tmp_path: Path) -> None:
+def test_a_picture_is_drawn_with_excluded_rounds(tmp_path: Path) -> None:
     run = run_folder.load(write(tmp_path / "run", disturbed={3: "steal took 9 %", 7: "load"}))
     assert "n=13" in words(overview.startup(run))
     assert words(overview.overview(run))

@@ -1,4 +1,4 @@
-"""The report: everything that there is to read, or one sentence and nothing changed."""
+"""The report: its files, or an error and nothing changed."""
 
 from __future__ import annotations
 
@@ -81,10 +81,10 @@ document.getElementById("page").addEventListener("load", (event) => {
 
 
 @pytest.mark.skipif(not shutil.which("chromium"), reason="chromium is not installed")
-def test_the_page_is_as_wide_as_a_telephone(reported: Path, tmp_path: Path) -> None:
+def test_the_page_fits_a_telephone(reported: Path, tmp_path: Path) -> None:
     page = (reported / "report.html").read_text()
     (tmp_path / "page.html").write_text(page)
-    # A window is at least 500 pixels wide, a frame is as wide as it is told.
+    # A window is at least 500 pixels wide, so a frame sets the width.
     (tmp_path / "measure.html").write_text(MEASURE)
     shown = subprocess.run(
         ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
@@ -105,13 +105,13 @@ def test_a_page_shows_what_was_measured_and_no_empty_pictures(tmp_path: Path) ->
     report.write(path)
     page = (path / "report.html").read_text()
     assert page.count('src="data:image/svg+xml') == 2
-    assert "Where that time goes" in page
-    assert "<h2>Neighbours" not in page
+    assert "The steps of a start" in page
+    assert "Noisy neighbours" not in page
     unmeasured = "burst, footprint, performance, isolation, density"
     assert f"Not measured in this run: {unmeasured}." in page
 
 
-def test_nothing_in_the_report_tells_where_it_was_written(reported: Path) -> None:
+def test_the_report_contains_no_local_path(reported: Path) -> None:
     for name in WRITTEN[:1] + WRITTEN[2:]:
         text = (reported / name).read_text()
         assert str(reported.parent) not in text
@@ -123,7 +123,7 @@ def test_the_table_and_the_picture_are_there(reported: Path) -> None:
     assert (reported / "overview.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_what_was_measured_is_left_as_it_was(reported: Path, tmp_path: Path) -> None:
+def test_measurements_are_unchanged(reported: Path, tmp_path: Path) -> None:
     fresh = write(tmp_path / "run")
     raw = sorted(file.name for file in fresh.iterdir())
     assert sorted(file.name for file in reported.iterdir()) == sorted([*raw, *WRITTEN])
@@ -135,7 +135,7 @@ def test_a_run_that_was_killed_still_reports(tmp_path: Path) -> None:
     settings = {key: value for key, value in SETTINGS.items() if key != "finished"}
     folder = RunFolder(tmp_path / "run", {"hostname": "bare"}, settings)
     folder.append([Sample("startup", "container", "first-instruction", "second", 0, 0.002)])
-    # Killed here: the folder is never closed.
+    # The folder is never closed, as if the run was killed.
     report.write(tmp_path / "run")
     page = (tmp_path / "run" / "report.html").read_text()
     assert "interrupted: finished rounds only" in page
@@ -155,13 +155,13 @@ def test_a_run_without_measurements_is_refused(tmp_path: Path) -> None:
     assert sorted(path.iterdir()) == before
 
 
-def test_a_run_in_which_all_failed_says_why(tmp_path: Path) -> None:
+def test_a_run_in_which_all_failed_is_refused_with_the_reason(tmp_path: Path) -> None:
     hung = Sample("startup", "vm", "ready", "second", 0, None, censored="it hung")
     with pytest.raises(LabError, match="all 1 failed, the first because: it hung"):
         report.write(folder_with(tmp_path / "run", [hung]))
 
 
-def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
+def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(LabError, match="is not a run folder"):
         report.write(tmp_path)
 
@@ -176,8 +176,8 @@ def notebook_of(path: Path, source: str) -> Path:
     ("source", "sentence"),
     [
         ("1 / 0", "The notebook failed: ZeroDivisionError: division by zero"),
-        ("import os; os._exit(3)", "The notebook's kernel did not live"),
-        ("import time; time.sleep(60)", "was not done within 4 s"),
+        ("import os; os._exit(3)", "The notebook's kernel died"),
+        ("import time; time.sleep(60)", "did not finish within 4 s"),
     ],
 )
 def test_a_notebook_that_fails_changes_nothing(
@@ -197,8 +197,10 @@ def test_a_folder_that_cannot_be_written_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write(tmp_path / "run", experiments=("footprint",))
-    (path / f".report.{os.getpid()}").touch()  # in the way, as a full or read-only disk would be
-    with pytest.raises(LabError, match="Can't write the report into"):
+    (
+        path / f".report.{os.getpid()}"
+    ).touch()  # blocks the folder, as a full or read-only disk would
+    with pytest.raises(LabError, match="Can't write the report to"):
         report.write(path)
 
 
