@@ -12,7 +12,7 @@ from runtime.linux import mount as mounts
 from runtime.linux.capabilities import NUMBERS
 from runtime.namespaces.namespaces import FLAGS
 from runtime.process import attributes, rlimits
-from runtime.rootfs.devices import KINDS
+from runtime.rootfs.default_devices import KINDS
 from runtime.rootfs.mount_sources import normalized
 from runtime.seccomp.filter import notifies
 from runtime.spec.mount_options import PROPAGATIONS, MountOptions

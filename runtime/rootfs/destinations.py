@@ -14,7 +14,7 @@ import stat
 
 from runtime.errors import InvalidConfig
 from runtime.linux import mount as mounts
-from runtime.rootfs.devices import with_defaults
+from runtime.rootfs.default_devices import with_defaults
 from runtime.rootfs.mount_sources import normalized, source_path
 from runtime.spec.json_structs import Struct
 from runtime.spec.mount_options import MountOptions

@@ -1,4 +1,4 @@
-"""The devices of a container: those of every container, and those of its configuration."""
+"""The device nodes of a container, made or bound from the host, as calls for the child."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from runtime.errors import InvalidConfig, Unavailable
 from runtime.launcher.program import Label
 from runtime.linux import syscalls
 from runtime.linux.mount import AT_FDCWD
-from runtime.rootfs.mount_sources import normalized
-from runtime.spec.config import Device
+from runtime.rootfs.default_devices import KINDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,15 +19,8 @@ if TYPE_CHECKING:
     from runtime.launcher.program import Program
     from runtime.rootfs.mount_sources import Source, SourceOpener
     from runtime.rootfs.mounts import Mounts
+    from runtime.spec.config import Device
 
-# OCI config-linux.md, "Default Devices".
-DEFAULT = tuple(
-    Device(path=f"/dev/{name}", type="c", major=major, minor=minor, file_mode=0o666, uid=0, gid=0)
-    for name, major, minor in (
-        ("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9),
-        ("tty", 5, 0),
-    )
-)  # fmt: skip
 # OCI runtime-linux.md, "Dev symbolic links".
 _LINKS = (
     ("/proc/self/fd", "/dev/fd"),
@@ -36,14 +28,6 @@ _LINKS = (
     ("/proc/self/fd/1", "/dev/stdout"),
     ("/proc/self/fd/2", "/dev/stderr"),
 )
-KINDS = {"c": stat.S_IFCHR, "u": stat.S_IFCHR, "b": stat.S_IFBLK, "p": stat.S_IFIFO}
-
-
-def with_defaults(configured: Iterable[Device]) -> dict[str, Device]:
-    """Return the configured devices and the other default devices, by their paths."""
-    by_path = {device.path: device for device in DEFAULT}
-    by_path.update((normalized(device.path), device) for device in configured)
-    return by_path
 
 
 def open_sources(opener: SourceOpener, devices: Iterable[tuple[str, Device]]) -> dict[str, Source]:
