@@ -28,13 +28,15 @@ if TYPE_CHECKING:
 
 _LENGTH_BYTES = 4
 _V2 = "/sys/fs/cgroup/cgroup.controllers"
-# Modules that a command imports only once it knows the host's version of cgroups.
-_CGROUPS = (
-    "runtime.cgroups.{}.cgroup",
+# Modules that a command imports late; {} is the host's version of cgroups.
+_REOPENING = ("runtime.cgroups.manager", "runtime.cgroups.{}.cgroup")
+_CREATION = (
+    "runtime.container.create",
+    *_REOPENING,
     "runtime.cgroups.device_rules",
     "runtime.cgroups.{}.limits",
 )
-_NEEDED_LATER = {"create": _CGROUPS, "run": _CGROUPS, "delete": _CGROUPS[:1]}
+_IMPORTED_LATE = {"create": _CREATION, "run": _CREATION, "delete": _REOPENING}
 _MODULE = type(sys)
 
 
@@ -51,8 +53,8 @@ def import_verb(name: str) -> ModuleType:
         return __import__(whole, fromlist=["main"])
     before = len(finder.imported)
     module = __import__(whole, fromlist=["main"])
-    for needed in _NEEDED_LATER.get(name, ()):
-        __import__(needed.format(version))
+    for late in _IMPORTED_LATE.get(name, ()):
+        __import__(late.format(version))
     store(path, finder.directory, finder.imported[before:])
     return module
 

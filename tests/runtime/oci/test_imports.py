@@ -47,6 +47,18 @@ def test_a_verb_does_not_load_what_others_use(tmp_path: Path, verb: str) -> None
     assert not modules & {"json", "re", "typing", "ctypes", "_ctypes", "subprocess", "signal"}
 
 
+@pytest.mark.parametrize("verb", ["create", "run"])
+def test_a_start_loads_at_once_what_it_uses(tmp_path: Path, verb: str) -> None:
+    """Modules outside the image of a command are searched for one by one."""
+    assert {
+        "runtime.container.create",
+        "runtime.process.init",
+        "runtime.seccomp.cache",
+        "runtime.cgroups.manager",
+        "runtime.cgroups.device_rules",
+    } <= loaded(tmp_path, verb, "none")
+
+
 def test_names_of_the_package_come_when_they_are_asked_for() -> None:
     assert set(runtime.__all__) <= {name for name in runtime.__all__ if hasattr(runtime, name)}
     with pytest.raises(AttributeError, match="'runtime' has no attribute 'nothing'"):
