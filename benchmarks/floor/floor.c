@@ -1,17 +1,17 @@
 /*
- * floor: what the kernel alone takes to start the container of benchmarks/containers/bundle.py.
+ * floor: start the container of benchmarks/containers/bundle.py with the kernel's cost alone.
  *
  *   floor ROOTFS IDENTITY STATE FILTER
  *
  * It makes the system calls that our runtime makes in process for that configuration, on a host with
- * cgroup v1 (hybrid or not), with everything known beforehand: it reads no configuration, checks
- * nothing and looks nothing up. FILTER holds the seccomp filter as an array of struct sock_filter;
- * the state that is kept is written below STATE. Its child is forked, where a Python process has to
- * start it in another way: what that costs is not in the floor. Nor need it keep the child off its
- * CPU (runtime/launcher/cpu_placement.py): it waits while the child works.
+ * cgroup v1 (hybrid or not). Everything is known beforehand: it reads no configuration, checks nothing
+ * and looks nothing up. FILTER holds the seccomp filter as an array of struct sock_filter; the
+ * container's state is written below STATE. The child is forked; a Python process has to start it in
+ * another way, whose cost is not in the floor. The floor need not keep the child off its own CPU
+ * (runtime/launcher/cpu_placement.py), since it waits while the child works.
  *
- * It prints "request NANOSECONDS", its clock when it had read the filter and began; the payload
- * prints "first-instruction NANOSECONDS".
+ * It prints "request NANOSECONDS", its clock after it has read the filter; the payload prints
+ * "first-instruction NANOSECONDS".
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -155,7 +155,7 @@ static void mount_at(const char *path, const char *kind, unsigned long flags, co
 	check(mount(kind, path, kind, flags, options), path);
 }
 
-/* The container's cgroups, to be bound: open_tree of each while the host is seen. */
+/* Open the container's cgroups by open_tree, to be bound later, while the host is visible. */
 static void open_cgroups(const char *identity, int *trees)
 {
 	for (size_t i = 0; i < COUNT(hierarchies); i++) {
@@ -224,7 +224,7 @@ static void hide(int null)
 		    STRICT | MS_RDONLY | MS_REMOUNT | MS_RELATIME, "mode=755"), "remount cgroup");
 }
 
-/* A mount namespace with nothing in it, as who starts containers in a row has by the second. */
+/* Make an empty mount namespace, which the runtime has from a process's second container on. */
 static int make_bare(void)
 {
 	int host = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);

@@ -1,8 +1,8 @@
 /*
- * idle: a program that waits for a signal, and is next to nothing itself.
+ * idle: wait for a signal, with as little memory and time as possible.
  *
- * It has no C library, whose start would take longer than some of what is measured: it asks the CPU
- * for all its caches, and each such question ends up with the hypervisor of a host that is a guest.
+ * It has no C library, whose start would take longer than some of the measured steps: it asks the CPU
+ * for its caches, and on a virtual host each such instruction traps into the hypervisor.
  */
 void _start(void)
 {

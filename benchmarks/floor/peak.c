@@ -1,11 +1,11 @@
 /*
- * peak: the peak memory of a command's largest process.
+ * peak: measure the peak memory of a command's largest process.
  *
  *   peak PROGRAM [ARGUMENT …]
  *
- * It prints "peak KIBIBYTES" on its standard error. A process's ru_maxrss begins with that of who
- * forked it, and outlives exec: measured from a Python process, any command would seem as large as
- * that. So it is forked from this one, which is as small as can be. (getrusage(2))
+ * It prints "peak KIBIBYTES" on standard error. A process inherits ru_maxrss from its parent at fork and
+ * keeps it over exec: measured from a Python process, any command would appear at least as large as
+ * Python. So the command is forked from this minimal process. (getrusage(2))
  */
 #include <stdio.h>
 #include <sys/resource.h>
