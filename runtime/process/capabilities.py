@@ -39,7 +39,7 @@ def become_user(program: Program, setup: ProcessSetup) -> None:
     for number in range(last + 1):
         if not bounding >> number & 1:
             program.call(
-                "bound the capabilities",
+                "drop capabilities from the bounding set",
                 syscalls.PRCTL,
                 prctl.CAPBSET_DROP,
                 number,
@@ -55,7 +55,14 @@ def become_user(program: Program, setup: ProcessSetup) -> None:
     program.call("set the user", syscalls.SETRESUID, user.uid, user.uid, user.uid)
     entered = Label()
     dropped = program.call(
-        "drop the flag", syscalls.PRCTL, prctl.SET_KEEPCAPS, 0, 0, 0, 0, then=entered
+        "clear the flag that keeps the capabilities",
+        syscalls.PRCTL,
+        prctl.SET_KEEPCAPS,
+        0,
+        0,
+        0,
+        0,
+        then=entered,
     )
     program.overrule(dropped, setup.entering)
     directory = setup.process.cwd

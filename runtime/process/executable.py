@@ -35,10 +35,8 @@ def execute(program: Program, args: Sequence[str], env: Sequence[str], path: str
         program.call(f"run {name}", syscalls.EXECVE, os.fsencode(name), argv, envp)
         return
     candidates = _candidates(name, env)
-    for foreseen in (
-        _PASSED_OVER,
-        _ABSENT,
-    ):  # the second time, a file that may not be executed is reported
+    # In the second pass, a file that may not be executed is reported.
+    for foreseen in (_PASSED_OVER, _ABSENT):
         for candidate in candidates:
             following = Label()
             program.call(

@@ -54,9 +54,9 @@ class StartGate(Struct):
 
 
 class StartPlan(Struct):
-    """A request, and what the parent has found out and opened for it.
+    """A request, and all that the parent looks up and opens for it.
 
-    The last four fields are found out while the child makes its namespaces.
+    The last four fields are filled in, by `replace`, while the child makes its namespaces.
     """
 
     request: StartRequest

@@ -95,7 +95,7 @@ def enter(program: Program, namespace: int) -> None:
     program.call(step, syscalls.UNSHARE, FLAGS["mount"])
     mount_calls.move_mount(program, step, tree, AT_FDCWD, b"/")
     program.call("enter the root file system", syscalls.FCHDIR, tree)
-    program.call("change the root to the root file system", syscalls.CHROOT, b".")
+    program.call("change the root to the container's", syscalls.CHROOT, b".")
 
 
 # The descriptor that is kept, and its inode; -1 and 0 before the namespace is made.

@@ -87,7 +87,7 @@ def enter(program: Program, root: Bundle | Overlay) -> Result:
     """Change the root to the container's. The result is a descriptor of the host's root."""
     host = program.call("open the host's root", syscalls.OPENAT, *_directory(b"/"))
     program.call("enter the root file system", syscalls.CHDIR, os.fsencode(root.path))
-    program.call("change the root to the root file system", syscalls.CHROOT, b".")
+    program.call("change the root to the container's", syscalls.CHROOT, b".")
     return host
 
 
@@ -117,7 +117,7 @@ def move(program: Program, host: Result, root: Bundle | Overlay) -> None:
     program.call("change the root to the host's", syscalls.CHROOT, b".")
     program.call("enter the root file system", syscalls.CHDIR, os.fsencode(root.path))
     mount_calls.move_attached(program, "move the root file system", b".", b"/")
-    program.call("change the root to the root file system", syscalls.CHROOT, b".")
+    program.call("change the root to the container's", syscalls.CHROOT, b".")
     program.call("enter the new root", syscalls.CHDIR, b"/")
 
 
