@@ -1,4 +1,4 @@
-"""`tonnage vm run`: an image becomes a machine in the foreground, and goes with its process."""
+"""`tonnage vm run`: a machine of an image runs in the foreground and ends with its process."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TONNAGE = str(Path(sys.executable).with_name("tonnage"))
 
 @pytest.fixture(scope="module")
 def state() -> Iterator[Path]:
-    """A store of this test's own, with one image in it."""
+    """Yield a state directory whose store contains one image."""
     with tempfile.TemporaryDirectory(prefix="tonnage-", dir="/tmp") as path:
         land = build.build(lambda _: None)
         words = "console=ttyS0 quiet panic=-1 TONNAGE_ROOT=/dev/vda"
@@ -42,15 +42,15 @@ def environment(state: Path) -> dict[str, str]:
 
 
 def tonnage(state: Path, *words: str) -> str:
-    done = subprocess.run(
+    result = subprocess.run(
         [TONNAGE, "vm", *words], env=environment(state), capture_output=True, text=True, check=True
     )
-    return done.stdout
+    return result.stdout
 
 
 @contextmanager
 def running(state: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A run, which is ended with the block if it has not ended before."""
+    """Run a machine, and end the run with the block if it has not ended before."""
     process = subprocess.Popen(
         [TONNAGE, "vm", "run", "small", "--accel", "tcg", "--memory", "256M", *words],
         env=environment(state), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -60,8 +60,8 @@ def running(state: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
         process.terminate()
 
 
-def test_a_machine_runs_until_it_is_left(state: Path) -> None:
-    """Beside one of another process; a third of the same name is refused."""
+def test_a_machine_runs_until_its_console_is_left(state: Path) -> None:
+    """Two processes run a machine each; a third machine with a name in use is refused."""
     with running(state, "--name", "one") as one, running(state, "--name", "two") as two:
         await_words(one.stdout, b"first-instruction", 60.0)
         await_words(two.stdout, b"first-instruction", 60.0)
@@ -81,7 +81,7 @@ def test_a_machine_runs_until_it_is_left(state: Path) -> None:
     assert not any(Path(f"/proc/{each['pid']}/exe").exists() for each in listed)
 
 
-def test_what_a_killed_run_left_goes_with_the_next_one(state: Path) -> None:
+def test_the_next_run_removes_what_a_killed_run_left(state: Path) -> None:
     with running(state, "--name", "killed") as killed:
         await_words(killed.stdout, b"first-instruction", 60.0)
         (listed,) = json.loads(tonnage(state, "list", "--format", "json"))

@@ -1,4 +1,4 @@
-"""Inside a full machine by qemu-guest-agent, and what goes wrong with guests and their libvirt."""
+"""Commands in a full machine by qemu-guest-agent, and failures of guests and of libvirt."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ IMAGES = (cache_directory(),)
 
 @pytest.fixture(scope="module")
 def connection(embedded: Path) -> Iterator[vms.Connection]:
-    with vms.Connection.open(embedded / "l-tested", image_directories=IMAGES) as made:
-        yield made
+    with vms.Connection.open(embedded / "l-tested", image_directories=IMAGES) as opened:
+        yield opened
 
 
 def bare(name: str, words: str = "") -> vms.Machine:
-    """The smallest machine: no disk, the payload as its init."""
+    """Return the smallest machine: without a disk, with the payload as its init."""
     land = build.build(lambda _: None)
     line = f"console=ttyS0 quiet loglevel=1 panic=-1 {acceleration.kernel_words()} {words}"
     return vms.Machine(
@@ -49,7 +49,7 @@ def bare(name: str, words: str = "") -> vms.Machine:
     )
 
 
-def test_a_full_machine_is_entered_by_qemu_guest_agent(
+def test_commands_and_files_go_through_qemu_guest_agent(
     connection: vms.Connection, tmp_path: Path
 ) -> None:
     land = build.build(lambda _: None)
@@ -70,9 +70,9 @@ def test_a_full_machine_is_entered_by_qemu_guest_agent(
         box.wait_for("userspace", BOOT_SECONDS)
         box.wait_for("ready", BOOT_SECONDS)
         script = "echo hi; echo no >&2; sleep 0.2; exit 3"
-        done = box.inside.run(["sh", "-c", script], BOOT_SECONDS)
-        assert (done.exit_code, done.stdout, done.stderr) == (3, b"hi\n", b"no\n")
-        assert done.elapsed_ns >= 190_000_000
+        result = box.inside.run(["sh", "-c", script], BOOT_SECONDS)
+        assert (result.exit_code, result.stdout, result.stderr) == (3, b"hi\n", b"no\n")
+        assert result.elapsed_ns >= 190_000_000
         assert box.inside.run(["wc", "-c"], BOOT_SECONDS, b"abc").stdout == b"3\n"
         here, back = tmp_path / "here", tmp_path / "back"
         here.write_bytes(bytes(range(256)) * 256)
@@ -85,7 +85,7 @@ def test_a_full_machine_is_entered_by_qemu_guest_agent(
     disk.unlink()
 
 
-def test_a_guest_that_panics_says_so(connection: vms.Connection) -> None:
+def test_a_kernel_panic_is_reported(connection: vms.Connection) -> None:
     with (
         connection.start(bare("panics", "rdinit=/nowhere init=/nowhere")) as box,
         pytest.raises(vms.BootTimeout, match=r"did not reach first-instruction: .*panicked"),
@@ -93,30 +93,30 @@ def test_a_guest_that_panics_says_so(connection: vms.Connection) -> None:
         box.wait_for("first-instruction", BOOT_SECONDS)
 
 
-def test_a_guest_that_hangs_is_given_up_in_time(connection: vms.Connection) -> None:
+def test_the_wait_for_a_hanging_guest_times_out(connection: vms.Connection) -> None:
     with connection.start(bare("hangs")) as box:
         box.suspend()
         with pytest.raises(vms.BootTimeout, match="hangs did not reach ready: its agent did not"):
             box.wait_for("ready", 0.5)
 
 
-def test_more_memory_than_there_is_leaves_nothing(connection: vms.Connection) -> None:
+def test_too_much_memory_leaves_nothing_behind(connection: vms.Connection) -> None:
     with pytest.raises(vms.MachineError, match="memory"):
         connection.start(replace(bare("greedy"), memory_mib=1 << 24))
     assert connection.running() == []
     assert list(connection.sockets.iterdir()) == []
 
 
-def test_a_libvirt_that_goes_away_is_told(embedded: Path) -> None:
+def test_a_libvirt_that_goes_away_is_reported(embedded: Path) -> None:
     root = embedded / "g"
-    not_done = r"Can't destroy orphan: .*connection to libvirt was lost"
+    not_destroyed = r"Can't destroy orphan: .*connection to libvirt was lost"
     with (
         daemon.running(root) as uri,
-        pytest.raises(vms.MachineError, match=not_done),
+        pytest.raises(vms.MachineError, match=not_destroyed),
         vms.Connection.open(embedded / "h", uri, image_directories=IMAGES) as connection,
     ):
         with (
-            pytest.raises(vms.MachineError, match=not_done),
+            pytest.raises(vms.MachineError, match=not_destroyed),
             connection.start(bare("orphan")) as box,
         ):
             pid = int((root / "pid").read_text())

@@ -1,8 +1,8 @@
-"""docs/machines.md, from top to bottom as a newcomer reads it: each block is run, in order.
+"""Every block of docs/machines.md runs, from top to bottom as a newcomer reads the page.
 
-`sh` blocks are run by a shell, `console` blocks typed at the console that the block before has
-joined, `python` blocks by this Python. What is not of this host is put in its place: the address of
-a libvirt, a cloud image, an installer.
+`sh` blocks are run by a shell, `console` blocks are typed at the console that the block before has
+opened, and `python` blocks are run by this Python. Names of things outside this host are replaced:
+the address of a libvirt, a cloud image, an installer.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import select
 import shutil
 import signal
 import socket
@@ -18,7 +17,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -28,6 +26,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.system.pipes import await_words
 from vms.connection import daemon
 
 if TYPE_CHECKING:
@@ -50,28 +49,29 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 JOINS = re.compile(r"^tonnage vm (run debian|console) .*$", re.MULTILINE)
 PROMPT, LEAVE = b"# ", b"\x1d"
 BLOCK_SECONDS = 240.0
-# A cloud image that is none can't boot: its machine is described, and nobody is there to log in to.
-DESCRIBED = re.compile(r"^(tonnage vm run noble .*)$", re.MULTILINE)
-NOBODY = "There is no machine first here"
+# The empty file in place of a cloud image can't boot: its machine is only described, so there is no
+# machine to log in to.
+CLOUD_RUN = re.compile(r"^(tonnage vm run noble .*)$", re.MULTILINE)
+NO_MACHINE = "There is no machine first here"
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the page is read: a working directory, and what stands for what is elsewhere."""
+    """A working directory, an environment, and replacements for names outside this host."""
 
     work: Path
     environment: dict[str, str]
     words: dict[str, str] = field(default_factory=dict)
 
-    def own(self, text: str) -> str:
-        for word, ours in self.words.items():
-            text = text.replace(word, ours)
+    def replaced(self, text: str) -> str:
+        for word, replacement in self.words.items():
+            text = text.replace(word, replacement)
         return text
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Place]:
-    """A state of its own at a short path, for the sockets below it."""
+    """Yield a place with a state directory of its own; its path is short, for the sockets below."""
     with tempfile.TemporaryDirectory(prefix="tv-", dir="/tmp") as path, served(tmp_path) as url:
         (tmp_path / "srv").mkdir()
         (tmp_path / "disk.raw").write_bytes(bytes(1 << 20))
@@ -118,59 +118,59 @@ def free_port() -> int:
         return int(taken.getsockname()[1])
 
 
-def test_the_page_does_what_it_says(place: Place) -> None:
+def test_every_block_of_the_page_runs(place: Place) -> None:
     blocks = BLOCK.findall(PAGE.read_text())
     assert {kind for kind, _ in blocks} == {"sh", "console", "python"}
-    said = ""
+    output = ""
     exported = ""
     for number, (kind, text) in enumerate(blocks):
         following = blocks[number + 1] if number + 1 < len(blocks) else ("", "")
         typed = following[1] if following[0] == "console" else None
         if kind == "sh":
             assert bool(JOINS.search(text)) == (typed is not None), text
-            said += shell(place, exported + text, typed)
+            output += shell(place, exported + text, typed)
             exported += "".join(f"{line}\n" for line in text.splitlines() if "export " in line)
         elif kind == "python":
-            said += run(place, [sys.executable, "-c", text], text)
+            output += run(place, [sys.executable, "-c", text], text)
     assert (place.work / "srv/from-the-machine").read_text() == "here\n"
     assert (place.work / "back").read_text() == "hello\n"
-    assert re.search(r"eth0 +52:54:00:\S+ +ipv4 +10\.0\.2\.15/24 +agent", said)
-    assert re.search(r"^web +running", said, re.MULTILINE)
-    assert "<memory unit='KiB'>524288</memory>" in said
-    assert "web is changed" in said
-    assert re.search(r"web was shut down by (acpi|agent)", said)
-    assert re.search(r"^noble +20 GiB", said, re.MULTILINE)
-    assert "52:54:00:12:34:56" in said
-    assert re.search(r"^example runs Linux \d", said, re.MULTILINE)
+    assert re.search(r"eth0 +52:54:00:\S+ +ipv4 +10\.0\.2\.15/24 +agent", output)
+    assert re.search(r"^web +running", output, re.MULTILINE)
+    assert "<memory unit='KiB'>524288</memory>" in output
+    assert "web is changed" in output
+    assert re.search(r"web was shut down by (acpi|agent)", output)
+    assert re.search(r"^noble +20 GiB", output, re.MULTILINE)
+    assert "52:54:00:12:34:56" in output
+    assert re.search(r"^example runs Linux \d", output, re.MULTILINE)
     images = Path(place.environment["TONNAGE_STATE"]) / "images"
     assert sorted(path.name for path in images.glob("[!.]*")) == ["debian", "noble"]
 
 
 def shell(place: Place, text: str, typed: str | None) -> str:
-    """Run a block, every command of which must do what it is for."""
+    """Run a block, whose commands must all succeed, and return its output."""
     if "tonnage vm ssh" in text:
-        done = subprocess.run(
-            ["sh", "-euc", place.own(text)], cwd=place.work, env=place.environment,
+        result = subprocess.run(
+            ["sh", "-euc", place.replaced(text)], cwd=place.work, env=place.environment,
             capture_output=True, text=True, check=False, timeout=BLOCK_SECONDS,
         )  # fmt: skip
-        assert NOBODY in done.stderr
+        assert NO_MACHINE in result.stderr
         return ""
-    script = place.own(DESCRIBED.sub(r"\1 --xml", text))
+    script = place.replaced(CLOUD_RUN.sub(r"\1 --xml", text))
     argv = ["sh", "-euc", script]
-    return run(place, argv, text) if typed is None else joined(place, argv, typed)
+    return run(place, argv, text) if typed is None else typed_at_console(place, argv, typed)
 
 
 def run(place: Place, argv: list[str], text: str) -> str:
-    done = subprocess.run(
+    result = subprocess.run(
         argv, cwd=place.work, env=place.environment, capture_output=True, text=True, check=False,
         stdin=subprocess.DEVNULL, timeout=BLOCK_SECONDS,
     )  # fmt: skip
-    assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
-    return done.stdout + done.stderr
+    assert result.returncode == 0, f"{text}\n{result.stdout}\n{result.stderr}"
+    return result.stdout + result.stderr
 
 
-def joined(place: Place, argv: list[str], typed: str) -> str:
-    """Type a block at the console, and leave it."""
+def typed_at_console(place: Place, argv: list[str], typed: str) -> str:
+    """Type a block at the console, leave the console, and return the output."""
     with subprocess.Popen(
         argv, cwd=place.work, env=place.environment, stdin=subprocess.PIPE,
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
@@ -179,29 +179,16 @@ def joined(place: Place, argv: list[str], typed: str) -> str:
         try:
             process.stdin.write(b"\r")
             process.stdin.flush()
-            said = heard(process, PROMPT)
+            output = await_words(process.stdout, PROMPT, BLOCK_SECONDS)
             for number, line in enumerate(typed.splitlines()):
                 assert line.startswith("# "), line
                 process.stdin.write(f"{line[2:]} && echo is-$((6*7))-{number}\r".encode())
                 process.stdin.flush()
-                said += heard(process, f"is-42-{number}".encode())
+                output += await_words(process.stdout, f"is-42-{number}".encode(), BLOCK_SECONDS)
             process.stdin.write(LEAVE)
             process.stdin.flush()
             assert process.wait(60) == 0
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGTERM)
-    return said.decode(errors="replace")
-
-
-def heard(process: subprocess.Popen[bytes], words: bytes) -> bytes:
-    assert process.stdout is not None
-    said, give_up = b"", time.monotonic() + BLOCK_SECONDS
-    while words not in said:
-        left = give_up - time.monotonic()
-        assert left > 0, said
-        if select.select([process.stdout], [], [], left)[0]:
-            some = os.read(process.stdout.fileno(), 4096)
-            assert some, said
-            said += some
-    return said
+    return output.decode(errors="replace")

@@ -1,6 +1,6 @@
-"""Snapshots that must destroy nothing: mixed kinds, shared bases, raw disks, jobs that fail.
+"""Snapshots never destroy data: mixed kinds, shared backing files, raw disks, failing jobs.
 
-Most machines here are never started: what their guests would have written, qemu-io writes.
+Most machines here are never started: qemu-io writes to their disks in place of the guests.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ SECONDS = 60.0
 
 @pytest.fixture(scope="module")
 def connection(embedded: Path) -> Iterator[vms.Connection]:
-    with vms.Connection.open(embedded / "l-tested", image_directories=IMAGES) as made:
-        yield made
+    with vms.Connection.open(embedded / "l-tested", image_directories=IMAGES) as opened:
+        yield opened
 
 
 @pytest.fixture(autouse=True)
@@ -63,10 +63,10 @@ def write(path: Path, fill: int, at: str = "0", much: str = "1M", format_: str =
 
 
 def holds(path: Path, fill: int, at: str = "0", format_: str = "qcow2") -> bool:
-    """Whether the first MiB from there on is all of that byte, as QEMU reads it."""
+    """Return True if QEMU reads that byte throughout the MiB at the offset."""
     words = ["qemu-io", "-U", "-f", format_, "-r", "-c", f"read -P {fill} {at} 1M", str(path)]
-    done = subprocess.run(words, check=True, capture_output=True, text=True)
-    return "verification failed" not in done.stdout + done.stderr
+    result = subprocess.run(words, check=True, capture_output=True, text=True)
+    return "verification failed" not in result.stdout + result.stderr
 
 
 def described(name: str, *images: vms.Disk) -> vms.Machine:
@@ -106,7 +106,7 @@ def names(box: vms.Domain) -> list[str]:
 # ---- mixed kinds
 
 
-def test_an_internal_snapshot_in_an_overlay_holds_its_merge_back(
+def test_an_overlay_with_an_internal_snapshot_is_not_merged(
     connection: vms.Connection, tmp_path: Path
 ) -> None:
     disk = image(tmp_path / "m.qcow2", 1)
@@ -128,10 +128,10 @@ def test_an_internal_snapshot_in_an_overlay_holds_its_merge_back(
         assert (now(box), holds(disk, 2), names(box)) == (disk, True, [])
 
 
-def test_an_internal_snapshot_below_an_overlay_waits_for_its_merge(
+def test_an_internal_snapshot_below_an_overlay_waits_for_the_merge(
     connection: vms.Connection, tmp_path: Path
 ) -> None:
-    """Whichever disk it is that lies below one, and whatever the machine does."""
+    """Both of two disks have an overlay, and the machine is off or running."""
     disk, more = image(tmp_path / "m.qcow2", 1), image(tmp_path / "n.qcow2", 11)
     with defined(connection, "below", vms.Disk(disk), vms.Disk(more)) as box:
         snapshots.create(box, "inner")
@@ -156,11 +156,11 @@ def test_an_internal_snapshot_below_an_overlay_waits_for_its_merge(
         assert sorted(path.name for path in tmp_path.glob("?.*")) == ["m.qcow2", "n.qcow2"]
 
 
-# ---- what others read
+# ---- images with other readers
 
 
-def readers_of(way: str, base: Path, tmp_path: Path, state: Path) -> Path:
-    """An image that lies over the base, found in one way or another."""
+def overlay_of(base: Path, way: str, tmp_path: Path, state: Path) -> Path:
+    """Write an image whose backing file is the base, at one of several places."""
     if way == "beside":
         over = base.with_name("theirs.qcow2")
     elif way == "of a kept machine":
@@ -180,7 +180,7 @@ def readers_of(way: str, base: Path, tmp_path: Path, state: Path) -> Path:
 @pytest.mark.parametrize(
     "way", ["beside", "of a kept machine", "by a link", "of a machine of libvirt's"]
 )
-def test_a_base_that_others_read_is_never_merged_into(
+def test_no_overlay_is_merged_into_a_shared_backing_file(
     connection: vms.Connection, tmp_path: Path, state: Path, way: str
 ) -> None:
     (tmp_path / "d").mkdir()
@@ -188,7 +188,7 @@ def test_a_base_that_others_read_is_never_merged_into(
     with defined(connection, "origin", vms.Disk(disk)) as box:
         snapshots.create(box, "one", external=True)
         write(now(box), 9, at="4M")
-        over = readers_of(way, disk, tmp_path, state)
+        over = overlay_of(disk, way, tmp_path, state)
         extra = [vms.Disk(over)] if way.endswith("libvirt's") else []
         other = connection.define_xml(
             connection.xml(described("theirs", *extra), connection.paths_of(described("theirs")))
@@ -211,8 +211,8 @@ def test_a_base_that_others_read_is_never_merged_into(
             other.undefine()
 
 
-def test_a_clone_keeps_what_it_read(connection: vms.Connection, tmp_path: Path) -> None:
-    """Of a machine with a chain of two overlays: it lies over none of them."""
+def test_a_clone_keeps_its_contents(connection: vms.Connection, tmp_path: Path) -> None:
+    """A clone of a machine with two overlays reads from none of them."""
     disk = image(tmp_path / "m.qcow2", 1)
     with defined(connection, "orig", vms.Disk(disk)) as box:
         for number, name in enumerate(("one", "two"), start=2):
@@ -253,10 +253,10 @@ def test_a_golden_image_is_never_committed_into(
     shutil.rmtree(store.directory)
 
 
-# ---- raw disks, and checks before the machine goes down
+# ---- raw disks, and checks before the machine is stopped
 
 
-def test_a_raw_disk_goes_back_and_is_merged(connection: vms.Connection, tmp_path: Path) -> None:
+def test_a_raw_disk_is_reverted_and_merged(connection: vms.Connection, tmp_path: Path) -> None:
     raw, disk = image(tmp_path / "a.raw", 1, format_="raw"), image(tmp_path / "b.qcow2", 2)
     with defined(connection, "rawbox", vms.Disk(raw, format="raw"), vms.Disk(disk)) as box:
         box.start()
@@ -272,7 +272,7 @@ def test_a_raw_disk_goes_back_and_is_merged(connection: vms.Connection, tmp_path
 
 
 @pytest.mark.parametrize("fault", ["the base is gone", "the overlay is gone", "another reads it"])
-def test_a_revert_is_refused_before_the_machine_goes_down(
+def test_a_revert_is_refused_before_the_machine_is_stopped(
     connection: vms.Connection, tmp_path: Path, fault: str
 ) -> None:
     raw, disk = image(tmp_path / "a.raw", 1, format_="raw"), image(tmp_path / "b.qcow2", 2)
@@ -290,42 +290,44 @@ def test_a_revert_is_refused_before_the_machine_goes_down(
         with pytest.raises(vms.MachineError):
             snapshots.revert(box, "s")
         assert (box.is_running, box.vmm_pid) == (True, pid)
-        assert not list(tmp_path.glob(".*"))  # nothing was made aside
+        assert not list(tmp_path.glob(".*"))  # no new overlay was left
 
 
-# ---- machines that were started and not defined
+# ---- transient machines
 
 
 @pytest.mark.parametrize("way", ["internal", "external", "restore"])
-def test_a_started_machine_goes_back(connection: vms.Connection, tmp_path: Path, way: str) -> None:
-    """It has a monitor of ours and forwards ports, which the new QEMU has as well."""
+def test_a_transient_machine_is_reverted_or_restored(
+    connection: vms.Connection, tmp_path: Path, way: str
+) -> None:
+    """The new QEMU has the driver's monitor and the forwarded ports, as the old one had."""
     disk = image(tmp_path / "m.qcow2", 1)
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port = found.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
     cards = (vms.UserNetwork((vms.Forward(port, 7),)),)
-    made = dataclasses.replace(described("started", vms.Disk(disk)), networks=cards)
-    with connection.start(made) as box:
+    machine = dataclasses.replace(described("started", vms.Disk(disk)), networks=cards)
+    with connection.start(machine) as box:
         box.wait_for("first-instruction", SECONDS)
         socket.create_connection(("127.0.0.1", port), 5).close()
         if way == "restore":
             box.save(tmp_path / "memory")
-            again = connection.restore(tmp_path / "memory")
+            restored = connection.restore(tmp_path / "memory")
         else:
             snapshots.create(box, "s", external=way == "external")
             snapshots.revert(box, "s")
             assert names(box) == ["s"]
-            again = box
-        assert again.is_running
+            restored = box
+        assert restored.is_running
         socket.create_connection(("127.0.0.1", port), 5).close()
-        again.wait_for("ready", SECONDS)
-        again.destroy()
+        restored.wait_for("ready", SECONDS)
+        restored.destroy()
         assert "started" not in [each.name for each in connection.domains()]
 
 
 # ---- block jobs
 
 
-def test_merges_right_after_the_start_and_in_a_row(
+def test_merges_succeed_right_after_the_start_and_in_a_row(
     connection: vms.Connection, tmp_path: Path
 ) -> None:
     disk = image(tmp_path / "m.qcow2", 1, "64M")
@@ -338,8 +340,8 @@ def test_merges_right_after_the_start_and_in_a_row(
     assert [path.name for path in tmp_path.glob("m.*")] == ["m.qcow2"]
 
 
-def test_a_merge_that_fails_leaves_no_job(connection: vms.Connection, tmp_path: Path) -> None:
-    """The disk takes the next one, and nothing that was written is lost."""
+def test_a_failed_merge_leaves_no_job(connection: vms.Connection, tmp_path: Path) -> None:
+    """The next merge of the disk succeeds, and nothing that was written is lost."""
     disk = image(tmp_path / "m.qcow2", 1, "512M")
     with defined(connection, "slow", vms.Disk(disk)) as box:
         snapshots.create(box, "s", external=True)
@@ -356,29 +358,19 @@ def test_a_merge_that_fails_leaves_no_job(connection: vms.Connection, tmp_path: 
         assert holds(disk, 4, at="383M")
 
 
-# ---- a machine that moves brings its disks in
+# ---- disks of a migrated machine
 
 
-def test_the_libvirt_that_a_machine_moves_to_looks_at_its_disks(
+def test_the_destination_of_a_migration_checks_the_disks(
     connection: vms.Connection, embedded: Path, tmp_path: Path
 ) -> None:
     secret = tmp_path / "secret"
     secret.write_bytes(b"the host's" * 1000)
     evil = tmp_path / "evil.qcow2"
-    words = [
-        "qemu-img",
-        "create",
-        "-q",
-        "-f",
-        "qcow2",
-        "-b",
-        str(secret),
-        "-F",
-        "raw",
-        str(evil),
-        "1M",
-    ]
-    subprocess.run(words, check=True)
+    backing = ["-b", str(secret), "-F", "raw"]
+    subprocess.run(
+        ["qemu-img", "create", "-q", "-f", "qcow2", *backing, str(evil), "1M"], check=True
+    )
     xml = connection.xml(
         described("moves", vms.Disk(evil)), connection.paths_of(described("moves"))
     )
@@ -386,7 +378,7 @@ def test_the_libvirt_that_a_machine_moves_to_looks_at_its_disks(
         daemon.running(embedded / "m") as uri,
         vms.Connection.open(embedded / "n", uri, image_directories=IMAGES) as there,
     ):
-        box = connection.define_xml(xml)  # as libvirt's own tools do, which look at nothing
+        box = connection.define_xml(xml)  # as libvirt's own tools do, which check nothing
         try:
             box.start()
             with pytest.raises(vms.MachineError, match="which is not in the image store"):

@@ -1,4 +1,4 @@
-"""`tonnage vm ssh`: a real ssh to a real server in a machine that runs in the foreground."""
+"""`tonnage vm ssh` logs in to a real server in a machine that runs in the foreground."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SERVER = (
 
 @pytest.fixture(scope="module")
 def state() -> Iterator[Path]:
-    """An image with an ssh server, and a key for it."""
+    """Yield a state directory with an image that has an ssh server, and with a key for it."""
     with tempfile.TemporaryDirectory(prefix="tv-", dir="/tmp") as path:
         land = build.build(lambda _: None, ("dropbear-bin",))
         words = "console=ttyS0 quiet panic=-1 TONNAGE_ROOT=/dev/vda"
@@ -57,7 +57,7 @@ def free_port() -> int:
 
 @contextmanager
 def serving(state: Path, *words: str) -> Iterator[Path]:
-    """A machine in which the server runs; yields its root."""
+    """Run a machine with the server, and yield the root of its process."""
     with subprocess.Popen(
         [TONNAGE, "vm", "run", "small", "--name", "web", "--accel", "tcg", "--memory", "128",
          "--machine", "microvm", *words],
@@ -66,7 +66,7 @@ def serving(state: Path, *words: str) -> Iterator[Path]:
     ) as process:  # fmt: skip
         try:
             root = state / "r" / str(process.pid)
-            agent = answering(root / "s/web.2")
+            agent = connected_agent(root / "s/web.2")
             key = (state / "key.pub").read_bytes()
             assert agent.run(["sh", "-c", SERVER], 30, stdin=key).exit_code == 0
             assert agent.run(["dropbear", "-R", "-p", "22"], 60).exit_code == 0
@@ -76,16 +76,17 @@ def serving(state: Path, *words: str) -> Iterator[Path]:
             process.terminate()
 
 
-def answering(path: Path) -> Agent:
-    give_up = time.monotonic() + BOOT_SECONDS
-    while time.monotonic() < give_up:
+def connected_agent(path: Path) -> Agent:
+    """Return the agent at a socket, once it answers."""
+    deadline = time.monotonic() + BOOT_SECONDS
+    while time.monotonic() < deadline:
         with suppress(MachineError, OSError):
             agent = Agent(path)
             if agent.answers(5):
                 return agent
             agent.close()
         time.sleep(0.5)
-    raise AssertionError(f"nobody answers at {path}")
+    raise AssertionError(f"no agent answers at {path}")
 
 
 def ssh(state: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -95,13 +96,13 @@ def ssh(state: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-def test_ssh_leads_in_by_the_port_that_does(state: Path) -> None:
+def test_ssh_uses_the_forwarded_port_and_checks_the_host_key(state: Path) -> None:
     with serving(state, "-p", f"{free_port()}:22") as root:
         words = ["root@web", "-i", str(state / "key"), "-c"]
         result = ssh(state, *words, "echo in; exit 3")
         assert (result.stdout, result.returncode) == ("in\n", 3), result.stderr
         known = (root / "known_hosts").read_text()
-        # A key that is not the one of before is somebody else's.
+        # A changed host key may be that of an attacker.
         other = (state / "key.pub").read_text().split()[:2]
         (root / "known_hosts").write_text(" ".join([known.split()[0], *other]) + "\n")
         result = ssh(state, *words, "true")
@@ -109,7 +110,7 @@ def test_ssh_leads_in_by_the_port_that_does(state: Path) -> None:
         assert "HOST IDENTIFICATION HAS CHANGED" in result.stderr
 
 
-def test_without_a_port_nothing_leads_in(state: Path) -> None:
+def test_without_a_forwarded_port_ssh_is_one_sentence(state: Path) -> None:
     with serving(state):
         result = ssh(state, "root@web", "-c", "true")
     assert result.returncode == 2

@@ -1,4 +1,4 @@
-"""Verbs on machines that a daemon keeps, as they are typed: real QEMUs, whose guests may wait."""
+"""Verbs on machines of a libvirt daemon, as typed by a user, with real QEMUs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TONNAGE = str(Path(sys.executable).with_name("tonnage"))
 
 @pytest.fixture(scope="module")
 def keeper() -> Iterator[tuple[str, Path]]:
-    """A libvirtd of our own, and a state with an image in it."""
+    """Yield the address of a private libvirtd, and a state directory with an image."""
     with tempfile.TemporaryDirectory(prefix="tv-", dir="/tmp") as path:
         land = build.build(lambda _: None)
         words = "console=ttyS0 quiet TONNAGE_ROOT=/dev/vda TONNAGE_INIT=/bin/sh"
@@ -45,13 +45,13 @@ def environment(keeper: tuple[str, Path]) -> dict[str, str]:
 
 
 def tonnage(keeper: tuple[str, Path], *words: str, fails: bool = False, **more: str) -> str:
-    """What it printed; of one that fails, its sentence."""
-    done = subprocess.run(
+    """Run a verb and return its stdout; if it fails, its stderr."""
+    result = subprocess.run(
         [TONNAGE, "vm", *words], env={**environment(keeper), **more},
         capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
-    assert done.returncode == (2 if fails else 0), done.stderr
-    return done.stderr if fails else done.stdout
+    assert result.returncode == (2 if fails else 0), result.stderr
+    return result.stderr if fails else result.stdout
 
 
 @pytest.fixture
@@ -68,8 +68,8 @@ def box(keeper: tuple[str, Path], request: pytest.FixtureRequest) -> Iterator[st
             tonnage(keeper, "undefine", each["name"], "--remove-all-storage")
 
 
-def paused(keeper: tuple[str, Path], name: str) -> None:
-    """A QEMU that stands still: enough for what is asked of it alone."""
+def start_paused(keeper: tuple[str, Path], name: str) -> None:
+    """Start a QEMU with halted CPUs, which suffices for requests to QEMU alone."""
     with Connection.open(keeper[1] / "c", keeper[0]) as connection:
         connection.find(name).start(paused=True)
 
@@ -79,34 +79,34 @@ def described(keeper: tuple[str, Path], name: str) -> ET.Element:
 
 
 def test_ports(keeper: tuple[str, Path], box: str, tmp_path: Path) -> None:
-    """A default machine takes several disks and a card while it runs."""
-    paused(keeper, box)
+    """A machine takes several disks and a card while it runs, without further options."""
+    start_paused(keeper, box)
     for number in range(4):
         disk = tmp_path / f"{number}.qcow2"
         subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", disk, "8M"], check=True)
         assert tonnage(keeper, "attach-disk", box, str(disk)) == f"vd{'bcde'[number]}\n"
     mac = "52-54-00-AB-CD-EF"
     assert tonnage(keeper, "attach-interface", box, "--mac", mac) == "52:54:00:ab:cd:ef\n"
-    said = tonnage(keeper, "attach-interface", box, "--mac", "5254.00ab.cdef", fails=True)
-    assert "has a card with the address 5254.00ab.cdef already" in said
+    error = tonnage(keeper, "attach-interface", box, "--mac", "5254.00ab.cdef", fails=True)
+    assert "has a card with the address 5254.00ab.cdef already" in error
 
 
 def test_addresses(keeper: tuple[str, Path], box: str) -> None:
-    """A card goes by its address, however that is written."""
-    said = tonnage(keeper, "attach-interface", box, "--mac", "52:54:00:ab:cd:01")
-    assert said == "52:54:00:ab:cd:01\n"
+    """A card is detached by its address in any notation."""
+    printed = tonnage(keeper, "attach-interface", box, "--mac", "52:54:00:ab:cd:01")
+    assert printed == "52:54:00:ab:cd:01\n"
     tonnage(keeper, "detach-interface", box, "52-54-00-AB-CD-01")
     assert described(keeper, box).findall("./devices/interface") == []
 
 
 def test_media(keeper: tuple[str, Path], box: str, tmp_path: Path) -> None:
-    """A medium is ejected and put in, while it runs and for its next start."""
+    """A medium is ejected and inserted in the running machine and in its definition."""
     (tmp_path / "two, 2.iso").write_bytes(b"another medium")
-    paused(keeper, box)
+    start_paused(keeper, box)
 
     def medium(*words: str) -> str | None:
-        found = ET.fromstring(tonnage(keeper, "dumpxml", box, *words))
-        source = found.find("./devices/disk[@device='cdrom']/source")
+        description = ET.fromstring(tonnage(keeper, "dumpxml", box, *words))
+        source = description.find("./devices/disk[@device='cdrom']/source")
         return None if source is None else source.get("file")
 
     assert medium() == medium("--inactive") == __file__
@@ -119,7 +119,7 @@ def test_media(keeper: tuple[str, Path], box: str, tmp_path: Path) -> None:
 
 
 def test_consoles(keeper: tuple[str, Path], box: str) -> None:
-    """One at a time: a second is refused, or takes over, and each is told."""
+    """A second user of a console is refused, or takes it over, and both users are told."""
     tonnage(keeper, "start", box)
     with console(keeper, box) as first:
         await_words(first.stdout, b"# ")
@@ -165,15 +165,15 @@ def console(keeper: tuple[str, Path], box: str, *words: str) -> Iterator[subproc
 def test_edit(keeper: tuple[str, Path], box: str) -> None:
     tonnage(keeper, "edit", box, EDITOR="sed -i s|>131072<|>262144<|")
     assert described(keeper, box).findtext("memory") == "262144"
-    said = tonnage(keeper, "edit", box, fails=True, EDITOR="sed -i s|<vcpu|<cpus|")
-    kept = Path(said.rpartition(" ")[2].strip().removesuffix("."))
+    error = tonnage(keeper, "edit", box, fails=True, EDITOR="sed -i s|<vcpu|<cpus|")
+    kept = Path(error.rpartition(" ")[2].strip().removesuffix("."))
     assert "<cpus" in kept.read_text()
     kept.unlink()
     assert described(keeper, box).findtext("memory") == "262144"
 
 
 def test_metadata(keeper: tuple[str, Path], box: str) -> None:
-    """A snapshot that libvirt alone forgets stays in the disk."""
+    """A snapshot that is deleted with --metadata stays in the disk."""
     tonnage(keeper, "snapshot-create", box, "one")
     tonnage(keeper, "snapshot-delete", box, "one", "--metadata")
     assert json.loads(tonnage(keeper, "snapshot-list", box, "--format", "json")) == []
@@ -183,18 +183,18 @@ def test_metadata(keeper: tuple[str, Path], box: str) -> None:
 
 
 def test_storage(keeper: tuple[str, Path], box: str) -> None:
-    """Disks go with the machine, but for one that another machine's lies over."""
+    """The machine's disks are removed with it, unless another machine's disk reads from one."""
     folder = keeper[1] / "machines" / box
     over = folder / "over.qcow2"
     words = ["-b", str(folder / "disk.qcow2"), "-F", "qcow2", str(over)]
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", *words], check=True)
     elsewhere = over.rename(keeper[1] / "machines/over.qcow2")
-    said = tonnage(keeper, "undefine", box, "--remove-all-storage", fails=True)
-    assert "over.qcow2 reads from" in said
+    error = tonnage(keeper, "undefine", box, "--remove-all-storage", fails=True)
+    assert "over.qcow2 reads from" in error
     assert (folder / "disk.qcow2").exists()
     assert described(keeper, box).findtext("name") == box
     elsewhere.unlink()
     tonnage(keeper, "undefine", box, "--remove-all-storage")
     assert not folder.exists()
     assert Store(keeper[1] / "images").find("small").disk.exists()
-    assert Path(__file__).exists()  # what was only read stays
+    assert Path(__file__).exists()  # read-only files stay
