@@ -37,6 +37,8 @@ _CREATION = (
     "runtime.cgroups.{}.limits",
 )
 _IMPORTED_LATE = {"create": _CREATION, "run": _CREATION, "delete": _REOPENING}
+# An image with another value is outdated.
+_VERSION = (MAGIC_NUMBER, OPTIMIZED, _IMPORTED_LATE)
 _MODULE = type(sys)
 
 
@@ -67,8 +69,8 @@ def load(path: str, finder: Finder) -> bool:
         return False
     try:
         head = os.read(descriptor, int.from_bytes(os.read(descriptor, _LENGTH_BYTES), "little"))
-        interpreter, entries = loads(head)
-        if interpreter != (MAGIC_NUMBER, OPTIMIZED) or not _are_current(entries, finder.directory):
+        version, entries = loads(head)
+        if version != _VERSION or not _are_current(entries, finder.directory):
             return False
         # One by one, so that the memory of one is reused for the next.
         for entry in entries:
@@ -92,7 +94,7 @@ def store(path: str, directory: str, imported: list[Imported]) -> None:
         entries.append(
             (name, below, is_package, status.st_mtime_ns, status.st_size, len(codes[-1]))
         )
-    head = dumps(((MAGIC_NUMBER, OPTIMIZED), entries))
+    head = dumps((_VERSION, entries))
     temporary = f"{path}.{os.getpid()}"
     try:
         with open(temporary, "xb") as file:
