@@ -1,4 +1,4 @@
-"""The doctor on this very host: KVM is tried with a real guest, against a deadline."""
+"""The doctor on the real host: the KVM probe boots a guest, and tuning is undone."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.root
 
 @pytest.fixture
 def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache in which the guest is built and no verdict is kept."""
+    """A cache with a built guest and without a stored verdict."""
     guest_kernel.probe_machine(lambda _: None)
     for part in cache_directory().iterdir():
         if part.is_dir() and not part.name.startswith((".", "s")):
@@ -33,14 +33,14 @@ def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def doctor(*arguments: str) -> dict[str, Any]:
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-m", "lab", "doctor", "--format", "json", *arguments],
         capture_output=True,
         timeout=60,
         check=True,
     )
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    document: dict[str, Any] = json.loads(result.stdout)
+    return document
 
 
 def guests_of(cache: Path) -> list[str]:
@@ -55,7 +55,7 @@ def guests_of(cache: Path) -> list[str]:
     return lines
 
 
-def test_kvm_is_proved_once_within_its_deadline_and_no_guest_is_left(fresh: Path) -> None:
+def test_kvm_is_probed_once_within_its_deadline_and_no_guest_is_left(fresh: Path) -> None:
     began = time.monotonic()
     first = doctor()
     assert time.monotonic() - began < 2 * kvm_probe.DEADLINE_SECONDS + 20
@@ -68,32 +68,32 @@ def test_kvm_is_proved_once_within_its_deadline_and_no_guest_is_left(fresh: Path
     assert works in {True, False}
     assert (first["accelerator"], first["emulated"]) == (("kvm", False) if works else ("tcg", True))
 
-    kept = (fresh / "kvm.json").stat()
+    stored = (fresh / "kvm.json").stat()
     assert doctor()["kvm"] == first["kvm"]
-    assert (fresh / "kvm.json").stat().st_mtime_ns == kept.st_mtime_ns
+    assert (fresh / "kvm.json").stat().st_mtime_ns == stored.st_mtime_ns
 
 
-def test_root_is_found_to_have_what_containers_take() -> None:
-    found = {fact["name"]: fact for fact in doctor("--accel", "tcg")["facts"]}
-    assert found["overlay file system"]["state"] == "ok"
-    assert found["cgroups"]["state"] == "ok"
+def test_root_has_the_requirements_of_containers() -> None:
+    by_name = {fact["name"]: fact for fact in doctor("--accel", "tcg")["facts"]}
+    assert by_name["overlay file system"]["state"] == "ok"
+    assert by_name["cgroups"]["state"] == "ok"
     assert not cgroups_named("tonnage-doctor-*")
     assert not list(cache_directory().glob("tonnage-doctor-*"))
 
 
-def test_what_is_tuned_is_set_back() -> None:
-    kept = Path("/") / tuning.STORE
-    if kept.exists():
-        pytest.skip("somebody has tuned this host, and it is theirs to undo")
+def test_tuning_is_undone() -> None:
+    stored = Path("/") / tuning.STORE
+    if stored.exists():
+        pytest.skip("this host is tuned already, which the test must not undo")
     before = [(each.name, each.now) for each in tuning.look()]
     try:
-        done = tuning.apply()
+        changes = tuning.apply()
     except LabError as error:
-        pytest.skip(f"this host lets nobody tune it: {error}")
+        pytest.skip(f"this host can't be tuned: {error}")
     try:
         assert "would help" not in {each.state for each in tuning.look()}
-        assert kept.exists() == bool(done)
+        assert stored.exists() == bool(changes)
     finally:
         tuning.undo()
     assert [(each.name, each.now) for each in tuning.look()] == before
-    assert not kept.exists()
+    assert not stored.exists()
