@@ -131,4 +131,5 @@ def _enumerated(choices: tuple[Any, ...]) -> str:
 
 def _name(kind: type) -> str:
     words: Mapping[type, str] = {str: "text", int: "a whole number", bool: "true or false"}
-    return words.get(kind, f"a {kind.__name__}")
+    article = "an" if kind.__name__[0] in "AEIOU" else "a"
+    return words.get(kind, f"{article} {kind.__name__}")

@@ -171,6 +171,10 @@ class Domain:
         """Return the socket's path, or a socket, of a port. (`Ports.open`) Raise MachineError."""
         return self.ports.open(name, force=force)
 
+    def connect(self) -> None:
+        """Connect to its ports before its first instruction. Raise MachineError."""
+        self.ports.connect()
+
     def disconnect(self) -> None:
         """Close the connections to its ports, so that other processes can connect."""
         self.ports.disconnect()

@@ -1,7 +1,7 @@
 """Ports of machines that only libvirt can reach, connected to sockets through its streams.
 
-libvirt's event loop moves the bytes. Blocking streams are not used: one would block its reader for
-as long as the guest prints nothing. (virDomainOpenConsole, virDomainOpenChannel,
+libvirt's event loop moves the bytes. Blocking streams are not used, since their readers would
+block for as long as the guest prints nothing. (virDomainOpenConsole, virDomainOpenChannel,
 virStreamEventAddCallback)
 """
 

@@ -29,7 +29,7 @@ class Listener:
 
     def qemu_arguments(self) -> tuple[str, ...]:
         """Return the arguments that make QEMU connect its monitor to this socket."""
-        path = str(self.path).replace(",", ",,")  # QEMU's options escape a comma by another one
+        path = str(self.path).replace(",", ",,")  # QEMU's options escape a comma by a second comma
         chardev = f"socket,id={MONITOR_ID},path={path}"
         return "-chardev", chardev, "-mon", f"chardev={MONITOR_ID},mode=control"
 

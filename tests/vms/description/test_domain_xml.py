@@ -212,7 +212,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"vcpus": 0}, "vcpus must be 1 to 255, not 0"),
     ({"vcpus": True}, "vcpus must be a whole number, not True"),
     ({"memory_mib": 1}, "memory_mib must be at least 16, not 1"),
-    ({"accelerator": "kvm"}, "accelerator must be a Accelerator"),
+    ({"accelerator": "kvm"}, "accelerator must be an Accelerator"),
     ({"chipset": "isapc"}, "chipset must be q35, i440fx or microvm, not 'isapc'"),
     ({"channels": ("a", "b c")}, r"channels\[1\] must be letters, digits"),
     ({"channels": ("a", "a")}, "channels contains a twice"),
