@@ -104,11 +104,6 @@ def daemon() -> Iterator[Daemon]:
             started.end()
 
 
-@pytest.fixture(scope="module")
-def land() -> build.Userland:
-    return build.build(lambda _: None)
-
-
 def machine(land: build.Userland, name: str, *cards: vms.description.Network) -> vms.Machine:
     return vms.Machine(
         name=name,

@@ -38,11 +38,6 @@ def root() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def land() -> build.Userland:
-    return build.build(lambda _: None)
-
-
-@pytest.fixture(scope="module")
 def connection(embedded: Path) -> Iterator[vms.Connection]:
     with vms.Connection.open(embedded / "l-tested", None, (cache_directory(),)) as opened:
         yield opened

@@ -87,11 +87,6 @@ class OtherHost:
 
 
 @pytest.fixture(scope="module")
-def land() -> build.Userland:
-    return build.build(lambda _: None)
-
-
-@pytest.fixture(scope="module")
 def other() -> Iterator[OtherHost]:
     with tempfile.TemporaryDirectory(prefix="tonnage-", dir="/tmp") as path:
         root, here, far = (Path(path) / name for name in ("l", "d", "far"))

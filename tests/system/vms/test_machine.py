@@ -32,11 +32,6 @@ BOOT_SECONDS = 60.0
 IMAGES = (cache_directory(),)
 
 
-@pytest.fixture(scope="module")
-def land() -> build.Userland:
-    return build.build(lambda _: None)
-
-
 @pytest.fixture
 def root(embedded: Path) -> Iterator[Path]:
     """The root of an embedded libvirt; no QEMU of it may be left at the end."""
