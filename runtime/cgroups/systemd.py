@@ -182,9 +182,9 @@ def _with_all_hierarchies(pid: int, unit: str, this: Host) -> _Scope:
         return _ScopeV2(paths)
     roots = this.every_hierarchy().items()
     missing = {words: root for words, root in roots if paths.get(words) != root + location}
-    made = v1.plan(location.strip("/"), missing)
-    made.make()
-    return _ScopeV1({**paths, **made.paths})
+    other = v1.plan(location.strip("/"), missing)
+    other.make()
+    return _ScopeV1({**paths, **other.paths})
 
 
 def _connected() -> dbus.Connection:

@@ -150,7 +150,7 @@ def console_socket(path: Path) -> Iterator[str]:
         listening.bind(short)
         listening.listen()
         listening.settimeout(DEADLINE_SECONDS)
-        held: list[int] = []
+        descriptors: list[int] = []
 
         def take() -> None:
             with suppress(OSError):
@@ -158,14 +158,14 @@ def console_socket(path: Path) -> Iterator[str]:
                 with connection:
                     _, ancillary, _, _ = connection.recvmsg(4096, socket.CMSG_SPACE(4))
                 for _, _, data in ancillary:
-                    held.extend(array.array("i", data))
+                    descriptors.extend(array.array("i", data))
 
         thread = threading.Thread(target=take, daemon=True)
         thread.start()
         yield str(path)
         listening.shutdown(socket.SHUT_RDWR)
         thread.join()
-    for descriptor in (*held, directory):
+    for descriptor in (*descriptors, directory):
         os.close(descriptor)
 
 

@@ -57,7 +57,7 @@ def directory(bundle: Bundle, file: str) -> Path:
     raise AssertionError(f"process {pid} is in no cgroup of {hierarchy or 'version 2'}")
 
 
-def held(bundle: Bundle, file: str) -> str:
+def value_of(bundle: Bundle, file: str) -> str:
     return directory(bundle, file).read_text().strip()
 
 
@@ -72,7 +72,7 @@ def test_an_empty_cpuset_on_the_way(bundle: Bundle, deep: int) -> None:
     bundle.linux["cgroupsPath"] = "/" + "/".join(levels)
     bundle.linux["resources"] = {"cpu": {"cpus": "0", "mems": "0"}}
     bundle.running()
-    assert held(bundle, "cpuset/cpuset.cpus") == "0"
+    assert value_of(bundle, "cpuset/cpuset.cpus") == "0"
     assert bundle.delete("--force")
 
 
@@ -103,7 +103,7 @@ def test_resources(
     bundle.linux["resources"] = resources
     bundle.created()
     file, value = place
-    assert held(bundle, file) == value or (value == "" and held(bundle, file))
+    assert value_of(bundle, file) == value or (value == "" and value_of(bundle, file))
 
 
 @pytest.mark.parametrize("path", ["/{}", "/{}/inner", "{}", "{}/relative/inner"])
@@ -266,14 +266,14 @@ def test_update_changes_the_limits_of_what_runs(bundle: Bundle) -> None:
     bundle.linux["resources"] = {"pids": {"limit": 50}}
     bundle.running()
     assert bundle.runtime.tell("update", "--pids-limit", "60", bundle.identity)
-    assert held(bundle, PIDS_MAX) == "60"
+    assert value_of(bundle, PIDS_MAX) == "60"
     resources = bundle.path / "resources.json"
     resources.write_text('{"memory": {"limit": 134217728}, "cpu": {"shares": 100}}')
     result = bundle.runtime.tell("update", "--resources", str(resources), bundle.identity)
     assert result, result.stderr
     memory = "memory.max" if V2 else "memory/memory.limit_in_bytes"
-    assert held(bundle, memory) == "134217728"
-    assert held(bundle, PIDS_MAX) == "60"
+    assert value_of(bundle, memory) == "134217728"
+    assert value_of(bundle, PIDS_MAX) == "60"
 
 
 def test_events_tell_the_usage(bundle: Bundle) -> None:

@@ -253,16 +253,16 @@ def test_descriptors_that_are_to_be_preserved(bundle: Bundle) -> None:
 
     bundle.look()
     bundle.write()
-    kept, other = os.open("/etc/hostname", os.O_RDONLY), os.open("/etc/passwd", os.O_RDONLY)
-    script = f'exec 3<&{kept} 4<&{other}; exec "$@"'
+    preserved, other = os.open("/etc/hostname", os.O_RDONLY), os.open("/etc/passwd", os.O_RDONLY)
+    script = f'exec 3<&{preserved} 4<&{other}; exec "$@"'
     with (bundle.path / "stdout").open("wb") as stdout:
         result = subprocess.run(
             ["/bin/bash", "-c", script, "bash", bundle.runtime.command, "--root",
              str(bundle.runtime.root), "run", "--preserve-fds", "1", "--bundle", str(bundle.path),
              bundle.identity],
-            stdin=subprocess.DEVNULL, stdout=stdout, pass_fds=(kept, other), check=False,
+            stdin=subprocess.DEVNULL, stdout=stdout, pass_fds=(preserved, other), check=False,
         )  # fmt: skip
-    os.close(kept)
+    os.close(preserved)
     os.close(other)
     assert result.returncode == 0
     assert set(json.loads(bundle.output())["descriptors"]) == {"0", "1", "2", "3"}

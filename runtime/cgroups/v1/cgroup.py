@@ -86,10 +86,10 @@ class CgroupV1(Cgroup):
         from runtime.cgroups import device_rules, settings
         from runtime.cgroups.v1 import limits
 
-        wanted = device_rules.exceptions_of(resources.devices)
+        exceptions = device_rules.exceptions_of(resources.devices)
         settings.apply(limits.settings(resources, self._read), self._directory)
         if "devices" in self._by_controller:
-            self._limit_devices(*wanted)
+            self._limit_devices(*exceptions)
         elif resources.devices and self.paths:
             raise Unavailable(
                 "linux.resources.devices: the devices controller is not mounted on this host:"
@@ -101,10 +101,10 @@ class CgroupV1(Cgroup):
         from runtime.cgroups import device_rules, settings
         from runtime.cgroups.v1 import limits
 
-        wanted = limits.settings(resources, self._read)
-        before = settings.as_they_are(wanted, self._read)
+        changes = limits.settings(resources, self._read)
+        before = settings.as_they_are(changes, self._read)
         try:
-            settings.apply(wanted, self._directory)
+            settings.apply(changes, self._directory)
             if resources.devices:
                 self._limit_devices(*device_rules.exceptions_of(resources.devices))
         except ContainerError:

@@ -47,13 +47,13 @@ class CgroupV2(Cgroup):
         from runtime.cgroups import device_rules, settings
         from runtime.cgroups.v2 import limits
 
-        wanted = limits.settings(resources, self._read)
+        changes = limits.settings(resources, self._read)
         rules = device_rules.rules(resources.devices) if resources.devices else None
         if resources.memory is not None and resources.memory.check_before_update:
             self._check_usage(resources.memory)
-        before = settings.as_they_are(wanted, self._read)
+        before = settings.as_they_are(changes, self._read)
         try:
-            settings.apply(wanted, self._directory_of)
+            settings.apply(changes, self._directory_of)
             if rules is not None:
                 self._limit_devices(rules)
         except ContainerError:

@@ -63,7 +63,7 @@ def main(_: str, words: Sequence[str], settings: Settings) -> int:
     if not options.words:
         raise InvalidConfig("Name a container.")
     name, *args = options.words
-    kept = kept_descriptors(options)  # before any other descriptor is opened
+    descriptors = kept_descriptors(options)  # before any other descriptor is opened
     container = Container.load(name, settings.root)
     status = container.status
     if status == STOPPED or (status == PAUSED and not options.has("--ignore-paused")):
@@ -77,7 +77,7 @@ def main(_: str, words: Sequence[str], settings: Settings) -> int:
         state=container.state,
         process=process,
         console=receiver.fileno() if receiver else None,
-        kept_descriptors=kept,
+        kept_descriptors=descriptors,
         sub_cgroups=tuple(options.values("--cgroup")),
         warn=settings.warn,
     )
