@@ -1,9 +1,9 @@
-"""A network for one measurement: two hosts on a wire, and what instances are attached to it by.
+"""An isolated network for one measurement: a host side, a peer, and a wire between them.
 
-Both are network namespaces that only this process holds, with all links, addresses and rules that
-are made: the host's own are not touched, and nothing is left when the process ends. One is the host
-of the instances, with a bridge into which the wire leads, and a second bridge behind NAT. The other
-is the peer. (network_namespaces(7), ip-link(8), iptables-extensions(8))
+Both sides are network namespaces that only this process holds, with all links, addresses and rules:
+the host's own network is not changed, and nothing is left when the process ends. The host side has
+a bridge to the wire and a second bridge behind NAT, for instances to attach to. The other side is
+the peer. (network_namespaces(7), ip-link(8), iptables-extensions(8))
 """
 
 from __future__ import annotations
@@ -14,20 +14,19 @@ import shutil
 import subprocess
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
-from lab.errors import LabError
+from lab.errors import Unavailable
 from lab.network.namespace import enter, make
 from lab.paths import PAYLOAD_IN_TREE
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-# By the host's own links, on a bridge, behind NAT, or by a network stack in user space.
+# The host's own links, a bridge, a bridge behind NAT, or a network stack in user space.
 Way = Literal["host", "bridge", "nat", "user"]
-WAYS: tuple[Way, ...] = get_args(Way)
 
-PEER = "10.80.0.2"  # workloads name it
+PEER = "10.80.0.2"  # used by workloads
 _BRIDGE, _NAT_BRIDGE = "br-wire", "br-nat"
 _HOST, _NAT_HOST, _BITS, _MASK = "10.80.0.1", "10.81.0.1", 24, "255.255.255.0"
 _NAT = "10.81.0.0/24"
@@ -36,16 +35,16 @@ _SLIRP_SECONDS = 10.0
 
 
 def missing(way: Way) -> str:
-    """What keeps containers from being attached that way here; empty if nothing does."""
+    """Return the reason why containers can't be attached in a way; empty if they can."""
     needed = {"nat": ("ip", "iptables"), "user": ("ip", "slirp4netns")}.get(way, ("ip",))
     absent = [_TOOLS[tool] for tool in needed if not shutil.which(tool)]
     return f"{absent[0]} is not installed: apt-get install {absent[0]}" if absent else ""
 
 
 class IsolatedNetwork:
-    """The network; a context manager. Raises LabError if the host grants none.
+    """The network; a context manager. Raise Unavailable if it can't be made.
 
-    Its `host` and `peer` are descriptors of the namespaces.
+    `host` and `peer` are descriptors of the namespaces.
     """
 
     def __init__(self) -> None:
@@ -56,7 +55,7 @@ class IsolatedNetwork:
         with self._stack:
             self.host = self._namespace()
             self.peer = self._namespace()
-            self._lay()
+            self._set_up()
             self._stack = self._stack.pop_all()
         return self
 
@@ -64,25 +63,28 @@ class IsolatedNetwork:
         self._stack.close()
 
     def at_host(self) -> AbstractContextManager[None]:
-        """What is started meanwhile runs on the host's side."""
+        """Enter the host side for the block; processes that are started there stay."""
         return enter(self.host)
 
     def at_peer(self) -> AbstractContextManager[None]:
-        """What is started meanwhile runs on the peer."""
+        """Enter the peer for the block; processes that are started there stay."""
         return enter(self.peer)
 
     def bridge(self, way: Way) -> str:
-        """The bridge that a machine's card is put on."""
+        """Return the bridge for a machine's network card."""
         return _NAT_BRIDGE if way == "nat" else _BRIDGE
 
     def inside(self, way: Way, interface: str) -> str:
-        """The command that a machine runs to be attached by that card: its image has no `ip`."""
+        """Return the command that configures a card inside a machine, whose image has no `ip`."""
         self._attached += 1
         by_nat = f" {PEER} {_NAT_HOST}" if way == "nat" else ""
         return f"{PAYLOAD_IN_TREE} address {interface} {self._address(way)} {_MASK}{by_nat}"
 
     def attach(self, pid: int, way: Way) -> None:
-        """Attach the network namespace of a process, by a virtual card or by slirp4netns."""
+        """Attach the network namespace of a process, by a veth device or by slirp4netns.
+
+        Raise Unavailable.
+        """
         if way == "user":
             self._by_slirp(pid)
             return
@@ -99,7 +101,7 @@ class IsolatedNetwork:
                 _ip(f"route add {PEER} via {_NAT_HOST}")
 
     def _address(self, way: Way) -> str:
-        """That of the latest that was attached."""
+        """Return the address of the latest attached instance."""
         return f"{'10.81.0' if way == 'nat' else '10.80.0'}.{10 + self._attached}"
 
     def _namespace(self) -> int:
@@ -107,7 +109,7 @@ class IsolatedNetwork:
         self._stack.callback(os.close, descriptor)
         return descriptor
 
-    def _lay(self) -> None:
+    def _set_up(self) -> None:
         with enter(self.peer):
             _ip("link set lo up")
         peer = f"/proc/{os.getpid()}/fd/{self.peer}"
@@ -132,7 +134,10 @@ class IsolatedNetwork:
             _ip(f"addr add {PEER}/{_BITS} dev eth0", "link set eth0 up")
 
     def _by_slirp(self, pid: int) -> None:
-        """The stack that QEMU has built in; it ends with the pipe. (slirp4netns(1))"""
+        """Start slirp4netns, QEMU's user-mode stack; it exits when its pipe is closed.
+
+        (slirp4netns(1))
+        """
         reading, writing = os.pipe2(os.O_CLOEXEC)
         ending, lasting = os.pipe2(os.O_CLOEXEC)
         self._stack.callback(os.close, lasting)
@@ -151,7 +156,9 @@ class IsolatedNetwork:
         finally:
             os.close(reading)
         if not ready:
-            raise LabError("slirp4netns did not attach the container.")
+            raise Unavailable(
+                f"slirp4netns did not attach the container within {_SLIRP_SECONDS:.0f} s."
+            )
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -166,8 +173,10 @@ def _ip(*commands: str) -> None:
 
 def _run(*argv: str) -> None:
     try:
-        done = subprocess.run(argv, capture_output=True, encoding="utf-8", check=False)
+        result = subprocess.run(argv, capture_output=True, encoding="utf-8", check=False)
     except FileNotFoundError as error:
-        raise LabError(f"{argv[0]} is missing: apt-get install {_TOOLS[argv[0]]}.") from error
-    if done.returncode:
-        raise LabError(f"{' '.join(argv)} failed: {done.stderr.strip()}.")
+        raise Unavailable(
+            f"{argv[0]} is not installed: apt-get install {_TOOLS[argv[0]]}."
+        ) from error
+    if result.returncode:
+        raise Unavailable(f"{' '.join(argv)} failed: {result.stderr.strip()}.")

@@ -1,8 +1,8 @@
-"""A network of its own for a machine whose VMM knows no network in user space.
+"""A tap device in a network namespace, for a machine whose VMM has no user-mode network.
 
-A tap device in a network namespace: the VMM opens it there, and who asks the machine goes there to
-ask. Nothing of it is seen on the host, and both go with the last who holds the namespace.
-(tun(4): Documentation/networking/tuntap.rst; netdevice(7); setns(2))
+The VMM opens the device in the namespace, and requests to the machine are sent from there. The host
+does not see either. Both disappear with the last process or descriptor that holds the namespace.
+(Linux, Documentation/networking/tuntap.rst; netdevice(7); setns(2))
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.errors import LabError
+from lab.errors import Unavailable
 from lab.network import namespace
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _DEVICE = Path("/dev/net/tun")
 NAME = "tap0"
-GUEST_ADDRESS = "10.0.2.15"  # the payload's own choice
+GUEST_ADDRESS = "10.0.2.15"  # set by the payload
 GUEST_MAC = "52:54:00:10:02:15"
 _HOST_ADDRESS, _MASK = "10.0.2.2", "255.255.255.0"
 _TUNSETIFF, _TUNSETPERSIST = 0x400454CA, 0x400454CB
@@ -33,7 +33,7 @@ _REQUEST_BYTES = 40
 
 
 class Tap:
-    """The device and its namespace. Raises LabError if the host grants none."""
+    """The device and its namespace. Raise Unavailable if they can't be made."""
 
     def __init__(self) -> None:
         self._namespace = namespace.make()
@@ -43,27 +43,27 @@ class Tap:
         except BaseException as error:
             self.close()
             if isinstance(error, OSError):
-                raise LabError(f"No tap device can be made: {error.strerror}.") from error
+                raise Unavailable(f"No tap device can be made: {error.strerror}.") from error
             raise
 
     def inside(self) -> AbstractContextManager[None]:
-        """Be in the namespace for a while: processes and sockets made there stay."""
+        """Enter the namespace for the block; processes and sockets made there stay in it."""
         return namespace.enter(self._namespace)
 
     def close(self) -> None:
-        """Let go of the namespace."""
+        """Release the namespace."""
         if self._namespace >= 0:
             os.close(self._namespace)
             self._namespace = -1
 
 
 def absent() -> str:
-    """Why there can be none here; empty if there can."""
+    """Return the reason why this host has no tap devices; empty if it has."""
     return "" if _DEVICE.exists() else "this host has no /dev/net/tun"
 
 
 def _make() -> None:
-    """Make it in this namespace, and bring it up."""
+    """Make the device in the current namespace, and bring it up."""
     device = os.open(_DEVICE, os.O_RDWR | os.O_CLOEXEC)
     try:
         fcntl.ioctl(device, _TUNSETIFF, _request(struct.pack("=H", _TAP | _NO_PACKET_INFORMATION)))
@@ -78,5 +78,5 @@ def _make() -> None:
 
 
 def _request(value: bytes) -> bytes:
-    """A struct ifreq: the device's name, then the value."""
+    """Return a struct ifreq: the device's name, then the value."""
     return (NAME.encode().ljust(16, b"\0") + value).ljust(_REQUEST_BYTES, b"\0")

@@ -1,4 +1,4 @@
-"""What the tests of targets share."""
+"""Fixtures of the lab's tests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A PATH with nothing on it, for a user who seems to be root."""
+    """An empty directory as PATH, for a process that seems to be root."""
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))

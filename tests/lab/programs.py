@@ -1,4 +1,4 @@
-"""Programs that are on a PATH in name alone."""
+"""Fake programs for tests with a PATH of their own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def program(directory: Path, name: str) -> None:
-    """Put a program of that name there, which does nothing."""
-    (directory / name).write_text("#!/bin/sh\n")
+def program(directory: Path, name: str, script: str = "") -> None:
+    """Write an executable shell script of that name, which does nothing by default."""
+    (directory / name).write_text(f"#!/bin/sh\n{script}\n")
     (directory / name).chmod(0o755)

@@ -1,8 +1,8 @@
-"""When a guest's start was where, by its kernel's log and its systemd, on the host's clock.
+"""The steps of a guest's start, from its kernel log and its systemd, on the host's clock.
 
-The guest's clock begins with its kernel. A line that is written to its log between two readings of
-the host's clock says what to add to it. (proc_kmsg(5), dmesg(1), systemctl(1), org.freedesktop.
-systemd1(5): UserspaceTimestampMonotonic and its like)
+The guest's clock begins with its kernel. A line that is written to the log between two readings of
+the host's clock gives the offset between the clocks. (proc_kmsg(5), dmesg(1), systemctl(1),
+org.freedesktop.systemd1(5): UserspaceTimestampMonotonic and similar properties)
 """
 
 from __future__ import annotations
@@ -32,23 +32,23 @@ _PROPERTY = re.compile(r"^(\w+TimestampMonotonic)=(\d+)$", re.MULTILINE)
 def spans(
     run: Callable[[list[str], float], CommandResult], begin_ns: int, end_ns: int
 ) -> list[Span]:
-    """The steps from `begin_ns`, when its CPUs began to run, until the program ran at `end_ns`.
+    """Return the steps from `begin_ns`, when the CPUs began to run, to `end_ns` in the program.
 
-    Empty if the guest does not tell. Raises LabError if the command can't be run.
+    Empty if the guest has no readable log. Raise TargetFailed if the command can't be run.
     """
     before_ns = time.monotonic_ns()
-    said = run(["sh", "-c", _SCRIPT], _SECONDS).stdout.decode(errors="replace")
-    log = [(float(seconds), text) for seconds, text in _LINE.findall(said)]
+    output = run(["sh", "-c", _SCRIPT], _SECONDS).stdout.decode(errors="replace")
+    log = [(float(seconds), text) for seconds, text in _LINE.findall(output)]
     marked = [seconds for seconds, text in log if text == _MARK]
     if not marked:
         return []
-    # The line is written as soon as the shell runs, far nearer to the beginning than to the end.
+    # The line is written as soon as the shell runs, so much closer to the first reading.
     zero_ns = before_ns - int(marked[-1] * 1e9)
     marks = [("firmware and loader", zero_ns)]
     marks += [
         ("kernel", zero_ns + int(seconds * 1e9)) for seconds, text in log if text.startswith("Run ")
     ][:1]
-    systemd = {name: int(microseconds) * 1000 for name, microseconds in _PROPERTY.findall(said)}
+    systemd = {name: int(microseconds) * 1000 for name, microseconds in _PROPERTY.findall(output)}
     for step, name in zip(("initramfs, root file system", "systemd loads its units"), _PROPERTIES,
                           strict=True):  # fmt: skip
         if systemd.get(name):
@@ -58,10 +58,10 @@ def spans(
 
 
 def _between(begin_ns: int, marks: list[tuple[str, int]]) -> list[Span]:
-    """Steps that follow one another without a gap; each ends no earlier than it began."""
-    found = []
+    """Return steps that follow one another without a gap; none ends before it begins."""
+    steps = []
     for step, at_ns in marks:
         end_ns = max(begin_ns, at_ns)
-        found.append(Span(step, begin_ns, end_ns))
+        steps.append(Span(step, begin_ns, end_ns))
         begin_ns = end_ns
-    return found
+    return steps

@@ -1,4 +1,4 @@
-"""A socket that a VMM is handed, and whose other end is read here."""
+"""UNIX sockets that VMMs connect to, or whose descriptors they inherit."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class Port:
-    """A UNIX socket that listens already; its name goes when all have connected who will."""
+class ListeningPort:
+    """A UNIX socket that is listening; a context manager that closes it and removes its path.
+
+    It can be closed once all clients have connected.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -20,14 +23,14 @@ class Port:
         self.descriptor = self._socket.fileno()
 
     def accept(self, timeout_seconds: float | None = None) -> socket.socket:
-        """The end of one that connected, or does so in time. Raises TimeoutError."""
+        """Wait for a client and return its connection. Raise TimeoutError."""
         self._socket.settimeout(timeout_seconds)
-        end, _ = self._socket.accept()
-        end.settimeout(None)
-        return end
+        connection, _ = self._socket.accept()
+        connection.settimeout(None)
+        return connection
 
     def close(self) -> None:
-        """Listen no more, and remove the name."""
+        """Stop listening, and remove the path."""
         self._socket.close()
         self.path.unlink(missing_ok=True)
 

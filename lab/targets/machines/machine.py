@@ -1,4 +1,4 @@
-"""Virtual machines by `vms`: the traditional one and the smallest one."""
+"""Virtual machines by libvirt (`vms`): a traditional machine, and the smallest one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import vms
-from lab.errors import LabError, StartFailed
+from lab.errors import StartFailed, TargetFailed, Unavailable
 from lab.host import kvm
 from lab.host.disk_usage import allocated_bytes
 from lab.paths import cache_directory
@@ -58,11 +58,11 @@ class Ports(Protocol):
 
     @property
     def events(self) -> vms.LineReader:
-        """What its agent tells of its start."""
+        """The events of its start, as lines."""
 
     @property
     def agent(self) -> Agent:
-        """What runs commands in it."""
+        """The agent that runs commands in it."""
 
 
 class Running(Ports, Protocol):
@@ -70,14 +70,14 @@ class Running(Ports, Protocol):
 
     @property
     def vmm_pid(self) -> int:
-        """QEMU's process."""
+        """The pid of its VMM."""
 
     def destroy(self) -> None:
-        """Pull the plug."""
+        """Power the machine off at once."""
 
 
 class MachineInstance(Instance):
-    """The payload in a machine of its own, reached by virtio-serial and a forwarded port."""
+    """The payload in a machine, which is reached by virtio-serial and a forwarded port."""
 
     domain: Running
     address = "127.0.0.1"
@@ -101,11 +101,11 @@ class MachineInstance(Instance):
             raise StartFailed(f"{self.name} did not start: {error}") from error
 
     def note_running(self, ports: Ports) -> None:
-        """The guest runs from now on."""
+        """Store the time from which the guest runs."""
         self._running_ns = time.monotonic_ns()
 
     def reached(self, milestone: Milestone) -> int | None:
-        """When the milestone's line arrived here; `ready` when a request was answered."""
+        """Return when the milestone's line arrived at the host; for `ready`, when a request did."""
         if milestone == "first-instruction":
             return self._line("console", "first-instruction")
         if not self._listening:
@@ -116,40 +116,45 @@ class MachineInstance(Instance):
         return self._line("events", "userspace") if self.has_userspace else None
 
     def ask(self) -> int:
-        """When the payload answered on the machine's address, through the forwarded port."""
+        """Send a request to the machine's address, through the forwarded port.
+
+        Return the time of the answer. Raise TargetFailed.
+        """
         try:
             with socket.create_connection((self.address, self.port), _ASK_SECONDS) as connection:
                 answer = connection.recv(16)
                 answered_ns = time.monotonic_ns()
         except OSError as error:
-            raise LabError(f"{self.name} did not answer a request: {error}.") from error
+            raise TargetFailed(f"{self.name} did not answer a request: {error}.") from error
         if answer != b"pong\n":
-            raise LabError(f"{self.name} answered {answer!r}, not what the payload answers.")
+            raise TargetFailed(
+                f"{self.name} answered {answer!r}: this is not the payload's server."
+            )
         return answered_ns
 
     def request(self, words: list[str], what: str, timeout_seconds: float) -> CommandResult:
-        """Hand them to the machine's agent, timed by the machine's clock."""
+        """Send the request to the machine's agent; the time is by the machine's clock."""
         try:
-            done = self.domain.agent.run(words, timeout_seconds=timeout_seconds)
+            result = self.domain.agent.run(words, timeout_seconds=timeout_seconds)
         except vms.MachineError as error:
-            raise LabError(str(error).replace(words[0], what)) from error
-        return CommandResult(done.exit_code, done.stdout, done.stderr, done.elapsed_ns)
+            raise TargetFailed(str(error).replace(words[0], what)) from error
+        return CommandResult(result.exit_code, result.stdout, result.stderr, result.elapsed_ns)
 
     has_console = True
 
     def console(self, word: str, deadline_ns: int) -> int:
-        """When such a line arrived here."""
+        """Wait for a console line and return when it arrived at the host."""
         try:
             return self.domain.console.wait_for(word, deadline_ns)
         except vms.MachineError as error:
-            raise StartFailed(f"{self.name} did not say {word}: {error}") from error
+            raise StartFailed(f"{self.name} did not print {word}: {error}") from error
 
     def pids(self) -> list[int]:
-        """The VMM: with the embedded driver nothing else stays with a machine."""
+        """Return the pid of the VMM; the embedded driver has no other process per machine."""
         return [self.domain.vmm_pid]
 
     def spans(self) -> list[Span]:
-        """Disk and VMM as seen from here; the rest as the guest logged it."""
+        """Return the steps of the host (disk, VMM), and those from the guest's log."""
         return [
             Span("clone the disk", self.t0_ns, self._cloned_ns),
             Span(self.started_by, self._cloned_ns, self._running_ns),
@@ -165,21 +170,21 @@ class MachineInstance(Instance):
         self.domain.destroy()
         self.disk.unlink(missing_ok=True)
 
-    def _line(self, port: Literal["console", "events"], wanted: str) -> int:
+    def _line(self, port: Literal["console", "events"], word: str) -> int:
         deadline_ns = self.t0_ns + int(self._deadline_seconds * 1e9)
         try:
             reader: vms.LineReader = getattr(self.domain, port)
-            return reader.wait_for(wanted, deadline_ns)
+            return reader.wait_for(word, deadline_ns)
         except vms.BootTimeout as error:
             raise StartFailed(
-                f"{self.name} was not at {wanted} within {self._deadline_seconds:.0f} s: {error}"
+                f"{self.name} did not reach {word} within {self._deadline_seconds:.0f} s: {error}"
             ) from error
         except vms.MachineError as error:
             raise StartFailed(f"{self.name} did not start: {error}") from error
 
 
 class Machine(Target):
-    """What both machines share: the connection, the clones, the ports."""
+    """Base of the machines: the libvirt connection, the disk clones, the ports."""
 
     kind: Kind = "machine"
     chipset: Literal["q35", "microvm"]
@@ -197,7 +202,7 @@ class Machine(Target):
 
     @classmethod
     def absent(cls) -> str:
-        """What keeps machines from running here: no QEMU, no libvirt, not root."""
+        """Return why machines can't run here: no root, no QEMU, no libvirt; else empty."""
         if os.geteuid() != 0:
             return "it needs root"
         if not shutil.which("qemu-system-x86_64"):
@@ -208,11 +213,11 @@ class Machine(Target):
 
     @classmethod
     def clean(cls, scratch: Path) -> list[str]:
-        """Destroy the machines that are left, with their libvirt."""
+        """Destroy the machines of dead workers, and their libvirt state."""
         return vms.clean(scratch / f"l-{cls.name}")
 
     def prepare(self) -> None:
-        """Open libvirt's embedded driver, with a root of this worker's own."""
+        """Open libvirt's embedded driver, with a root directory for this worker only."""
         self.directory.mkdir(parents=True, exist_ok=True)
         if self.settings.accelerator == "kvm" and kvm.needs_pvh():
             land = self.settings.userland
@@ -230,7 +235,7 @@ class Machine(Target):
         return self._start(lambda name, disk: self.describe(name, disk, allotment))
 
     def _start(self, describe: Callable[[str, Path], vms.Machine]) -> MachineInstance:
-        """The machine that is described for a name and a disk."""
+        """Start the machine that `describe` returns for a name and a disk."""
         name = self.new_name()
         disk = self.directory / f"{name}.qcow2"
         t0_ns = time.monotonic_ns()
@@ -238,15 +243,15 @@ class Machine(Target):
         return MachineInstance(self, describe(name, disk), t0_ns)
 
     def launch(self, machine: vms.Machine, on_running: Callable[[Ports], object]) -> Running:
-        """Have it run. Raises vms.MachineError."""
+        """Start the machine. Raise vms.MachineError."""
         return self.connection.start(machine, on_running=on_running)
 
     def new_name(self) -> str:
-        """A name by which `clean` and people know whose machine it is."""
+        """Return a new name, which contains the target and the worker's pid."""
         return f"tonnage-{self.name}-{os.getpid()}-{next(self._numbers)}"
 
     def describe(self, name: str, disk: Path, allotment: Allotment | None = None) -> vms.Machine:
-        """The machine on that disk, with a port of its own forwarded to it."""
+        """Return the description of a machine on that disk, with a forwarded port."""
         userland = self.settings.userland
         words = f"{self.kernel_words} {self.emulation_words}".rstrip()
         return vms.Machine(
@@ -259,34 +264,34 @@ class Machine(Target):
             disks=(vms.Disk(disk),),
             channels=("tonnage.events", "tonnage.agent"),
             networks=(vms.UserNetwork((vms.Forward(free_port(), PORT),)),),
-            spare_ports=0,  # nothing is plugged into a machine that is measured
+            spare_ports=0,  # no device is plugged into a measured machine
         )
 
     def image_bytes(self) -> dict[str, int]:
-        """Disk, kernel and initramfs: as shipped, the disk compressed inside its qcow2 file."""
+        """Return the bytes of disk, kernel and initramfs, as shipped and unpacked."""
         return {
             "image-compressed": sum(map(allocated_bytes, self.shipped())),
             "image-on-disk": sum(map(allocated_bytes, self.image_paths())),
         }
 
     def shipped(self) -> list[Path]:
-        """The disk compressed inside its qcow2 file, which is used as it arrives; the kernel."""
+        """Return kernel, initramfs and the compressed qcow2 file, which needs no unpacking."""
         userland = self.settings.userland
         return [userland.shipped_disk, userland.kernel, userland.initramfs]
 
     def image_paths(self) -> list[Path]:
-        """Disk, kernel and initramfs."""
+        """Return disk, kernel and initramfs."""
         userland = self.settings.userland
         return [userland.disk, userland.kernel, userland.initramfs]
 
     def instance_disk_bytes(self, instance: Instance) -> int:
-        """What its own disk takes: a thin clone, or whatever it has instead."""
+        """Return the bytes of the machine's own disk, usually a thin clone."""
         assert isinstance(instance, MachineInstance)
         return allocated_bytes(instance.disk)
 
 
 class FullMachine(Machine):
-    """The traditional one: q35, a disk, systemd to its default target."""
+    """The traditional machine: q35, a disk, systemd up to its default target."""
 
     name = "vm"
     chipset = "q35"
@@ -296,7 +301,7 @@ class FullMachine(Machine):
         f"{_KERNEL_WORDS} systemd.show_status=0 TONNAGE_ROOT=/dev/vda TONNAGE_INIT=/sbin/init"
     )
     attachments: tuple[Attachment, ...] = ("bridge", "nat", "user", "volume")
-    card_queues = 1  # of a card on a bridge
+    card_queues = 1  # of a network card on a bridge
 
     @contextmanager
     def attached(
@@ -305,7 +310,7 @@ class FullMachine(Machine):
         allotment: Allotment | None = None,
         network: IsolatedNetwork | None = None,
     ) -> Iterator[MachineInstance]:
-        """By a card on a bridge, by QEMU's own stack in user space; a second disk as volume."""
+        """Start a machine with a card on a bridge, QEMU's user-mode network, or a second disk."""
         with ExitStack() as stack:
             if attachment == "volume":
                 volume = self.directory / "volume.raw"
@@ -334,7 +339,7 @@ class FullMachine(Machine):
         volumes: tuple[vms.Disk, ...] = (),
         networks: tuple[vms.HostBridge, ...] = (),
     ) -> MachineInstance:
-        """With these volumes and cards beyond those that all have."""
+        """Start a machine with additional disks and network cards."""
 
         def describe(name: str, disk: Path) -> vms.Machine:
             plain = self.describe(name, disk, allotment)
@@ -346,7 +351,7 @@ class FullMachine(Machine):
 
 
 class MicroMachine(Machine):
-    """The smallest one: QEMU's microvm, no firmware, one static init on the same user land."""
+    """The smallest machine: QEMU's microvm, no firmware, a static init, the same user land."""
 
     name = "microvm"
     chipset = "microvm"
@@ -356,25 +361,26 @@ class MicroMachine(Machine):
 
 
 def _make_volume(path: Path) -> None:
-    """An empty file system in a file. (mke2fs(8))"""
+    """Make an empty ext4 file system in a file. Raise Unavailable. (mke2fs(8))"""
     with path.open("wb") as file:
         file.truncate(_VOLUME_BYTES)
-    done = subprocess.run(
+    result = subprocess.run(
         ["mke2fs", "-q", "-t", "ext4", str(path)], capture_output=True, check=False
     )
-    if done.returncode:
-        raise LabError(f"No volume can be made: {done.stderr.decode(errors='replace').strip()}.")
+    if result.returncode:
+        error = result.stderr.decode(errors="replace").strip()
+        raise Unavailable(f"No volume can be made: {error}.")
 
 
 def _run_in(instance: MachineInstance, script: str) -> None:
-    done = instance.run(["sh", "-ec", script], _ASK_SECONDS)
-    if done.exit_code:
-        said = done.stderr.decode(errors="replace").strip()
-        raise LabError(f"{instance.name} can't be attached: {said}.")
+    result = instance.run(["sh", "-ec", script], _ASK_SECONDS)
+    if result.exit_code:
+        error = result.stderr.decode(errors="replace").strip()
+        raise TargetFailed(f"The attachment of {instance.name} can't be set up inside: {error}.")
 
 
 def free_port() -> int:
-    """A port of the loopback that nobody listens on just now."""
+    """Return a free port of the loopback address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

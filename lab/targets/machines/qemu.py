@@ -1,7 +1,7 @@
-"""The same machines by a plain QEMU command line: the yardstick of what a driver adds.
+"""The same machines by a QEMU command line without libvirt, to measure what libvirt adds.
 
-Chipset, CPU, memory, disk, NIC and ports are those of `vm` and `microvm`; there is no libvirt. As
-libvirt does, the sockets that QEMU listens on are made beforehand and handed to it.
+Chipset, CPU, memory, disk, NIC and ports are those of `vm` and `microvm`. As under libvirt, the
+sockets that QEMU listens on are opened beforehand, and QEMU inherits them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import vms
 from lab.targets import leftovers
 from lab.targets.base import Kind
-from lab.targets.machines.listening_port import Port
+from lab.targets.machines.listening_port import ListeningPort
 from lab.targets.machines.machine import FullMachine, Machine, MicroMachine, Ports, Running
 from vms.guest.tonnage_agent import Agent
 from vms.qemu import acceleration
@@ -26,13 +26,15 @@ EMULATOR = "qemu-system-x86_64"
 
 
 class QemuProcess:
-    """A QEMU of ours and the ports that it was given."""
+    """A QEMU process and the connections to its ports."""
 
     def __init__(self, machine: vms.Machine, directory: Path) -> None:
         self._owned = ExitStack()
         with ExitStack() as undo:
-            ports = {name: undo.enter_context(Port(directory / f"{machine.name}.{number}"))
-                     for number, name in enumerate(("console", *machine.channels))}  # fmt: skip
+            ports = {
+                name: undo.enter_context(ListeningPort(directory / f"{machine.name}.{number}"))
+                for number, name in enumerate(("console", *machine.channels))
+            }
             self._process = subprocess.Popen(
                 command_line(machine, {name: port.descriptor for name, port in ports.items()}),
                 stdin=subprocess.DEVNULL,
@@ -45,11 +47,11 @@ class QemuProcess:
 
     @property
     def vmm_pid(self) -> int:
-        """Its process."""
+        """The pid of QEMU."""
         return self._process.pid
 
     def destroy(self) -> None:
-        """Kill it and reap it."""
+        """Kill and reap QEMU."""
         self._owned.close()
 
     def _kill(self) -> None:
@@ -58,7 +60,7 @@ class QemuProcess:
 
 
 def command_line(machine: vms.Machine, descriptors: dict[str, int]) -> Sequence[str]:
-    """QEMU's command line for the machine; its ports listen on those descriptors."""
+    """Return QEMU's command line for a machine whose ports listen on the descriptors."""
     kvm = machine.accelerator is vms.Accelerator.KVM
     cpu = ",-".join(("host", *acceleration.broken_features())) if kvm else "max"
     bus = "device" if machine.chipset == "microvm" else "pci"
@@ -89,33 +91,33 @@ def command_line(machine: vms.Machine, descriptors: dict[str, int]) -> Sequence[
 
 
 class PlainQemu(Machine):
-    """What both share."""
+    """Base of the machines by QEMU alone."""
 
     kind: Kind = "machine"
 
     @classmethod
     def clean(cls, scratch: Path) -> list[str]:
-        """Kill those whose worker is gone."""
+        """Kill the machines of dead workers."""
         return leftovers.clean(cls.name, scratch)
 
     def prepare(self) -> None:
-        """Nothing is shared but a directory."""
+        """Make the directory of the machines."""
         self.directory.mkdir(parents=True, exist_ok=True)
 
     def launch(self, machine: vms.Machine, on_running: Callable[[Ports], object]) -> Running:
-        """Spawn QEMU."""
+        """Spawn QEMU. Raise vms.MachineError."""
         process = QemuProcess(machine, self.directory)
         on_running(process)
         return process
 
 
 class FullQemu(PlainQemu, FullMachine):
-    """The traditional machine."""
+    """The traditional machine, by QEMU alone."""
 
     name = "qemu"
 
 
 class MicroQemu(PlainQemu, MicroMachine):
-    """The smallest machine."""
+    """The smallest machine, by QEMU alone."""
 
     name = "qemu-microvm"

@@ -1,17 +1,17 @@
-"""Machines that are not booted but restored: clones of one that was booted and saved beforehand.
+"""Machines that are restored instead of booted: clones of a machine that was saved beforehand.
 
-What a restored machine's milestones mean:
+The milestones of a restored machine are:
 
-- `first-instruction`: its agent was told, after the request, to run the payload anew with a word
-  made up for this instance, and the payload's answer with that word arrived. So it is this instance
-  that runs, and a new process of the workload in it, which a container's first instruction is too.
-  The line that the payload said at boot is not counted: it was said once, before the save.
-- `ready`: a request to the instance's own address was answered, as everywhere.
-- `userspace`: the default target was reached before the save, so it is there with the first
-  instruction.
+- `first-instruction`: after the request, its agent runs the payload with a random word of this
+  instance, and the answer with that word has arrived. This proves that this instance runs, with a
+  new process of the workload in it, as the first instruction of a container does. The line that the
+  payload printed at boot does not count: it was printed once, before the save.
+- `ready`: a request to the instance's own address was answered, as for every target.
+- `userspace`: the default target was reached before the save, so this milestone is reached with the
+  first instruction.
 
-The boot and the save are not part of the start: they are done once, as an image is made once. What
-they take on disk counts towards the image.
+Boot and save are not part of the start: they happen once, as an image is built once. Their files
+count as part of the image.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import time
 from typing import TYPE_CHECKING
 
 import vms
-from lab.errors import LabError
+from lab.errors import TargetFailed
 from lab.host.disk_usage import allocated_bytes
 from lab.targets.base import Kind, Span
 from lab.targets.machines.machine import (
@@ -47,29 +47,29 @@ _PAYLOAD = "/proc/self/exe"  # the agent is the payload
 
 
 class RestoredInstance(MachineInstance):
-    """A clone; its first instruction is asked for while libvirt still completes the start."""
+    """A clone, whose first instruction is requested while libvirt still completes the start."""
 
     _first_ns = 0
 
     def note_running(self, ports: Ports) -> None:
-        """Have the payload say a new word."""
+        """Run the payload with a new word. Raise vms.MachineError if the answer differs."""
         super().note_running(ports)
         word = secrets.token_hex(16)
-        done = ports.agent.run([_PAYLOAD, "echo", word], self._deadline_seconds)
+        result = ports.agent.run([_PAYLOAD, "echo", word], self._deadline_seconds)
         self._first_ns = time.monotonic_ns()
-        if done.stdout.decode(errors="replace") != word:
+        if result.stdout.decode(errors="replace") != word:
             raise vms.MachineError(
-                f"{self.name} answered {done.stdout!r}, not the word it was told."
+                f"{self.name} answered {result.stdout!r} instead of the word that was sent."
             )
 
     def reached(self, milestone: Milestone) -> int | None:
-        """As the module says."""
+        """Return the time of a milestone, as the module defines it."""
         if milestone == "ready":
             return self.ask()
         return self._first_ns if milestone == "first-instruction" or self.has_userspace else None
 
     def spans(self) -> list[Span]:
-        """The disk, QEMU with the saved state, and the first answer."""
+        """Return three steps: the disk, QEMU with the saved state, and the first answer."""
         return [
             Span("clone the disk", self.t0_ns, self._cloned_ns),
             Span("libvirt, QEMU and the saved state", self._cloned_ns, self._running_ns),
@@ -78,7 +78,7 @@ class RestoredInstance(MachineInstance):
 
 
 class Restored(Machine):
-    """What both restored machines share: a template for each allotment that was asked for."""
+    """Base of the restored machines, with a template for each allotment in use."""
 
     kind: Kind = "machine"
 
@@ -87,12 +87,15 @@ class Restored(Machine):
         self._templates: dict[Allotment | None, vms.Template] = {}
 
     def prepare(self) -> None:
-        """Boot and save the machine that the instances are clones of."""
+        """Boot and save the machine that instances are cloned from."""
         super().prepare()
         self.template(None)
 
     def template(self, allotment: Allotment | None) -> vms.Template:
-        """The saved machine of that size, booted now if there is none yet. Raises LabError."""
+        """Return the saved machine of that size, after booting it if necessary.
+
+        Raise TargetFailed.
+        """
         if allotment not in self._templates:
             name = f"template-{len(self._templates)}"
             machine = self.describe(self.new_name(), self.directory / f"{name}.qcow2", allotment)
@@ -104,7 +107,9 @@ class Restored(Machine):
                     self.connection, machine, directory, self._settle
                 )
             except vms.MachineError as error:
-                raise LabError(f"{self.name} has nothing to restore: {error}") from error
+                raise TargetFailed(
+                    f"{self.name}: the machine to restore can't be prepared: {error}"
+                ) from error
             self.resources.callback(shutil.rmtree, directory, ignore_errors=True)
         return self._templates[allotment]
 
@@ -118,22 +123,22 @@ class Restored(Machine):
         return RestoredInstance(self, template.clone(name, networks, self.directory), t0_ns)
 
     def launch(self, machine: vms.Machine, on_running: Callable[[Ports], object]) -> Running:
-        """Start it from the template that was chosen."""
+        """Start the machine from its template."""
         return self.connection.start(machine, self._origin, on_running)
 
     def image_bytes(self) -> dict[str, int]:
-        """As the machine's that is booted, and the saved memory and state with it."""
+        """Return the bytes of the booted machine's image, plus saved memory and state."""
         template = self.template(None)
         saved = sum(map(allocated_bytes, (template.memory, template.state)))
         return {name: size + saved for name, size in super().image_bytes().items()}
 
     def image_paths(self) -> list[Path]:
-        """With the saved memory and state."""
+        """Return the booted machine's image, and saved memory and state."""
         template = self.template(None)
         return [*super().image_paths(), template.memory, template.state]
 
     def _settle(self, domain: vms.Domain) -> None:
-        """Wait until it has come up, and have each thing done once that a clone will do."""
+        """Wait until the machine is up, and run the payload once, as clones will do."""
         word = "userspace" if self.has_userspace else "listening"
         seconds = self.settings.prepare_deadline_seconds
         domain.events.wait_for(word, time.monotonic_ns() + int(seconds * 1e9))

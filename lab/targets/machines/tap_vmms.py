@@ -1,8 +1,8 @@
-"""The smallest machine by VMMs other than QEMU.
+"""Base of the smallest machine by VMMs other than QEMU.
 
-The user land, its size and its one static init are those of `microvm`. Each machine is a child of
-the worker, in a process group and a network of its own: these VMMs know no network in user space,
-so each gets a tap device (lab.network.tap), whose making counts as part of the start.
+User land, memory size and static init are those of `microvm`. Each machine is a child process of
+the worker, in its own process group and network namespace. These VMMs have no user-mode network, so
+each machine gets a tap device (lab.network.tap), whose creation is part of the start.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 import vms
-from lab.errors import LabError
+from lab.errors import TargetFailed
 from lab.host.processes import all_pids, ended, group, handles
 from lab.network import tap
 from lab.network.tap import Tap
@@ -35,8 +35,8 @@ RAW = "base.raw"
 _END_SECONDS = 5.0
 
 
-class Child:
-    """A VMM's process group, and the network that it is in."""
+class VmmProcess:
+    """A VMM's process group and its network; `owned` releases both."""
 
     def __init__(
         self, owned: ExitStack, argv: Sequence[str], pass_fds: Sequence[int], console: int
@@ -59,7 +59,7 @@ class Child:
         self.pid = self._process.pid
 
     def pids(self) -> list[int]:
-        """Every process of the group."""
+        """Return the pids of the process group."""
         return [pid for pid in all_pids() if group(pid) == self.pid]
 
     def _kill(self) -> None:
@@ -73,62 +73,62 @@ class Child:
 
 
 class TapVmm(Running, Protocol):
-    """What runs such a machine."""
+    """A running machine of such a VMM."""
 
     @property
-    def child(self) -> Child:
-        """The VMM."""
+    def process(self) -> VmmProcess:
+        """The VMM's process."""
 
 
 class TapInstance(MachineInstance):
-    """A machine that is asked in the network that it has alone."""
+    """A machine with a network of its own, from which requests are sent to it."""
 
     domain: TapVmm
     address = tap.GUEST_ADDRESS
     started_by = "tap and VMM"
 
     def ask(self) -> int:
-        """When the payload answered on the machine's address."""
-        with self.domain.child.tap.inside():
+        """Send a request from the machine's network; return the time of the answer."""
+        with self.domain.process.tap.inside():
             return super().ask()
 
     def pids(self) -> list[int]:
-        """The VMM's processes."""
-        return self.domain.child.pids()
+        """Return the pids of the VMM's process group."""
+        return self.domain.process.pids()
 
 
 class TapMachine(MicroMachine):
-    """What they share: raw disks, of which each machine has its own, and the tap."""
+    """Base of the targets: each machine has its own raw disk and tap device."""
 
     @classmethod
     def clean(cls, scratch: Path) -> list[str]:
-        """Kill those whose worker is gone."""
+        """Kill the machines of dead workers."""
         return leftovers.clean(cls.name, scratch)
 
     def prepare(self) -> None:
-        """Turn the disk into a raw one, which is all that these VMMs read alike."""
+        """Convert the disk to the raw format, which all of these VMMs read."""
         self.directory.mkdir(parents=True, exist_ok=True)
         self.unpack([self.settings.userland.disk], self.directory)
         self.resources.callback((self.directory / RAW).unlink)
 
     def unpack(self, files: list[Path], directory: Path) -> None:
-        """The raw disk of the one that is shipped. Raises LabError."""
+        """Convert the shipped disk to a raw one. Raise TargetFailed."""
         try:
             disks.expand(files[0], directory / RAW)
         except vms.MachineError as error:
-            raise LabError(f"{self.name} has no disk: {error}") from error
+            raise TargetFailed(f"{self.name}: the raw disk can't be made: {error}") from error
 
     def image_paths(self) -> list[Path]:
-        """Raw disk, kernel and initramfs."""
+        """Return raw disk, kernel and initramfs."""
         return [self.directory / RAW, *super().image_paths()[1:]]
 
     def describe(self, name: str, disk: Path, allotment: Allotment | None = None) -> vms.Machine:
-        """Without QEMU's network; the tap is the VMM's affair."""
+        """Return the machine without QEMU's network; the VMM opens the tap device itself."""
         return replace(super().describe(name, disk, allotment), networks=())
 
 
 def absent(program: str, package: str) -> str:
-    """Why machines by that program can't be had; empty if they can."""
+    """Return the reason why a VMM can't be used; empty if it can."""
     if os.geteuid() != 0:
         return "it needs root"
     if not shutil.which(program):

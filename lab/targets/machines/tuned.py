@@ -1,9 +1,8 @@
-"""The traditional machine as one would set it up to perform. (Felter et al., 2014)
+"""The traditional machine, configured for performance. (Felter et al., 2014)
 
-Each vCPU stays on a CPU of the host's, and the guest sees how they are arranged; its memory is of
-huge pages where the host has set enough of them aside; its disk goes past the host's page cache, by
-io_uring where the kernel has it, in a thread of its own; a card on a bridge has a queue for each
-vCPU.
+Each vCPU is pinned to a CPU of the host, and the guest sees their topology. The memory uses huge
+pages if the host has reserved enough of them. The disk bypasses the host's page cache, by io_uring
+if the kernel has it, in a thread of its own. A network card on a bridge has a queue for each vCPU.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ _SETUP = 425  # io_uring_setup, the same on all architectures
 
 
 class TunedMachine(FullMachine):
-    """`vm` with as many vCPUs as the host has CPUs, and all that is said above."""
+    """`vm` with as many vCPUs as the host has CPUs, and the settings of this module."""
 
     name = "vm-tuned"
     attachments: tuple[Attachment, ...] = ("bridge",)
@@ -39,7 +38,7 @@ class TunedMachine(FullMachine):
         self.card_queues = len(os.sched_getaffinity(0))
 
     def describe(self, name: str, disk: Path, allotment: Allotment | None = None) -> vms.Machine:
-        """The same machine, tuned."""
+        """Return the description of `vm`, tuned."""
         plain = super().describe(name, disk, allotment)
         cpus = sorted(os.sched_getaffinity(0))
         vcpus = math.ceil(allotment.cpus) if allotment else len(cpus)
@@ -68,13 +67,13 @@ def _topology(vcpus: int, cpus: list[int]) -> vms.Topology:
 
 
 def _huge_page_kib(memory_mib: int) -> int | None:
-    """None unless the host has enough of them free: it is not changed for a measurement."""
+    """Return the huge page size if enough pages are free, else None; the host is not changed."""
     free = int(_FREE.read_text(encoding="utf-8")) if _FREE.exists() else 0
     return _HUGE_PAGE_KIB if free * _HUGE_PAGE_KIB >= memory_mib * 1024 else None
 
 
 def _best_io() -> Literal["native", "io_uring"]:
-    """io_uring, where the kernel has it and lets us. (io_uring_setup(2))"""
+    """Return `io_uring` if the kernel permits it, else `native`. (io_uring_setup(2))"""
     try:
         syscall(_SETUP, 1, None)
     except OSError as error:

@@ -1,10 +1,10 @@
-"""User-mode-linux: a guest kernel that is a process of the host's, and needs no KVM to be one.
+"""User-mode-linux: a guest kernel that runs as a process of the host, without KVM.
 
-Its instructions are the CPU's own; only its system calls are caught (ptrace(2)), which is dear. So
-it is a machine and is not emulated. The kernel is its package's, `linux.uml`; the user land is the
-common one, on a copy-on-write disk (ubd) above it. Console, events and agent are serial lines on
-sockets that it is handed: its first instruction is the arrival of that line here, as for every
-machine. What the payload has as its network is a tap.
+Its instructions run directly on the CPU; only system calls are intercepted (ptrace(2)), which is
+expensive. So it is a machine, but it is not emulated. The kernel is that of the package
+user-mode-linux, `linux.uml`; the user land is the common one, with a copy-on-write disk (ubd) on
+top. Console, events and agent are serial lines on inherited sockets: the first instruction is the
+arrival of its line at the host, as for every machine. The network is a tap device.
 (Linux, Documentation/virt/uml/user_mode_linux_howto_v2.rst)
 """
 
@@ -26,9 +26,9 @@ import vms
 from lab.host import plain_paths
 from lab.network import tap
 from lab.targets.machines import tap_vmms
-from lab.targets.machines.listening_port import Port
+from lab.targets.machines.listening_port import ListeningPort
 from lab.targets.machines.machine import Ports, Running
-from lab.targets.machines.tap_vmms import RAW, Child, TapInstance, TapMachine
+from lab.targets.machines.tap_vmms import RAW, TapInstance, TapMachine, VmmProcess
 from lab.userland.payload import build_payload
 from vms.boot import cpio
 from vms.guest.tonnage_agent import Agent
@@ -40,19 +40,21 @@ if TYPE_CHECKING:
 
 PROGRAM = "linux.uml"
 _PROBE_SECONDS = 15.0
-# The serial lines, by what they are to us: the guest's ttyS1 and ttyS2.
+# The guest's serial lines ttyS1 and ttyS2, by the channel that they carry.
 _LINES = {"tonnage.events": 1, "tonnage.agent": 2}
 
 
 class UmlProcess:
-    """A kernel that runs, and the lines to what is in it."""
+    """A running user-mode kernel and the connections to its serial lines."""
 
     def __init__(self, machine: vms.Machine, base: Path, directory: Path) -> None:
         self._owned = ExitStack()
         with self._owned:
             with ExitStack() as until_spawned:
                 ports = {
-                    name: until_spawned.enter_context(Port(directory / f"{machine.name}.{number}"))
+                    name: until_spawned.enter_context(
+                        ListeningPort(directory / f"{machine.name}.{number}")
+                    )
                     for number, name in enumerate(("console", *_LINES))
                 }
                 own = self._owned.enter_context
@@ -63,26 +65,26 @@ class UmlProcess:
                     name: until_spawned.enter_context(port.accept()).fileno()
                     for name, port in ports.items()
                 }
-                # Where it keeps its pid and its management socket.
+                # The kernel keeps its pid and its management socket there.
                 self._owned.callback(shutil.rmtree, directory / machine.name, ignore_errors=True)
                 argv = command_line(machine, base, directory, ends)
-                self.child = Child(self._owned, argv, tuple(ends.values()), ends["console"])
+                self.process = VmmProcess(self._owned, argv, tuple(ends.values()), ends["console"])
             self._owned = self._owned.pop_all()
 
     @property
     def vmm_pid(self) -> int:
-        """The kernel's process."""
-        return self.child.pid
+        """The pid of the kernel."""
+        return self.process.pid
 
     def destroy(self) -> None:
-        """Kill it, with the processes that it keeps for its guest's, and reap it."""
+        """Kill and reap the kernel, and the host processes of its guest's processes."""
         self._owned.close()
 
 
 def command_line(
     machine: vms.Machine, base: Path, directory: Path, descriptors: Mapping[str, int]
 ) -> Sequence[str]:
-    """The kernel's command line; its console and lines are on those descriptors."""
+    """Return the kernel's command line; console and lines are on the given descriptors."""
     assert isinstance(machine.boot, vms.DirectKernel)
     lines = [f"ssl{number}=fd:{descriptors[name]}" for name, number in _LINES.items()]
     return [
@@ -102,7 +104,7 @@ def command_line(
 
 
 class UserModeLinux(TapMachine):
-    """The smallest machine, as a process."""
+    """The smallest machine, by user-mode-linux."""
 
     name = "uml"
     kernel_words = " ".join(
@@ -112,11 +114,11 @@ class UserModeLinux(TapMachine):
 
     @classmethod
     def absent(cls) -> str:
-        """What keeps it from running here."""
-        return tap_vmms.absent(PROGRAM, "user-mode-linux") or _objection()
+        """Return the reason why user-mode-linux can't be used; empty if it can."""
+        return tap_vmms.absent(PROGRAM, "user-mode-linux") or _incompatibility()
 
     def prepare(self) -> None:
-        """Make the raw disk, and an initramfs without modules: all that it needs is built in."""
+        """Make the raw disk, and an initramfs without modules: its drivers are built in."""
         super().prepare()
         initramfs = self.directory / "initramfs.cpio"
         _write_initramfs(initramfs, self.settings.userland.payload)
@@ -130,14 +132,14 @@ class UserModeLinux(TapMachine):
         )
 
     def start(self, allotment: Allotment | None = None) -> TapInstance:
-        """Have a kernel run, which makes its copy-on-write disk itself."""
+        """Start a kernel, which makes its copy-on-write disk itself."""
         name = self.new_name()
         disk = self.directory / f"{name}.cow"
         t0_ns = time.monotonic_ns()
         return TapInstance(self, self.describe(name, disk, allotment), t0_ns)
 
     def launch(self, machine: vms.Machine, on_running: Callable[[Ports], object]) -> Running:
-        """Spawn it."""
+        """Spawn the kernel. Raise vms.MachineError."""
         process = UmlProcess(machine, self.directory / RAW, self.directory)
         on_running(process)
         return process
@@ -153,11 +155,11 @@ def _write_initramfs(path: Path, payload: Path) -> None:
 
 
 @functools.cache
-def _objection() -> str:
-    """Why every guest panics here; empty if it does not.
+def _incompatibility() -> str:
+    """Return the reason why guests panic on this CPU; empty if they do not.
 
-    It is tried: Debian 12's kernel lets no program of a guest run on a CPU with AMX, whose
-    registers take more room than it knows.
+    A guest is booted to find out: Debian 12's kernel can't run any program on a CPU with AMX, whose
+    register state is larger than that kernel expects.
     """
     with plain_paths.temporary_directory("tonnage-uml-") as name, ExitStack() as stack:
         directory = Path(name)
@@ -183,5 +185,5 @@ def _objection() -> str:
                 if line.startswith(b"first-instruction"):
                     break
                 if b"Kernel panic" in line:
-                    return f"its kernel does not get on with this CPU: {line.decode().strip()}"
+                    return f"its kernel panics on this CPU: {line.decode().strip()}"
     return ""

@@ -1,8 +1,8 @@
-"""The traditional machine by virt-install, as people start one by hand: through a libvirt daemon.
+"""The traditional machine by virt-install and a libvirt daemon, as users start machines by hand.
 
-The daemon is one of the worker's own (vms.connection.daemon), up before the first start. Chipset,
-CPU, memory, disk and network are those of `vm`. Console, events and agent are sockets that listen
-here and QEMU connects to, so that nothing which is said while virt-install still runs is lost.
+The daemon belongs to the worker (vms.connection.daemon) and is up before the first start. Chipset,
+CPU, memory, disk and network are those of `vm`. QEMU connects to listening sockets of the worker
+for console, events and agent, so that lines are not lost while virt-install still runs.
 (virt-install(1))
 """
 
@@ -18,9 +18,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import vms
-from lab.errors import LabError
+from lab.errors import TargetFailed
 from lab.targets import leftovers
-from lab.targets.machines.listening_port import Port
+from lab.targets.machines.listening_port import ListeningPort
 from lab.targets.machines.machine import FullMachine, Ports, Running
 from lab.targets.programs import last_words
 from vms.connection import daemon
@@ -40,7 +40,7 @@ _EVENTS, _AGENT = "tonnage.events", "tonnage.agent"
 
 
 class InstalledMachine:
-    """A virt-install that runs, and the machine that it asks for."""
+    """A running virt-install and the machine that it starts."""
 
     def __init__(
         self,
@@ -56,7 +56,9 @@ class InstalledMachine:
         self._owned = ExitStack()
         with self._owned:
             self._ports = {
-                name: self._owned.enter_context(Port(target.directory / f"{machine.name}.{number}"))
+                name: self._owned.enter_context(
+                    ListeningPort(target.directory / f"{machine.name}.{number}")
+                )
                 for number, name in enumerate(("console", _EVENTS, _AGENT))
             }
             self._adopting = self._owned.enter_context(ExitStack())
@@ -67,14 +69,14 @@ class InstalledMachine:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
-                process_group=0,  # Ctrl-C is the worker's parent's to handle
+                process_group=0,  # Ctrl-C is handled by the worker's parent
             )
             self._owned.callback(self._end)
             self._owned = self._owned.pop_all()
 
     @cached_property
     def console(self) -> vms.LineReader:
-        """The lines of its UART, once QEMU is there. Raises MachineError."""
+        """The lines of its serial console, once QEMU has connected. Raise MachineError."""
         reader = self._owned.enter_context(vms.LineReader(self._accepted("console")))
         self._adopting.close()
         self._on_running(self)
@@ -82,27 +84,30 @@ class InstalledMachine:
 
     @cached_property
     def events(self) -> vms.LineReader:
-        """What its agent tells; its port is forwarded with that. Raises MachineError."""
+        """The agent's events; the machine's port is forwarded at the same time.
+
+        Raise MachineError.
+        """
         reader = self._owned.enter_context(vms.LineReader(self._accepted(_EVENTS)))
         self._connection.find(self._machine.name).forward(self._machine)
         return reader
 
     @cached_property
     def agent(self) -> Agent:
-        """What runs commands in it. Raises MachineError."""
+        """The agent that runs commands in the machine. Raise MachineError."""
         return self._owned.enter_context(Agent(self._accepted(_AGENT)))
 
     @property
     def vmm_pid(self) -> int:
-        """QEMU's process."""
+        """The pid of QEMU."""
         return int(self._pid_file.read_text())
 
     def destroy(self) -> None:
-        """Destroy the machine, by the libvirt that has it."""
+        """Destroy the machine through its libvirt daemon."""
         self._owned.close()
 
     def _accepted(self, name: str) -> socket.socket:
-        """The port, once QEMU has connected; virt-install's own words if it fails before."""
+        """Return the connection of QEMU. Raise MachineError if virt-install fails before."""
         poll = select.poll()
         poll.register(self._ports[name].descriptor, select.POLLIN)
         with ExitStack() as stack:
@@ -121,7 +126,7 @@ class InstalledMachine:
         left_seconds = self._deadline - time.monotonic()
         if ready := [each for each, _ in poll.poll(max(0, left_seconds * 1000))]:
             return ready
-        raise vms.BootTimeout(f"virt-install made no {self._machine.name} in time.")
+        raise vms.BootTimeout(f"virt-install did not start {self._machine.name} in time.")
 
     def _last_words(self) -> str:
         assert self._installer.stderr
@@ -133,12 +138,12 @@ class InstalledMachine:
                 self._installer.kill()
             self._installer.wait()
         if self._pid_file.exists():
-            reap_when_ended(self.vmm_pid)  # for libvirt waits until it is
+            reap_when_ended(self.vmm_pid)  # libvirt waits until the process has disappeared
             self._connection.find(self._machine.name).destroy()
 
 
 def command_line(machine: vms.Machine, uri: str, ports: dict[str, Path]) -> Sequence[str]:
-    """virt-install's command line for the machine, its ports connected to those paths."""
+    """Return virt-install's command line for a machine whose ports connect to the paths."""
     kvm = machine.accelerator is vms.Accelerator.KVM
     broken = "".join(f",disable={feature}" for feature in acceleration.broken_features())
     assert isinstance(machine.boot, vms.DirectKernel)
@@ -164,7 +169,7 @@ def command_line(machine: vms.Machine, uri: str, ports: dict[str, Path]) -> Sequ
 
 
 class VirtInstall(FullMachine):
-    """The traditional machine."""
+    """The traditional machine, by virt-install."""
 
     name = "virt-install"
 
@@ -175,7 +180,7 @@ class VirtInstall(FullMachine):
 
     @classmethod
     def absent(cls) -> str:
-        """What keeps it from running here: virt-install, a libvirt daemon, or what `vm` needs."""
+        """Return why it can't be used: no virt-install, no libvirt daemon, or as for `vm`."""
         if why := super().absent():
             return why
         for program, package in ((PROGRAM, "virtinst"), ("libvirtd", "libvirt-daemon")):
@@ -185,11 +190,11 @@ class VirtInstall(FullMachine):
 
     @classmethod
     def clean(cls, scratch: Path) -> list[str]:
-        """End the machines and the daemon of a worker that is gone."""
+        """End the machines and daemons of dead workers."""
         return leftovers.clean(cls.name, scratch)
 
     def prepare(self) -> None:
-        """Have a daemon run, and be connected to it."""
+        """Start a libvirt daemon, and connect to it."""
         self.directory.mkdir(parents=True, exist_ok=True)
         try:
             self.resources.callback(shutil.rmtree, self.root, ignore_errors=True)
@@ -198,8 +203,8 @@ class VirtInstall(FullMachine):
                 vms.Connection.open(self.root / "c", self.uri)
             )
         except vms.MachineError as error:
-            raise LabError(f"virt-install has no libvirt: {error}") from error
+            raise TargetFailed(f"virt-install: libvirt did not start: {error}") from error
 
     def launch(self, machine: vms.Machine, on_running: Callable[[Ports], object]) -> Running:
-        """Have virt-install run."""
+        """Run virt-install. Raise vms.MachineError."""
         return InstalledMachine(self, machine, on_running)

@@ -1,10 +1,10 @@
-"""Firecracker and cloud-hypervisor: the smallest machine by VMMs made for it, under KVM alone.
+"""Firecracker and cloud-hypervisor: the smallest machine by minimal VMMs, which need KVM.
 
-Neither unpacks a kernel, so both are handed the ELF image that is inside of the package's, and an
-initramfs that has vsock's driver as well: events and agent come by vsock, which these VMMs bring
-out as UNIX sockets. The guest is who connects, so nobody polls. Neither has thin clones of a disk:
-each machine is given a copy, made before it is asked for, and in full where the file system shares
-no blocks. (firecracker, docs/vsock.md; cloud-hypervisor, docs/vsock.md)
+Neither can unpack a kernel, so both get the ELF image inside the packaged kernel, and an initramfs
+that includes the vsock driver. Events and agent use vsock, which these VMMs forward to UNIX
+sockets; the guest connects, so nothing has to poll. Neither supports thin clones of a disk: each
+machine gets a copy that is made before the request, and that is a full copy if the file system
+can't share blocks. (firecracker, docs/vsock.md; cloud-hypervisor, docs/vsock.md)
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import vms
-from lab.errors import LabError
+from lab.errors import TargetFailed
 from lab.network import tap
 from lab.targets.machines import tap_vmms
-from lab.targets.machines.listening_port import Port
-from lab.targets.machines.tap_vmms import RAW, Child, TapInstance, TapMachine
+from lab.targets.machines.listening_port import ListeningPort
+from lab.targets.machines.tap_vmms import RAW, TapInstance, TapMachine, VmmProcess
 from lab.userland.guest_kernel import MODULES
 from vms.boot import kernel
 from vms.boot.initramfs import build_initramfs
@@ -43,7 +43,7 @@ _MODULES = (*MODULES, "vmw_vsock_virtio_transport")
 
 
 class VsockVmm:
-    """A VMM that runs, and the lines to what is in it."""
+    """A running VMM and the connections to its guest."""
 
     def __init__(
         self, argv: Sequence[str], name: str, vsock: Path, deadline_seconds: float
@@ -54,34 +54,34 @@ class VsockVmm:
         with self._owned:
             own = self._owned.enter_context
             self._owned.callback(vsock.unlink, missing_ok=True)
-            self._events = own(Port(vsock.with_name(f"{vsock.name}_{EVENTS_VSOCK_PORT}")))
-            self._agent = own(Port(vsock.with_name(f"{vsock.name}_{AGENT_VSOCK_PORT}")))
-            with Port(vsock.with_name(f"{vsock.name}_console")) as console:
+            self._events = own(ListeningPort(vsock.with_name(f"{vsock.name}_{EVENTS_VSOCK_PORT}")))
+            self._agent = own(ListeningPort(vsock.with_name(f"{vsock.name}_{AGENT_VSOCK_PORT}")))
+            with ListeningPort(vsock.with_name(f"{vsock.name}_console")) as console:
                 self.console = own(vms.LineReader(console.path))
                 with console.accept() as end:
-                    self.child = Child(self._owned, argv, (), end.fileno())
+                    self.process = VmmProcess(self._owned, argv, (), end.fileno())
             self._owned = self._owned.pop_all()
 
     @cached_property
     def events(self) -> vms.LineReader:
-        """What the payload tells, once it has connected. Raises BootTimeout."""
+        """The payload's events, once it has connected. Raise BootTimeout."""
         return self._owned.enter_context(vms.LineReader(self._accepted(self._events)))
 
     @cached_property
     def agent(self) -> Agent:
-        """What runs commands in it, once it has connected. Raises BootTimeout."""
+        """The agent that runs commands, once it has connected. Raise BootTimeout."""
         return self._owned.enter_context(Agent(self._accepted(self._agent)))
 
     @property
     def vmm_pid(self) -> int:
-        """The VMM's process."""
-        return self.child.pid
+        """The pid of the VMM."""
+        return self.process.pid
 
     def destroy(self) -> None:
-        """Kill it and reap it."""
+        """Kill and reap the VMM."""
         self._owned.close()
 
-    def _accepted(self, port: Port) -> socket.socket:
+    def _accepted(self, port: ListeningPort) -> socket.socket:
         try:
             return port.accept(self._deadline_seconds)
         except TimeoutError as error:
@@ -89,13 +89,13 @@ class VsockVmm:
 
 
 class VsockMachine(TapMachine):
-    """What both share."""
+    """Base of both targets."""
 
     program: str
 
     @classmethod
     def absent(cls) -> str:
-        """What keeps it from running here; KVM is asked last, which may take seconds."""
+        """Return the reason why it can't be used; KVM is probed last, as that may take seconds."""
         from lab.userland import kvm_probe
 
         if why := tap_vmms.absent(cls.program, ""):
@@ -116,13 +116,15 @@ class VsockMachine(TapMachine):
             build_initramfs(initramfs, land.payload, modules, _MODULES)
             self.resources.callback(initramfs.unlink)
         except vms.MachineError as error:
-            raise LabError(f"{self.name} has nothing to boot: {error}") from error
+            raise TargetFailed(
+                f"{self.name}: kernel or initramfs can't be made: {error}"
+            ) from error
         self.settings = replace(
             self.settings, userland=replace(land, kernel=vmlinux, initramfs=initramfs)
         )
 
     def start(self, allotment: Allotment | None = None) -> TapInstance:
-        """Have a VMM run on a copy of the disk."""
+        """Start a VMM on a copy of the disk."""
         name = self.new_name()
         disk = self.directory / f"{name}.raw"
         disks.copy(self.directory / RAW, disk)
@@ -130,7 +132,7 @@ class VsockMachine(TapMachine):
         return TapInstance(self, self.describe(name, disk, allotment), t0_ns)
 
     def launch(self, machine: vms.Machine, on_running: Callable[[Ports], object]) -> Running:
-        """Spawn it."""
+        """Spawn the VMM. Raise vms.MachineError."""
         vsock = self.directory / f"{machine.name}.vsock"
         seconds = self.settings.start_deadline_seconds
         process = VsockVmm(self.command_line(machine, vsock), machine.name, vsock, seconds)
@@ -139,32 +141,32 @@ class VsockMachine(TapMachine):
 
     @abstractmethod
     def command_line(self, machine: vms.Machine, vsock: Path) -> Sequence[str]:
-        """The VMM's command line; makes what it names."""
+        """Return the VMM's command line; make the files that it names."""
 
 
 class Firecracker(VsockMachine):
-    """Configured by a file and without its API; its devices are told by ACPI, which 1.8 began."""
+    """Firecracker, configured by a file instead of its API; ACPI devices need version 1.8."""
 
     name = "firecracker"
     program = "firecracker"
     kernel_words = "console=ttyS0 quiet loglevel=1 panic=-1 reboot=k pci=off TONNAGE_ROOT=/dev/vda"
 
     def command_line(self, machine: vms.Machine, vsock: Path) -> Sequence[str]:
-        """Its configuration is a file beside the disk, which goes with the worker's directory."""
+        """Return the command line, and write the configuration beside the disk."""
         file = self.directory / "firecracker.json"
         file.write_text(json.dumps(configuration(machine, vsock)), encoding="utf-8")
         return [self.program, "--id", machine.name, "--no-api", "--config-file", str(file)]
 
 
 class CloudHypervisor(VsockMachine):
-    """Configured by its command line."""
+    """cloud-hypervisor, configured by its command line."""
 
     name = "cloud-hypervisor"
     program = "cloud-hypervisor"
     kernel_words = "console=ttyS0 quiet loglevel=1 panic=-1 TONNAGE_ROOT=/dev/vda"
 
     def command_line(self, machine: vms.Machine, vsock: Path) -> Sequence[str]:
-        """All of it."""
+        """Return the command line, which has the whole configuration."""
         assert isinstance(machine.boot, vms.DirectKernel)
         return [
             self.program,
@@ -179,7 +181,7 @@ class CloudHypervisor(VsockMachine):
 
 
 def configuration(machine: vms.Machine, vsock: Path) -> dict[str, object]:
-    """Firecracker's configuration of a machine: the bodies of its API's requests, by their names.
+    """Return Firecracker's configuration of a machine: the bodies of its API's requests, by name.
 
     (firecracker, src/firecracker/swagger/firecracker.yaml)
     """

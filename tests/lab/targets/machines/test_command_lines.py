@@ -1,4 +1,4 @@
-"""Machines by other ways: their command lines and absences, as far as they can be told unrun."""
+"""Machine targets besides libvirt: their command lines, and why they are absent."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ MACHINE = vms.Machine(
 
 @pytest.fixture
 def path(path: Path) -> Iterator[Path]:
-    """A PATH with nothing but qemu-img on it, where nothing was tried yet."""
+    """A PATH with only qemu-img, and no stored result of the user-mode-linux probe."""
     program(path, "qemu-img")
-    uml._objection.cache_clear()
+    uml._incompatibility.cache_clear()
     yield path
-    uml._objection.cache_clear()
+    uml._incompatibility.cache_clear()
 
 
 def test_a_kernel_as_a_process_gets_disk_network_and_lines() -> None:
@@ -59,9 +59,30 @@ def test_a_kernel_as_a_process_gets_disk_network_and_lines() -> None:
 def test_user_mode_linux_is_absent_with_its_package(path: Path) -> None:
     cls = targets.find("uml")
     assert cls.absent() == "linux.uml is not installed: apt-get install user-mode-linux"
+
+
+@pytest.mark.parametrize(
+    ("output", "reason"),
+    [
+        ("first-instruction 1", ""),
+        ("Kernel panic - no room", "its kernel panics on this CPU: Kernel panic - no room"),
+    ],
+)
+def test_user_mode_linux_is_absent_where_its_kernel_panics(
+    output: str, reason: str, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program(path, "linux.uml", f"echo '{output}'")
+    monkeypatch.setattr(tap, "absent", lambda: "")
+    monkeypatch.setattr(uml, "build_payload", lambda _: path / "qemu-img")
+    assert targets.find("uml").absent() == reason
+
+
+def test_user_mode_linux_is_absent_without_tap_devices(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     program(path, "linux.uml")
-    why = cls.absent()
-    assert why in {"", "this host has no /dev/net/tun"} or "Kernel panic" in why
+    monkeypatch.setattr(tap, "absent", lambda: "this host has no /dev/net/tun")
+    assert targets.find("uml").absent() == "this host has no /dev/net/tun"
 
 
 def test_virt_install_is_absent_with_its_package(path: Path) -> None:
@@ -87,7 +108,7 @@ def test_a_vmm_is_absent_where_kvm_runs_no_guest(
     assert cls.absent() == ""
 
 
-# The names that firecracker's API knows, and those that it demands. (swagger/firecracker.yaml)
+# The optional and the required fields of firecracker's API. (swagger/firecracker.yaml)
 KNOWN = {
     "boot-source": {"boot_args", "initrd_path", "kernel_image_path"},
     "machine-config": {"vcpu_count", "mem_size_mib", "smt", "track_dirty_pages", "cpu_template",
@@ -98,23 +119,23 @@ KNOWN = {
                            "tx_rate_limiter"},
     "vsock": {"vsock_id", "guest_cid", "uds_path"},
 }  # fmt: skip
-DEMANDED = {"kernel_image_path", "vcpu_count", "mem_size_mib", "drive_id", "is_root_device",
+REQUIRED = {"kernel_image_path", "vcpu_count", "mem_size_mib", "drive_id", "is_root_device",
             "iface_id", "host_dev_name", "guest_cid", "uds_path"}  # fmt: skip
 
 
 def test_firecrackers_configuration_says_what_its_api_knows() -> None:
-    made = vsock_vmms.configuration(MACHINE, Path("/where/v"))
-    assert set(made) == set(KNOWN)
-    said = set()
+    configuration = vsock_vmms.configuration(MACHINE, Path("/where/v"))
+    assert set(configuration) == set(KNOWN)
+    used = set()
     for section, known in KNOWN.items():
-        body = made[section]
+        body = configuration[section]
         for fields in body if isinstance(body, list) else [body]:
             assert isinstance(fields, dict)
             assert set(fields) <= known
-            said |= set(fields)
-    assert said >= DEMANDED
-    assert made["machine-config"] == {"vcpu_count": 2, "mem_size_mib": 96}
-    assert made["vsock"] == {"guest_cid": 3, "uds_path": "/where/v"}
+            used |= set(fields)
+    assert used >= REQUIRED
+    assert configuration["machine-config"] == {"vcpu_count": 2, "mem_size_mib": 96}
+    assert configuration["vsock"] == {"guest_cid": 3, "uds_path": "/where/v"}
 
 
 def target_of(name: str, scratch: Path) -> vsock_vmms.VsockMachine:
