@@ -1,1 +1,1 @@
-"""The lab: asks what containers and virtual machines cost, and measures it."""
+"""The lab: measures what containers and virtual machines cost on a host, side by side."""

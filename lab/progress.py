@@ -1,4 +1,4 @@
-"""What a run says while it works: on standard error, where the results are not."""
+"""Progress of a run on standard error, apart from its results on standard output."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Stage:
-    """One experiment under way."""
+    """An experiment in progress."""
 
     def __init__(self, progress: Progress, name: str, rounds: int) -> None:
         self._progress = progress
@@ -25,19 +25,19 @@ class Stage:
         self._begin = time.monotonic()
 
     def advance(self, rounds: int) -> None:
-        """One round of so many is done: say so, and how long the rest will take at this pace."""
+        """Report that another round of `rounds` is done, and the time that the rest will take."""
         self._done += 1
         self._rounds = rounds
         self._progress.advanced(self._name, self._done, self._rounds, self.left_seconds())
 
     def left_seconds(self) -> float:
-        """What the rest takes if it goes on as it has."""
+        """Return the time for the other rounds at the present pace."""
         spent = time.monotonic() - self._begin
         return spent / self._done * (self._rounds - self._done) if self._done else 0.0
 
 
 class Progress:
-    """A bar on a terminal, lines elsewhere; a context manager."""
+    """Progress bars on a terminal, and lines elsewhere; a context manager."""
 
     def __init__(self) -> None:
         self._bars: Bars | None = None
@@ -67,14 +67,14 @@ class Progress:
             self._bars.stop()
 
     def tell(self, doing: str) -> None:
-        """Say what is being waited for."""
+        """Report the step that is in progress."""
         if self._bars and self._task is not None:
             self._bars.update(self._task, doing=doing)
         else:
             print(doing, file=sys.stderr, flush=True)
 
     def advanced(self, name: str, done: int, rounds: int, left_seconds: float) -> None:
-        """Say that `done` of `rounds` are done."""
+        """Report that `done` of `rounds` rounds are done."""
         left = f"{left_seconds:.0f} s left"
         if self._bars and self._task is not None:
             self._bars.update(self._task, completed=done, total=rounds, left=left)
@@ -83,7 +83,7 @@ class Progress:
 
     @contextmanager
     def stage(self, name: str, rounds: int) -> Iterator[Stage]:
-        """One experiment of so many rounds."""
+        """Show the progress of an experiment with that many rounds."""
         if self._bars:
             self._task = self._bars.add_task(name, total=rounds, left="", doing="")
         try:

@@ -62,7 +62,10 @@ def accelerator() -> argparse.ArgumentParser:
 def add_run_folder(parser: argparse.ArgumentParser) -> None:
     """Add RUN, the folder of a run."""
     parser.add_argument(
-        "run", type=argument_types.folder, metavar="RUN", help="the folder of a run, in results/"
+        "run",
+        type=argument_types.folder,
+        metavar="RUN",
+        help="the folder of a run, such as results/2026-11-29-vm",
     )
 
 

@@ -37,7 +37,7 @@ def register(verbs: Subparsers, common: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help=f"the image's name; default: {_DEFAULT_IMAGE}",
     )
-    add_verb(verbs, (common,), "images", _images, "list images, like `image list`")
+    add_verb(verbs, (common,), "images", _images, "list images; the same as image list")
     text = "import, list, remove or resize images"
     parser = verbs.add_parser("image", help=text, description=f"{text.capitalize()}.")
     _register_image(parser.add_subparsers(metavar="VERB", required=True), common)

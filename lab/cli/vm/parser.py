@@ -26,7 +26,7 @@ def register(verbs: shared_options.Verbs, common: argparse.ArgumentParser) -> No
         "--connect",
         metavar="URI",
         help="the libvirt to use, such as qemu:///system or qemu+ssh://HOST/system; default:"
-        " $LIBVIRT_DEFAULT_URI, else a private libvirt inside this process",
+        " $LIBVIRT_DEFAULT_URI; run always uses a private libvirt inside its own process",
     )
     for module in _MODULES:
         module.register(below, shared)

@@ -23,7 +23,7 @@ def register(verbs: Subparsers, common: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--external",
         action="store_true",
-        help="only of the disks, by putting an overlay above each of them",
+        help="snapshot only the disks, by putting an overlay above each of them",
     )
     parser.add_argument("--description", default="", help="a text that libvirt stores with it")
     add_machine_verb(

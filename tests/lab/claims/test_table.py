@@ -27,8 +27,8 @@ def on(path: Path, **changes: Any) -> Run:
 
 
 def row(run: Run, words: str) -> table.Row:
-    (found,) = [row for row in table.examine(run) if words in row.claim]
-    return found
+    (result,) = [row for row in table.examine(run) if words in row.claim]
+    return result
 
 
 def startups(path: Path, seconds: dict[str, list[float]], metric: str, **settings: Any) -> Run:
@@ -63,17 +63,17 @@ def test_every_claim_of_the_text_is_judged(tmp_path: Path) -> None:
 def test_container_starts_are_judged_by_seconds(
     tmp_path: Path, seconds: list[float], verdict: Verdict, reason: str
 ) -> None:
-    found = row(startups(tmp_path, {"container": seconds}, "ready"), "container: seconds")
-    assert found.verdict == verdict
-    assert reason in found.reason
+    result = row(startups(tmp_path, {"container": seconds}, "ready"), "container: seconds")
+    assert result.verdict == verdict
+    assert reason in result.reason
 
 
 def test_an_engine_that_takes_seconds_is_named(tmp_path: Path) -> None:
     run = startups(tmp_path, {"container": [0.003] * 6, "docker": [2.0] * 6}, "ready")
-    found = row(run, "container: seconds")
-    assert found.verdict == FAILS
-    assert found.reason == "not true for container"
-    assert len(found.measured) == len(found.interval) == len(found.n) == 2
+    result = row(run, "container: seconds")
+    assert result.verdict == FAILS
+    assert result.reason == "not true for container"
+    assert len(result.measured) == len(result.interval) == len(result.n) == 2
 
 
 @pytest.mark.parametrize(
@@ -92,26 +92,26 @@ def test_a_boot_under_kvm_is_judged(
     "words", ["virtual machine: weak", "boots in perhaps 20 s", "runs programs more slowly"]
 )
 def test_a_slow_emulated_machine_decides_nothing_about_kvm(tmp_path: Path, words: str) -> None:
-    found = row(startups(tmp_path, {"vm": [30.0, 30.5, 29.5]}, "userspace", accelerator="tcg")
+    result = row(startups(tmp_path, {"vm": [30.0, 30.5, 29.5]}, "userspace", accelerator="tcg")
                 if "boots" in words else on(tmp_path), words)  # fmt: skip
-    assert found.verdict == UNTESTED
-    assert "decides nothing about KVM" in found.reason
-    assert all("(emulated)" in measured for measured in found.measured)
+    assert result.verdict == UNTESTED
+    assert "decides nothing about KVM" in result.reason
+    assert all("(emulated)" in measured for measured in result.measured)
 
 
 @pytest.mark.parametrize("seconds", [0.5, 12.0, 59.0])
 def test_a_fast_emulated_machine_refutes_slowness(tmp_path: Path, seconds: float) -> None:
     run = startups(tmp_path, {"vm": [seconds] * 3}, "userspace", accelerator="tcg")
-    found = row(run, "virtual machine: minutes")
-    assert found.verdict == FAILS
-    assert found.reason == "even emulated, it boots in less than 60 s"
+    result = row(run, "virtual machine: minutes")
+    assert result.verdict == FAILS
+    assert result.reason == "even emulated, it boots in less than 60 s"
 
 
 def test_an_emulated_machine_near_native_is_not_weak(tmp_path: Path) -> None:
     run = on(tmp_path, slowness={"vm": 1.02}, noise=0.1)
-    found = row(run, "virtual machine: weak")
-    assert found.verdict == FAILS
-    assert found.reason.startswith("even emulated, within 1.10 × native")
+    result = row(run, "virtual machine: weak")
+    assert result.verdict == FAILS
+    assert result.reason.startswith("even emulated, within 1.10 × native")
     assert row(run, "runs programs more slowly").verdict == UNTESTED
 
 
@@ -119,9 +119,11 @@ def test_an_emulated_machine_near_native_is_not_weak(tmp_path: Path) -> None:
 def test_a_hundred_emulated_machines_refute_that_tens_fit(
     tmp_path: Path, running: int, verdict: Verdict
 ) -> None:
-    found = row(on(tmp_path, running={"microvm": running}, stop="memory floor"), "tens on one host")
-    assert found.verdict == verdict
-    assert ("even emulated, 100 or more ran" in found.reason) == (verdict == FAILS)
+    result = row(
+        on(tmp_path, running={"microvm": running}, stop="memory floor"), "tens on one host"
+    )
+    assert result.verdict == verdict
+    assert ("even emulated, 100 or more ran" in result.reason) == (verdict == FAILS)
 
 
 def test_memory_of_the_emulator_proves_nothing(tmp_path: Path) -> None:
@@ -165,11 +167,11 @@ def test_what_no_interval_excludes_is_inconclusive(tmp_path: Path) -> None:
     """Few and noisy rounds are no evidence of equality. (Absence of a difference is not one.)"""
     for name, factor in (("a", 1.0), ("b", 1.09)):
         run = on(tmp_path / name, slowness={"container": factor}, noise=6)
-        found = row(run, "close to native")
-        assert found.verdict == INCONCLUSIVE
-        assert "of 8 workloads are within 1.10 × native; the intervals of " in found.reason
-        assert "more rounds may decide" in found.reason
-        assert len(found.measured) > 1
+        result = row(run, "close to native")
+        assert result.verdict == INCONCLUSIVE
+        assert "of 8 workloads are within 1.10 × native; the intervals of " in result.reason
+        assert "more rounds may decide" in result.reason
+        assert len(result.measured) > 1
 
 
 def test_the_workloads_that_decide_are_named(tmp_path: Path) -> None:
@@ -183,9 +185,9 @@ def test_the_workloads_that_decide_are_named(tmp_path: Path) -> None:
                     noise = chance.lognormvariate(0, 0.015)
                     value = factor * noise * (1 + number / 5)
                     made.append([Sample("performance", target, metric, "second", number, value)])
-    found = row(run_folder.load(tmp_path / "run"), "close to native")
-    assert found.verdict == FAILS
-    assert found.reason == "nginx: the whole interval is above 1.10 × native"
+    result = row(run_folder.load(tmp_path / "run"), "close to native")
+    assert result.verdict == FAILS
+    assert result.reason == "nginx: the whole interval is above 1.10 × native"
 
 
 def test_one_slow_workload_is_not_hidden_by_the_mean(tmp_path: Path) -> None:
@@ -196,9 +198,9 @@ def test_one_slow_workload_is_not_hidden_by_the_mean(tmp_path: Path) -> None:
                 for target, factor in (("native", 1.0), ("container", slow)):
                     value = factor * (1 + number / 100)
                     made.append([Sample("performance", target, metric, "second", number, value)])
-    found = row(run_folder.load(tmp_path / "run"), "close to native")
-    assert found.verdict == FAILS
-    assert found.reason.startswith("disk-write: the whole interval is above 1.10 ×")
+    result = row(run_folder.load(tmp_path / "run"), "close to native")
+    assert result.verdict == FAILS
+    assert result.reason.startswith("disk-write: the whole interval is above 1.10 ×")
 
 
 def test_disk_is_judged_under_emulation_too(tmp_path: Path) -> None:
@@ -213,10 +215,10 @@ def test_disk_is_judged_under_emulation_too(tmp_path: Path) -> None:
 def test_the_planned_count_is_no_limit_of_the_host(tmp_path: Path) -> None:
     run = on(tmp_path)
     for words in ("thousands on one host", "tens on one host"):
-        found = row(run, words)
-        assert found.verdict == INCONCLUSIVE
-        assert "the host reached no limit" in found.reason
-        assert "a projection" in found.reason
+        result = row(run, words)
+        assert result.verdict == INCONCLUSIVE
+        assert "the host reached no limit" in result.reason
+        assert "a projection" in result.reason
 
 
 @pytest.mark.parametrize(
@@ -240,18 +242,18 @@ def test_instances_that_do_not_answer_do_not_count(tmp_path: Path) -> None:
         note = "stopped by count of 1200"
         made.append([Sample("density", "container", "running", "integer", 0, 1200, note=note)])
         made.append([Sample("density", "container", "answering", "integer", 0, 900)])
-    found = row(run_folder.load(tmp_path / "run"), "thousands on one host")
-    assert found.verdict == INCONCLUSIVE
-    assert found.measured == ("container running 1,200", "container answering 900")
+    result = row(run_folder.load(tmp_path / "run"), "thousands on one host")
+    assert result.verdict == INCONCLUSIVE
+    assert result.measured == ("container running 1,200", "container answering 900")
 
 
 def test_memory_of_one_more_is_compared(tmp_path: Path) -> None:
     run = on(tmp_path)
     assert row(run, "at most 10 VMs start").verdict == HOLDS
     assert row(run, "use memory better").verdict == HOLDS
-    found = row(run, "alone use up the host")
-    assert found.verdict == HOLDS
-    assert found.n == ("9 points", "21 points")
+    result = row(run, "alone use up the host")
+    assert result.verdict == HOLDS
+    assert result.n == ("9 points", "21 points")
 
 
 def test_virtualization_support_needs_a_host_without_it(tmp_path: Path) -> None:
@@ -267,9 +269,9 @@ def test_virtualization_support_needs_a_host_without_it(tmp_path: Path) -> None:
 
 def test_a_missing_experiment_is_named(tmp_path: Path) -> None:
     run = on(tmp_path, experiments=("startup",))
-    found = row(run, "container: usually MB")
-    assert found.verdict == UNTESTED
-    assert found.reason == "footprint was not measured in this run"
+    result = row(run, "container: usually MB")
+    assert result.verdict == UNTESTED
+    assert result.reason == "footprint was not measured in this run"
 
 
 def test_a_target_that_always_failed_has_a_reason(tmp_path: Path) -> None:
@@ -278,8 +280,8 @@ def test_a_target_that_always_failed_has_a_reason(tmp_path: Path) -> None:
             Sample("startup", "vm", "first-instruction", "second", n, None, censored="it hung")
             for n in range(2)
         )
-    found = row(run_folder.load(tmp_path / "run"), "virtual machine: minutes")
-    assert found.reason == "all 2 attempts of vm failed: it hung"
+    result = row(run_folder.load(tmp_path / "run"), "virtual machine: minutes")
+    assert result.reason == "all 2 attempts of vm failed: it hung"
 
 
 def test_the_markdown_names_host_accelerator_and_why(tmp_path: Path) -> None:
@@ -325,10 +327,10 @@ def test_several_rounds_of_density_are_paired(tmp_path: Path) -> None:
                                number, each * weather)
                     ]
                 )  # fmt: skip
-    found = row(run_folder.load(tmp_path / "run"), "at most 10 VMs start")
-    assert found.verdict == HOLDS
-    assert found.n == ("3 rounds", "3 rounds", "3 rounds")
-    assert found.measured[-1] == "memory per instance, microvm (emulated) / container 200 ×"
+    result = row(run_folder.load(tmp_path / "run"), "at most 10 VMs start")
+    assert result.verdict == HOLDS
+    assert result.n == ("3 rounds", "3 rounds", "3 rounds")
+    assert result.measured[-1] == "memory per instance, microvm (emulated) / container 200 ×"
 
 
 def inside(path: Path, figures: dict[tuple[str, str], float], **settings: Any) -> Run:
@@ -387,8 +389,8 @@ def test_insides_and_limits_are_judged(
     verdict: Verdict,
     reason: str,
 ) -> None:
-    found = row(inside(tmp_path, figures), words)
-    assert (found.verdict, reason in found.reason) == (verdict, True), found.reason
+    result = row(inside(tmp_path, figures), words)
+    assert (result.verdict, reason in result.reason) == (verdict, True), result.reason
 
 
 def test_a_single_round_breaks_a_promise(tmp_path: Path) -> None:
@@ -434,16 +436,16 @@ def test_many_start_at_a_time(tmp_path: Path) -> None:
             for number in range(3)
             for count, rate in ((1, 90.0), (16, 110.0 + number))
         )
-    found = row(run_folder.load(tmp_path / "run"), "many at a time")
-    assert (found.verdict, found.reason) == (HOLDS, "16 were requested at once and ran")
-    assert found.measured == ("container started per second, 16 at once 111 /s",)
+    result = row(run_folder.load(tmp_path / "run"), "many at a time")
+    assert (result.verdict, result.reason) == (HOLDS, "16 were requested at once and ran")
+    assert result.measured == ("container started per second, 16 at once 111 /s",)
 
 
 def test_a_fleet_is_a_projection(tmp_path: Path) -> None:
-    found = row(on(tmp_path), "peak load")
-    assert found.verdict == UNTESTED
-    assert "(a projection): container 1, microvm (emulated) 102 (bound by CPU)" in found.reason
-    assert len(found.measured) == 2
+    result = row(on(tmp_path), "peak load")
+    assert result.verdict == UNTESTED
+    assert "(a projection): container 1, microvm (emulated) 102 (bound by CPU)" in result.reason
+    assert len(result.measured) == 2
 
 
 def test_a_rate_counts_by_the_cost_of_a_unit_of_work(tmp_path: Path) -> None:
@@ -454,9 +456,9 @@ def test_a_rate_counts_by_the_cost_of_a_unit_of_work(tmp_path: Path) -> None:
             for number in range(3)
             for target, rate in (("native", 100.0 + number), ("container", 50.0 + number / 2))
         )
-    found = row(run_folder.load(tmp_path / "run"), "close to native")
-    assert found.verdict == FAILS
-    assert found.measured[0] == "container / native, mean of 1 workloads 2 ×"
+    result = row(run_folder.load(tmp_path / "run"), "close to native")
+    assert result.verdict == FAILS
+    assert result.measured[0] == "container / native, mean of 1 workloads 2 ×"
 
 
 def test_attached_workloads_do_not_count_for_near_native(tmp_path: Path) -> None:
@@ -472,6 +474,6 @@ def test_attached_workloads_do_not_count_for_near_native(tmp_path: Path) -> None
             for target, trip in (("native", 1.0), ("container", 9.0))
             for metric, cost in (("xz", 1.0), ("trip", trip))
         )
-    found = row(run_folder.load(tmp_path / "run"), "close to native")
-    assert found.verdict == HOLDS
-    assert found.measured[0] == "container / native, mean of 1 workloads 1 ×"
+    result = row(run_folder.load(tmp_path / "run"), "close to native")
+    assert result.verdict == HOLDS
+    assert result.measured[0] == "container / native, mean of 1 workloads 1 ×"

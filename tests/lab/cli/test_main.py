@@ -38,9 +38,9 @@ def test_unknown_names_are_errors(
     arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     assert main.main(arguments) == exit_codes.BAD_USAGE
-    said = capsys.readouterr()
-    assert sentence in said.err
-    assert said.out == ""
+    output = capsys.readouterr()
+    assert sentence in output.err
+    assert output.out == ""
     assert list(tmp_path.iterdir()) == []
 
 
@@ -80,10 +80,10 @@ def test_without_qemu_a_machine_is_refused(
 
 
 def test_without_root_measuring_is_refused(tmp_path: Path) -> None:
-    code, said = as_nobody(["run", "startup", "--targets", "native"], tmp_path / "said")
+    code, output = as_nobody(["run", "startup", "--targets", "native"], tmp_path / "output")
     assert code == exit_codes.BAD_USAGE
-    assert "needs root" in said
-    assert "Traceback" not in said
+    assert "needs root" in output
+    assert "Traceback" not in output
 
 
 def as_nobody(arguments: list[str], log: Path) -> tuple[int, str]:
@@ -115,21 +115,21 @@ def as_nobody(arguments: list[str], log: Path) -> tuple[int, str]:
 def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main.main(["--help"])
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     for verb in ("doctor", "table", "run", "show", "report", "calibrate", "compare", "clean"):
-        assert verb in said
+        assert verb in output
 
 
 def test_a_closed_pipe_ends_quietly() -> None:
     """A closed pipe, as in `tonnage … | head`, gives no traceback."""
     reading, writing = os.pipe()
     os.close(reading)
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-u", "-m", "lab", "doctor", "--tune", "--format", "json"],
         stdout=writing, stderr=subprocess.PIPE, cwd=Path(main.__file__).parents[2], check=False,
     )  # fmt: skip
     os.close(writing)
-    assert (done.returncode, done.stderr) == (exit_codes.OUTPUT_CLOSED, b"")
+    assert (result.returncode, result.stderr) == (exit_codes.OUTPUT_CLOSED, b"")
 
 
 def tonnage(words: str) -> subprocess.CompletedProcess[str]:
@@ -146,15 +146,15 @@ def tonnage(words: str) -> subprocess.CompletedProcess[str]:
     ("to", "why"), [(">/dev/full", "No space left on device"), (">&-", "Bad file descriptor")]
 )
 def test_unwritable_output_is_an_error(verb: str, to: str, why: str) -> None:
-    done = tonnage(f"tonnage {verb} {to}")
-    assert done.returncode == exit_codes.OUTPUT_FAILED
-    assert done.stderr == f"tonnage: Can't write to standard output: {why}.\n"
+    result = tonnage(f"tonnage {verb} {to}")
+    assert result.returncode == exit_codes.OUTPUT_FAILED
+    assert result.stderr == f"tonnage: Can't write to standard output: {why}.\n"
 
 
 @pytest.mark.parametrize("verb", ["doctor --tune", "doctor --tune --format json"])
 def test_a_reader_that_exits_is_no_error(verb: str) -> None:
-    done = tonnage(f"tonnage {verb} | true; exit ${{PIPESTATUS[0]}}")
-    assert (done.returncode, done.stderr) == (exit_codes.OUTPUT_CLOSED, "")
+    result = tonnage(f"tonnage {verb} | true; exit ${{PIPESTATUS[0]}}")
+    assert (result.returncode, result.stderr) == (exit_codes.OUTPUT_CLOSED, "")
 
 
 def test_a_closed_error_stream_is_not_reused() -> None:
@@ -172,9 +172,9 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
 def test_names_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main.main(["run", "--list"])
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     for name in ("startup", "density", "native", "container", "vm-restore", "full"):
-        assert name in said
+        assert name in output
 
 
 def test_debug_is_accepted_after_the_verb() -> None:
@@ -188,10 +188,10 @@ def test_a_finished_run_is_shown(
 ) -> None:
     write(tmp_path / "run", experiments=("startup",))
     assert main.main(["show", str(tmp_path / "run"), "--format", form]) == exit_codes.DONE
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     if form == "json":
-        assert json.loads(said)["run"]["folder"] == "run"
-    assert "first-instruction" in said
+        assert json.loads(output)["run"]["folder"] == "run"
+    assert "first-instruction" in output
 
 
 def test_only_differing_figures_are_printed(

@@ -28,15 +28,15 @@ def printed(text: str | dict[str, str], encoding: str) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("encoding", "said"),
+    ("encoding", "expected"),
     [
         ("utf-8", "1.5 × – 2 … µs 容".encode()),
         ("iso-8859-1", "1.5 × - 2 ... µs ?".encode("iso-8859-1")),
         ("ascii", b"1.5 x - 2 ... us ?"),
     ],
 )
-def test_missing_characters_are_replaced_by_similar_ones(encoding: str, said: bytes) -> None:
-    assert printed("1.5 × – 2 … µs 容", encoding) == said
+def test_missing_characters_are_replaced_by_similar_ones(encoding: str, expected: bytes) -> None:
+    assert printed("1.5 × – 2 … µs 容", encoding) == expected
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "iso-8859-1", "ascii"])

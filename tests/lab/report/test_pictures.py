@@ -43,12 +43,12 @@ def words(figure: Figure) -> str:
 
 @pytest.mark.parametrize("name", DRAW)
 def test_a_picture_says_where_it_comes_from(name: str, run: Run) -> None:
-    said = words(DRAW[name](run))
+    text = words(DRAW[name](run))
     for fact in ("host plausible", "machines emulated (TCG)", "page cache warm", "median"):
-        assert fact in said
-    assert "vm (emulated)" in said
-    assert "KVM" not in said
-    assert "n=" in said or "points" in said
+        assert fact in text
+    assert "vm (emulated)" in text
+    assert "KVM" not in text
+    assert "n=" in text or "points" in text
 
 
 @pytest.mark.parametrize("name", DRAW)
@@ -96,14 +96,14 @@ def test_no_text_is_cut_or_over_another(made: str, tmp_path: Path) -> None:
         figure = draw(run)
         found = texts(figure)
         width, height = figure.bbox.width, figure.bbox.height
-        for at, (said, box) in enumerate(found):
-            assert box.x0 > -2, (name, said)
-            assert box.x1 < width + 2, (name, said)
-            assert box.y1 < height + 2, (name, said)
+        for at, (label, box) in enumerate(found):
+            assert box.x0 > -2, (name, label)
+            assert box.x1 < width + 2, (name, label)
+            assert box.y1 < height + 2, (name, label)
             for other, theirs in found[at + 1 :]:
                 across = min(box.x1, theirs.x1) - max(box.x0, theirs.x0)
                 along = min(box.y1, theirs.y1) - max(box.y0, theirs.y0)
-                assert min(across, along) <= 2, (name, said, other)
+                assert min(across, along) <= 2, (name, label, other)
 
 
 @pytest.mark.parametrize("name", DRAW)
@@ -189,9 +189,9 @@ def test_unmeasured_starts_are_named(tmp_path: Path) -> None:
 
 
 def test_a_waterfall_names_each_step_and_how_long_it_takes(run: Run) -> None:
-    said = words(startup.waterfall(run))
-    assert "prepare  794 µs" in said
-    assert said.count("run  ") == 5
+    text = words(startup.waterfall(run))
+    assert "prepare  794 µs" in text
+    assert text.count("run  ") == 5
 
 
 def test_unmeasured_steps_are_named(tmp_path: Path) -> None:

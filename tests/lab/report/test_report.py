@@ -47,12 +47,12 @@ def test_the_notebook_was_executed_for_this_run(reported: Path) -> None:
     assert all(cell.execution_count for cell in code)
     pictures = [o for c in code for o in c.outputs if "image/svg+xml" in o.get("data", {})]
     assert len(pictures) == 9
-    said = outputs(notebook)
-    assert "host plausible" in said
-    assert "container: thousands on one host" in said
-    assert "| clock | tsc |" in said
-    assert "| startup | vm (emulated) / container | ready |" in said
-    assert "docker: docker is not installed" in said
+    text = outputs(notebook)
+    assert "host plausible" in text
+    assert "container: thousands on one host" in text
+    assert "| clock | tsc |" in text
+    assert "| startup | vm (emulated) / container | ready |" in text
+    assert "docker: docker is not installed" in text
 
 
 def test_the_page_stands_alone(reported: Path) -> None:
@@ -94,10 +94,10 @@ def test_the_page_fits_a_telephone(reported: Path, tmp_path: Path) -> None:
          (tmp_path / "measure.html").as_uri()],
         capture_output=True, text=True, timeout=120, check=True,
     ).stdout  # fmt: skip
-    found = re.search(r'data-widths="(\d+) (\d+)"', shown)
-    assert found
-    assert int(found[1]) == 390
-    assert int(found[2]) <= 390
+    widths = re.search(r'data-widths="(\d+) (\d+)"', shown)
+    assert widths
+    assert int(widths[1]) == 390
+    assert int(widths[2]) <= 390
 
 
 def test_a_page_shows_what_was_measured_and_no_empty_pictures(tmp_path: Path) -> None:

@@ -27,14 +27,14 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A host on which /dev/kvm can be opened."""
+    """Simulate a host on which /dev/kvm can be opened."""
     monkeypatch.setattr(kvm_probe, "_DEVICE", tmp_path / "device")
     (tmp_path / "device").touch()
 
 
 @pytest.fixture
 def no_guest(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A host with QEMU that can't build the guest of the probe."""
+    """Simulate a host with QEMU that can't build the guest of the probe."""
 
     def refuse(_: object) -> tuple[Path, Path]:
         raise LabError("There is no network.")
@@ -85,7 +85,7 @@ def test_an_untried_probe_is_not_stored() -> None:
 
 @pytest.fixture
 def tried_kernels(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
-    """The kernels that the probe booted, in order; those in RUN_BY_KVM run."""
+    """Return the kernels that the probe boots, in order; those in RUN_BY_KVM run."""
     tried: list[str] = []
     for name in ("vmlinuz", "vmlinux"):
         (tmp_path / name).touch()

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.root
 
 @pytest.fixture
 def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache with a built guest and without a stored verdict."""
+    """Make a cache with a built guest and without a stored verdict."""
     guest_kernel.probe_machine(lambda _: None)
     for part in cache_directory().iterdir():
         if part.is_dir() and not part.name.startswith((".", "s")):

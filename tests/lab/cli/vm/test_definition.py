@@ -92,11 +92,11 @@ def test_a_rejected_text_is_kept(
     before = capsys.readouterr().out
     editor(tmp_path, monkeypatch, script)
     assert main.main(["vm", "edit", "--connect", uri, "test"]) == exit_codes.BAD_USAGE
-    said = capsys.readouterr().err
-    (kept,) = left(tmp_path)
-    assert sentence in said
-    assert f"test is unchanged. Your text is kept in {kept}" in said
-    assert kept.read_bytes()
+    output = capsys.readouterr().err
+    (file,) = left(tmp_path)
+    assert sentence in output
+    assert f"test is unchanged. Your text is kept in {file}" in output
+    assert file.read_bytes()
     main.main(["vm", "dumpxml", "--connect", uri, "test", "--inactive"])
     assert capsys.readouterr().out == before
 

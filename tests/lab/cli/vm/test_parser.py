@@ -56,47 +56,55 @@ def describe(*words: str) -> Machine:
 
 
 def test_options_describe_a_machine(tmp_path: Path) -> None:
-    made = describe(
+    machine = describe(
         "--name", "box", "--cpus", "2", "--memory", "2G", "--machine", "i440fx", "--uefi",
         "--disk", "/d/a.raw,format=raw,cache=none,io=native,read_only,serial=one",
         "--network", "passt", "--network", "net:isolated", "--network", "bridge:br0",
         "-p", "8080:80", "-p", "0.0.0.0:53:5353/udp",
         "-v", f"{tmp_path}:here", "-v", f"{tmp_path}:there:ro",
     )  # fmt: skip
-    assert (made.name, made.vcpus, made.memory_mib, made.chipset) == ("box", 2, 2048, "i440fx")
-    assert made.boot == Firmware("uefi")
-    assert made.disks == (
+    assert (machine.name, machine.vcpus, machine.memory_mib, machine.chipset) == (
+        "box",
+        2,
+        2048,
+        "i440fx",
+    )
+    assert machine.boot == Firmware("uefi")
+    assert machine.disks == (
         Disk(Path("/d/a.raw"), "raw", "none", "native", read_only=True, serial="one"),
     )
-    assert made.networks == (
+    assert machine.networks == (
         UserNetwork((Forward(8080, 80), Forward(53, 5353, "udp", "0.0.0.0")), backend="passt"),
         LibvirtNetwork("isolated"),
         HostBridge("br0"),
     )
-    assert made.shares == (Share(tmp_path, "here"), Share(tmp_path, "there", "9p", read_only=True))
-    assert made.balloon == Balloon()
+    assert machine.shares == (
+        Share(tmp_path, "here"),
+        Share(tmp_path, "there", "9p", read_only=True),
+    )
+    assert machine.balloon == Balloon()
 
 
 def test_media_and_addresses(tmp_path: Path) -> None:
-    made = describe(
+    machine = describe(
         "--cdrom", "i.iso", "--cdrom", "/j.iso", "--network", "user", "--network", "none",
         "--network", "passt", "--mac", "52:54:00:AA:BB:CC",
     )  # fmt: skip
-    assert made.cdroms == (Cdrom(tmp_path / "i.iso"), Cdrom(Path("/j.iso")))
-    assert [card.mac for card in made.networks] == ["52:54:00:AA:BB:CC", None]
+    assert machine.cdroms == (Cdrom(tmp_path / "i.iso"), Cdrom(Path("/j.iso")))
+    assert [card.mac for card in machine.networks] == ["52:54:00:AA:BB:CC", None]
 
 
 def test_a_key_makes_a_seed(tmp_path: Path) -> None:
     key = tmp_path / "key.pub"
     key.write_text("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFake me\n")
-    made = describe("--disk", "/d/a.qcow2", "--ssh-key", str(key))
-    assert made.disks[1] == Disk(tmp_path / "seed.iso", "raw", read_only=True)
+    machine = describe("--disk", "/d/a.qcow2", "--ssh-key", str(key))
+    assert machine.disks[1] == Disk(tmp_path / "seed.iso", "raw", read_only=True)
     assert b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFake me" in (tmp_path / "seed.iso").read_bytes()
 
 
 @pytest.fixture
 def _pvh_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A host whose KVM boots uncompressed kernels only."""
+    """Simulate a host whose KVM boots uncompressed kernels only."""
     (tmp_path / "device").touch()
     monkeypatch.setattr(kvm_probe, "_DEVICE", tmp_path / "device")
     kvm.verdict_path().parent.mkdir(parents=True)
@@ -132,10 +140,10 @@ def test_where_kvm_runs_uncompressed_kernels_alone_machines_use_it_for_these(
     kernel_file(tmp_path / "vmlinuz")
     (tmp_path / "elf").write_bytes(b"\x7fELF")
     options = machine_options.parser().parse_args(words)
-    made = machine_description.machine(options, tmp_path)
-    assert made.accelerator.value == accelerator
-    if isinstance(made.boot, DirectKernel):
-        assert (made.boot.kernel == tmp_path / "vmlinux") is unpacked
+    machine = machine_description.machine(options, tmp_path)
+    assert machine.accelerator.value == accelerator
+    if isinstance(machine.boot, DirectKernel):
+        assert (machine.boot.kernel == tmp_path / "vmlinux") is unpacked
     assert (tmp_path / "vmlinux").exists() is unpacked
 
 
@@ -235,9 +243,9 @@ def test_unusable_options_end_in_an_error(
     if words[:2] == ["vm", "run"]:
         words = [*words, "--accel", "tcg"]
     assert main.main(words) == exit_codes.BAD_USAGE
-    said = capsys.readouterr()
-    assert sentence in said.err
-    assert said.out == ""
+    output = capsys.readouterr()
+    assert sentence in output.err
+    assert output.out == ""
     assert [path for path in tmp_path.rglob("*") if not path.is_dir()] == []
 
 
@@ -304,32 +312,32 @@ def test_a_path_may_hold_commas_and_colons(tmp_path: Path) -> None:
     odd = tmp_path / "a, b:c"
     odd.mkdir()
     (odd / "i,1.raw").touch()
-    made = describe(
+    machine = describe(
         "--disk", f"{odd}/i,1.raw,format=raw", "--disk", f"{odd}/i,1.raw,read_only",
         "-v", f"{odd}:tag:ro",
     )  # fmt: skip
-    assert [disk.path for disk in made.disks] == [odd / "i,1.raw"] * 2
-    assert (made.disks[0].format, made.disks[1].read_only) == ("raw", True)
-    assert made.shares == (Share(odd, "tag", "9p", read_only=True),)
+    assert [disk.path for disk in machine.disks] == [odd / "i,1.raw"] * 2
+    assert (machine.disks[0].format, machine.disks[1].read_only) == ("raw", True)
+    assert machine.shares == (Share(odd, "tag", "9p", read_only=True),)
 
 
 def test_a_path_that_xml_cannot_express_is_linked(tmp_path: Path) -> None:
     odd = tmp_path / os.fsdecode(b"caf\xe9")
     odd.mkdir()
-    made = describe("--disk", f"{odd}/i.qcow2", "--kernel", f"{odd}/k", "-v", f"{odd}:tag")
-    assert isinstance(made.boot, DirectKernel)
-    for path in (made.disks[0].path, made.boot.kernel, made.shares[0].directory):
+    machine = describe("--disk", f"{odd}/i.qcow2", "--kernel", f"{odd}/k", "-v", f"{odd}:tag")
+    assert isinstance(machine.boot, DirectKernel)
+    for path in (machine.disks[0].path, machine.boot.kernel, machine.shares[0].directory):
         assert str(path).isascii()
         assert path.readlink().parent == odd or path.readlink() == odd
         path.unlink()
 
 
 def test_the_path_of_a_kernel_is_made_absolute(tmp_path: Path) -> None:
-    made = describe("--kernel", "k", "--initrd", "i")
-    assert made.boot == DirectKernel(
+    machine = describe("--kernel", "k", "--initrd", "i")
+    assert machine.boot == DirectKernel(
         tmp_path / "k",
         tmp_path / "i",
-        made.boot.command_line,  # type: ignore[union-attr]
+        machine.boot.command_line,  # type: ignore[union-attr]
     )
 
 
@@ -337,7 +345,7 @@ def test_an_image_with_a_long_name_runs_without_a_name() -> None:
     options = machine_options.parser().parse_args(
         ["debian-12-genericcloud-amd64-daily-20241129-1942"]
     )
-    found = machine_options.name(options)
-    assert len(found) <= 48
-    assert found.startswith("debian-12-genericcloud-amd64-daily")
-    assert found.endswith(f"-{os.getpid()}")
+    name = machine_options.name(options)
+    assert len(name) <= 48
+    assert name.startswith("debian-12-genericcloud-amd64-daily")
+    assert name.endswith(f"-{os.getpid()}")
