@@ -140,7 +140,7 @@ def boot_and_check(scratch: Path, accelerator: str, deadline_seconds: float) -> 
         with connection.start(machine) as domain:
             while ssh(key, port, "true").returncode:
                 if time.monotonic() > begun + deadline_seconds:
-                    console = "\n".join(domain.console.said[-20:])
+                    console = "\n".join(domain.console.lines[-20:])
                     raise SystemExit(f"ssh did not answer within the deadline:\n{console}")
                 time.sleep(1)
             seconds = time.monotonic() - begun

@@ -125,8 +125,8 @@ def _renamed(meta_data: bytes, hostname: str) -> bytes:
         at = start.end() if start else 0
         others = _IDENTITY.sub("", text[at:])
         return f"{text[:at]}{lines}{others}".encode(errors="surrogateescape")
-    kept = {key: value for key, value in document.items() if key not in {"hostname", "instance_id"}}
-    return json.dumps({**kept, **identity}).encode()
+    others = {key: document[key] for key in document if key not in {"hostname", "instance_id"}}
+    return json.dumps({**others, **identity}).encode()
 
 
 def _write(files: dict[str, bytes], path: Path) -> None:

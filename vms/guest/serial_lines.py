@@ -66,7 +66,7 @@ class LineReader:
             raise BootTimeout(self._panic or f"{reason} before it reported {word}.")
 
     @property
-    def said(self) -> tuple[str, ...]:
+    def lines(self) -> tuple[str, ...]:
         """The last lines."""
         with self._changed:
             self._read()

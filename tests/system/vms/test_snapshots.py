@@ -163,7 +163,7 @@ def overlay_of(base: Path, way: str, tmp_path: Path, state: Path) -> Path:
     """Write an image whose backing file is the base, at one of several places."""
     if way == "beside":
         over = base.with_name("theirs.qcow2")
-    elif way == "of a kept machine":
+    elif way == "of a created machine":
         over = state / "machines/theirs/disk.qcow2"
     else:
         over = tmp_path / "far/theirs.qcow2"
@@ -178,7 +178,7 @@ def overlay_of(base: Path, way: str, tmp_path: Path, state: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    "way", ["beside", "of a kept machine", "by a link", "of a machine of libvirt's"]
+    "way", ["beside", "of a created machine", "by a link", "of a machine in libvirt"]
 )
 def test_no_overlay_is_merged_into_a_shared_backing_file(
     connection: vms.Connection, tmp_path: Path, state: Path, way: str
@@ -189,7 +189,7 @@ def test_no_overlay_is_merged_into_a_shared_backing_file(
         snapshots.create(box, "one", external=True)
         write(now(box), 9, at="4M")
         over = overlay_of(disk, way, tmp_path, state)
-        extra = [vms.Disk(over)] if way.endswith("libvirt's") else []
+        extra = [vms.Disk(over)] if way.endswith("libvirt") else []
         other = connection.define_xml(
             connection.xml(described("theirs", *extra), connection.paths_of(described("theirs")))
         )
@@ -279,7 +279,7 @@ def test_a_revert_is_refused_before_the_machine_is_stopped(
     with defined(connection, "stays", vms.Disk(disk), vms.Disk(raw, format="raw")) as box:
         box.start()
         snapshots.create(box, "s", external=True)
-        last, overlay = now(box, "vdb"), tmp_path / "kept"
+        last, overlay = now(box, "vdb"), tmp_path / "moved"
         if fault == "the base is gone":
             raw.rename(overlay)
         elif fault == "the overlay is gone":

@@ -123,15 +123,15 @@ def test_consoles(keeper: tuple[str, Path], box: str) -> None:
     tonnage(keeper, "start", box)
     with console(keeper, box) as first:
         await_words(first.stdout, b"# ")
-        said = tonnage(keeper, "console", box, fails=True)
+        error = tonnage(keeper, "console", box, fails=True)
         assert (
-            "another user has the console: ask them to leave it, or take it over (--force)" in said
+            "another user has the console: ask them to leave it, or take it over (--force)" in error
         )
         with console(keeper, box, "--force") as second:
             assert first.wait(30) == 2
             assert first.stderr is not None
-            said = first.stderr.read().decode()
-            assert f"Another user took over the console of {box}." in said
+            error = first.stderr.read().decode()
+            assert f"Another user took over the console of {box}." in error
             assert second.stdin is not None
             second.stdin.write(b"echo $((6*7))-is-said\r")
             second.stdin.flush()

@@ -43,7 +43,7 @@ def test_a_guest_does_not_block_on_unread_output(guest: tuple[Path, socket.socke
         port.sendall(b"\nlast\n")
         reader.wait_for("last", time.monotonic_ns() + 30 * 10**9)
         assert reader.wait_for("first-instruction", 0)
-        assert reader.said[0] == "first-instruction 1"
+        assert reader.lines[0] == "first-instruction 1"
 
 
 def test_a_panic_is_given_as_the_reason(guest: tuple[Path, socket.socket]) -> None:

@@ -25,7 +25,7 @@ def test_a_line_is_stamped_when_its_first_byte_arrives(guest: tuple[Path, socket
     with LineReader(path) as reader, listener.accept()[0] as port:
         begun_ns = time.monotonic_ns()
         port.sendall(b"first-")
-        assert reader.said == ()  # the reader has the first bytes now
+        assert reader.lines == ()  # the reader has the first bytes now
         between_ns = time.monotonic_ns()
         port.sendall(b"instruction 5\r\nlistening 6\n")
         first_ns = reader.wait_for("first-instruction", in_seconds(PATIENCE_SECONDS))

@@ -1,4 +1,4 @@
-"""Readers of an image are found wherever they lie."""
+"""Readers of an image are found in every place."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 @needs_qemu_img
 @pytest.mark.parametrize(
-    "way", ["kept", "renamed", "foreground", "chain", "noted", "store by a link", "disk by a link"]
+    "way",
+    ["created", "renamed", "foreground", "chain", "noted", "store by a link", "disk by a link"],
 )
 def test_an_image_with_readers_is_neither_removed_nor_resized(
     state: Path, tmp_path: Path, way: str
@@ -27,7 +28,7 @@ def test_an_image_with_readers_is_neither_removed_nor_resized(
     source = tmp_path / "source.qcow2"
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", source, "1M"], check=True)
     image = Store().import_image("one", str(source))
-    folder = state / {"foreground": "r/1", "kept": "machines/box"}.get(way, "machines/other")
+    folder = state / {"foreground": "r/1", "created": "machines/box"}.get(way, "machines/other")
     folder.mkdir(parents=True)
     base, clone = image.disk, folder / "disk.qcow2"
     if way == "store by a link":
