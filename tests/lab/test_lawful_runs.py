@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
-from matplotlib.text import Text
 from rich.console import Console
 
 from lab.analysis import comparison, comparison_text, conditions, provenance, summary_text
@@ -25,11 +24,9 @@ from lab.measurement import resumption
 from lab.report import report
 from lab.results import run_folder
 from tests.lab import lawful
-from tests.lab.report.test_pictures import DRAW
+from tests.lab.report.pictures import DRAW, words
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from lab.results.run_folder import Run
     from tests.lab.lawful import Lawful
 
@@ -54,11 +51,6 @@ def written(*drawn: Lawful) -> Iterator[list[Run]]:
     with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
         warnings.simplefilter("error")
         yield [each.write(Path(scratch) / f"run-{at}") for at, each in enumerate(drawn)]
-
-
-def words(figure: Figure) -> str:
-    figure.draw_without_rendering()
-    return "\n".join(text.get_text() for text in figure.findobj(Text) if text.get_visible())
 
 
 def printed(show: Callable[[Console], None]) -> str:

@@ -13,32 +13,16 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from lab.report import isolation_and_density, overview, startup, style
+from lab.report import overview, startup, style
 from lab.results import run_folder
 from lab.results.run_folder import Run
 from tests.lab.plausible import write
-
-DRAW = {
-    **{
-        name: getattr(overview, name)
-        for name in ("startup", "footprint", "density", "near_native", "overview")
-    },
-    "waterfall": startup.waterfall,
-    "burst": startup.burst,
-    "idle": isolation_and_density.idle,
-    "answers": isolation_and_density.answers,
-    "isolation": isolation_and_density.isolation,
-}
+from tests.lab.report.pictures import DRAW, words
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return run_folder.load(write(tmp_path_factory.mktemp("figures") / "run"))
-
-
-def words(figure: Figure) -> str:
-    figure.draw_without_rendering()
-    return "\n".join(text.get_text() for text in figure.findobj(Text) if text.get_visible())
 
 
 @pytest.mark.parametrize("name", DRAW)
