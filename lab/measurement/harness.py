@@ -1,9 +1,9 @@
-"""Rounds: every target once, in random order, until the plan is done.
+"""The measurement of a plan, in rounds: each target once, in random order.
 
-A round is a block: whatever disturbs the host disturbs all targets of the round alike, and ratios
-are taken inside it. The order of each round comes from the run's recorded seed. What finishes is
-kept, round by round, with what the host was like; what fails is kept too, as a censored sample with
-its reason.
+A round is a block: a disturbance of the host affects all targets of the round alike, and ratios are
+computed within rounds. The order of each round follows from the run's recorded seed. Every finished
+round is stored with the host's conditions; a failure is stored as a censored sample with its
+reason.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from lab.host.background_load import BackgroundLoad
 from lab.host.subreaper import adopting
 from lab.measurement import page_cache
 from lab.results.sample import Round, Sample
-from lab.statistics import stopping_rule as stopping
+from lab.statistics import stopping_rule
 from lab.targets.worker import Worker
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ _PAGE_CACHE_SECONDS = 600.0
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run is to measure."""
+    """The experiments, targets and settings of a run."""
 
     profile: Profile
     experiments: tuple[str, ...]
@@ -55,11 +55,11 @@ class Plan:
     budget_seconds: float | None = None
 
     def rounds_of(self, experiment: str) -> int:
-        """How many rounds the experiment takes, where no precision is asked for."""
+        """Return the number of rounds of an experiment, if no precision is requested."""
         return self.profile.rounds[experiment] if self.rounds is None else self.rounds
 
     def settings(self) -> dict[str, object]:
-        """The plan as run.json has it."""
+        """Return the plan as it is stored in run.json."""
         return {
             "profile": self.profile.name,
             "experiments": list(self.experiments),
@@ -74,19 +74,19 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Executed:
-    """How a plan went: the sentences of what failed, and how each experiment's rounds ended."""
+class ExecutedPlan:
+    """The result of a plan: messages of failures, and how each experiment's rounds ended."""
 
     failures: list[str] = field(default_factory=list)
-    stopping: dict[str, stopping.Outcome] = field(default_factory=dict)
+    stopping: dict[str, stopping_rule.Outcome] = field(default_factory=dict)
 
-    def add(self, other: Executed) -> None:
-        """Take in what went on after it."""
+    def add(self, other: ExecutedPlan) -> None:
+        """Add the result of another part of the plan."""
         self.failures.extend(other.failures)
         self.stopping.update(other.stopping)
 
     def settings(self) -> dict[str, Any]:
-        """What run.json says of it."""
+        """Return the result as it is stored in run.json."""
         return {
             "failures": self.failures,
             "stopping": {name: asdict(outcome) for name, outcome in self.stopping.items()},
@@ -98,52 +98,93 @@ def execute(
     settings: Settings,
     folder: RunFolder,
     progress: Progress,
-    budget: stopping.Budget,
+    budget: stopping_rule.Budget,
     finished: Mapping[str, Sequence[FinishedRound]],
-) -> Executed:
-    """Measure the plan into the folder, within the budget; not the rounds that are `finished`.
+) -> ExecutedPlan:
+    """Measure the plan into the folder, within the budget; rounds in `finished` are skipped.
 
-    Raises LabError if nothing can go on. KeyboardInterrupt passes through: the workers are ended,
-    and the rounds that were finished are in the folder.
+    Raise LabError if no round can be measured. After a KeyboardInterrupt the workers are ended, and
+    the finished rounds are in the folder.
     """
-    chance = random.Random(plan.seed)
-    executed = Executed()
+    executed = ExecutedPlan()
     others = BackgroundLoad(os.getpid(), settings.scratch)
     with ExitStack() as stack:
-        workers = []
-        for worker in [stack.enter_context(Worker(name, settings)) for name in plan.targets]:
-            progress.tell(f"preparing {worker.target}")
-            try:
-                worker.await_target()
-                if plan.page_cache in page_cache.LASTING:
-                    worker.call(_PAGE_CACHE_SECONDS, page_cache.prepare, plan.page_cache)
-                workers.append(worker)
-            except Exception as error:
-                executed.failures.append(_sentence(worker, error))
+        workers = _start_workers(plan, settings, stack, progress, executed)
+        harness = _Harness(plan, workers, others, folder, progress, executed)
         for name in plan.experiments:
-            rounds = stopping.Rounds(plan.rounds_of(name), plan.precision, budget.next_end_ns())
-            with progress.stage(name, rounds.total) as stage:
-                number = 0
-                for each in finished.get(name, ()):
-                    chance.sample(workers, len(workers))  # so that the orders are the seed's
-                    executed.failures.extend(_failures(name, number, each.samples))
-                    rounds.record(each.samples, int(each.seconds * 1e9))
-                    stage.advance(rounds.total)
-                    number += 1
-                while rounds.more():
-                    order = experiments.in_turn(name, chance.sample(workers, len(workers)))
-                    began = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
-                    before = disturbance.read(others)
-                    samples = _round(name, number, order, plan, progress)
-                    conditions = disturbance.between(before, disturbance.read(others))
-                    turns = tuple(worker.target for worker in order)
-                    folder.append(samples, Round(name, number, began, turns, conditions))
-                    executed.failures.extend(_failures(name, number, samples))
-                    rounds.record(samples, time.monotonic_ns() - before.at_ns)
-                    stage.advance(rounds.total)
-                    number += 1
-            executed.stopping[name] = rounds.outcome()
+            harness.measure(name, budget.next_end_ns(), finished.get(name, ()))
     return executed
+
+
+def _start_workers(
+    plan: Plan, settings: Settings, stack: ExitStack, progress: Progress, executed: ExecutedPlan
+) -> list[Worker]:
+    """Return the workers whose targets could be prepared; the stack ends them."""
+    workers = []
+    for worker in [stack.enter_context(Worker(name, settings)) for name in plan.targets]:
+        progress.tell(f"preparing {worker.target}")
+        try:
+            worker.await_target()
+            if plan.page_cache in page_cache.LASTING:
+                worker.call(_PAGE_CACHE_SECONDS, page_cache.prepare, plan.page_cache)
+            workers.append(worker)
+        except Exception as error:
+            executed.failures.append(_sentence(worker, error))
+    return workers
+
+
+class _Harness:
+    """The rounds of a plan's experiments, in the order of its seed."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        workers: Sequence[Worker],
+        others: BackgroundLoad,
+        folder: RunFolder,
+        progress: Progress,
+        executed: ExecutedPlan,
+    ) -> None:
+        self._plan = plan
+        self._workers = workers
+        self._others = others
+        self._folder = folder
+        self._progress = progress
+        self._executed = executed
+        self._chance = random.Random(plan.seed)
+
+    def measure(self, name: str, end_ns: int | None, finished: Sequence[FinishedRound]) -> None:
+        """Measure one experiment until its stopping rule or its deadline ends it."""
+        rounds = stopping_rule.Rounds(self._plan.rounds_of(name), self._plan.precision, end_ns)
+        with self._progress.stage(name, rounds.total) as stage:
+            number = 0
+            for each in finished:
+                self._shuffled()  # the orders of later rounds must be those of the seed
+                self._executed.failures.extend(_failures(name, number, each.samples))
+                rounds.record(each.samples, int(each.seconds * 1e9))
+                stage.advance(rounds.total)
+                number += 1
+            while rounds.more():
+                samples, took_ns = self._round(name, number)
+                rounds.record(samples, took_ns)
+                stage.advance(rounds.total)
+                number += 1
+        self._executed.stopping[name] = rounds.outcome()
+
+    def _round(self, name: str, number: int) -> tuple[list[Sample], int]:
+        """Measure and store one round; return its samples and its duration."""
+        order = experiments.in_turn(name, self._shuffled())
+        began = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+        before = disturbance.read(self._others)
+        samples = _round(name, number, order, self._plan, self._progress)
+        conditions = disturbance.between(before, disturbance.read(self._others))
+        turns = tuple(worker.target for worker in order)
+        self._folder.append(samples, Round(name, number, began, turns, conditions))
+        self._executed.failures.extend(_failures(name, number, samples))
+        return samples, time.monotonic_ns() - before.at_ns
+
+    def _shuffled(self) -> list[Worker]:
+        return self._chance.sample(self._workers, len(self._workers))
 
 
 def _failures(name: str, number: int, samples: list[Sample]) -> list[str]:
@@ -155,7 +196,7 @@ def _failures(name: str, number: int, samples: list[Sample]) -> list[str]:
 def _round(
     name: str, number: int, workers: list[Worker], plan: Plan, progress: Progress
 ) -> list[Sample]:
-    """The samples of one round; a target that fails gives one censored sample."""
+    """Return the samples of one round; a failed target gives one censored sample."""
     profile = plan.profile
     experiment = experiments.find(name)
     samples: list[Sample] = []
@@ -166,12 +207,12 @@ def _round(
             kind = targets.find(worker.target).kind
             if not experiment.joins(worker.target, kind, number, profile):
                 continue
-            progress.tell(f"round {number + 1}: {worker.target}")
+            progress.tell(f"round {number + 1}: measuring {worker.target}")
             if plan.page_cache not in page_cache.LASTING:
                 worker.call(_PAGE_CACHE_SECONDS, page_cache.prepare, plan.page_cache)
             with adopting([each.pid for each in workers]):
                 samples += experiment.measure(worker, number, profile, progress.tell)
-        except Exception as error:  # whatever a target or an experiment raises is its own failure
+        except Exception as error:  # any error counts as a failure of the target
             metric, unit = experiment.HEADLINE
             reason = _sentence(worker, error)
             samples.append(Sample(name, worker.target, metric, unit, number, None, censored=reason))
@@ -180,7 +221,7 @@ def _round(
 
 
 def _sentence(worker: Worker, error: Exception) -> str:
-    """Return an error as a sentence; with TONNAGE_DEBUG, raise what nobody expected."""
+    """Return an error as a sentence; with TONNAGE_DEBUG set, raise unexpected errors."""
     if isinstance(error, LabError):
         return str(error)
     if os.environ.get("TONNAGE_DEBUG"):
@@ -189,7 +230,7 @@ def _sentence(worker: Worker, error: Exception) -> str:
 
 
 def _revive(worker: Worker, progress: Progress) -> None:
-    """Replace a worker that has ended; if that fails, its next round fails, and says so."""
+    """Replace a worker that has ended; if that fails, its next round fails and is reported."""
     try:
         for line in worker.revive():
             progress.tell(line)

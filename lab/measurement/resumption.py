@@ -1,4 +1,4 @@
-"""The rest of a run that was interrupted: what it asked for, and the rounds that it has."""
+"""Resuming an interrupted run: its request, and the rounds that it finished."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from lab.errors import LabError
+from lab.errors import Incomparable, InvalidConfig, InvalidRun
 from lab.measurement.request import RunRequest
 from lab.results import run_folder
 from lab.results.sample import Sample
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-# What must be as it was: figures of one run are compared with each other.
+# Conditions that must be unchanged, since the figures of one run are compared with each other.
 _HOST = ("hostname", "cpu_model", "cpus", "kernel")
 _PLAN = ("accelerator", "targets", "rounds")
 
 
 @dataclass(frozen=True, slots=True)
 class FinishedRound:
-    """A round that a run has: its samples and how long it took."""
+    """A finished round of a run: its samples and its duration."""
 
     number: int
     samples: list[Sample]
@@ -31,7 +31,7 @@ class FinishedRound:
 
 @dataclass(frozen=True)
 class Interrupted:
-    """A run folder whose run has not ended; `rounds` are its finished rounds by experiment."""
+    """The folder of an unfinished run; `rounds` has the finished rounds by experiment."""
 
     path: Path
     host: dict[str, Any]
@@ -39,51 +39,54 @@ class Interrupted:
     rounds: Mapping[str, Sequence[FinishedRound]] = field(default_factory=dict)
 
     def reopen(self, settings: Mapping[str, Any]) -> run_folder.RunFolder:
-        """Return the folder to be written on, with what the run's rest is measured by.
+        """Return the folder for further writing, with the settings of the rest of the run.
 
-        Samples of a round that was not finished are dropped. Raises LabError.
+        Samples of unfinished rounds are dropped. Raise InvalidRun if the folder can't be written.
         """
         resumed = [*self.settings.get("resumed", []), settings["started"]]
-        kept = {**settings, "started": self.settings.get("started"), "resumed": resumed}
+        merged = {**settings, "started": self.settings.get("started"), "resumed": resumed}
         finished = {
             (name, each.number): each.samples
             for name, rounds in self.rounds.items()
             for each in rounds
         }
-        return run_folder.RunFolder(self.path, self.host, kept, finished)
+        return run_folder.RunFolder(self.path, self.host, merged, finished)
 
     def require_same_host(self, host: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
-        """Raise LabError if the host is not the one that the run was begun on."""
+        """Raise Incomparable if the host or the plan differs from that of the first part."""
         for name, before, now in (
             *((name, self.host.get(name), host.get(name)) for name in _HOST),
             *((name, self.settings.get(name), plan.get(name)) for name in _PLAN),
         ):
             if before != now:
-                raise LabError(
+                raise Incomparable(
                     f"{self.path} can't be resumed here: its {name.replace('_', ' ')} was"
-                    f" {before}, and is now {now}. Begin a new run."
+                    f" {before}, and is now {now}. Start a new run."
                 )
 
     def require_same_workloads(self, described: Mapping[str, Any]) -> None:
-        """Raise LabError if a workload is missing, or not as it was."""
+        """Raise Incomparable if a workload is missing or was changed."""
         for name, workload in self.settings.get("workloads", {}).items():
             now = described.get(name)
             if now is None:
-                raise LabError(
+                raise Incomparable(
                     f"{self.path} runs the workload {name}: give its file again with --workloads."
                 )
             if now["digest"] != workload.get("digest"):
-                raise LabError(f"The workload {name} has changed since {self.path} was begun.")
+                raise Incomparable(
+                    f"The workload {name} has changed since {self.path} was started."
+                    " Start a new run."
+                )
 
 
 def load(path: Path) -> Interrupted:
-    """Read the folder of a run that was interrupted.
+    """Read the folder of an interrupted run.
 
-    Raises LabError if it is no run folder, or the run has ended.
+    Raise NotFound if it is not a run folder, and InvalidRun if the run was finished.
     """
     run = run_folder.load(path)
     if "finished" in run.settings and not run.settings.get("interrupted"):
-        raise LabError(f"{path} has ended: there is nothing to resume.")
+        raise InvalidRun(f"{path} is finished: there is nothing to resume.")
     samples: dict[tuple[str, int], list[Sample]] = {}
     for row in run.samples.to_dict("records"):
         sample = _sample(row)
@@ -97,13 +100,13 @@ def load(path: Path) -> Interrupted:
 
 
 def request(path: Path, experiments: Sequence[str], workloads: Sequence[Path]) -> RunRequest:
-    """Return what the interrupted run was asked for.
+    """Return the request of the interrupted run.
 
-    Raises LabError for a run that can't be resumed, and if experiments are named: they are the
-    run's own.
+    Raise InvalidRun if it can't be resumed, and InvalidConfig if experiments are given: a resumed
+    run keeps its own.
     """
     if experiments:
-        raise LabError("--resume goes on with the run's own experiments: name none.")
+        raise InvalidConfig("--resume continues the run's own experiments: give no experiment.")
     settings = load(path).settings
     try:
         return RunRequest(
@@ -121,8 +124,8 @@ def request(path: Path, experiments: Sequence[str], workloads: Sequence[Path]) -
             resumes=path,
         )
     except (KeyError, TypeError) as error:
-        raise LabError(
-            f"{path} was begun by an older version, which did not keep {error}: begin a new run."
+        raise InvalidRun(
+            f"{path} was started by an older version, which did not store {error}: start a new run."
         ) from error
 
 

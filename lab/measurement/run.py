@@ -1,6 +1,6 @@
-"""One run, from what was asked for to a folder of what was measured.
+"""One run: from a request to a folder of measurements.
 
-Everything is checked before anything is started: names, the folder, the host.
+Names, the folder and the host are checked before anything is started.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from lab import experiments, targets, version, workloads
 from lab.calibration import store
-from lab.errors import LabError
+from lab.errors import AlreadyExists, InvalidConfig, LabError, Unavailable
 from lab.experiments import profiles
 from lab.host import kvm, measurement_lock, plain_paths, scratch
 from lab.measurement import harness, host_record, resumption
@@ -30,124 +30,166 @@ from lab.userland import build, root_tree
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from lab.host.kvm import Accelerator
     from lab.measurement.request import RunRequest
     from lab.userland.build import Userland
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """Where the run lies and the sentences of what failed in it."""
+class RunResult:
+    """The folder of a run, and the messages of its failures."""
 
     path: Path
     failures: list[str] = field(default_factory=list)
 
     def exit_code(self) -> int:
-        """0, or 1 if a measurement failed."""
+        """Return 0, or 1 if a measurement failed."""
         return 1 if self.failures else 0
 
 
-def measure(request: RunRequest) -> Outcome:
-    """Measure what is asked for.
+@dataclass(frozen=True)
+class _Checked:
+    """A request whose names and folder were checked: its profile and its targets.
 
-    Raises LabError for what can't be measured here, before anything is started.
+    `absent` has the reason why each absent target can't be measured.
     """
+
+    profile: profiles.Profile
+    targets: tuple[str, ...]
+    absent: dict[str, str]
+    interrupted: resumption.Interrupted | None
+
+
+def measure(request: RunRequest) -> RunResult:
+    """Measure a request into a run folder.
+
+    Raise LabError before anything is started if the request can't be measured here.
+    """
+    checked = _check(request)
+    with (
+        Progress() as progress,
+        measurement_lock.measurement_lock(wait=request.wait, progress=progress.tell),
+        plain_paths.plain_cache(),
+    ):
+        progress.tell("building the user land (cached for later runs)")
+        lands = _build_lands(checked.profile, request.experiments, progress)
+        progress.tell("inspecting the host")
+        host = host_record.inspect(request.accelerator, progress.tell)
+        plan = _plan(request, checked, host.accelerator)
+        folder = _open_folder(request, checked, plan, host, lands)
+        progress.tell(f"measuring into {folder.path}")
+        executed = _execute(plan, request, checked, lands, folder, progress)
+    for sentence in executed.failures:
+        progress.tell(f"failed: {sentence}")
+    return RunResult(folder.path, executed.failures)
+
+
+def _check(request: RunRequest) -> _Checked:
+    """Return the checked request. Raise LabError for everything that can be known beforehand."""
     if request.out:
         run_folder.refuse_used(request.out)
-    begun = resumption.load(request.resumes) if request.resumes else None
+    interrupted = resumption.load(request.resumes) if request.resumes else None
     profile = profiles.find(request.profile)
-    _refuse_twice("target", request.targets or ())
-    _refuse_twice("experiment", request.experiments)
-    _refuse_twice("workload file", [path.resolve() for path in request.workloads])
+    _refuse_duplicates("target", request.targets or ())
+    _refuse_duplicates("experiment", request.experiments)
+    _refuse_duplicates("workload file", [path.resolve() for path in request.workloads])
     if request.targets is not None:
         profile = profile.of_named_targets()
     for name in request.experiments:
         experiments.find(name)
     present, absent = _choose(request.targets, profile.name)
     if os.geteuid() != 0:
-        raise LabError("Measuring needs root (namespaces, cgroups, mounts): run it with sudo.")
+        raise Unavailable("Measuring needs root for namespaces, cgroups and mounts: use sudo.")
     profile = replace(profile, workloads=workloads.load(profile.name, request.workloads))
-
-    with (
-        Progress() as progress,
-        measurement_lock.measurement_lock(wait=request.wait, progress=progress.tell),
-        plain_paths.plain_cache(),
-    ):
-        progress.tell("building the user land (kept for the next run)")
-        lands = _build_lands(profile, request.experiments, progress)
-        progress.tell("looking at the host")
-        found = host_record.inspect(request.accelerator, progress.tell)
-        plan = harness.Plan(
-            profile=profile.on(found.accelerator),
-            experiments=request.experiments,
-            targets=present,
-            rounds=request.rounds,
-            seed=secrets.randbelow(1 << 31) if request.seed is None else request.seed,
-            accelerator=found.accelerator,
-            precision=request.precision,
-            budget_seconds=_budget_seconds(request, profile),
-            page_cache=request.page_cache,
-        )
-        document = found.document()
-        described = _described(profile.workloads, lands)
-        if begun:
-            begun.require_same_host(document, plan.settings())
-            begun.require_same_workloads(described)
-        settings = {
-            **plan.settings(),
-            "tonnage": version.document(),
-            "targets_asked": request.targets,
-            "rounds_asked": request.rounds,
-            "start_deadline_seconds": request.start_deadline_seconds,
-            "environment": environment.DECLARED.document(),
-            "absent": absent,
-            "calibration": store.newest(),
-            "cpu_virtualization": kvm.cpu_flag(),
-            "userland": {name: land.tree.parent.name for name, land in lands.items()},
-            "workloads": described,
-            "started": _now(),
-        }
-        if begun:
-            folder = begun.reopen(settings)
-        else:
-            path = request.out or run_folder.new_folder(Path("results"), document["hostname"])
-            folder = run_folder.RunFolder(path, document, settings)
-        progress.tell(f"measuring into {folder.path}")
-        with folder, scratch.scratch_directory() as directory:
-            try:
-                executed = harness.Executed()
-                budget = stopping_rule.Budget(plan.budget_seconds, len(plan.experiments))
-                for names, land in _stages(request.experiments, lands):
-                    executed.add(
-                        harness.execute(
-                            replace(plan, experiments=names),
-                            Settings(
-                                land, directory, found.accelerator, request.start_deadline_seconds
-                            ),
-                            folder,
-                            progress,
-                            budget,
-                            begun.rounds if begun else {},
-                        )
-                    )
-            except BaseException:
-                with suppress(LabError):  # on a full disk, the first failure is what counts
-                    folder.update_settings({"finished": _now(), "interrupted": True})
-                raise
-            folder.update_settings({"finished": _now(), **executed.settings()})
-    for sentence in executed.failures:
-        progress.tell(f"failed: {sentence}")
-    return Outcome(folder.path, executed.failures)
+    return _Checked(profile, present, absent, interrupted)
 
 
-def _refuse_twice(what: str, names: Sequence[object]) -> None:
-    """Raise LabError if something is named twice: its figures would be counted twice."""
+def _plan(request: RunRequest, checked: _Checked, accelerator: Accelerator) -> harness.Plan:
+    return harness.Plan(
+        profile=checked.profile.on(accelerator),
+        experiments=request.experiments,
+        targets=checked.targets,
+        rounds=request.rounds,
+        seed=secrets.randbelow(1 << 31) if request.seed is None else request.seed,
+        accelerator=accelerator,
+        precision=request.precision,
+        budget_seconds=_budget_seconds(request, checked.profile),
+        page_cache=request.page_cache,
+    )
+
+
+def _open_folder(
+    request: RunRequest,
+    checked: _Checked,
+    plan: harness.Plan,
+    host: host_record.HostRecord,
+    lands: Mapping[str, Userland],
+) -> run_folder.RunFolder:
+    """Return the run folder for writing: a new one, or that of the interrupted run.
+
+    Raise Incomparable if the host or a workload differs from those of the interrupted run.
+    """
+    document = host.document()
+    described = _described(checked.profile.workloads, lands)
+    settings = {
+        **plan.settings(),
+        "tonnage": version.document(),
+        "targets_asked": request.targets,
+        "rounds_asked": request.rounds,
+        "start_deadline_seconds": request.start_deadline_seconds,
+        "environment": environment.DECLARED.document(),
+        "absent": checked.absent,
+        "calibration": store.newest(),
+        "cpu_virtualization": kvm.cpu_flag(),
+        "userland": {name: land.tree.parent.name for name, land in lands.items()},
+        "workloads": described,
+        "started": _now(),
+    }
+    if checked.interrupted:
+        checked.interrupted.require_same_host(document, plan.settings())
+        checked.interrupted.require_same_workloads(described)
+        return checked.interrupted.reopen(settings)
+    path = request.out or run_folder.new_folder(Path("results"), document["hostname"])
+    return run_folder.RunFolder(path, document, settings)
+
+
+def _execute(
+    plan: harness.Plan,
+    request: RunRequest,
+    checked: _Checked,
+    lands: Mapping[str, Userland],
+    folder: run_folder.RunFolder,
+    progress: Progress,
+) -> harness.ExecutedPlan:
+    """Measure the plan into the folder, and record there how the run ended."""
+    finished = checked.interrupted.rounds if checked.interrupted else {}
+    executed = harness.ExecutedPlan()
+    with folder, scratch.scratch_directory() as directory:
+        try:
+            budget = stopping_rule.Budget(plan.budget_seconds, len(plan.experiments))
+            for names, land in _stages(request.experiments, lands):
+                settings = Settings(
+                    land, directory, plan.accelerator, request.start_deadline_seconds
+                )
+                part = replace(plan, experiments=names)
+                executed.add(harness.execute(part, settings, folder, progress, budget, finished))
+        except BaseException:
+            with suppress(LabError):  # on a full disk, the first error is the one to report
+                folder.update_settings({"finished": _now(), "interrupted": True})
+            raise
+        folder.update_settings({"finished": _now(), **executed.settings()})
+    return executed
+
+
+def _refuse_duplicates(what: str, names: Sequence[object]) -> None:
+    """Raise AlreadyExists if a name is given twice: its figures would be counted twice."""
     for place, name in enumerate(names):
         if name in names[:place]:
-            raise LabError(f"The {what} {name} is named twice: name it once.")
+            raise AlreadyExists(f"The {what} {name} is given twice: give it once.")
 
 
 def _budget_seconds(request: RunRequest, profile: profiles.Profile) -> float | None:
-    """What was asked for; else, where a precision sets the rounds, what the profile promises."""
+    """Return the requested budget, or the profile's time if a precision sets the rounds."""
     if request.budget_minutes is not None:
         return request.budget_minutes * 60
     return profile.minutes * 60 if request.precision is not None else None
@@ -156,7 +198,7 @@ def _budget_seconds(request: RunRequest, profile: profiles.Profile) -> float | N
 def _build_lands(
     profile: profiles.Profile, names: Iterable[str], progress: Progress
 ) -> dict[str, Userland]:
-    """The basic user land, and, if an experiment runs workloads, the one that has them all."""
+    """Return the basic user land, and that with all workloads if an experiment runs them."""
     lands = {"basic": build.build(progress.tell)}
     if any(experiments.find(name).RUNS_WORKLOADS for name in names):
         packages = workloads.packages(profile.workloads)
@@ -167,7 +209,7 @@ def _build_lands(
 def _stages(
     names: Iterable[str], lands: Mapping[str, Userland]
 ) -> Iterator[tuple[tuple[str, ...], Userland]]:
-    """The experiments in their order, those next to one another on one user land together."""
+    """Yield the experiments in order, grouped by the user land that they run on."""
 
     def land_of(name: str) -> Userland:
         return lands["workloads" if experiments.find(name).RUNS_WORKLOADS else "basic"]
@@ -179,7 +221,7 @@ def _stages(
 def _described(
     chosen: Mapping[str, workloads.Workload], lands: Mapping[str, Userland]
 ) -> dict[str, object]:
-    """What was run, as run.json has it; empty if no experiment runs workloads."""
+    """Return the workloads as they are stored in run.json; empty if no experiment runs them."""
     if "workloads" not in lands:
         return {}
     tree = lands["workloads"].tree
@@ -201,11 +243,10 @@ def _described(
 
 
 def _choose(asked: Iterable[str] | None, profile: str) -> tuple[tuple[str, ...], dict[str, str]]:
-    """The targets to measure, and the absent ones with their reasons.
+    """Return the targets to measure, and the absent ones with their reasons.
 
-    If none were asked for, they are all that the profile has time for.
-
-    Raises LabError for an unknown name, for one asked for by name that is absent, and for none.
+    Without a request, these are all targets of the profile. Raise NotFound for an unknown name,
+    Unavailable for a requested target that is absent, and InvalidConfig for an empty list.
     """
     left_out = targets.FULL_ONLY if profile == "quick" else ()
     all_names = tuple(name for name in targets.NAMES if name not in left_out)
@@ -213,10 +254,10 @@ def _choose(asked: Iterable[str] | None, profile: str) -> tuple[tuple[str, ...],
     absent = {name: why for name in names if (why := targets.find(name).absent())}
     if asked is not None and absent:
         name, why = next(iter(absent.items()))
-        raise LabError(f"{name} can't be measured here: {why}.")
+        raise Unavailable(f"{name} can't be measured here: {why}.")
     present = tuple(name for name in names if name not in absent)
     if not present:
-        raise LabError("No target was named: --targets takes names, comma-separated.")
+        raise InvalidConfig("--targets names no target: give names, separated by commas.")
     return present, absent
 
 

@@ -1,4 +1,4 @@
-"""The programs that the performance experiment runs: what each is, in TOML."""
+"""Workloads: the programs that the performance experiment runs, defined in TOML files."""
 
 from lab.workloads.catalogue import load, packages
 from lab.workloads.definition import Result, Workload

@@ -1,4 +1,4 @@
-"""Which workloads there are: the lab's own, those of installed packages, those of the user."""
+"""The workloads of a run: the lab's own, those of installed packages, and the user's."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from lab import plugins
-from lab.errors import LabError
+from lab.errors import AlreadyExists
 from lab.workloads import definition
 
 if TYPE_CHECKING:
@@ -20,28 +20,28 @@ GROUP = "tonnage.workloads"
 
 
 def load(profile: Literal["quick", "full"], files: Iterable[Path] = ()) -> dict[str, Workload]:
-    """The workloads of the profile by name; what the user's own files hold is always among them.
+    """Return the workloads of the profile, and all workloads of the user's files, by name.
 
-    An entry point of the group `tonnage.workloads` names a TOML file, as `package:file.toml`.
-    Raises LabError for a file that can't be read, and for a name or a metric that is there twice.
+    An entry point of the group `tonnage.workloads` names a TOML file, as `package:file.toml`. Raise
+    InvalidConfig for an unusable file, and AlreadyExists if a name or a metric is used twice.
     """
     own = sorted(DIRECTORY.glob("*.toml"))
     theirs = [_file(address) for address in plugins.addresses(GROUP).values()]
-    found: dict[str, Workload] = {}
+    loaded: dict[str, Workload] = {}
     for path in (*own, *theirs):
         chosen = {
             name: workload
             for name, workload in definition.read(path).items()
             if profile == "full" or workload.profile == "quick"
         }
-        _add(found, chosen, path)
+        _add(loaded, chosen, path)
     for path in files:
-        _add(found, definition.read(path), path)
-    return found
+        _add(loaded, definition.read(path), path)
+    return loaded
 
 
 def packages(workloads: Mapping[str, Workload]) -> tuple[str, ...]:
-    """What the user land needs for them, each once."""
+    """Return the packages that the workloads need, without duplicates."""
     return tuple(sorted({name for workload in workloads.values() for name in workload.packages}))
 
 
@@ -50,12 +50,14 @@ def _file(address: str) -> Path:
     return Path(str(resources.files(package) / name))
 
 
-def _add(found: dict[str, Workload], more: Mapping[str, Workload], path: Path) -> None:
-    metrics = {metric for workload in found.values() for metric in workload.results}
+def _add(loaded: dict[str, Workload], more: Mapping[str, Workload], path: Path) -> None:
+    metrics = {metric for workload in loaded.values() for metric in workload.results}
     for name, workload in more.items():
-        if name in found:
-            raise LabError(f"{path}: there is a workload {name} already: choose another name.")
-        if twice := metrics & set(workload.results):
-            raise LabError(f"{path}: {name}: there is a metric {min(twice)} already.")
+        if name in loaded:
+            raise AlreadyExists(f"{path}: a workload {name} exists already: choose another name.")
+        if duplicates := metrics & set(workload.results):
+            raise AlreadyExists(
+                f"{path}: {name}: a metric {min(duplicates)} exists already: choose another name."
+            )
         metrics |= set(workload.results)
-        found[name] = workload
+        loaded[name] = workload

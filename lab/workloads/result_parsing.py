@@ -1,4 +1,4 @@
-"""From what a workload printed to its figure."""
+"""Reading a workload's results from its output."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import re
 from typing import TYPE_CHECKING, Any
 
-from lab.errors import LabError
+from lab.errors import TargetFailed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(nan|inf|infinity)", re.IGNORECASE)
 _THOUSANDS = re.compile(r"([+-]?\d{1,3})((?:,\d{3})+)(\.\d*)?")
 _DECIMAL_COMMA = re.compile(r"([+-]?\d+),(\d*)(e[+-]?\d+)?", re.IGNORECASE)
-# As printf(3) writes what is no number, outside of strings; Python's JSON knows NaN alone.
+# NaN and infinity as printf(3) prints them, outside of strings; Python's JSON reads other forms.
 _NO_NUMBER = re.compile(
     r'"(?:[^"\\\n]|\\.)*"|(?<![\w.])-?(?:nan|inf|infinity)(?![\w.(])', re.IGNORECASE
 )
@@ -28,11 +28,11 @@ _SHOWN = 40
 def value_of(result: Result, stdout: bytes, elapsed_ns: int) -> float:
     """Return a result of a workload, in the result's unit, from its output or its elapsed time.
 
-    Raise LabError if the output lacks the number, or if the number can't be a time or a rate.
+    Raise TargetFailed if the output lacks the number, or if it can't be a time or a rate.
     """
     value = _number(result, stdout, elapsed_ns) * result.times
     if not math.isfinite(value) or value <= 0:
-        raise LabError(f"its figure is {value:g}, which is no {result.unit}")
+        raise TargetFailed(f"its result is {value:g}: a result in {result.unit} is above zero")
     return value
 
 
@@ -45,24 +45,24 @@ def _number(result: Result, stdout: bytes, elapsed_ns: int) -> float:
 
 
 def _by_path(path: str, output: bytes) -> float:
-    """Return the number at a dotted path; list members are named by their position.
+    """Return the number at a dotted path, in which list elements are given by their index.
 
-    Of several documents it is the last that has one there, since tools print their sum last.
+    Of several JSON documents, the last with such a number counts, since tools print totals last.
     """
-    found = [
+    numbers = [
         number
         for document in _documents(output.decode(errors="replace"))
         if (number := _at(path, document)) is not None
     ]
-    if not found:
-        raise LabError(f"its output has no number at {path} in any JSON")
-    return found[-1]
+    if not numbers:
+        raise TargetFailed(f"its output has no number at {path} in any JSON document")
+    return numbers[-1]
 
 
 def _documents(text: str) -> Iterator[Any]:
-    """Return the JSON objects and lists of a text, in their order, whatever stands around them.
+    """Yield the JSON objects and lists of a text, in order, ignoring other text around them.
 
-    Raise LabError for an object that is broken: what lies within it is at another path.
+    Raise TargetFailed for a broken object, since its parts would be at other paths.
     """
     text = _NO_NUMBER.sub(_as_python_reads, text)
     decoder = json.JSONDecoder()
@@ -73,10 +73,10 @@ def _documents(text: str) -> Iterator[Any]:
             document, at = decoder.raw_decode(text, begin.start())
         except ValueError as error:
             if _BEGINS_OBJECT.match(text, begin.start()):
-                raise LabError(f"its output has JSON that is broken: {error}") from error
+                raise TargetFailed(f"its output has broken JSON: {error}") from error
             at = begin.end()
         except RecursionError as error:
-            raise LabError("its output nests brackets too deeply for JSON") from error
+            raise TargetFailed("its output nests brackets too deeply for JSON") from error
         else:
             yield document
 
@@ -87,7 +87,7 @@ def _as_python_reads(token: re.Match[str]) -> str:
 
 
 def _at(path: str, document: Any) -> float | None:
-    """Return the number at the path, None if there is none. Raise LabError for one too large."""
+    """Return the number at the path, or None. Raise TargetFailed if it is too large for a float."""
     here = document
     try:
         for step in path.split("."):
@@ -101,25 +101,29 @@ def _at(path: str, document: Any) -> float | None:
     try:
         return float(here)
     except OverflowError as error:
-        raise LabError(f"its figure has {len(str(here))} digits, too many for a number") from error
+        raise TargetFailed(
+            f"its result has {len(str(here))} digits, too many for a float"
+        ) from error
 
 
 def _by_pattern(pattern: str, output: bytes) -> float:
-    """Return the last match's number, since tools print their sum last."""
+    """Return the number of the last match, since tools print totals last. Raise TargetFailed."""
     matches = re.findall(pattern, output.decode(errors="replace"), re.MULTILINE)
     if not matches:
-        raise LabError(f"its output has no match of {pattern!r}")
+        raise TargetFailed(f"its output has no match of {pattern!r}")
     try:
         return _read(matches[-1])
     except ValueError as error:
-        raise LabError(f"its output has {_short(matches[-1])} where a number was to be") from error
+        raise TargetFailed(
+            f"its output has {_short(matches[-1])} where a number was expected"
+        ) from error
 
 
 def _read(text: str) -> float:
-    """Return the number that a tool printed. Raise ValueError if it is none.
+    """Return the number that a tool printed. Raise ValueError if the text is not a number.
 
-    Commas are between thousands, as in 1,234.5 and 1,234,567, or stand for the point, as in 1,5.
-    Raise LabError for one that may be either, as in 1,234.
+    Commas separate thousands, as in 1,234.5 and 1,234,567, or are the decimal mark, as in 1,5.
+    Raise TargetFailed if a comma may be either, as in 1,234.
     """
     text = text.strip()
     if _NUMBER.fullmatch(text):
@@ -127,9 +131,9 @@ def _read(text: str) -> float:
     if grouped := _THOUSANDS.fullmatch(text):
         is_clear = grouped[3] is not None or grouped[2].count(",") > 1
         if not is_clear:
-            raise LabError(
-                f"its output has {text!r}, which is {text.replace(',', '')} or"
-                f" {text.replace(',', '.')}: have it print numbers without commas"
+            raise TargetFailed(
+                f"its output has {text!r}, which may mean {text.replace(',', '')} or"
+                f" {text.replace(',', '.')}: make it print numbers without commas"
             )
         return float(text.replace(",", ""))
     if _DECIMAL_COMMA.fullmatch(text):

@@ -30,7 +30,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["run", "startup", "--targets", "zeppelin"], "There is no target 'zeppelin'; choose from"),
         (["run", "colour"], "There is no experiment 'colour'; choose from startup"),
         (["table", "--profile", "heroic"], "There is no profile 'heroic'; choose from quick, full"),
-        (["run", "startup", "--targets", ","], "No target was named"),
+        (["run", "startup", "--targets", ","], "names no target"),
         (["report", "nowhere"], "nowhere is not a run folder"),
     ],
 )

@@ -77,8 +77,8 @@ TOO_MANY_DIGITS = "printf '{\"n\": 1%0400d}' 0"
     ("command", "sentence"),
     [
         ("exit 3", "bad failed in here: exit code 3"),
-        ("echo nan", "its figure is nan"),
-        ("echo none", "has 'none' where a number was to be"),
+        ("echo nan", "its result is nan"),
+        ("echo none", "has 'none' where a number was expected"),
         (["/does/not/exist"], "FileNotFoundError"),
         ("sleep 60", "TimeoutExpired"),
     ],

@@ -158,9 +158,9 @@ def test_whatever_is_raised_is_a_censored_sample(
 @pytest.mark.parametrize(
     ("request_", "sentence"),
     [
-        (RunRequest(targets=("native", "native")), "target native is named twice"),
-        (RunRequest(experiments=("startup", "startup")), "experiment startup is named twice"),
-        (RunRequest(workloads=(Path("a"), Path("./a"))), "workload file .*/a is named twice"),
+        (RunRequest(targets=("native", "native")), "target native is given twice"),
+        (RunRequest(experiments=("startup", "startup")), "experiment startup is given twice"),
+        (RunRequest(workloads=(Path("a"), Path("./a"))), "workload file .*/a is given twice"),
     ],
 )
 def test_what_is_named_twice_is_refused(request_: RunRequest, sentence: str) -> None:

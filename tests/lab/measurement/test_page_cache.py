@@ -39,7 +39,7 @@ def tree(tmp_path: Path) -> Path:
     os.mkfifo(folder / "fifo")
     if resident_pages(folder / "one") != SIZE // mmap.PAGESIZE:
         pytest.skip("this file system does not keep pages as others do")
-    page_cache.push_out([folder / "one"])
+    page_cache.evict([folder / "one"])
     if resident_pages(folder / "one"):
         pytest.skip("this file system (tmpfs?) has no cache to leave")
     page_cache.read_in([folder / "one"])
@@ -47,18 +47,18 @@ def tree(tmp_path: Path) -> Path:
 
 
 def test_cold_is_out_and_warm_is_in(tree: Path) -> None:
-    page_cache.push_out([tree])
+    page_cache.evict([tree])
     assert resident_pages(tree / "one") == resident_pages(tree / "two") == 0
     page_cache.read_in([tree])
     assert resident_pages(tree / "one") == resident_pages(tree / "two") == SIZE // mmap.PAGESIZE
 
 
 def test_only_what_is_named_goes(tree: Path) -> None:
-    page_cache.push_out([tree / "one"])
+    page_cache.evict([tree / "one"])
     assert resident_pages(tree / "one") == 0
     assert resident_pages(tree / "two") == SIZE // mmap.PAGESIZE
 
 
 def test_what_is_not_there_does_not_matter(tmp_path: Path) -> None:
-    page_cache.push_out([tmp_path / "missing"])
+    page_cache.evict([tmp_path / "missing"])
     page_cache.read_in([tmp_path / "missing"])

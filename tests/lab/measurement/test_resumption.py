@@ -78,7 +78,7 @@ def test_another_host_is_refused(begun: Path) -> None:
     interrupted = resumption.load(begun)
     plan = {name: interrupted.settings[name] for name in ("accelerator", "targets", "rounds")}
     interrupted.require_same_host(interrupted.host, plan)
-    with pytest.raises(LabError, match=r"and is now 9\.9\. Begin a new run"):
+    with pytest.raises(LabError, match=r"and is now 9\.9\. Start a new run"):
         interrupted.require_same_host({**interrupted.host, "kernel": "9.9"}, plan)
     with pytest.raises(LabError, match="its accelerator was tcg, and is now kvm"):
         interrupted.require_same_host(interrupted.host, {**plan, "accelerator": "kvm"})

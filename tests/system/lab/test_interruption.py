@@ -119,7 +119,7 @@ def test_an_interrupted_run_is_gone_on_with(
 
     again = tonnage("run", "--resume", str(path))
     assert again.returncode == 2
-    assert "has ended: there is nothing to resume" in again.stderr
+    assert "is finished: there is nothing to resume" in again.stderr
 
 
 @contextmanager
