@@ -10,9 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
-# libvirt reads this when it is loaded. Its errors are raised as exceptions, so the log is dropped.
-os.environ.setdefault("LIBVIRT_LOG_OUTPUTS", "4:file:/dev/null")
-
 import libvirt
 
 from vms import hosts, paths
