@@ -117,7 +117,7 @@ def section(run: Run) -> str:
         return (
             "How much figures differ from run to run on this host is unknown: fewer than"
             f" {FEWEST_RUNS} runs of profile {run.settings.get('profile', 'unknown')} are in the"
-            " folder of this run."
+            " same folder as this run."
         )
     shared = figures([_headlines(each) for each in beside])
     names = tables.literal(", ".join(each.path.name for each in beside))

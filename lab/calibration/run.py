@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from lab.calibration.aa_trials import Work
 
-Tell = Callable[[str], None]
+ReportProgress = Callable[[str], None]
 Measure = Callable[[int, int], list[tuple[float, float]]]  # takes rounds and a seed
 
 TARGETS = ("native", "container", "microvm")
@@ -135,7 +135,11 @@ class PairsFile:
 
 
 def calibrate(
-    workers: dict[str, Worker], repetitions: int, seed: int, pairs: PairsFile, tell: Tell
+    workers: dict[str, Worker],
+    repetitions: int,
+    seed: int,
+    pairs: PairsFile,
+    report: ReportProgress,
 ) -> Calibration:
     """Run the whole calibration with the workers, which must include `native`.
 
@@ -152,18 +156,18 @@ def calibrate(
         timer=timer(),
     )
     work = native.call(_DEADLINE_SECONDS, aa_trials.find_work, WORK_SECONDS)
-    tell("measuring the overhead of the harness")
+    report("measuring the overhead of the harness")
     calibration.added.extend(_overheads(native, work, chance, pairs))
     for name, worker in workers.items():
-        tell(f"measuring channels and clock of {name}")
+        report(f"measuring channels and clock of {name}")
         try:
             calibration.channels.append(_channels(name, worker))
         except LabError as error:
             calibration.failures.append(str(error))
-            tell(str(error))
-    for trial in _trials(workers, work, repetitions, chance, pairs, tell):
+            report(str(error))
+    for trial in _trials(workers, work, repetitions, chance, pairs, report):
         calibration.trials.append(trial)
-        tell(f"{trial.what}: correct in {trial.right} of {trial.repetitions}")
+        report(f"{trial.what}: correct in {trial.right} of {trial.repetitions}")
     return calibration
 
 
@@ -207,7 +211,7 @@ def _trials(
     repetitions: int,
     chance: random.Random,
     file: PairsFile,
-    tell: Tell,
+    report: ReportProgress,
 ) -> Iterator[Trial]:
     native = workers["native"]
 
@@ -228,14 +232,14 @@ def _trials(
             (f"{name} against itself, fixed work", by_work(worker, 0)),
             (f"{name} against itself, starts", by_starts(worker)),
         ):
-            tell(what)
+            report(what)
             yield _repeat(what, 0, None, measure, repetitions, chance, file)
     precision = SLOW_DOWNS[0]
     what = f"native against itself, to a precision of {precision:.0%}"
     yield _repeat(what, 0, precision, by_work(native, 0), repetitions, chance, file)
     for size in SLOW_DOWNS:
         what = f"a slow-down of {size:.0%}, to a precision of {size:.0%}"
-        tell(what)
+        report(what)
         yield _repeat(what, size, size, by_work(native, size), repetitions, chance, file)
 
 

@@ -164,8 +164,8 @@ class Evidence:
         """Return the reason why the run has no figure of the target, without a full stop."""
         if experiment not in self.run.settings.get("experiments", ()):
             return f"{experiment} was not measured in this run"
-        if why := self.run.settings.get("absent", {}).get(target):
-            return f"{target} is absent on this host: {why}"
+        if reason := self.run.settings.get("absent", {}).get(target):
+            return f"{target} is absent on this host: {reason}"
         count, reasons = self.failures(experiment, target)
         if count:
             return f"all {count} attempts of {target} failed: {reasons[0]}"
