@@ -44,7 +44,7 @@ def attach_disk(connection: Connection, domain: Domain, disk: Disk) -> str:
         raise InvalidState(f"{domain.name} has 26 disks, the most it can have: detach one.")
     device = disk.element(number, "q35", boots=False)
     with translate_errors(f"The disk {disk.path} can't be attached to {domain.name}"):
-        domain.handle.attachDeviceFlags(printed(device), _scope(domain))
+        domain.handle.attachDeviceFlags(printed(device), affected(domain))
     if connection.is_local:
         readers.note(disk.path)
     return f"vd{_LETTERS[number]}"
@@ -69,7 +69,7 @@ def attach_interface(domain: Domain, network: Network) -> str:
         domain.handle.connect(), domain.name, [network.mac] if network.mac else []
     )
     with translate_errors(f"A network card can't be attached to {domain.name}"):
-        domain.handle.attachDeviceFlags(printed(network.element("q35")), _scope(domain))
+        domain.handle.attachDeviceFlags(printed(network.element("q35")), affected(domain))
     (address,) = mac.of(domain.xml()) - before
     return address
 
@@ -96,7 +96,7 @@ def set_vcpus(domain: Domain, count: int) -> None:
                 f"{domain.name} can have 1 to {maximum} vCPUs, the maximum of its description, and"
                 f" not {count}."
             )
-        domain.handle.setVcpusFlags(count, _scope(domain))
+        domain.handle.setVcpusFlags(count, affected(domain))
 
 
 def set_memory(domain: Domain, mib: int) -> None:
@@ -111,7 +111,7 @@ def set_memory(domain: Domain, mib: int) -> None:
             " first."
         )
     with translate_errors(f"{domain.name} can't have {mib} MiB of memory"):
-        domain.handle.setMemoryFlags(mib << 10, _scope(domain))
+        domain.handle.setMemoryFlags(mib << 10, affected(domain))
 
 
 def attach_memory(domain: Domain, mib: int) -> str:
@@ -149,7 +149,7 @@ def attach_memory(domain: Domain, mib: int) -> str:
         model="dimm",
     )
     with translate_errors(f"{mib} MiB of memory can't be added to {domain.name}"):
-        domain.handle.attachDeviceFlags(printed(module), _scope(domain))
+        domain.handle.attachDeviceFlags(printed(module), affected(domain))
     (name,) = _modules(domain.xml()).keys() - before.keys()
     return name
 
@@ -200,7 +200,7 @@ def _detach(domain: Domain, device: ET.Element, name: str) -> None:
     running = domain.is_running
     with Events(domain.handle.connect(), ("device",), domain.handle) as events:
         with translate_errors(f"{name} can't be detached from {domain.name}"):
-            domain.handle.detachDeviceFlags(printed(device), _scope(domain))
+            domain.handle.detachDeviceFlags(printed(device), affected(domain))
         while running and alias is not None:
             event = events.within(_GONE_SECONDS)
             if event is None or (event.name, event.detail) == ("kept", alias.get("name")):
@@ -220,7 +220,7 @@ def _device(domain: Domain, kind: str, tag: str, key: str, value: str) -> ET.Ele
     raise NotFound(f"{domain.name} has no {kind} {value}.")
 
 
-def _scope(domain: Domain) -> int:
+def affected(domain: Domain) -> int:
     """Return flags for a change of the running machine and, if libvirt keeps it, its definition."""
     flags: int = libvirt.VIR_DOMAIN_AFFECT_LIVE if domain.is_running else 0
     if domain.handle.isPersistent():

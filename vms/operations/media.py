@@ -11,6 +11,7 @@ from vms.description.devices.disk import Cdrom
 from vms.description.xml import element, printed
 from vms.errors import InvalidDescription, NotFound
 from vms.libvirt_errors import translate_errors
+from vms.operations.hotplug import affected
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,9 +44,7 @@ def change(
     if medium is not None:
         drive.append(element("source", file=medium))
     name = _target(drive)
-    flags = libvirt.VIR_DOMAIN_AFFECT_LIVE if domain.is_running else 0
-    if domain.handle.isPersistent():
-        flags |= libvirt.VIR_DOMAIN_AFFECT_CONFIG
+    flags = affected(domain)
     if force:
         flags |= libvirt.VIR_DOMAIN_DEVICE_MODIFY_FORCE
     with translate_errors(f"The medium in {name} of {domain.name} can't be changed"):
