@@ -60,8 +60,8 @@ def clean(name: str, scratch: Path) -> list[str]:
             actions += remove_cgroups(family)
     for folder in folders:
         if is_left_by_dead(folder.name):
-            for made in folder.glob(f"{_NOTES}/*"):
-                locks.remove_if_unused(made.readlink())
+            for record in folder.glob(f"{_NOTES}/*"):
+                locks.remove_if_unused(record.readlink())
             remove_folder(folder)
             actions.append(f"removed {folder}")
     return actions
@@ -78,11 +78,11 @@ def remove_folder(folder: Path) -> None:
     scratch_directories.remove(folder)
 
 
-def note(folder: Path, made: Path) -> None:
+def note(folder: Path, directory: Path) -> None:
     """Record in a worker's directory that it made another directory, so that `clean` finds it."""
     notes = folder / _NOTES
     notes.mkdir(exist_ok=True)
-    (notes / str(made).replace("/", "-")).symlink_to(made)
+    (notes / str(directory).replace("/", "-")).symlink_to(directory)
 
 
 def is_left_by_dead(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""One bad workload costs its own figures; what a user calls a metric is no name of the lab's."""
+"""A failing workload loses only its own results; users may name metrics as they like."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Here:
-    """A plain process for each command, with no isolation at all."""
+    """A target that runs each command as a plain process."""
 
     name = "here"
     attachments = ()
@@ -54,9 +54,9 @@ class Here:
 
     def run(self, argv: list[str], timeout_seconds: float) -> CommandResult:
         begin_ns = time.monotonic_ns()
-        done = subprocess.run(argv, capture_output=True, timeout=timeout_seconds, check=False)
+        process = subprocess.run(argv, capture_output=True, timeout=timeout_seconds, check=False)
         elapsed_ns = time.monotonic_ns() - begin_ns
-        return CommandResult(done.returncode, done.stdout, done.stderr, elapsed_ns)
+        return CommandResult(process.returncode, process.stdout, process.stderr, elapsed_ns)
 
 
 def workload(command: str | list[str], **results_: Result) -> Workload:
@@ -89,10 +89,10 @@ def test_one_bad_workload_costs_itself_alone(command: str | list[str], sentence:
         bad = Workload(**{name: getattr(bad, name) for name in bad.__struct_fields__}
                        | {"timeout_seconds": 0.2})  # fmt: skip
     good = Result(unit="second", better="less")
-    found = outcomes(before=workload("true", a=good), bad=bad, after=workload("true", b=good))
-    assert isinstance(found["a"], float)
-    assert isinstance(found["b"], float)
-    assert sentence in str(found["odd"])
+    results = outcomes(before=workload("true", a=good), bad=bad, after=workload("true", b=good))
+    assert isinstance(results["a"], float)
+    assert isinstance(results["b"], float)
+    assert sentence in str(results["odd"])
 
 
 def test_one_bad_figure_costs_itself_alone() -> None:
@@ -100,23 +100,23 @@ def test_one_bad_figure_costs_itself_alone() -> None:
         name: Result(unit="/s", better="more", json=name) for name in ("n", "rate", "absent")
     }
     command = 'printf \'{"rate": 5, "n": 1%0400d}\' 0'
-    found = outcomes(both=workload(command, **figures))
-    assert found["rate"] == 5
-    assert "401 digits" in str(found["n"])
-    assert "no number at absent" in str(found["absent"])
-    assert isinstance(found["cpu: both"], float)
+    results = outcomes(both=workload(command, **figures))
+    assert results["rate"] == 5
+    assert "401 digits" in str(results["n"])
+    assert "no number at absent" in str(results["absent"])
+    assert isinstance(results["cpu: both"], float)
 
 
 def test_an_instance_that_is_not_to_be_had_again_costs_what_is_left() -> None:
     good = Result(unit="second", better="less")
-    found = outcomes(
+    results = outcomes(
         starts=1,
         first=workload("true", a=good),
         bad=workload("exit 1", b=good),
         last=workload("true", c=good),
     )
-    assert isinstance(found["a"], float)
-    assert found["c"] == "here failed: it hung"
+    assert isinstance(results["a"], float)
+    assert results["c"] == "here failed: it hung"
     with pytest.raises(LabError, match="it hung"):
         outcomes(starts=0, first=workload("true"))
 
@@ -127,10 +127,10 @@ def test_cpu_time_is_kept_under_a_name_that_no_result_has() -> None:
         "sort": workload("echo 5", **{"cpu: sort": rate}),
         "cpu: sort": workload("echo 6", other=rate),
     }
-    found = performance.run_all(cast("Target", Here()), chosen)
-    assert found["cpu: sort"] == 5
-    assert found["other"] == 6
-    assert set(found) == {
+    results = performance.run_all(cast("Target", Here()), chosen)
+    assert results["cpu: sort"] == 5
+    assert results["other"] == 6
+    assert set(results) == {
         "cpu: sort", "cpu: cpu: sort", "other", "cpu: cpu: cpu: sort", performance.CLOCKS
     }  # fmt: skip
 

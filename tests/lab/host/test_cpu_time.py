@@ -1,4 +1,4 @@
-"""CPU time follows the work, wherever it is done, and not the wall."""
+"""CPU time counts work in every process of a worker, and no waiting."""
 
 from __future__ import annotations
 
@@ -51,4 +51,4 @@ def test_what_a_child_waited_for_counts() -> None:
     child.stdout.readline()
     used = cpu_time.used_ns() - before
     child.communicate(b"\n")
-    assert used >= 0.27e9  # the grandchild's is known to a tick of user and one of system time
+    assert used >= 0.27e9  # the grandchild's time is rounded to ticks of user and system time

@@ -1,4 +1,4 @@
-"""What disturbs a round is seen and named; what does not disturb it is not."""
+"""Disturbances of a round are detected and named; other conditions are not."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lab.host.background_load import CpuSeconds
 from lab.host.disturbance import Reading
 from lab.host.subreaper import adopting
 
-CALM = Reading(
+QUIET = Reading(
     at_ns=0, cpu_seconds=100.0, steal_seconds=1.0, others={(1, 5): CpuSeconds(3.0, 0.0)}, load=0.1,
     pressure_seconds={"cpu": 1.0, "memory": 0.0, "io": 0.5}, swapped_bytes=0,
     frequencies_mhz=(3000.0, 3000.0), clock_source="tsc",
@@ -25,15 +25,15 @@ CALM = Reading(
 
 
 def later(**changes: object) -> Reading:
-    """Ten seconds of two CPUs after."""
-    quiet = dataclasses.replace(CALM, at_ns=10_000_000_000, cpu_seconds=120.0)
+    """Return a reading ten seconds later, on two CPUs, with these changes."""
+    quiet = dataclasses.replace(QUIET, at_ns=10_000_000_000, cpu_seconds=120.0)
     return dataclasses.replace(quiet, **changes)  # type: ignore[arg-type]
 
 
 def test_a_calm_round_is_not_marked() -> None:
-    found = disturbance.between(CALM, later())
-    assert found.disturbed == ""
-    assert found.seconds == 10.0
+    conditions = disturbance.between(QUIET, later())
+    assert conditions.disturbed == ""
+    assert conditions.seconds == 10.0
 
 
 @pytest.mark.parametrize(
@@ -54,23 +54,23 @@ def test_a_calm_round_is_not_marked() -> None:
     ],
 )
 def test_what_disturbed_a_round_is_named(changes: dict[str, object], reason: str) -> None:
-    assert reason in disturbance.between(CALM, later(**changes)).disturbed
+    assert reason in disturbance.between(QUIET, later(**changes)).disturbed
 
 
 def test_our_own_load_and_its_pressure_disturb_nothing() -> None:
     pressure = {"cpu": 9.0, "memory": 0.0, "io": 8.0}
-    found = disturbance.between(CALM, later(load=9.0, pressure_seconds=pressure))
-    assert (found.disturbed, found.pressure_cpu, found.load) == ("", 0.8, 9.0)
+    conditions = disturbance.between(QUIET, later(load=9.0, pressure_seconds=pressure))
+    assert (conditions.disturbed, conditions.pressure_cpu, conditions.load) == ("", 0.8, 9.0)
 
 
 def test_this_host_can_be_read(tmp_path: Path) -> None:
-    watched = background_load.BackgroundLoad(os.getpid(), tmp_path)
-    before = disturbance.read(watched)
+    foreign = background_load.BackgroundLoad(os.getpid(), tmp_path)
+    before = disturbance.read(foreign)
     time.sleep(0.05)
-    found = disturbance.between(before, disturbance.read(watched))
-    assert 0.05 <= found.seconds < 5
-    assert 0 <= found.steal_share <= 1
-    assert found.clock_source
+    conditions = disturbance.between(before, disturbance.read(foreign))
+    assert 0.05 <= conditions.seconds < 5
+    assert 0 <= conditions.steal_share <= 1
+    assert conditions.clock_source
 
 
 def test_what_a_child_used_before_is_not_counted_again_when_it_ends() -> None:
@@ -87,27 +87,27 @@ BURN = (
 
 
 def burning(*arguments: str) -> subprocess.Popen[bytes]:
-    """A process that has used 0.4 s of CPU, within a tick, and then waits for its stdin."""
+    """Start a process that uses 0.4 s of CPU time and then waits for its stdin."""
     process = subprocess.Popen([sys.executable, "-c", BURN, *arguments], stdin=subprocess.PIPE)
-    while tenants_cpu(process.pid) < 0.35:
+    while cpu_seconds(process.pid) < 0.35:
         time.sleep(0.02)
     return process
 
 
-def tenants_cpu(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def test_others_are_told_from_ours(tmp_path: Path) -> None:
-    """To a measurement that some other process is, ours are others, unless they name its folder."""
+    """Processes are foreign to another measurement, except those that name its directory."""
     elsewhere = subprocess.Popen(["sleep", "60"])
-    watched = background_load.BackgroundLoad(elsewhere.pid, tmp_path / "scratch")
+    foreign = background_load.BackgroundLoad(elsewhere.pid, tmp_path / "scratch")
     mine = background_load.BackgroundLoad(os.getpid(), tmp_path / "scratch")
-    before = watched.read()
+    before = foreign.read()
     stranger, named = burning(), burning(str(tmp_path / "scratch" / "disk.qcow2"))
     try:
-        after = watched.read()
+        after = foreign.read()
         pids = {pid for pid, _ in after}
         assert stranger.pid in pids
         assert named.pid not in pids
@@ -120,12 +120,12 @@ def test_others_are_told_from_ours(tmp_path: Path) -> None:
             process.wait()
 
 
-# Its child stays behind, and uses what it does once nobody waits for it any more.
+# The child of this shell stays behind and uses CPU time after the shell has ended.
 LEAVE = '(sleep 0.1; exec "$0" -c "$1") </dev/null >/dev/null 2>&1 &'
 
 
 def of_children() -> float:
-    """CPU seconds of the children that this process has waited for."""
+    """Return the CPU seconds of the children that this process has waited for."""
     used = os.times()
     return used.children_user + used.children_system
 
@@ -135,7 +135,7 @@ def test_an_orphan_is_taken_in_and_what_it_used_is_ours() -> None:
     before = of_children()
     try:
         with adopting([known.pid]):
-            # Not by subprocess.run: what is started meanwhile is nobody's to wait for.
+            # subprocess.run would wait for the process, which `adopting` has to reap.
             os.posix_spawn("/bin/sh", ["sh", "-c", LEAVE, sys.executable, BURN], dict(os.environ))
             known.kill()
             deadline = time.monotonic() + 30

@@ -1,4 +1,4 @@
-"""One measurement at a time on a host: who has it is told, and it is free when they are gone."""
+"""The measurement lock: one measurement at a time, and errors that name the holder."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _own_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def holder(lock: Path, seconds: float) -> subprocess.Popen[str]:
-    """Another process that measures for a while; it has the lock when this returns."""
+    """Start another process that holds the lock for a while; it holds it on return."""
     script = f"""
 import time
 from pathlib import Path
@@ -41,7 +41,7 @@ def test_a_second_taker_is_told_who_has_it_and_since_when() -> None:
             pytest.raises(LabError, match=rf"Process {first.pid} \(.* -c .*since 20\d\d-"),
             measurement_lock.measurement_lock(),
         ):
-            raise AssertionError("two measure at once")
+            raise AssertionError("two processes hold the lock")
     finally:
         first.kill()
         first.wait()
@@ -51,11 +51,11 @@ def test_a_second_taker_is_told_who_has_it_and_since_when() -> None:
 
 def test_who_waits_is_told_for_whom_and_has_it_afterwards() -> None:
     first = holder(measurement_lock.LOCK_FILE, 0.3)
-    told: list[str] = []
-    with measurement_lock.measurement_lock(wait=True, progress=told.append):
+    lines: list[str] = []
+    with measurement_lock.measurement_lock(wait=True, progress=lines.append):
         assert first.wait(10) == 0
-    assert [line for line in told if f"Process {first.pid} " in line] == told
-    assert len(told) == 1
+    assert [line for line in lines if f"Process {first.pid} " in line] == lines
+    assert len(lines) == 1
 
 
 def test_a_holder_that_wrote_nothing_is_still_one(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Directories whose names tools can't work with: another name for as long as it is needed."""
+"""Plain paths for directories whose own paths some tools can't use."""
 
 from __future__ import annotations
 
@@ -73,9 +73,9 @@ def test_a_relative_cache_stays_where_it_is(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TONNAGE_CACHE", "own")
-    found = cache_directory()
+    relative = cache_directory()
     monkeypatch.chdir("/")
-    assert found == tmp_path / "own"
+    assert relative == tmp_path / "own"
 
 
 @pytest.mark.parametrize("where", ["l" * 90, "with space", "nowhere"])
@@ -86,12 +86,15 @@ def test_temporary_directories_are_short_enough_for_sockets(
     if where != "nowhere":
         (tmp_path / where).mkdir()
     monkeypatch.setenv("TMPDIR", str(tmp_path / where))
-    with plain_paths.temporary_directory("tonnage-") as made, socket.socket(socket.AF_UNIX) as end:
-        end.bind(str(Path(made) / ("s" * 40)))
+    with (
+        plain_paths.temporary_directory("tonnage-") as directory,
+        socket.socket(socket.AF_UNIX) as end,
+    ):
+        end.bind(str(Path(directory) / ("s" * 40)))
 
 
 def test_files_that_the_code_reads_are_packaged_with_it() -> None:
-    """A wheel holds the packages alone."""
+    """A wheel contains only the packages."""
     for package in ("lab", "runtime", "vms"):
         for source in (PACKAGES / package).rglob("*.py"):
             depth = len(source.relative_to(PACKAGES).parts) - 1

@@ -1,4 +1,4 @@
-"""Knobs are shown, set only when told, and set back as they were, on a made-up host."""
+"""Knobs are shown, set on request, and set back, on a simulated host."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KSM = "sys/kernel/mm/ksm/run"
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A host with two CPUs of which one is slow, KSM at work, and huge pages always."""
+    """A host with two CPUs, one of them with a slow governor, KSM running, and huge pages."""
     for path, text in {
         GOVERNOR.format(0): "powersave\n",
         GOVERNOR.format(1): "performance\n",
@@ -36,12 +36,12 @@ def states(root: Path) -> dict[str, str]:
 
 
 def test_what_would_help_is_told_from_what_is_there(root: Path) -> None:
-    found = states(root)
-    assert found["CPU governor"] == found["KSM"] == "would help"
-    assert found["transparent huge pages"] == "would help"
-    assert found["ASLR"] == found["swap"] == "as wanted"
-    assert found["turbo (Intel)"] == "not here"
-    assert found["isolated CPUs"] == "only at boot"
+    by_name = states(root)
+    assert by_name["CPU governor"] == by_name["KSM"] == "would help"
+    assert by_name["transparent huge pages"] == "would help"
+    assert by_name["ASLR"] == by_name["swap"] == "as wanted"
+    assert by_name["turbo (Intel)"] == "not here"
+    assert by_name["isolated CPUs"] == "only at boot"
 
 
 def test_looking_changes_nothing(root: Path) -> None:
@@ -51,14 +51,14 @@ def test_looking_changes_nothing(root: Path) -> None:
 
 
 def test_what_is_applied_is_undone(root: Path) -> None:
-    done = tuning.apply(root)
-    assert "KSM: 1 → 0" in done
+    changes = tuning.apply(root)
+    assert "KSM: 1 → 0" in changes
     assert (root / KSM).read_text() == "0"
     assert (root / GOVERNOR.format(0)).read_text() == "performance"
     assert (root / PAGES).read_text() == "madvise"  # the kernel then shows it in brackets
     assert tuning.apply(root) == []
-    undone = tuning.undo(root)
-    assert "KSM: back to 1" in undone
+    restored = tuning.undo(root)
+    assert "KSM: back to 1" in restored
     assert (root / KSM).read_text() == "1"
     assert (root / GOVERNOR.format(0)).read_text() == "powersave"
     assert (root / GOVERNOR.format(1)).read_text() == "performance\n"
@@ -77,7 +77,7 @@ def test_the_first_state_is_kept_over_several_calls(root: Path) -> None:
 def test_what_cannot_be_set_leaves_everything_as_it_was(root: Path) -> None:
     class Stuck:
         name = "stuck"
-        why = "to see what happens"
+        why = "for the test"
 
         def read(self, root: Path) -> dict[str, str]:
             return {"knob": "old"}

@@ -1,4 +1,4 @@
-"""What files and processes take, held against files and processes of known size."""
+"""Usage of files and processes, compared with files and processes of known size."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def test_a_hole_is_apparent_and_not_allocated(tmp_path: Path) -> None:
     (tmp_path / "full").write_bytes(os.urandom(MIB))
     (tmp_path / "link").hardlink_to(tmp_path / "full")
     os.sync()
-    found = usage([tmp_path])
-    assert found.apparent >= 65 * MIB
-    assert MIB <= found.allocated < 2 * MIB
-    assert found.unique == found.allocated
+    usage_of_tree = usage([tmp_path])
+    assert usage_of_tree.apparent >= 65 * MIB
+    assert MIB <= usage_of_tree.allocated < 2 * MIB
+    assert usage_of_tree.unique == usage_of_tree.allocated
 
 
 def test_memory_and_cpu_of_a_process_that_works() -> None:
@@ -37,9 +37,9 @@ def test_memory_and_cpu_of_a_process_that_works() -> None:
         process.stdout.readline()
         before = activity([process.pid])
         time.sleep(0.3)
-        after, taken = activity([process.pid]), memory([process.pid])
+        after, used = activity([process.pid]), memory([process.pid])
         process.kill()
-    assert 64 * MIB < taken.pss <= taken.rss < 128 * MIB
+    assert 64 * MIB < used.pss <= used.rss < 128 * MIB
     assert 0 < after.cpu_ns - before.cpu_ns < 600_000_000
 
 

@@ -1,4 +1,4 @@
-"""Plans, profiles and rounds, without starting anything."""
+"""Plans, profiles and rounds, without starting instances."""
 
 from __future__ import annotations
 
@@ -72,13 +72,13 @@ def test_filling_the_host_comes_last_and_the_largest_fill_at_its_end() -> None:
 def test_the_full_profile_fills_until_a_limit_of_the_host_ends_it() -> None:
     quick, full = (profiles.PROFILES[name].density for name in ("quick", "full"))
     assert quick.containers == 2000
-    assert full.containers > 32_768  # more than the processes that there can be by default
+    assert full.containers > 32_768  # more than the default limit on process ids
     assert full.seconds_for("container") > full.seconds_for("crun")
     assert min(quick.memory_floor_bytes, full.memory_floor_bytes) >= 1 << 31
 
 
 class FlakyWorker:
-    """Stands for a worker whose target fails in every second round."""
+    """A fake worker that records its calls."""
 
     pid = 0
 
@@ -112,7 +112,7 @@ def test_a_failure_is_one_censored_sample_and_the_round_goes_on(
     assert [sample.value for sample in bad] == [None, None]
     assert bad[0].censored == "native did not reach ready within 2 s."
     assert worker.revived == 2
-    assert "round 1: native" in capsys.readouterr().err
+    assert "round 1: measuring native" in capsys.readouterr().err
 
 
 def test_a_cold_start_is_made_cold_before_each_turn(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""A file's pages go out of the cache and come back, and nobody else's do."""
+"""Files are evicted from the page cache and read back; other files are not affected."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SIZE = 64 * mmap.PAGESIZE
 
 
 def resident_pages(path: Path) -> int:
-    """How many pages of the file are in the cache. (mincore(2))"""
+    """Return how many pages of the file are in the page cache. (mincore(2))"""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ | mmap.PROT_WRITE,
                                             flags=mmap.MAP_PRIVATE) as mapped:  # fmt: skip
         address = ctypes.addressof(ctypes.c_char.from_buffer(mapped))
@@ -26,7 +26,7 @@ def resident_pages(path: Path) -> int:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """Two files in a folder of this source tree's own disk, clean and in the cache."""
+    """A directory with two files that are clean and in the page cache."""
     folder = tmp_path / "tree" / "deep"
     folder.mkdir(parents=True)
     for name in ("one", "two"):
@@ -38,10 +38,10 @@ def tree(tmp_path: Path) -> Path:
     (folder / "nowhere").symlink_to("missing")
     os.mkfifo(folder / "fifo")
     if resident_pages(folder / "one") != SIZE // mmap.PAGESIZE:
-        pytest.skip("this file system does not keep pages as others do")
+        pytest.skip("this file system does not use the page cache")
     page_cache.evict([folder / "one"])
     if resident_pages(folder / "one"):
-        pytest.skip("this file system (tmpfs?) has no cache to leave")
+        pytest.skip("this file system (tmpfs?) can't evict pages")
     page_cache.read_in([folder / "one"])
     return folder
 

@@ -1,4 +1,4 @@
-"""An interrupted run is gone on with: its finished rounds stay, others are dropped."""
+"""Resuming an interrupted run: finished rounds stay, and unfinished ones are dropped."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ SETTINGS = {
 
 
 @pytest.fixture
-def begun(tmp_path: Path) -> Path:
-    """A run that was killed while it wrote down its sixteenth round."""
+def interrupted_run(tmp_path: Path) -> Path:
+    """A run that was killed while it wrote its sixteenth round."""
     path = write(tmp_path / "run", experiments=("startup",))
     change(path, **SETTINGS)
     rows = (path / "measurements.csv").read_text().splitlines()
@@ -38,44 +38,44 @@ def begun(tmp_path: Path) -> Path:
 
 
 def change(path: Path, **settings: object) -> None:
-    kept = json.loads((path / "run.json").read_text())
-    (path / "run.json").write_text(json.dumps({**kept, **settings}))
+    settings_before = json.loads((path / "run.json").read_text())
+    (path / "run.json").write_text(json.dumps({**settings_before, **settings}))
 
 
-def test_it_asks_for_what_was_asked(begun: Path) -> None:
-    request = resumption.request(begun, (), ())
+def test_it_asks_for_what_was_asked(interrupted_run: Path) -> None:
+    request = resumption.request(interrupted_run, (), ())
     assert (request.experiments, request.targets) == (("startup",), ("native",))
     assert (request.rounds, request.budget_minutes) == (20, 1.5)
-    assert request.resumes == begun
+    assert request.resumes == interrupted_run
 
 
-def test_finished_rounds_are_kept_and_the_unfinished_one_is_not(begun: Path) -> None:
-    before = run_folder.load(begun)
-    interrupted = resumption.load(begun)
+def test_finished_rounds_are_kept_and_the_unfinished_one_is_not(interrupted_run: Path) -> None:
+    before = run_folder.load(interrupted_run)
+    interrupted = resumption.load(interrupted_run)
     assert [each.number for each in interrupted.rounds["startup"]] == list(range(15))
-    (begun / ".rounds.csv.new").write_text("of a resumption that was killed")
+    (interrupted_run / ".rounds.csv.new").write_text("of a resumption that was killed")
     now = {**interrupted.settings, "started": "2026-11-25T09:00:00+00:00"}
     del now["interrupted"], now["finished"]
     with interrupted.reopen(now) as folder:
         folder.append([])
         folder.update_settings({"finished": "2026-11-25T09:30:00+00:00"})
-    after = run_folder.load(begun)
+    after = run_folder.load(interrupted_run)
     assert len(after.samples) == len(before.samples) - 1
     assert set(after.samples["round"]) == set(range(15))
     assert len(after.rounds) == len(before.rounds)
     assert after.settings["started"] == "2026-11-24T11:00:00+00:00"
     assert after.settings["resumed"] == ["2026-11-25T09:00:00+00:00"]
-    assert not [path for path in begun.iterdir() if path.name.startswith(".")]
+    assert not [path for path in interrupted_run.iterdir() if path.name.startswith(".")]
 
 
-def test_a_run_that_has_ended_is_refused(begun: Path) -> None:
-    change(begun, interrupted=False)
+def test_a_run_that_has_ended_is_refused(interrupted_run: Path) -> None:
+    change(interrupted_run, interrupted=False)
     with pytest.raises(LabError, match="there is nothing to resume"):
-        resumption.load(begun)
+        resumption.load(interrupted_run)
 
 
-def test_another_host_is_refused(begun: Path) -> None:
-    interrupted = resumption.load(begun)
+def test_another_host_is_refused(interrupted_run: Path) -> None:
+    interrupted = resumption.load(interrupted_run)
     plan = {name: interrupted.settings[name] for name in ("accelerator", "targets", "rounds")}
     interrupted.require_same_host(interrupted.host, plan)
     with pytest.raises(LabError, match=r"and is now 9\.9\. Start a new run"):
@@ -84,9 +84,9 @@ def test_another_host_is_refused(begun: Path) -> None:
         interrupted.require_same_host(interrupted.host, {**plan, "accelerator": "kvm"})
 
 
-def test_experiments_are_the_run_s_own(begun: Path) -> None:
-    with pytest.raises(LabError, match="name none"):
-        resumption.request(begun, ("density",), ())
+def test_experiments_are_the_run_s_own(interrupted_run: Path) -> None:
+    with pytest.raises(LabError, match="give no experiment"):
+        resumption.request(interrupted_run, ("density",), ())
 
 
 def test_a_run_of_an_older_version_is_refused(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The run folder: written once, kept round by round, refused when it is corrupt."""
+"""The run folder: written once, saved after each round, and refused if it is corrupt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Intervals that hold what they promise, and none where nothing can be promised."""
+"""Intervals have their confidence level, and are None where they are unknown."""
 
 from __future__ import annotations
 
@@ -56,27 +56,27 @@ def test_the_seed_decides() -> None:
 @settings(max_examples=25, deadline=None)
 @given(st.lists(durations, min_size=2, max_size=12))
 def test_the_interval_holds_its_centre(values: list[float]) -> None:
-    found = estimate_median(values)
-    assert found.low is not None
-    assert found.high is not None
-    assert found.low <= found.centre * (1 + 1e-9)  # type: ignore[operator]
-    assert found.high >= found.centre * (1 - 1e-9)  # type: ignore[operator]
-    assert found.low > 0
+    estimate = estimate_median(values)
+    assert estimate.low is not None
+    assert estimate.high is not None
+    assert estimate.low <= estimate.centre * (1 + 1e-9)  # type: ignore[operator]
+    assert estimate.high >= estimate.centre * (1 - 1e-9)  # type: ignore[operator]
+    assert estimate.low > 0
 
 
 @pytest.mark.parametrize("n", [3, 5, 8])
 def test_the_interval_holds_the_truth_as_often_as_it_says(n: int) -> None:
     chance = random.Random(n)
     truth, repetitions = 1.0, 200
-    held = 0
+    covered = 0
     for _ in range(repetitions):
         values = [truth * chance.lognormvariate(0, 0.2) for _ in range(n)]
-        found = estimate_median(values)
-        assert found.low is not None
-        assert found.high is not None
-        held += found.low <= truth <= found.high
-    # 95 % less three standard errors of 200 repetitions; a plain bootstrap of three holds 75 %.
-    assert held / repetitions >= 0.90
+        estimate = estimate_median(values)
+        assert estimate.low is not None
+        assert estimate.high is not None
+        covered += estimate.low <= truth <= estimate.high
+    # 95 % less three standard errors of 200 repetitions; a bootstrap of 3 values covers 75 %.
+    assert covered / repetitions >= 0.90
 
 
 def test_a_lone_disturbance_does_not_move_the_centre() -> None:
@@ -84,15 +84,15 @@ def test_a_lone_disturbance_does_not_move_the_centre() -> None:
 
 
 def test_zero_among_few_values_is_no_error() -> None:
-    found = estimate_median([0.0, 4096.0, 4096.0])
-    assert found.centre == 4096.0
-    assert found.low is not None
-    assert math.isfinite(found.low)
+    estimate = estimate_median([0.0, 4096.0, 4096.0])
+    assert estimate.centre == 4096.0
+    assert estimate.low is not None
+    assert math.isfinite(estimate.low)
 
 
 def test_pairing_takes_out_what_a_round_does_to_both() -> None:
-    weather = {0: 1.0, 1: 9.0, 2: 2.0, 3: 30.0, 4: 1.5, 5: 4.0}
-    ratio = paired_ratio({k: 3 * w for k, w in weather.items()}, weather)
+    noise_of_round = {0: 1.0, 1: 9.0, 2: 2.0, 3: 30.0, 4: 1.5, 5: 4.0}
+    ratio = paired_ratio({k: 3 * w for k, w in noise_of_round.items()}, noise_of_round)
     assert ratio == Estimate(3.0, 3.0, 3.0, 6)
 
 
@@ -103,43 +103,43 @@ def test_rounds_that_only_one_side_has_are_no_pairs() -> None:
 
 
 def test_the_level_that_varies_is_resampled() -> None:
-    """Rounds differ by 20 %, the iterations in them by 2 %: 30 of these are no 30 rounds."""
+    """Rounds differ by 20 %, iterations by 2 %: 30 iterations are not 30 independent values."""
     chance = random.Random(4)
-    held = pooled = 0
+    covered = pooled = 0
     for _ in range(100):
         rounds = []
         for _ in range(6):
-            weather = chance.lognormvariate(0, 0.2)
-            rounds.append([weather * chance.lognormvariate(0, 0.02) for _ in range(5)])
+            noise_of_round = chance.lognormvariate(0, 0.2)
+            rounds.append([noise_of_round * chance.lognormvariate(0, 0.02) for _ in range(5)])
         nested = estimate_nested(rounds)
         flat = estimate_median(chance.sample([value for values in rounds for value in values], 30))
         assert nested.low is not None
         assert nested.high is not None
         assert flat.low is not None
         assert flat.high is not None
-        held += nested.low <= 1 <= nested.high
+        covered += nested.low <= 1 <= nested.high
         pooled += flat.low <= 1 <= flat.high
-    assert held >= 89  # 95 less three standard errors
+    assert covered >= 89  # 95 less three standard errors
     assert pooled < 80
 
 
 @pytest.mark.parametrize("confidence", [0.95, 0.99])
 def test_the_scatter_of_a_block_design_holds_what_it_promises(confidence: float) -> None:
-    """Three rounds of six targets: the interval is far narrower than by two degrees of freedom."""
+    """Three rounds of six targets give a far narrower interval than two degrees of freedom."""
     chance = random.Random(5)
-    repetitions, held = 400, 0
+    repetitions, covered = 400, 0
     narrower = []
     for _ in range(repetitions):
-        weather = [chance.lognormvariate(0, 0.3) for _ in range(3)]
-        table = [[w * (2 if row else 1) * chance.lognormvariate(0, 0.1) for w in weather]
+        noise_of_round = [chance.lognormvariate(0, 0.3) for _ in range(3)]
+        table = [[w * (2 if row else 1) * chance.lognormvariate(0, 0.1) for w in noise_of_round]
                  for row in range(6)]  # fmt: skip
         ratios = [ours / theirs for ours, theirs in zip(table[1], table[0], strict=True)]
-        found = estimate_median(ratios, 0, confidence, scatter_of_ratios(table))
+        estimate = estimate_median(ratios, 0, confidence, scatter_of_ratios(table))
         alone = estimate_median(ratios, 0, confidence)
-        assert found.low and found.high and alone.low and alone.high
-        held += found.low <= 2 <= found.high
-        narrower.append(math.log(alone.high / alone.low) / math.log(found.high / found.low))
-    assert held / repetitions >= confidence - 3 * math.sqrt(confidence * (1 - confidence) / 400)
+        assert estimate.low and estimate.high and alone.low and alone.high
+        covered += estimate.low <= 2 <= estimate.high
+        narrower.append(math.log(alone.high / alone.low) / math.log(estimate.high / estimate.low))
+    assert covered / repetitions >= confidence - 3 * math.sqrt(confidence * (1 - confidence) / 400)
     assert sorted(narrower)[repetitions // 2] > 1.5
 
 
@@ -156,7 +156,7 @@ def test_what_has_no_blocks_has_no_scatter(table: list[list[float]]) -> None:
 
 
 def correlated(chance: random.Random, n: int, correlation: float) -> list[float]:
-    """Values around 1, each of which resembles the one before it."""
+    """Return values around 1 with this correlation of successive values."""
     state, values = chance.gauss(0, 1), []
     for _ in range(n):
         state = correlation * state + math.sqrt(1 - correlation**2) * chance.gauss(0, 1)
@@ -166,16 +166,16 @@ def correlated(chance: random.Random, n: int, correlation: float) -> list[float]
 
 def test_rounds_that_resemble_the_one_before_tell_less() -> None:
     chance = random.Random(2)
-    held = as_if_independent = 0
+    covered = as_if_independent = 0
     for _ in range(100):
         values = correlated(chance, 30, 0.6)
-        found = estimate_median(values)
+        estimate = estimate_median(values)
         shuffled = estimate_median(chance.sample(values, 30))
-        assert found.low and found.high and shuffled.low and shuffled.high
-        held += found.low <= 1 <= found.high
+        assert estimate.low and estimate.high and shuffled.low and shuffled.high
+        covered += estimate.low <= 1 <= estimate.high
         as_if_independent += shuffled.low <= 1 <= shuffled.high
     assert as_if_independent <= 80
-    assert held >= as_if_independent + 8
+    assert covered >= as_if_independent + 8
 
 
 def test_independent_rounds_are_hardly_ever_taken_for_dependent() -> None:
@@ -197,10 +197,10 @@ def test_dependence_is_of_ranks_and_order() -> None:
 @settings(max_examples=25, deadline=None)
 @given(st.lists(durations, min_size=8, max_size=14).map(sorted))
 def test_a_widened_interval_holds_its_centre(values: list[float]) -> None:
-    found = estimate_median(values)
-    assert found.centre is not None and found.low is not None and found.high is not None
-    assert 0 < found.low <= found.centre * (1 + 1e-9)
-    assert found.high >= found.centre * (1 - 1e-9)
+    estimate = estimate_median(values)
+    assert estimate.centre is not None and estimate.low is not None and estimate.high is not None
+    assert 0 < estimate.low <= estimate.centre * (1 + 1e-9)
+    assert estimate.high >= estimate.centre * (1 - 1e-9)
 
 
 def test_levels_become_medians_from_the_inside_out() -> None:
@@ -227,8 +227,8 @@ def test_the_smallest_difference_is_found_as_often_as_it_says() -> None:
 
     promised = [smallest_difference(estimate_median(values(1.0))) for _ in range(40)]
     typical = sorted(each for each in promised if each is not None)[20]
-    found = sum((estimate_median(values(1 + typical)).low or 0) > 1 for _ in range(repetitions))
-    assert found / repetitions >= 0.88
+    detected = sum((estimate_median(values(1 + typical)).low or 0) > 1 for _ in range(repetitions))
+    assert detected / repetitions >= 0.88
     assert smallest_difference(Estimate(1.0, None, None, 1)) is None
 
 
@@ -249,11 +249,11 @@ def test_a_slope_that_no_points_give_is_not_a_number(x: list[float], y: list[flo
 def test_a_slope_has_an_interval_when_points_allow() -> None:
     running = list(range(12))
     memory = [2.0 * x + (0.3 if x % 2 else -0.3) for x in running]
-    found = estimate_slope(running, memory)
-    assert found.low is not None
-    assert found.high is not None
-    assert found.low <= 2.0 <= found.high
-    assert found.high - found.low < 1.0
+    estimate = estimate_slope(running, memory)
+    assert estimate.low is not None
+    assert estimate.high is not None
+    assert estimate.low <= 2.0 <= estimate.high
+    assert estimate.high - estimate.low < 1.0
     assert estimate_slope([0, 1, 2], [0.0, 2.0, 4.0]) == Estimate(2.0, None, None, 3)
 
 

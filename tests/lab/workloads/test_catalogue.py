@@ -1,4 +1,4 @@
-"""Workloads are TOML: what is wrong with a file is said; what a tool prints becomes a figure."""
+"""Workloads: errors in TOML files are reported, and results are read from outputs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RATE = Result(unit="/s", better="more", pattern="^rate (.*)$")
 AT_A = Result(unit="s", better="less", json="a")
 
 
-def said(stdout: str, elapsed_ns: int = 1_500_000_000) -> tuple[bytes, int]:
+def output(stdout: str, elapsed_ns: int = 1_500_000_000) -> tuple[bytes, int]:
     return stdout.encode(), elapsed_ns
 
 
@@ -50,9 +50,9 @@ def test_nothing_is_attached_in_a_quick_run() -> None:
 
 def test_a_users_file_is_run_whatever_the_profile(tmp_path: Path) -> None:
     text = SORT.replace("threads", 'profile = "full"\nthreads')
-    found = workloads.load("quick", [file(tmp_path, text)])
-    assert found["sort"].argv == ["sh", "-ec", "seq 10 | sort"]
-    assert "coreutils" in workloads.packages(found)
+    loaded = workloads.load("quick", [file(tmp_path, text)])
+    assert loaded["sort"].argv == ["sh", "-ec", "seq 10 | sort"]
+    assert "coreutils" in workloads.packages(loaded)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_a_figure_is_read(result: Result, stdout: str, value: float) -> None:
-    assert workloads.value_of(result, *said(stdout)) == pytest.approx(value)
+    assert workloads.value_of(result, *output(stdout)) == pytest.approx(value)
 
 
 @pytest.mark.parametrize(
@@ -147,11 +147,11 @@ def test_a_figure_is_read(result: Result, stdout: str, value: float) -> None:
 )
 def test_a_figure_that_is_none_is_refused(result: Result, stdout: str, sentence: str) -> None:
     with pytest.raises(LabError, match=sentence):
-        workloads.value_of(result, *said(stdout))
+        workloads.value_of(result, *output(stdout))
 
 
 def test_the_digest_tells_one_definition_from_another(tmp_path: Path) -> None:
-    one = workloads.load("quick", [file(tmp_path, SORT)])["sort"]
+    first = workloads.load("quick", [file(tmp_path, SORT)])["sort"]
     other = workloads.load("quick", [file(tmp_path, SORT.replace("seq 10", "seq 11"))])["sort"]
-    assert one.digest() != other.digest()
-    assert one.digest() == workloads.load("full", [file(tmp_path, SORT)])["sort"].digest()
+    assert first.digest() != other.digest()
+    assert first.digest() == workloads.load("full", [file(tmp_path, SORT)])["sort"].digest()

@@ -1,4 +1,4 @@
-"""Every target's commands run in the declared surroundings, whoever calls, and leave nothing."""
+"""Commands of every target run in the declared environment, and leave no processes."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from lab.targets.environment import DECLARED
 from lab.targets.worker import Worker
 from lab.userland import build
 from runtime.linux import syscalls
-from tests.system.lab import surroundings
+from tests.system.lab import environment_probe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 pytestmark = pytest.mark.root
 
-# One of each kind that a command reaches in a way of its own.
-REACHED = ("native", "container", "crun", "runc", "podman", "docker", "microvm", "uml")
+# One target for each way in which a command reaches an instance.
+TARGETS = ("native", "container", "crun", "runc", "podman", "docker", "microvm", "uml")
 SIGSETXID = 33  # nptl(7)
 SLEEPERS = b"sleep\x008649"
 
@@ -60,24 +60,24 @@ def expected() -> list[str]:
 
 
 @contextmanager
-def worker(target: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
+def started_worker(target: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
     if reason := targets.find(target).absent():
         pytest.skip(f"{target}: {reason}")
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
     land = build.build(lambda _: None)
-    with scratch_directory() as scratch, Worker(target, Settings(land, scratch, "tcg")) as made:
-        yield made
+    with scratch_directory() as scratch, Worker(target, Settings(land, scratch, "tcg")) as worker:
+        yield worker
 
 
 def handle_setxid(*, ignored: bool) -> None:
-    """Ignore a signal of the C library's own, or not: its sigaction(3) refuses to."""
+    """Ignore the C library's internal signal, or not; its own sigaction(3) refuses to."""
     action = struct.pack("4L", int(ignored), 0, 0, 0)
     assert ctypes.CDLL(None).syscall(syscalls.RT_SIGACTION, SIGSETXID, action, None, 8) == 0
 
 
 @pytest.fixture(scope="module")
 def _user_land() -> None:
-    """Everything is built before a caller's proxy leads nowhere."""
+    """Build the user land before a test sets an unusable proxy."""
     build.build(lambda _: None)
 
 
@@ -85,7 +85,7 @@ def _user_land() -> None:
 def _odd_caller(
     _user_land: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Iterator[None]:
-    """A caller with an environment, directory, umask, priority and limits of his own."""
+    """A caller with an unusual environment, directory, umask, priority and limits."""
     for name, value in (
         ("OMP_NUM_THREADS", "4"),
         ("TMPDIR", "/nowhere"),
@@ -101,7 +101,7 @@ def _odd_caller(
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (600, hard))
     os.setpriority(os.PRIO_PROCESS, 0, 7)
-    handle_setxid(ignored=True)  # as the C library's posix_spawn(3) leaves it, make(1)'s for one
+    handle_setxid(ignored=True)  # as posix_spawn(3) leaves it, which make(1) uses
     try:
         yield
     finally:
@@ -112,40 +112,40 @@ def _odd_caller(
 
 
 @pytest.mark.usefixtures("_odd_caller")
-@pytest.mark.parametrize("target", REACHED)
+@pytest.mark.parametrize("target", TARGETS)
 def test_commands_run_in_the_declared_surroundings(
     target: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with worker(target, monkeypatch) as made:
-        assert made.call(120, surroundings.look) == expected()
+    with started_worker(target, monkeypatch) as worker:
+        assert worker.call(120, environment_probe.look) == expected()
 
 
-@pytest.mark.parametrize("target", REACHED)
+@pytest.mark.parametrize("target", TARGETS)
 def test_what_a_command_leaves_is_ended_with_it(
     target: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with worker(target, monkeypatch) as made:
-        assert made.call(120, surroundings.leave_processes) == ("done", "0", "0")
+    with started_worker(target, monkeypatch) as worker:
+        assert worker.call(120, environment_probe.leave_processes) == ("done", "0", "0")
 
 
 def sleepers() -> list[str]:
-    found = []
+    pids = []
     for process in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             if SLEEPERS in process.read_bytes():
-                found.append(process.parent.name)
+                pids.append(process.parent.name)
         except OSError:
             continue
-    return found
+    return pids
 
 
 @pytest.mark.parametrize("target", ["native", "container", "crun"])
 def test_a_command_that_hangs_is_ended_with_its_instance(
     target: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with worker(target, monkeypatch) as made:
+    with started_worker(target, monkeypatch) as worker:
         with pytest.raises(LabError, match="did not end within"):
-            made.call(60, surroundings.hang)
+            worker.call(60, environment_probe.hang)
         assert not sleepers()
 
 
@@ -154,18 +154,18 @@ def test_a_command_that_hangs_is_ended_with_its_instance(
 def test_a_killed_worker_takes_its_commands_along(
     target: str, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with worker(target, monkeypatch) as made:
-        made.await_target()
-        made._connection.send((surroundings.hang_long, (), {}))
+    with started_worker(target, monkeypatch) as worker:
+        worker.await_target()
+        worker._connection.send((environment_probe.hang_long, (), {}))
         deadline = time.monotonic() + 20
         while len(sleepers()) < 2 and time.monotonic() < deadline:
             time.sleep(0.05)
         assert len(sleepers()) == 2
-        os.kill(made.pid, number)
+        os.kill(worker.pid, number)
         while sleepers() and time.monotonic() < deadline:
             time.sleep(0.05)
         assert not sleepers()
-        made.revive()
+        worker.revive()
 
 
 def test_two_processes_build_a_part_once(tmp_path: Path) -> None:

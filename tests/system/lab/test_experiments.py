@@ -1,4 +1,4 @@
-"""Each experiment put to real targets: figures that must come out so on any host."""
+"""Experiments on real targets: figures that must hold on any host."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ MIB = 1 << 20
 
 
 @contextmanager
-def worker(target: str) -> Iterator[Worker]:
+def started_worker(target: str) -> Iterator[Worker]:
     land = build.build(lambda _: None)
-    with scratch_directory() as scratch, Worker(target, Settings(land, scratch, "tcg")) as made:
-        yield made
+    with scratch_directory() as scratch, Worker(target, Settings(land, scratch, "tcg")) as worker:
+        yield worker
 
 
 def by_metric(samples: list[Sample]) -> dict[str, Sample]:
@@ -42,8 +42,8 @@ def quiet(_: str) -> None:
 
 
 def test_limits_hold_and_neighbours_are_hidden() -> None:
-    with worker("container") as made:
-        granted = made.call(120, isolation.take_all)
+    with started_worker("container") as worker:
+        granted = worker.call(120, isolation.take_all)
     assert 0.1 < granted["cpus-granted"] < 0.55  # a busy host grants less
     assert 0.8 * 256 * MIB < granted["memory-granted"] < 256 * MIB
     assert granted["processes-granted"] == 62  # of 64: the payload and the shell are two
@@ -51,22 +51,22 @@ def test_limits_hold_and_neighbours_are_hidden() -> None:
 
 
 def test_a_container_shares_kernel_files_and_page_cache_and_idles() -> None:
-    with worker("container") as made:
-        found = by_metric(footprint.measure(made, 0, QUICK, quiet))
-    assert found["own-kernel"].value == 0
-    assert found["same-user-land"].value == found["processes-inside"].value == 1
-    assert 0 < (found["pss"].value or 0) <= (found["rss"].value or 0) < 4 * MIB
-    assert 0 < (found["cgroup-memory"].value or 0) < 4 * MIB
-    assert (found["page-cache-again"].value or 0) < 8 * MIB
-    assert (found["idle-cpu"].value or 0) < 0.01
-    assert (found["image-unique"].value or 0) <= (found["image-on-disk"].value or 0)
-    assert (found["move"].value or 0) > 0
+    with started_worker("container") as worker:
+        values = by_metric(footprint.measure(worker, 0, QUICK, quiet))
+    assert values["own-kernel"].value == 0
+    assert values["same-user-land"].value == values["processes-inside"].value == 1
+    assert 0 < (values["pss"].value or 0) <= (values["rss"].value or 0) < 4 * MIB
+    assert 0 < (values["cgroup-memory"].value or 0) < 4 * MIB
+    assert (values["page-cache-again"].value or 0) < 8 * MIB
+    assert (values["idle-cpu"].value or 0) < 0.01
+    assert (values["image-unique"].value or 0) <= (values["image-on-disk"].value or 0)
+    assert (values["move"].value or 0) > 0
 
 
 def test_bursts_double_up_to_what_was_asked_for() -> None:
     small = replace(QUICK, burst=profiles.Burst(4, 1))
-    with worker("crun") as made:
-        samples = burst.measure(made, 0, small, quiet)
+    with started_worker("crun") as worker:
+        samples = burst.measure(worker, 0, small, quiet)
     rates = {s.position: s.value or 0 for s in samples if s.metric == "started-per-second"}
     assert sorted(rates) == [1, 2, 4]
     assert all(rate > 0 for rate in rates.values())
@@ -75,37 +75,37 @@ def test_bursts_double_up_to_what_was_asked_for() -> None:
 
 
 def test_a_machine_tells_its_steps_without_a_gap() -> None:
-    with worker("microvm") as made:
-        start = made.call(120, startup.start_and_stop)
+    with started_worker("microvm") as worker:
+        start = worker.call(120, startup.start_and_stop)
     names = [span.step for span in start.spans]
     assert names[:2] == ["clone the disk", "libvirt and QEMU"]
     assert {"kernel", "init", "until it answers"} <= set(names)
     assert all(span.begin_ns <= span.end_ns for span in start.spans)
-    told = sum(span.end_ns - span.begin_ns for span in start.spans)
-    assert told == pytest.approx(start.reached["ready"], rel=0.05)
+    traced = sum(span.end_ns - span.begin_ns for span in start.spans)
+    assert traced == pytest.approx(start.reached["ready"], rel=0.05)
 
 
 def test_a_container_tells_its_steps_without_a_gap() -> None:
-    with worker("container") as made:
-        timed = made.call(60, startup.start_and_stop)
-        spans = made.call(60, startup.trace_steps)
+    with started_worker("container") as worker:
+        timed = worker.call(60, startup.start_and_stop)
+        spans = worker.call(60, startup.trace_steps)
     assert timed.spans == []
     names = [span.step for span in spans]
-    wanted = ["plan the cgroup", "clone", "overlay", "mounts", "pivot", "seccomp", "exec"]
-    assert [name for name in names if name in wanted] == wanted
+    expected = ["plan the cgroup", "clone", "overlay", "mounts", "pivot", "seccomp", "exec"]
+    assert [name for name in names if name in expected] == expected
     assert [span.end_ns for span in spans[:-1]] == [span.begin_ns for span in spans[1:]]
     assert all(span.begin_ns <= span.end_ns for span in spans)
 
 
 def test_a_fill_tells_what_the_hosts_past_costs() -> None:
     few = replace(QUICK, density=replace(QUICK.density, containers=200))
-    with worker("container") as made:
-        samples = by_metric(density.measure(made, 0, few, quiet))
+    with started_worker("container") as worker:
+        samples = by_metric(density.measure(worker, 0, few, quiet))
     for kind in ("memory cgroup", "network namespace", "mount"):
         before, after = (samples[f"kernel {when}: {kind}"] for when in ("before", "after"))
-        for look in (before, after):  # on a host where others free memory, it may seem to be none
-            assert look.value is not None
-            assert 0 <= look.value < 8 * MIB
+        for sample in (before, after):  # 0 if other processes free memory meanwhile
+            assert sample.value is not None
+            assert 0 <= sample.value < 8 * MIB
         assert "dying cgroups" in after.note
     each = samples["memory-per-instance-available"]
     assert "an empty memory cgroup took" in each.note
@@ -120,13 +120,13 @@ def test_costs_are_measured_again_after_a_measurement_was_killed() -> None:
     )
     deadline = time.monotonic() + 20
     own = f"tonnage-kernel-costs-{killed.pid}"
-    while not (found := list(Path("/sys/fs/cgroup").glob(f"*/{own}"))):
+    while not (cgroups := list(Path("/sys/fs/cgroup").glob(f"*/{own}"))):
         assert time.monotonic() < deadline
     killed.kill()
     killed.communicate()
-    assert found[0].exists()
+    assert cgroups[0].exists()
     first, second = kernel_costs.measure(), kernel_costs.measure()
-    assert not found[0].exists()
+    assert not cgroups[0].exists()
     assert first.memory_cgroup
     assert first.memory_cgroup == pytest.approx(second.memory_cgroup, rel=0.5)
 
@@ -134,30 +134,30 @@ def test_costs_are_measured_again_after_a_measurement_was_killed() -> None:
 def test_no_start_goes_below_the_memory_floor() -> None:
     floor = host_limits.available_memory_bytes() - 512 * MIB
     bounds = replace(QUICK, density=replace(QUICK.density, machines=40, memory_floor_bytes=floor))
-    with worker("microvm") as made:
-        running = by_metric(density.measure(made, 0, bounds, quiet))["running"]
+    with started_worker("microvm") as worker:
+        running = by_metric(density.measure(worker, 0, bounds, quiet))["running"]
     assert "memory floor" in running.note
-    assert (running.value or 0) < 10  # a host in use by others has none to begin with
+    assert (running.value or 0) < 10  # 0 on a busy host with less free memory
 
 
 def test_more_containers_run_than_a_worker_has_pipes_for() -> None:
     bounds = replace(QUICK, density=replace(QUICK.density, containers=200))
-    with worker("container") as made:
-        descriptors = len(list(Path(f"/proc/{made.pid}/fd").iterdir())) + 350
-        resource.prlimit(made.pid, resource.RLIMIT_NOFILE, (descriptors, descriptors))
-        samples = by_metric(density.measure(made, 0, bounds, quiet))
+    with started_worker("container") as worker:
+        descriptors = len(list(Path(f"/proc/{worker.pid}/fd").iterdir())) + 350
+        resource.prlimit(worker.pid, resource.RLIMIT_NOFILE, (descriptors, descriptors))
+        samples = by_metric(density.measure(worker, 0, bounds, quiet))
         assert samples["running"].value == samples["answering"].value == 200, samples["running"]
-        left = len(list(Path(f"/proc/{made.pid}/fd").iterdir()))
+        left = len(list(Path(f"/proc/{worker.pid}/fd").iterdir()))
         assert left < descriptors - 300
 
 
 def test_a_full_host_names_its_limit() -> None:
     bounds = replace(QUICK, density=replace(QUICK.density, containers=40, memory_floor_bytes=0))
-    with worker("container") as made:
-        pid = made.pid
+    with started_worker("container") as worker:
+        pid = worker.pid
         descriptors = len(list(Path(f"/proc/{pid}/fd").iterdir())) + 40
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (descriptors, descriptors))
-        samples = density.measure(made, 0, bounds, quiet)
+        samples = density.measure(worker, 0, bounds, quiet)
     (running,) = [sample for sample in samples if sample.metric == "running"]
     assert "file descriptors (ulimit -n)" in running.note
     assert 0 < (running.value or 0) < 40
@@ -169,13 +169,13 @@ def test_a_users_workload_is_run_in_every_target(tmp_path: Path) -> None:
         '[count]\nwhat = "numbers"\ncommand = "echo rate 7.5"\nthreads = 1\nbound-by = "CPU"\n'
         'results.count = { pattern = \'rate ([0-9.]+)\', unit = "/s", better = "more" }\n'
     )
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-m", "lab", "run", "performance",
          "--targets", "native,container", "--rounds", "1", "--workloads", str(own),
          "--out", str(tmp_path / "run"), "--accel", "tcg"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    assert result.returncode == 0, result.stderr
     with (tmp_path / "run/measurements.csv").open() as table:
         rows = [row for row in csv.DictReader(table) if row["metric"] == "count"]
     assert {(row["target"], row["value"], row["unit"]) for row in rows} == {
@@ -184,7 +184,7 @@ def test_a_users_workload_is_run_in_every_target(tmp_path: Path) -> None:
 
 
 def test_the_native_target_leaves_nothing_bound(tmp_path: Path) -> None:
-    """Whoever removes the scratch directory in its namespace must not reach the host's /dev."""
+    """Removing the scratch directory must not reach the host's /dev through a mount."""
     script = (
         "import sys; from pathlib import Path; from lab.userland import build;"
         "from lab.targets.base import Settings; from lab.targets.native import Native\n"
@@ -192,7 +192,7 @@ def test_the_native_target_leaves_nothing_bound(tmp_path: Path) -> None:
         "with Native(Settings(land, Path(sys.argv[1]), 'tcg')): pass\n"
         "print(Path('/proc/self/mounts').read_text().count(sys.argv[1]))"
     )
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=False
     )
-    assert done.stdout.split() == ["0"], done.stderr
+    assert result.stdout.split() == ["0"], result.stderr

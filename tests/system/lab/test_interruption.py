@@ -1,4 +1,4 @@
-"""Runs that are ended midway and gone on with, and runs beside neighbours that take the CPU."""
+"""Runs that are interrupted and resumed, and runs beside processes that use the CPU."""
 
 from __future__ import annotations
 
@@ -47,13 +47,16 @@ def rows(table: Path) -> list[dict[str, str]]:
 
 
 def run_until(path: Path, rounds: int, number: signal.Signals) -> Path:
-    """Begin a run, and send its whole group, but for a kill, a signal once some rounds are done.
+    """Start a run, and end it by a signal to its process group after some rounds.
 
-    Returns where it wrote what it needed meanwhile.
+    SIGKILL goes to the main process only. Return the run's scratch directory.
     """
-    hearing = ("env", f"--default-signal={number.name}")  # nohup(1) and a shell's jobs ignore some
+    environment = (
+        "env",
+        f"--default-signal={number.name}",
+    )  # nohup(1) and a shell's jobs ignore some
     running = subprocess.Popen(
-        [*(hearing if number is not signal.SIGKILL else ()),
+        [*(environment if number is not signal.SIGKILL else ()),
          *TONNAGE, "run", "startup", "burst", "--targets", ",".join(TARGETS), "--accel", "tcg",
          "--rounds", str(ROUNDS), "--out", str(path), "--wait"],
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -85,16 +88,16 @@ def test_an_interrupted_run_is_gone_on_with(
     if number is not signal.SIGKILL:
         assert not scratch.exists()
         assert json.loads((path / "run.json").read_text())["interrupted"] is True
-    kept = rows(path / "rounds.csv")
+    finished_rounds = rows(path / "rounds.csv")
     samples = rows(path / "measurements.csv")
 
-    done = tonnage("run", "--resume", str(path), "--wait", "--format", "json")
+    result = tonnage("run", "--resume", str(path), "--wait", "--format", "json")
 
-    assert done.returncode == 0, done.stderr
-    assert rows(path / "rounds.csv")[: len(kept)] == kept
-    found = [(row["experiment"], int(row["round"])) for row in rows(path / "rounds.csv")]
-    assert found == [(name, n) for name in ("startup", "burst") for n in range(ROUNDS)]
-    finished = {(row["experiment"], row["round"]) for row in kept}
+    assert result.returncode == 0, result.stderr
+    assert rows(path / "rounds.csv")[: len(finished_rounds)] == finished_rounds
+    measured_rounds = [(row["experiment"], int(row["round"])) for row in rows(path / "rounds.csv")]
+    assert measured_rounds == [(name, n) for name in ("startup", "burst") for n in range(ROUNDS)]
+    finished = {(row["experiment"], row["round"]) for row in finished_rounds}
     of_them = [row for row in samples if (row["experiment"], row["round"]) in finished]
     assert rows(path / "measurements.csv")[: len(of_them)] == of_them
     first = Counter(
@@ -108,7 +111,9 @@ def test_an_interrupted_run_is_gone_on_with(
     assert "finished" in settings
     assert "interrupted" not in settings
     assert set(settings["stopping"]) == {"startup", "burst"}
-    measured = {(m["target"], m["metric"]): m["n"] for m in json.loads(done.stdout)["measurements"]}
+    measured = {
+        (m["target"], m["metric"]): m["n"] for m in json.loads(result.stdout)["measurements"]
+    }
     assert measured["container", "ready"] == ROUNDS
     suite = pyperf.BenchmarkSuite.load(str(path / "startup.json"))
     assert suite.get_benchmark("container/ready").get_nvalue() == ROUNDS
@@ -124,7 +129,7 @@ def test_an_interrupted_run_is_gone_on_with(
 
 @contextmanager
 def neighbour(script: str) -> Iterator[None]:
-    """A program of somebody else's that runs meanwhile."""
+    """Run a foreign shell script during the block."""
     running = subprocess.Popen(["sh", "-c", script], start_new_session=True)
     try:
         yield
@@ -143,13 +148,13 @@ COMES_AND_GOES = "while :; do timeout 2 sh -c 'while :; do :; done'; sleep 4; do
 def test_a_table_is_made_beside_a_busy_neighbour(busy: str, rounds: int, tmp_path: Path) -> None:
     path = tmp_path / "run"
     with neighbour(busy):
-        done = tonnage(
+        result = tonnage(
             "table", "--targets", "native,container", "--rounds", str(rounds), "--accel", "tcg",
             "--out", str(path), "--wait",
         )  # fmt: skip
-    assert "Traceback" not in done.stderr
-    assert done.returncode == 0, done.stderr
-    assert "container" in done.stdout
+    assert "Traceback" not in result.stderr
+    assert result.returncode == 0, result.stderr
+    assert "container" in result.stdout
     assert (path / "report.html").stat().st_size > 100_000
     assert any(row["disturbed"] for row in rows(path / "rounds.csv"))
     assert json.loads((path / "run.json").read_text())["failures"] == []
@@ -158,16 +163,16 @@ def test_a_table_is_made_beside_a_busy_neighbour(busy: str, rounds: int, tmp_pat
 def test_rounds_beside_a_neighbour_that_comes_and_goes_are_told_apart(tmp_path: Path) -> None:
     path = tmp_path / "run"
     with neighbour(COMES_AND_GOES):
-        done = tonnage(
+        result = tonnage(
             "run", "startup", "--targets", "native,container", "--rounds", "24", "--accel", "tcg",
             "--out", str(path), "--wait", "--format", "json",
         )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    assert result.returncode == 0, result.stderr
     disturbed = [bool(row["disturbed"]) for row in rows(path / "rounds.csv")]
     if all(disturbed):
         pytest.skip("this host is busy with something else as well")
     assert any(disturbed)
-    for measured in json.loads(done.stdout)["measurements"]:
+    for measured in json.loads(result.stdout)["measurements"]:
         if measured["metric"] == "first-instruction":
             assert measured["n"] == disturbed.count(False)
             assert measured["set_aside"] == disturbed.count(True)

@@ -1,4 +1,4 @@
-"""Instances on a network of their own: each way reaches the peer, and nothing is left of it."""
+"""The isolated network: every way reaches the peer, and nothing is left afterwards."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PORT = 17399
 
 @contextmanager
 def alone() -> Iterator[int]:
-    """A process in a network namespace of its own; its pid."""
+    """Start a process in a new network namespace, and yield its pid."""
     with subprocess.Popen(["unshare", "--net", "sleep", "60"]) as process:
         own = Path("/proc/self/ns/net").readlink()
         while Path(f"/proc/{process.pid}/ns/net").readlink() == own:
@@ -46,7 +46,7 @@ def needs(way: Way) -> None:
 
 
 def interfaces() -> set[str]:
-    """Those of the host, as this thread sees it."""
+    """Return the network interfaces of this thread's namespace."""
     return {line.partition(":")[0].strip() for line in Path("/proc/thread-self/net/dev").open()}
 
 
@@ -55,9 +55,9 @@ def interfaces() -> set[str]:
 )
 def test_each_way_reaches_the_peer_from_its_own_address(way: Way, seen: str) -> None:
     needs(way)
-    with IsolatedNetwork() as made, alone() as pid:
-        made.attach(pid, way)
-        with made.at_peer():
+    with IsolatedNetwork() as network, alone() as pid:
+        network.attach(pid, way)
+        with network.at_peer():
             listener = socket.create_server((PEER, PORT))
         with listener, Path(f"/proc/{pid}/ns/net").open("rb") as inside:
             with enter(inside.fileno()):
@@ -94,16 +94,16 @@ def test_the_network_ends_with_a_process_that_is_killed() -> None:
 
 
 def helpers(pid: int) -> list[str]:
-    """The processes of slirp4netns that serve that one."""
-    found = []
+    """Return the pids of slirp4netns processes that serve a process."""
+    pids = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             words = path.read_bytes().split(b"\0")
         except OSError:
             continue
         if words[0] == b"slirp4netns" and str(pid).encode() in words:
-            found.append(path.parent.name)
-    return found
+            pids.append(path.parent.name)
+    return pids
 
 
 @pytest.mark.parametrize("name", ["native", "container"])
@@ -121,11 +121,11 @@ def test_what_is_written_to_a_volume_lies_on_the_host(name: str, tmp_path: Path)
         "    sys.exit(instance.run(['sh', '-c', script], 20).exit_code)\n"
     )
     settings = Settings(land, tmp_path, "tcg")
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", run], input=pickle.dumps((name, settings, script)),
         capture_output=True, check=False,
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    (said,) = tmp_path.rglob("volume/said")
-    assert said.read_text() == "kept\n"
+    assert result.returncode == 0, result.stderr
+    (written,) = tmp_path.rglob("volume/said")
+    assert written.read_text() == "kept\n"
     assert "volume" in find(name).attachments

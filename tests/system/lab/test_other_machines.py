@@ -1,4 +1,4 @@
-"""Machines by VMMs other than QEMU: started, asked, used, and gone without a trace."""
+"""Machines by other VMMs and by virt-install: start, requests, commands, and removal."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ pytestmark = pytest.mark.root
 DEADLINE_SECONDS = 120.0
 
 
-# What the workers are sent to do.
+# Functions that the workers call, and their results.
 
 
 @dataclass(frozen=True)
 class Lives:
-    """Of two instances side by side, and of the first unless said otherwise."""
+    """Observations of two instances side by side; of the first, unless noted otherwise."""
 
     kind: str
     milestones: tuple[int, int, int, int]
     userspace: int | None
     steps: list[str]
-    disk_bytes: tuple[int, int]  # before something was written and after
-    memory_kib: tuple[int, int]  # of each
-    beside: int  # how the other's look at what was written ended
-    said: CommandResult
+    disk_bytes: tuple[int, int]  # before and after a file was written
+    memory_kib: tuple[int, int]  # of both
+    second_ls: int  # exit code of `ls` of that file in the second instance
+    command: CommandResult
     left: list[int]
-    answers_still: int  # the other one, when the first is gone
+    second_answer: int  # time of the second's answer after the first was stopped
     files: list[str]
 
 
@@ -62,12 +62,12 @@ def live(target: Target) -> Lives:
         memory = memory_kib(one), memory_kib(two)
         one.run(["sh", "-c", "head -c 4000000 /dev/urandom >/written; sync"], 60)
         after = target.instance_disk_bytes(one)
-        beside = two.run(["ls", "/written"], 30).exit_code
-        said = one.run(["sh", "-c", "uname -m; echo wrong >&2; exit 3"], 30)
+        second_ls = two.run(["ls", "/written"], 30).exit_code
+        command = one.run(["sh", "-c", "uname -m; echo wrong >&2; exit 3"], 30)
         pids = one.pids()
         one.stop()
         left = [pid for pid in pids if processes.command_line(pid)]
-        answers_still = two.ask()
+        second_answer = two.ask()
     return Lives(
         kind=target.kind,
         milestones=milestones,
@@ -75,16 +75,16 @@ def live(target: Target) -> Lives:
         steps=steps,
         disk_bytes=(before, after),
         memory_kib=memory,
-        beside=beside,
-        said=said,
+        second_ls=second_ls,
+        command=command,
         left=left,
-        answers_still=answers_still,
+        second_answer=second_answer,
         files=files_of(target),
     )
 
 
 def reached(instance: Instance) -> tuple[int, int]:
-    """When it was at its first instruction, and when it was ready."""
+    """Return the times of the first instruction and of `ready`."""
     first, ready = instance.reached("first-instruction"), instance.reached("ready")
     assert first is not None
     assert ready is not None
@@ -92,12 +92,12 @@ def reached(instance: Instance) -> tuple[int, int]:
 
 
 def memory_kib(instance: Instance) -> int:
-    """What the guest's kernel says that it has."""
+    """Return the guest's MemTotal."""
     return int(instance.run(["cat", "/proc/meminfo"], 30).stdout.split()[1])
 
 
 def files_of(target: Target) -> list[str]:
-    """What lies in the directory of its instances."""
+    """Return the names in the directory of the target's instances."""
     assert isinstance(target, Machine)
     return sorted(path.name for path in target.directory.iterdir())
 
@@ -111,11 +111,11 @@ def start_and_stay(target: Target) -> list[int]:
 
 @dataclass(frozen=True)
 class Use:
-    """Of the traditional machine up to its default target; how long it takes to go."""
+    """Observations of a traditional machine, and of a start that fails."""
 
     milestones: tuple[int, int, int, int]
-    said: bytes
-    command: bytes
+    hostname: bytes
+    command_line: bytes
     gone_seconds: float
     refused: str
     files: list[str]
@@ -124,8 +124,8 @@ class Use:
 def start_and_use(target: Target) -> Use:
     with target.start() as instance:
         milestones = (instance.t0_ns, *reached(instance), instance.ask())
-        said = instance.run(["cat", "/etc/hostname"], 30).stdout
-        command = processes.command_line(instance.pids()[0])
+        hostname = instance.run(["cat", "/etc/hostname"], 30).stdout
+        command_line = processes.command_line(instance.pids()[0])
         stop_ns = time.monotonic_ns()
         instance.stop()
         gone_seconds = (time.monotonic_ns() - stop_ns) / 1e9
@@ -133,7 +133,9 @@ def start_and_use(target: Target) -> Use:
         patch.setattr(target, "chipset", "none-such")
         with target.start() as never:
             never.reached("first-instruction")
-    return Use(milestones, said, command, gone_seconds, str(refused.value), files_of(target))
+    return Use(
+        milestones, hostname, command_line, gone_seconds, str(refused.value), files_of(target)
+    )
 
 
 @pytest.fixture(scope="module", params=targets.VMMS)
@@ -148,7 +150,7 @@ def name(request: pytest.FixtureRequest) -> str:
 def settings() -> Iterator[Settings]:
     land = build.build(lambda _: None)
     with pytest.MonkeyPatch.context() as patch, scratch_directory() as scratch:
-        # Workers are sent the functions of this module.
+        # Workers import the functions of this module.
         patch.setenv("PYTHONPATH", str(Path(__file__).parent))
         yield Settings(land, scratch, "tcg", start_deadline_seconds=60.0)
 
@@ -157,37 +159,38 @@ def test_a_machine_by_virt_install(settings: Settings) -> None:
     if why := targets.find("virt-install").absent():
         pytest.skip(why)
     with Worker("virt-install", settings) as worker:
-        seen = worker.call(DEADLINE_SECONDS, start_and_use)
-    t0_ns, first, ready, asked = seen.milestones
+        life = worker.call(DEADLINE_SECONDS, start_and_use)
+    t0_ns, first, ready, asked = life.milestones
     assert t0_ns < first < ready < asked
-    assert seen.said == b"tonnage\n"
-    assert b"pc-q35" in seen.command
-    assert seen.gone_seconds < 1.5
-    assert "virt-install failed" in seen.refused
-    assert seen.files == []
+    assert life.hostname == b"tonnage\n"
+    assert b"pc-q35" in life.command_line
+    assert life.gone_seconds < 1.5
+    assert "virt-install failed" in life.refused
+    assert life.files == []
 
 
 def test_machines_live_side_by_side_and_are_gone(name: str, settings: Settings) -> None:
     links = set(Path("/sys/class/net").iterdir())
     with Worker(name, settings) as worker:
-        seen = worker.call(DEADLINE_SECONDS, live)
-    t0_ns, first, ready, asked = seen.milestones
-    assert seen.kind == "machine"
-    assert t0_ns < first < ready < asked <= seen.answers_still
-    assert seen.userspace is None
-    assert {"tap and VMM", "kernel", "init"} <= set(seen.steps)
-    small, plain = seen.memory_kib
+        life = worker.call(DEADLINE_SECONDS, live)
+    t0_ns, first, ready, asked = life.milestones
+    assert life.kind == "machine"
+    assert t0_ns < first < ready < asked <= life.second_answer
+    assert life.userspace is None
+    assert {"tap and VMM", "kernel", "init"} <= set(life.steps)
+    small, plain = life.memory_kib
     assert 80_000 < small < 131_072 < plain < 262_144
-    before, after = seen.disk_bytes
+    before, after = life.disk_bytes
     assert 4_000_000 <= after - before < 8_000_000
-    assert seen.beside != 0  # what one writes, the other has not
-    assert (seen.said.exit_code, seen.said.stdout, seen.said.stderr) == (3, b"x86_64\n", b"wrong\n")
-    assert seen.left == []
-    assert not [file for file in seen.files if "tonnage-" in file]
+    assert life.second_ls != 0  # the second instance does not see the first one's file
+    command = life.command
+    assert (command.exit_code, command.stdout, command.stderr) == (3, b"x86_64\n", b"wrong\n")
+    assert life.left == []
+    assert not [file for file in life.files if "tonnage-" in file]
     assert set(Path("/sys/class/net").iterdir()) == links
 
 
-# It does as a guest behind firecracker's vsock does: it is the guest that connects.
+# A stand-in for a guest behind firecracker's vsock: the guest connects to the host.
 STAND_IN = """
 import socket, struct, sys
 def connected(port):
@@ -205,7 +208,7 @@ agent.recv(1)
 
 
 def descriptors() -> int:
-    """How many are open, but for that of the one thread that reads all ports."""
+    """Return how many descriptors are open, without that of the shared reader thread."""
     found = Path("/proc/self/fd").iterdir()
     return sum(path.is_symlink() and "eventpoll" not in str(path.readlink()) for path in found)
 
@@ -219,8 +222,8 @@ def test_a_guest_that_connects_by_vsock_is_heard(tmp_path: Path) -> None:
         deadline_ns = time.monotonic_ns() + 10 * 10**9
         assert process.console.wait_for("first-instruction", deadline_ns)
         assert process.events.wait_for("listening", deadline_ns)
-        done = process.agent.run(["say", "it"], 10)
-        assert (done.exit_code, done.stdout, done.elapsed_ns) == (3, b"say it", 7)
+        result = process.agent.run(["say", "it"], 10)
+        assert (result.exit_code, result.stdout, result.elapsed_ns) == (3, b"say it", 7)
     finally:
         process.destroy()
     assert not processes.command_line(process.vmm_pid)

@@ -1,4 +1,4 @@
-"""crun, runc, podman and docker as targets: started, asked, used, and gone without a trace."""
+"""crun, runc, podman and docker as targets: start, requests, commands, and removal."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ DEADLINE_SECONDS = 120.0
 CAPABILITIES = {"podman": "00000000800405fb"}
 DOCKER_CAPABILITIES = "00000000a80425fb"
 CGROUPS = Path("/sys/fs/cgroup")
-# Where the tools keep things whatever their options.
+# Directories that the tools use whatever their options.
 FIXED = [
     Path(name)
     for name in ("/etc/docker", "/opt/containerd", "/var/lib/docker", "/var/lib/containers",
@@ -38,19 +38,19 @@ FIXED = [
 ]  # fmt: skip
 
 
-# What the workers are sent to do.
+# Functions that the workers call, and their results.
 
 
 @dataclass(frozen=True)
 class Life:
-    """One instance's."""
+    """Observations of one instance."""
 
     milestones: tuple[int, int, int, int]
     userspace: int | None
     programs: list[str]
     namespaces: set[str]
     cgroups: list[str]
-    disk_bytes: tuple[int, int]  # before something was written and after
+    disk_bytes: tuple[int, int]  # before and after a file was written
     left: list[int]
 
 
@@ -78,13 +78,13 @@ def live(target: Target) -> Life:
 
 
 def run(target: Target, *argv: str) -> CommandResult:
-    """A command in a fresh instance."""
+    """Run a command in a fresh instance."""
     with target.start() as instance:
         return instance.run(list(argv), 30)
 
 
 def start_two(target: Target) -> list[int]:
-    """Two instances that outlive the call; every process of theirs."""
+    """Start two instances that outlive the call, and return the pids of their processes."""
     for _ in range(2):
         instance = target.start()
         target.running.append(instance)
@@ -93,7 +93,7 @@ def start_two(target: Target) -> list[int]:
 
 
 def start_badly(target: Target) -> None:
-    """A start that the tool refuses."""
+    """Start an instance with an option that the tool refuses."""
     assert isinstance(target, CommandTarget)
     words = target.run_words
 
@@ -119,23 +119,26 @@ def ask_payload_that_was_killed(target: Target) -> None:
         instance.run(["true"], 30)
 
 
-# What the host shows.
+# Observations of the host.
 
 
 def namespaces_of(pid: int) -> set[str]:
-    """The namespaces that every container has of its own. (docker shares the cgroup one on v1.)"""
+    """Return the namespaces that are private to every container.
+
+    docker shares the cgroup namespace under cgroup v1.
+    """
     kinds = ("mnt", "pid", "net", "ipc", "uts")
     return {str(Path(f"/proc/{pid}/ns/{kind}").readlink()) for kind in kinds}
 
 
 def cgroups_of(pid: int) -> list[str]:
-    """Directories of the process's cgroups below the root ones."""
+    """Return the paths of the process's cgroups, without root cgroups."""
     paths = [line.split(":", 2)[2] for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines()]
     return sorted({path for path in paths if path != "/"})
 
 
 def traces() -> dict[str, set[str]]:
-    """What the peers could leave on this host, by kind."""
+    """Return the objects of container tools on this host, by kind."""
     hierarchies = [CGROUPS, *(path for path in CGROUPS.iterdir() if path.is_dir())]
     mounts = Path("/proc/self/mounts").read_text().splitlines()
     return {
@@ -149,7 +152,7 @@ def traces() -> dict[str, set[str]]:
 
 @pytest.fixture(scope="module")
 def land() -> build.Userland:
-    """The parts that containers need, as `make table` keeps them."""
+    """The parts of the user land that containers need, from the cache."""
     payload = build_payload(print)
     tree = root_tree.build_tree(print)
     nothing = Path("/nonexistent")
@@ -158,24 +161,24 @@ def land() -> build.Userland:
 
 @pytest.fixture(scope="module")
 def scratch() -> Iterator[Path]:
-    """On the disk that holds the user land: an overlay's layer can't lie on every file system."""
+    """A directory on the disk of the user land, since not every file system supports overlays."""
     path = cache_directory() / f"test-peers-{os.getpid()}"
     path.mkdir()
     yield path
-    path.rmdir()  # fails if a worker left something in it
+    path.rmdir()  # fails if a worker left a file
 
 
 @pytest.fixture(scope="module")
 def settings(land: build.Userland, scratch: Path) -> Iterator[Settings]:
     with pytest.MonkeyPatch.context() as patch:
-        # Workers are sent the functions of this module.
+        # Workers import the functions of this module.
         patch.setenv("PYTHONPATH", str(Path(__file__).parent))
         yield Settings(land, scratch, "tcg", start_deadline_seconds=60.0)
 
 
 @pytest.fixture
 def apart(settings: Settings, scratch: Path) -> Iterator[Settings]:
-    """Settings for a worker of the test's own, which leaves nothing in its scratch directory."""
+    """Settings with a scratch directory for one test, which must be empty afterwards."""
     path = scratch / "apart"
     path.mkdir()
     yield replace(settings, scratch=path)
@@ -192,27 +195,27 @@ def name(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def worker(name: str, settings: Settings) -> Iterator[Worker]:
-    """One worker for all tests of a peer; at its end nothing is left on the host."""
+    """A worker for all tests of a tool; nothing may be left on the host when it ends."""
     before = traces()
     with Worker(name, settings) as worker:
         yield worker
-    ours = {kind: found - before[kind] for kind, found in traces().items()}
-    assert not {kind: found for kind, found in ours.items() if found}
+    ours = {kind: objects - before[kind] for kind, objects in traces().items()}
+    assert not {kind: objects for kind, objects in ours.items() if objects}
     assert list(settings.scratch.iterdir()) == []
 
 
 def test_an_instance_lives_and_is_gone(worker: Worker) -> None:
-    seen = worker.call(DEADLINE_SECONDS, live)
-    t0_ns, first, ready, asked = seen.milestones
+    life = worker.call(DEADLINE_SECONDS, live)
+    t0_ns, first, ready, asked = life.milestones
     assert t0_ns < first < ready < asked
     assert first - t0_ns < 10e9
-    assert seen.userspace is None
-    assert seen.left == []
+    assert life.userspace is None
+    assert life.left == []
 
-    assert not namespaces_of(os.getpid()) & seen.namespaces
-    # Ours is one of those that the host shows; it went with the instance.
-    assert seen.cgroups
-    for cgroup in seen.cgroups:
+    assert not namespaces_of(os.getpid()) & life.namespaces
+    # The container's cgroup was visible on the host, and was removed with the instance.
+    assert life.cgroups
+    for cgroup in life.cgroups:
         assert not list(CGROUPS.glob(f"*{cgroup}"))
 
 
@@ -234,12 +237,12 @@ def test_what_is_written_inside_counts_as_the_instances_disk(worker: Worker) -> 
 
 
 def test_a_command_inside_gives_its_output_and_exit_code(worker: Worker) -> None:
-    done = worker.call(
+    result = worker.call(
         DEADLINE_SECONDS, run, "sh", "-c", "cat /etc/hostname; echo wrong >&2; sleep 0.02; exit 3"
     )
-    assert (done.exit_code, done.stderr) == (3, b"wrong\n")
-    assert done.stdout
-    assert 20e6 < done.elapsed_ns < 10e9
+    assert (result.exit_code, result.stderr) == (3, b"wrong\n")
+    assert result.stdout
+    assert 20e6 < result.elapsed_ns < 10e9
 
 
 def test_the_container_is_confined_and_limited(worker: Worker) -> None:
@@ -251,7 +254,8 @@ def test_the_container_is_confined_and_limited(worker: Worker) -> None:
     readonly = worker.call(DEADLINE_SECONDS, run, "sh", "-c", "echo 1 >/proc/sys/vm/swappiness")
     assert readonly.exit_code != 0
     links = worker.call(DEADLINE_SECONDS, run, "sh", "-c", "ls /sys/class/net")
-    assert links.stdout.split() == [b"lo"] or b"lo" in links.stdout.split()
+    assert b"lo" in links.stdout.split()
+    assert b"eth0" not in links.stdout.split()
     memory = worker.call(
         DEADLINE_SECONDS, run, "sh", "-c",
         "cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2>/dev/null",
@@ -290,11 +294,11 @@ def test_clean_ends_what_a_killed_worker_left(name: str, apart: Settings) -> Non
     with Worker(name, apart) as worker:
         pids = worker.call(DEADLINE_SECONDS, start_two)
         (family,) = apart.scratch.iterdir()
-        assert clean(apart.scratch) == []  # its worker lives
+        assert clean(apart.scratch) == []  # the worker still runs
         os.kill(int(family.name.rpartition("-")[2]), 9)
-    # The payloads end by themselves with the pipe that the worker held; daemons and state stay.
-    done = clean(apart.scratch)
-    assert f"removed {family}" in done
+    # Payloads exit at the end of their stdin, which the worker held; daemons and state stay.
+    result = clean(apart.scratch)
+    assert f"removed {family}" in result
     assert not any(processes.command_line(pid) for pid in pids)
     assert traces() == before
     assert clean(apart.scratch) == []

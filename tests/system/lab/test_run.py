@@ -61,12 +61,12 @@ def _leaves_nothing() -> object:
 
 
 def test_startup_is_one_json_document_and_a_folder_that_pyperf_reads(tmp_path: Path) -> None:
-    done = tonnage(
+    result = tonnage(
         "run", "startup", "--targets", "native,container", "--rounds", "3",
         "--format", "json", "--out", str(tmp_path / "run"), "--seed", "7", "--accel", "tcg",
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    document = json.loads(done.stdout)
+    assert result.returncode == 0, result.stderr
+    document = json.loads(result.stdout)
     assert set(document) >= {"run", "host", "measurements", "ratios"}
     measured = {(m["target"], m["metric"]): m for m in document["measurements"]}
     first = measured["container", "first-instruction"]
@@ -87,12 +87,12 @@ def test_startup_is_one_json_document_and_a_folder_that_pyperf_reads(tmp_path: P
 
 
 def test_a_microvm_starts_answers_and_is_gone(tmp_path: Path) -> None:
-    done = tonnage(
+    result = tonnage(
         "run", "startup", "--targets", "microvm", "--rounds", "1", "--format", "json",
         "--out", str(tmp_path / "run"), "--accel", "tcg",
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    document = json.loads(done.stdout)
+    assert result.returncode == 0, result.stderr
+    document = json.loads(result.stdout)
     spans = {m["metric"]: m["median"] for m in document["measurements"]}
     assert 0 < spans["first-instruction"] < spans["ready"]
     assert document["run"]["accelerator"] == "tcg"
@@ -180,9 +180,9 @@ def test_clean_finds_what_a_killed_run_left(tmp_path: Path) -> None:
         running.kill()
         running.wait()
     (left,) = cache_folders() - before
-    done = tonnage("clean")
-    assert done.returncode == 0, done.stderr
-    assert str(left) in done.stdout
+    result = tonnage("clean")
+    assert result.returncode == 0, result.stderr
+    assert str(left) in result.stdout
     assert not left.exists()
     assert len({row["round"] for row in rows(path)}) >= 2
     assert "nothing to remove" in tonnage("clean").stdout
@@ -200,16 +200,16 @@ def test_two_measurements_at_once_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_guest_that_never_boots_is_a_censored_sample(tmp_path: Path) -> None:
-    done = tonnage(
+    result = tonnage(
         "run", "startup", "--targets", "container,microvm", "--rounds", "1", "--accel", "tcg",
         "--out", str(tmp_path / "run"), "--start-deadline", "0.2",
     )  # fmt: skip
-    assert done.returncode == 1
+    assert result.returncode == 1
     by_target = {row["target"]: row for row in rows(tmp_path / "run")}
     assert by_target["microvm"]["value"] == ""
     assert "did not reach first-instruction within" in by_target["microvm"]["censored"]
     assert by_target["container"]["value"]
-    assert "microvm" in done.stderr
+    assert "microvm" in result.stderr
 
 
 def test_a_workload_that_fails_is_named() -> None:
@@ -236,13 +236,13 @@ def test_a_full_disk_keeps_the_rounds_before(tmp_path: Path) -> None:
     disk.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tonnage-test", disk], check=True)
     try:
-        done = tonnage(
+        result = tonnage(
             "run", "startup", "--targets", "native", "--rounds", "5000", "--accel", "tcg",
             "--out", str(disk / "run"),
         )  # fmt: skip
-        assert done.returncode == 2
-        assert "No space left on device" in done.stderr
-        assert "Traceback" not in done.stderr
+        assert result.returncode == 2
+        assert "No space left on device" in result.stderr
+        assert "Traceback" not in result.stderr
         assert len({row["round"] for row in rows(disk / "run") if row["round"]}) > 10
     finally:
         subprocess.run(["umount", disk], check=True)

@@ -1,4 +1,4 @@
-"""The peers' command lines, as far as they can be told without root and without the tools."""
+"""Container targets by other tools, as far as they can be tested without root and the tools."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_a_new_process_is_among_the_pids_after() -> None:
     argv = [sys.executable, "-c", "print(flush=True); input()", "tonnage"]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         assert child.stdout is not None
-        child.stdout.readline()  # before its first own instruction, a process has no arguments
+        child.stdout.readline()  # before exec has finished, a process has no arguments
         assert child.pid in processes.pids_after(last)
         assert processes.command_line(child.pid) == "\0".join([*argv, ""]).encode()
         assert processes.parent(child.pid) == os.getpid()
@@ -115,7 +115,7 @@ def test_pids_that_wrapped_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_a_living_worker_holds_is_not_left_over() -> None:
     assert leftovers.is_left_by_dead(f"tonnage-crun-{ENDED_PID}-7")
-    assert leftovers.is_left_by_dead(f"tonnage-docker-{os.getpid()}")  # a pid given anew
+    assert leftovers.is_left_by_dead(f"tonnage-docker-{os.getpid()}")  # a reused pid
     assert not leftovers.is_left_by_dead("tonnage-of-somebody-else")
     argv = [sys.executable, "-c", "print(flush=True); input()", "lab.targets.worker"]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as worker:

@@ -1,4 +1,4 @@
-"""A guest's log becomes steps on the host's clock."""
+"""A guest's log is converted to steps on the host's clock."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ UnitsLoadFinishTimestampMonotonic=3500000
 """
 
 
-def said(text: str) -> list[Span]:
+def spans(text: str) -> list[Span]:
     def run(argv: list[str], timeout_seconds: float) -> CommandResult:
         return CommandResult(0, text.encode(), b"", 0)
 
@@ -27,7 +27,7 @@ BEGIN_NS = time.monotonic_ns() - int(9.5e9)
 
 
 def test_kernel_and_systemd_have_their_steps_and_none_leaves_a_gap() -> None:
-    steps = said(LOG)
+    steps = spans(LOG)
     assert [span.step for span in steps] == [
         "firmware and loader", "kernel", "initramfs, root file system", "systemd loads its units",
         "services, until the program runs",
@@ -39,9 +39,9 @@ def test_kernel_and_systemd_have_their_steps_and_none_leaves_a_gap() -> None:
 
 
 def test_without_systemd_there_is_an_init() -> None:
-    steps = said(LOG.partition("UserspaceTimestamp")[0])
+    steps = spans(LOG.partition("UserspaceTimestamp")[0])
     assert [span.step for span in steps] == ["firmware and loader", "kernel", "init"]
 
 
 def test_a_guest_that_does_not_tell_has_no_steps() -> None:
-    assert said("dmesg: read kernel buffer failed") == []
+    assert spans("dmesg: read kernel buffer failed") == []

@@ -1,4 +1,4 @@
-"""The tuned machine: what it has that the plain one has not, and which experiments it is for."""
+"""The tuned machine: its differences from `vm`, and the experiments that include it."""
 
 from __future__ import annotations
 

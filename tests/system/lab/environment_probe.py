@@ -1,4 +1,4 @@
-"""What a command finds in an instance: called by a worker, so it is a module of its own."""
+"""Functions that workers call to inspect the environment of commands in instances."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lab.targets.base import Target
 
-_LOOK = """
+_SCRIPT = """
 env -0 | tr '\\0' '\\n' | grep -Ev '^(_|PWD|SHLVL|OLDPWD)=' | LC_ALL=C sort
 echo "directory $(pwd)"
 echo "umask $(umask)"
@@ -19,20 +19,19 @@ grep -E '^Sig(Blk|Ign):' /proc/self/status
 
 
 def look(target: Target) -> list[str]:
-    """Return the lines that a shell says of its surroundings in a fresh instance."""
+    """Return a shell's description of its environment in a fresh instance, as lines."""
     with target.start() as instance:
         instance.reached("ready")
-        done = instance.run(["sh", "-c", _LOOK], 60)
-        assert done.exit_code == 0, done.stderr
-        return done.stdout.decode().splitlines()
+        result = instance.run(["sh", "-c", _SCRIPT], 60)
+        assert result.exit_code == 0, result.stderr
+        return result.stdout.decode().splitlines()
 
 
 def leave_processes(target: Target) -> tuple[str, str, str]:
-    """Return what a command said that left processes, and how many of them are there before it and
-    after it.
+    """Return the output of a command that leaves processes, and their number before and after it.
 
-    One holds its output, one is in the background, one has a session of its own, one is a child of
-    a child that has ended.
+    One of them holds the output, one runs in the background, one has its own session, and one is a
+    child of an ended child.
     """
     count = ["sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep -o '[s]leep 8649[0-9]'"
              " | wc -l"]  # fmt: skip
@@ -47,20 +46,20 @@ echo done
     with target.start() as instance:
         instance.reached("ready")
         before = instance.run(count, 60).stdout
-        said = instance.run(["sh", "-c", leave], 20)
+        result = instance.run(["sh", "-c", leave], 20)
         after = instance.run(count, 60).stdout
-        return said.stdout.decode().strip(), before.decode().strip(), after.decode().strip()
+        return result.stdout.decode().strip(), before.decode().strip(), after.decode().strip()
 
 
 def hang(target: Target) -> None:
-    """Have a command hang, with processes of its own, until the instance is stopped."""
+    """Run a command that hangs, with child processes, until the instance is stopped."""
     with target.start() as instance:
         instance.reached("ready")
         instance.run(["sh", "-c", "sleep 86495 & setsid sleep 86496"], 0.5)
 
 
 def hang_long(target: Target) -> None:
-    """The same, and nobody stops it."""
+    """Run a command that hangs, and do not stop the instance."""
     instance = target.start()
     instance.reached("ready")
     instance.run(["sh", "-c", "sleep 86497 & setsid sleep 86498"], 600)
