@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from lab import tables
-from lab.errors import LabError, Unavailable
+from lab.errors import InvalidConfig, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -292,7 +292,7 @@ def _load(root: Path) -> dict[str, dict[str, str]]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        raise LabError(
+        raise InvalidConfig(
             f"The stored values in {root / STORE} can't be read: {error}. Remove the file."
         ) from error
     return stored

@@ -1,19 +1,14 @@
-"""Plans, profiles and rounds, without starting instances."""
+"""Rounds of a plan, without starting instances."""
 
 from __future__ import annotations
 
-import itertools
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from lab import experiments
 from lab.errors import LabError, StartFailed
 from lab.experiments import profiles, startup
-from lab.measurement import harness, page_cache, run
-from lab.measurement.request import RunRequest
+from lab.measurement import harness, page_cache
 from lab.progress import Progress
 from lab.results.sample import Sample
 
@@ -37,44 +32,6 @@ def test_rounds_come_from_the_profile_unless_given() -> None:
     assert plan().rounds_of("startup") == profiles.PROFILES["quick"].rounds["startup"]
     assert plan(rounds=3).rounds_of("startup") == 3
     assert plan(rounds=3).settings()["rounds"] == {"startup": 3}
-
-
-@pytest.mark.parametrize("profile", profiles.PROFILES.values(), ids=profiles.PROFILES)
-def test_machines_join_the_first_round_and_then_evenly(profile: profiles.Profile) -> None:
-    joined = [n for n in range(30) if startup.joins("vm", "machine", n, profile)]
-    assert joined[0] == 0
-    assert {b - a for a, b in itertools.pairwise(joined)} == {profile.machines_every}
-    assert all(startup.joins("crun", "container", n, profile) for n in range(30))
-
-
-@pytest.mark.parametrize("profile", profiles.PROFILES.values(), ids=profiles.PROFILES)
-def test_every_profile_covers_every_experiment(profile: profiles.Profile) -> None:
-    assert set(profile.rounds) == set(experiments.EXPERIMENTS)
-
-
-def test_an_experiment_that_is_for_few_skips_the_others_unless_they_are_named() -> None:
-    quick = profiles.PROFILES["quick"]
-    assert quick.asks("density", "container")
-    assert not quick.asks("density", "crun")
-    assert all(quick.asks("startup", name) for name in ("crun", "vm"))
-    assert replace(quick, only={}).asks("density", "crun")
-
-
-def test_filling_the_host_comes_last_and_the_largest_fill_at_its_end() -> None:
-    assert experiments.EXPERIMENTS[-1] == "density"
-    given = ["crun", "vm", "container", "docker", "microvm"]
-    workers = cast("list[Worker]", [FlakyWorker(name) for name in given])
-    assert [worker.target for worker in experiments.in_turn("startup", workers)] == given
-    turns = [worker.target for worker in experiments.in_turn("density", workers)]
-    assert turns == ["vm", "microvm", "docker", "crun", "container"]
-
-
-def test_the_full_profile_fills_until_a_limit_of_the_host_ends_it() -> None:
-    quick, full = (profiles.PROFILES[name].density for name in ("quick", "full"))
-    assert quick.containers == 2000
-    assert full.containers > 32_768  # more than the default limit on process ids
-    assert full.seconds_for("container") > full.seconds_for("crun")
-    assert min(quick.memory_floor_bytes, full.memory_floor_bytes) >= 1 << 31
 
 
 class FlakyWorker:
@@ -153,23 +110,3 @@ def test_whatever_is_raised_is_a_censored_sample(
     )
     assert sample.value is None
     assert sample.censored.startswith(f"native: {type(error).__name__}: ")
-
-
-@pytest.mark.parametrize(
-    ("request_", "sentence"),
-    [
-        (RunRequest(targets=("native", "native")), "target native is given twice"),
-        (RunRequest(experiments=("startup", "startup")), "experiment startup is given twice"),
-        (RunRequest(workloads=(Path("a"), Path("./a"))), "workload file .*/a is given twice"),
-    ],
-)
-def test_what_is_named_twice_is_refused(request_: RunRequest, sentence: str) -> None:
-    with pytest.raises(LabError, match=sentence):
-        run.measure(request_)
-
-
-def test_unknown_names_are_refused() -> None:
-    with pytest.raises(LabError, match="no experiment 'colour'"):
-        experiments.find("colour")
-    with pytest.raises(LabError, match="no profile"):
-        profiles.find("heroic")

@@ -1,0 +1,28 @@
+"""Runs: requests that are refused before anything is started."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lab.errors import LabError
+from lab.measurement import run
+from lab.measurement.request import RunRequest
+
+if TYPE_CHECKING:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("request_", "sentence"),
+    [
+        (RunRequest(targets=("native", "native")), "target native is given twice"),
+        (RunRequest(experiments=("startup", "startup")), "experiment startup is given twice"),
+        (RunRequest(workloads=(Path("a"), Path("./a"))), "workload file .*/a is given twice"),
+    ],
+)
+def test_what_is_named_twice_is_refused(request_: RunRequest, sentence: str) -> None:
+    with pytest.raises(LabError, match=sentence):
+        run.measure(request_)
