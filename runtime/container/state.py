@@ -110,7 +110,7 @@ class StateDirectory:
         try:
             return decode(State, text, f"the state of {self.identifier}")
         except ContainerError as error:
-            raise CorruptState(str(error)) from error
+            raise self._damaged(error) from error
 
     def configuration(self) -> Spec:
         """Return the configuration that the container was created from.
@@ -123,7 +123,7 @@ class StateDirectory:
         try:
             return decode(Spec, text, f"the configuration of {self.identifier}")
         except ContainerError as error:
-            raise CorruptState(str(error)) from error
+            raise self._damaged(error) from error
 
     def configuration_with_hooks(self) -> Spec | None:
         """Return the configuration if it has hooks or a listener for its filter, else None.
@@ -192,7 +192,12 @@ class StateDirectory:
         try:
             return parse(text, title)
         except ContainerError as error:
-            raise CorruptState(str(error)) from error
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: ContainerError) -> CorruptState:
+        return CorruptState(
+            f"The container {self.identifier} is damaged: {error} Delete it with force."
+        )
 
 
 class Lock:
