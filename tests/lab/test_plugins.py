@@ -55,14 +55,14 @@ def load_plugins(directory: Path) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-def test_what_a_package_adds_is_found(tmp_path: Path) -> None:
+def test_plugins_are_found(tmp_path: Path) -> None:
     add_package(tmp_path, "strangers", ENTRY_POINTS)
     result = load_plugins(tmp_path)
     assert result.stdout.split() == ["Sandbox", "theirs"], result.stderr
 
 
 @pytest.mark.parametrize("others", ["sandbox = others.target:Box"])
-def test_one_name_for_two_things_is_refused(tmp_path: Path, others: str) -> None:
+def test_two_plugins_of_one_name_are_refused(tmp_path: Path, others: str) -> None:
     add_package(tmp_path, "strangers", ENTRY_POINTS)
     add_package(tmp_path, "others", f"[tonnage.targets]\n{others}\n")
     assert (

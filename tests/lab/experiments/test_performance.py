@@ -83,7 +83,9 @@ TOO_MANY_DIGITS = "printf '{\"n\": 1%0400d}' 0"
         ("sleep 60", "TimeoutExpired"),
     ],
 )
-def test_one_bad_workload_costs_itself_alone(command: str | list[str], sentence: str) -> None:
+def test_a_failed_workload_loses_only_its_own_results(
+    command: str | list[str], sentence: str
+) -> None:
     bad = workload(command, odd=Result(unit="/s", better="more", pattern="(.+)"))
     if command == "sleep 60":
         bad = Workload(**{name: getattr(bad, name) for name in bad.__struct_fields__}
@@ -95,7 +97,7 @@ def test_one_bad_workload_costs_itself_alone(command: str | list[str], sentence:
     assert sentence in str(results["odd"])
 
 
-def test_one_bad_figure_costs_itself_alone() -> None:
+def test_an_unreadable_result_loses_only_itself() -> None:
     figures = {
         name: Result(unit="/s", better="more", json=name) for name in ("n", "rate", "absent")
     }
@@ -107,7 +109,7 @@ def test_one_bad_figure_costs_itself_alone() -> None:
     assert isinstance(results["cpu: both"], float)
 
 
-def test_an_instance_that_is_not_to_be_had_again_costs_what_is_left() -> None:
+def test_if_no_new_instance_starts_the_remaining_workloads_fail() -> None:
     good = Result(unit="second", better="less")
     results = outcomes(
         starts=1,
@@ -121,7 +123,7 @@ def test_an_instance_that_is_not_to_be_had_again_costs_what_is_left() -> None:
         outcomes(starts=0, first=workload("true"))
 
 
-def test_cpu_time_is_kept_under_a_name_that_no_result_has() -> None:
+def test_the_metric_of_cpu_time_differs_from_all_results() -> None:
     rate = Result(unit="/s", better="more", pattern="(.+)")
     chosen = {
         "sort": workload("echo 5", **{"cpu: sort": rate}),
@@ -138,7 +140,7 @@ def test_cpu_time_is_kept_under_a_name_that_no_result_has() -> None:
 @pytest.mark.parametrize(
     "metric", ["cpu: mine", "begin: mine", "step: mine", "clock: mine", "answer-p50", "running"]
 )
-def test_a_users_metric_is_a_figure_whatever_it_is_called(metric: str, tmp_path: Path) -> None:
+def test_a_users_metric_is_a_figure_whatever_its_name(metric: str, tmp_path: Path) -> None:
     described = {"mine": {"results": {metric: {"unit": "/s", "better": "more"}}}}
     settings = {**SETTINGS, "workloads": described}
     with RunFolder(tmp_path / "run", HOST, settings) as folder:

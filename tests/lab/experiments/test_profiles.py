@@ -28,7 +28,7 @@ def test_every_profile_covers_every_experiment(profile: profiles.Profile) -> Non
     assert set(profile.rounds) == set(experiments.EXPERIMENTS)
 
 
-def test_an_experiment_that_is_for_few_skips_the_others_unless_they_are_named() -> None:
+def test_an_experiment_may_be_restricted_to_some_targets() -> None:
     quick = profiles.PROFILES["quick"]
     assert quick.asks("density", "container")
     assert not quick.asks("density", "crun")

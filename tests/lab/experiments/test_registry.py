@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lab.targets.worker import Worker
 
 
-def test_filling_the_host_comes_last_and_the_largest_fill_at_its_end() -> None:
+def test_density_comes_last_and_ends_with_the_largest_filling() -> None:
     assert experiments.EXPERIMENTS[-1] == "density"
     given = ["crun", "vm", "container", "docker", "microvm"]
     workers = cast("list[Worker]", [SimpleNamespace(target=name) for name in given])

@@ -13,7 +13,7 @@ from lab.host.background_load import CpuSeconds
 from tests.lab.burning import burning
 
 
-def test_what_a_child_used_before_is_not_counted_again_when_it_ends() -> None:
+def test_time_of_an_ended_child_is_not_counted_twice() -> None:
     before = {(1, 1): CpuSeconds(0.0, 5.0), (2, 9): CpuSeconds(60.0, 1.0)}
     after = {(1, 1): CpuSeconds(0.5, 5.0 + 63.0)}
     assert background_load.used_between(before, after) == pytest.approx(2.5)
@@ -21,7 +21,7 @@ def test_what_a_child_used_before_is_not_counted_again_when_it_ends() -> None:
     assert background_load.used_between(before, ended_unseen) == pytest.approx(0.5)
 
 
-def test_others_are_told_from_ours(tmp_path: Path) -> None:
+def test_foreign_processes_are_told_from_own_ones(tmp_path: Path) -> None:
     """Processes are foreign to another measurement, except those that name its directory."""
     elsewhere = subprocess.Popen(["sleep", "60"])
     foreign = background_load.BackgroundLoad(elsewhere.pid, tmp_path / "scratch")

@@ -38,7 +38,7 @@ def test_a_child_counts_while_it_runs_and_after_it_ended() -> None:
     assert cpu_time.used_ns() - before >= 0.29e9
 
 
-def test_what_a_child_waited_for_counts() -> None:
+def test_a_grandchild_that_was_waited_for_counts() -> None:
     before = cpu_time.used_ns()
     script = (
         f"import subprocess, sys; subprocess.run([sys.executable, '-c', {BURN.format(0.3)!r}]);"

@@ -26,7 +26,7 @@ def later(**changes: object) -> Reading:
     return dataclasses.replace(quiet, **changes)  # type: ignore[arg-type]
 
 
-def test_a_calm_round_is_not_marked() -> None:
+def test_a_quiet_round_is_not_marked() -> None:
     conditions = disturbance.between(QUIET, later())
     assert conditions.disturbed == ""
     assert conditions.seconds == 10.0
@@ -49,11 +49,11 @@ def test_a_calm_round_is_not_marked() -> None:
         ),
     ],
 )
-def test_what_disturbed_a_round_is_named(changes: dict[str, object], reason: str) -> None:
+def test_a_disturbance_is_named(changes: dict[str, object], reason: str) -> None:
     assert reason in disturbance.between(QUIET, later(**changes)).disturbed
 
 
-def test_our_own_load_and_its_pressure_disturb_nothing() -> None:
+def test_own_load_and_its_pressure_are_no_disturbance() -> None:
     pressure = {"cpu": 9.0, "memory": 0.0, "io": 8.0}
     conditions = disturbance.between(QUIET, later(load=9.0, pressure_seconds=pressure))
     assert (conditions.disturbed, conditions.pressure_cpu, conditions.load) == ("", 0.8, 9.0)

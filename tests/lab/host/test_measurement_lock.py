@@ -34,7 +34,7 @@ with measurement_lock.measurement_lock():
     return process
 
 
-def test_a_second_taker_is_told_who_has_it_and_since_when() -> None:
+def test_the_error_names_the_holder_and_since_when() -> None:
     first = holder(measurement_lock.LOCK_FILE, 60)
     try:
         with (
@@ -49,7 +49,7 @@ def test_a_second_taker_is_told_who_has_it_and_since_when() -> None:
         pass
 
 
-def test_who_waits_is_told_for_whom_and_has_it_afterwards() -> None:
+def test_waiting_names_the_holder_and_gets_the_lock() -> None:
     first = holder(measurement_lock.LOCK_FILE, 0.3)
     lines: list[str] = []
     with measurement_lock.measurement_lock(wait=True, progress=lines.append):
@@ -58,7 +58,7 @@ def test_who_waits_is_told_for_whom_and_has_it_afterwards() -> None:
     assert len(lines) == 1
 
 
-def test_a_holder_that_wrote_nothing_is_still_one(tmp_path: Path) -> None:
+def test_a_holder_that_is_not_known_is_another_process(tmp_path: Path) -> None:
     (tmp_path / "lock").write_text("half a")
     with (tmp_path / "lock").open("r") as lock:
         assert measurement_lock._holder(lock) == "Another process"

@@ -25,7 +25,7 @@ def aliases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_an_odd_cache_has_a_plain_name_while_it_is_measured_in(
+def test_an_odd_cache_path_has_a_plain_alias_during_the_block(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     odd = tmp_path / name
@@ -39,7 +39,7 @@ def test_an_odd_cache_has_a_plain_name_while_it_is_measured_in(
     assert not inside.is_symlink()
 
 
-def test_a_link_that_a_killed_run_left_is_used_again(
+def test_a_link_of_a_killed_run_is_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TONNAGE_CACHE", str(tmp_path / "a,b"))
@@ -50,13 +50,13 @@ def test_a_link_that_a_killed_run_left_is_used_again(
         assert cache_directory().resolve() == tmp_path / "a,b"
 
 
-def test_a_plain_cache_keeps_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plain_cache_keeps_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TONNAGE_CACHE", str(tmp_path / "cache"))
     with plain_paths.plain_cache():
         assert cache_directory() == tmp_path / "cache"
 
 
-def test_a_cache_that_cannot_be_made_is_one_sentence(
+def test_a_cache_that_cannot_be_made_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("")

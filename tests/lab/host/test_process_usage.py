@@ -25,12 +25,12 @@ def test_memory_and_cpu_of_a_process_that_works() -> None:
     assert 0 < after.cpu_ns - before.cpu_ns < 600_000_000
 
 
-def test_a_process_that_ended_takes_nothing() -> None:
+def test_an_ended_process_uses_nothing() -> None:
     process = subprocess.Popen(["true"])
     process.wait()
     assert memory([process.pid]).rss == 0
     assert activity([process.pid]).cpu_ns == 0
 
 
-def test_a_cgroup_that_is_ours_too_tells_nothing_of_a_process() -> None:
+def test_a_shared_cgroup_gives_no_figure() -> None:
     assert cgroup_memory_bytes(os.getpid()) is None

@@ -20,7 +20,7 @@ def of_children() -> float:
     return used.children_user + used.children_system
 
 
-def test_an_orphan_is_taken_in_and_what_it_used_is_ours() -> None:
+def test_an_orphan_is_adopted_and_its_cpu_time_counts() -> None:
     known = burning()
     before = of_children()
     try:

@@ -35,7 +35,7 @@ def states(root: Path) -> dict[str, str]:
     return {each.name: each.state for each in tuning.look(root)}
 
 
-def test_what_would_help_is_told_from_what_is_there(root: Path) -> None:
+def test_the_state_of_each_knob_is_found(root: Path) -> None:
     by_name = states(root)
     assert by_name["CPU governor"] == by_name["KSM"] == "would help"
     assert by_name["transparent huge pages"] == "would help"
@@ -50,7 +50,7 @@ def test_looking_changes_nothing(root: Path) -> None:
     assert {path: path.read_text() for path in root.rglob("*") if path.is_file()} == before
 
 
-def test_what_is_applied_is_undone(root: Path) -> None:
+def test_applied_values_are_undone(root: Path) -> None:
     changes = tuning.apply(root)
     assert "KSM: 1 → 0" in changes
     assert (root / KSM).read_text() == "0"
@@ -66,7 +66,7 @@ def test_what_is_applied_is_undone(root: Path) -> None:
     assert tuning.undo(root) == []
 
 
-def test_the_first_state_is_kept_over_several_calls(root: Path) -> None:
+def test_the_first_values_are_stored_over_several_calls(root: Path) -> None:
     tuning.apply(root)
     (root / KSM).write_text("2")
     tuning.apply(root)
@@ -74,7 +74,7 @@ def test_the_first_state_is_kept_over_several_calls(root: Path) -> None:
     assert (root / KSM).read_text() == "1"
 
 
-def test_what_cannot_be_set_leaves_everything_as_it_was(root: Path) -> None:
+def test_a_knob_that_cannot_be_set_undoes_the_others(root: Path) -> None:
     class Stuck:
         name = "stuck"
         why = "for the test"
@@ -95,5 +95,5 @@ def test_what_cannot_be_set_leaves_everything_as_it_was(root: Path) -> None:
     assert not (root / tuning.STORE).exists()
 
 
-def test_this_host_can_be_looked_at() -> None:
+def test_this_host_can_be_inspected() -> None:
     assert {each.name for each in tuning.look()} == {knob.name for knob in tuning.KNOBS}

@@ -72,7 +72,7 @@ def test_a_failure_is_one_censored_sample_and_the_round_goes_on(
     assert "round 1: measuring native" in capsys.readouterr().err
 
 
-def test_a_cold_start_is_made_cold_before_each_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cold_cache_is_prepared_before_each_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(startup, "measure", lambda *_: [])
     worker = FlakyWorker()
     for state in ("cold", "warm", "as-is"):
@@ -98,7 +98,7 @@ def test_a_worker_that_cannot_be_replaced_does_not_end_the_run(
 
 
 @pytest.mark.parametrize("error", [KeyError("x"), ZeroDivisionError("by zero"), OSError(28, "x")])
-def test_whatever_is_raised_is_a_censored_sample(
+def test_any_exception_becomes_a_censored_sample(
     error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> list[Sample]:

@@ -46,19 +46,19 @@ def tree(tmp_path: Path) -> Path:
     return folder
 
 
-def test_cold_is_out_and_warm_is_in(tree: Path) -> None:
+def test_files_are_evicted_and_read_back(tree: Path) -> None:
     page_cache.evict([tree])
     assert resident_pages(tree / "one") == resident_pages(tree / "two") == 0
     page_cache.read_in([tree])
     assert resident_pages(tree / "one") == resident_pages(tree / "two") == SIZE // mmap.PAGESIZE
 
 
-def test_only_what_is_named_goes(tree: Path) -> None:
+def test_only_the_given_files_are_evicted(tree: Path) -> None:
     page_cache.evict([tree / "one"])
     assert resident_pages(tree / "one") == 0
     assert resident_pages(tree / "two") == SIZE // mmap.PAGESIZE
 
 
-def test_what_is_not_there_does_not_matter(tmp_path: Path) -> None:
+def test_missing_files_are_ignored(tmp_path: Path) -> None:
     page_cache.evict([tmp_path / "missing"])
     page_cache.read_in([tmp_path / "missing"])

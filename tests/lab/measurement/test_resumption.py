@@ -42,14 +42,14 @@ def change(path: Path, **settings: object) -> None:
     (path / "run.json").write_text(json.dumps({**settings_before, **settings}))
 
 
-def test_it_asks_for_what_was_asked(interrupted_run: Path) -> None:
+def test_the_request_of_an_interrupted_run_is_restored(interrupted_run: Path) -> None:
     request = resumption.request(interrupted_run, (), ())
     assert (request.experiments, request.targets) == (("startup",), ("native",))
     assert (request.rounds, request.budget_minutes) == (20, 1.5)
     assert request.resumes == interrupted_run
 
 
-def test_finished_rounds_are_kept_and_the_unfinished_one_is_not(interrupted_run: Path) -> None:
+def test_finished_rounds_stay_and_unfinished_ones_are_dropped(interrupted_run: Path) -> None:
     before = run_folder.load(interrupted_run)
     interrupted = resumption.load(interrupted_run)
     assert [each.number for each in interrupted.rounds["startup"]] == list(range(15))
@@ -68,13 +68,13 @@ def test_finished_rounds_are_kept_and_the_unfinished_one_is_not(interrupted_run:
     assert not [path for path in interrupted_run.iterdir() if path.name.startswith(".")]
 
 
-def test_a_run_that_has_ended_is_refused(interrupted_run: Path) -> None:
+def test_a_finished_run_cannot_be_resumed(interrupted_run: Path) -> None:
     change(interrupted_run, interrupted=False)
     with pytest.raises(LabError, match="there is nothing to resume"):
         resumption.load(interrupted_run)
 
 
-def test_another_host_is_refused(interrupted_run: Path) -> None:
+def test_a_run_cannot_be_resumed_on_another_host(interrupted_run: Path) -> None:
     interrupted = resumption.load(interrupted_run)
     plan = {name: interrupted.settings[name] for name in ("accelerator", "targets", "rounds")}
     interrupted.require_same_host(interrupted.host, plan)
@@ -84,12 +84,12 @@ def test_another_host_is_refused(interrupted_run: Path) -> None:
         interrupted.require_same_host(interrupted.host, {**plan, "accelerator": "kvm"})
 
 
-def test_experiments_are_the_run_s_own(interrupted_run: Path) -> None:
+def test_a_resumed_run_accepts_no_experiments(interrupted_run: Path) -> None:
     with pytest.raises(LabError, match="give no experiment"):
         resumption.request(interrupted_run, ("density",), ())
 
 
-def test_a_run_of_an_older_version_is_refused(tmp_path: Path) -> None:
+def test_a_run_of_an_older_version_cannot_be_resumed(tmp_path: Path) -> None:
     path = write(tmp_path / "run", experiments=("startup",))
     change(path, interrupted=True)
     with pytest.raises(LabError, match="older version"):

@@ -23,6 +23,6 @@ if TYPE_CHECKING:
         (RunRequest(workloads=(Path("a"), Path("./a"))), "workload file .*/a is given twice"),
     ],
 )
-def test_what_is_named_twice_is_refused(request_: RunRequest, sentence: str) -> None:
+def test_duplicate_names_are_refused(request_: RunRequest, sentence: str) -> None:
     with pytest.raises(LabError, match=sentence):
         run.measure(request_)

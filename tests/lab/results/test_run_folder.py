@@ -61,7 +61,7 @@ def test_bytes_are_whole_numbers_for_pyperf(tmp_path: Path) -> None:
     assert suite.get_benchmark_names() == ["vm/image-on-disk"]
 
 
-def test_a_round_is_on_disk_before_the_next_begins(tmp_path: Path) -> None:
+def test_a_finished_round_is_on_disk(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run", HOST, SETTINGS)
     folder.append([start(0, 0.002)])
     # The run is killed here: the folder is never closed.
@@ -79,14 +79,14 @@ def test_a_censored_sample_keeps_its_reason(tmp_path: Path) -> None:
     assert sample["value"] != sample["value"]  # NaN
 
 
-def test_a_folder_that_holds_something_is_refused(written: Path) -> None:
+def test_a_folder_that_is_not_empty_is_refused(written: Path) -> None:
     before = (written / "measurements.csv").read_bytes()
     with pytest.raises(LabError, match="is not empty"):
         RunFolder(written, HOST, SETTINGS)
     assert (written / "measurements.csv").read_bytes() == before
 
 
-def test_a_folder_that_holds_something_is_refused_before_anything_is_built(written: Path) -> None:
+def test_a_folder_that_is_not_empty_is_refused_before_a_build(written: Path) -> None:
     with pytest.raises(LabError, match="is not empty"):
         run.measure(RunRequest(out=written))
 
@@ -104,7 +104,7 @@ def test_a_corrupt_document_is_named(written: Path, name: str) -> None:
         run_folder.load(written)
 
 
-def test_a_folder_without_host_is_no_run(tmp_path: Path) -> None:
+def test_a_folder_without_host_is_not_a_run_folder(tmp_path: Path) -> None:
     with pytest.raises(LabError, match="is not a run folder"):
         run_folder.load(tmp_path)
     with pytest.raises(LabError, match="no such directory"):
@@ -122,7 +122,7 @@ def test_a_corrupt_table_is_refused(written: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["nan", "inf", "-inf", "1e999", "1" + "0" * 400])
-def test_a_kept_value_that_is_not_finite_is_read_as_censored(written: Path, text: str) -> None:
+def test_a_stored_value_that_is_not_finite_is_read_as_censored(written: Path, text: str) -> None:
     table = written / "measurements.csv"
     table.write_text(table.read_text().replace("0.003", text))
     read = run_folder.load(written).samples
@@ -145,7 +145,7 @@ def torn(text: bytes) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("how", torn(b"a,b\n"))
 @pytest.mark.parametrize("name", ["measurements.csv", "rounds.csv"])
-def test_a_torn_last_line_is_left_out_and_said(tmp_path: Path, name: str, how: str) -> None:
+def test_a_torn_last_line_is_ignored_and_reported(tmp_path: Path, name: str, how: str) -> None:
     path = plausible.write(tmp_path / "run", experiments=("startup",))
     table = path / name
     whole = run_folder.load(path)
@@ -159,7 +159,7 @@ def test_a_torn_last_line_is_left_out_and_said(tmp_path: Path, name: str, how: s
     assert summary_text.document(read)["run"]["torn"] == list(read.torn)
 
 
-def test_zeros_after_the_last_line_are_said(written: Path) -> None:
+def test_zeros_after_the_last_line_are_reported(written: Path) -> None:
     with (written / "measurements.csv").open("ab") as file:
         file.write(bytes(4096))
     read = run_folder.load(written)
@@ -167,7 +167,7 @@ def test_zeros_after_the_last_line_are_said(written: Path) -> None:
     assert read.torn == ("measurements.csv ends in zero bytes: its last lines were lost",)
 
 
-def test_a_line_in_the_midst_that_is_torn_is_refused(written: Path) -> None:
+def test_a_torn_line_in_the_middle_is_refused(written: Path) -> None:
     table = written / "measurements.csv"
     lines = table.read_text().splitlines(keepends=True)
     lines.insert(2, "startup,cont\n")
@@ -179,7 +179,7 @@ def test_a_line_in_the_midst_that_is_torn_is_refused(written: Path) -> None:
 @pytest.mark.parametrize(
     "field", ["NaN", "Infinity", "1e400", "1" + "0" * 400], ids=lambda text: text[:8]
 )
-def test_a_document_with_a_number_that_is_none_is_refused(written: Path, field: str) -> None:
+def test_a_document_with_a_number_that_is_not_finite_is_refused(written: Path, field: str) -> None:
     (written / "host.json").write_text(f'{{"memory_bytes": {field}}}')
     with pytest.raises(LabError, match=r"host\.json is corrupt"):
         run_folder.load(written)

@@ -12,7 +12,7 @@ def start(round_number: int, value: float, target: str = "container") -> Sample:
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 10**400])
-def test_what_is_not_finite_is_a_censored_sample(value: float) -> None:
+def test_a_value_that_is_not_finite_is_censored(value: float) -> None:
     sample = start(0, value)
     assert sample.value is None
     assert sample.censored.startswith("first-instruction: the value is")

@@ -36,7 +36,7 @@ def test_no_value_has_no_centre() -> None:
     assert estimate_median([]) == Estimate(None, None, None, 0)
 
 
-def test_two_values_promise_little() -> None:
+def test_two_values_have_a_wide_interval() -> None:
     two = estimate_median([1.0, 1.1])
     assert two.low is not None
     assert two.high is not None
@@ -48,14 +48,14 @@ def test_values_that_do_not_vary_have_an_interval_without_width() -> None:
     assert estimate_median([4096.0] * 3) == Estimate(4096.0, 4096.0, 4096.0, 3)
 
 
-def test_the_seed_decides() -> None:
+def test_the_same_seed_gives_the_same_interval() -> None:
     values = [random.Random(1).lognormvariate(0, 0.3) for _ in range(30)]
     assert estimate_median(values, seed=7) == estimate_median(values, seed=7)
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(durations, min_size=2, max_size=12))
-def test_the_interval_holds_its_centre(values: list[float]) -> None:
+def test_the_interval_contains_its_centre(values: list[float]) -> None:
     estimate = estimate_median(values)
     assert estimate.low is not None
     assert estimate.high is not None
@@ -65,7 +65,7 @@ def test_the_interval_holds_its_centre(values: list[float]) -> None:
 
 
 @pytest.mark.parametrize("n", [3, 5, 8])
-def test_the_interval_holds_the_truth_as_often_as_it_says(n: int) -> None:
+def test_the_interval_has_its_confidence_level(n: int) -> None:
     chance = random.Random(n)
     truth, repetitions = 1.0, 200
     covered = 0
@@ -79,7 +79,7 @@ def test_the_interval_holds_the_truth_as_often_as_it_says(n: int) -> None:
     assert covered / repetitions >= 0.90
 
 
-def test_a_lone_disturbance_does_not_move_the_centre() -> None:
+def test_a_single_outlier_does_not_move_the_centre() -> None:
     assert estimate_median([1.0, 1.01, 0.99, 1.0, 1.02, 0.98, 50.0]).centre == 1.0
 
 
@@ -90,13 +90,13 @@ def test_zero_among_few_values_is_no_error() -> None:
     assert math.isfinite(estimate.low)
 
 
-def test_pairing_takes_out_what_a_round_does_to_both() -> None:
+def test_pairing_removes_the_effect_of_a_round_on_both() -> None:
     noise_of_round = {0: 1.0, 1: 9.0, 2: 2.0, 3: 30.0, 4: 1.5, 5: 4.0}
     ratio = paired_ratio({k: 3 * w for k, w in noise_of_round.items()}, noise_of_round)
     assert ratio == Estimate(3.0, 3.0, 3.0, 6)
 
 
-def test_rounds_that_only_one_side_has_are_no_pairs() -> None:
+def test_rounds_with_one_target_only_are_not_pairs() -> None:
     ratio = paired_ratio({0: 2.0, 5: 2.0, 7: 9.0}, {0: 1.0, 1: 1.0, 5: 1.0, 7: 0.0})
     assert (ratio.centre, ratio.n) == (2.0, 2)
     assert paired_ratio({0: 2.0}, {1: 1.0}).centre is None
@@ -124,7 +124,7 @@ def test_the_level_that_varies_is_resampled() -> None:
 
 
 @pytest.mark.parametrize("confidence", [0.95, 0.99])
-def test_the_scatter_of_a_block_design_holds_what_it_promises(confidence: float) -> None:
+def test_the_scatter_of_a_block_design_has_its_confidence_level(confidence: float) -> None:
     """Three rounds of six targets give a far narrower interval than two degrees of freedom."""
     chance = random.Random(5)
     repetitions, covered = 400, 0
@@ -143,7 +143,7 @@ def test_the_scatter_of_a_block_design_holds_what_it_promises(confidence: float)
     assert sorted(narrower)[repetitions // 2] > 1.5
 
 
-def test_two_targets_alone_scatter_as_their_ratio_does() -> None:
+def test_two_targets_scatter_as_their_ratio_does() -> None:
     table = [[1.0, 1.1, 0.9, 1.05], [1.2, 1.15, 1.0, 1.3]]
     ratios = [ours / theirs for ours, theirs in zip(*table, strict=True)]
     known = estimate_median(ratios, 0, 0.95, scatter_of_ratios(table))
@@ -151,7 +151,7 @@ def test_two_targets_alone_scatter_as_their_ratio_does() -> None:
 
 
 @pytest.mark.parametrize("table", [[], [[1.0, 2.0]], [[1.0], [2.0]], [[1.0, 0.0], [1.0, 2.0]]])
-def test_what_has_no_blocks_has_no_scatter(table: list[list[float]]) -> None:
+def test_a_table_without_blocks_has_no_scatter(table: list[list[float]]) -> None:
     assert scatter_of_ratios(table) is None
 
 
@@ -164,7 +164,7 @@ def correlated(chance: random.Random, n: int, correlation: float) -> list[float]
     return values
 
 
-def test_rounds_that_resemble_the_one_before_tell_less() -> None:
+def test_correlated_rounds_widen_the_interval() -> None:
     chance = random.Random(2)
     covered = as_if_independent = 0
     for _ in range(100):
@@ -178,14 +178,14 @@ def test_rounds_that_resemble_the_one_before_tell_less() -> None:
     assert covered >= as_if_independent + 8
 
 
-def test_independent_rounds_are_hardly_ever_taken_for_dependent() -> None:
+def test_independent_rounds_are_rarely_taken_for_dependent() -> None:
     chance = random.Random(3)
     taken = [dependence([chance.lognormvariate(0, 0.2) for _ in range(n)]) > 1
              for n in (8, 12, 24) for _ in range(200)]  # fmt: skip
     assert sum(taken) / len(taken) < 0.08
 
 
-def test_dependence_is_of_ranks_and_order() -> None:
+def test_dependence_follows_from_ranks_and_order() -> None:
     drifting = [1.0 + 0.01 * number for number in range(20)]
     assert dependence(drifting) > 5
     assert dependence([*drifting[:19], 500.0]) == dependence(drifting)
@@ -196,7 +196,7 @@ def test_dependence_is_of_ranks_and_order() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(durations, min_size=8, max_size=14).map(sorted))
-def test_a_widened_interval_holds_its_centre(values: list[float]) -> None:
+def test_a_widened_interval_contains_its_centre(values: list[float]) -> None:
     estimate = estimate_median(values)
     assert estimate.centre is not None and estimate.low is not None and estimate.high is not None
     assert 0 < estimate.low <= estimate.centre * (1 + 1e-9)
@@ -207,7 +207,7 @@ def test_levels_become_medians_from_the_inside_out() -> None:
     assert estimate_nested([[[1.0, 2.0, 9.0], [4.0, 4.0]], 5.0]) == estimate_median([3.0, 5.0])
 
 
-def test_one_outer_member_has_no_interval_however_much_is_in_it() -> None:
+def test_one_outer_member_has_no_interval() -> None:
     assert estimate_nested([[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]]) == Estimate(4.0, None, None, 1)
 
 
@@ -218,7 +218,7 @@ def test_outliers_are_counted_and_kept() -> None:
     assert count_outliers([1.0, 1.0, 50.0]) == 0
 
 
-def test_the_smallest_difference_is_found_as_often_as_it_says() -> None:
+def test_the_smallest_difference_is_detected_as_often_as_stated() -> None:
     chance = random.Random(8)
     n, noise, repetitions = 15, 0.05, 120
 
@@ -232,7 +232,7 @@ def test_the_smallest_difference_is_found_as_often_as_it_says() -> None:
     assert smallest_difference(Estimate(1.0, None, None, 1)) is None
 
 
-def test_slope_is_the_line_and_not_the_disturbance() -> None:
+def test_a_single_outlier_does_not_tilt_the_slope() -> None:
     running = [0, 25, 50, 75, 100, 125, 150]
     memory = [1000.0 + 3 * x for x in running]
     assert slope(running, memory) == pytest.approx(3.0)
@@ -241,12 +241,12 @@ def test_slope_is_the_line_and_not_the_disturbance() -> None:
 
 
 @pytest.mark.parametrize(("x", "y"), [([], []), ([0], [5.0]), ([3, 3], [1.0, 2.0])])
-def test_a_slope_that_no_points_give_is_not_a_number(x: list[float], y: list[float]) -> None:
+def test_without_two_points_the_slope_is_nan(x: list[float], y: list[float]) -> None:
     assert math.isnan(slope(x, y))
     assert estimate_slope(x, y).centre is None
 
 
-def test_a_slope_has_an_interval_when_points_allow() -> None:
+def test_a_slope_of_enough_points_has_an_interval() -> None:
     running = list(range(12))
     memory = [2.0 * x + (0.3 if x % 2 else -0.3) for x in running]
     estimate = estimate_slope(running, memory)
@@ -257,12 +257,12 @@ def test_a_slope_has_an_interval_when_points_allow() -> None:
     assert estimate_slope([0, 1, 2], [0.0, 2.0, 4.0]) == Estimate(2.0, None, None, 3)
 
 
-def test_the_geometric_mean_takes_no_side() -> None:
+def test_the_geometric_mean_is_symmetric() -> None:
     ratios = [0.5, 2.0, 4.0]
     assert geometric_mean([1 / r for r in ratios]) == pytest.approx(1 / geometric_mean(ratios))
 
 
-def test_the_measuring_side_loads_no_scipy() -> None:
+def test_estimates_load_scipy_only_on_use() -> None:
     loaded = subprocess.run(
         [sys.executable, "-c", "import sys, lab.statistics.estimates; print(sorted(sys.modules))"],
         capture_output=True, text=True, check=True,

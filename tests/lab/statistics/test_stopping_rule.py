@@ -32,13 +32,13 @@ def measure(rounds: Rounds, chance: random.Random, noise: float) -> None:
         number += 1
 
 
-def test_a_plan_is_kept() -> None:
+def test_a_fixed_number_of_rounds_is_measured() -> None:
     rounds = Rounds(7, None, None)
     measure(rounds, random.Random(1), 0.5)
     assert rounds.outcome() == stopping_rule.Outcome(7, "plan", None, None, {})
 
 
-def test_the_precision_asked_for_is_reached() -> None:
+def test_the_requested_precision_is_reached() -> None:
     rounds = Rounds(5, 0.05, None)
     measure(rounds, random.Random(1), 0.06)
     outcome = rounds.outcome()
@@ -134,6 +134,6 @@ def test_a_target_that_joins_few_rounds_does_not_decide() -> None:
     assert list(relative_widths(samples)) == ["container / native, hash"]
 
 
-def test_one_target_alone_is_judged_by_itself() -> None:
+def test_a_single_target_decides_by_its_median() -> None:
     samples = [Sample("startup", "vm", "ready", "second", n, 1 + n / 100) for n in range(4)]
     assert list(relative_widths(samples)) == ["vm, ready"]

@@ -12,7 +12,7 @@ from lab.targets import leftovers
 ENDED_PID = 1 << 22  # above every pid_max
 
 
-def test_what_a_living_worker_holds_is_not_left_over() -> None:
+def test_objects_of_a_living_worker_are_not_leftovers() -> None:
     assert leftovers.is_left_by_dead(f"tonnage-crun-{ENDED_PID}-7")
     assert leftovers.is_left_by_dead(f"tonnage-docker-{os.getpid()}")  # a reused pid
     assert not leftovers.is_left_by_dead("tonnage-of-somebody-else")
@@ -24,7 +24,7 @@ def test_what_a_living_worker_holds_is_not_left_over() -> None:
         worker.communicate()
 
 
-def test_clean_removes_the_folders_of_the_dead_alone(tmp_path: Path) -> None:
+def test_clean_removes_only_directories_of_dead_workers(tmp_path: Path) -> None:
     left = tmp_path / f"tonnage-zeppelin-{ENDED_PID}"
     (left / "i" / f"{left.name}-0").mkdir(parents=True)
     other = tmp_path / f"tonnage-balloon-{ENDED_PID}"

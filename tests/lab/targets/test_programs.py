@@ -49,5 +49,5 @@ def test_an_installed_tool_is_absent_only_without_root(
          "docker: Error response from daemon: no"),
     ],
 )  # fmt: skip
-def test_the_last_words_are_the_reason(stderr: bytes, words: str) -> None:
+def test_the_last_line_of_an_error_is_the_reason(stderr: bytes, words: str) -> None:
     assert last_words(stderr) == words

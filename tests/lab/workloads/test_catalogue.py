@@ -24,7 +24,7 @@ def file(tmp_path: Path, text: str) -> Path:
     return path
 
 
-def test_the_quick_ones_need_nothing_but_the_basic_user_land() -> None:
+def test_quick_workloads_need_only_the_basic_user_land() -> None:
     quick, full = workloads.load("quick"), workloads.load("full")
     assert set(workloads.packages(quick)) == set(root_tree.BASIC_PACKAGES)
     assert set(quick) < set(full)

@@ -53,17 +53,17 @@ def file(tmp_path: Path, text: str) -> Path:
         (SORT.replace("results.sort", "results.sqlite"), "a metric sqlite exists already"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_with_a_file_is_said(tmp_path: Path, text: str, sentence: str) -> None:
+def test_an_error_in_a_file_is_reported(tmp_path: Path, text: str, sentence: str) -> None:
     with pytest.raises(LabError, match=sentence):
         workloads.load("full", [file(tmp_path, text)])
 
 
-def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(LabError, match=r"none.toml can't be read: No such file"):
         workloads.load("quick", [tmp_path / "none.toml"])
 
 
-def test_the_digest_tells_one_definition_from_another(tmp_path: Path) -> None:
+def test_different_definitions_have_different_digests(tmp_path: Path) -> None:
     first = workloads.load("quick", [file(tmp_path, SORT)])["sort"]
     other = workloads.load("quick", [file(tmp_path, SORT.replace("seq 10", "seq 11"))])["sort"]
     assert first.digest() != other.digest()

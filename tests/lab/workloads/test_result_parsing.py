@@ -39,7 +39,7 @@ def output(stdout: str, elapsed_ns: int = 1_500_000_000) -> tuple[bytes, int]:
         (AT_A, '[1/5] 12 % [done] {x}\n{"a": 3}', 3),
     ],
 )  # fmt: skip
-def test_a_figure_is_read(result: Result, stdout: str, value: float) -> None:
+def test_a_result_is_read(result: Result, stdout: str, value: float) -> None:
     assert workloads.value_of(result, *output(stdout)) == pytest.approx(value)
 
 
@@ -71,6 +71,6 @@ def test_a_figure_is_read(result: Result, stdout: str, value: float) -> None:
         (AT_A, "[" * 100_000, "nests brackets too deeply"),
     ],
 )
-def test_a_figure_that_is_none_is_refused(result: Result, stdout: str, sentence: str) -> None:
+def test_an_unreadable_result_is_refused(result: Result, stdout: str, sentence: str) -> None:
     with pytest.raises(LabError, match=sentence):
         workloads.value_of(result, *output(stdout))

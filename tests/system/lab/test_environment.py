@@ -113,7 +113,7 @@ def _odd_caller(
 
 @pytest.mark.usefixtures("_odd_caller")
 @pytest.mark.parametrize("target", TARGETS)
-def test_commands_run_in_the_declared_surroundings(
+def test_commands_run_in_the_declared_environment(
     target: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with started_worker(target, monkeypatch) as worker:
@@ -121,7 +121,7 @@ def test_commands_run_in_the_declared_surroundings(
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_what_a_command_leaves_is_ended_with_it(
+def test_processes_that_a_command_leaves_are_killed(
     target: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with started_worker(target, monkeypatch) as worker:
@@ -151,7 +151,7 @@ def test_a_command_that_hangs_is_ended_with_its_instance(
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 @pytest.mark.parametrize("target", ["native", "container"])
-def test_a_killed_worker_takes_its_commands_along(
+def test_commands_end_with_a_killed_worker(
     target: str, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with started_worker(target, monkeypatch) as worker:

@@ -63,7 +63,7 @@ def test_a_container_shares_kernel_files_and_page_cache_and_idles() -> None:
     assert (values["move"].value or 0) > 0
 
 
-def test_bursts_double_up_to_what_was_asked_for() -> None:
+def test_bursts_double_up_to_the_maximum() -> None:
     small = replace(QUICK, burst=profiles.Burst(4, 1))
     with started_worker("crun") as worker:
         samples = burst.measure(worker, 0, small, quiet)
@@ -74,7 +74,7 @@ def test_bursts_double_up_to_what_was_asked_for() -> None:
     assert spread["latency-p50"] <= spread["latency-p95"] <= spread["latency-p99"]
 
 
-def test_a_machine_tells_its_steps_without_a_gap() -> None:
+def test_the_steps_of_a_machine_have_no_gap() -> None:
     with started_worker("microvm") as worker:
         start = worker.call(120, startup.start_and_stop)
     names = [span.step for span in start.spans]
@@ -85,7 +85,7 @@ def test_a_machine_tells_its_steps_without_a_gap() -> None:
     assert traced == pytest.approx(start.reached["ready"], rel=0.05)
 
 
-def test_a_container_tells_its_steps_without_a_gap() -> None:
+def test_the_steps_of_a_container_have_no_gap() -> None:
     with started_worker("container") as worker:
         timed = worker.call(60, startup.start_and_stop)
         spans = worker.call(60, startup.trace_steps)
@@ -97,7 +97,7 @@ def test_a_container_tells_its_steps_without_a_gap() -> None:
     assert all(span.begin_ns <= span.end_ns for span in spans)
 
 
-def test_a_fill_tells_what_the_hosts_past_costs() -> None:
+def test_a_filling_records_the_costs_of_the_hosts_past() -> None:
     few = replace(QUICK, density=replace(QUICK.density, containers=200))
     with started_worker("container") as worker:
         samples = by_metric(density.measure(worker, 0, few, quiet))
@@ -183,7 +183,7 @@ def test_a_users_workload_is_run_in_every_target(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-def test_the_native_target_leaves_nothing_bound(tmp_path: Path) -> None:
+def test_the_native_target_leaves_no_mounts(tmp_path: Path) -> None:
     """Removing the scratch directory must not reach the host's /dev through a mount."""
     script = (
         "import sys; from pathlib import Path; from lab.userland import build;"

@@ -78,9 +78,7 @@ def run_until(path: Path, rounds: int, number: signal.Signals) -> Path:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT])
 @pytest.mark.parametrize("rounds", [3, ROUNDS + 2], ids=["first", "second"])
-def test_an_interrupted_run_is_gone_on_with(
-    number: signal.Signals, rounds: int, tmp_path: Path
-) -> None:
+def test_an_interrupted_run_is_resumed(number: signal.Signals, rounds: int, tmp_path: Path) -> None:
     if rounds > ROUNDS and number not in {signal.SIGKILL, signal.SIGHUP}:
         pytest.skip("the second experiment is tried with two signals")
     path = tmp_path / "run"
@@ -160,7 +158,7 @@ def test_a_table_is_made_beside_a_busy_neighbour(busy: str, rounds: int, tmp_pat
     assert json.loads((path / "run.json").read_text())["failures"] == []
 
 
-def test_rounds_beside_a_neighbour_that_comes_and_goes_are_told_apart(tmp_path: Path) -> None:
+def test_rounds_disturbed_by_an_intermittent_neighbour_are_marked(tmp_path: Path) -> None:
     path = tmp_path / "run"
     with neighbour(COMES_AND_GOES):
         result = tonnage(

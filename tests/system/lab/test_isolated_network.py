@@ -107,7 +107,7 @@ def helpers(pid: int) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["native", "container"])
-def test_what_is_written_to_a_volume_lies_on_the_host(name: str, tmp_path: Path) -> None:
+def test_files_on_a_volume_are_on_the_host(name: str, tmp_path: Path) -> None:
     cache = cache_directory()
     tree = root_tree.build_tree(lambda _: None)
     payload = tree / PAYLOAD_IN_TREE.lstrip("/")

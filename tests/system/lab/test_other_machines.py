@@ -169,7 +169,7 @@ def test_a_machine_by_virt_install(settings: Settings) -> None:
     assert life.files == []
 
 
-def test_machines_live_side_by_side_and_are_gone(name: str, settings: Settings) -> None:
+def test_machines_run_in_parallel_and_are_removed(name: str, settings: Settings) -> None:
     links = set(Path("/sys/class/net").iterdir())
     with Worker(name, settings) as worker:
         life = worker.call(DEADLINE_SECONDS, live)
@@ -213,7 +213,7 @@ def descriptors() -> int:
     return sum(path.is_symlink() and "eventpoll" not in str(path.readlink()) for path in found)
 
 
-def test_a_guest_that_connects_by_vsock_is_heard(tmp_path: Path) -> None:
+def test_a_guest_that_connects_by_vsock_is_used(tmp_path: Path) -> None:
     before = descriptors()
     process = vsock_vmms.VsockVmm(
         [sys.executable, "-c", STAND_IN, f"{tmp_path}/v"], "box", tmp_path / "v", 10
@@ -242,7 +242,7 @@ def test_a_guest_that_never_connects_is_a_failed_start(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [*targets.VMMS, "virt-install"])
-def test_what_a_killed_worker_leaves_is_found(name: str, settings: Settings) -> None:
+def test_leftovers_of_a_killed_worker_are_found(name: str, settings: Settings) -> None:
     if why := targets.find(name).absent():
         pytest.skip(why)
     with Worker(name, settings) as worker:

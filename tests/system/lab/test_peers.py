@@ -204,7 +204,7 @@ def worker(name: str, settings: Settings) -> Iterator[Worker]:
     assert list(settings.scratch.iterdir()) == []
 
 
-def test_an_instance_lives_and_is_gone(worker: Worker) -> None:
+def test_an_instance_starts_and_is_removed(worker: Worker) -> None:
     life = worker.call(DEADLINE_SECONDS, live)
     t0_ns, first, ready, asked = life.milestones
     assert t0_ns < first < ready < asked
@@ -230,7 +230,7 @@ def test_all_of_its_processes_are_counted(worker: Worker) -> None:
     assert programs == expected[worker.target]
 
 
-def test_what_is_written_inside_counts_as_the_instances_disk(worker: Worker) -> None:
+def test_files_written_inside_count_as_the_instances_disk(worker: Worker) -> None:
     before, after = worker.call(DEADLINE_SECONDS, live).disk_bytes
     assert 4_000_000 <= after - before < 4_200_000
     assert before < 1_000_000
@@ -268,13 +268,13 @@ def test_the_image_has_a_size_as_shipped_and_on_disk(worker: Worker) -> None:
     assert 20e6 < sizes["image-compressed"] < sizes["image-on-disk"] < 2e9
 
 
-def test_a_refused_start_says_what_the_tool_said(worker: Worker) -> None:
+def test_a_refused_start_has_the_tools_error_message(worker: Worker) -> None:
     with pytest.raises(StartFailed, match=f"{worker.target} did not start: .*no-such-option"):
         worker.call(DEADLINE_SECONDS, start_badly)
     assert worker.call(DEADLINE_SECONDS, run, "true").exit_code == 0
 
 
-def test_a_payload_that_dies_is_noticed(worker: Worker) -> None:
+def test_a_killed_payload_is_an_error(worker: Worker) -> None:
     with pytest.raises(LabError, match="ended while it ran true"):
         worker.call(DEADLINE_SECONDS, ask_payload_that_was_killed)
 
@@ -288,7 +288,7 @@ def test_instances_that_still_run_end_with_their_worker(name: str, apart: Settin
     assert traces() == before
 
 
-def test_clean_ends_what_a_killed_worker_left(name: str, apart: Settings) -> None:
+def test_clean_removes_leftovers_of_a_killed_worker(name: str, apart: Settings) -> None:
     clean = targets.find(name).clean
     before = traces()
     with Worker(name, apart) as worker:

@@ -86,7 +86,7 @@ def test_startup_is_one_json_document_and_a_folder_that_pyperf_reads(tmp_path: P
     assert "container/first-instruction" in stats.stdout
 
 
-def test_a_microvm_starts_answers_and_is_gone(tmp_path: Path) -> None:
+def test_a_microvm_starts_answers_and_stops(tmp_path: Path) -> None:
     result = tonnage(
         "run", "startup", "--targets", "microvm", "--rounds", "1", "--format", "json",
         "--out", str(tmp_path / "run"), "--accel", "tcg",

@@ -21,7 +21,7 @@ def test_a_docker_client_alone_is_not_enough(
     assert docker.Docker.absent() == ""
 
 
-def test_the_daemon_that_docker_host_names_is_taken_only_if_it_answers(
+def test_the_daemon_at_docker_host_is_used_only_if_it_answers(
     path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     program(path, "docker")

@@ -38,10 +38,10 @@ def test_kernel_and_systemd_have_their_steps_and_none_leaves_a_gap() -> None:
     assert steps[3].end_ns - steps[3].begin_ns == int(1.5e9)
 
 
-def test_without_systemd_there_is_an_init() -> None:
+def test_without_systemd_the_last_step_is_init() -> None:
     steps = spans(LOG.partition("UserspaceTimestamp")[0])
     assert [span.step for span in steps] == ["firmware and loader", "kernel", "init"]
 
 
-def test_a_guest_that_does_not_tell_has_no_steps() -> None:
+def test_a_guest_without_a_readable_log_has_no_steps() -> None:
     assert spans("dmesg: read kernel buffer failed") == []

@@ -28,7 +28,7 @@ def described(target: type[FullMachine]) -> vms.Machine:
     return target(SETTINGS).describe("m", SOMEWHERE / "disk")
 
 
-def test_every_vcpu_stays_on_a_cpu_and_the_guest_sees_how_they_lie() -> None:
+def test_every_vcpu_is_pinned_and_the_guest_sees_the_topology() -> None:
     machine = described(TunedMachine)
     assert sorted(machine.cpu.pins.values()) == sorted(map(str, os.sched_getaffinity(0)))
     assert machine.cpu.topology
@@ -36,7 +36,7 @@ def test_every_vcpu_stays_on_a_cpu_and_the_guest_sees_how_they_lie() -> None:
     assert not machine.objection()
 
 
-def test_its_disk_goes_past_the_hosts_cache_in_a_thread_of_its_own() -> None:
+def test_its_disk_bypasses_the_hosts_cache_in_its_own_thread() -> None:
     ((plain,), (disk,)) = (described(each).disks for each in (FullMachine, TunedMachine))
     assert (disk.path, disk.format) == (plain.path, plain.format)
     assert disk.cache == "none"
@@ -46,7 +46,7 @@ def test_its_disk_goes_past_the_hosts_cache_in_a_thread_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(("free", "size"), [("128", 2048), ("127", None)])
-def test_huge_pages_are_taken_where_there_are_enough(
+def test_huge_pages_are_used_if_enough_are_free(
     free: str, size: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "free").write_text(free)
@@ -54,7 +54,7 @@ def test_huge_pages_are_taken_where_there_are_enough(
     assert described(TunedMachine).memory.huge_page_kib == size
 
 
-def test_it_is_measured_beside_the_plain_one_in_performance_alone() -> None:
+def test_only_performance_measures_the_tuned_machine() -> None:
     full = profiles.find("full")
     asking = [name for name in full.rounds if full.asks(name, "vm-tuned")]
     assert asking == ["performance"]

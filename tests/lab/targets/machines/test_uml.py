@@ -25,7 +25,7 @@ def _not_probed() -> Iterator[None]:
     uml._incompatibility.cache_clear()
 
 
-def test_a_kernel_as_a_process_gets_disk_network_and_lines() -> None:
+def test_the_command_line_has_disk_network_and_serial_lines() -> None:
     numbers = {"console": 5, "tonnage.events": 6, "tonnage.agent": 7}
     words = uml.command_line(MACHINE, Path("/base"), Path("/where"), numbers)
     assert words[0] == "/k"

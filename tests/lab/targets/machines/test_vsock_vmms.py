@@ -53,7 +53,7 @@ REQUIRED = {"kernel_image_path", "vcpu_count", "mem_size_mib", "drive_id", "is_r
             "iface_id", "host_dev_name", "guest_cid", "uds_path"}  # fmt: skip
 
 
-def test_firecrackers_configuration_says_what_its_api_knows() -> None:
+def test_firecrackers_configuration_has_the_fields_of_its_api() -> None:
     configuration = vsock_vmms.configuration(MACHINE, Path("/where/v"))
     assert set(configuration) == set(KNOWN)
     used = set()
@@ -76,14 +76,14 @@ def target_of(name: str, scratch: Path) -> vsock_vmms.VsockMachine:
     return target
 
 
-def test_firecracker_is_told_of_its_configuration_alone(tmp_path: Path) -> None:
+def test_firecracker_gets_a_configuration_file(tmp_path: Path) -> None:
     words = target_of("firecracker", tmp_path).command_line(MACHINE, Path("/where/v"))
     file = tmp_path / "firecracker/firecracker.json"
     assert words == ["firecracker", "--id", MACHINE.name, "--no-api", "--config-file", str(file)]
     assert json.loads(file.read_text()) == vsock_vmms.configuration(MACHINE, Path("/where/v"))
 
 
-def test_cloud_hypervisor_is_told_all_on_its_command_line(tmp_path: Path) -> None:
+def test_cloud_hypervisor_gets_its_configuration_as_options(tmp_path: Path) -> None:
     words = target_of("cloud-hypervisor", tmp_path).command_line(MACHINE, Path("/where/v"))
     options = dict(zip(words[1::2], words[2::2], strict=True))
     assert options == {
