@@ -19,7 +19,7 @@ def module(*depends: str) -> bytes:
 
 @pytest.fixture
 def guest(tmp_path: Path) -> Kernel:
-    """A kernel whose module c depends on b, and b on a."""
+    """Return a kernel whose module c depends on b, and b on a."""
     modules = tmp_path / "lib/modules/6.1-test"
     drivers = modules / "kernel/drivers"
     drivers.mkdir(parents=True)
