@@ -3,7 +3,7 @@
 Frames are big-endian. A request is a u32 length and the arguments separated by NULs; if the highest
 bit of the length is set, a u32 length and stdin follow. A reply is a u32 exit code, u64 nanoseconds
 by the guest's clock, a u32 length and stdout, a u32 length and stderr.
-(vms/guest/program/payload.c; this module imports no libvirt)
+(vms/guest/program/agent.h; this module imports no libvirt)
 """
 
 from __future__ import annotations

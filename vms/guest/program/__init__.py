@@ -1,5 +1,5 @@
-"""The static program of C that runs in tiny guests and containers."""
+"""Sources of the payload, the static C program that runs in guests and containers."""
 
 from pathlib import Path
 
-SOURCES = Path(__file__).parent
+DIRECTORY = Path(__file__).parent

@@ -1,0 +1,246 @@
+#define _GNU_SOURCE
+#include "command.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "io.h"
+
+/* The first word of an argv that sets its command's environment. */
+#define WITHIN "@within"
+
+/* Reads output into the buffer; returns 0 at its end. */
+static int drain(int fd, struct buffer *buffer)
+{
+	char spill[4096];
+	uint32_t room = OUTPUT_LIMIT - buffer->length;
+	ssize_t n = room ? read(fd, buffer->data + buffer->length, room)
+	                 : read(fd, spill, sizeof spill); /* read past the limit, or the writer would block */
+	if (n > 0 && room)
+		buffer->length += (uint32_t)n;
+	return n > 0 || (n < 0 && errno == EINTR);
+}
+
+static int exit_code(int status)
+{
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/* Returns a file in memory with a command's stdin. */
+static int stdin_of(const struct buffer *in)
+{
+	int fd = in->length ? memfd_create("stdin", MFD_CLOEXEC) : open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (fd >= 0 && in->length && (write_all(fd, in->data, in->length) < 0 || lseek(fd, 0, SEEK_SET) < 0))
+		fail("stdin");
+	return fd;
+}
+
+/* ---- the environment of a command ---- */
+
+static int set_cpus(char *list)
+{
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	for (char *rest = list; *rest; rest += *rest == ',')
+		CPU_SET(strtoul(rest, &rest, 10), &cpus);
+	return sched_setaffinity(0, sizeof cpus, &cpus);
+}
+
+static int set_limit(int which, const char *value)
+{
+	rlim_t most = strtoull(value, NULL, 10);
+	struct rlimit limit = {.rlim_cur = most, .rlim_max = most};
+
+	return setrlimit(which, &limit);
+}
+
+static int apply_setting(const char *name, char *value)
+{
+	static const struct { const char *name; int which; } limits[] = {
+		{"nofile", RLIMIT_NOFILE}, {"nproc", RLIMIT_NPROC}, {"stack", RLIMIT_STACK}, {"core", RLIMIT_CORE},
+	};
+
+	for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
+		if (strcmp(name, limits[i].name) == 0)
+			return set_limit(limits[i].which, value);
+	if (strcmp(name, "directory") == 0)
+		return chdir(value);
+	if (strcmp(name, "umask") == 0)
+		return umask((mode_t)strtoul(value, NULL, 8)), 0;
+	if (strcmp(name, "nice") == 0)
+		return setpriority(PRIO_PROCESS, 0, atoi(value));
+	if (strcmp(name, "cpus") == 0)
+		return set_cpus(value);
+	return setenv(name, value, 1);
+}
+
+/* Resets all signals by the system call: the C library refuses signals 32 and 33, its own, which
+ * its posix_spawn(3) leaves ignored, for example in make(1). */
+static void reset_signals(void)
+{
+	const unsigned long defaults[4] = {0}; /* handler, flags, restorer, mask */
+
+	for (int number = 1; number < NSIG; number++)
+		syscall(SYS_rt_sigaction, number, defaults, NULL, sizeof defaults[3]);
+}
+
+/* Applies the settings before "--", and returns the command after it. */
+static char **apply_settings(char **word)
+{
+	clearenv();
+	reset_signals();
+	setsid();
+	for (; *word && strcmp(*word, "--") != 0; word++) {
+		char *value = strchr(*word, '=');
+		if (!value)
+			errno = EINVAL;
+		else
+			*value++ = 0;
+		if (!value || apply_setting(*word, value) < 0) {
+			dprintf(2, "payload: %s can't be set: %s\n", *word, strerror(errno));
+			_exit(126);
+		}
+	}
+	return *word ? word + 1 : word;
+}
+
+/* Returns the parent of a process; 0 if the process has ended. */
+static pid_t parent_of(const char *pid)
+{
+	char path[300], line[512], *name_end;
+	int parent = 0, file;
+	ssize_t n;
+
+	snprintf(path, sizeof path, "/proc/%s/stat", pid);
+	if ((file = open(path, O_RDONLY | O_CLOEXEC)) < 0)
+		return 0;
+	n = read(file, line, sizeof line - 1);
+	close(file);
+	line[n > 0 ? n : 0] = 0;
+	if ((name_end = strrchr(line, ')')))
+		sscanf(name_end, ") %*c %d", &parent);
+	return parent;
+}
+
+/* Kills all descendants. As a child ends, its own children become ours: this process is their
+ * subreaper. */
+static void end_children(void)
+{
+	int killed;
+
+	if (waitpid(-1, NULL, WNOHANG) < 0)
+		return; /* there are no children */
+	do {
+		struct dirent *entry;
+		DIR *processes = opendir("/proc");
+
+		killed = 0;
+		while (processes && (entry = readdir(processes)))
+			if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9' && parent_of(entry->d_name) == getpid()) {
+				kill(atoi(entry->d_name), SIGKILL);
+				killed++;
+			}
+		if (processes)
+			closedir(processes);
+		for (int i = 0; i < killed; i++)
+			waitpid(-1, NULL, 0);
+	} while (killed);
+}
+
+/* Executes a command in a new process. */
+static void execute(char **argv, const int streams[3])
+{
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGPIPE, SIG_DFL);
+	for (int i = 0; i < 3; i++)
+		dup2(streams[i], i);
+	if (strcmp(argv[0], WITHIN) == 0 && argv[1])
+		argv = apply_settings(argv + 2);
+	if (argv[0])
+		execvp(argv[0], argv);
+	dprintf(2, "%s: %s\n", argv[0] ? argv[0] : "payload", argv[0] ? strerror(errno) : "no command");
+	_exit(127);
+}
+
+uint32_t run(char **argv, const struct buffer *in, struct buffer *out, struct buffer *err,
+             uint64_t *elapsed_ns, int asker)
+{
+	enum { OUT, ERR, CHILD, ASKER, ENDS };
+	int out_pipe[2], err_pipe[2], status = 0, in_file = stdin_of(in);
+	bool ends_all = strcmp(argv[0], WITHIN) == 0 && argv[1] && strcmp(argv[1], "end") == 0;
+	uint64_t begin;
+	pid_t child;
+
+	if (pipe2(out_pipe, O_CLOEXEC) < 0 || pipe2(err_pipe, O_CLOEXEC) < 0)
+		fail("pipe");
+	if (ends_all)
+		prctl(PR_SET_CHILD_SUBREAPER, 1);
+	begin = now_ns();
+	child = fork();
+	if (child == 0)
+		execute(argv, (const int[]){in_file, out_pipe[1], err_pipe[1]});
+	if (in_file >= 0)
+		close(in_file);
+	close(out_pipe[1]);
+	close(err_pipe[1]);
+	struct pollfd ends[ENDS] = {
+		[OUT] = {.fd = out_pipe[0], .events = POLLIN},
+		[ERR] = {.fd = err_pipe[0], .events = POLLIN},
+		[CHILD] = {.fd = ends_all ? (int)syscall(SYS_pidfd_open, child, 0) : -1, .events = POLLIN},
+		[ASKER] = {.fd = asker},
+	};
+	bool waited = false;
+	while (ends[OUT].fd >= 0 || ends[ERR].fd >= 0 || ends[CHILD].fd >= 0) {
+		if (poll(ends, ENDS, -1) < 0) {
+			if (errno != EINTR)
+				break;
+			continue;
+		}
+		if (ends[ASKER].revents & (POLLHUP | POLLERR | POLLNVAL)) {
+			prctl(PR_SET_CHILD_SUBREAPER, 1);
+			kill(child, SIGKILL);
+			end_children();
+			exit(0);
+		}
+		if (ends[CHILD].fd >= 0 && ends[CHILD].revents) {
+			*elapsed_ns = now_ns() - begin;
+			close(ends[CHILD].fd);
+			ends[CHILD].fd = -1;
+			waited = waitpid(child, &status, 0) == child;
+			end_children();
+		}
+		if (ends[OUT].fd >= 0 && ends[OUT].revents && !drain(out_pipe[0], out))
+			ends[OUT].fd = -1;
+		if (ends[ERR].fd >= 0 && ends[ERR].revents && !drain(err_pipe[0], err))
+			ends[ERR].fd = -1;
+	}
+	if (!waited) {
+		while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+			;
+		*elapsed_ns = now_ns() - begin;
+		if (ends_all)
+			end_children();
+	}
+	close(out_pipe[0]);
+	close(err_pipe[0]);
+	return (uint32_t)exit_code(status);
+}
