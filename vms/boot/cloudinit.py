@@ -125,8 +125,8 @@ def _renamed(meta_data: bytes, hostname: str) -> bytes:
         at = start.end() if start else 0
         others = _IDENTITY.sub("", text[at:])
         return f"{text[:at]}{lines}{others}".encode(errors="surrogateescape")
-    others = {key: document[key] for key in document if key not in {"hostname", "instance_id"}}
-    return json.dumps({**others, **identity}).encode()
+    unchanged = {key: document[key] for key in document if key not in {"hostname", "instance_id"}}
+    return json.dumps({**unchanged, **identity}).encode()
 
 
 def _write(files: dict[str, bytes], path: Path) -> None:

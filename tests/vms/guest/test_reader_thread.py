@@ -28,7 +28,7 @@ def test_the_output_kept_of_a_console_is_bounded(guest: tuple[Path, socket.socke
         thread.start()
         reader.wait_for("ready", time.monotonic_ns() + 30 * 10**9)
         thread.join()
-        assert len(reader._seen) <= 1001
+        assert len(reader._arrivals) <= 1001
         assert len(reader._lines) <= 1000
         assert len(reader._partial) <= 4096
 

@@ -60,7 +60,7 @@ def test_a_screenshot_is_not_taken_for_a_file_that_cannot_be_written(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    taken = []
+    taken: list[object] = []
     monkeypatch.setattr(screenshot, "take", taken.append)
     words = ["vm", "screenshot", "--connect", URI, "test"]
     for file in (tmp_path / "nowhere/x.png", tmp_path):
