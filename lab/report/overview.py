@@ -114,9 +114,9 @@ def _startup(axis: Axes, run: Run) -> None:
     }
     targets = _targets(run, "startup")
     for row, target in enumerate(targets):
-        present = [metric for metric in _MARKERS if (target, metric) in measured]
-        for place, metric in enumerate(present):
-            y = row + 0.26 * (place - (len(present) - 1) / 2)
+        drawn = [metric for metric in _MARKERS if (target, metric) in measured]
+        for place, metric in enumerate(drawn):
+            y = row + 0.26 * (place - (len(drawn) - 1) / 2)
             _estimate(axis, measured[target, metric], y, style.colour(target), _MARKERS[metric])
     style.label_rows(axis, [_with_n(run, "startup", target) for target in targets])
     if not measured:

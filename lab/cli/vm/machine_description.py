@@ -7,7 +7,7 @@ import os
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from lab.cli.vm.machine_options import name
 from lab.errors import InvalidConfig
@@ -295,7 +295,8 @@ def _share(word: str, chipset: str) -> vms.Share:
             f"--volume: {word!r} is not a volume: write DIRECTORY:TAG or DIRECTORY:TAG:ro."
         )
     read_only = mode == "ro"
-    driver = "9p" if read_only or chipset == "microvm" else "virtiofs"
+    is_9p = read_only or chipset == "microvm"
+    driver: Literal["9p", "virtiofs"] = "9p" if is_9p else "virtiofs"
     return vms.Share(Path(directory).absolute(), tag, driver, read_only)
 
 

@@ -11,7 +11,7 @@ from lab.analysis import provenance, summary_text
 from lab.errors import LabError
 from lab.measurement import run
 from lab.measurement.request import RunRequest
-from lab.results import run_folder
+from lab.results import run_folder, sample
 from lab.results.run_folder import RunFolder
 from lab.results.sample import Sample
 from tests.lab import plausible
@@ -113,7 +113,7 @@ def test_a_folder_without_host_is_not_a_run_folder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "a,b\n1,2\n", "\x00\x01", ",".join(run_folder.COLUMNS) + "\na,b,c,second,x,0.1,0,,\n"],
+    ["", "a,b\n1,2\n", "\x00\x01", ",".join(sample.COLUMNS) + "\na,b,c,second,x,0.1,0,,\n"],
 )
 def test_a_corrupt_table_is_refused(written: Path, text: str) -> None:
     (written / "measurements.csv").write_text(text)

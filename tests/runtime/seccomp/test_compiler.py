@@ -22,6 +22,8 @@ from tests.runtime.seccomp.sections import section
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from runtime.seccomp.filter import Filter
+
 NATIVE = libseccomp.native_architecture()
 X86_64, X86, AARCH64 = 0xC000003E, 0x40000003, 0xC00000B7
 KILL_PROCESS, KILL_THREAD, TRAP = 0x80000000, 0, 0x30000
@@ -40,12 +42,12 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return place
 
 
-def compiled(**fields: Any) -> cache.Filter:
+def compiled(**fields: Any) -> Filter:
     fields.setdefault("defaultAction", "SCMP_ACT_ALLOW")
     return cache.compile(section(fields))
 
 
-def answer(compiled: cache.Filter, name: str, *arguments: int) -> int:
+def answer(compiled: Filter, name: str, *arguments: int) -> int:
     number = libseccomp.number(name)
     assert number is not None
     return bpf.run(compiled.program, NATIVE, number, *arguments)

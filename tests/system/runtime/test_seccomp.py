@@ -27,6 +27,8 @@ from tests.runtime.seccomp.sections import section
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from runtime.seccomp.filter import Filter
+
 pytestmark = pytest.mark.root
 LIBC = ctypes.CDLL(None, use_errno=True)
 SET_NO_NEW_PRIVS = 38
@@ -49,7 +51,7 @@ def call(name: str, *arguments: int) -> int:
     return -ctypes.get_errno() if result < 0 else int(result)
 
 
-def load(compiled: cache.Filter) -> int:
+def load(compiled: Filter) -> int:
     """Load a filter for this process; return the listener's descriptor, or 0."""
     assert LIBC.prctl(SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
     program = ctypes.create_string_buffer(compiled.program, len(compiled.program))
@@ -60,7 +62,7 @@ def load(compiled: cache.Filter) -> int:
     return int(result)
 
 
-def filtered(compiled: cache.Filter, calls: Callable[[], object]) -> tuple[int, str]:
+def filtered(compiled: Filter, calls: Callable[[], object]) -> tuple[int, str]:
     """Make system calls in a child under a filter; return its status and their results."""
     reading, writing = os.pipe()
     pid = os.fork()
@@ -77,7 +79,7 @@ def filtered(compiled: cache.Filter, calls: Callable[[], object]) -> tuple[int, 
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), text
 
 
-def compiled(action: str, *, default: str = "ALLOW", **fields: Any) -> cache.Filter:
+def compiled(action: str, *, default: str = "ALLOW", **fields: Any) -> Filter:
     names = fields.pop("names", ["getpriority"])
     rule = {"names": names, "action": f"SCMP_ACT_{action}"}
     rule |= {key: fields.pop(key) for key in ("args", "errnoRet") if key in fields}

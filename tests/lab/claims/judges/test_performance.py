@@ -92,10 +92,10 @@ def test_a_rate_counts_by_the_cost_of_a_unit_of_work(tmp_path: Path) -> None:
 
 
 def test_attached_workloads_do_not_count_for_near_native(tmp_path: Path) -> None:
-    result = {"unit": "second", "better": "less"}
+    unit = {"unit": "second", "better": "less"}
     described = {
-        "xz": {"attached": "", "results": {"xz": result}},
-        "trip": {"attached": "user", "results": {"trip": result}},
+        "xz": {"attached": "", "results": {"xz": unit}},
+        "trip": {"attached": "user", "results": {"trip": unit}},
     }
     with RunFolder(tmp_path / "run", WITH_KVM, {**SETTINGS, "workloads": described}) as made:
         made.append(
