@@ -20,6 +20,7 @@ import pytest
 from runtime.linux import libseccomp
 from runtime.linux import seccomp as kernel
 from runtime.seccomp import cache
+from runtime.seccomp.filter import Filter
 from runtime.spec import docker_profile
 from tests.runtime.seccomp import bpf
 from tests.runtime.seccomp.sections import section
