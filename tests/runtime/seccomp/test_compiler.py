@@ -23,7 +23,6 @@ from tests.runtime.seccomp.sections import section
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from runtime.seccomp.filter import Filter
 
 NATIVE = libseccomp.native_architecture()
 X86_64, X86, AARCH64 = 0xC000003E, 0x40000003, 0xC00000B7

@@ -28,7 +28,6 @@ from tests.runtime.seccomp.sections import section
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from runtime.seccomp.filter import Filter
 
 pytestmark = pytest.mark.root
 LIBC = ctypes.CDLL(None, use_errno=True)
