@@ -1,0 +1,105 @@
+"""Inflating layers: gzip and zstd, several members in a row, nothing behind the last.
+
+gzip by isal where it is installed, which is faster, else by zlib.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol
+
+from runtime.errors import InvalidConfig, Unavailable
+
+_GZIP = 16 + zlib.MAX_WBITS  # a gzip header and trailer around the deflated data (zlib.h)
+_MAGIC = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
+
+
+class _Decompressor(Protocol):
+    """One member of a stream, as zlib, isal and zstd offer it."""
+
+    eof: bool
+    unused_data: bytes
+
+    def decompress(self, data: bytes, /) -> bytes: ...
+
+
+def inflate(pieces: Iterable[bytes], compression: str) -> Iterator[bytes]:
+    """Give the content of a stream; `compression` is `tar` (none), `gzip` or `zstd`.
+
+    Raises InvalidConfig for a stream that is damaged, is cut off or goes on behind its end, and
+    Unavailable where there is no module for it.
+    """
+    if compression == "tar":
+        yield from pieces
+        return
+    new_member = _opener(compression)
+    member: _Decompressor | None = None
+    for piece in pieces:
+        rest = piece
+        while rest:
+            if member is None:
+                _check_magic(rest, compression)
+                member = new_member()
+            content, rest = _decompressed(member, rest, compression)
+            if content:
+                yield content
+            if member.eof:
+                member = None
+    if member is not None:
+        raise InvalidConfig(f"The {compression} stream of a layer ends too early.")
+
+
+def checked(pieces: Iterable[bytes], compression: str, digest: str) -> Iterator[bytes]:
+    """Give a stream's content; raise InvalidConfig at its end if its digest is another one."""
+    algorithm, _, expected = digest.partition(":")
+    hashed = hashlib.new(algorithm)
+    for piece in inflate(pieces, compression):
+        hashed.update(piece)
+        yield piece
+    if hashed.hexdigest() != expected:
+        words = f"A layer unpacks to {algorithm}:{hashed.hexdigest()}, where {digest} is said."
+        raise InvalidConfig(words)
+
+
+def compression_of(head: bytes) -> str:
+    """Return the compression of a stream by its first bytes: `gzip`, `zstd` or `tar`."""
+    return next((name for name, magic in _MAGIC.items() if head.startswith(magic)), "tar")
+
+
+def _decompressed(member: _Decompressor, piece: bytes, compression: str) -> tuple[bytes, bytes]:
+    """Return the content of a piece, and what stands behind the member's end."""
+    try:
+        content = member.decompress(piece)
+    except Exception as error:  # each of the modules has a class of its own
+        why = f"The {compression} stream of a layer is damaged: {error}."
+        raise InvalidConfig(why) from None
+    return content, member.unused_data if member.eof else b""
+
+
+def _check_magic(piece: bytes, compression: str) -> None:
+    if not _MAGIC[compression].startswith(piece[: len(_MAGIC[compression])]):
+        raise InvalidConfig(f"A layer said to be {compression} has something else in it.")
+
+
+def _opener(compression: str) -> Callable[[], _Decompressor]:
+    if compression == "gzip":
+        try:
+            from isal import isal_zlib
+        except ImportError:
+            return lambda: zlib.decompressobj(_GZIP)
+        return lambda: isal_zlib.decompressobj(_GZIP)
+    return _zstd().ZstdDecompressor
+
+
+def _zstd() -> Any:
+    """Return the module for zstd: Python's own from 3.14 on, before it its backport."""
+    try:
+        from compression import zstd
+    except ImportError:
+        try:
+            from backports import zstd
+        except ImportError:
+            raise Unavailable("A layer is compressed by zstd: install backports.zstd.") from None
+    return zstd

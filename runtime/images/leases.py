@@ -1,0 +1,89 @@
+"""Leases: blobs and snapshots that garbage collection must leave, for as long as a process lives.
+
+A lease is a file that its process holds a lock on; the kernel drops the lock when the process ends,
+however it ends. What is leased is written there before its first byte is.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+
+class Lease:
+    """Digests that are in use by this process."""
+
+    def __init__(self, leases: Leases, file: IO[str]) -> None:
+        self._leases = leases
+        self._file = file
+
+    def add(self, *digests: str) -> None:
+        """Keep these from being collected, whether they are there by now or not."""
+        with self._leases.shared():
+            self._file.writelines(f"{digest}\n" for digest in digests)
+            self._file.flush()
+
+
+class Leases:
+    """The leases in `directory`, which is made if it is not there."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        directory.mkdir(parents=True, exist_ok=True)
+
+    @contextmanager
+    def lease(self) -> Iterator[Lease]:
+        """Give a lease that ends with the block, or with the process."""
+        path = self._directory / str(uuid.uuid4())
+        with self.shared():
+            file = path.open("x", encoding="utf-8")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        with file:
+            try:
+                yield Lease(self, file)
+            finally:
+                path.unlink(missing_ok=True)
+
+    @contextmanager
+    def shared(self) -> Iterator[None]:
+        """Hold off garbage collection for a moment."""
+        with self._locked(fcntl.LOCK_SH):
+            yield
+
+    @contextmanager
+    def collecting(self) -> Iterator[set[str]]:
+        """Give all that is leased, while nobody can lease anything more.
+
+        Leases of processes that have ended are removed.
+        """
+        with self._locked(fcntl.LOCK_EX):
+            yield {digest for path in self._living() for digest in path.read_text("utf-8").split()}
+
+    def _living(self) -> Iterator[Path]:
+        for path in self._directory.iterdir():
+            if path.name == _LOCK:
+                continue
+            with path.open("rb") as file:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    yield path
+                else:
+                    path.unlink(missing_ok=True)
+
+    @contextmanager
+    def _locked(self, kind: int) -> Iterator[None]:
+        descriptor = os.open(self._directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, kind)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+_LOCK = "lock"

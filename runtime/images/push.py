@@ -1,0 +1,78 @@
+"""Pushing an image: blobs that the registry lacks, then the manifest, the tag last."""
+
+from __future__ import annotations
+
+from runtime.errors import NotFound
+from runtime.images import manifest
+from runtime.images.manifest import Descriptor, Index
+from runtime.images.pull import Progress, no_progress
+from runtime.images.reference import Reference
+from runtime.images.registry.repository import Repository
+from runtime.images.store import Store
+
+
+def push(
+    store: Store,
+    name: str,
+    reference: Reference,
+    repository: Repository,
+    *,
+    mount_from: str | None = None,
+    progress: Progress = no_progress,
+) -> Descriptor:
+    """Push the image of a name as `reference`; return the descriptor that it has there.
+
+    The blobs are the very bytes that were pulled or built, so that their digests stay. Of an index
+    the manifests that the store has are pushed; if one is missing, the index is not. `mount_from`
+    is the path of a repository of the same registry that may have the blobs. Raises NotFound,
+    Unavailable.
+    """
+    with store.lease() as lease:
+        descriptor = store.layout.find(name)
+        lease.add(descriptor.digest)
+        document = store.layout.read(descriptor.digest)
+        found = manifest.decode_manifest(document, descriptor.media_type, name)
+        if isinstance(found, Index):
+            if not all(store.layout.has(each) for each in found.manifests):
+                descriptor = store.image(name).descriptor
+                document = store.layout.read(descriptor.digest)
+                found = manifest.decode_manifest(document, descriptor.media_type, name)
+            else:
+                for each in found.manifests:
+                    _push_manifest(store, repository, each, each.digest, mount_from, progress)
+        if not isinstance(found, Index):
+            _push_blobs(store, repository, descriptor, name, mount_from, progress)
+        repository.put_manifest(reference.version, descriptor, document)
+    return descriptor
+
+
+def _push_manifest(
+    store: Store,
+    repository: Repository,
+    descriptor: Descriptor,
+    version: str,
+    mount_from: str | None,
+    progress: Progress,
+) -> None:
+    _push_blobs(store, repository, descriptor, version, mount_from, progress)
+    repository.put_manifest(version, descriptor, store.layout.read(descriptor.digest))
+
+
+def _push_blobs(
+    store: Store,
+    repository: Repository,
+    descriptor: Descriptor,
+    name: str,
+    mount_from: str | None,
+    progress: Progress,
+) -> None:
+    """Upload the blobs of a manifest that the repository does not have."""
+    document = store.layout.read(descriptor.digest)
+    found = manifest.decode_manifest(document, descriptor.media_type, name)
+    if isinstance(found, Index):
+        raise NotFound(f"{name}: its index names another index, which is not pushed.")
+    for blob in (*found.layers, found.config):
+        if not repository.has_blob(blob):
+            with store.layout.path(blob.digest).open("rb") as file:
+                repository.upload(blob, file, mount_from)
+        progress(blob, "push", blob.size)

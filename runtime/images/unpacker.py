@@ -1,0 +1,83 @@
+"""The process that unpacks one layer: a mount namespace of its own, the snapshot as its root.
+
+It reads the archive from its standard input, and writes a JSON document with the outcome to its
+standard output. It is a process because chroot(2) and mounts are a process's, and because it works
+on one CPU while its parent fetches, inflates and hashes on another.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from typing import Any
+
+from runtime.errors import ContainerError
+from runtime.images.layer import Layer, Limits
+from runtime.images.tar_reader import TarReader
+from runtime.linux import syscalls
+from runtime.linux.libc import syscall
+
+_CLONE_NEWNS = 0x20000
+_MS_REC, _MS_PRIVATE = 16384, 1 << 18
+_PR_SET_PDEATHSIG = 1
+_PIECE_BYTES = 1 << 18
+
+
+def main() -> int:
+    """Unpack the layer that the first argument, a JSON document, describes."""
+    syscall(syscalls.PRCTL, _PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    outcome: dict[str, Any] = {}
+    try:
+        outcome["skipped"] = _unpack(**json.loads(sys.argv[1]))
+    except ContainerError as error:
+        outcome["refused"] = str(error)
+    except OSError as error:
+        outcome["failed"] = error.strerror or str(error)
+    os.write(1, json.dumps(outcome).encode())
+    return 0
+
+
+def _unpack(
+    snapshots: str, new: str, lower: list[str], size_bytes: int, entries: int
+) -> dict[str, int]:
+    """Mount the snapshot `new` over the snapshots `lower`, topmost first, and apply the layer."""
+    os.chdir(snapshots)
+    root = f"{new}/fs"
+    if lower:
+        syscall(syscalls.UNSHARE, _CLONE_NEWNS)
+        syscall(syscalls.MOUNT, 0, b"/", 0, _MS_REC | _MS_PRIVATE, 0)
+        # Relative names: the options of mount(2) have room for one page.
+        layers = ":".join(f"{each}/fs" for each in lower)
+        options = f"lowerdir={layers},upperdir={root},workdir={new}/work"
+        root = f"{new}/merged"
+        syscall(syscalls.MOUNT, b"overlay", os.fsencode(root), b"overlay", 0, os.fsencode(options))
+    os.chroot(root)
+    os.chdir("/")
+    os.umask(0)
+    layer = Layer(Limits(size_bytes, entries))
+    layer.apply(TarReader(_read))
+    while _read(_PIECE_BYTES):
+        pass  # what follows the archive's end belongs to the layer's digest all the same
+    return layer.skipped
+
+
+class _Input:
+    """Standard input, read in pieces that are larger than what is asked for."""
+
+    rest = b""
+    at = 0
+
+
+def _read(size_bytes: int) -> bytes:
+    """Return the next bytes of the archive, `size_bytes` at most; none at its end."""
+    if _Input.at == len(_Input.rest):
+        _Input.rest, _Input.at = os.read(0, _PIECE_BYTES), 0
+    piece = _Input.rest[_Input.at : _Input.at + size_bytes]
+    _Input.at += len(piece)
+    return piece
+
+
+if __name__ == "__main__":
+    sys.exit(main())
