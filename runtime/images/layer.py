@@ -40,7 +40,7 @@ class Layer:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._size_bytes = 0
+        self.size_bytes = 0
         self._entries = 0
         self._directories: set[bytes] = {b"/"}
         # Directories get their times at the end, when nothing is put into them any more.
@@ -236,10 +236,10 @@ class Layer:
 
     def _count(self, entry: Entry) -> None:
         self._entries += 1
-        self._size_bytes += entry.size_bytes
+        self.size_bytes += entry.size_bytes
         if self._entries > self._limits.entries:
             raise InvalidConfig(f"The layer has more than {self._limits.entries} entries.")
-        if self._size_bytes > self._limits.size_bytes:
+        if self.size_bytes > self._limits.size_bytes:
             raise InvalidConfig(f"The layer holds more than {self._limits.size_bytes} bytes.")
 
 

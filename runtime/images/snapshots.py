@@ -15,12 +15,14 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from runtime.errors import InvalidConfig, Unavailable
 from runtime.images.layer import Limits
 
 _NAME_DIGITS = 20
 _NEW = ".new-"
+_SIZE = "size-bytes"
 _PACKAGES = Path(__file__).parents[2]
 _PROGRAM = (
     "import sys; sys.path.append(sys.argv.pop(1)); from runtime.images.unpacker import main; main()"
@@ -69,16 +71,22 @@ class Snapshots:
             (new / part).mkdir(parents=True)
         (new / "fs").chmod(0o755)
         try:
-            skipped = self._run(
+            outcome = self._run(
                 new.name, [name_of(each) for each in reversed(below)], archive, limits
             )
+            (new / _SIZE).write_text(str(outcome["size_bytes"]), "ascii")
             _remove(new / "work")
             _remove(new / "merged")
             new.rename(self.directory / name)
         except BaseException:
             _remove(new)
             raise
-        return skipped
+        return outcome["skipped"]
+
+    def size_bytes(self, chain_ids: Sequence[str]) -> int:
+        """Return how many bytes the files of a chain's layers hold; 0 for what is not unpacked."""
+        sizes = (self.directory / name_of(each) / _SIZE for each in chain_ids)
+        return sum(int(path.read_text("ascii")) for path in sizes if path.exists())
 
     def sync(self) -> None:
         """Return once all snapshots are on the disk. (syncfs(2))"""
@@ -101,7 +109,7 @@ class Snapshots:
 
     def _run(
         self, new: str, lower: list[str], archive: Iterable[bytes], limits: Limits
-    ) -> dict[str, int]:
+    ) -> dict[str, Any]:
         request = {
             "snapshots": str(self.directory), "new": new, "lower": lower,
             "size_bytes": limits.size_bytes, "entries": limits.entries,
@@ -120,14 +128,13 @@ class Snapshots:
                 process.kill()
                 raise
             document = process.stdout.read()
-        outcome = json.loads(document or "{}")
+        outcome: dict[str, Any] = json.loads(document or "{}")
         if why := outcome.get("refused"):
             raise InvalidConfig(why)
         if "skipped" not in outcome:
             why = outcome.get("failed") or f"its process ended with {process.returncode}"
             raise Unavailable(f"The layer could not be unpacked: {why}.")
-        skipped: dict[str, int] = outcome["skipped"]
-        return skipped
+        return outcome
 
 
 def name_of(chain_id: str) -> str:

@@ -30,7 +30,8 @@ def main() -> int:
     syscall(syscalls.PRCTL, _PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     outcome: dict[str, Any] = {}
     try:
-        outcome["skipped"] = _unpack(**json.loads(sys.argv[1]))
+        layer = _unpack(**json.loads(sys.argv[1]))
+        outcome |= {"skipped": layer.skipped, "size_bytes": layer.size_bytes}
     except ContainerError as error:
         outcome["refused"] = str(error)
     except OSError as error:
@@ -39,9 +40,7 @@ def main() -> int:
     return 0
 
 
-def _unpack(
-    snapshots: str, new: str, lower: list[str], size_bytes: int, entries: int
-) -> dict[str, int]:
+def _unpack(snapshots: str, new: str, lower: list[str], size_bytes: int, entries: int) -> Layer:
     """Mount the snapshot `new` over the snapshots `lower`, topmost first, and apply the layer."""
     os.chdir(snapshots)
     root = f"{new}/fs"
@@ -60,7 +59,7 @@ def _unpack(
     layer.apply(TarReader(_read))
     while _read(_PIECE_BYTES):
         pass  # what follows the archive's end belongs to the layer's digest all the same
-    return layer.skipped
+    return layer
 
 
 class _Input:

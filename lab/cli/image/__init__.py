@@ -1,0 +1,1 @@
+"""`tonnage image`: the verbs of images, with docker's options and output."""

@@ -1,0 +1,180 @@
+"""`tonnage image ls`, `inspect` and `history`, with docker's columns and templates."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from typing import TYPE_CHECKING, Any
+
+from lab import tables
+from lab.cli.image import templates
+from lab.units import quantity
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from runtime.images.store import Image, Store
+
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+_SHORT_DIGITS = 12
+_STEP_LETTERS = 45
+
+
+def register(verbs: Subparsers, common: argparse.ArgumentParser) -> None:
+    """Add ls, inspect and history."""
+    ls = verbs.add_parser("ls", parents=[common], help="list the images of the store")
+    ls.add_argument("repository", nargs="?", metavar="REPOSITORY[:TAG]", help="list these alone")
+    ls.add_argument("-q", "--quiet", action="store_true", help="print IDs alone")
+    ls.add_argument("--no-trunc", action="store_true", help="print IDs and steps in full")
+    ls.add_argument("--digests", action="store_true", help="print a column with digests")
+    ls.set_defaults(image_verb=_ls)
+    inspect = verbs.add_parser(
+        "inspect", parents=[common], help="print all that is known of images"
+    )
+    inspect.add_argument("references", nargs="+", metavar="IMAGE")
+    inspect.set_defaults(image_verb=_inspect)
+    history = verbs.add_parser("history", parents=[common], help="list the steps of an image")
+    history.add_argument("reference", metavar="IMAGE")
+    history.add_argument("--no-trunc", action="store_true", help="print steps in full")
+    history.set_defaults(image_verb=_history)
+    for parser in (ls, inspect, history):
+        parser.add_argument(
+            "--format", metavar="FORMAT", help="table, json, or a template such as '{{.ID}}'"
+        )
+
+
+def _ls(options: argparse.Namespace, store: Store) -> int:
+    images = [image for image in store.images() if _is_named(image.name, options.repository)]
+    rows = [_row(store, image, whole=options.no_trunc) for image in images]
+    if options.quiet:
+        print(*dict.fromkeys(row["ID"] for row in rows), sep="\n", end="\n" if rows else "")
+        return 0
+    columns = {"REPOSITORY": "Repository", "TAG": "Tag", "IMAGE ID": "ID",
+               "CREATED": "CreatedSince", "SIZE": "Size"}  # fmt: skip
+    if options.digests:
+        columns["DIGEST"] = "Digest"
+    return _print(options.format, columns, rows)
+
+
+def _inspect(options: argparse.Namespace, store: Store) -> int:
+    from runtime.images.reference import parse
+
+    documents = [_document(store, store.image(str(parse(each)))) for each in options.references]
+    if options.format in (None, "json"):
+        print(json.dumps(documents, indent=4))
+        return 0
+    for document in documents:
+        print(templates.fill(options.format, document))
+    return 0
+
+
+def _history(options: argparse.Namespace, store: Store) -> int:
+    from runtime.images.reference import parse
+
+    image = store.image(str(parse(options.reference)))
+    sizes = iter([layer.size for layer in image.manifest.layers])
+    rows = []
+    for step in image.config.history or []:
+        words = " ".join(step.created_by.split())
+        shown = (
+            words
+            if options.no_trunc or len(words) <= _STEP_LETTERS
+            else f"{words[: _STEP_LETTERS - 1]}…"
+        )
+        size_bytes = 0 if step.empty_layer else next(sizes, 0)
+        rows.append(
+            {"CreatedAt": step.created, "CreatedSince": _since(step.created), "CreatedBy": shown,
+             "Size": quantity(size_bytes, "byte"), "Comment": step.comment}
+        )  # fmt: skip
+    columns = {
+        "CREATED": "CreatedSince",
+        "CREATED BY": "CreatedBy",
+        "SIZE": "Size",
+        "COMMENT": "Comment",
+    }
+    return _print(options.format, columns, rows[::-1])
+
+
+def _print(format: str | None, columns: dict[str, str], rows: Sequence[dict[str, Any]]) -> int:  # noqa: A002
+    """Print rows as a table, as a JSON document a line, or by a template."""
+    if format in (None, "table"):
+        cells = [[str(row[key]) for key in columns.values()] for row in rows]
+        print(*tables.columns(list(columns), cells), sep="\n")
+        return 0
+    for row in rows:
+        print(json.dumps(row) if format == "json" else templates.fill(format or "", row))
+    return 0
+
+
+def _row(store: Store, image: Image, *, whole: bool) -> dict[str, Any]:
+    from runtime.images.reference import parse
+
+    reference = parse(image.name) if not image.name.startswith("<none>") else None
+    repository, _, tag = (
+        reference.familiar.rpartition(":") if reference else ("<none>", "", "<none>")
+    )
+    identifier = image.id if whole else image.id.partition(":")[2][:_SHORT_DIGITS]
+    return {
+        "Repository": repository, "Tag": tag, "Digest": image.descriptor.digest, "ID": identifier,
+        "CreatedAt": image.config.created, "CreatedSince": _since(image.config.created),
+        "Size": quantity(store.snapshots.size_bytes(image.chain_ids), "byte"),
+    }  # fmt: skip
+
+
+def _document(store: Store, image: Image) -> dict[str, Any]:
+    """Return what docker's inspect says of an image, as far as it is the image's."""
+    import msgspec
+
+    config = image.config
+    return {
+        "Id": image.id,
+        "RepoTags": [
+            name for name, each in store.layout.images() if each.digest == image.descriptor.digest
+        ],
+        "Digest": image.descriptor.digest,
+        "Created": config.created,
+        "Author": config.author,
+        "Architecture": config.architecture,
+        "Variant": config.variant,
+        "Os": config.os,
+        "Size": store.snapshots.size_bytes(image.chain_ids),
+        "Config": msgspec.to_builtins(config.config) if config.config else {},
+        "RootFS": {"Type": "layers", "Layers": list(config.rootfs.diff_ids)},
+        "GraphDriver": {
+            "Name": "overlay",
+            "Data": {
+                "LowerDir": ":".join(str(each) for each in store.snapshots.layers(image.chain_ids))
+            },
+        },
+    }
+
+
+def _is_named(name: str, asked: str | None) -> bool:
+    from runtime.images.reference import parse
+
+    if not asked:
+        return True
+    if name.startswith("<none>"):
+        return False
+    wanted, found = parse(asked), parse(name)
+    return wanted.name == found.name and (
+        ":" not in asked.rpartition("/")[2] or wanted.tag == found.tag
+    )
+
+
+def _since(created: str) -> str:
+    """Return how long ago a time was, in docker's words; nothing if it is not known."""
+    try:
+        then = datetime.datetime.fromisoformat(created.replace("Z", "+00:00"))
+    except ValueError:
+        return ""
+    if then.tzinfo is None:
+        then = then.replace(tzinfo=datetime.UTC)
+    seconds = (datetime.datetime.now(datetime.UTC) - then).total_seconds()
+    for unit, length in (("year", 365 * 86400), ("month", 30 * 86400), ("week", 7 * 86400),
+                         ("day", 86400), ("hour", 3600), ("minute", 60)):  # fmt: skip
+        if seconds >= 2 * length:
+            return f"{int(seconds // length)} {unit}s ago"
+    return f"{max(0, int(seconds))} seconds ago"
