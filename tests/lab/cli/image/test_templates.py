@@ -1,0 +1,51 @@
+"""Templates as scripts pass them to docker."""
+
+from __future__ import annotations
+
+import pytest
+
+from lab.cli.image.templates import fill
+from lab.errors import LabError
+
+CONFIG = {"Env": ["A=b", "C=d"], "Labels": {"x.y": "z"}, "User": ""}
+ROW = {"ID": "abc", "Config": CONFIG, "Size": 7, "Ok": True, "None": None}
+
+
+@pytest.mark.parametrize(
+    ("template", "expected"),
+    [
+        ("{{.ID}}", "abc"),
+        ("{{ .ID }}:{{.Size}}", "abc:7"),
+        ("table {{.ID}}\\t{{.Size}}", "abc\t7"),
+        ("{{json .Config.Env}}", '["A=b", "C=d"]'),
+        ("{{.Config.Env}}", "[A=b C=d]"),
+        ("{{.Config.Labels}}", "map[x.y:z]"),
+        ('{{index .Config.Labels "x.y"}}', "z"),
+        ('{{index .Config.Labels "none"}}', ""),
+        ("{{index .Config.Env 1}}", "C=d"),
+        ('{{join .Config.Env ","}}', "A=b,C=d"),
+        ("{{len .Config.Env}}{{upper .ID}}", "2ABC"),
+        ("{{.Ok}} {{.None}}", "true <nil>"),
+        ("{{- .ID -}}", "abc"),
+        ("plain", "plain"),
+    ],
+)
+def test_a_template_is_filled_as_go_fills_it(template: str, expected: str) -> None:
+    assert fill(template, ROW) == expected
+
+
+@pytest.mark.parametrize(
+    ("template", "named"),
+    [
+        ("{{.Nothing}}", r"no field '\.Nothing'; known here: ID, Config"),
+        ("{{.ID.Deeper}}", "no field"),
+        ("{{if .Ok}}x{{end}}", "'if' is not supported"),
+        ("{{range .Config.Env}}{{end}}", "'range' is not supported"),
+        ("{{nope .ID}}", "no function 'nope'"),
+        ("{{len .Size}}", "does not take"),
+        ("{{}}", "empty action"),
+    ],
+)
+def test_what_is_not_known_is_refused(template: str, named: str) -> None:
+    with pytest.raises(LabError, match=named):
+        fill(template, ROW)
