@@ -64,24 +64,23 @@ class Snapshots:
         refused, Unavailable where the host refuses.
         """
         *below, chain_id = chain_ids
-        name = name_of(chain_id)
-        new = self.directory / f"{_NEW}{name}"
-        _remove(new)
+        with self.new(below, name_of(chain_id)) as new:
+            skipped = new.fill(archive, limits)
+            new.commit(chain_id)
+        return skipped
+
+    @contextmanager
+    def new(self, below: Sequence[str], name: str) -> Iterator[NewSnapshot]:
+        """Give a snapshot over a chain that is to be filled; it is gone unless it is committed."""
+        path = self.directory / f"{_NEW}{name}"
+        _remove(path)
         for part in ("fs", "work", "merged"):
-            (new / part).mkdir(parents=True)
-        (new / "fs").chmod(0o755)
+            (path / part).mkdir(parents=True)
+        (path / "fs").chmod(0o755)
         try:
-            outcome = self._run(
-                new.name, [name_of(each) for each in reversed(below)], archive, limits
-            )
-            (new / _SIZE).write_text(str(outcome["size_bytes"]), "ascii")
-            _remove(new / "work")
-            _remove(new / "merged")
-            new.rename(self.directory / name)
-        except BaseException:
-            _remove(new)
-            raise
-        return outcome["skipped"]
+            yield NewSnapshot(path, [name_of(each) for each in reversed(below)])
+        finally:
+            _remove(path)
 
     def size_bytes(self, chain_ids: Sequence[str]) -> int:
         """Return how many bytes the files of a chain's layers hold; 0 for what is not unpacked."""
@@ -107,11 +106,41 @@ class Snapshots:
             removed += not path.name.startswith(".")
         return removed
 
-    def _run(
-        self, new: str, lower: list[str], archive: Iterable[bytes], limits: Limits
-    ) -> dict[str, Any]:
+
+class NewSnapshot:
+    """A snapshot that nobody sees yet; `files` is where its layer lies."""
+
+    def __init__(self, path: Path, lower: list[str]) -> None:
+        self._path = path
+        self._lower = lower
+        self.files = path / "fs"
+        self._size_bytes = 0
+
+    def fill(self, archive: Iterable[bytes], limits: Limits) -> dict[str, int]:
+        """Unpack an archive over the layers below, as `Snapshots.unpack` does."""
+        outcome = self._run(archive, limits)
+        self._size_bytes = outcome["size_bytes"]
+        skipped: dict[str, int] = outcome["skipped"]
+        return skipped
+
+    def take(self, upper: Path, size_bytes: int) -> None:
+        """Take the directory that an overlay's changes were written to."""
+        _remove(self.files)
+        upper.rename(self.files)
+        self._size_bytes = size_bytes
+
+    def commit(self, chain_id: str) -> None:
+        """Give the snapshot its name; if another process made it meanwhile, that one stays."""
+        (self._path / _SIZE).write_text(str(self._size_bytes), "ascii")
+        _remove(self._path / "work")
+        _remove(self._path / "merged")
+        final = self._path.parent / name_of(chain_id)
+        if not final.exists():
+            self._path.rename(final)
+
+    def _run(self, archive: Iterable[bytes], limits: Limits) -> dict[str, Any]:
         request = {
-            "snapshots": str(self.directory), "new": new, "lower": lower,
+            "snapshots": str(self._path.parent), "new": self._path.name, "lower": self._lower,
             "size_bytes": limits.size_bytes, "entries": limits.entries,
         }  # fmt: skip
         # Without `site`, whose imports would take longer than a small layer.
