@@ -1,0 +1,136 @@
+"""Files of an image looked up in its layers, without mounting them.
+
+A name is taken from the topmost layer that has it; whiteouts and opaque directories hide what is
+below. Symbolic links are followed inside the image.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtime.errors import InvalidConfig
+
+_MOST_LINKS = 40  # as path_resolution(7) has it
+_OPAQUE = "trusted.overlay.opaque"
+_LARGEST_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Numbers of a user, and the home directory that /etc/passwd says."""
+
+    uid: int
+    gid: int
+    home: str
+    groups: tuple[int, ...]
+
+
+def find(layers: Sequence[Path], name: str) -> Path | None:
+    """Return where a file of the image lies, links followed; None if it is not there.
+
+    `layers` are directories, topmost first.
+    """
+    waiting = [part for part in reversed(name.split("/")) if part not in ("", ".")]
+    found: list[str] = []
+    links = 0
+    path: Path | None = layers[-1] if layers else None
+    while waiting:
+        part = waiting.pop()
+        if part == "..":
+            found = found[:-1]
+            path = _lookup(layers, found)
+            continue
+        path = _lookup(layers, [*found, part])
+        if path is None:
+            return None
+        if path.is_symlink():
+            links += 1
+            if links > _MOST_LINKS:
+                return None
+            target = str(path.readlink())
+            if target.startswith("/"):
+                found = []
+            waiting += [each for each in reversed(target.split("/")) if each not in ("", ".")]
+            path = _lookup(layers, found)
+        else:
+            found.append(part)
+    return path
+
+
+def is_directory(layers: Sequence[Path], name: str) -> bool:
+    """Return True if the image has a directory of that name."""
+    path = find(layers, name)
+    return path is not None and path.is_dir()
+
+
+def user(layers: Sequence[Path], text: str) -> User:
+    """Return the user of `USER[:GROUP]`, by names or by numbers. Raises InvalidConfig."""
+    name, colon, group = text.partition(":")
+    passwd = _table(layers, "/etc/passwd")
+    groups = _table(layers, "/etc/group")
+    entry = next((row for row in passwd if len(row) > 5 and name in (row[0], row[2])), None)
+    if entry:
+        uid, gid, home, login = int(entry[2]), int(entry[3]), entry[5], entry[0]
+    elif name.isdigit() or not name:
+        uid, gid, home, login = int(name or 0), 0, "/", ""
+    else:
+        raise InvalidConfig(f"The image has no user {name!r} in /etc/passwd.")
+    if colon:
+        return User(uid, _group(groups, group), home, ())
+    more = (int(row[2]) for row in groups if len(row) > 3 and login and login in row[3].split(","))
+    return User(uid, gid, home, tuple(more))
+
+
+def _group(groups: list[list[str]], name: str) -> int:
+    if name.isdigit():
+        return int(name)
+    number = next((row[2] for row in groups if len(row) > 2 and row[0] == name), None)
+    if number is None:
+        raise InvalidConfig(f"The image has no group {name!r} in /etc/group.")
+    return int(number)
+
+
+def _table(layers: Sequence[Path], name: str) -> list[list[str]]:
+    """Return the rows of a file of the image whose fields are parted by colons."""
+    path = find(layers, name)
+    if path is None or not path.is_file():
+        return []
+    with path.open("rb") as file:
+        text = file.read(_LARGEST_BYTES).decode("utf-8", "replace")
+    rows = (line.split(":") for line in text.splitlines() if line and not line.startswith("#"))
+    return [row for row in rows if all(number.isdigit() for number in row[2:3])]
+
+
+def _lookup(layers: Sequence[Path], parts: Sequence[str]) -> Path | None:
+    """Return where a name without links lies; the parts before the last are directories."""
+    for layer in layers:
+        path = layer
+        hidden = False
+        for part in parts:
+            hidden = hidden or (path != layer and _is_opaque(path))
+            path = path / part
+            try:
+                status = path.lstat()
+            except OSError as error:
+                if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+                    raise
+                break
+            if stat.S_ISCHR(status.st_mode) and status.st_rdev == 0:
+                return None
+        else:
+            return path
+        if hidden or _is_opaque(path.parent):
+            return None
+    return None
+
+
+def _is_opaque(path: Path) -> bool:
+    try:
+        return os.getxattr(path, _OPAQUE) == b"y"
+    except OSError:
+        return False
