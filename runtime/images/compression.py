@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import IO, Any, Protocol
 
 from runtime.errors import InvalidConfig, Unavailable
 
@@ -61,6 +62,34 @@ def checked(pieces: Iterable[bytes], compression: str, digest: str) -> Iterator[
     if hashed.hexdigest() != expected:
         words = f"A layer unpacks to {algorithm}:{hashed.hexdigest()}, where {digest} is said."
         raise InvalidConfig(words)
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A compressed stream: its digest and size, and the digest of what is in it."""
+
+    digest: str
+    size_bytes: int
+    content_digest: str
+
+
+def pack(pieces: Iterable[bytes], file: IO[bytes]) -> Packed:
+    """Write a gzip stream, the same bytes for the same content; digests are sha256."""
+    packed, content, size_bytes = hashlib.sha256(), hashlib.sha256(), 0
+    # Fast: a layer is written once and read by networks that are slower than any level.
+    compressor = zlib.compressobj(1, zlib.DEFLATED, _GZIP)
+
+    def compressed() -> Iterator[bytes]:
+        for piece in pieces:
+            content.update(piece)
+            yield compressor.compress(piece)
+        yield compressor.flush()
+
+    for piece in compressed():
+        packed.update(piece)
+        size_bytes += len(piece)
+        file.write(piece)
+    return Packed(f"sha256:{packed.hexdigest()}", size_bytes, f"sha256:{content.hexdigest()}")
 
 
 def compression_of(head: bytes) -> str:

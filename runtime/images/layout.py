@@ -116,6 +116,13 @@ class Layout:
             os.fsync(file.fileno())
         self.partial_path(blob).rename(self.path(blob.digest))
 
+    def adopt(self, blob: Descriptor, file: IO[bytes], path: Path) -> None:
+        """Give a file at `path` whose digest is known a blob's name."""
+        file.flush()
+        if self._synced:
+            os.fsync(file.fileno())
+        path.rename(self.path(blob.digest))
+
     def images(self) -> list[tuple[str, Descriptor]]:
         """Return every name with the manifest or index that it stands for. Raises CorruptState."""
         return [

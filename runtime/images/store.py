@@ -11,6 +11,7 @@ from typing import Literal
 
 from runtime.errors import InvalidConfig
 from runtime.images import manifest
+from runtime.images.layer_cache import Cache
 from runtime.images.layout import Layout
 from runtime.images.leases import Lease, Leases
 from runtime.images.manifest import Config, Descriptor, Index, Manifest, Platform
@@ -123,6 +124,9 @@ class Store:
         """Return the digests of blobs and the chain IDs that names lead to."""
         blobs: set[str] = set()
         chains: set[str] = set()
+        for step in Cache(self.directory / "build-cache").records():
+            blobs.add(step.layer.digest)
+            chains |= set(step.chain_ids)
         waiting = [descriptor for _, descriptor in self.layout.images()]
         while waiting:
             descriptor = waiting.pop()

@@ -1,0 +1,1 @@
+"""Builds: Dockerfiles as typed instructions, and the expansion of variables in them."""

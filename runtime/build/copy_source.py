@@ -1,0 +1,248 @@
+"""The process that reads the sources of COPY and ADD: the context, a stage or an image as its root.
+
+With `list` it writes what the sources are, by which a step is known; with `archive` it writes them
+as a layer. It is a process since chroot(2) and mounts are one's; so no link in a context or in a
+stage leads out of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import posixpath
+import signal
+import stat
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from runtime.build import patterns
+from runtime.errors import ContainerError, InvalidConfig
+from runtime.images import tar_reader, tar_writer
+from runtime.images.tar_reader import Entry
+from runtime.linux import syscalls
+from runtime.linux.libc import syscall
+
+_CLONE_NEWNS = 0x20000
+_MS_REC, _MS_PRIVATE, _MS_RDONLY = 16384, 1 << 18, 1
+_PR_SET_PDEATHSIG = 1
+_PIECE_BYTES = 1 << 18
+_NEW_DIRECTORY_MODE = 0o755
+
+
+@dataclass(frozen=True)
+class Request:
+    """Which sources are copied, and how.
+
+    `root` is a directory; `lower` are overlayfs layers, topmost first, relative to it, if the root
+    is an image. `destination` is absolute; with `into` sources go below it. `owner` and `mode`
+    override those of the sources. `ignored` are the lines of .dockerignore.
+    """
+
+    root: str
+    lower: list[str]
+    sources: list[str]
+    destination: str
+    into: bool
+    owner: tuple[int, int] | None
+    mode: int | None
+    parents: bool = False
+    exclude: list[str] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
+    latest_ns: int | None = None
+
+
+def main() -> int:
+    """Do what the first argument says, by the request in the second."""
+    syscall(syscalls.PRCTL, _PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    task, request = sys.argv[1], Request(**json.loads(sys.argv[2]))
+    try:
+        _enter(request)
+        if task == "list":
+            sys.stdout.write(json.dumps([_described(each) for each in _found(request)]))
+        else:
+            for piece in _archive(request):
+                sys.stdout.buffer.write(piece)
+        sys.stdout.flush()
+    except ContainerError as error:
+        print(error, file=sys.stderr)
+        return 3
+    except OSError as error:
+        print(f"{error.filename or request.root}: {error.strerror}", file=sys.stderr)
+        return 4
+    return 0
+
+
+def _enter(request: Request) -> None:
+    """Make the sources' root this process's own."""
+    if len(request.lower) > 1:
+        os.chdir(request.root)
+        syscall(syscalls.UNSHARE, _CLONE_NEWNS)
+        syscall(syscalls.MOUNT, 0, b"/", 0, _MS_REC | _MS_PRIVATE, 0)
+        options = f"lowerdir={':'.join(request.lower)}"
+        root = os.fsencode(request.root)
+        syscall(syscalls.MOUNT, b"overlay", root, b"overlay", _MS_RDONLY, os.fsencode(options))
+        os.chroot(request.root)
+    else:
+        os.chroot(posixpath.join(request.root, *request.lower))
+    os.chdir("/")
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A file or directory that is copied, and the name that it gets, without a slash before it."""
+
+    path: str
+    name: str
+    status: os.stat_result
+
+
+def _found(request: Request) -> Iterator[_Source]:
+    """Give all that is copied: a directory before what is in it, names in their order."""
+    ignored = patterns.Ignored(request.ignored)
+    excluded = patterns.Ignored(request.exclude)
+    destination = request.destination.strip("/")
+    for source in request.sources:
+        for path in _expanded(source, ignored):
+            status = os.stat(path)  # a source that is a link is followed, inside of the root
+            parent = posixpath.dirname(path.strip("/")) if request.parents else ""
+            target = posixpath.join(destination, parent)
+            if stat.S_ISDIR(status.st_mode):
+                if request.parents:
+                    target = posixpath.join(target, posixpath.basename(path.rstrip("/")))
+                yield _Source(path, target.strip("/"), status)
+                yield from _below(path, target, ignored, excluded, path.strip("/"))
+            elif request.into or request.parents:
+                yield _Source(path, posixpath.join(target, posixpath.basename(path)).strip("/"), status)
+            else:
+                yield _Source(path, destination, status)
+
+
+def _below(
+    directory: str,
+    target: str,
+    ignored: patterns.Ignored,
+    excluded: patterns.Ignored,
+    prefix: str,
+) -> Iterator[_Source]:
+    with os.scandir(directory) as found:
+        entries = sorted(found, key=lambda each: each.name)
+    for entry in entries:
+        relative = posixpath.join(prefix, entry.name)
+        is_directory = entry.is_dir(follow_symlinks=False)
+        hidden = relative in ignored or relative in excluded
+        if hidden and not (is_directory and (ignored.has_exceptions or excluded.has_exceptions)):
+            continue
+        name = posixpath.join(target, entry.name).strip("/")
+        below = _below(entry.path, name, ignored, excluded, relative) if is_directory else iter(())
+        if hidden:
+            yield from below
+            continue
+        yield _Source(entry.path, name, entry.stat(follow_symlinks=False))
+        yield from below
+
+
+def _expanded(source: str, ignored: patterns.Ignored) -> list[str]:
+    """Return the paths of a source. Raises InvalidConfig if there are none."""
+    path = "/" + posixpath.normpath(source).lstrip("/")
+    if any(part == ".." for part in path.split("/")):
+        raise InvalidConfig(f"The source {source!r} leads out of where it is copied from.")
+    if not patterns.has_meta(path):
+        if not os.path.exists(path) or (path != "/" and path.strip("/") in ignored):
+            raise InvalidConfig(f"The source {source!r} is not there, or .dockerignore leaves it out.")
+        return [path]
+    parts, found = path.strip("/").split("/"), [""]
+    for part in parts:
+        found = [
+            posixpath.join(parent, name)
+            for parent in found
+            for name in patterns.matching(_names("/" + parent), part)
+        ]
+    kept = ["/" + each for each in found if each not in ignored]
+    if not kept:
+        raise InvalidConfig(f"No file matches the source {source!r}.")
+    return kept
+
+
+def _names(directory: str) -> list[str]:
+    try:
+        return os.listdir(directory)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _described(source: _Source) -> list[Any]:
+    """Return all of a source but its time, by which its step is known again."""
+    status = source.status
+    content = ""
+    if stat.S_ISREG(status.st_mode):
+        digest = hashlib.sha256()
+        with open(source.path, "rb", buffering=0) as file:
+            while piece := file.read(_PIECE_BYTES):
+                digest.update(piece)
+        content = digest.hexdigest()
+    elif stat.S_ISLNK(status.st_mode):
+        content = os.readlink(source.path)
+    return [source.name, f"{status.st_mode:o}", status.st_uid, status.st_gid, content]
+
+
+def _archive(request: Request) -> Iterator[bytes]:
+    written: set[str] = set()
+    for source in _found(request):
+        entry = _entry(source, request)
+        if entry is None or (not entry.name and entry.kind == tar_reader.DIRECTORY):
+            continue
+        # A destination that is there keeps its mode; what is new in it is the source's.
+        if source.name == request.destination.strip("/") and entry.kind == tar_reader.DIRECTORY:
+            if source.name in written:
+                continue
+        written.add(source.name)
+        yield tar_writer.header(entry)
+        if entry.kind == tar_reader.REGULAR:
+            yield from _content(source.path, entry.size_bytes)
+    yield tar_writer.END
+
+
+def _entry(source: _Source, request: Request) -> Entry | None:
+    status = source.status
+    kind = {
+        stat.S_IFREG: tar_reader.REGULAR,
+        stat.S_IFDIR: tar_reader.DIRECTORY,
+        stat.S_IFLNK: tar_reader.SYMLINK,
+        stat.S_IFIFO: tar_reader.FIFO,
+    }.get(stat.S_IFMT(status.st_mode))
+    if kind is None:
+        return None
+    owner = request.owner or ((status.st_uid, status.st_gid) if request.lower else (0, 0))
+    mode = stat.S_IMODE(status.st_mode)
+    if request.mode is not None and kind != tar_reader.SYMLINK:
+        mode = request.mode
+    size_bytes = status.st_size if kind == tar_reader.REGULAR else 0
+    mtime_ns = status.st_mtime_ns
+    if request.latest_ns is not None:
+        mtime_ns = min(mtime_ns, request.latest_ns)
+    link = os.fsencode(os.readlink(source.path)) if kind == tar_reader.SYMLINK else b""
+    name = os.fsencode(source.name) + (b"/" if kind == tar_reader.DIRECTORY else b"")
+    return Entry(name, kind, mode, *owner, size_bytes, size_bytes, mtime_ns, link, 0, 0, _xattrs(source))
+
+
+def _xattrs(source: _Source) -> dict[str, bytes]:
+    """Return file capabilities and the user's own attributes, as BuildKit copies them."""
+    names = os.listxattr(source.path, follow_symlinks=False)
+    kept = [name for name in names if name == "security.capability" or name.startswith("user.")]
+    return {name: os.getxattr(source.path, name, follow_symlinks=False) for name in kept}
+
+
+def _content(path: str, size_bytes: int) -> Iterator[bytes]:
+    left_bytes = size_bytes
+    with open(path, "rb", buffering=0) as file:
+        while left_bytes and (piece := file.read(min(_PIECE_BYTES, left_bytes))):
+            left_bytes -= len(piece)
+            yield piece
+    yield bytes(left_bytes) + tar_writer.padding(size_bytes)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
