@@ -85,9 +85,7 @@ def build(store: Store, options: Options) -> Image:
     """
     parsed = dockerfile.parse(options.dockerfile)
     platform = host_platform()
-    found = stages.parse(
-        parsed, options.arguments, stages.platform_arguments(platform, platform)
-    )
+    found = stages.parse(parsed, options.arguments, stages.platform_arguments(platform, platform))
     names = [str(parse_reference(name)) for name in options.names]
     with store.lease() as lease:
         building = _Build(store, options, found, parsed.escape, lease, platform)
@@ -98,7 +96,13 @@ class _Build:
     """One build, while it goes on."""
 
     def __init__(
-        self, store: Store, options: Options, found: Stages, escape: str, lease: Lease, platform: Platform
+        self,
+        store: Store,
+        options: Options,
+        found: Stages,
+        escape: str,
+        lease: Lease,
+        platform: Platform,
     ) -> None:
         self._store = store
         self._options = options
@@ -212,17 +216,17 @@ class _Build:
 
     def _run(self, work: _Work, instruction: Instruction, place: str) -> None:
         shown, command = running.command(instruction, work.settings)
-        arguments = {
-            name: value for name, value in self._options.arguments.items() if name in stages.PREDEFINED
-        }
-        environment = {**arguments, **work.settings.variables}
+        passed = self._options.arguments
+        proxies = {name: passed[name] for name in stages.PREDEFINED if name in passed}
+        environment = {**proxies, **work.settings.variables}
         mounts = running.mounts(instruction, work.settings)
         # Values of predefined arguments do not count: a proxy is the host's. (docker)
         definition = ["run", command, work.settings.variables, work.settings.user,
                       work.settings.directory, [each.text for each in mounts],
                       [each.content for each in instruction.heredocs]]  # fmt: skip
         network = running.network(instruction)
-        with self._step(work, Step(work.key, [*definition, network], []), shown, place) as carry_out:
+        step = Step(work.key, [*definition, network], [])
+        with self._step(work, step, shown, place) as carry_out:
             if carry_out is None:
                 return
             name = f"build-{uuid.uuid4().hex[:12]}"
@@ -239,14 +243,26 @@ class _Build:
     def _copy(self, work: _Work, instruction: Instruction, place: str) -> None:
         from runtime.build import copying
 
-        plan = copying.plan(instruction, work.settings, self._store.snapshots.layers(work.chain_ids))
+        layers = self._store.snapshots.layers(work.chain_ids)
+        plan = copying.plan(instruction, work.settings, layers)
         root, lower, ignored = self._source(plan.source)
         requests = [
-            Request(str(root), lower, each.sources, each.destination, each.into, plan.owner, plan.mode,
-                    plan.parents, plan.exclude, ignored, self._latest_ns)
+            Request(
+                root=str(root),
+                lower=lower,
+                sources=each.sources,
+                destination=each.destination,
+                into=each.into,
+                owner=plan.owner,
+                mode=plan.mode,
+                parents=plan.parents,
+                exclude=plan.exclude,
+                ignored=ignored,
+                latest_ns=self._latest_ns,
+            )
             for each in plan.groups
-        ]  # fmt: skip
-        files = [each for request in requests for each in json.loads(_read(request, "list") or b"[]")]
+        ]
+        files = [each for request in requests for each in json.loads(_read(request, "list"))]
         files += [[name, "100644", 0, 0, content] for name, content in plan.documents]
         definition = ["copy", plan.words, plan.owner, plan.mode]
         with self._step(work, Step(work.key, definition, files), plan.shown, place) as carry_out:
@@ -261,7 +277,8 @@ class _Build:
         directory = work.settings.directory
         if lookup.is_directory(self._store.snapshots.layers(work.chain_ids), directory):
             return False
-        with self._step(work, Step(work.key, ["workdir", directory], []), shown, place) as carry_out:
+        step = Step(work.key, ["workdir", directory], [])
+        with self._step(work, step, shown, place) as carry_out:
             if carry_out is not None:
                 carry_out([copying.directory(directory, self._latest_ns)])
         return True
@@ -312,8 +329,8 @@ class _Build:
         if found is None:
             return None
         self._lease.add(found.layer.digest, *found.chain_ids)
-        here = self._store.layout.has(found.layer) and self._store.snapshots.has(found.chain_ids[-1])
-        return found if here else None
+        is_unpacked = self._store.snapshots.has(found.chain_ids[-1])
+        return found if is_unpacked and self._store.layout.has(found.layer) else None
 
     def _pack(self, upper: Path) -> tuple[Descriptor, str]:
         """Write a layer's archive into the store; return its blob and the archive's digest."""
@@ -387,5 +404,3 @@ def _time(epoch_seconds: int | None) -> str:
     """Return the time of the build as configurations have it."""
     seconds = time.time() if epoch_seconds is None else epoch_seconds
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
-
-

@@ -115,7 +115,8 @@ def _found(request: Request) -> Iterator[_Source]:
                 yield _Source(path, target.strip("/"), status)
                 yield from _below(path, target, ignored, excluded, path.strip("/"))
             elif request.into or request.parents:
-                yield _Source(path, posixpath.join(target, posixpath.basename(path)).strip("/"), status)
+                name = posixpath.join(target, posixpath.basename(path)).strip("/")
+                yield _Source(path, name, status)
             else:
                 yield _Source(path, destination, status)
 
@@ -146,12 +147,13 @@ def _below(
 
 def _expanded(source: str, ignored: patterns.Ignored) -> list[str]:
     """Return the paths of a source. Raises InvalidConfig if there are none."""
-    path = "/" + posixpath.normpath(source).lstrip("/")
-    if any(part == ".." for part in path.split("/")):
+    if posixpath.normpath(source.lstrip("/") or ".").startswith(".."):
         raise InvalidConfig(f"The source {source!r} leads out of where it is copied from.")
+    path = "/" + posixpath.normpath("/" + source).lstrip("/")
     if not patterns.has_meta(path):
         if not os.path.exists(path) or (path != "/" and path.strip("/") in ignored):
-            raise InvalidConfig(f"The source {source!r} is not there, or .dockerignore leaves it out.")
+            words = "is not there, or .dockerignore leaves it out"
+            raise InvalidConfig(f"The source {source!r} {words}.")
         return [path]
     parts, found = path.strip("/").split("/"), [""]
     for part in parts:
@@ -194,10 +196,8 @@ def _archive(request: Request) -> Iterator[bytes]:
         entry = _entry(source, request)
         if entry is None or (not entry.name and entry.kind == tar_reader.DIRECTORY):
             continue
-        # A destination that is there keeps its mode; what is new in it is the source's.
-        if source.name == request.destination.strip("/") and entry.kind == tar_reader.DIRECTORY:
-            if source.name in written:
-                continue
+        if entry.kind == tar_reader.DIRECTORY and source.name in written:
+            continue  # two sources that are copied into one directory
         written.add(source.name)
         yield tar_writer.header(entry)
         if entry.kind == tar_reader.REGULAR:
@@ -225,7 +225,8 @@ def _entry(source: _Source, request: Request) -> Entry | None:
         mtime_ns = min(mtime_ns, request.latest_ns)
     link = os.fsencode(os.readlink(source.path)) if kind == tar_reader.SYMLINK else b""
     name = os.fsencode(source.name) + (b"/" if kind == tar_reader.DIRECTORY else b"")
-    return Entry(name, kind, mode, *owner, size_bytes, size_bytes, mtime_ns, link, 0, 0, _xattrs(source))
+    xattrs = _xattrs(source)
+    return Entry(name, kind, mode, *owner, size_bytes, size_bytes, mtime_ns, link, 0, 0, xattrs)
 
 
 def _xattrs(source: _Source) -> dict[str, bytes]:

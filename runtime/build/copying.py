@@ -65,9 +65,8 @@ def plan(instruction: Instruction, settings: Settings, layers: Sequence[Path]) -
     if len(words) < 2:
         raise InvalidConfig(f"{instruction.keyword.upper()} needs a source and a destination")
     *sources, target = words
-    documents = {f"<<{'-' if each.chomped else ''}{each.name}": each for each in instruction.heredocs}
-    plain = [each for each in sources if each not in documents and each.strip("\"'") not in documents]
-    written = [each for each in instruction.heredocs]
+    documents = {f"<<{'-' if each.chomped else ''}{each.name}" for each in instruction.heredocs}
+    plain = [each for each in sources if each not in documents]
     destination = settings.path(target)
     several = len(sources) > 1 or any("*" in each or "?" in each for each in plain)
     into = target.endswith("/") or target in (".", "..") or lookup.is_directory(layers, destination)
@@ -84,7 +83,9 @@ def plan(instruction: Instruction, settings: Settings, layers: Sequence[Path]) -
     return Plan(
         source=settings.expanded(options["from"][-1]) if "from" in options else None,
         groups=[Group(plain, destination, into or several)] if plain else [],
-        heredocs=[_document(each, settings, destination, into=into) for each in written],
+        heredocs=[
+            _document(each, settings, destination, into=into) for each in instruction.heredocs
+        ],
         owner=owner,
         mode=_mode(options),
         parents="parents" in options,

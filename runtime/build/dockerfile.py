@@ -24,7 +24,7 @@ _BYTE_ORDER_MARK = "\ufeff"
 
 @dataclass(frozen=True, slots=True)
 class Heredoc:
-    """A here-document: its content, and if variables in it are expanded (its name has no quotes)."""
+    """A here-document; variables in it are expanded unless its name was quoted."""
 
     name: str
     content: str

@@ -51,7 +51,10 @@ def has_meta(pattern: str) -> bool:
 
 
 def matcher(pattern: str) -> re.Pattern[str]:
-    """Return what a source's pattern matches: `*` and `?` do not cross slashes. Raises InvalidConfig."""
+    """Return the expression of a source's pattern, whose `*` and `?` do not cross slashes.
+
+    Raises InvalidConfig.
+    """
     return _compiled(pattern, deep=False)
 
 

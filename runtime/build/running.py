@@ -250,7 +250,8 @@ def _with_heredocs(instruction: Instruction) -> str:
             if not document.content.startswith("#!"):
                 return document.content
             script = document.content.replace("'", "'\\''")
-            return f"s=$(mktemp) && printf %s '{script}' >$s && chmod +x $s && $s; c=$?; rm -f $s; exit $c"
+            run = "chmod +x $s && $s; c=$?; rm -f $s; exit $c"
+            return f"s=$(mktemp) && printf %s '{script}' >$s && {run}"
     for each in instruction.heredocs:
         text += f"\n{each.content}{each.name}"
     return text
@@ -267,4 +268,3 @@ def _remove_mount_points(upper: Path, found: Sequence[RunMount]) -> None:
                 path.unlink()
         except OSError:
             continue
-

@@ -156,7 +156,7 @@ def _shell(settings: Settings, instruction: Instruction) -> None:
 def _expose(settings: Settings, instruction: Instruction) -> None:
     for word in instruction.words:
         for port in split(word, settings.variables, settings.escape):
-            settings.ports.update(dict.fromkeys(_ports(port), {}))
+            settings.ports.update({key: {} for key in _ports(port)})
 
 
 def _volume(settings: Settings, instruction: Instruction) -> None:

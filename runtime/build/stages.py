@@ -79,9 +79,11 @@ class Stages:
 
 def sources_of(instruction: Instruction) -> list[str]:
     """Return the stages and images that an instruction copies or mounts from."""
-    names = [flag.removeprefix("--from=") for flag in instruction.flags if flag.startswith("--from=")]
+    names = []
     for flag in instruction.flags:
-        if flag.startswith("--mount="):
+        if flag.startswith("--from="):
+            names.append(flag.removeprefix("--from="))
+        elif flag.startswith("--mount="):
             fields = flag.removeprefix("--mount=").split(",")
             names += [each.removeprefix("from=") for each in fields if each.startswith("from=")]
     return names
@@ -96,7 +98,9 @@ def platform_arguments(target: Platform, build: Platform) -> dict[str, str]:
     }  # fmt: skip
 
 
-def parse(dockerfile: Dockerfile, passed: Mapping[str, str], automatic: Mapping[str, str]) -> Stages:
+def parse(
+    dockerfile: Dockerfile, passed: Mapping[str, str], automatic: Mapping[str, str]
+) -> Stages:
     """Return the stages; `passed` are build arguments, `automatic` those of the platform.
 
     Raises InvalidConfig.
@@ -106,10 +110,12 @@ def parse(dockerfile: Dockerfile, passed: Mapping[str, str], automatic: Mapping[
     rest = list(dockerfile.instructions)
     while rest and rest[0].keyword == "arg":
         for name, value in arguments_of(rest.pop(0), arguments, dockerfile.escape):
-            arguments[name] = passed.get(name, value if value is not None else arguments.get(name, ""))
+            default = arguments.get(name, "") if value is None else value
+            arguments[name] = passed.get(name, default)
     if not rest or rest[0].keyword != "from":
         line = rest[0].first_line if rest else 1
-        raise InvalidConfig(f"Dockerfile:{line}: a Dockerfile begins with FROM, or with ARG before it.")
+        words = "a Dockerfile begins with FROM, or with ARG before it"
+        raise InvalidConfig(f"Dockerfile:{line}: {words}.")
     while rest:
         first = rest.pop(0)
         instructions = []

@@ -1,4 +1,4 @@
-"""The build cache: a layer for each step that was carried out, found again by what it was made of."""
+"""The build cache: layers of steps that were carried out, by what each was made of."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Cached(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A step by what it is made of: its parent's key, its definition, and the files that it reads."""
+    """A step by its parent's key, its definition, and the files that it reads."""
 
     parent: str
     definition: list[Any]

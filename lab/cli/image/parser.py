@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import argparse
 
-from lab.cli.image import archive_files, listing, naming, transfer
+from lab.cli.image import archive_files, building, listing, naming, transfer
 from lab.errors import LabError
 
 # `register` of a module adds its verbs; each sets `image_verb` to a function of the options and
 # the store that returns the exit code.
-_MODULES = (transfer, listing, naming, archive_files)
+_MODULES = (transfer, building, listing, naming, archive_files)
 
 
 def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `image` and all verbs below it."""
-    image = verbs.add_parser("image", help="images: pull, push, list, name, save and load them")
+    image = verbs.add_parser("image", help="images: pull, push, build, list, save, load")
     image.set_defaults(verb=_run)
     below = image.add_subparsers(metavar="VERB", required=True)
     common = argparse.ArgumentParser(add_help=False)

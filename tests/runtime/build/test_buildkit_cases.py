@@ -11,13 +11,15 @@ from runtime.build.dockerfile import Instruction, parse
 from runtime.build.expansion import expand, split
 from runtime.errors import InvalidConfig
 
-DATA = Path(
-    os.environ.get("TONNAGE_DATA") or Path(__file__).parents[4] / "shared/data"
-) / "dockerfile"
+DATA = (
+    Path(os.environ.get("TONNAGE_DATA") or Path(__file__).parents[4] / "shared/data") / "dockerfile"
+)
 SET = {"PWD": "/home", "SHELL": "bash", "KOREAN": "한국어", "NULL": ""}
 _NAMED = {"\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", '"': '\\"', "\\": "\\\\"}
 
-pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="BuildKit's cases are not beside the project")
+pytestmark = pytest.mark.skipif(
+    not DATA.is_dir(), reason="BuildKit's cases are not beside the project"
+)
 
 
 def cases(folder: str) -> list[str]:
@@ -41,7 +43,9 @@ def rows(table: str) -> list[tuple[str, str]]:
 
 def quoted(word: str) -> str:
     """Return a word as Go quotes it."""
-    signs = (_NAMED.get(sign) or (sign if sign.isprintable() else f"\\x{ord(sign):02x}") for sign in word)
+    signs = (
+        _NAMED.get(sign) or (sign if sign.isprintable() else f"\\x{ord(sign):02x}") for sign in word
+    )
     return f'"{"".join(signs)}"'
 
 

@@ -14,11 +14,22 @@ from runtime.errors import InvalidConfig
 
 def test_here_documents_hold_their_lines() -> None:
     (run, copy) = parse(
-        "RUN <<EOF cat && cat <<-'B'\necho $a\nEOF\n\tb\n\t$b\n\tB\nCOPY <<x <<\"y\" /d/\n1\nx\n2\ny\n"
+        "RUN <<EOF cat && cat <<-'B'\necho $a\nEOF\n\tb\n\t$b\n\tB\n"
+        'COPY <<x <<"y" /d/\n1\nx\n2\ny\n'
     ).instructions
     first, second = run.heredocs
-    assert (first.name, first.content, first.expanded, first.chomped) == ("EOF", "echo $a\n", True, False)
-    assert (second.name, second.content, second.expanded, second.chomped) == ("B", "b\n$b\n", False, True)
+    assert (first.name, first.content, first.expanded, first.chomped) == (
+        "EOF",
+        "echo $a\n",
+        True,
+        False,
+    )
+    assert (second.name, second.content, second.expanded, second.chomped) == (
+        "B",
+        "b\n$b\n",
+        False,
+        True,
+    )
     assert [each.content for each in copy.heredocs] == ["1\n", "2\n"]
     assert [each.expanded for each in copy.heredocs] == [True, False]
     assert (run.first_line, run.last_line, copy.first_line, copy.last_line) == (1, 6, 7, 11)
@@ -37,7 +48,10 @@ def test_a_here_document_of_another_descriptor() -> None:
 
 
 def test_directives_are_read_at_the_very_top_alone() -> None:
-    assert parse("# syntax = docker/dockerfile:1\n# escape=`\nFROM a`\nb").syntax == "docker/dockerfile:1"
+    assert (
+        parse("# syntax = docker/dockerfile:1\n# escape=`\nFROM a`\nb").syntax
+        == "docker/dockerfile:1"
+    )
     assert parse("\n# escape=`\nFROM a").escape == "\\"
     assert parse("# a comment\n# escape=`\nFROM a").escape == "\\"
     assert parse("\ufeff# Escape=`\r\nFROM a\r\n").escape == "`"

@@ -64,7 +64,10 @@ def test_health_checks() -> None:
 
 
 def test_labels_volumes_users_and_the_rest() -> None:
-    found = after('ENV V=1\nLABEL a="$V" b=c\nVOLUME ["/x y"]\nVOLUME /z\nUSER a:b\nSTOPSIGNAL 9\nMAINTAINER me')
+    found = after(
+        'ENV V=1\nLABEL a="$V" b=c\nVOLUME ["/x y"]\nVOLUME /z\n'
+        "USER a:b\nSTOPSIGNAL 9\nMAINTAINER me"
+    )
     assert found.labels == {"a": "1", "b": "c"}
     assert list(found.volumes) == ["/x y", "/z"]
     assert (found.user, found.stop_signal, found.author) == ("a:b", "9", "me")
