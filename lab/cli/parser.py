@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 
 from lab.cli import calibrate, clean, compare, doctor, measure, report, shared_options, show
+from lab.cli.image import parser as image
 from lab.cli.vm import parser as vm
 
-_VERBS = (doctor, measure, show, report, compare, calibrate, vm, clean)
+_VERBS = (doctor, measure, show, report, compare, calibrate, image, vm, clean)
 
 
 class _Version(argparse.Action):

@@ -1,7 +1,7 @@
-"""Building an image: stages in their order, each step from the cache or carried out.
+"""Build an image from the stages of a Dockerfile, with a cache of steps.
 
-RUN runs a container over the layers so far, and its writable layer becomes the next one. COPY and
-ADD read their sources in a process of their own, and unpack them as a layer of an image is.
+RUN runs a container on top of the layers so far; its writable layer becomes the next layer. COPY
+and ADD read their sources in a separate process and unpack them like a layer of an image.
 """
 
 from __future__ import annotations
@@ -41,10 +41,11 @@ _NANOSECONDS = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """A build as it is asked for.
+    """The options of a build.
 
-    `epoch_seconds` (SOURCE_DATE_EPOCH) is the latest time in the image, which is the same then for
-    the same input. `tell` gets a line for each step; `output` is where RUN's programs write to.
+    `epoch_seconds` (SOURCE_DATE_EPOCH) is the latest time in the image; with it the same input
+    gives the same digest. `tell` gets a line for each step. `output` is the descriptor for the
+    output of RUN.
     """
 
     context: Path
@@ -64,7 +65,7 @@ class Options:
 
 @dataclass(slots=True)
 class _Work:
-    """A stage as far as it is built."""
+    """The state of a stage during the build."""
 
     settings: Settings
     layers: list[Descriptor]
@@ -78,10 +79,10 @@ class _Work:
 
 
 def build(store: Store, options: Options) -> Image:
-    """Build an image and give it its names; what was built stays in the cache.
+    """Build an image and name it. The steps stay in the cache.
 
-    Raises InvalidConfig for a Dockerfile that is wrong, ContainerError for a step that fails; the
-    store has the images then that it had.
+    Raise InvalidConfig for a wrong Dockerfile, ContainerError for a failed step. After an error the
+    names have the images that they had before.
     """
     parsed = dockerfile.parse(options.dockerfile)
     platform = host_platform()
@@ -93,7 +94,7 @@ def build(store: Store, options: Options) -> Image:
 
 
 class _Build:
-    """One build, while it goes on."""
+    """One build."""
 
     def __init__(
         self,
@@ -118,7 +119,7 @@ class _Build:
         self._created = _time(options.epoch_seconds)
 
     def image(self, names: list[str]) -> Image:
-        """Build the target and all that it needs; keep the image."""
+        """Build the target and the stages that it needs. Add the image to the store."""
         target = self._stages.target(self._options.target)
         for stage in self._stages.needed(target):
             self._works[stage.number] = self._stage(stage)
@@ -163,7 +164,7 @@ class _Build:
         return work
 
     def _base(self, stage: Stage) -> tuple[_Work, list[Instruction]]:
-        """Return what a stage begins with, and the triggers that its image brings."""
+        """Return the initial state of a stage, and the ONBUILD instructions of its image."""
         if isinstance(stage.base, int):
             earlier = self._works[stage.base]
             config = Config(
@@ -203,7 +204,7 @@ class _Build:
             work.history.append(History(self._created, words, empty_layer=True))
 
     def _declare(self, work: _Work, instruction: Instruction) -> None:
-        """Declare arguments: what was passed, else a default, else the global value."""
+        """Set arguments to the passed value, else the default, else the global value."""
         passed, known = self._options.arguments, self._stages.arguments
         for name, default in stages.arguments_of(
             instruction, work.settings.variables, self._escape
@@ -220,7 +221,7 @@ class _Build:
         proxies = {name: passed[name] for name in stages.PREDEFINED if name in passed}
         environment = {**proxies, **work.settings.variables}
         mounts = running.mounts(instruction, work.settings)
-        # Values of predefined arguments do not count: a proxy is the host's. (docker)
+        # A proxy belongs to the host, so its value is not an input of the step. (docker)
         definition = ["run", command, work.settings.variables, work.settings.user,
                       work.settings.directory, [each.text for each in mounts],
                       [each.content for each in instruction.heredocs]]  # fmt: skip
@@ -271,7 +272,7 @@ class _Build:
                 carry_out([*archives, *copying.written(plan, self._latest_ns)])
 
     def _make_directory(self, work: _Work, shown: str, place: str) -> bool:
-        """Make the working directory in a layer of its own; return False if it is there."""
+        """Create the working directory in a new layer. Return False if it exists."""
         from runtime.build import copying
 
         directory = work.settings.directory
@@ -287,10 +288,10 @@ class _Build:
     def _step(
         self, work: _Work, step: Step, shown: str, place: str
     ) -> Iterator[Callable[[Path | list[Iterable[bytes]]], None] | None]:
-        """Give a function that makes the step's layer of what it is given; None if it is cached.
+        """Yield a function that creates the layer of the step, or None if the step is cached.
 
-        It takes a writable layer that a container left, or archives to unpack. The layer is put on
-        the work when the block is left.
+        The function takes the writable layer of a container, or archives to unpack. At the end of
+        the block the layer is added to the work.
         """
         cached = self._cached(step) if self._options.use_cache else None
         if self._options.explain and cached is None:
@@ -324,7 +325,7 @@ class _Build:
         work.history.append(History(self._created, shown))
 
     def _cached(self, step: Step) -> Cached | None:
-        """Return what a step made, if the store still has all of it."""
+        """Return the cached result of a step if the store still has its layer."""
         found = self._cache.find(step)
         if found is None:
             return None
@@ -333,7 +334,7 @@ class _Build:
         return found if is_unpacked and self._store.layout.has(found.layer) else None
 
     def _pack(self, upper: Path) -> tuple[Descriptor, str]:
-        """Write a layer's archive into the store; return its blob and the archive's digest."""
+        """Add the archive of a layer to the store. Return its blob and the archive's digest."""
         scratch = self._store.directory / "partial" / f".build-{uuid.uuid4().hex}"
         try:
             with scratch.open("w+b") as file:
@@ -346,7 +347,7 @@ class _Build:
         return blob, packed.content_digest
 
     def _source(self, name: str | None) -> tuple[Path, list[str], list[str]]:
-        """Return where COPY reads: the root, its layers relative to it, and what is left out."""
+        """Return the root of COPY's sources, its layers relative to it, and the ignore rules."""
         if name is None:
             return self._options.context, [], list(self._options.ignored)
         if name in self._options.contexts:
@@ -364,7 +365,7 @@ class _Build:
         return self._store.snapshots.layers(image.chain_ids)
 
     def _empty(self) -> Path:
-        """Return an empty directory: `FROM scratch` has no layer, and overlayfs wants one."""
+        """Return an empty directory, the layer below RUN after `FROM scratch`."""
         path = self._store.directory / "builds" / "empty"
         path.mkdir(parents=True, exist_ok=True)
         return path
@@ -379,7 +380,7 @@ def _archive_of(request: Request) -> Iterator[bytes]:
 
 
 def _pieces(request: Request, task: str) -> Iterator[bytes]:
-    """Give what the process that reads sources writes. Raises InvalidConfig, ContainerError."""
+    """Yield the output of the process that reads sources. Raise InvalidConfig, ContainerError."""
     document = json.dumps(asdict(request))
     command = [sys.executable, "-ISXutf8", "-c", _PROGRAM, str(_PACKAGES), task, document]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
@@ -401,6 +402,6 @@ def _size_bytes(directory: Path) -> int:
 
 
 def _time(epoch_seconds: int | None) -> str:
-    """Return the time of the build as configurations have it."""
+    """Return the time of the build in the format of configurations."""
     seconds = time.time() if epoch_seconds is None else epoch_seconds
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

@@ -1,8 +1,7 @@
-"""The process that reads the sources of COPY and ADD: the context, a stage or an image as its root.
+"""The process that reads the sources of COPY and ADD from the context, a stage or an image.
 
-With `list` it writes what the sources are, by which a step is known; with `archive` it writes them
-as a layer. It is a process since chroot(2) and mounts are one's; so no link in a context or in a
-stage leads out of it.
+With `list` it writes names and digests of the sources, the inputs of a step; with `archive` it
+writes their content as a layer. It changes its root to the sources, so no link leads out of them.
 """
 
 from __future__ import annotations
@@ -34,11 +33,12 @@ _NEW_DIRECTORY_MODE = 0o755
 
 @dataclass(frozen=True)
 class Request:
-    """Which sources are copied, and how.
+    """The sources to copy, and their destination.
 
-    `root` is a directory; `lower` are overlayfs layers, topmost first, relative to it, if the root
-    is an image. `destination` is absolute; with `into` sources go below it. `owner` and `mode`
-    override those of the sources. `ignored` are the lines of .dockerignore.
+    `root` is the directory of the sources. For an image, `lower` are its overlayfs layers, topmost
+    first, relative to `root`. `destination` is absolute; with `into` it is a directory for the
+    sources. `owner` and `mode` override those of the sources. `ignored` are the lines of
+    .dockerignore.
     """
 
     root: str
@@ -55,7 +55,7 @@ class Request:
 
 
 def main() -> int:
-    """Do what the first argument says, by the request in the second."""
+    """Carry out the task of the first argument for the request in the second."""
     syscall(syscalls.PRCTL, _PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     task, request = sys.argv[1], Request(**json.loads(sys.argv[2]))
     try:
@@ -76,7 +76,7 @@ def main() -> int:
 
 
 def _enter(request: Request) -> None:
-    """Make the sources' root this process's own."""
+    """Change the root to the sources."""
     if len(request.lower) > 1:
         os.chdir(request.root)
         syscall(syscalls.UNSHARE, _CLONE_NEWNS)
@@ -92,7 +92,7 @@ def _enter(request: Request) -> None:
 
 @dataclass(frozen=True)
 class _Source:
-    """A file or directory that is copied, and the name that it gets, without a slash before it."""
+    """A file or directory to copy, and its new name without a leading slash."""
 
     path: str
     name: str
@@ -100,13 +100,13 @@ class _Source:
 
 
 def _found(request: Request) -> Iterator[_Source]:
-    """Give all that is copied: a directory before what is in it, names in their order."""
+    """Yield all files to copy, sorted, each directory before its content."""
     ignored = patterns.Ignored(request.ignored)
     excluded = patterns.Ignored(request.exclude)
     destination = request.destination.strip("/")
     for source in request.sources:
         for path in _expanded(source, ignored):
-            status = os.stat(path)  # a source that is a link is followed, inside of the root
+            status = os.stat(path)  # a source that is a link is followed
             parent = posixpath.dirname(path.strip("/")) if request.parents else ""
             target = posixpath.join(destination, parent)
             if stat.S_ISDIR(status.st_mode):
@@ -146,7 +146,7 @@ def _below(
 
 
 def _expanded(source: str, ignored: patterns.Ignored) -> list[str]:
-    """Return the paths of a source. Raises InvalidConfig if there are none."""
+    """Return the paths of a source. Raise InvalidConfig if there are none."""
     if posixpath.normpath(source.lstrip("/") or ".").startswith(".."):
         raise InvalidConfig(f"The source {source!r} leads out of where it is copied from.")
     path = "/" + posixpath.normpath("/" + source).lstrip("/")
@@ -176,7 +176,7 @@ def _names(directory: str) -> list[str]:
 
 
 def _described(source: _Source) -> list[Any]:
-    """Return all of a source but its time, by which its step is known again."""
+    """Return the inputs of a step from a source: all but its time."""
     status = source.status
     content = ""
     if stat.S_ISREG(status.st_mode):
@@ -230,7 +230,7 @@ def _entry(source: _Source, request: Request) -> Entry | None:
 
 
 def _xattrs(source: _Source) -> dict[str, bytes]:
-    """Return file capabilities and the user's own attributes, as BuildKit copies them."""
+    """Return the extended attributes that BuildKit copies too."""
     names = os.listxattr(source.path, follow_symlinks=False)
     kept = [name for name in names if name == "security.capability" or name.startswith("user.")]
     return {name: os.getxattr(source.path, name, follow_symlinks=False) for name in kept}

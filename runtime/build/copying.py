@@ -1,4 +1,4 @@
-"""COPY and ADD: which sources, where to, whose and with what mode.
+"""COPY and ADD: their sources, destination, owner and mode.
 
 (docker, "Dockerfile reference", "COPY", "ADD")
 """
@@ -28,7 +28,7 @@ _DIRECTORY_MODE, _FILE_MODE = 0o755, 0o644
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Sources with one destination; with `into` they go below it."""
+    """Sources with one destination. With `into` it is a directory."""
 
     sources: list[str]
     destination: str
@@ -37,7 +37,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A copy with all names resolved; `documents` are names and digests of here-documents."""
+    """A copy with all names resolved."""
 
     source: str | None
     groups: list[Group]
@@ -51,14 +51,14 @@ class Plan:
 
     @property
     def documents(self) -> list[tuple[str, str]]:
-        """Names and digests of the files that here-documents are written to."""
+        """Names and digests of the files from here-documents."""
         return [(name, hashlib.sha256(text.encode()).hexdigest()) for name, text in self.heredocs]
 
 
 def plan(instruction: Instruction, settings: Settings, layers: Sequence[Path]) -> Plan:
-    """Return what an instruction copies. `layers` are those of the image so far.
+    """Return the plan of an instruction. `layers` are those of the image so far.
 
-    Raises InvalidConfig.
+    Raise InvalidConfig.
     """
     options = _options(instruction)
     words = [settings.expanded(word) for word in instruction.words]
@@ -96,13 +96,13 @@ def plan(instruction: Instruction, settings: Settings, layers: Sequence[Path]) -
 
 
 def written(found: Plan, latest_ns: int | None) -> Iterator[Iterator[bytes]]:
-    """Give an archive with the files of here-documents, if there are some."""
+    """Yield an archive of the files from here-documents, if there are any."""
     if found.heredocs:
         yield _documents(found, latest_ns)
 
 
 def directory(path: str, latest_ns: int | None) -> Iterator[bytes]:
-    """Give an archive with a directory and those above it that it needs."""
+    """Yield an archive of one directory."""
     mtime_ns = 0 if latest_ns is None else latest_ns
     name = path.strip("/").encode() + b"/"
     entry = Entry(name, tar_reader.DIRECTORY, _DIRECTORY_MODE, 0, 0, 0, 0, mtime_ns, b"", 0, 0)
@@ -131,7 +131,7 @@ def _document(
 
 
 def _options(instruction: Instruction) -> dict[str, list[str]]:
-    """Return the flags by name; a flag without a value has `true`. Raises InvalidConfig."""
+    """Return the flags by name. A flag without a value has `true`. Raise InvalidConfig."""
     options: dict[str, list[str]] = {}
     for flag in instruction.flags:
         name, equals, value = flag.removeprefix("--").partition("=")

@@ -1,7 +1,7 @@
 """Dockerfiles as lists of instructions: comments, continued lines, flags, JSON, here-documents.
 
-Variables are not expanded here, since their values depend on what comes before.
-(docker, "Dockerfile reference"; BuildKit's own cases are held by tests/runtime/build)
+Variables are not expanded here, because their values depend on earlier instructions.
+(docker, "Dockerfile reference"; tests/runtime/build runs BuildKit's own cases)
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ class Heredoc:
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """One instruction, its keyword in lower case, and where it stands (lines from 1 on).
+    """One instruction with its keyword in lower case and its line numbers, from 1.
 
-    `words` are its arguments as they were written. ENV and LABEL have three words for each
-    variable: name, value, and `=` or nothing for the old form without it. With `json` they came as
-    a JSON array, the exec form. ONBUILD has the instruction that it is for.
+    `words` are its arguments, not expanded. ENV and LABEL have three words for each variable: name,
+    value, and `=`, which is empty in the old form without it. `json` is True for arguments in a
+    JSON array, the exec form. `triggered` is the instruction behind ONBUILD.
     """
 
     keyword: str
@@ -63,7 +63,7 @@ class Dockerfile:
 
 
 def parse(text: str, name: str = "Dockerfile") -> Dockerfile:
-    """Return the instructions of a Dockerfile. Raises InvalidConfig, with the name and the line."""
+    """Return the instructions of a Dockerfile. Raise InvalidConfig, with the name and the line."""
     return _Parser(text, name).dockerfile()
 
 
@@ -89,7 +89,7 @@ class _Parser:
         return Dockerfile(instructions, self._escape, self._directives.get("syntax"))
 
     def _read_directives(self) -> None:
-        """Read parser directives: comments at the very top, until a line that is none."""
+        """Read parser directives at the top, up to the first other line."""
         for number, line in enumerate(self._lines, start=1):
             found = _DIRECTIVE.fullmatch(line.strip())
             if not found or (key := found[1].lower()) not in _DIRECTIVES:
@@ -112,7 +112,7 @@ class _Parser:
             yield self._instruction(text, first)
 
     def _next(self) -> str | None:
-        """Return the next line without its end; None behind the last one."""
+        """Return the next line without its end, or None after the last."""
         if self._at == len(self._lines):
             return None
         line = self._lines[self._at]
@@ -120,7 +120,7 @@ class _Parser:
         return line.rstrip("\r\n")
 
     def _without_continuation(self, line: str) -> tuple[str, bool]:
-        """Return a line without the escape character at its end, and True if it has none."""
+        """Return a line without a continuation, and True if the instruction ends with it."""
         found = self._continued.search(line)
         return (line[: found.start()], False) if found else (line, True)
 
@@ -147,7 +147,7 @@ class _Parser:
         return Instruction(keyword, flags, words, as_json, first, self._at, text, heredocs)
 
     def _heredocs(self, rest: str) -> Iterator[Heredoc]:
-        """Read the here-documents that a line begins, in their order."""
+        """Yield the here-documents of a line, in order."""
         for word in _words(rest, self._escape):
             found = _HEREDOC.fullmatch(word)
             names = split(found[3], {}, self._escape) if found and found[3] else []
@@ -207,7 +207,7 @@ def _flag(rest: str) -> tuple[str, int]:
 
 
 def _words(rest: str, escape: str) -> list[str]:
-    """Return the words of a text with their quotes and escapes, which keep blanks together."""
+    """Split a text at unquoted blanks. Words keep their quotes and escapes."""
     words, word, quote, at = [], "", "", 0
     while at < len(rest):
         sign = rest[at]
@@ -232,7 +232,7 @@ def _words(rest: str, escape: str) -> list[str]:
 
 
 def _array(rest: str) -> tuple[str, ...] | None:
-    """Return the strings of a JSON array; None for what is no JSON. Raises InvalidConfig."""
+    """Return the strings of a JSON array, or None for other text. Raise InvalidConfig."""
     if not rest.startswith("["):
         return None
     try:
@@ -240,7 +240,7 @@ def _array(rest: str) -> tuple[str, ...] | None:
     except ValueError:
         return None
     if not all(isinstance(value, str) for value in values):
-        raise InvalidConfig("an array holds strings alone")
+        raise InvalidConfig("an array may hold strings only")
     return tuple(values)
 
 

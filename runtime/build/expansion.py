@@ -1,4 +1,4 @@
-"""Quotes and variables in the words of a Dockerfile, as the shell has them.
+"""Quotes and variables in the words of a Dockerfile, with the syntax of the shell.
 
 `$x`, `${x}`, `${x:-y}`, `${x-y}`, `${x:+y}`, `${x+y}`, `${x:?y}`, `${x?y}`, `${x#y}`, `${x##y}`,
 `${x%y}`, `${x%%y}`, `${x/y/z}`, `${x//y/z}`. Positional and special parameters are never set.
@@ -19,21 +19,21 @@ _DIGITS = re.compile(r"[0-9]+")
 
 
 def expand(text: str, variables: Mapping[str, str], escape: str = "\\") -> str:
-    """Return the text with variables replaced and quotes removed. Raises InvalidConfig."""
+    """Return the text with variables replaced and quotes removed. Raise InvalidConfig."""
     return _Lexer(text, variables, escape).whole()
 
 
 def split(text: str, variables: Mapping[str, str], escape: str = "\\") -> list[str]:
     """Return the words of the text, expanded.
 
-    Blanks part words unless they are quoted, those in the value of a variable too. Raises
+    Unquoted blanks separate words, also blanks in the value of a variable. Raises
     InvalidConfig.
     """
     return _Lexer(text, variables, escape).words()
 
 
 class _Lexer:
-    """Reads a text once, from its start to its end."""
+    """Reads a text once from start to end."""
 
     def __init__(self, text: str, variables: Mapping[str, str], escape: str) -> None:
         self._text = text
@@ -63,7 +63,7 @@ class _Lexer:
         return self._words
 
     def _next(self, *, splitting: bool) -> str:
-        """Return what the next sign and those that belong to it stand for."""
+        """Return the expansion of the next character or variable or quoted text."""
         sign = self._text[self._at]
         if sign == "'":
             return self._single_quoted()
@@ -80,7 +80,7 @@ class _Lexer:
         return sign
 
     def _split_value(self, value: str) -> str:
-        """Part words at the blanks in a variable's value; return what belongs to the next word."""
+        """Split words at the blanks in a value. Return the beginning of the next word."""
         first, *rest = re.split(r"[ \t]+", value) if value else [""]
         for part in rest:
             if first:
@@ -125,7 +125,7 @@ class _Lexer:
         raise self._error("a double quote is not closed")
 
     def _variable(self) -> str:
-        """Return what a `$` and the name behind it stand for."""
+        """Return the value of a `$` and the name after it."""
         self._at += 1
         if self._text[self._at : self._at + 1] == "{":
             self._at += 1
@@ -134,7 +134,7 @@ class _Lexer:
         return self._variables.get(name, "") if name else "$"
 
     def _name(self) -> str:
-        """Read a name, a positional or a special parameter; nothing if there is none."""
+        """Return the next name, positional or special parameter, or nothing."""
         for pattern in (_NAME, _DIGITS):
             if found := pattern.match(self._text, self._at):
                 self._at = found.end()
@@ -146,7 +146,7 @@ class _Lexer:
         return ""
 
     def _braced(self) -> str:
-        """Return the value of `${…}`, read from behind its brace."""
+        """Return the value of `${…}`. The opening brace was read already."""
         name = self._name()
         if not name:
             raise self._error("${…} has no variable's name")
@@ -176,9 +176,9 @@ class _Lexer:
         raise self._error("${…} is not closed, or has an operator that is not known")
 
     def _operand(self, ends: str, *, pattern: bool = False) -> str:
-        """Return the text up to one of the signs in `ends`, expanded, and go behind it.
+        """Return the expanded text up to a character in `ends`, and skip that.
 
-        In a pattern escapes stay, since they are the pattern's own.
+        A pattern keeps its escapes.
         """
         parts = []
         while self._at < len(self._text):
@@ -194,7 +194,7 @@ class _Lexer:
         raise self._error("${…} is not closed")
 
     def _replaced(self, value: str, *, everywhere: bool) -> str:
-        """Return the value with what matches a pattern replaced: `${x/PATTERN/REPLACEMENT}`."""
+        """Return the value of `${x/PATTERN/REPLACEMENT}`."""
         pattern = self._operand("/}", pattern=True)
         replacement = "" if self._text[self._at - 1] == "}" else self._operand("}")
         return re.sub(

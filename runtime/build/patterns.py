@@ -17,20 +17,20 @@ _META = re.compile(r"[*?\[\\]")
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One pattern; an exception to those before it if it began with `!`."""
+    """One pattern. `excepts` is True if it began with `!`."""
 
     regex: re.Pattern[str]
     excepts: bool
 
 
 class Ignored:
-    """The paths that a .dockerignore file leaves out; the last rule that matches decides."""
+    """The rules of a .dockerignore file. The last rule that matches a path decides."""
 
     def __init__(self, lines: Iterable[str]) -> None:
         self._rules = list(_rules(lines))
 
     def __contains__(self, path: str) -> bool:
-        """Return True for a path, relative to the context, that is left out."""
+        """Return True if a path, relative to the context, is excluded."""
         ignored = False
         parts = path.split("/")
         prefixes = ["/".join(parts[:depth]) for depth in range(1, len(parts) + 1)]
@@ -41,7 +41,7 @@ class Ignored:
 
     @property
     def has_exceptions(self) -> bool:
-        """True if something below a directory that is left out may be kept."""
+        """True if a file below an excluded directory may be included."""
         return any(rule.excepts for rule in self._rules)
 
 
@@ -53,7 +53,7 @@ def has_meta(pattern: str) -> bool:
 def matcher(pattern: str) -> re.Pattern[str]:
     """Return the expression of a source's pattern, whose `*` and `?` do not cross slashes.
 
-    Raises InvalidConfig.
+    Raise InvalidConfig.
     """
     return _compiled(pattern, deep=False)
 

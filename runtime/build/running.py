@@ -1,4 +1,4 @@
-"""RUN: a container over the layers so far, with the mounts that last for the instruction alone.
+"""RUN: run a container on top of the layers so far, with mounts for this instruction.
 
 (docker, "Dockerfile reference", "RUN", "RUN --mount")
 """
@@ -31,7 +31,7 @@ _NETWORKS = ("default", "none", "host")
 
 @dataclass(frozen=True, slots=True)
 class RunMount:
-    """A --mount of RUN, its fields as they were written."""
+    """A --mount option of RUN."""
 
     kind: str
     target: str
@@ -46,7 +46,7 @@ class RunMount:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What a RUN runs."""
+    """The program of a RUN instruction, with its environment."""
 
     command: list[str]
     environment: Mapping[str, str]
@@ -57,7 +57,7 @@ class Program:
 
 
 def command(instruction: Instruction, settings: Settings) -> tuple[str, list[str]]:
-    """Return the history's line and the argument vector of a RUN. Raises InvalidConfig."""
+    """Return the history line and the argument vector of a RUN. Raise InvalidConfig."""
     if not instruction.words or not instruction.words[0]:
         raise InvalidConfig("RUN needs a command")
     if instruction.json:
@@ -69,7 +69,7 @@ def command(instruction: Instruction, settings: Settings) -> tuple[str, list[str
 
 
 def mounts(instruction: Instruction, settings: Settings) -> list[RunMount]:
-    """Return the --mount options of a RUN. Raises InvalidConfig."""
+    """Return the --mount options of a RUN. Raise InvalidConfig."""
     found = []
     for flag in instruction.flags:
         name, _, value = flag.removeprefix("--").partition("=")
@@ -81,7 +81,7 @@ def mounts(instruction: Instruction, settings: Settings) -> list[RunMount]:
 
 
 def network(instruction: Instruction) -> str:
-    """Return the network that a RUN asks for. Raises InvalidConfig."""
+    """Return the value of --network. Raise InvalidConfig."""
     names = [flag.removeprefix("--network=") for flag in instruction.flags if "--network=" in flag]
     name = names[-1] if names else "default"
     if name not in _NETWORKS:
@@ -90,7 +90,7 @@ def network(instruction: Instruction) -> str:
 
 
 def sources(found: Sequence[RunMount]) -> list[str]:
-    """Return the stages and images that mounts are from."""
+    """Return the stages and images in the from= fields of mounts."""
     return [each.origin for each in found if each.origin is not None]
 
 
@@ -104,9 +104,9 @@ def container(
     origins: Mapping[str, list[Path]],
     options: Options,
 ) -> Iterator[Path]:
-    """Run the program to its end; give the writable layer that it left.
+    """Run the program. Yield its writable layer.
 
-    Raises ContainerError if it fails.
+    Raise ContainerError if it fails.
     """
     with ExitStack() as stack:
         scratch = root / f"{name}.files"
@@ -140,14 +140,14 @@ def _spec(program: Program, layers: Sequence[Path], bound: list[Mount]) -> Spec:
     spec = spec.replace(
         process=process.replace(
             cwd=program.directory,
-            no_new_privileges=False,  # su and sudo work in a build, as they do in docker's
+            no_new_privileges=False,  # docker allows su and sudo in a build
             user=process.user.replace(uid=user.uid, gid=user.gid, additional_gids=user.groups),
         ),
         mounts=(*spec.mounts, *bound),
     )
     if program.network == "none":
         return spec
-    # Until there is a bridge, a build has the host's network, as buildah's has by default.
+    # There is no bridge yet, so a build uses the network of the host.
     kept = tuple(each for each in spec.linux.namespaces if each.type != "network")
     files = tuple(
         Mount(destination=path, type="bind", source=path, options=("rbind", "ro"))
@@ -193,7 +193,7 @@ def _mount(text: str, settings: Settings) -> RunMount:
 def _bound(
     found: RunMount, scratch: Path, root: Path, origins: Mapping[str, list[Path]], options: Options
 ) -> Mount | None:
-    """Return the mount of a container; None for a secret that is not there and not required."""
+    """Return the mount for the container, or None for an optional secret that is missing."""
     if found.kind == "tmpfs":
         return Mount(destination=found.target, type="tmpfs", source="tmpfs", options=("nosuid",))
     if found.kind == "cache":
@@ -228,7 +228,7 @@ def _bind_source(found: RunMount, origins: Mapping[str, list[Path]], options: Op
 
 
 def _below(directory: Path, name: str) -> Path:
-    """Return a path of the context, which no link may lead out of. Raises InvalidConfig."""
+    """Return a path inside the context, with links followed. Raise InvalidConfig."""
     path = (directory / name.lstrip("/")).resolve()
     if not path.is_relative_to(directory.resolve()):
         raise InvalidConfig(f"--mount: {name} leads out of the context")
@@ -238,9 +238,9 @@ def _below(directory: Path, name: str) -> Path:
 
 
 def _with_heredocs(instruction: Instruction) -> str:
-    """Return a shell's text with its here-documents, which the shell itself expands.
+    """Return the shell text of a RUN with its here-documents.
 
-    `RUN <<EOF` alone is a script: the document is the text, or a program if it begins with `#!`.
+    The document of `RUN <<EOF` is the script itself. If it begins with `#!` it is run as a program.
     """
     text = instruction.words[0]
     if len(instruction.heredocs) == 1 and text.strip().lstrip("0123456789").startswith("<<"):
@@ -258,7 +258,7 @@ def _with_heredocs(instruction: Instruction) -> str:
 
 
 def _remove_mount_points(upper: Path, found: Sequence[RunMount]) -> None:
-    """Remove what was made in the layer for mounts alone, where nothing else is in it."""
+    """Remove the empty mount points that the runtime created in the layer."""
     for each in (*[mount.target for mount in found], "/etc/resolv.conf", "/etc/hosts"):
         path = upper / each.lstrip("/")
         try:

@@ -1,4 +1,4 @@
-"""The configuration of an image that is being built, and the instructions that change it alone.
+"""The configuration of an image during its build, and the instructions that only change it.
 
 (docker, "Dockerfile reference"; OCI image-spec, config.md)
 """
@@ -29,7 +29,7 @@ _LEAST_NANOSECONDS = 1_000_000
 
 @dataclass(slots=True)
 class Settings:
-    """What a container of the image runs, and with what, while instructions change it."""
+    """The defaults for containers of the image, which instructions change."""
 
     escape: str
     environment: dict[str, str] = field(default_factory=dict)
@@ -50,19 +50,19 @@ class Settings:
 
     @property
     def variables(self) -> dict[str, str]:
-        """The variables that instructions see: the environment comes before arguments."""
+        """The variables for expansion. The environment overrides arguments."""
         return {**self.arguments, **self.environment}
 
     def expanded(self, text: str) -> str:
-        """Return the text with its variables replaced. Raises InvalidConfig."""
+        """Return the text with its variables replaced. Raise InvalidConfig."""
         return expand(text, self.variables, self.escape)
 
     def path(self, text: str) -> str:
-        """Return an absolute path, which a relative one is of the working directory."""
+        """Return the absolute path of a path relative to the working directory."""
         return posixpath.normpath(posixpath.join(self.directory, text))
 
     def execution(self) -> Execution:
-        """Return the part of the image's configuration that containers are run by."""
+        """Return the settings as a part of the image's configuration."""
         return Execution(
             user=self.user,
             exposed_ports=self.ports or None,
@@ -80,7 +80,7 @@ class Settings:
 
 
 def of_image(config: Config | None, escape: str) -> Settings:
-    """Return the settings that an image hands on; without one, those of `scratch`."""
+    """Return the settings of a base image, or of `scratch` if there is none."""
     settings = Settings(escape)
     found = (config.config if config else None) or Execution()
     for each in found.env or ([] if config else [DEFAULT_PATH]):
@@ -98,9 +98,9 @@ def of_image(config: Config | None, escape: str) -> Settings:
 
 
 def apply(settings: Settings, instruction: Instruction) -> bool:
-    """Apply an instruction that changes the configuration alone; return False for another one.
+    """Apply an instruction if it only changes the configuration. Return False otherwise.
 
-    Raises InvalidConfig.
+    Raise InvalidConfig.
     """
     change = _CHANGES.get(instruction.keyword)
     if change is None:
@@ -110,7 +110,7 @@ def apply(settings: Settings, instruction: Instruction) -> bool:
 
 
 def _env(settings: Settings, instruction: Instruction) -> None:
-    """Set variables; all values see the environment as it was before the instruction."""
+    """Set variables. All values are expanded with the environment before the instruction."""
     words = instruction.words
     values = {
         settings.expanded(name): settings.expanded(value)
@@ -141,7 +141,7 @@ def _cmd(settings: Settings, instruction: Instruction) -> None:
 
 
 def _entrypoint(settings: Settings, instruction: Instruction) -> None:
-    """Set the entry point; a CMD of the base image was meant for another one, and goes."""
+    """Set the entry point. Remove a CMD of the base image, which belongs to its entry point."""
     settings.entrypoint = _program(settings, instruction)
     if not settings.command_is_own:
         settings.command = None
@@ -215,7 +215,7 @@ def _nanoseconds(text: str, option: str) -> int:
 
 
 def _program(settings: Settings, instruction: Instruction) -> list[str]:
-    """Return an argument vector: the exec form's own, or the shell's with the text."""
+    """Return the argument vector of an exec form or a shell form."""
     if instruction.json:
         return list(instruction.words)
     text = instruction.words[0] if instruction.words else ""
@@ -239,7 +239,7 @@ def _only(instruction: Instruction) -> str:
 
 
 def shown(instruction: Instruction, settings: Settings) -> str:
-    """Return an instruction as the image's history has it."""
+    """Return an instruction in the form of the image's history."""
     keyword = instruction.keyword.upper()
     if instruction.keyword in ("cmd", "entrypoint", "shell"):
         return f"{keyword} {json.dumps(_program(settings, instruction))}"

@@ -1,4 +1,4 @@
-"""The stages of a Dockerfile: what each begins with, and which others it needs.
+"""The stages of a Dockerfile, their base images and dependencies.
 
 (docker, "Dockerfile reference", "FROM", "ARG"; "Multi-stage builds")
 """
@@ -15,7 +15,7 @@ from runtime.errors import InvalidConfig
 from runtime.images.manifest import Platform
 
 SCRATCH = "scratch"
-# Build arguments that need no ARG: they stay out of the image. (docker, "Predefined ARGs")
+# Build arguments that need no ARG and are not in the history. (docker, "Predefined ARGs")
 PREDEFINED = tuple(
     name
     for each in ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy")
@@ -26,7 +26,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_.-]*")
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One stage: it begins with an image or with an earlier stage's number."""
+    """One stage. `base` is an image or the number of an earlier stage."""
 
     number: int
     name: str | None
@@ -36,19 +36,19 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """All stages, and the arguments that stand before the first."""
+    """All stages, and the arguments before the first."""
 
     stages: tuple[Stage, ...]
     arguments: Mapping[str, str]
 
     def find(self, name: str) -> Stage | None:
-        """Return the stage of a name, in any case, or of a number."""
+        """Return the stage with a name or number, or None."""
         if name.isdigit() and int(name) < len(self.stages):
             return self.stages[int(name)]
         return next((each for each in self.stages if each.name == name.lower()), None)
 
     def target(self, name: str | None) -> Stage:
-        """Return the stage to build: the last one if none is named. Raises InvalidConfig."""
+        """Return the stage to build, by default the last. Raise InvalidConfig."""
         stage = self.find(name) if name else self.stages[-1]
         if stage is None:
             known = ", ".join(each.name for each in self.stages if each.name) or "none has a name"
@@ -56,7 +56,7 @@ class Stages:
         return stage
 
     def needed(self, target: Stage) -> list[Stage]:
-        """Return the stages that a target needs, each before those that need it, itself last."""
+        """Return the stages that a target needs in build order, the target last."""
         waiting, numbers = [target], set()
         while waiting:
             stage = waiting.pop()
@@ -90,7 +90,7 @@ def sources_of(instruction: Instruction) -> list[str]:
 
 
 def platform_arguments(target: Platform, build: Platform) -> dict[str, str]:
-    """Return the arguments that are set without being passed, by their global names."""
+    """Return the global arguments that describe the platform."""
     return {
         "TARGETPLATFORM": str(target), "TARGETOS": target.os, "TARGETARCH": target.architecture,
         "TARGETVARIANT": target.variant, "BUILDPLATFORM": str(build), "BUILDOS": build.os,
@@ -103,7 +103,7 @@ def parse(
 ) -> Stages:
     """Return the stages; `passed` are build arguments, `automatic` those of the platform.
 
-    Raises InvalidConfig.
+    Raise InvalidConfig.
     """
     arguments = dict(automatic)
     stages: list[Stage] = []

@@ -1,8 +1,8 @@
 """Images as files: docker's archives and OCI's, written and read.
 
-Both are tar archives: OCI's is a layout, docker's has `manifest.json` beside configurations and
-layers. What docker writes since 25 is both at once, and so is what is written here: one file
-that `docker load`, `podman load`, skopeo and umoci read. (docker, "image spec v1.2"; OCI
+Both are tar archives. An OCI archive is a layout; a docker archive has `manifest.json` beside
+configurations and layers. Archives written here are both at once, as docker's are since version 25:
+`docker load`, `podman load`, skopeo and umoci read them. (docker, "image spec v1.2"; OCI
 image-layout.md)
 """
 
@@ -32,7 +32,7 @@ _PIECE_BYTES = 1 << 20
 def save(store: Store, names: Sequence[str], file: IO[bytes]) -> None:
     """Write images into one archive, the same bytes for the same images.
 
-    Raises NotFound, InvalidConfig.
+    Raise NotFound, InvalidConfig.
     """
     with store.lease() as lease, tarfile.open(fileobj=file, mode="w|") as archive:
         images = [store.image(name) for name in names]
@@ -56,8 +56,8 @@ def save(store: Store, names: Sequence[str], file: IO[bytes]) -> None:
 def load(store: Store, file: IO[bytes], limits: Limits | None = None) -> list[Image]:
     """Add the images of an archive of either kind to the store; return them.
 
-    The archive may be compressed by gzip or zstd. Whatever fails, the store has what it had.
-    Raises InvalidConfig for what is no archive of images.
+    The archive may be compressed by gzip or zstd. On any error the store keeps its images.
+    Raise InvalidConfig for a file that is not an archive of images.
     """
     import tempfile
 
@@ -72,11 +72,11 @@ def load(store: Store, file: IO[bytes], limits: Limits | None = None) -> list[Im
             with tarfile.open(plain, "r:") as archive:
                 return _Loading(store, archive, lease, limits or Limits()).images()
         except tarfile.TarError as error:
-            raise InvalidConfig(f"The file is no archive of images: {error}.") from None
+            raise InvalidConfig(f"The file is not an archive of images: {error}.") from None
 
 
 class _Loading:
-    """The images of one archive on their way into the store."""
+    """The images of one archive, while they are added to the store."""
 
     def __init__(
         self, store: Store, archive: tarfile.TarFile, lease: Lease, limits: Limits
@@ -213,9 +213,9 @@ class _Loading:
         try:
             document = json.loads(self._document(name))
         except ValueError as error:
-            raise InvalidConfig(f"The archive's {name} is no JSON: {error}.") from None
+            raise InvalidConfig(f"The archive's {name} is not JSON: {error}.") from None
         if not isinstance(document, list) or not all(isinstance(each, dict) for each in document):
-            raise InvalidConfig(f"The archive's {name} is no list of images.")
+            raise InvalidConfig(f"The archive's {name} is not a list of images.")
         return document
 
 

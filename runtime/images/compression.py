@@ -1,6 +1,6 @@
-"""Inflating layers: gzip and zstd, several members in a row, nothing behind the last.
+"""Compressed layers: gzip and zstd streams of one or more members.
 
-gzip by isal where it is installed, which is faster, else by zlib.
+gzip is decompressed by isal if that is installed, because it is faster, else by zlib.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ class _Decompressor(Protocol):
 
 
 def inflate(pieces: Iterable[bytes], compression: str) -> Iterator[bytes]:
-    """Give the content of a stream; `compression` is `tar` (none), `gzip` or `zstd`.
+    """Yield the content of a stream. `compression` is `tar` (none), `gzip` or `zstd`.
 
-    Raises InvalidConfig for a stream that is damaged, is cut off or goes on behind its end, and
-    Unavailable where there is no module for it.
+    Raise InvalidConfig for a stream that is damaged, cut off or followed by other data, and
+    Unavailable if no module for it is installed.
     """
     if compression == "tar":
         yield from pieces
@@ -53,14 +53,14 @@ def inflate(pieces: Iterable[bytes], compression: str) -> Iterator[bytes]:
 
 
 def checked(pieces: Iterable[bytes], compression: str, digest: str) -> Iterator[bytes]:
-    """Give a stream's content; raise InvalidConfig at its end if its digest is another one."""
+    """Yield the content of a stream. Raise InvalidConfig at its end if the digest is wrong."""
     algorithm, _, expected = digest.partition(":")
     hashed = hashlib.new(algorithm)
     for piece in inflate(pieces, compression):
         hashed.update(piece)
         yield piece
     if hashed.hexdigest() != expected:
-        words = f"A layer unpacks to {algorithm}:{hashed.hexdigest()}, where {digest} is said."
+        words = f"A layer unpacks to {algorithm}:{hashed.hexdigest()}, but its image says {digest}."
         raise InvalidConfig(words)
 
 
@@ -98,7 +98,7 @@ def compression_of(head: bytes) -> str:
 
 
 def _decompressed(member: _Decompressor, piece: bytes, compression: str) -> tuple[bytes, bytes]:
-    """Return the content of a piece, and what stands behind the member's end."""
+    """Return the content of a piece, and the data after the end of the member."""
     try:
         content = member.decompress(piece)
     except Exception as error:  # each of the modules has a class of its own
@@ -109,7 +109,7 @@ def _decompressed(member: _Decompressor, piece: bytes, compression: str) -> tupl
 
 def _check_magic(piece: bytes, compression: str) -> None:
     if not _MAGIC[compression].startswith(piece[: len(_MAGIC[compression])]):
-        raise InvalidConfig(f"A layer said to be {compression} has something else in it.")
+        raise InvalidConfig(f"A layer has the media type of {compression}, but other content.")
 
 
 def _opener(compression: str) -> Callable[[], _Decompressor]:

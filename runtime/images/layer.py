@@ -21,7 +21,7 @@ from runtime.images.tar_reader import Entry, TarReader
 WHITEOUT = b".wh."
 OPAQUE = b".wh..wh..opq"
 _RESERVED = b".wh..wh."
-# What overlayfs keeps of its own layers; a file that claims them would change what is seen.
+# Attributes by which overlayfs describes its layers: a file that sets them changes other files.
 _OVERLAY = ("trusted.overlay.", "user.overlay.")
 _NEW_PARENT_MODE = 0o755
 _DEVICES = {tar_reader.CHARACTER: stat.S_IFCHR, tar_reader.BLOCK: stat.S_IFBLK}
@@ -29,14 +29,14 @@ _DEVICES = {tar_reader.CHARACTER: stat.S_IFCHR, tar_reader.BLOCK: stat.S_IFBLK}
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds on what one layer may hold; a layer beyond them is refused."""
+    """The largest content of one layer. A larger layer is refused."""
 
     size_bytes: int = 64 << 30
     entries: int = 10_000_000
 
 
 class Layer:
-    """One layer while it is applied to the root directory of this process."""
+    """One layer, applied to the root directory of this process."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -51,7 +51,7 @@ class Layer:
     def apply(self, reader: TarReader) -> None:
         """Apply every entry, in the order of the archive.
 
-        Raises InvalidConfig for an entry that can't be, OSError where the host refuses one.
+        Raise InvalidConfig for an invalid entry, OSError if the host refuses one.
         """
         for entry in reader:
             path = _inside(entry.name)
@@ -68,7 +68,7 @@ class Layer:
         parent, _, name = path.rpartition(b"/")
         if path == b"/":
             if entry.kind != tar_reader.DIRECTORY:
-                raise InvalidConfig("The layer replaces its root directory.")
+                raise InvalidConfig("The layer replaces the root directory with a file.")
             self._set_attributes(path, entry)
             return
         if name.startswith(WHITEOUT):
@@ -79,7 +79,7 @@ class Layer:
         self._written.add(path)
 
     def _apply_whiteout(self, parent: bytes, name: bytes) -> None:
-        """Hide what the layers below have, if they have the directory at all."""
+        """Hide files of the lower layers. Do nothing if they lack the directory."""
         if not os.path.isdir(parent):
             return
         self._enter(parent)
@@ -109,8 +109,8 @@ class Layer:
             try:
                 os.link(target, path, follow_symlinks=False)
             except FileNotFoundError:
-                words = f"The layer links {_shown(path)} to {_shown(target)}, which is not there."
-                raise InvalidConfig(words) from None
+                words = f"{_shown(path)} to {_shown(target)}, which is missing"
+                raise InvalidConfig(f"The layer has a hard link {words}.") from None
             return
         if entry.kind == tar_reader.SYMLINK:
             os.symlink(entry.link, path)
@@ -118,7 +118,8 @@ class Layer:
             os.mkfifo(path, 0o600)
         elif entry.kind in _DEVICES:
             if (entry.kind, entry.major, entry.minor) == (tar_reader.CHARACTER, 0, 0):
-                raise InvalidConfig(f"The layer has overlayfs' own whiteout at {_shown(path)}.")
+                words = "has an overlayfs whiteout, the character device 0/0"
+                raise InvalidConfig(f"The layer {words}: {_shown(path)}.")
             os.mknod(path, _DEVICES[entry.kind] | 0o600, os.makedev(entry.major, entry.minor))
         else:
             raise InvalidConfig(
@@ -171,13 +172,13 @@ class Layer:
         try:
             os.setxattr(target, name, value, **by_path)
         except OSError as error:
-            # A file system without labels is no reason to do without the image, as umoci holds it.
+            # A file system without labels can hold the image all the same, as with umoci.
             if error.errno not in (errno.ENOTSUP, errno.EPERM) or name == "security.capability":
                 raise
             self.skipped[name] = self.skipped.get(name, 0) + 1
 
     def _enter(self, directory: bytes) -> None:
-        """Make sure of a directory to put something into, and remember its time."""
+        """Ensure that a parent directory exists, and remember its time."""
         if directory in self._directories:
             return
         try:
@@ -203,7 +204,7 @@ class Layer:
                 os.mkdir(path, 0o700)
 
     def _hide(self, path: bytes) -> None:
-        """Remove what the layers below have of a name; what this layer has of it stays."""
+        """Hide a name of the lower layers. Files that this layer wrote stay."""
         below = path + b"/"
         if any(each.startswith(below) for each in self._written):
             self._hide_all_in(path)
@@ -215,7 +216,7 @@ class Layer:
             self._hide(directory.rstrip(b"/") + b"/" + name)
 
     def _remove(self, path: bytes, *, missing_ok: bool = False) -> None:
-        """Remove whatever has this name."""
+        """Remove a file or a directory with its content."""
         try:
             if _is_directory(path):
                 shutil.rmtree(path)
@@ -229,7 +230,7 @@ class Layer:
                 raise
 
     def _forget(self, directory: bytes) -> None:
-        """Forget what was known of a directory that is gone, and of all in it."""
+        """Drop the records of a removed directory and its content."""
         self._directories = {each for each in self._directories if not _below(each, directory)}
         self._written = {each for each in self._written if not _below(each, directory)}
         self._times = {path: at for path, at in self._times.items() if not _below(path, directory)}
@@ -244,10 +245,10 @@ class Layer:
 
 
 def _inside(name: bytes) -> bytes:
-    """Return the absolute path of an entry's name. Raises InvalidConfig for one with `..`."""
+    """Return the absolute path of an entry's name. Raise InvalidConfig for one with `..`."""
     parts = [part for part in name.split(b"/") if part not in (b"", b".")]
     if b".." in parts or b"\0" in name:
-        raise InvalidConfig(f"The layer has an entry that leads out of it: {_shown(name)}.")
+        raise InvalidConfig(f"The layer has an entry with '..' in its name: {_shown(name)}.")
     return b"/" + b"/".join(parts)
 
 

@@ -1,4 +1,4 @@
-"""The build cache: layers of steps that were carried out, by what each was made of."""
+"""The build cache: the layer of each step, by a digest of the inputs of the step."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from runtime.images.manifest import Descriptor
 
 
 class Cached(msgspec.Struct, frozen=True):
-    """A step's layer, the digest of its archive, and the chain that it ends."""
+    """The result of a step: its layer, the digest of the archive, and the chain IDs up to it."""
 
     layer: Descriptor
     diff_id: str
@@ -33,31 +33,31 @@ class Step:
 
     @property
     def key(self) -> str:
-        """A digest of all of it."""
+        """The digest of the step's inputs."""
         document = json.dumps([self.parent, self.definition, self.files], sort_keys=True)
         return hashlib.sha256(document.encode()).hexdigest()
 
 
 class Cache:
-    """The records in `directory`, which is made if it is not there."""
+    """The records in `directory`, which is created if it is missing."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         (directory / "last").mkdir(parents=True, exist_ok=True)
 
     def find(self, step: Step) -> Cached | None:
-        """Return what a step made when it was carried out before."""
+        """Return the result of an earlier run of the step, or None."""
         try:
             return msgspec.json.decode(self._path(step).read_bytes(), type=Cached)
         except (FileNotFoundError, msgspec.DecodeError, msgspec.ValidationError):
             return None
 
     def keep(self, step: Step, made: Cached) -> None:
-        """Keep what a step made."""
+        """Record the result of a step."""
         _replace(self._path(step), msgspec.json.encode(made))
 
     def records(self) -> Iterator[Cached]:
-        """Give all that is kept."""
+        """Yield all results."""
         for path in self._directory.iterdir():
             if path.is_file() and not path.name.startswith("."):
                 try:
@@ -66,13 +66,13 @@ class Cache:
                     path.unlink(missing_ok=True)
 
     def clear(self) -> None:
-        """Forget all steps."""
+        """Remove all records."""
         for path in (*self._directory.iterdir(), *(self._directory / "last").iterdir()):
             if path.is_file():
                 path.unlink()
 
     def explain(self, place: str, step: Step) -> str:
-        """Return why a step is not the one that stood at `place` in the last build, and note it."""
+        """Return how a step differs from the last one at `place`, and remember the step."""
         path = self._directory / "last" / hashlib.sha256(place.encode()).hexdigest()
         try:
             parent, definition, files = json.loads(path.read_bytes())
@@ -88,7 +88,7 @@ class Cache:
 
 
 def _difference(before: Step, after: Step) -> str:
-    """Return the first thing in which two steps differ."""
+    """Return the first difference of two steps."""
     old, new = json.loads(json.dumps(before.definition)), json.loads(json.dumps(after.definition))
     if old != new:
         pairs = zip([*old, None], [*new, None], strict=False)
@@ -107,7 +107,7 @@ def _difference(before: Step, after: Step) -> str:
         return f"{next(iter(known))} is gone"
     if before.parent != after.parent:
         return "a step before it has changed"
-    return "what it made is not in the store any more"
+    return "its layer is no longer in the store"
 
 
 def _replace(path: Path, document: bytes) -> None:

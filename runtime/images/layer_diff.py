@@ -1,4 +1,4 @@
-"""A layer's archive from the directory that overlayfs kept it in: changes, and whiteouts.
+"""The archive of a layer, from the upper directory of an overlay.
 
 (OCI image-spec, layer.md, "Change Types"; Linux, overlayfs.rst, "whiteouts and opaque directories")
 """
@@ -17,7 +17,7 @@ from runtime.images.tar_reader import Entry
 _PIECE_BYTES = 1 << 18
 _OPAQUE_NAMES = ("trusted.overlay.opaque", "user.overlay.opaque")
 _OVERLAY = ("trusted.overlay.", "user.overlay.")
-# Labels are the host's, not the image's.
+# Labels belong to the host.
 _LEFT_OUT = (*_OVERLAY, "security.selinux")
 _KINDS = {
     stat.S_IFREG: tar_reader.REGULAR,
@@ -30,10 +30,10 @@ _KINDS = {
 
 
 def archive(upper: Path, latest_ns: int | None = None) -> Iterator[bytes]:
-    """Give the archive of an overlayfs layer, its entries sorted by name.
+    """Yield the archive of an overlayfs layer, its entries sorted by name.
 
-    With `latest_ns` no time in it is later (SOURCE_DATE_EPOCH). Sockets are left out, as docker
-    leaves them.
+    Times later than `latest_ns` become that time (SOURCE_DATE_EPOCH). Sockets are left out, as
+    docker does.
     """
     linked: dict[tuple[int, int], bytes] = {}
     for path, name in _walk(os.fsencode(upper), b""):
@@ -60,7 +60,7 @@ def archive(upper: Path, latest_ns: int | None = None) -> Iterator[bytes]:
 
 
 def _walk(directory: bytes, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Give path and name of all below a directory; a directory comes before what is in it."""
+    """Yield the path and the name of every file, each directory before its content."""
     with os.scandir(directory) as found:
         entries = sorted(found, key=lambda each: each.name)
     for each in entries:
@@ -96,7 +96,7 @@ def _entry(path: bytes, name: bytes, status: os.stat_result, latest_ns: int | No
 
 
 def _content(path: bytes, size_bytes: int) -> Iterator[bytes]:
-    """Give a file's content and its padding, exactly as long as the header says."""
+    """Yield the content of a file and its padding, in the length of the header."""
     left_bytes = size_bytes
     with open(path, "rb", buffering=0) as file:
         while left_bytes and (piece := file.read(min(_PIECE_BYTES, left_bytes))):

@@ -24,10 +24,10 @@ _PIECE_BYTES = 1 << 20
 
 
 class Layout:
-    """A layout in `directory`, which is made if it is not there.
+    """A layout in `directory`, which is created if it is missing.
 
-    Whoever reads sees an index and blobs that are whole: both are written aside and renamed.
-    With `synced` they are on the disk before they get their names.
+    Readers see complete files only: an index and a blob are written under another name and
+    renamed. With `synced` they are synced to the disk before they are renamed.
     """
 
     def __init__(self, directory: Path, *, synced: bool = True) -> None:
@@ -39,19 +39,19 @@ class Layout:
             self._replace("oci-layout", json.dumps(_VERSION).encode())
 
     def path(self, digest: str) -> Path:
-        """Return where a blob is or would be."""
+        """Return the path of a blob, which may not exist."""
         algorithm, _, digits = digest.partition(":")
         return self.directory / "blobs" / algorithm / digits
 
     def has(self, blob: Descriptor) -> bool:
-        """Return True if the blob is there in its full size."""
+        """Return True if the blob exists in its full size."""
         try:
             return self.path(blob.digest).stat().st_size == blob.size
         except FileNotFoundError:
             return False
 
     def read(self, digest: str) -> bytes:
-        """Return a small blob, such as a manifest. Raises NotFound, CorruptState."""
+        """Return a small blob, such as a manifest. Raise NotFound, CorruptState."""
         try:
             document = self.path(digest).read_bytes()
         except FileNotFoundError:
@@ -63,7 +63,7 @@ class Layout:
         return document
 
     def add(self, document: bytes) -> str:
-        """Keep a small blob; return its digest."""
+        """Add a small blob. Return its digest."""
         digest = manifest.digest_of(document)
         if not self.path(digest).exists():
             self._replace(str(self.path(digest).relative_to(self.directory)), document)
@@ -71,11 +71,11 @@ class Layout:
 
     @contextmanager
     def partial(self, blob: Descriptor) -> Iterator[IO[bytes] | None]:
-        """Give the file that a blob is written to, at the end of what is there of it already.
+        """Yield the file to write a blob to, open at its end.
 
-        None if the blob is whole by then: of two processes that fetch one blob, the second waits
-        and takes what the first has fetched. What is written stays if the block is left by an
-        error, so that a later one goes on from there. `keep` gives the blob its name.
+        The file may hold the beginning of the blob from an earlier, interrupted transfer. If two
+        processes fetch one blob, the second waits for the first. Yield None if the blob is
+        complete. Call `keep` when all bytes are written.
         """
         with open(self.partial_path(blob), "a+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
@@ -83,7 +83,7 @@ class Layout:
                 self.partial_path(blob).unlink(missing_ok=True)
                 yield None
             else:
-                # The process before us may have renamed the file that we have opened.
+                # Another process may have renamed the opened file meanwhile.
                 with ExitStack() as reopened:
                     current = file
                     if not _is_at(file, self.partial_path(blob)):
@@ -92,9 +92,9 @@ class Layout:
                     yield current
 
     def keep(self, blob: Descriptor, file: IO[bytes]) -> None:
-        """Give a blob that was written to its partial file its name.
+        """Rename a written partial file to its blob.
 
-        What is not of the digest and size that were said goes. Raises InvalidConfig.
+        Remove it and raise InvalidConfig if its digest or size is wrong.
         """
         file.flush()
         size_bytes = os.fstat(file.fileno()).st_size
@@ -105,7 +105,7 @@ class Layout:
         self.keep_checked(blob, file, size_bytes, digest.hexdigest())
 
     def keep_checked(self, blob: Descriptor, file: IO[bytes], size_bytes: int, digits: str) -> None:
-        """Do as `keep`, by the size and the digest that were taken while it was written."""
+        """Do the same as `keep`, with a size and a digest that are already known."""
         algorithm, _, expected = blob.digest.partition(":")
         if (size_bytes, digits) != (blob.size, expected):
             self.partial_path(blob).unlink(missing_ok=True)
@@ -117,14 +117,14 @@ class Layout:
         self.partial_path(blob).rename(self.path(blob.digest))
 
     def adopt(self, blob: Descriptor, file: IO[bytes], path: Path) -> None:
-        """Give a file at `path` whose digest is known a blob's name."""
+        """Rename the file at `path`, whose digest is known, to a blob."""
         file.flush()
         if self._synced:
             os.fsync(file.fileno())
         path.rename(self.path(blob.digest))
 
     def images(self) -> list[tuple[str, Descriptor]]:
-        """Return every name with the manifest or index that it stands for. Raises CorruptState."""
+        """Return every name with its manifest or index. Raise CorruptState."""
         return [
             (each.annotations[NAME], each)
             for each in self._index().manifests
@@ -132,20 +132,20 @@ class Layout:
         ]
 
     def find(self, name: str) -> Descriptor:
-        """Return the manifest or index of a name. Raises NotFound."""
+        """Return the manifest or index of a name. Raise NotFound."""
         for each, descriptor in self.images():
             if each == name:
                 return descriptor
         raise NotFound(f"There is no image {name}: pull, load or build it.")
 
     def tag(self, name: str, descriptor: Descriptor) -> None:
-        """Give a manifest or an index a name, which may have stood for another one."""
+        """Set the manifest or index of a name."""
         with self._changing() as entries:
             entries[:] = [each for each in entries if each.annotations.get(NAME) != name]
             entries.append(_named(descriptor, name))
 
     def untag(self, name: str) -> Descriptor:
-        """Take a name away; return what it stood for. Raises NotFound."""
+        """Remove a name. Return its manifest or index. Raise NotFound."""
         with self._changing() as entries:
             for each in entries:
                 if each.annotations.get(NAME) == name:
@@ -154,17 +154,17 @@ class Layout:
         raise NotFound(f"There is no image {name}.")
 
     def blobs(self) -> Iterator[tuple[str, Path]]:
-        """Give every blob by its digest, and its file."""
+        """Yield the digest and the path of every blob."""
         for algorithm in (self.directory / "blobs").iterdir():
             for path in algorithm.iterdir():
                 yield f"{algorithm.name}:{path.name}", path
 
     def partials(self) -> Iterator[Path]:
-        """Give every file of a blob that is not whole."""
+        """Yield the path of every incomplete blob."""
         yield from (self.directory / "partial").iterdir()
 
     def partial_path(self, blob: Descriptor) -> Path:
-        """Return where a blob is until it is whole."""
+        """Return the path of a blob while it is incomplete."""
         return self.directory / "partial" / blob.digest.replace(":", "-")
 
     def _index(self) -> Index:
@@ -180,7 +180,7 @@ class Layout:
 
     @contextmanager
     def _changing(self) -> Iterator[list[Descriptor]]:
-        """Give the index's entries to change, one process at a time."""
+        """Yield the entries of the index for a change. One process changes them at a time."""
         with open(self.directory / "index.lock", "ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             entries = list(self._index().manifests)
@@ -188,7 +188,7 @@ class Layout:
             self._replace("index.json", manifest.encode(Index(2, entries, manifest.INDEX)))
 
     def _replace(self, name: str, document: bytes) -> None:
-        """Write a file aside, sync it, and rename it over the one of that name."""
+        """Write a file under another name, sync it, and rename it."""
         aside = self.directory / "partial" / f".{name.replace('/', '-')}.{os.getpid()}"
         with open(aside, "wb") as file:
             file.write(document)
@@ -211,7 +211,7 @@ def _digest(like: str, document: bytes) -> str:
 
 
 def _is_at(file: IO[bytes], path: Path) -> bool:
-    """Return True if an open file is still the one of that name."""
+    """Return True if the path still leads to an open file."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
     except FileNotFoundError:

@@ -1,7 +1,7 @@
-"""Leases: blobs and snapshots that garbage collection must leave, for as long as a process lives.
+"""Leases protect blobs and snapshots from garbage collection while a process uses them.
 
-A lease is a file that its process holds a lock on; the kernel drops the lock when the process ends,
-however it ends. What is leased is written there before its first byte is.
+A lease is a file that its process has locked. The kernel releases the lock when the process ends,
+even if it is killed. A digest is added to the lease before the first byte of its blob is written.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from typing import IO
 
 
 class Lease:
-    """Digests that are in use by this process."""
+    """The digests that this process uses."""
 
     def __init__(self, leases: Leases, file: IO[str]) -> None:
         self._leases = leases
         self._file = file
 
     def add(self, *digests: str) -> None:
-        """Keep these from being collected, whether they are there by now or not."""
+        """Protect these digests, which may not exist yet."""
         with self._leases.shared():
             self._file.writelines(f"{digest}\n" for digest in digests)
             self._file.flush()
 
 
 class Leases:
-    """The leases in `directory`, which is made if it is not there."""
+    """The leases in `directory`, which is created if it is missing."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -38,7 +38,7 @@ class Leases:
 
     @contextmanager
     def lease(self) -> Iterator[Lease]:
-        """Give a lease that ends with the block, or with the process."""
+        """Yield a lease. It ends with the block or with the process."""
         path = self._directory / str(uuid.uuid4())
         with self.shared():
             file = path.open("x", encoding="utf-8")
@@ -51,15 +51,15 @@ class Leases:
 
     @contextmanager
     def shared(self) -> Iterator[None]:
-        """Hold off garbage collection for a moment."""
+        """Block garbage collection while the block runs."""
         with self._locked(fcntl.LOCK_SH):
             yield
 
     @contextmanager
     def collecting(self) -> Iterator[set[str]]:
-        """Give all that is leased, while nobody can lease anything more.
+        """Yield all leased digests. No lease can be added while the block runs.
 
-        Leases of processes that have ended are removed.
+        Remove the leases of processes that have ended.
         """
         with self._locked(fcntl.LOCK_EX):
             yield {digest for path in self._living() for digest in path.read_text("utf-8").split()}

@@ -1,7 +1,7 @@
-"""Files of an image looked up in its layers, without mounting them.
+"""Find files of an image in its layers, without a mount.
 
-A name is taken from the topmost layer that has it; whiteouts and opaque directories hide what is
-below. Symbolic links are followed inside the image.
+The topmost layer that has a name wins; whiteouts and opaque directories hide lower layers. Symbolic
+links are followed inside the image.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _LARGEST_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Numbers of a user, and the home directory that /etc/passwd says."""
+    """IDs of a user, and the home directory of /etc/passwd."""
 
     uid: int
     gid: int
@@ -31,7 +31,7 @@ class User:
 
 
 def find(layers: Sequence[Path], name: str) -> Path | None:
-    """Return where a file of the image lies, links followed; None if it is not there.
+    """Return the path of a file of the image, with links followed, or None.
 
     `layers` are directories, topmost first.
     """
@@ -69,7 +69,7 @@ def is_directory(layers: Sequence[Path], name: str) -> bool:
 
 
 def user(layers: Sequence[Path], text: str) -> User:
-    """Return the user of `USER[:GROUP]`, by names or by numbers. Raises InvalidConfig."""
+    """Return the user of `USER[:GROUP]`, by names or by numbers. Raise InvalidConfig."""
     name, colon, group = text.partition(":")
     passwd = _table(layers, "/etc/passwd")
     groups = _table(layers, "/etc/group")
@@ -96,7 +96,7 @@ def _group(groups: list[list[str]], name: str) -> int:
 
 
 def _table(layers: Sequence[Path], name: str) -> list[list[str]]:
-    """Return the rows of a file of the image whose fields are parted by colons."""
+    """Return the rows of a file with fields separated by colons."""
     path = find(layers, name)
     if path is None or not path.is_file():
         return []
@@ -107,7 +107,7 @@ def _table(layers: Sequence[Path], name: str) -> list[list[str]]:
 
 
 def _lookup(layers: Sequence[Path], parts: Sequence[str]) -> Path | None:
-    """Return where a name without links lies; the parts before the last are directories."""
+    """Return the path of a name. All parts but the last are directories."""
     for layer in layers:
         path = layer
         hidden = False

@@ -1,7 +1,7 @@
 """Manifests, indexes and configurations of images, as typed values.
 
-Both families of media types are read, OCI's and docker's; they differ by names alone. A document
-is kept as the bytes that its digest is of, so that what was pulled is pushed unchanged.
+Both families of media types are read, OCI's and docker's; they differ in names only. The store
+keeps the original bytes of each document, so a pulled image is pushed with the same digest.
 (OCI image-spec, manifest.md, image-index.md, config.md, descriptor.md)
 """
 
@@ -158,8 +158,8 @@ def digest_of(document: bytes) -> str:
 def decode_manifest(document: bytes, media_type: str, name: str) -> Manifest | Index:
     """Return the manifest or the index in `document`.
 
-    A document that could be read as either, or whose own media type is another than the one that
-    it came with, is refused (CVE-2021-41190). `name` is named in errors. Raises InvalidConfig.
+    Refuse a document that could be read as both, or whose own media type differs from that of the
+    answer (CVE-2021-41190). `name` is for errors. Raise InvalidConfig.
     """
     if len(document) > LARGEST_MANIFEST_BYTES:
         raise _refusal(name, f"it has {len(document)} bytes, more than {LARGEST_MANIFEST_BYTES}")
@@ -182,7 +182,7 @@ def decode_manifest(document: bytes, media_type: str, name: str) -> Manifest | I
 
 
 def decode_config(document: bytes, manifest: Manifest, name: str) -> Config:
-    """Return the configuration of a manifest's image. Raises InvalidConfig."""
+    """Return the configuration of a manifest's image. Raise InvalidConfig."""
     config = _decoded(document, Config, name)
     if len(config.rootfs.diff_ids) != len(manifest.layers):
         layers = f"{len(manifest.layers)} layers"
@@ -196,9 +196,9 @@ def decode_config(document: bytes, manifest: Manifest, name: str) -> Config:
 
 
 def choose(index: Index, platform: Platform, name: str) -> Descriptor:
-    """Return the entry of an index for a platform. Raises InvalidConfig.
+    """Return the entry of an index for a platform. Raise InvalidConfig.
 
-    An entry of another variant is taken if there is none of the same one.
+    If no entry has the variant, return the first for the architecture.
     """
     matching = [
         each for each in index.manifests

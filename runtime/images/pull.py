@@ -1,4 +1,4 @@
-"""Pulling an image: layers are fetched side by side and unpacked in their order, as they come."""
+"""Pull an image: fetch layers in parallel, and unpack them in order while they arrive."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from runtime.images.reference import Reference
 from runtime.images.registry.repository import Repository
 from runtime.images.store import Image, Store, host_platform
 
-# Peers fetch three layers at once (docker, max-concurrent-downloads).
+# The default of docker (max-concurrent-downloads).
 _AT_ONCE = 3
 _PIECE_BYTES = 1 << 18
 
@@ -28,7 +28,7 @@ Progress = Callable[[Descriptor, str, int], None]
 
 
 def no_progress(_: Descriptor, __: str, ___: int) -> None:
-    """Report nothing."""
+    """Ignore progress."""
 
 
 def pull(
@@ -42,8 +42,8 @@ def pull(
 ) -> Image:
     """Pull an image into the store, unpack it, and give it its name.
 
-    What the store has is not fetched again. Whatever fails, the store has the image as it was
-    before. Raises NotFound, InvalidConfig for an image that is not sound, Unavailable.
+    Blobs that the store has are not fetched again. After any error the name has the image that it
+    had before. Raise NotFound, InvalidConfig for an invalid image, Unavailable.
     """
     with store.lease() as lease:
         named, document = repository.manifest(reference.version)
@@ -62,7 +62,7 @@ def pull(
 
 @dataclass(slots=True)
 class _Fetch:
-    """One layer that is being fetched: how much of it is there, for whoever reads along."""
+    """The state of one fetch: the number of bytes that a reader may read so far."""
 
     layer: Descriptor
     available_bytes: int = 0
@@ -72,13 +72,13 @@ class _Fetch:
     changed: threading.Condition = field(default_factory=threading.Condition)
 
     def advance(self, available_bytes: int) -> None:
-        """Say that the file holds so many bytes now."""
+        """Set the number of bytes in the file."""
         with self.changed:
             self.available_bytes = available_bytes
             self.changed.notify_all()
 
     def end(self, error: BaseException | None) -> None:
-        """Say that no more will come."""
+        """Mark the fetch as complete or as failed."""
         with self.changed:
             self.ended, self.error = True, error
             if error is None:
@@ -86,7 +86,7 @@ class _Fetch:
             self.changed.notify_all()
 
     def wait(self, at_bytes: int) -> int:
-        """Return how many bytes are there once there are more than `at_bytes`, or all."""
+        """Wait for more than `at_bytes` bytes and return their number. Raise the fetch's error."""
         with self.changed:
             while self.available_bytes <= at_bytes and not self.ended:
                 self.changed.wait()
@@ -103,7 +103,7 @@ def _for_platform(
     document: bytes,
     platform: Platform | None,
 ) -> tuple[Descriptor, Manifest]:
-    """Keep the manifest that was named, and the platform's one if that was an index."""
+    """Return the manifest for the platform. Add it to the store, and the index if there is one."""
     found = manifest.decode_manifest(document, named.media_type, repository.name)
     store.layout.add(document)
     if isinstance(found, Manifest):
@@ -126,7 +126,7 @@ def _for_platform(
 
 
 def _config(layout: Layout, repository: Repository, chosen: Manifest, name: str) -> Config:
-    """Return the image's configuration, fetched if the store does not have it."""
+    """Return the configuration of the image. Fetch it if the store lacks it."""
     if chosen.config.size > manifest.LARGEST_MANIFEST_BYTES:
         raise InvalidConfig(f"{name}: its configuration has {chosen.config.size} bytes.")
     if not layout.has(chosen.config):
@@ -143,7 +143,7 @@ def _fetch_and_unpack(
     limits: Limits,
     progress: Progress,
 ) -> None:
-    """Fetch layers in threads; unpack them one on the other, each as soon as bytes of it come."""
+    """Fetch layers in threads, and unpack each on top of the others as its bytes arrive."""
     fetches = {layer.digest: _Fetch(layer) for layer in chosen.layers}
     with ThreadPoolExecutor(_AT_ONCE, "fetch") as threads:
         futures = [
@@ -171,7 +171,7 @@ def _fetch_and_unpack(
 
 
 def _fetch(layout: Layout, repository: Repository, fetch: _Fetch, progress: Progress) -> None:
-    """Fetch a blob into its partial file, hashed on the way, and give it its name."""
+    """Fetch a blob, check its digest and add it to the layout."""
     try:
         with layout.partial(fetch.layer) as file:
             if file is not None:
@@ -193,7 +193,7 @@ def _receive(
         at_bytes += len(piece)
     for offset, received in repository.blob(fetch.layer, at_bytes):
         if fetch.unwanted:
-            raise Unavailable(f"The fetch of {fetch.layer.digest} was given up.")
+            raise Unavailable(f"The fetch of {fetch.layer.digest} was cancelled.")
         if offset != at_bytes:  # the registry started over
             fetch.advance(0)
             file.truncate(0)
@@ -208,9 +208,9 @@ def _receive(
 
 
 def _read_along(layout: Layout, fetch: _Fetch) -> Iterator[bytes]:
-    """Give a blob's bytes while it is being fetched.
+    """Yield the bytes of a blob while it is fetched.
 
-    The last piece comes once the blob's digest has been checked. Raises what the fetch raised.
+    The last bytes are yielded after the digest was checked. Raise the error of the fetch.
     """
     fetch.wait(0)
     with _opened(layout, fetch.layer) as file:
@@ -225,7 +225,7 @@ def _read_along(layout: Layout, fetch: _Fetch) -> Iterator[bytes]:
 
 
 def _opened(layout: Layout, blob: Descriptor) -> IO[bytes]:
-    """Open a blob by its partial name, or by its own if it has got it meanwhile."""
+    """Open an incomplete blob, or the complete one if it was renamed meanwhile."""
     try:
         return layout.partial_path(blob).open("rb")
     except FileNotFoundError:

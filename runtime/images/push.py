@@ -1,4 +1,4 @@
-"""Pushing an image: blobs that the registry lacks, then the manifest, the tag last."""
+"""Push an image: the blobs that the registry lacks, then the manifest."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def push(
     mount_from: str | None = None,
     progress: Progress = no_progress,
 ) -> Descriptor:
-    """Push the image of a name as `reference`; return the descriptor that it has there.
+    """Push the image of a name as `reference`. Return its descriptor.
 
-    The blobs are the very bytes that were pulled or built, so that their digests stay. Of an index
-    the manifests that the store has are pushed; if one is missing, the index is not. `mount_from`
-    is the path of a repository of the same registry that may have the blobs. Raises NotFound,
-    Unavailable.
+    The pushed blobs are the bytes that were pulled or built, so the digests stay the same. An index
+    is pushed if the store has all of its manifests, else only the manifest for this host.
+    `mount_from` is the path of a repository of the same registry that may have the blobs. Raise
+    NotFound, Unavailable.
     """
     with store.lease() as lease:
         descriptor = store.layout.find(name)

@@ -39,12 +39,12 @@ class Reference:
 
     @property
     def version(self) -> str:
-        """The digest if there is one, else the tag: what a registry is asked for."""
+        """The digest if there is one, else the tag."""
         return self.digest or self.tag or DEFAULT_TAG
 
     @property
     def familiar(self) -> str:
-        """The short form that people write: `debian:12` for `docker.io/library/debian:12`."""
+        """The short form: `debian:12` for `docker.io/library/debian:12`."""
         repository = self.name
         if self.registry == DEFAULT_REGISTRY:
             repository = self.repository.removeprefix("library/")
@@ -59,9 +59,9 @@ class Reference:
 
 
 def parse(text: str) -> Reference:
-    """Return the reference that `text` stands for, with docker's defaults filled in.
+    """Parse a reference and fill in docker's defaults.
 
-    Without a tag and a digest the tag is `latest`. Raises InvalidConfig.
+    Without a tag and a digest the tag is `latest`. Raise InvalidConfig.
     """
     rest, at_sign, digest = text.partition("@")
     if at_sign and not is_digest(digest):
@@ -94,7 +94,7 @@ def is_digest(text: str) -> bool:
 
 
 def _without_tag(text: str) -> tuple[str, str | None]:
-    """Split a tag off; the colon of a port is followed by a slash."""
+    """Split off a tag. The colon of a port is followed by a slash."""
     name, colon, tag = text.rpartition(":")
     return (name, tag) if colon and "/" not in tag else (text, None)
 

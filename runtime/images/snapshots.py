@@ -1,7 +1,7 @@
 """Snapshots: unpacked layers by their chain IDs, each unpacked once and shared by overlayfs.
 
-A snapshot is `NAME/fs`, an overlayfs layer. It is made aside and renamed, so that one that is there
-is whole; NAME is short since mount(2) takes one page of options for all layers.
+A snapshot is the overlayfs layer `NAME/fs`. It is written under another name and renamed when it is
+complete. NAME is short because mount(2) limits the options for all layers to one page.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ _PROGRAM = (
 
 
 class Snapshots:
-    """The snapshots in `directory`, which is made if it is not there."""
+    """The snapshots in `directory`, which is created if it is missing."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
 
     def has(self, chain_id: str) -> bool:
-        """Return True if the snapshot is there."""
+        """Return True if the snapshot exists."""
         return (self.directory / name_of(chain_id)).is_dir()
 
     def layers(self, chain_ids: Sequence[str]) -> list[Path]:
@@ -46,9 +46,9 @@ class Snapshots:
 
     @contextmanager
     def locked(self, chain_id: str) -> Iterator[bool]:
-        """Hold a snapshot's lock; give True if the snapshot is there already.
+        """Lock a snapshot. Yield True if it exists already.
 
-        Of two processes that unpack one layer the second waits, and finds it unpacked.
+        If two processes unpack one layer, the second waits for the first.
         """
         with open(self.directory / f".{name_of(chain_id)}.lock", "ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -59,8 +59,8 @@ class Snapshots:
     ) -> dict[str, int]:
         """Unpack the archive of the last layer of a chain over the layers below it.
 
-        `archive` gives the tar stream; an error that it raises leaves nothing behind. Return how
-        many extended attributes were skipped, by name. Raises InvalidConfig for a layer that is
+        `archive` yields the tar stream. After any error nothing is left. Return how
+        many extended attributes were skipped, by name. Raise InvalidConfig for a layer that is
         refused, Unavailable where the host refuses.
         """
         *below, chain_id = chain_ids
@@ -71,7 +71,7 @@ class Snapshots:
 
     @contextmanager
     def new(self, below: Sequence[str], name: str) -> Iterator[NewSnapshot]:
-        """Give a snapshot over a chain that is to be filled; it is gone unless it is committed."""
+        """Yield a new snapshot on top of a chain. It is removed unless it is committed."""
         path = self.directory / f"{_NEW}{name}"
         _remove(path)
         for part in ("fs", "work", "merged"):
@@ -83,7 +83,7 @@ class Snapshots:
             _remove(path)
 
     def size_bytes(self, chain_ids: Sequence[str]) -> int:
-        """Return how many bytes the files of a chain's layers hold; 0 for what is not unpacked."""
+        """Return the size of the files in the unpacked layers of a chain."""
         sizes = (self.directory / name_of(each) / _SIZE for each in chain_ids)
         return sum(int(path.read_text("ascii")) for path in sizes if path.exists())
 
@@ -96,7 +96,7 @@ class Snapshots:
             os.close(descriptor)
 
     def remove_all_but(self, chain_ids: set[str]) -> int:
-        """Remove the snapshots of other chains, and what killed processes left; return how many."""
+        """Remove the snapshots of other chains and leftovers. Return the number of snapshots."""
         names = {name_of(each) for each in chain_ids}
         removed = 0
         for path in self.directory.iterdir():
@@ -108,7 +108,7 @@ class Snapshots:
 
 
 class NewSnapshot:
-    """A snapshot that nobody sees yet; `files` is where its layer lies."""
+    """A snapshot that is not committed. `files` is the directory of its layer."""
 
     def __init__(self, path: Path, lower: list[str]) -> None:
         self._path = path
@@ -117,20 +117,20 @@ class NewSnapshot:
         self._size_bytes = 0
 
     def fill(self, archive: Iterable[bytes], limits: Limits) -> dict[str, int]:
-        """Unpack an archive over the layers below, as `Snapshots.unpack` does."""
+        """Unpack an archive on top of the lower layers. See `Snapshots.unpack`."""
         outcome = self._run(archive, limits)
         self._size_bytes = outcome["size_bytes"]
         skipped: dict[str, int] = outcome["skipped"]
         return skipped
 
     def take(self, upper: Path, size_bytes: int) -> None:
-        """Take the directory that an overlay's changes were written to."""
+        """Use the upper directory of an overlay as the layer."""
         _remove(self.files)
         upper.rename(self.files)
         self._size_bytes = size_bytes
 
     def commit(self, chain_id: str) -> None:
-        """Give the snapshot its name; if another process made it meanwhile, that one stays."""
+        """Publish the snapshot, unless another process did so meanwhile."""
         (self._path / _SIZE).write_text(str(self._size_bytes), "ascii")
         _remove(self._path / "work")
         _remove(self._path / "merged")
@@ -152,7 +152,7 @@ class NewSnapshot:
                     process.stdin.write(piece)
                 process.stdin.close()
             except BrokenPipeError:
-                pass  # it has refused something, and says so
+                pass  # the process has refused the archive and reports why
             except BaseException:
                 process.kill()
                 raise

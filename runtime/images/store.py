@@ -54,10 +54,10 @@ class Collected:
 
 
 class Store:
-    """The images in `directory`, which is made if it is not there.
+    """The images in `directory`, which is created if it is missing.
 
-    With `safe` durability an image that has a name survives a host that loses power: blobs are
-    synced, and all snapshots once an image is complete. With `fast` nothing is synced.
+    With `safe` durability a named image survives a loss of power: each blob is synced, and all
+    snapshots once before an image gets its name. With `fast` nothing is synced.
     """
 
     def __init__(self, directory: Path, durability: Durability = "safe") -> None:
@@ -69,14 +69,14 @@ class Store:
 
     @contextmanager
     def lease(self) -> Iterator[Lease]:
-        """Give a lease on what is about to be added or used."""
+        """Yield a lease for digests that will be added or used."""
         with self._leases.lease() as lease:
             yield lease
 
     def image(self, name: str, platform: Platform | None = None) -> Image:
         """Return the image of a name, for a platform if it has several.
 
-        Raises NotFound, InvalidConfig, CorruptState.
+        Raise NotFound, InvalidConfig, CorruptState.
         """
         descriptor = self.layout.find(name)
         found = self._manifest(descriptor, name)
@@ -89,21 +89,21 @@ class Store:
         return Image(name, descriptor, found, config)
 
     def images(self) -> list[Image]:
-        """Return every image that has a name and is complete for this host's platform."""
+        """Return every named image, for this host's platform."""
         return [self.image(name) for name, _ in self.layout.images()]
 
     def tag(self, name: str, new_name: str) -> None:
-        """Give an image another name beside its own. Raises NotFound."""
+        """Add another name to an image. Raise NotFound."""
         self.layout.tag(new_name, self.layout.find(name))
 
     def finish(self, name: str, descriptor: Descriptor) -> None:
-        """Give a complete image its name, once all of it is on the disk."""
+        """Sync the snapshots as `durability` says, and name a complete image."""
         if self.durability == "safe":
             self.snapshots.sync()
         self.layout.tag(name, descriptor)
 
     def collect(self) -> Collected:
-        """Remove blobs and snapshots that no name and no lease leads to."""
+        """Remove blobs and snapshots that no name, no cached step and no lease refers to."""
         with self._leases.collecting() as leased:
             blobs, chains = self._reachable()
             removed = size_bytes = 0
@@ -121,7 +121,7 @@ class Store:
         return Collected(removed, snapshots, size_bytes)
 
     def _reachable(self) -> tuple[set[str], set[str]]:
-        """Return the digests of blobs and the chain IDs that names lead to."""
+        """Return the digests of blobs and the chain IDs that names and cached steps refer to."""
         blobs: set[str] = set()
         chains: set[str] = set()
         for step in Cache(self.directory / "build-cache").records():
@@ -150,7 +150,7 @@ class Store:
 
 
 def default_directory() -> Path:
-    """Return where images are kept: $TONNAGE_IMAGES, else as the user's data or the host's."""
+    """Return $TONNAGE_IMAGES, else the directory for root or for a user."""
     if named := os.environ.get("TONNAGE_IMAGES"):
         return Path(named)
     if os.geteuid() == 0:
@@ -167,7 +167,7 @@ def host_platform() -> Platform:
 
 
 def parse_platform(text: str) -> Platform:
-    """Return the platform of `OS/ARCHITECTURE[/VARIANT]`. Raises InvalidConfig."""
+    """Return the platform of `OS/ARCHITECTURE[/VARIANT]`. Raise InvalidConfig."""
     parts = text.split("/")
     if not 2 <= len(parts) <= 3 or not all(parts):
         raise InvalidConfig(f"{text!r} is not a platform such as linux/amd64 or linux/arm/v7.")

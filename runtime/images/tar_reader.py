@@ -1,7 +1,7 @@
 """Tar archives as streams of entries: ustar, GNU's and PAX's extensions, sparse files.
 
-Python's tarfile looks back in the file, copies each entry into an object with a dictionary, and
-takes several times as long as the files that it describes. (tar(5); POSIX pax, "pax Header Block")
+Python's tarfile is several times slower, since it seeks in the file and keeps a dictionary for each
+entry. (tar(5); POSIX pax, "pax Header Block")
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _END = bytes(BLOCK_BYTES)
 
 @dataclass(slots=True)
 class Entry:
-    """One entry of an archive; names are bytes as they stand there.
+    """One entry of an archive. Names are bytes.
 
     The archive holds `size_bytes` of content. A sparse file is `length_bytes` long, and `pieces`
-    are the offset and the size of each part that is no hole; of another file they are None.
+    are the offset and the size of each part that is not a hole. They are None for other files.
     """
 
     name: bytes
@@ -47,11 +47,11 @@ class Entry:
 
 
 class TarReader:
-    """The entries of the archive that `read` gives the next bytes of.
+    """Iterates over the entries of an archive.
 
-    `read(n)` returns at most n bytes, none at the end. Iterating gives each entry, whose content
-    `content` then gives; what is not read of it is passed over. Raises InvalidConfig for what is
-    no archive, or ends too early.
+    `read(n)` returns at most n bytes of the archive, none at its end. `content` yields the content
+    of the current entry; the rest of it is skipped. Raise InvalidConfig for a stream that is not an
+    archive or ends too early.
     """
 
     def __init__(self, read: Callable[[int], bytes]) -> None:
@@ -87,12 +87,12 @@ class TarReader:
             self._skip()
 
     def content(self, piece_bytes: int = 1 << 18) -> Iterator[bytes]:
-        """Give what is left of the current entry's content, in pieces."""
+        """Yield the rest of the current entry's content, in pieces."""
         while self._left_bytes:
             yield self._take(min(self._left_bytes, piece_bytes))
 
     def pieces(self, entry: Entry) -> Iterator[tuple[int, bytes]]:
-        """Give the content of a sparse entry, each piece with its offset in the file."""
+        """Yield the content of a sparse entry, each piece with its offset in the file."""
         for offset, size_bytes in entry.pieces or ():
             left_bytes = size_bytes
             while left_bytes:
@@ -101,7 +101,7 @@ class TarReader:
                 left_bytes -= len(piece)
 
     def _header(self) -> bytes:
-        """Return the next header; nothing at the archive's end."""
+        """Return the next header, or nothing at the end of the archive."""
         header = self._exactly(BLOCK_BYTES, at_end=True)
         if not header or header == _END:
             return b""

@@ -1,7 +1,7 @@
 """Tar archives as streams of bytes, the same for the same entries.
 
-Headers are POSIX's ustar; what does not fit stands in an extended header before it, as PAX has it.
-Names of users and groups are left out, since they are the host's. (POSIX, "pax")
+Headers are ustar headers. Values that do not fit are in a PAX extended header. Names of users and
+groups are left out, because they belong to the host. (POSIX, "pax")
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def padding(size_bytes: int) -> bytes:
 
 
 def document(entry: Entry, content: bytes) -> Iterator[bytes]:
-    """Give an entry with a content that is in memory."""
+    """Yield an entry with a content that is in memory."""
     yield header(entry)
     yield content
     yield padding(len(content))

@@ -1,8 +1,8 @@
 """The process that unpacks one layer: a mount namespace of its own, the snapshot as its root.
 
-It reads the archive from its standard input, and writes a JSON document with the outcome to its
-standard output. It is a process because chroot(2) and mounts are a process's, and because it works
-on one CPU while its parent fetches, inflates and hashes on another.
+It reads the archive from its standard input and writes a JSON document with the outcome to its
+standard output. It is a separate process because chroot(2) and mounts belong to a process, and
+because it works on one CPU while its parent fetches, inflates and hashes on another.
 """
 
 from __future__ import annotations
@@ -58,19 +58,19 @@ def _unpack(snapshots: str, new: str, lower: list[str], size_bytes: int, entries
     layer = Layer(Limits(size_bytes, entries))
     layer.apply(TarReader(_read))
     while _read(_PIECE_BYTES):
-        pass  # what follows the archive's end belongs to the layer's digest all the same
+        pass  # the digest of the layer covers the bytes after the end of the archive
     return layer
 
 
 class _Input:
-    """Standard input, read in pieces that are larger than what is asked for."""
+    """Standard input, read in large pieces."""
 
     rest = b""
     at = 0
 
 
 def _read(size_bytes: int) -> bytes:
-    """Return the next bytes of the archive, `size_bytes` at most; none at its end."""
+    """Return at most `size_bytes` of the archive, or nothing at its end."""
     if _Input.at == len(_Input.rest):
         _Input.rest, _Input.at = os.read(0, _PIECE_BYTES), 0
     piece = _Input.rest[_Input.at : _Input.at + size_bytes]

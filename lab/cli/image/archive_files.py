@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 def register(verbs: Subparsers, common: argparse.ArgumentParser) -> None:
     """Add save and load."""
-    save = verbs.add_parser("save", parents=[common], help="write images into an archive")
+    save = verbs.add_parser("save", parents=[common], help="write images to an archive")
     save.add_argument("references", nargs="+", metavar="IMAGE")
     save.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: standard output")
     save.set_defaults(image_verb=_save)
     load = verbs.add_parser(
-        "load", parents=[common], help="read images from an archive of docker's, podman's or OCI's"
+        "load", parents=[common], help="add images from a docker or OCI archive"
     )
     load.add_argument("-i", "--input", type=Path, metavar="FILE", help="default: standard input")
     load.add_argument("-q", "--quiet", action="store_true", help="print nothing")
@@ -37,10 +37,10 @@ def _save(options: argparse.Namespace, store: Store) -> int:
 
     names = [str(parse(each)) for each in options.references]
     for name in names:
-        store.image(name)  # refused before anything is written
+        store.image(name)  # raise before anything is written
     if options.output is None:
         if sys.stdout.isatty():
-            raise LabError("An archive is not written to a terminal: name a file with --output.")
+            raise LabError("Refused to write an archive to a terminal: name a file with --output.")
         save(store, names, sys.stdout.buffer)
         return 0
     aside = options.output.with_name(f".{options.output.name}.{os.getpid()}")

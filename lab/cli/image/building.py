@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 def register(verbs: Subparsers, common: argparse.ArgumentParser) -> None:
     """Add build."""
     build = verbs.add_parser("build", parents=[common], help="build an image from a Dockerfile")
-    build.add_argument("context", type=Path, metavar="CONTEXT", help="the directory of the sources")
+    build.add_argument(
+        "context", type=Path, metavar="CONTEXT", help="the directory that COPY and ADD read"
+    )
     build.add_argument(
         "-f", "--file", type=Path, metavar="FILE", help="default: CONTEXT/Dockerfile; -: from stdin"
     )
@@ -46,9 +48,9 @@ def register(verbs: Subparsers, common: argparse.ArgumentParser) -> None:
         "--build-context", action="append", default=[], metavar="NAME=DIR",
         help="a directory that COPY --from=NAME copies from",
     )  # fmt: skip
-    build.add_argument("--no-cache", action="store_true", help="carry out every step again")
-    build.add_argument("--explain", action="store_true", help="say why a step is not cached")
-    build.add_argument("-q", "--quiet", action="store_true", help="print the image's ID alone")
+    build.add_argument("--no-cache", action="store_true", help="ignore the cache")
+    build.add_argument("--explain", action="store_true", help="print why a step is not cached")
+    build.add_argument("-q", "--quiet", action="store_true", help="print only the image's ID")
     build.set_defaults(image_verb=_build)
 
 
@@ -57,7 +59,7 @@ def _build(options: argparse.Namespace, store: Store) -> int:
 
     context = options.context
     if not context.is_dir():
-        raise LabError(f"The context {context} is no directory.")
+        raise LabError(f"The context {context} is not a directory.")
     with Path(os.devnull).open("wb") as nothing:
         image = build(
             store,
@@ -106,7 +108,7 @@ def _ignored(context: Path, file: Path | None) -> tuple[str, ...]:
 
 
 def _arguments(words: Sequence[str]) -> dict[str, str]:
-    """Return build arguments; one without a value has that of the environment, if it is set."""
+    """Return build arguments. Without a value, take that of the environment if it is set."""
     found = {}
     for word in words:
         name, equals, value = word.partition("=")
@@ -145,5 +147,5 @@ def _epoch_seconds() -> int | None:
     if text is None:
         return None
     if not text.isdigit():
-        raise LabError(f"SOURCE_DATE_EPOCH is {text!r}, and no number of seconds.")
+        raise LabError(f"SOURCE_DATE_EPOCH is {text!r}, which is not a number of seconds.")
     return int(text)

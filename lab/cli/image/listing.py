@@ -25,13 +25,15 @@ _STEP_LETTERS = 45
 def register(verbs: Subparsers, common: argparse.ArgumentParser) -> None:
     """Add ls, inspect and history."""
     ls = verbs.add_parser("ls", parents=[common], help="list the images of the store")
-    ls.add_argument("repository", nargs="?", metavar="REPOSITORY[:TAG]", help="list these alone")
-    ls.add_argument("-q", "--quiet", action="store_true", help="print IDs alone")
+    ls.add_argument(
+        "repository", nargs="?", metavar="REPOSITORY[:TAG]", help="list only these images"
+    )
+    ls.add_argument("-q", "--quiet", action="store_true", help="print only IDs")
     ls.add_argument("--no-trunc", action="store_true", help="print IDs and steps in full")
     ls.add_argument("--digests", action="store_true", help="print a column with digests")
     ls.set_defaults(image_verb=_ls)
     inspect = verbs.add_parser(
-        "inspect", parents=[common], help="print all that is known of images"
+        "inspect", parents=[common], help="print the configuration of images as JSON"
     )
     inspect.add_argument("references", nargs="+", metavar="IMAGE")
     inspect.set_defaults(image_verb=_inspect)
@@ -124,7 +126,7 @@ def _row(store: Store, image: Image, *, whole: bool) -> dict[str, Any]:
 
 
 def _document(store: Store, image: Image) -> dict[str, Any]:
-    """Return what docker's inspect says of an image, as far as it is the image's."""
+    """Return the fields of an image in docker's inspect."""
     import msgspec
 
     config = image.config
@@ -165,7 +167,7 @@ def _is_named(name: str, asked: str | None) -> bool:
 
 
 def _since(created: str) -> str:
-    """Return how long ago a time was, in docker's words; nothing if it is not known."""
+    """Return the age of a time in docker's words, or nothing if it is unknown."""
     try:
         then = datetime.datetime.fromisoformat(created.replace("Z", "+00:00"))
     except ValueError:

@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 def register(verbs: Subparsers, common: argparse.ArgumentParser) -> None:
     """Add tag, rm and prune."""
-    tag = verbs.add_parser("tag", parents=[common], help="give an image another name")
+    tag = verbs.add_parser("tag", parents=[common], help="add a name to an image")
     tag.add_argument("reference", metavar="IMAGE")
     tag.add_argument("name", metavar="NAME")
     tag.set_defaults(image_verb=_tag)
     rm = verbs.add_parser(
-        "rm", parents=[common], help="remove names, and what no name leads to then"
+        "rm", parents=[common], help="remove names of images, and data that no image uses"
     )
     rm.add_argument("references", nargs="+", metavar="IMAGE")
-    rm.add_argument("--no-prune", action="store_true", help="remove the names alone")
+    rm.add_argument("--no-prune", action="store_true", help="remove only the names")
     rm.set_defaults(image_verb=_rm)
-    prune = verbs.add_parser("prune", parents=[common], help="remove what no name leads to")
+    prune = verbs.add_parser("prune", parents=[common], help="remove data that no named image uses")
     prune.set_defaults(image_verb=_prune)
 
 

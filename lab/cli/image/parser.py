@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from lab.cli import shared_options
 from lab.cli.image import archive_files, building, listing, naming, transfer
 from lab.errors import LabError
 
@@ -12,26 +13,26 @@ from lab.errors import LabError
 _MODULES = (transfer, building, listing, naming, archive_files)
 
 
-def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add `image` and all verbs below it."""
-    image = verbs.add_parser("image", help="images: pull, push, build, list, save, load")
-    image.set_defaults(verb=_run)
-    below = image.add_subparsers(metavar="VERB", required=True)
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument(
+def register(verbs: shared_options.Verbs, common: argparse.ArgumentParser) -> None:
+    """Add `image` and its verbs."""
+    text = "manage images: pull, push, build, list, save, load and more"
+    parser = shared_options.add_verb(verbs, "image", _run, text, ())
+    below = parser.add_subparsers(metavar="VERB", required=True)
+    shared = argparse.ArgumentParser(add_help=False, parents=[common])
+    shared.add_argument(
         "--store",
         metavar="DIR",
         help="the directory of the image store; default: $TONNAGE_IMAGES, else"
         " /var/lib/tonnage/images",
     )
-    common.add_argument(
+    shared.add_argument(
         "--durability",
         choices=("safe", "fast"),
         default="safe",
-        help="safe: what is added is on the disk before it has a name; fast: nothing is synced",
+        help="safe: sync images to the disk before naming them; fast: never sync",
     )
     for module in _MODULES:
-        module.register(below, common)
+        module.register(below, shared)
 
 
 def _run(options: argparse.Namespace) -> int:

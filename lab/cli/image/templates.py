@@ -18,7 +18,7 @@ _CONTROL = ("if", "range", "with", "else", "end", "define", "template", "block")
 
 
 def fill(template: str, row: Any) -> str:
-    """Return a template's text with the values of `row`. Raises LabError for an unknown field."""
+    """Return a template's text with the values of `row`. Raise LabError for an unknown field."""
     text = template.removeprefix("table ").replace("\\t", "\t").replace("\\n", "\n")
     return _ACTION.sub(lambda action: _shown(_value(action[1], row, template)), text)
 

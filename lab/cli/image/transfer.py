@@ -23,24 +23,27 @@ _SHOWN_DIGITS = 12
 
 def register(verbs: Subparsers, common: argparse.ArgumentParser) -> None:
     """Add pull and push."""
-    pull = verbs.add_parser("pull", parents=[common], help="fetch images from a registry")
+    pull = verbs.add_parser("pull", parents=[common], help="download images from a registry")
     pull.add_argument("references", nargs="+", metavar="IMAGE", help="such as debian:12")
     pull.add_argument("--platform", metavar="OS/ARCH[/VARIANT]", help="default: this host's")
     pull.set_defaults(image_verb=_pull)
-    push = verbs.add_parser("push", parents=[common], help="send an image to a registry")
+    push = verbs.add_parser("push", parents=[common], help="upload an image to a registry")
     push.add_argument("reference", metavar="IMAGE")
     push.add_argument("destination", nargs="?", metavar="AS", help="default: the image's own name")
     push.set_defaults(image_verb=_push)
     for parser in (pull, push):
-        parser.add_argument("-q", "--quiet", action="store_true", help="print the digest alone")
+        parser.add_argument("-q", "--quiet", action="store_true", help="print only the digest")
         parser.add_argument(
             "--tls-verify",
             choices=("true", "false"),
             default="true",
-            help="false: take plain HTTP, and certificates that are not trusted",
+            help="false: allow plain HTTP and untrusted certificates",
         )
         parser.add_argument(
-            "--ca", type=Path, metavar="FILE", help="certificates to trust beside the system's"
+            "--ca",
+            type=Path,
+            metavar="FILE",
+            help="trust these certificates too",
         )
         parser.add_argument(
             "--creds", metavar="USER:PASSWORD", help="default: those of docker login"
@@ -81,7 +84,7 @@ def _push(options: argparse.Namespace, store: Store) -> int:
 
 
 def _reached(options: argparse.Namespace, reference: Reference) -> Options:
-    """Return how the registry of a reference is reached. Raises LabError."""
+    """Return how the registry of a reference is reached. Raise LabError."""
     from runtime.images.registry import credentials
     from runtime.images.registry.http import Options
 
@@ -96,7 +99,7 @@ def _reached(options: argparse.Namespace, reference: Reference) -> Options:
 
 
 class _Progress:
-    """Lines on standard error, one for each step of a layer that is complete."""
+    """Prints a line to standard error for each completed step of a layer."""
 
     _WORDS = {"fetch": "fetched", "unpack": "unpacked", "push": "pushed"}  # noqa: RUF012 - constant
 

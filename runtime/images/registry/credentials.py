@@ -41,7 +41,7 @@ def find(registry: str, files: list[Path] | None = None) -> Credentials | None:
     """Return the credentials of a registry; None if there are none.
 
     The first of these files that is there is read: $REGISTRY_AUTH_FILE, podman's auth.json, and
-    docker's config.json. Raises InvalidConfig for a damaged file, Unavailable for a helper that
+    docker's config.json. Raise InvalidConfig for a damaged file, Unavailable for a helper that
     fails.
     """
     for path in default_files() if files is None else files:

@@ -46,10 +46,10 @@ class CutOff(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How registries are reached.
+    """Options of the connection to a registry.
 
     `authorities` is a file of certificates to trust beside the system's. `insecure` allows plain
-    HTTP and certificates that nobody vouches for; loopback addresses may always be reached by HTTP.
+    HTTP and untrusted certificates. Plain HTTP to loopback addresses is always allowed.
     """
 
     credentials: Credentials | None = None
@@ -60,7 +60,7 @@ class Options:
 
 @dataclass(slots=True)
 class Answer:
-    """A registry's answer, whose connection is open until the block is left."""
+    """The answer of a registry. Its connection is closed when the block ends."""
 
     status: int
     headers: Mapping[str, str]
@@ -74,7 +74,7 @@ class Answer:
         self.connection.close()
 
     def read(self) -> bytes:
-        """Return a small body. Raises Unavailable for a large one, CutOff if it ends too early."""
+        """Return a small body. Raise Unavailable for a large one, CutOff if it ends too early."""
         try:
             document = self.body.read(_LARGEST_ANSWER_BYTES + 1)
         except (OSError, http.client.HTTPException) as error:
@@ -86,7 +86,7 @@ class Answer:
 
 @dataclass(slots=True)
 class Registry:
-    """A registry that is asked; several threads may ask at once."""
+    """A registry. Several threads may send requests at once."""
 
     name: str
     options: Options
@@ -109,10 +109,10 @@ class Registry:
         body: Body = None,
         expected: tuple[int, ...] = (200,),
     ) -> Answer:
-        """Return the answer to a request, authorized for `scope` and redirected as it says.
+        """Return the answer to a request, with authorization for `scope`, after redirects.
 
-        A registry that is busy or out of reach is asked again with growing pauses. Raises NotFound
-        for 404, Unavailable for all else that is not `expected`.
+        Repeat the request with growing pauses if the registry is busy or unreachable. Raise
+        NotFound for 404, Unavailable for any other status that is not `expected`.
         """
         pause_seconds = _FIRST_PAUSE_SECONDS
         start = _tell(body)
@@ -141,7 +141,7 @@ class Registry:
     def _authorized(
         self, method: str, target: str, scope: str, headers: dict[str, str], body: Body
     ) -> Answer:
-        """Make a request; if the registry wants a token, get one and make it again."""
+        """Send a request. If the registry wants a token, get one and send it again."""
         start = _tell(body)
         if known := self._tokens.get(scope):
             headers["Authorization"] = known
@@ -156,7 +156,7 @@ class Registry:
         return self._redirected(method, target, headers, body)
 
     def _redirected(self, method: str, target: str, headers: dict[str, str], body: Body) -> Answer:
-        """Make a request where it leads to; another host does not get our authorization."""
+        """Send a request and follow redirects, without the authorization to other hosts."""
         url = urllib.parse.urljoin(f"{self._base()}/", target)
         for _ in range(_REDIRECTS):
             answer = self._request(method, url, headers, body)
@@ -206,7 +206,7 @@ class Registry:
         return context
 
     def _base(self) -> str:
-        """Return scheme and host: HTTPS, or HTTP where that is allowed and HTTPS is not spoken."""
+        """Return scheme and host. The scheme is HTTP if that is allowed and TLS fails."""
         with self._lock:
             if not self._scheme:
                 plain = self.options.insecure or is_loopback(self.host)
@@ -222,24 +222,25 @@ class Registry:
         except (ssl.SSLError, ConnectionResetError):
             return False
         except OSError:
-            return True  # asked again, and then said, by whoever makes the request
+            return True  # the request itself will fail and report it
         finally:
             connection.close()
         return True
 
     def _authorization(self, challenge: str, scope: str) -> str:
-        """Return the header that answers a challenge. Raises Unavailable."""
+        """Return the header that answers a challenge. Raise Unavailable."""
         scheme, _, rest = challenge.partition(" ")
         credentials = self.options.credentials
         if scheme.lower() == "basic":
             if credentials is None:
-                raise Unavailable(
-                    f"The registry {self.name} wants a user: log in with docker login."
-                )
+                words = "wants a password: run docker login, or pass --creds"
+                raise Unavailable(f"The registry {self.name} {words}.")
             return credentials.basic
         parameters = dict(_PARAMETER.findall(rest))
         if scheme.lower() != "bearer" or "realm" not in parameters:
-            raise Unavailable(f"The registry {self.name} wants {scheme or 'an unknown scheme'!r}.")
+            raise Unavailable(
+                f"The registry {self.name} wants an unsupported authorization: {scheme!r}."
+            )
         return f"Bearer {self._token(parameters, scope)}"
 
     def _token(self, parameters: Mapping[str, str], scope: str) -> str:
@@ -272,7 +273,7 @@ class Registry:
         return token
 
     def _error(self, answer: Answer, what: str) -> ContainerError:
-        """Return the error of an answer that was not expected, with the registry's own words."""
+        """Return an error for an unexpected answer, with the message of the registry."""
         try:
             document = answer.read()
         except (CutOff, Unavailable):
@@ -287,7 +288,7 @@ class Registry:
     def _certificate_words(self, error: ssl.SSLCertVerificationError) -> str:
         return (
             f"The certificate of the registry {self.name} is not trusted ({error.verify_message}): "
-            "name its authority, or allow insecure registries."
+            "pass its certificate with --ca, or --tls-verify=false."
         )
 
 
@@ -307,7 +308,7 @@ def _tell(body: Body) -> int:
 
 
 def _seek(body: Body, start: int) -> None:
-    """Go back in a body that is sent again."""
+    """Rewind a body that is sent again."""
     if body is not None and not isinstance(body, bytes):
         body.seek(start)
 
@@ -318,13 +319,13 @@ def _origin(url: str) -> tuple[str, str]:
 
 
 def _pause(answer: Answer, seconds: float) -> float:
-    """Return how long to wait: what the registry asks for, within bounds, else `seconds`."""
+    """Return the time to wait: the registry's Retry-After, within bounds, else `seconds`."""
     asked = answer.headers.get("Retry-After") or ""
     return min(float(asked), _LONGEST_PAUSE_SECONDS) if asked.isdigit() else seconds
 
 
 def _words(document: bytes) -> str:
-    """Return what a registry says in its errors; nothing for other documents, such as HTML."""
+    """Return the messages of a registry's error document, or nothing for other documents."""
     try:
         errors = json.loads(document)["errors"]
         return "; ".join(

@@ -36,7 +36,7 @@ class Repository:
     def manifest(self, version: str) -> tuple[Descriptor, bytes]:
         """Return the manifest or index of a tag or a digest, and its descriptor.
 
-        Raises NotFound, InvalidConfig for a document of another digest, Unavailable.
+        Raise NotFound, InvalidConfig for a document of another digest, Unavailable.
         """
         target = f"/v2/{self._path}/manifests/{version}"
         with self._registry.ask(
@@ -52,11 +52,11 @@ class Repository:
         return Descriptor(media_type, digest, len(document)), document
 
     def blob(self, blob: Descriptor, start_bytes: int = 0) -> Iterator[tuple[int, bytes]]:
-        """Give a blob's bytes from `start_bytes` on, each piece with its offset.
+        """Yield the bytes of a blob from `start_bytes` on, each piece with its offset.
 
-        A transfer that breaks is gone on with where it stopped; a registry that knows no ranges
-        starts over, and so do the offsets. Raises NotFound, InvalidConfig if there are more bytes
-        than the descriptor says, Unavailable.
+        A broken transfer is resumed. A registry without range requests starts over, and the
+        offsets start at 0 again. Raise NotFound, Unavailable, or InvalidConfig if the blob is
+        larger than its descriptor says.
         """
         at_bytes = start_bytes
         failures = 0
@@ -78,7 +78,7 @@ class Repository:
             time.sleep(_PAUSE_SECONDS * failures)
 
     def has_blob(self, blob: Descriptor) -> bool:
-        """Return True if the repository has the blob already."""
+        """Return True if the repository has the blob."""
         try:
             with self._registry.ask("HEAD", self._blob_path(blob.digest), self._scope()):
                 return True
@@ -86,9 +86,10 @@ class Repository:
             return False
 
     def upload(self, blob: Descriptor, file: IO[bytes], mount_from: str | None = None) -> bool:
-        """Upload a blob; return False if the registry took it from another repository of its own.
+        """Upload a blob. Return False if the registry mounted it from another repository.
 
-        `mount_from` is the path of a repository that has it. (distribution-spec, "Mounting a blob")
+        `mount_from` is the path of a repository that may have it. (distribution-spec, "Mounting a
+        blob from another repository")
         """
         target = f"/v2/{self._path}/blobs/uploads/"
         scope = self._scope()
@@ -119,7 +120,7 @@ class Repository:
             pass
 
     def _transfer(self, blob: Descriptor, start_bytes: int) -> Iterator[tuple[int, bytes]]:
-        """Give the bytes of one answer. Raises whatever a broken connection raises."""
+        """Yield the bytes of one answer. Raise OSError or HTTPException if it breaks."""
         headers = {"Range": f"bytes={start_bytes}-"} if start_bytes else {}
         with self._registry.ask(
             "GET", self._blob_path(blob.digest), self._scope(), headers=headers, expected=(200, 206)
@@ -142,7 +143,7 @@ class Repository:
 
 
 def _start_of(content_range: str | None) -> int:
-    """Return the first byte's offset: `bytes 100-199/200`. Raises Unavailable."""
+    """Return the first byte's offset: `bytes 100-199/200`. Raise Unavailable."""
     unit, _, rest = (content_range or "").partition(" ")
     first = rest.partition("-")[0]
     if unit != "bytes" or not first.isdigit():

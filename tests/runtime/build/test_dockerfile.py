@@ -85,7 +85,7 @@ def test_a_trigger_keeps_its_here_document() -> None:
         ("# escape=x\nFROM a\n", r"Dockerfile:1: the escape character is 'x'"),
         ("# escape=`\n# escape=`\nFROM a\n", r"Dockerfile:2: the directive 'escape'"),
         ("FROM a\nRUN <<EOF\nnever\n", r"Dockerfile:2: the here-document 'EOF' is not ended"),
-        ('CMD ["a", 1]\n', r"Dockerfile:1: CMD: an array holds strings alone"),
+        ('CMD ["a", 1]\n', r"Dockerfile:1: CMD: an array may hold strings only"),
         ("ONBUILD\n", r"Dockerfile:1: ONBUILD needs an instruction"),
         ("ONBUILD FORM\n", r"Dockerfile:1: there is no instruction 'FORM'"),
     ],

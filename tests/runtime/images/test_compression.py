@@ -36,10 +36,10 @@ def test_zstd() -> None:
     [
         (gzip.compress(CONTENT)[:-5], "ends too early"),
         (gzip.compress(CONTENT)[:30], "ends too early"),
-        (gzip.compress(CONTENT) + b"behind", "something else"),
-        (gzip.compress(CONTENT) + b"\0" * 16, "something else"),
-        (CONTENT, "something else"),
-        (zlib.compress(CONTENT), "something else"),
+        (gzip.compress(CONTENT) + b"behind", "other content"),
+        (gzip.compress(CONTENT) + b"\0" * 16, "other content"),
+        (CONTENT, "other content"),
+        (zlib.compress(CONTENT), "other content"),
         (gzip.compress(CONTENT)[:-8] + bytes(8), "damaged"),
     ],
 )

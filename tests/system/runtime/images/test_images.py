@@ -96,10 +96,10 @@ def test_garbage_collection_leaves_what_is_named_or_leased(store: Store) -> None
 @pytest.mark.parametrize(
     ("document", "named"),
     [
-        (b"", "no archive|neither"),
-        (b"no archive at all" * 100, "no archive"),
+        (b"", "not an archive|neither"),
+        (b"no archive at all" * 100, "not an archive"),
         (archive(member("x")), "neither index.json nor manifest.json"),
-        (archive(member("manifest.json", content=b"{")), "no JSON"),
+        (archive(member("manifest.json", content=b"{")), "not JSON"),
         (archive(member("manifest.json", content=b"[{}]")), "without Config"),
         (archive(member("index.json", content=b"[]")), "index.json"),
         (oci_archive("app:1", blobs_of(LAYERS)[0], {}), "no file blobs"),
