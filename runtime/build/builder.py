@@ -260,6 +260,7 @@ class _Build:
                 exclude=plan.exclude,
                 ignored=ignored,
                 latest_ns=self._latest_ns,
+                unpack=instruction.keyword == "add",
             )
             for each in plan.groups
         ]

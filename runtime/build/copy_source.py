@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from runtime.build import patterns
+from runtime.build import added_archive, patterns
 from runtime.errors import ContainerError, InvalidConfig
 from runtime.images import tar_reader, tar_writer
 from runtime.images.tar_reader import Entry
@@ -38,7 +38,7 @@ class Request:
     `root` is the directory of the sources. For an image, `lower` are its overlayfs layers, topmost
     first, relative to `root`. `destination` is absolute; with `into` it is a directory for the
     sources. `owner` and `mode` override those of the sources. `ignored` are the lines of
-    .dockerignore.
+    .dockerignore. With `unpack` the content of local archives is copied.
     """
 
     root: str
@@ -52,6 +52,7 @@ class Request:
     exclude: list[str] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
     latest_ns: int | None = None
+    unpack: bool = False
 
 
 def main() -> int:
@@ -97,6 +98,7 @@ class _Source:
     path: str
     name: str
     status: os.stat_result
+    is_named: bool = False
 
 
 def _found(request: Request) -> Iterator[_Source]:
@@ -116,9 +118,9 @@ def _found(request: Request) -> Iterator[_Source]:
                 yield from _below(path, target, ignored, excluded, path.strip("/"))
             elif request.into or request.parents:
                 name = posixpath.join(target, posixpath.basename(path)).strip("/")
-                yield _Source(path, name, status)
+                yield _Source(path, name, status, is_named=True)
             else:
-                yield _Source(path, destination, status)
+                yield _Source(path, destination, status, is_named=True)
 
 
 def _below(
@@ -199,10 +201,18 @@ def _archive(request: Request) -> Iterator[bytes]:
         if entry.kind == tar_reader.DIRECTORY and source.name in written:
             continue  # two sources that are copied into one directory
         written.add(source.name)
+        if request.unpack and _is_unpacked(source):
+            yield from added_archive.unpacked(source.path, request.destination)
+            continue
         yield tar_writer.header(entry)
         if entry.kind == tar_reader.REGULAR:
             yield from _content(source.path, entry.size_bytes)
     yield tar_writer.END
+
+
+def _is_unpacked(source: _Source) -> bool:
+    """Return True for an archive that was named itself, not found in a directory."""
+    return source.is_named and added_archive.is_archive(source.path)
 
 
 def _entry(source: _Source, request: Request) -> Entry | None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
+import lzma
 import os
 import stat
 import subprocess
@@ -22,7 +25,7 @@ from tests.runtime.images.archive import archive, member
 from tests.runtime.images.image import blobs_of, oci_archive
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 BUSYBOX = Path("/bin/busybox")
 APPLETS = (
@@ -156,6 +159,26 @@ def test_copies(store: Store, context: Path) -> None:
     status = made.status("/five/a.txt")
     assert (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (1000, 1001, 0o600)
     assert made.read("/w/sub/deep/d.sh").startswith("#!")
+
+
+@pytest.mark.parametrize("compress", [bytes, gzip.compress, bz2.compress, lzma.compress])
+def test_archives_are_unpacked_by_add_alone(
+    store: Store, context: Path, compress: Callable[[bytes], bytes]
+) -> None:
+    content = archive(
+        member("d", "directory"), member("d/f", content=b"f", uid=7),
+        member("d/h", "hardlink", linkname="d/f"),
+    )  # fmt: skip
+    (context / "x.tar").write_bytes(compress(content))
+    (context / "plain").write_text("no archive")
+    made = built(store, context, "FROM scratch\nADD x.tar plain /a/\nCOPY x.tar /b/\n")
+    assert (made.read("/a/d/f"), made.read("/a/d/h"), made.read("/a/plain")) == (
+        "f",
+        "f",
+        "no archive",
+    )
+    assert made.status("/a/d/f").st_uid == 7
+    assert made.has("/b/x.tar") and not made.has("/a/x.tar")
 
 
 def test_sources_that_are_left_out(store: Store, context: Path) -> None:
