@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import sys
+from contextlib import suppress
 from typing import Any
 
 from runtime.errors import ContainerError
@@ -36,7 +37,8 @@ def main() -> int:
         outcome["refused"] = str(error)
     except OSError as error:
         outcome["failed"] = error.strerror or str(error)
-    os.write(1, json.dumps(outcome).encode())
+    with suppress(BrokenPipeError):  # the parent was killed
+        os.write(1, json.dumps(outcome).encode())
     return 0
 
 
