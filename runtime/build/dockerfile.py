@@ -155,7 +155,8 @@ class _Parser:
                 yield self._heredoc(found, names[0])
 
     def _heredoc(self, found: re.Match[str], name: str) -> Heredoc:
-        first, content, chomped = self._at, [], bool(found[2])
+        first, chomped = self._at, bool(found[2])
+        content: list[str] = []
         while self._at < len(self._lines):
             line = self._lines[self._at]
             self._at += 1

@@ -104,7 +104,7 @@ class _Lexer:
 
     def _double_quoted(self) -> str:
         self._at += 1
-        parts = []
+        parts: list[str] = []
         while self._at < len(self._text):
             sign = self._text[self._at]
             if sign == '"':
@@ -180,7 +180,7 @@ class _Lexer:
 
         A pattern keeps its escapes.
         """
-        parts = []
+        parts: list[str] = []
         while self._at < len(self._text):
             sign = self._text[self._at]
             if sign in ends:

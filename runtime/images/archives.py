@@ -13,6 +13,7 @@ import io
 import json
 import tarfile
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -227,7 +228,7 @@ def unpack(store: Store, image: Image, limits: Limits) -> None:
         with store.snapshots.locked(chain_ids[depth - 1]) as unpacked:
             if not unpacked:
                 with store.layout.path(layer.digest).open("rb") as file:
-                    pieces = iter(lambda file=file: file.read(_PIECE_BYTES), b"")
+                    pieces = iter(partial(file.read, _PIECE_BYTES), b"")
                     archive = compression.checked(
                         pieces, manifest.LAYERS[layer.media_type], diff_id
                     )

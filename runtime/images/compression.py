@@ -20,8 +20,11 @@ _MAGIC = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
 class _Decompressor(Protocol):
     """One member of a stream, as zlib, isal and zstd offer it."""
 
-    eof: bool
-    unused_data: bytes
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
 
     def decompress(self, data: bytes, /) -> bytes: ...
 
@@ -119,7 +122,7 @@ def _opener(compression: str) -> Callable[[], _Decompressor]:
         except ImportError:
             return lambda: zlib.decompressobj(_GZIP)
         return lambda: isal_zlib.decompressobj(_GZIP)
-    return _zstd().ZstdDecompressor
+    return lambda: _zstd().ZstdDecompressor()
 
 
 def _zstd() -> Any:

@@ -151,26 +151,23 @@ class Layer:
         """Set owner, mode, extended attributes and time, in this order: chown(2) clears setuid
         bits and file capabilities.
         """
-        link = entry.kind == tar_reader.SYMLINK
-        by_path = {} if isinstance(target, int) else {"follow_symlinks": False}
-        os.chown(target, entry.uid, entry.gid, **by_path)
-        if not link:
+        follow = isinstance(target, int)  # a descriptor is the file itself
+        os.chown(target, entry.uid, entry.gid, follow_symlinks=follow)
+        if entry.kind != tar_reader.SYMLINK:
             os.chmod(target, entry.mode)
         for name, value in entry.xattrs.items():
-            self._set_xattr(target, name, value, by_path)
+            self._set_xattr(target, name, value, follow=follow)
         if entry.kind == tar_reader.DIRECTORY and not isinstance(target, int):
             self._times[target] = entry.mtime_ns
         else:
-            os.utime(target, ns=(entry.mtime_ns, entry.mtime_ns), **by_path)
+            os.utime(target, ns=(entry.mtime_ns, entry.mtime_ns), follow_symlinks=follow)
 
-    def _set_xattr(
-        self, target: int | bytes, name: str, value: bytes, by_path: dict[str, bool]
-    ) -> None:
+    def _set_xattr(self, target: int | bytes, name: str, value: bytes, *, follow: bool) -> None:
         if name.startswith(_OVERLAY):
             self.skipped[name] = self.skipped.get(name, 0) + 1
             return
         try:
-            os.setxattr(target, name, value, **by_path)
+            os.setxattr(target, name, value, follow_symlinks=follow)
         except OSError as error:
             # A file system without labels can hold the image all the same, as with umoci.
             if error.errno not in (errno.ENOTSUP, errno.EPERM) or name == "security.capability":

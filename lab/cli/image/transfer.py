@@ -92,7 +92,7 @@ def _reached(options: argparse.Namespace, reference: Reference) -> Options:
         user, colon, password = options.creds.partition(":")
         if not colon:
             raise LabError("--creds is USER:PASSWORD.")
-        known = credentials.Credentials(user, password)
+        known: credentials.Credentials | None = credentials.Credentials(user, password)
     else:
         known = credentials.find(reference.registry)
     return Options(known, options.ca, insecure=options.tls_verify == "false")

@@ -63,7 +63,7 @@ class Answer:
     """The answer of a registry. Its connection is closed when the block ends."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: http.client.HTTPMessage
     body: http.client.HTTPResponse
     connection: http.client.HTTPConnection
 
