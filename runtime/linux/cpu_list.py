@@ -14,8 +14,8 @@ def parse(text: str, limit: int = _LIMIT) -> list[int]:
     """
     numbers: list[int] = []
     for part in text.split(",") if text else ():
-        first, _, last = part.partition("-")
-        if not first.isdecimal() or (last and not last.isdecimal()):
+        first, dash, last = part.partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
             raise ValueError(f"{text!r} is not a list of numbers such as 0-3,7")
         if int(last or first) >= limit or int(first) >= limit:
             raise ValueError(f"{text!r} has a number above {limit - 1}")
