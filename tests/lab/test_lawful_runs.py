@@ -110,7 +110,7 @@ def test_every_two_runs_can_be_compared(one: Lawful, other: Lawful) -> None:
 def test_a_run_is_resumed_unless_it_has_ended(drawn: Lawful) -> None:
     with written(drawn) as (run,):
         if "finished" in drawn.settings:
-            with pytest.raises(LabError, match="has ended"):
+            with pytest.raises(LabError, match="is finished"):
                 resumption.load(run.path)
             return
         begun = resumption.load(run.path)
