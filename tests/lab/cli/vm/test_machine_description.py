@@ -86,7 +86,7 @@ def test_a_key_makes_a_seed(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def _pvh_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def _pvh_alone(clean_state: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Simulate a host whose KVM boots uncompressed kernels only."""
     (tmp_path / "device").touch()
     monkeypatch.setattr(kvm_probe, "_DEVICE", tmp_path / "device")
