@@ -123,14 +123,14 @@ def _startup(axis: Axes, run: Run) -> None:
         style.explain_empty(axis, run, "startup")
     style.set_log_ticks(axis.xaxis, style.tick_formatter("second"))
     axis.set_xlabel("time since the request (log scale)")
-    present = {metric for _, metric in measured}
+    shown = {metric for _, metric in measured}
     style.set_title(
         axis,
         "Start times",
         [
             style.legend_entry(marker, INK, f"until {metric}")
             for metric, marker in _MARKERS.items()
-            if metric in present
+            if metric in shown
         ],
     )
 
