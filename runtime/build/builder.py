@@ -23,11 +23,11 @@ from runtime.build.dockerfile import Instruction
 from runtime.build.settings import Settings
 from runtime.build.stages import SCRATCH, Stage, Stages
 from runtime.errors import ContainerError, InvalidConfig
-from runtime.images import compression, layer_diff, lookup, manifest
+from runtime.images import assembly, layer_diff, lookup, manifest
 from runtime.images.layer import Limits
 from runtime.images.layer_cache import Cache, Cached, Step
 from runtime.images.leases import Lease
-from runtime.images.manifest import Config, Descriptor, History, Manifest, Platform, RootFs
+from runtime.images.manifest import Config, Descriptor, History, Platform, RootFs
 from runtime.images.reference import parse as parse_reference
 from runtime.images.store import Image, Store, host_platform
 
@@ -134,21 +134,7 @@ class _Build:
             author=work.settings.author,
             history=work.history,
         )
-        document = manifest.encode(config)
-        made = Manifest(
-            2,
-            Descriptor(manifest.CONFIG, manifest.digest_of(document), len(document)),
-            work.layers,
-            manifest.MANIFEST,
-        )
-        encoded = manifest.encode(made)
-        self._lease.add(made.config.digest, manifest.digest_of(encoded))
-        self._store.layout.add(document)
-        digest = self._store.layout.add(encoded)
-        descriptor = Descriptor(manifest.MANIFEST, digest, len(encoded))
-        for name in names or [f"<none>@{digest}"]:
-            self._store.finish(name, descriptor)
-        return Image(names[0] if names else "", descriptor, made, config)
+        return assembly.add_image(self._store, self._lease, config, work.layers, names)
 
     def _stage(self, stage: Stage) -> _Work:
         work, triggers = self._base(stage)
@@ -313,8 +299,10 @@ class _Build:
                             new.fill(archive, Limits())
 
                 yield carry_out
-                layer, diff_id = self._pack(new.files)
-                cached = Cached(layer, diff_id, manifest.chain_ids([*work.diff_ids, diff_id]))
+                archive = layer_diff.archive(new.files, self._latest_ns)
+                layer = assembly.add_layer(self._store, self._lease, archive)
+                chain_ids = manifest.chain_ids([*work.diff_ids, layer.diff_id])
+                cached = Cached(layer.blob, layer.diff_id, chain_ids)
                 self._lease.add(cached.chain_ids[-1])
                 new.commit(cached.chain_ids[-1])
             self._cache.keep(step, cached)
@@ -333,19 +321,6 @@ class _Build:
         self._lease.add(found.layer.digest, *found.chain_ids)
         is_unpacked = self._store.snapshots.has(found.chain_ids[-1])
         return found if is_unpacked and self._store.layout.has(found.layer) else None
-
-    def _pack(self, upper: Path) -> tuple[Descriptor, str]:
-        """Add the archive of a layer to the store. Return its blob and the archive's digest."""
-        scratch = self._store.directory / "partial" / f".build-{uuid.uuid4().hex}"
-        try:
-            with scratch.open("w+b") as file:
-                packed = compression.pack(layer_diff.archive(upper, self._latest_ns), file)
-                blob = Descriptor(manifest.LAYER_GZIP, packed.digest, packed.size_bytes)
-                self._lease.add(blob.digest)
-                self._store.layout.adopt(blob, file, scratch)
-        finally:
-            scratch.unlink(missing_ok=True)
-        return blob, packed.content_digest
 
     def _source(self, name: str | None) -> tuple[Path, list[str], list[str]]:
         """Return the root of COPY's sources, its layers relative to it, and the ignore rules."""

@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lab.userland.root_tree import debian_suite
 from runtime.errors import InvalidConfig, NotFound
 from runtime.images.archives import load, save
+from runtime.images.imported import bootstrap, import_archive
+from runtime.images.manifest import Execution
 from runtime.images.store import Store
 from tests.runtime.images.archive import archive, member
 from tests.runtime.images.image import blobs_of, docker_archive, oci_archive
@@ -181,3 +184,37 @@ def test_the_verbs(store: Store, tmp_path: Path) -> None:
     image("rm", "localhost:5000/other:2")
     assert not list(store.layout.blobs())
     shutil.rmtree(store.directory)
+
+
+@pytest.mark.parametrize("compress", [bytes, gzip.compress])
+def test_a_root_file_system_becomes_an_image(
+    store: Store, tmp_path: Path, compress: type[bytes]
+) -> None:
+    execution = Execution(cmd=["/bin/sh"], env=["A=b"])
+    image = import_archive(store, io.BytesIO(compress(LAYERS[0])), [NAME], execution, "by a test")
+    assert store.image(NAME).config == image.config
+    assert image.config.config == execution
+    assert (store.snapshots.layers(image.chain_ids)[0] / "etc/x").stat().st_size == 5000
+
+
+@pytest.mark.parametrize("content", [b"", b"not an archive" * 100, gzip.compress(b"neither")])
+def test_a_file_that_is_not_an_archive_is_not_imported(store: Store, content: bytes) -> None:
+    with pytest.raises(InvalidConfig):
+        import_archive(store, io.BytesIO(content), [NAME])
+    assert store.images() == []
+    assert not list(store.layout.blobs())
+
+
+def test_a_base_image_of_debian_packages(store: Store) -> None:
+    if not shutil.which("mmdebstrap"):
+        pytest.skip("mmdebstrap is not installed")
+    image = bootstrap(store, f"debian:{debian_suite()}", [NAME])
+    top = store.snapshots.layers(image.chain_ids)[0]
+    assert (top / "etc/debian_version").exists()
+    assert (top / "usr/bin/dpkg").stat().st_size > 0
+
+
+@pytest.mark.parametrize("release", ["debian", "fedora:40", "debian:../x", "debian:"])
+def test_a_release_that_is_not_debians_is_refused(store: Store, release: str) -> None:
+    with pytest.raises(InvalidConfig, match="not a Debian release"):
+        bootstrap(store, release, [NAME])

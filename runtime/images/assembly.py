@@ -1,0 +1,71 @@
+"""New images from layers: the layer's blob, the configuration and the manifest."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from runtime.images import compression, manifest
+from runtime.images.layer import Limits
+from runtime.images.leases import Lease
+from runtime.images.manifest import Config, Descriptor, Manifest
+from runtime.images.store import Image, Store
+
+
+@dataclass(frozen=True, slots=True)
+class NewLayer:
+    """A layer in the store, with the digest of its archive."""
+
+    blob: Descriptor
+    diff_id: str
+
+
+def add_layer(store: Store, lease: Lease, archive: Iterable[bytes]) -> NewLayer:
+    """Compress an archive and add it to the store as a layer. Errors of `archive` leave nothing."""
+    path = store.directory / "partial" / f".layer-{uuid.uuid4().hex}"
+    try:
+        with path.open("w+b") as file:
+            packed = compression.pack(archive, file)
+            blob = Descriptor(manifest.LAYER_GZIP, packed.digest, packed.size_bytes)
+            lease.add(blob.digest)
+            store.layout.adopt(blob, file, path)
+    finally:
+        path.unlink(missing_ok=True)
+    return NewLayer(blob, packed.content_digest)
+
+
+def add_image(
+    store: Store, lease: Lease, config: Config, layers: list[Descriptor], names: list[str]
+) -> Image:
+    """Add the configuration and the manifest of an image, and name it.
+
+    Without a name it is named by its digest, so that garbage collection keeps it.
+    """
+    document = manifest.encode(config)
+    made = Manifest(
+        2,
+        Descriptor(manifest.CONFIG, manifest.digest_of(document), len(document)),
+        layers,
+        manifest.MANIFEST,
+    )
+    encoded = manifest.encode(made)
+    digest = manifest.digest_of(encoded)
+    lease.add(made.config.digest, digest)
+    store.layout.add(document)
+    store.layout.add(encoded)
+    descriptor = Descriptor(manifest.MANIFEST, digest, len(encoded))
+    for name in names or [f"<none>@{digest}"]:
+        store.finish(name, descriptor)
+    return Image(names[0] if names else "", descriptor, made, config)
+
+
+def unpack_layer(store: Store, lease: Lease, layer: NewLayer) -> None:
+    """Unpack a layer that has no layers below it."""
+    lease.add(layer.diff_id)
+    with store.snapshots.locked(layer.diff_id) as unpacked:
+        if not unpacked:
+            with store.layout.path(layer.blob.digest).open("rb") as file:
+                pieces = iter(lambda: file.read(1 << 20), b"")
+                archive = compression.checked(pieces, "gzip", layer.diff_id)
+                store.snapshots.unpack([layer.diff_id], archive, Limits())
