@@ -10,7 +10,7 @@ import tomllib
 from pathlib import Path
 
 PROJECT = Path(__file__).parent.parent
-_LOWER_BOUND = re.compile(r"([A-Za-z0-9._-]+)>=([0-9.]+)$")
+_LOWER_BOUND = re.compile(r"([A-Za-z0-9._-]+)>=([0-9.]+)(?P<marker>;.*)?$")
 
 
 def constraints(text: str) -> list[str]:
@@ -21,7 +21,7 @@ def constraints(text: str) -> list[str]:
         bound = _LOWER_BOUND.match(requirement)
         if not bound:
             raise ValueError(f"pyproject.toml: {requirement}: needs a lower bound, as in name>=1.0")
-        lines.append(f"{bound[1]}=={bound[2]}")
+        lines.append(f"{bound[1]}=={bound[2]}{bound['marker'] or ''}")
     return lines
 
 

@@ -273,9 +273,7 @@ def write_completion(directory: Path) -> None:
     print(f"bash: source {directory}/tonnage.bash; zsh: add {directory} to fpath before compinit")
 
 
-def _complete_paths(
-    parser: argparse.ArgumentParser, completer: dict[str, str | dict[str, str]]
-) -> None:
+def _complete_paths(parser: argparse.ArgumentParser, completer: Mapping[str, object]) -> None:
     for action in parser._actions:
         if action.metavar in _PATHS:
             action.complete = completer  # type: ignore[attr-defined]

@@ -19,6 +19,11 @@ def test_each_dependency_is_pinned_to_its_lower_bound() -> None:
     ]
 
 
+def test_a_marker_is_kept() -> None:
+    text = project("backports.zstd>=1.0; python_version < '3.14'")
+    assert lowest.constraints(text) == ["backports.zstd==1.0; python_version < '3.14'"]
+
+
 @pytest.mark.parametrize("requirement", ["scipy", "scipy>1.15", "scipy>=1.15,<2", "scipy==1"])
 def test_a_dependency_without_a_plain_lower_bound_is_refused(requirement: str) -> None:
     with pytest.raises(ValueError, match="needs a lower bound"):
