@@ -43,11 +43,9 @@ if TYPE_CHECKING:
 
     from runtime.cgroups import Cgroup
     from runtime.container.state import StateDirectory
-    from runtime.launcher.channel import ChildEnd
     from runtime.launcher.parent_channel import Channel
     from runtime.launcher.spawn import Child
     from runtime.process.plan import StartRequest
-    from runtime.rootfs.destinations import Layout
     from runtime.rootfs.root import Bundle, Overlay
     from runtime.spec.config import Process
 
@@ -90,9 +88,22 @@ def create(request: StartRequest, directory: StateDirectory) -> Created:
             _share_mounts(request.root, directory)
         begin("pipes, sources")
         with ChildLaunch() as launch, Descriptors() as opened:
-            plan = _plan(request, process, layout, spaces, launch.end, opened).replace(
+            has_early_hooks = _has_early_hooks(spec)
+            plan = StartPlan(
+                request=request,
+                process=process,
+                layout=layout,
+                namespaces=spaces,
+                channel=launch.end,
+                reserved=_reserve_descriptors(spec, opened),
                 streams_to_give=owners.remaining,
+                opened_mounts=detached_mounts.prepare(spec, layout, request.bundle, spaces, opened),
                 gate=make_gate(directory, opened) if request.waits else None,
+                has_early_hooks=has_early_hooks,
+                has_host_file_systems=any(map(is_of_host, spec.mounts)),
+                # Hooks may make mounts that can't be copied into another namespace.
+                empty_namespace=None if has_early_hooks else _empty_namespace(request, spaces),
+                avoided_cpu=cpu_placement.avoided(),
             )
             child, channel = _launch(launch, plan, cgroup)
             begin("make the cgroup")
@@ -127,33 +138,11 @@ def create(request: StartRequest, directory: StateDirectory) -> Created:
     return Created(state=state, pidfd=child.pidfd, cgroup=cgroup)
 
 
-def _plan(
-    request: StartRequest,
-    process: Process,
-    layout: Layout,
-    spaces: Namespaces,
-    channel: ChildEnd,
-    opened: Descriptors,
-) -> StartPlan:
-    """Return the plan of a start, with all that the parent opens for the child."""
-    spec = request.spec
-    reserved = None
-    if needs_reserved(spec.mounts):
-        host, own, tree = (opened.hold(os.open("/", os.O_PATH | os.O_CLOEXEC)) for _ in range(3))
-        reserved = ReservedDescriptors(host=host, own=own, tree=tree)
-    return StartPlan(
-        request=request,
-        process=process,
-        layout=layout,
-        namespaces=spaces,
-        channel=channel,
-        reserved=reserved,
-        opened_mounts=detached_mounts.prepare(spec, layout, request.bundle, spaces, opened),
-        has_early_hooks=_has_early_hooks(spec),
-        has_host_file_systems=any(map(is_of_host, spec.mounts)),
-        empty_namespace=_empty_namespace(request, spaces),
-        avoided_cpu=cpu_placement.avoided(),
-    )
+def _reserve_descriptors(spec: Spec, opened: Descriptors) -> ReservedDescriptors | None:
+    if not needs_reserved(spec.mounts):
+        return None
+    host, own, tree = (opened.hold(os.open("/", os.O_PATH | os.O_CLOEXEC)) for _ in range(3))
+    return ReservedDescriptors(host=host, own=own, tree=tree)
 
 
 def _launch(launch: ChildLaunch, plan: StartPlan, cgroup: Cgroup) -> tuple[Child, Channel]:
@@ -235,10 +224,9 @@ def _share_mounts(root: Bundle | Overlay, directory: StateDirectory) -> None:
 def _empty_namespace(request: StartRequest, spaces: Namespaces) -> int | None:
     """Return a mount namespace to move the root into, or None to call pivot_root(2).
 
-    A terminal is opened in the root that would be left behind, and would have no name in the copy;
-    and hooks may make mounts that can't be copied.
+    A terminal is opened in the root that would be left behind, and would have no name in the copy.
     """
-    if not request.pivots or request.console is not None or _has_early_hooks(request.spec):
+    if not request.pivots or request.console is not None:
         return None
     if not empty_mount_namespace.can_hold(request.spec, spaces):
         return None
