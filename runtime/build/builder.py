@@ -12,14 +12,15 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from runtime.build import dockerfile, running, settings, stages
 from runtime.build.copy_source import Request
 from runtime.build.dockerfile import Instruction
+from runtime.build.options import Options
 from runtime.build.settings import Settings
 from runtime.build.stages import SCRATCH, Stage, Stages
 from runtime.errors import ContainerError, InvalidConfig
@@ -37,30 +38,6 @@ _PROGRAM = (
     " from runtime.build.copy_source import main; sys.exit(main())"
 )
 _NANOSECONDS = 1_000_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """The options of a build.
-
-    `epoch_seconds` (SOURCE_DATE_EPOCH) is the latest time in the image; with it the same input
-    gives the same digest. `tell` gets a line for each step. `output` is the descriptor for the
-    output of RUN.
-    """
-
-    context: Path
-    dockerfile: str
-    names: tuple[str, ...] = ()
-    target: str | None = None
-    arguments: Mapping[str, str] = field(default_factory=dict)
-    secrets: Mapping[str, Path] = field(default_factory=dict)
-    contexts: Mapping[str, Path] = field(default_factory=dict)
-    ignored: tuple[str, ...] = ()
-    epoch_seconds: int | None = None
-    use_cache: bool = True
-    explain: bool = False
-    tell: Callable[[str], None] = lambda _: None
-    output: int = 2
 
 
 @dataclass(slots=True)

@@ -22,7 +22,7 @@ from runtime.spec.config import Mount
 from runtime.spec.defaults import default_spec
 
 if TYPE_CHECKING:
-    from runtime.build.builder import Options
+    from runtime.build.options import Options
     from runtime.spec.config import Spec
 
 _KINDS = ("bind", "cache", "tmpfs", "secret", "ssh")

@@ -55,7 +55,8 @@ def register(verbs: Subparsers, common: argparse.ArgumentParser) -> None:
 
 
 def _build(options: argparse.Namespace, store: Store) -> int:
-    from runtime.build.builder import Options, build
+    from runtime.build.builder import build
+    from runtime.build.options import Options
 
     context = options.context
     if not context.is_dir():

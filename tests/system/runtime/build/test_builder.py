@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runtime.build.builder import Options, build
+from runtime.build.builder import build
+from runtime.build.options import Options
 from runtime.errors import ContainerError, InvalidConfig
 from runtime.images import lookup
 from runtime.images.archives import load
