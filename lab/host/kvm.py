@@ -1,4 +1,4 @@
-"""What is known about KVM on this host: the stored verdict of the probe, and the CPU's flag.
+"""Facts about KVM on this host: the stored verdict of the probe, and the CPU's flag.
 
 The probe itself boots a guest (lab.userland.kvm_probe). Its verdict is stored, and is valid until
 the host reboots.

@@ -76,7 +76,7 @@ class Cgroup:
         raise NotImplementedError
 
     def delegate(self, user: int) -> None:
-        """Let a user make sub-cgroups; do nothing on version 1, where that is not safe.
+        """Allow a user to make sub-cgroups; do nothing on version 1, where that is not safe.
 
         Raise ContainerError. (cgroups(7), "Cgroup delegation")
         """

@@ -25,7 +25,7 @@ OURS = "tonnage-oci"
 
 
 def command() -> str | None:
-    """The runtime's path; None if it is not installed."""
+    """Return the runtime's path; None if it is not installed."""
     named = os.environ.get("TONNAGE_OCI_RUNTIME")
     if named:
         return shutil.which(named)

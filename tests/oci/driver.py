@@ -105,7 +105,7 @@ class Bundle:
         self.process["args"] = ["/bin/sh", "-c", script]
 
     def look(self, *paths: str) -> None:
-        """Let the container report on itself and on these paths."""
+        """Make the container report on itself and on these paths."""
         self.process["args"] = [*PYTHON, *paths]
 
     def namespace(self, kind: str, path: str | None = None) -> None:

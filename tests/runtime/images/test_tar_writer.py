@@ -1,4 +1,4 @@
-"""What is written is what Python's tarfile and our own reader read."""
+"""Archives of the writer, read by Python's tarfile and by our own reader."""
 
 from __future__ import annotations
 

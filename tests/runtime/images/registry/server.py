@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class Reply:
-    """What is answered; `length` is the Content-Length that is said, if it is another one."""
+    """An answer; `length` is its Content-Length, if that differs from the length of the body."""
 
     status: int = 200
     body: bytes = b""

@@ -143,7 +143,7 @@ def test_nobody_there() -> None:
 
 
 def with_token(server_of: Callable[[], Server]) -> Callable[[Asked], Reply]:
-    """A registry that wants a token of its own token server."""
+    """Return the answers of a registry that wants a token of its own token server."""
 
     def answer(asked: Asked) -> Reply:
         if asked.path.startswith("/token"):
