@@ -1,0 +1,1 @@
+"""Benchmarks of images beside docker, podman, skopeo and umoci."""

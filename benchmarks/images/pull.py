@@ -1,0 +1,107 @@
+"""Time and memory to pull and unpack an image from a registry on loopback.
+
+    python -m benchmarks.images.pull --rounds 5
+
+Two images: `debian`, one layer with a Debian root file system, and `files`, ten layers of ten
+thousand small files each. In each round every tool pulls each of them into empty storage, in a
+random order; skopeo's copy and umoci's unpacking count as one. Peak memory is that of the largest
+process which the tool starts, so docker's daemon does not count. A ratio is taken within a round.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks import harness
+from benchmarks.harness import Finding, Ratio, Samples
+from benchmarks.images.tools import DOCKER, OURS, PODMAN, SKOPEO, registry, timed, tools
+from lab.userland import build
+from runtime.images import assembly, layer_diff, manifest
+from runtime.images.manifest import Config, Execution, RootFs
+from runtime.images.push import push
+from runtime.images.reference import parse
+from runtime.images.registry.http import Options
+from runtime.images.registry.repository import Repository
+from runtime.images.store import Store, host_platform
+
+LIMITS = {DOCKER: 0.7, PODMAN: 0.7, SKOPEO: 0.8}
+MOST_MIB = 64.0
+LAYERS, FILES = 10, 10_000
+
+
+def main() -> int:
+    options = harness.parser(__doc__, rounds=5).parse_args()
+    samples = measure(options.rounds, options.seed)
+    harness.write_record(options.out, samples.values)
+    return harness.report(findings(samples))
+
+
+def measure(rounds: int, seed: int) -> Samples:
+    """Pull each image with each tool in every round."""
+    land = build.build(harness.say)
+    samples = Samples()
+    with harness.quiet_host() as directory:
+        (directory / "registry").mkdir()
+        with registry(directory / "registry") as host, tools(directory) as found:
+            names = publish(directory / "made", land.tree, host)
+            for number, image, tool in harness.turns(
+                list(found.values()), rounds, seed, tuple(names), warm_up=True
+            ):
+                tool.forget()
+                os.sync()
+                milliseconds, mib = timed(tool.pull(names[image]))
+                samples.add(image, tool.name, number, {"pull": milliseconds, "memory": mib})
+            for tool in found.values():
+                tool.forget()
+    return samples
+
+
+def findings(samples: Samples) -> Iterator[Finding]:
+    yield from samples.medians({"memory": "MiB"})
+    yield from samples.ratios(Ratio("pull", OURS, peer, limit) for peer, limit in LIMITS.items())
+    for image, by_measure in samples.values.items():
+        peak = max(by_measure["memory"][OURS].values())
+        text = f"{image:7} {OURS} takes {peak:.0f} MiB"
+        yield Finding.at_most(text, MOST_MIB, met=peak <= MOST_MIB, unit=" MiB")
+
+
+def publish(store_directory: Path, tree: Path, host: str) -> dict[str, str]:
+    """Make both images and push them. Return their references."""
+    store = Store(store_directory, "fast")
+    made = {
+        "debian": [layer_diff.archive(tree)],
+        "files": [_many_files(number) for number in range(LAYERS)],
+    }
+    for name, archives in made.items():
+        with store.lease() as lease:
+            layers = [assembly.add_layer(store, lease, archive) for archive in archives]
+            config = Config(
+                host_platform().architecture,
+                "linux",
+                RootFs("layers", [layer.diff_id for layer in layers]),
+                Execution(cmd=["/bin/sh"]),
+            )
+            blobs: list[manifest.Descriptor] = [layer.blob for layer in layers]
+            assembly.add_image(store, lease, config, blobs, [name])
+        reference = parse(f"{host}/{name}:1")
+        push(store, name, reference, Repository(reference, Options(), writable=True))
+    return {name: f"{host}/{name}:1" for name in made}
+
+
+def _many_files(number: int) -> Iterator[bytes]:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for each in range(FILES):
+            member = tarfile.TarInfo(f"layer{number}/{each // 100}/{each}")
+            member.size = 100
+            archive.addfile(member, io.BytesIO(b"x" * 100))
+    yield buffer.getvalue()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
