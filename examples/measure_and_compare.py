@@ -14,9 +14,10 @@ from lab.measurement.run import measure
 from lab.results import run_folder
 
 rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 10
-outcome = measure(
-    RunRequest(experiments=("startup",), targets=("native", "container"), rounds=rounds)
+request = RunRequest(
+    experiments=("startup",), targets=("native", "container"), rounds=rounds, wait=True
 )
+outcome = measure(request)
 for ratio in summary.ratios(run_folder.load(outcome.path)):
     interval = units.interval(ratio.low, ratio.high, "ratio")
     print(f"{ratio.metric}: {ratio.target} / {ratio.baseline} = {ratio.ratio:.2f} × ({interval})")
