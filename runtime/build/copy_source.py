@@ -21,12 +21,8 @@ from runtime.build import added_archive, patterns
 from runtime.errors import ContainerError, InvalidConfig
 from runtime.images import tar_reader, tar_writer
 from runtime.images.tar_reader import Entry
-from runtime.linux import syscalls
-from runtime.linux.libc import syscall
+from runtime.linux import clone, mount, prctl
 
-_CLONE_NEWNS = 0x20000
-_MS_REC, _MS_PRIVATE, _MS_RDONLY = 16384, 1 << 18, 1
-_PR_SET_PDEATHSIG = 1
 _PIECE_BYTES = 1 << 18
 _NEW_DIRECTORY_MODE = 0o755
 
@@ -57,7 +53,7 @@ class Request:
 
 def main() -> int:
     """Carry out the task of the first argument for the request in the second."""
-    syscall(syscalls.PRCTL, _PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    prctl.set_parent_death_signal(signal.SIGKILL)
     task, request = sys.argv[1], Request(**json.loads(sys.argv[2]))
     try:
         _enter(request)
@@ -80,11 +76,11 @@ def _enter(request: Request) -> None:
     """Change the root to the sources."""
     if len(request.lower) > 1:
         os.chdir(request.root)
-        syscall(syscalls.UNSHARE, _CLONE_NEWNS)
-        syscall(syscalls.MOUNT, 0, b"/", 0, _MS_REC | _MS_PRIVATE, 0)
+        clone.unshare(clone.NEWNS)
+        mount.mount(None, b"/", None, mount.REC | mount.PRIVATE)
         options = f"lowerdir={':'.join(request.lower)}"
         root = os.fsencode(request.root)
-        syscall(syscalls.MOUNT, b"overlay", root, b"overlay", _MS_RDONLY, os.fsencode(options))
+        mount.mount(b"overlay", root, b"overlay", mount.RDONLY, os.fsencode(options))
         os.chroot(request.root)
     else:
         os.chroot(posixpath.join(request.root, *request.lower))

@@ -19,6 +19,7 @@ from typing import Any
 
 from runtime.errors import InvalidConfig, Unavailable
 from runtime.images.layer import Limits
+from runtime.linux.libc import call
 
 _NAME_DIGITS = 20
 _NEW = ".new-"
@@ -91,7 +92,7 @@ class Snapshots:
         """Return once all snapshots are on the disk. (syncfs(2))"""
         descriptor = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            _syncfs(descriptor)
+            call("syncfs", descriptor)
         finally:
             os.close(descriptor)
 
@@ -169,14 +170,6 @@ class NewSnapshot:
 def name_of(chain_id: str) -> str:
     """Return the directory's name of a chain's snapshot."""
     return chain_id.partition(":")[2][:_NAME_DIGITS]
-
-
-def _syncfs(descriptor: int) -> None:
-    import ctypes
-
-    if ctypes.CDLL(None, use_errno=True).syncfs(descriptor) != 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))
 
 
 def _remove(path: Path) -> None:

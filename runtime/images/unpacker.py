@@ -17,18 +17,14 @@ from typing import Any
 from runtime.errors import ContainerError
 from runtime.images.layer import Layer, Limits
 from runtime.images.tar_reader import TarReader
-from runtime.linux import syscalls
-from runtime.linux.libc import syscall
+from runtime.linux import clone, mount, prctl
 
-_CLONE_NEWNS = 0x20000
-_MS_REC, _MS_PRIVATE = 16384, 1 << 18
-_PR_SET_PDEATHSIG = 1
 _PIECE_BYTES = 1 << 18
 
 
 def main() -> int:
     """Unpack the layer that the first argument, a JSON document, describes."""
-    syscall(syscalls.PRCTL, _PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    prctl.set_parent_death_signal(signal.SIGKILL)
     outcome: dict[str, Any] = {}
     try:
         layer = _unpack(**json.loads(sys.argv[1]))
@@ -47,13 +43,13 @@ def _unpack(snapshots: str, new: str, lower: list[str], size_bytes: int, entries
     os.chdir(snapshots)
     root = f"{new}/fs"
     if lower:
-        syscall(syscalls.UNSHARE, _CLONE_NEWNS)
-        syscall(syscalls.MOUNT, 0, b"/", 0, _MS_REC | _MS_PRIVATE, 0)
+        clone.unshare(clone.NEWNS)
+        mount.mount(None, b"/", None, mount.REC | mount.PRIVATE)
         # Relative names: the options of mount(2) have room for one page.
         layers = ":".join(f"{each}/fs" for each in lower)
         options = f"lowerdir={layers},upperdir={root},workdir={new}/work"
         root = f"{new}/merged"
-        syscall(syscalls.MOUNT, b"overlay", os.fsencode(root), b"overlay", 0, os.fsencode(options))
+        mount.mount(b"overlay", os.fsencode(root), b"overlay", 0, os.fsencode(options))
     os.chroot(root)
     os.chdir("/")
     os.umask(0)

@@ -54,9 +54,9 @@ class Function(CFuncPtr):
 
 
 class _IntFunction(CFuncPtr):
-    """A C function that returns an int."""
+    """A C function that returns an int. Calls release the GIL, since some take long."""
 
-    _flags_ = FUNCFLAG_CDECL | FUNCFLAG_PYTHONAPI | FUNCFLAG_USE_ERRNO
+    _flags_ = FUNCFLAG_CDECL | FUNCFLAG_USE_ERRNO
     _restype_ = Int
 
 
