@@ -126,7 +126,7 @@ def _restored(
             inherited.append(descriptor)
         criu.call("restore", words, inherited, with_root(request.root.path, at))
     os.rmdir(at)
-    with open(pid_file, encoding="ascii") as file:
+    with open(pid_file, encoding="utf-8") as file:
         return int(file.read())
 
 
@@ -174,7 +174,7 @@ def _stream(pid: int, number: int) -> str:
     target = os.readlink(f"/proc/{pid}/fd/{number}")
     if target.startswith("pipe:["):
         return target
-    with open(f"/proc/{pid}/fdinfo/{number}", encoding="ascii") as file:
+    with open(f"/proc/{pid}/fdinfo/{number}", encoding="utf-8") as file:
         mount = next(int(line.split()[1]) for line in file if line.startswith("mnt_id:"))
     with open(f"/proc/{pid}/mountinfo", encoding="utf-8", errors="replace") as table:
         if any(line.split()[0] == str(mount) for line in table) or target.startswith("socket:"):

@@ -68,7 +68,7 @@ def _make_private(tree: int) -> None:
 
 def _number(descriptor: int) -> int:
     """Return the ID of the mount that a descriptor is of. (proc_pid_fdinfo(5))"""
-    with open(f"/proc/self/fdinfo/{descriptor}", encoding="ascii") as file:
+    with open(f"/proc/self/fdinfo/{descriptor}", encoding="utf-8") as file:
         return next(int(line.split()[1]) for line in file if line.startswith("mnt_id:"))
 
 

@@ -60,7 +60,7 @@ def _possible_cpus() -> set[int]:
     A mask that is too short for all of them could not restore the affinity.
     """
     try:
-        with open("/sys/devices/system/cpu/possible", encoding="ascii") as file:
+        with open("/sys/devices/system/cpu/possible", encoding="utf-8") as file:
             return set(cpu_list.parse(file.read().strip(), cpu_list.MASK_BITS))
     except (OSError, ValueError):
         return set()

@@ -22,11 +22,10 @@ if TYPE_CHECKING:
 
     from runtime.oci.module_finder import Imported
 
-    # A module's name, its source relative to the package's parent, True for a package, the source's
-    # modification time and size, and the size of the code.
-    Entry = tuple[str, str, bool, int, int, int]
+    # A module's name, its source relative to the package's parent, True for a package, and the
+    # source's modification time and size.
+    Entry = tuple[str, str, bool, int, int]
 
-_LENGTH_BYTES = 4
 _V2 = "/sys/fs/cgroup/cgroup.controllers"
 # Modules that a command imports late; {} is the host's version of cgroups.
 _REOPENING = ("runtime.cgroups.manager", "runtime.cgroups.{}.cgroup")
@@ -36,7 +35,12 @@ _CREATION = (
     "runtime.cgroups.device_rules",
     "runtime.cgroups.{}.limits",
 )
-_IMPORTED_LATE = {"create": _CREATION, "run": _CREATION, "delete": _REOPENING}
+_IMPORTED_LATE = {
+    "create": _CREATION,
+    "run": _CREATION,
+    "start": ("runtime.container.start_gate",),
+    "delete": _REOPENING,
+}
 # An image with another value is outdated.
 _VERSION = (MAGIC_NUMBER, OPTIMIZED, _IMPORTED_LATE)
 _MODULE = type(sys)
@@ -68,15 +72,12 @@ def load(path: str, finder: Finder) -> bool:
     except OSError:
         return False
     try:
-        head = os.read(descriptor, int.from_bytes(os.read(descriptor, _LENGTH_BYTES), "little"))
-        version, entries = loads(head)
+        version, entries, codes = loads(os.read(descriptor, os.fstat(descriptor).st_size))
         if version != _VERSION or not _are_current(entries, finder.directory):
             return False
-        # One by one, so that the memory of one is reused for the next.
-        for entry in entries:
-            code = os.read(descriptor, entry[-1])
+        for entry, code in zip(entries, codes, strict=True):
             if entry[0] not in sys.modules:
-                _run(entry, loads(code), finder)
+                _run(entry, code, finder)
     except (OSError, EOFError, ValueError, TypeError):
         return False
     finally:
@@ -85,27 +86,27 @@ def load(path: str, finder: Finder) -> bool:
 
 
 def store(path: str, directory: str, imported: list[Imported]) -> None:
-    """Write an image of imported modules; do nothing if the directory is not writable."""
+    """Write an image of imported modules; do nothing if the directory is not writable.
+
+    It is one marshalled value, so that a name which many modules use is read only once.
+    """
     entries: list[Entry] = []
     codes = []
     for name, source, is_package, status, code in imported:
-        codes.append(dumps(code))
         below = os.path.relpath(source, directory)
-        entries.append(
-            (name, below, is_package, status.st_mtime_ns, status.st_size, len(codes[-1]))
-        )
-    head = dumps((_VERSION, entries))
+        entries.append((name, below, is_package, status.st_mtime_ns, status.st_size))
+        codes.append(code)
     temporary = f"{path}.{os.getpid()}"
     try:
         with open(temporary, "xb") as file:
-            file.write(len(head).to_bytes(_LENGTH_BYTES, "little") + head + b"".join(codes))
+            file.write(dumps((_VERSION, entries, codes)))
         os.rename(temporary, path)
     except OSError:
         return
 
 
 def _are_current(entries: list[Entry], directory: str) -> bool:
-    for _, below, _, changed_ns, size_bytes, _ in entries:
+    for _, below, _, changed_ns, size_bytes in entries:
         status = os.stat(f"{directory}/{below}")
         if status.st_mtime_ns != changed_ns or status.st_size != size_bytes:
             return False

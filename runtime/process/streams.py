@@ -94,7 +94,7 @@ def _mapped(mappings: Iterable[tuple[int, int, int]], uid: int) -> int | None:
 
 def _map_of_process(pid: int) -> list[tuple[int, int, int]]:
     """Return the user ID map of a process, as this user namespace sees it. (user_namespaces(7))"""
-    with open(f"/proc/{pid}/uid_map", encoding="ascii") as file:
+    with open(f"/proc/{pid}/uid_map", encoding="utf-8") as file:
         lines = [tuple(map(int, line.split())) for line in file]
     return [(container_id, own_id, size) for container_id, own_id, size in lines]
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import time
 
-from runtime.cgroups import files
+from runtime.cgroups import cpusets, files
 from runtime.cgroups.cgroup import Cgroup, make, unmake
 from runtime.errors import ContainerError, Unavailable
 
@@ -62,8 +62,6 @@ class CgroupV1(Cgroup):
             for words, (root, location) in self._planned.items():
                 new_directories += make(root, location)
                 if "cpuset" in words:
-                    from runtime.cgroups import cpusets
-
                     cpusets.fill(root, location)
         except BaseException:
             unmake(new_directories)
