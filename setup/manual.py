@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 SEE_ALSO = {
-    "tonnage": "tonnage-vm(1), tonnage-oci(8)",
+    "tonnage": "tonnage-image(1), tonnage-vm(1), tonnage-oci(8)",
+    "tonnage image": "tonnage(1), docker(1), podman(1)",
     "tonnage vm": "tonnage(1), virsh(1)",
     "tonnage-oci": "tonnage(1), runc(8), crun(1)",
 }
@@ -198,6 +199,8 @@ def _options(parser: argparse.ArgumentParser) -> Iterator[str]:
     for action in parser._actions:
         if action.help == argparse.SUPPRESS or isinstance(action, argparse._SubParsersAction):
             continue
+        if not action.option_strings and not action.help:
+            continue  # the synopsis names it
         value = ""
         if action.nargs != 0:
             metavar = action.metavar or (
@@ -253,7 +256,8 @@ def write_man(directory: Path) -> None:
     """Write the manual pages."""
     lab, oci = lab_parser(), oci_parser()
     pages = {
-        "tonnage.1": page(lab, 1, separate=("vm",)),
+        "tonnage.1": page(lab, 1, separate=("image", "vm")),
+        "tonnage-image.1": page(_commands(lab)["image"], 1),
         "tonnage-vm.1": page(_commands(lab)["vm"], 1),
         "tonnage-oci.8": page(oci, 8),
     }

@@ -13,7 +13,7 @@ import pytest
 from runtime.oci.cli import VERBS
 
 PROJECT = Path(__file__).parents[2]
-PAGES = ("tonnage.1", "tonnage-vm.1", "tonnage-oci.8")
+PAGES = ("tonnage.1", "tonnage-image.1", "tonnage-vm.1", "tonnage-oci.8")
 
 
 def generate(kind: str, directory: Path) -> Path:
