@@ -18,6 +18,7 @@ from runtime.oci.module_finder import OPTIMIZED, Finder, Loader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import ModuleType
 
     from runtime.oci.module_finder import Imported
@@ -46,21 +47,29 @@ _VERSION = (MAGIC_NUMBER, OPTIMIZED, _IMPORTED_LATE)
 _MODULE = type(sys)
 
 
+def import_command_line() -> ModuleType:
+    """Import `runtime.oci.cli`, from its image if our finder is installed."""
+    return _import("runtime.oci.cli", "cli", ())
+
+
 def import_verb(name: str) -> ModuleType:
     """Import `runtime.oci.commands.NAME`, from its image if our finder is installed."""
-    whole = f"runtime.oci.commands.{name}"
+    version = "v2" if os.path.exists(_V2) else "v1"
+    late = [module.format(version) for module in _IMPORTED_LATE.get(name, ())]
+    return _import(f"runtime.oci.commands.{name}", f"{name}-{version}", late)
+
+
+def _import(name: str, image: str, late: Sequence[str]) -> ModuleType:
     finder = next((each for each in sys.meta_path if isinstance(each, Finder)), None)
     if finder is None:
-        return __import__(whole, fromlist=["main"])
-    version = "v2" if os.path.exists(_V2) else "v1"
-    cache = f"{finder.directory}/runtime/__pycache__"
-    path = f"{cache}/{name}-{version}{finder.suffix}.image"
+        return __import__(name, fromlist=["main"])
+    path = f"{finder.directory}/runtime/__pycache__/{image}{finder.suffix}.image"
     if load(path, finder):
-        return __import__(whole, fromlist=["main"])
+        return __import__(name, fromlist=["main"])
     before = len(finder.imported)
-    module = __import__(whole, fromlist=["main"])
-    for late in _IMPORTED_LATE.get(name, ()):
-        __import__(late.format(version))
+    module = __import__(name, fromlist=["main"])
+    for each in late:
+        __import__(each)
     store(path, finder.directory, finder.imported[before:])
     return module
 
