@@ -20,6 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import ModuleType
+    from typing import NoReturn
 
     from runtime.oci.module_finder import Imported
 
@@ -47,9 +48,14 @@ _VERSION = (MAGIC_NUMBER, OPTIMIZED, _IMPORTED_LATE)
 _MODULE = type(sys)
 
 
-def import_command_line() -> ModuleType:
-    """Import `runtime.oci.cli`, from its image if our finder is installed."""
-    return _import("runtime.oci.cli", "cli", ())
+def run_command_line() -> NoReturn:
+    """Run `runtime.oci.cli`, imported from its image, and exit."""
+    code = _import("runtime.oci.cli", "cli", ()).main()
+    try:
+        sys.stdout.flush()
+    finally:
+        # An orderly shutdown of Python takes as long as the start of a container.
+        os._exit(code)
 
 
 def import_verb(name: str) -> ModuleType:
