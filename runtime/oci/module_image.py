@@ -137,14 +137,15 @@ def _run(entry: Entry, code: object, finder: Finder) -> None:
     loader = Loader(name, source, finder)
     spec = ModuleSpec(name, loader, origin=source, is_package=is_package)
     spec.has_location = True
-    module.__spec__, module.__loader__, module.__file__ = spec, loader, source
-    module.__package__ = name if is_package else parent
+    namespace = module.__dict__
+    namespace["__spec__"], namespace["__loader__"], namespace["__file__"] = spec, loader, source
+    namespace["__package__"] = name if is_package else parent
     if is_package:
-        spec.submodule_search_locations = [os.path.dirname(source)]
-        module.__path__ = spec.submodule_search_locations
+        spec.submodule_search_locations = [source.removesuffix("/__init__.py")]
+        namespace["__path__"] = spec.submodule_search_locations
     sys.modules[name] = module
     try:
-        exec(code, module.__dict__)  # type: ignore[arg-type]
+        exec(code, namespace)  # type: ignore[arg-type]
     except BaseException:
         del sys.modules[name]
         raise
