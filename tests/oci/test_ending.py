@@ -112,7 +112,7 @@ def test_run_in_anothers_pid_namespace_ends_all(
 
 
 def test_kill_ends_all_that_share_the_pid_namespace(bundle: Bundle) -> None:
-    """This holds for KILL only: other signals go to the first process."""
+    """Only KILL ends them all: other signals go to the first process."""
     shares_pids(bundle).running("sleep 60 & sleep 60 & wait")
     waited_for(lambda: len(processes_of(bundle)) >= 3, "its children")
     words = ("exec", "--detach", bundle.identity, "/bin/sleep", "60")
