@@ -1,7 +1,7 @@
 """A finder of this package's modules that reads their .pyc files directly.
 
 Python's own search lists directories and tries five names for each module; a start imports some
-fifty modules, and waits for each. If a .pyc file does not match the source's size and modification
+eighty modules, and waits for each. If a .pyc file does not match the source's size and modification
 time, or this version of Python, Python compiles the source and writes the file.
 """
 

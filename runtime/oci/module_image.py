@@ -1,6 +1,6 @@
 """An image of the modules that a command imports: their code in one file, in the order of import.
 
-To import fifty modules one by one takes twice as long as to run their code: each is searched for,
+To import eighty modules one by one takes twice as long as to run their code: each is searched for,
 locked, and read from its own file. So the first command without a valid image writes one beside the
 .pyc files. An image is valid while every source has the size and modification time that it had
 then; otherwise the modules are imported one by one.

@@ -132,9 +132,9 @@ class CgroupV1(Cgroup):
 
     def statistics(self) -> dict[str, Any]:
         """Return the usage that the host counts, in the format of `runc events --stats`."""
-        from runtime.cgroups.v1 import statistics as statistics_v1
+        from runtime.cgroups.v1 import statistics
 
-        return statistics_v1.read(self._by_controller)
+        return statistics.read(self._by_controller)
 
     def oom_events(self) -> OomEvents:
         """Return a source of events whose eventfd memory.oom_control signals."""

@@ -102,9 +102,9 @@ class CgroupV2(Cgroup):
 
     def statistics(self) -> dict[str, Any]:
         """Return the usage that the host counts, in the format of `runc events --stats`."""
-        from runtime.cgroups.v2 import statistics as statistics_v2
+        from runtime.cgroups.v2 import statistics
 
-        return statistics_v2.read(self._directory)
+        return statistics.read(self._directory)
 
     def oom_events(self) -> OomEvents:
         """Return a source of events that watches memory.events."""

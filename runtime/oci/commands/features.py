@@ -65,13 +65,13 @@ def document() -> dict[str, object]:
 
 
 def _seccomp() -> dict[str, object]:
-    from runtime.seccomp import compiler as rules
+    from runtime.seccomp import compiler
 
     return {
         "enabled": True,
-        "actions": sorted(rules.ACTIONS),
-        "operators": sorted(rules.OPERATORS),
-        "archs": sorted(rules.ARCHITECTURES),
-        "knownFlags": sorted(rules.FLAGS),
-        "supportedFlags": sorted(rules.FLAGS),
+        "actions": sorted(compiler.ACTIONS),
+        "operators": sorted(compiler.OPERATORS),
+        "archs": sorted(compiler.ARCHITECTURES),
+        "knownFlags": sorted(compiler.FLAGS),
+        "supportedFlags": sorted(compiler.FLAGS),
     }
