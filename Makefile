@@ -69,7 +69,7 @@ types: setup ## run mypy --strict
 
 unit: setup ## run the tests that need neither root nor network, and print their branch coverage
 	@$(BIN)/coverage run -m pytest $(UNIT_TESTS) $(ARGS)
-	@echo "branch coverage of the unit tests: $$($(BIN)/coverage report --format=total) %" \
+	@echo "coverage of the unit tests, branches included: $$($(BIN)/coverage report --format=total) %" \
 	  "(by file: $(BIN)/coverage report)"
 
 system: setup ## run the tests on real containers and machines; needs root
