@@ -149,8 +149,11 @@ def turns(
 
 @contextmanager
 def quiet_host() -> Iterator[Path]:
-    """Hold the measurement lock, and yield a scratch directory that is removed afterwards."""
-    with measurement_lock(), scratch_directory() as scratch:
+    """Hold the measurement lock, and yield a scratch directory that is removed afterwards.
+
+    If another process is measuring, wait for its end.
+    """
+    with measurement_lock(wait=True, progress=say), scratch_directory() as scratch:
         yield scratch
 
 

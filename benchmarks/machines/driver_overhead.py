@@ -21,8 +21,6 @@ from pathlib import Path
 import vms
 from benchmarks import harness
 from benchmarks.harness import Finding
-from lab.host.measurement_lock import measurement_lock
-from lab.host.scratch import scratch_directory
 from lab.userland import build
 from vms.boot import kernel
 from vms.boot.initramfs import build_frugal
@@ -59,8 +57,7 @@ def measure(count: int) -> tuple[float, float]:
     land = build.build(harness.say)
     words = f"console=ttyS0 quiet loglevel=1 panic=-1 {acceleration.kernel_words()}"
     with (
-        measurement_lock(wait=True, progress=harness.say),
-        scratch_directory() as scratch,
+        harness.quiet_host() as scratch,
         vms.Connection.open(scratch / "l-microvm", image_directories=(scratch,)) as connection,
     ):
         package = kernel.fetch(land.kernel.parent.parent)

@@ -176,7 +176,7 @@ def main() -> int:
         return 0
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # restores the merging
     variants = {}
-    with measurement_lock():
+    with measurement_lock(wait=True, progress=harness.say):
         for variant in options.variants.split(","):
             if variant.endswith("ksm") and not _KSM.exists():
                 harness.say(f"{variant}: left out, this kernel has no KSM")
