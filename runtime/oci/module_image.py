@@ -19,6 +19,7 @@ from runtime.oci.module_finder import OPTIMIZED, Finder, Loader
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from io import BufferedWriter
     from types import ModuleType
     from typing import NoReturn
 
@@ -45,6 +46,8 @@ _IMPORTED_LATE = {
 }
 # An image with another value is outdated.
 _VERSION = (MAGIC_NUMBER, OPTIMIZED, _IMPORTED_LATE)
+_LENGTH_BYTES = 4
+_MODULES_OF_A_PART = 6
 _MODULE = type(sys)
 
 
@@ -87,12 +90,15 @@ def load(path: str, finder: Finder) -> bool:
     except OSError:
         return False
     try:
-        version, entries, codes = loads(os.read(descriptor, os.fstat(descriptor).st_size))
+        version, entries, parts = loads(_read_part(descriptor))
         if version != _VERSION or not _are_current(entries, finder.directory):
             return False
-        for entry, code in zip(entries, codes, strict=True):
-            if entry[0] not in sys.modules:
-                _run(entry, code, finder)
+        remaining = iter(entries)
+        for _ in range(parts):
+            for code in loads(_read_part(descriptor)):
+                entry = next(remaining)
+                if entry[0] not in sys.modules:
+                    _run(entry, code, finder)
     except (OSError, EOFError, ValueError, TypeError):
         return False
     finally:
@@ -103,7 +109,8 @@ def load(path: str, finder: Finder) -> bool:
 def store(path: str, directory: str, imported: list[Imported]) -> None:
     """Write an image of imported modules; do nothing if the directory is not writable.
 
-    It is one marshalled value, so that a name which many modules use is read only once.
+    Each part is one marshalled value, so that a name which many modules use is read only once. The
+    parts are few, so that reading is fast, and small, so that a part's bytes take little memory.
     """
     entries: list[Entry] = []
     codes = []
@@ -114,10 +121,21 @@ def store(path: str, directory: str, imported: list[Imported]) -> None:
     temporary = f"{path}.{os.getpid()}"
     try:
         with open(temporary, "xb") as file:
-            file.write(dumps((_VERSION, entries, codes)))
+            starts = range(0, len(codes), _MODULES_OF_A_PART)
+            _write_part(file, dumps((_VERSION, entries, len(starts))))
+            for start in starts:
+                _write_part(file, dumps(codes[start : start + _MODULES_OF_A_PART]))
         os.rename(temporary, path)
     except OSError:
         return
+
+
+def _write_part(file: BufferedWriter, document: bytes) -> None:
+    file.write(len(document).to_bytes(_LENGTH_BYTES, "little") + document)
+
+
+def _read_part(descriptor: int) -> bytes:
+    return os.read(descriptor, int.from_bytes(os.read(descriptor, _LENGTH_BYTES), "little"))
 
 
 def _are_current(entries: list[Entry], directory: str) -> bool:
