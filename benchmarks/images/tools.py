@@ -15,7 +15,8 @@ from pathlib import Path
 
 from lab.host import mount_namespace
 
-OURS, PODMAN, DOCKER, SKOPEO = "tonnage", "podman", "docker", "skopeo+umoci"
+OURS, OURS_UNSYNCED = "tonnage", "tonnage fast"
+PODMAN, DOCKER, SKOPEO = "podman", "docker", "skopeo+umoci"
 DEADLINE_SECONDS = 60.0
 _FIXED = (
     "/etc/docker", "/opt/containerd", "/run/containerd", "/run/docker", "/dev/shm",
@@ -65,7 +66,10 @@ def tools(directory: Path) -> Iterator[dict[str, Tool]]:
         for path in _FIXED:
             if Path(path).is_dir():
                 mount_namespace.mount("tmpfs", Path(path), "mode=755")
-        found = {OURS: _ours(directory / "ours")}
+        found = {
+            OURS: _ours(OURS, directory / "ours", "safe"),
+            OURS_UNSYNCED: _ours(OURS_UNSYNCED, directory / "unsynced", "fast"),
+        }
         if shutil.which("podman"):
             found[PODMAN] = _podman(directory / "podman")
         if shutil.which("dockerd"):
@@ -90,16 +94,16 @@ def timed(commands: list[list[str]]) -> tuple[float, float]:
     return (time.monotonic_ns() - t0_ns) / 1e6, peak_kib / 1024
 
 
-def _ours(store: Path) -> Tool:
+def _ours(name: str, store: Path, durability: str) -> Tool:
     words = [sys.executable, "-m", "lab", "image"]
-    options = ["--store", str(store)]
+    options = ["--store", str(store), "--durability", durability]
 
     def build(context: Path, cached: bool) -> list[list[str]]:
         return [[*words, "build", *options, *_uncached(cached), "-t", "built", str(context)]]
 
     return Tool(
-        OURS,
-        lambda name: [[*words, "pull", *options, name]],
+        name,
+        lambda image: [[*words, "pull", *options, image]],
         build,
         lambda: shutil.rmtree(store, ignore_errors=True),
     )
