@@ -15,9 +15,8 @@ from pathlib import Path
 
 from benchmarks import harness
 from benchmarks.harness import Finding, Ratio, Samples
-from benchmarks.images.pull import publish
-from benchmarks.images.tools import DOCKER, OURS, PODMAN, SKOPEO, registry, timed, tools
-from lab.userland import build
+from benchmarks.images.pull import prepared
+from benchmarks.images.tools import DOCKER, OURS, PODMAN, SKOPEO, timed
 
 LIMITS = {"cold": 0.8, "cached": 0.3}
 DOCKERFILE = """
@@ -43,23 +42,18 @@ def main() -> int:
 
 def measure(rounds: int, seed: int) -> Samples:
     """Build with each tool in every round, without and with its cache."""
-    land = build.build(harness.say)
     samples = Samples()
-    with harness.quiet_host() as directory:
-        (directory / "registry").mkdir()
-        with registry(directory / "registry") as host, tools(directory) as found:
-            base = publish(directory / "made", land.tree, host)["debian"]
-            builders = [tool for tool in found.values() if tool.name != SKOPEO]
-            context = _context(directory / "context", base)
-            for tool in builders:
-                timed(tool.pull(base))
-                timed(tool.build(context, False))
-            for number, _, tool in harness.turns(builders, rounds, seed, warm_up=True):
-                for name, cached in (("cold", False), ("cached", True)):
-                    milliseconds, _mib = timed(tool.build(context, cached))
-                    samples.add(name, tool.name, number, {"build": milliseconds})
-            for tool in builders:
-                tool.forget()
+    with prepared() as (directory, found, names):
+        base = names["debian"]
+        builders = [tool for tool in found.values() if tool.name != SKOPEO]
+        context = _context(directory / "context", base)
+        for tool in builders:
+            timed(tool.pull(base))
+            timed(tool.build(context, False))
+        for number, _, tool in harness.turns(builders, rounds, seed, warm_up=True):
+            for name, cached in (("cold", False), ("cached", True)):
+                milliseconds, _mib = timed(tool.build(context, cached))
+                samples.add(name, tool.name, number, {"build": milliseconds})
     return samples
 
 

@@ -17,6 +17,7 @@ import os
 import sys
 import tarfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks import harness
@@ -27,6 +28,7 @@ from benchmarks.images.tools import (
     OURS_UNSYNCED,
     PODMAN,
     SKOPEO,
+    Tool,
     registry,
     timed,
     tools,
@@ -54,22 +56,31 @@ def main() -> int:
 
 def measure(rounds: int, seed: int) -> Samples:
     """Pull each image with each tool in every round."""
-    land = build.build(harness.say)
     samples = Samples()
+    with prepared() as (_, found, names):
+        for number, image, tool in harness.turns(
+            list(found.values()), rounds, seed, tuple(names), warm_up=True
+        ):
+            tool.forget()
+            os.sync()
+            milliseconds, mib = timed(tool.pull(names[image]))
+            samples.add(image, tool.name, number, {"pull": milliseconds, "memory": mib})
+    return samples
+
+
+@contextmanager
+def prepared() -> Iterator[tuple[Path, dict[str, Tool], dict[str, str]]]:
+    """Yield a scratch directory, the tools, and the references of both images in a registry.
+
+    At the end the tools forget their images.
+    """
+    land = build.build(harness.say)
     with harness.quiet_host() as directory:
         (directory / "registry").mkdir()
         with registry(directory / "registry") as host, tools(directory) as found:
-            names = publish(directory / "made", land.tree, host)
-            for number, image, tool in harness.turns(
-                list(found.values()), rounds, seed, tuple(names), warm_up=True
-            ):
-                tool.forget()
-                os.sync()
-                milliseconds, mib = timed(tool.pull(names[image]))
-                samples.add(image, tool.name, number, {"pull": milliseconds, "memory": mib})
+            yield directory, found, publish(directory / "made", land.tree, host)
             for tool in found.values():
                 tool.forget()
-    return samples
 
 
 def findings(samples: Samples) -> Iterator[Finding]:

@@ -14,18 +14,17 @@ from runtime.errors import InvalidConfig
 from runtime.images import compression, tar_reader, tar_writer
 from runtime.images.tar_reader import TarReader
 
-_PIECE_BYTES = 1 << 18
+_HEAD_BYTES = 1 << 18
 _MAGIC = {"bzip2": b"BZh", "xz": b"\xfd7zXZ\0"}
 
 
 def is_archive(path: str) -> bool:
     """Return True if the file is a tar archive, which may be compressed."""
     try:
-        next(iter(TarReader(_Stream(_content(path)).read)), None)
+        # A file of zeros ends before its first entry, and is not an archive for docker either.
+        return next(iter(TarReader(_content(path))), None) is not None
     except (InvalidConfig, OSError, EOFError, lzma.LZMAError):
         return False
-    with open(path, "rb") as file:
-        return bool(file.read(1))
 
 
 def unpacked(path: str, destination: str) -> Iterator[bytes]:
@@ -34,7 +33,7 @@ def unpacked(path: str, destination: str) -> Iterator[bytes]:
     Raise InvalidConfig for a damaged archive.
     """
     prefix = destination.strip("/").encode()
-    reader = TarReader(_Stream(_content(path)).read)
+    reader = TarReader(_content(path))
     for entry in reader:
         name = _below(prefix, entry.name)
         link = _below(prefix, entry.link) if entry.kind == tar_reader.HARD_LINK else entry.link
@@ -48,40 +47,17 @@ def unpacked(path: str, destination: str) -> Iterator[bytes]:
         yield from _filled(reader, entry)
 
 
-class _Stream:
-    """Reads exact amounts from an iterator of pieces."""
-
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces = pieces
-        self._rest = b""
-
-    def read(self, size_bytes: int) -> bytes:
-        """Return at most `size_bytes` bytes, or nothing at the end."""
-        while not self._rest:
-            piece = next(self._pieces, None)
-            if piece is None:
-                return b""
-            self._rest = piece
-        piece, self._rest = self._rest[:size_bytes], self._rest[size_bytes:]
-        return piece
-
-
 def _content(path: str) -> Iterator[bytes]:
     """Yield the decompressed content of a file."""
     with open(path, "rb") as file:
-        head = file.read(_PIECE_BYTES)
+        head = file.read(_HEAD_BYTES)
         kind = next((name for name, magic in _MAGIC.items() if head.startswith(magic)), "")
-
-        def pieces() -> Iterator[bytes]:
-            yield head
-            while piece := file.read(_PIECE_BYTES):
-                yield piece
-
+        pieces = compression.pieces_of(file, head)
         if not kind:
-            yield from compression.inflate(pieces(), compression.compression_of(head))
+            yield from compression.inflate(pieces, compression.compression_of(head))
             return
         decompressor = bz2.BZ2Decompressor() if kind == "bzip2" else lzma.LZMADecompressor()
-        for piece in pieces():
+        for piece in pieces:
             if decompressor.eof:
                 break
             yield decompressor.decompress(piece)
@@ -95,7 +71,8 @@ def _filled(reader: TarReader, entry: tar_reader.Entry) -> Iterator[bytes]:
     """Yield the content of a sparse file with its holes."""
     at_bytes = 0
     for offset, piece in reader.pieces(entry):
-        yield bytes(offset - at_bytes)
+        yield from tar_writer.zeros(offset - at_bytes)
         yield piece
         at_bytes = offset + len(piece)
-    yield bytes(entry.length_bytes - at_bytes) + tar_writer.padding(entry.length_bytes)
+    yield from tar_writer.zeros(entry.length_bytes - at_bytes)
+    yield tar_writer.padding(entry.length_bytes)

@@ -10,7 +10,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -93,7 +92,7 @@ class _Build:
         self._latest_ns = (
             None if options.epoch_seconds is None else options.epoch_seconds * _NANOSECONDS
         )
-        self._created = _time(options.epoch_seconds)
+        self._created = manifest.timestamp(options.epoch_seconds)
 
     def image(self, names: list[str]) -> Image:
         """Build the target and the stages that it needs. Add the image to the store."""
@@ -352,9 +351,3 @@ def _size_bytes(directory: Path) -> int:
     for parent, _, names in os.walk(directory):
         total += sum(os.lstat(os.path.join(parent, name)).st_size for name in names)
     return total
-
-
-def _time(epoch_seconds: int | None) -> str:
-    """Return the time of the build in the format of configurations."""
-    seconds = time.time() if epoch_seconds is None else epoch_seconds
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

@@ -19,12 +19,11 @@ from typing import Any
 
 from runtime.build import added_archive, patterns
 from runtime.errors import ContainerError, InvalidConfig
-from runtime.images import tar_reader, tar_writer
+from runtime.images import file_entry, tar_reader, tar_writer
 from runtime.images.tar_reader import Entry
 from runtime.linux import clone, mount, prctl
 
 _PIECE_BYTES = 1 << 18
-_NEW_DIRECTORY_MODE = 0o755
 
 
 @dataclass(frozen=True)
@@ -202,7 +201,7 @@ def _archive(request: Request) -> Iterator[bytes]:
             continue
         yield tar_writer.header(entry)
         if entry.kind == tar_reader.REGULAR:
-            yield from _content(source.path, entry.size_bytes)
+            yield from file_entry.content(os.fsencode(source.path), entry.size_bytes)
     yield tar_writer.END
 
 
@@ -212,43 +211,22 @@ def _is_unpacked(source: _Source) -> bool:
 
 
 def _entry(source: _Source, request: Request) -> Entry | None:
-    status = source.status
-    kind = {
-        stat.S_IFREG: tar_reader.REGULAR,
-        stat.S_IFDIR: tar_reader.DIRECTORY,
-        stat.S_IFLNK: tar_reader.SYMLINK,
-        stat.S_IFIFO: tar_reader.FIFO,
-    }.get(stat.S_IFMT(status.st_mode))
-    if kind is None:
+    """Return the entry of a source, or None for a device or a socket, which is left out."""
+    path = os.fsencode(source.path)
+    name = os.fsencode(source.name) + (b"/" if stat.S_ISDIR(source.status.st_mode) else b"")
+    entry = file_entry.describe(path, name, source.status, request.latest_ns, _is_copied)
+    if entry is None or entry.kind in (tar_reader.CHARACTER, tar_reader.BLOCK):
         return None
-    owner = request.owner or ((status.st_uid, status.st_gid) if request.lower else (0, 0))
-    mode = stat.S_IMODE(status.st_mode)
-    if request.mode is not None and kind != tar_reader.SYMLINK:
-        mode = request.mode
-    size_bytes = status.st_size if kind == tar_reader.REGULAR else 0
-    mtime_ns = status.st_mtime_ns
-    if request.latest_ns is not None:
-        mtime_ns = min(mtime_ns, request.latest_ns)
-    link = os.fsencode(os.readlink(source.path)) if kind == tar_reader.SYMLINK else b""
-    name = os.fsencode(source.name) + (b"/" if kind == tar_reader.DIRECTORY else b"")
-    xattrs = _xattrs(source)
-    return Entry(name, kind, mode, *owner, size_bytes, size_bytes, mtime_ns, link, 0, 0, xattrs)
+    if request.owner or not request.lower:
+        entry.uid, entry.gid = request.owner or (0, 0)
+    if request.mode is not None and entry.kind != tar_reader.SYMLINK:
+        entry.mode = request.mode
+    return entry
 
 
-def _xattrs(source: _Source) -> dict[str, bytes]:
-    """Return the extended attributes that BuildKit copies too."""
-    names = os.listxattr(source.path, follow_symlinks=False)
-    kept = [name for name in names if name == "security.capability" or name.startswith("user.")]
-    return {name: os.getxattr(source.path, name, follow_symlinks=False) for name in kept}
-
-
-def _content(path: str, size_bytes: int) -> Iterator[bytes]:
-    left_bytes = size_bytes
-    with open(path, "rb", buffering=0) as file:
-        while left_bytes and (piece := file.read(min(_PIECE_BYTES, left_bytes))):
-            left_bytes -= len(piece)
-            yield piece
-    yield bytes(left_bytes) + tar_writer.padding(size_bytes)
+def _is_copied(attribute: str) -> bool:
+    """Return True for the extended attributes that BuildKit copies too."""
+    return attribute == "security.capability" or attribute.startswith("user.")
 
 
 if __name__ == "__main__":

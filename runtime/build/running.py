@@ -19,7 +19,7 @@ from runtime.container.container import Container
 from runtime.errors import ContainerError, InvalidConfig
 from runtime.images import lookup
 from runtime.spec.config import Mount
-from runtime.spec.defaults import default_spec
+from runtime.spec.defaults import DEFAULT_ENVIRONMENT, default_spec
 
 if TYPE_CHECKING:
     from runtime.build.options import Options
@@ -130,7 +130,7 @@ def container(
 
 
 def _spec(program: Program, layers: Sequence[Path], bound: list[Mount]) -> Spec:
-    environment = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+    environment = dict(each.split("=", 1) for each in DEFAULT_ENVIRONMENT)
     environment.update(program.environment)
     user = lookup.user(layers, program.user)
     environment.setdefault("HOME", user.home)

@@ -17,8 +17,8 @@ from runtime.build.dockerfile import Instruction
 from runtime.build.expansion import expand, split
 from runtime.errors import InvalidConfig
 from runtime.images.manifest import Config, Execution, Healthcheck
+from runtime.spec.defaults import DEFAULT_ENVIRONMENT
 
-DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 DEFAULT_SHELL = ("/bin/sh", "-c")
 _PORT = re.compile(r"(\d+)(?:-(\d+))?(?:/(tcp|udp|sctp))?", re.IGNORECASE)
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
@@ -83,7 +83,7 @@ def of_image(config: Config | None, escape: str) -> Settings:
     """Return the settings of a base image, or of `scratch` if there is none."""
     settings = Settings(escape)
     found = (config.config if config else None) or Execution()
-    for each in found.env or ([] if config else [DEFAULT_PATH]):
+    for each in found.env or ([] if config else DEFAULT_ENVIRONMENT):
         name, _, value = each.partition("=")
         settings.environment[name] = value
     settings.labels = dict(found.labels or {})

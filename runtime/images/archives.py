@@ -13,12 +13,11 @@ import io
 import json
 import tarfile
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 from runtime.errors import InvalidConfig
-from runtime.images import compression, manifest
+from runtime.images import assembly, compression, manifest
 from runtime.images.layer import Limits
 from runtime.images.layout import NAME
 from runtime.images.leases import Lease
@@ -68,7 +67,7 @@ def load(store: Store, file: IO[bytes], limits: Limits | None = None) -> list[Im
     ):
         plain = Path(scratch) / "archive"
         with plain.open("wb") as copy:
-            copy.writelines(_inflated(file))
+            copy.writelines(compression.decompressed(file))
         try:
             with tarfile.open(plain, "r:") as archive:
                 return _Loading(store, archive, lease, limits or Limits()).images()
@@ -225,25 +224,7 @@ def unpack(store: Store, image: Image, limits: Limits) -> None:
     chain_ids = image.chain_ids
     pairs = zip(image.manifest.layers, image.config.rootfs.diff_ids, strict=True)
     for depth, (layer, diff_id) in enumerate(pairs, start=1):
-        with store.snapshots.locked(chain_ids[depth - 1]) as unpacked:
-            if not unpacked:
-                with store.layout.path(layer.digest).open("rb") as file:
-                    pieces = iter(partial(file.read, _PIECE_BYTES), b"")
-                    archive = compression.checked(
-                        pieces, manifest.LAYERS[layer.media_type], diff_id
-                    )
-                    store.snapshots.unpack(chain_ids[:depth], archive, limits)
-
-
-def _inflated(file: IO[bytes]) -> Iterator[bytes]:
-    head = file.read(_PIECE_BYTES)
-
-    def pieces() -> Iterator[bytes]:
-        yield head
-        while piece := file.read(_PIECE_BYTES):
-            yield piece
-
-    yield from compression.inflate(pieces(), compression.compression_of(head))
+        assembly.unpack_layer(store, chain_ids[:depth], layer, diff_id, limits)
 
 
 def _entry(image: Image) -> Descriptor:

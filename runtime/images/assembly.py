@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from runtime.images import compression, manifest
@@ -60,12 +60,14 @@ def add_image(
     return Image(names[0] if names else "", descriptor, made, config)
 
 
-def unpack_layer(store: Store, lease: Lease, layer: NewLayer) -> None:
-    """Unpack a layer that has no layers below it."""
-    lease.add(layer.diff_id)
-    with store.snapshots.locked(layer.diff_id) as unpacked:
+def unpack_layer(
+    store: Store, chain_ids: Sequence[str], layer: Descriptor, diff_id: str, limits: Limits
+) -> None:
+    """Unpack the last layer of a chain, whose blob the store has, unless it is unpacked."""
+    with store.snapshots.locked(chain_ids[-1]) as unpacked:
         if not unpacked:
-            with store.layout.path(layer.blob.digest).open("rb") as file:
-                pieces = iter(lambda: file.read(1 << 20), b"")
-                archive = compression.checked(pieces, "gzip", layer.diff_id)
-                store.snapshots.unpack([layer.diff_id], archive, Limits())
+            with store.layout.path(layer.digest).open("rb") as file:
+                pieces = compression.pieces_of(file)
+                kind = manifest.LAYERS[layer.media_type]
+                archive = compression.checked(pieces, kind, diff_id)
+                store.snapshots.unpack(chain_ids, archive, limits)

@@ -14,6 +14,7 @@ from typing import IO, Any, Protocol
 from runtime.errors import InvalidConfig, Unavailable
 
 _GZIP = 16 + zlib.MAX_WBITS  # a gzip header and trailer around the deflated data (zlib.h)
+_PIECE_BYTES = 1 << 20
 _MAGIC = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
 
 
@@ -93,6 +94,20 @@ def pack(pieces: Iterable[bytes], file: IO[bytes]) -> Packed:
         size_bytes += len(piece)
         file.write(piece)
     return Packed(f"sha256:{packed.hexdigest()}", size_bytes, f"sha256:{content.hexdigest()}")
+
+
+def pieces_of(file: IO[bytes], head: bytes = b"") -> Iterator[bytes]:
+    """Yield `head`, which was read already, and the rest of a file."""
+    if head:
+        yield head
+    while piece := file.read(_PIECE_BYTES):
+        yield piece
+
+
+def decompressed(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield the content of a file that is compressed by gzip, by zstd or not at all."""
+    head = file.read(_PIECE_BYTES)
+    yield from inflate(pieces_of(file, head), compression_of(head))
 
 
 def compression_of(head: bytes) -> str:

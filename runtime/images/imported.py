@@ -8,18 +8,18 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Iterable, Iterator
 from typing import IO
 
 from runtime.errors import InvalidConfig, Unavailable
-from runtime.images import assembly, compression
+from runtime.images import assembly, compression, manifest
+from runtime.images.layer import Limits
 from runtime.images.manifest import Config, Execution, History, RootFs
 from runtime.images.store import Image, Store, host_platform
 from runtime.images.tar_reader import TarReader
+from runtime.spec.defaults import DEFAULT_ENVIRONMENT
 
 _PIECE_BYTES = 1 << 20
-_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _DISTRIBUTIONS = ("debian",)
 
 
@@ -35,7 +35,11 @@ def import_archive(
     Raise InvalidConfig for a file that is not an archive.
     """
     return _image(
-        store, _checked(_decompressed(file)), names, execution, f"imported {comment}".strip()
+        store,
+        _checked(compression.decompressed(file)),
+        names,
+        execution,
+        f"imported {comment}".strip(),
     )
 
 
@@ -59,7 +63,7 @@ def bootstrap(
     command = ["mmdebstrap", "--quiet", "--variant=minbase", "--format=tar"]
     if included := ",".join(packages):
         command.append(f"--include={included}")
-    execution = Execution(env=[_PATH], cmd=["/bin/sh"])
+    execution = Execution(env=list(DEFAULT_ENVIRONMENT), cmd=["/bin/sh"])
     archive = _output([*command, suite, "-"], epoch_seconds)
     return _image(store, archive, names, execution, f"mmdebstrap {suite}", epoch_seconds)
 
@@ -72,12 +76,12 @@ def _image(
     comment: str,
     epoch_seconds: int | None = None,
 ) -> Image:
-    seconds = time.time() if epoch_seconds is None else epoch_seconds
-    created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+    created = manifest.timestamp(epoch_seconds)
     platform = host_platform()
     with store.lease() as lease:
         layer = assembly.add_layer(store, lease, archive)
-        assembly.unpack_layer(store, lease, layer)
+        lease.add(layer.diff_id)
+        assembly.unpack_layer(store, [layer.diff_id], layer.blob, layer.diff_id, Limits())
         config = Config(
             platform.architecture,
             platform.os,
@@ -90,36 +94,13 @@ def _image(
         return assembly.add_image(store, lease, config, [layer.blob], names)
 
 
-def _decompressed(file: IO[bytes]) -> Iterator[bytes]:
-    head = file.read(_PIECE_BYTES)
-
-    def pieces() -> Iterator[bytes]:
-        yield head
-        while piece := file.read(_PIECE_BYTES):
-            yield piece
-
-    yield from compression.inflate(pieces(), compression.compression_of(head))
-
-
 def _checked(pieces: Iterator[bytes]) -> Iterator[bytes]:
     """Yield the pieces. Raise InvalidConfig if the first is not the head of an archive."""
     first = next(pieces, b"")
-    if not first or next(iter(TarReader(_Head(first).read)), None) is None:
+    if not first or next(iter(TarReader([first])), None) is None:
         raise InvalidConfig("The file is not a tar archive of a root file system.")
     yield first
     yield from pieces
-
-
-class _Head:
-    """Reads the first header from the first piece of an archive."""
-
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-
-    def read(self, size_bytes: int) -> bytes:
-        """Return at most `size_bytes` bytes."""
-        piece, self._content = self._content[:size_bytes], self._content[size_bytes:]
-        return piece
 
 
 def _output(command: list[str], epoch_seconds: int | None) -> Iterator[bytes]:

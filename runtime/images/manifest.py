@@ -8,6 +8,7 @@ keeps the original bytes of each document, so a pulled image is pushed with the 
 from __future__ import annotations
 
 import hashlib
+import time
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -220,6 +221,12 @@ def chain_ids(diff_ids: list[str]) -> list[str]:
     for diff_id in diff_ids:
         chain.append(digest_of(f"{chain[-1]} {diff_id}".encode()) if chain else diff_id)
     return chain
+
+
+def timestamp(epoch_seconds: int | None) -> str:
+    """Return a time in the format of configurations; None is now."""
+    seconds = time.time() if epoch_seconds is None else epoch_seconds
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
 def encode(document: Struct) -> bytes:

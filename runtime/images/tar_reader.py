@@ -6,7 +6,7 @@ entry. (tar(5); POSIX pax, "pax Header Block")
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from runtime.errors import InvalidConfig
@@ -49,13 +49,15 @@ class Entry:
 class TarReader:
     """Iterates over the entries of an archive.
 
-    `read(n)` returns at most n bytes of the archive, none at its end. `content` yields the content
-    of the current entry; the rest of it is skipped. Raise InvalidConfig for a stream that is not an
-    archive or ends too early.
+    `pieces` yields the bytes of the archive. `content` yields the content of the current entry; the
+    rest of it is skipped. Raise InvalidConfig for a stream that is not an archive or ends too
+    early.
     """
 
-    def __init__(self, read: Callable[[int], bytes]) -> None:
-        self._read = read
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces = iter(pieces)
+        self._piece = b""
+        self._at = 0
         self._left_bytes = 0
         self._padding_bytes = 0
         self._defaults: dict[str, bytes] = {}
@@ -126,6 +128,17 @@ class TarReader:
             pass
         self._exactly(self._padding_bytes)
         self._padding_bytes = 0
+
+    def _read(self, size_bytes: int) -> bytes:
+        """Return at most `size_bytes` bytes, or nothing at the end of the archive."""
+        while self._at == len(self._piece):
+            piece = next(self._pieces, None)
+            if piece is None:
+                return b""
+            self._piece, self._at = piece, 0
+        part = self._piece[self._at : self._at + size_bytes]
+        self._at += len(part)
+        return part
 
     def _take(self, size_bytes: int) -> bytes:
         if size_bytes > self._left_bytes:

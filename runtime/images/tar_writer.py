@@ -15,6 +15,7 @@ END = bytes(2 * BLOCK_BYTES)
 _NANOSECONDS = 1_000_000_000
 _LARGEST_OCTAL = {8: 0o7777777, 12: 0o77777777777}
 _LONGEST_NAME = 100
+_PIECE_BYTES = 1 << 18
 
 
 def header(entry: Entry) -> bytes:
@@ -40,6 +41,13 @@ def header(entry: Entry) -> bytes:
 def padding(size_bytes: int) -> bytes:
     """Return the zeros that follow a content of this size."""
     return bytes(-size_bytes % BLOCK_BYTES)
+
+
+def zeros(size_bytes: int) -> Iterator[bytes]:
+    """Yield this many zeros, in pieces."""
+    while size_bytes > 0:
+        yield bytes(min(size_bytes, _PIECE_BYTES))
+        size_bytes -= _PIECE_BYTES
 
 
 def document(entry: Entry, content: bytes) -> Iterator[bytes]:

@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from runtime.errors import ContainerError
@@ -54,26 +55,11 @@ def _unpack(snapshots: str, new: str, lower: list[str], size_bytes: int, entries
     os.chdir("/")
     os.umask(0)
     layer = Layer(Limits(size_bytes, entries))
-    layer.apply(TarReader(_read))
-    while _read(_PIECE_BYTES):
+    pieces = iter(partial(os.read, 0, _PIECE_BYTES), b"")
+    layer.apply(TarReader(pieces))
+    for _ in pieces:
         pass  # the digest of the layer covers the bytes after the end of the archive
     return layer
-
-
-class _Input:
-    """Standard input, read in large pieces."""
-
-    rest = b""
-    at = 0
-
-
-def _read(size_bytes: int) -> bytes:
-    """Return at most `size_bytes` of the archive, or nothing at its end."""
-    if _Input.at == len(_Input.rest):
-        _Input.rest, _Input.at = os.read(0, _PIECE_BYTES), 0
-    piece = _Input.rest[_Input.at : _Input.at + size_bytes]
-    _Input.at += len(piece)
-    return piece
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ FORMATS = [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]
 
 
 def read(document: bytes) -> list[tuple[Entry, bytes]]:
-    reader = TarReader(io.BytesIO(document).read)
+    reader = TarReader([document])
     return [(entry, b"".join(reader.content())) for entry in reader]
 
 
@@ -97,7 +97,7 @@ def sparse_by_pax(version: str) -> bytes:
 
 @pytest.mark.parametrize("version", ["0.1", "1.0"])
 def test_sparse_files(version: str) -> None:
-    reader = TarReader(io.BytesIO(sparse_by_pax(version)).read)
+    reader = TarReader([sparse_by_pax(version)])
     (found,) = [(entry, list(reader.pieces(entry))) for entry in reader]
     entry, pieces = found
     assert (entry.name, entry.length_bytes, pieces) == (b"s", 4096, [(1000, b"abc")])

@@ -34,7 +34,7 @@ def test_a_file_is_read_as_it_was_written(
     size = len(content)
     entry = Entry(name, REGULAR, mode, uid, gid, size, size, mtime_ns, b"", 0, 0, xattrs)
     written = b"".join(tar_writer.document(entry, content)) + tar_writer.END
-    reader = TarReader(io.BytesIO(written).read)
+    reader = TarReader([written])
     ((found, read),) = [(each, b"".join(reader.content())) for each in reader]
     assert (found, read) == (entry, content)
 
@@ -43,7 +43,7 @@ def test_a_file_is_read_as_it_was_written(
 def test_a_link_is_read_as_it_was_written(target: bytes) -> None:
     entry = Entry(b"l", SYMLINK, 0o777, 0, 0, 0, 0, 0, target, 0, 0)
     written = tar_writer.header(entry) + tar_writer.END
-    (found,) = TarReader(io.BytesIO(written).read)
+    (found,) = TarReader([written])
     assert found == entry
 
 

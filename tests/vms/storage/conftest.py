@@ -1,28 +1,5 @@
-"""A state directory and a connection to libvirt's test driver."""
+"""A state directory and a connection of each test's own."""
 
-from __future__ import annotations
+from tests.vms.private_state import connection, state
 
-import tempfile
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-import pytest
-
-from vms import Connection
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-@pytest.fixture
-def state(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Yield a state directory of this test's own; its path is short, for the sockets below it."""
-    with tempfile.TemporaryDirectory(prefix="tv-", dir="/tmp") as path:
-        monkeypatch.setenv("TONNAGE_STATE", path)
-        yield Path(path)
-
-
-@pytest.fixture
-def connection(state: Path) -> Iterator[Connection]:
-    with Connection.open(state / "c", "test:///default") as opened:
-        yield opened
+__all__ = ["connection", "state"]

@@ -172,13 +172,15 @@ def test_archives_are_unpacked_by_add_alone(
     )  # fmt: skip
     (context / "x.tar").write_bytes(compress(content))
     (context / "plain").write_text("no archive")
-    made = built(store, context, "FROM scratch\nADD x.tar plain /a/\nCOPY x.tar /b/\n")
+    (context / "zeros").write_bytes(bytes(2048))
+    made = built(store, context, "FROM scratch\nADD x.tar plain zeros /a/\nCOPY x.tar /b/\n")
     assert (made.read("/a/d/f"), made.read("/a/d/h"), made.read("/a/plain")) == (
         "f",
         "f",
         "no archive",
     )
     assert made.status("/a/d/f").st_uid == 7
+    assert made.status("/a/zeros").st_size == 2048
     assert made.has("/b/x.tar") and not made.has("/a/x.tar")
 
 
