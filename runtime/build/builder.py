@@ -334,7 +334,9 @@ def _archive_of(request: Request) -> Iterator[bytes]:
 def _pieces(request: Request, task: str) -> Iterator[bytes]:
     """Yield the output of the process that reads sources. Raise InvalidConfig, ContainerError."""
     document = json.dumps(asdict(request))
-    command = [sys.executable, "-ISXutf8", "-c", _PROGRAM, str(_PACKAGES), task, document]
+    # Installed packages are needed for archives alone: `site` takes longer than most copies.
+    flags = "-IXutf8" if request.unpack else "-ISXutf8"
+    command = [sys.executable, flags, "-c", _PROGRAM, str(_PACKAGES), task, document]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout and process.stderr
         while piece := process.stdout.read(1 << 18):

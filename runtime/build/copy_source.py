@@ -14,12 +14,13 @@ import signal
 import stat
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from runtime.build import added_archive, patterns
-from runtime.errors import ContainerError, InvalidConfig
-from runtime.images import file_entry, tar_reader, tar_writer
+from runtime.errors import ContainerError, InvalidConfig, Unavailable
+from runtime.images import compression, file_entry, tar_reader, tar_writer
 from runtime.images.tar_reader import Entry
 from runtime.linux import clone, mount, prctl
 
@@ -54,6 +55,9 @@ def main() -> int:
     """Carry out the task of the first argument for the request in the second."""
     prctl.set_parent_death_signal(signal.SIGKILL)
     task, request = sys.argv[1], Request(**json.loads(sys.argv[2]))
+    if request.unpack:
+        with suppress(Unavailable):
+            compression.zstd_module()  # behind the change of root no module can be found
     try:
         _enter(request)
         if task == "list":

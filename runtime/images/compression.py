@@ -137,11 +137,11 @@ def _opener(compression: str) -> Callable[[], _Decompressor]:
         except ImportError:
             return lambda: zlib.decompressobj(_GZIP)
         return lambda: isal_zlib.decompressobj(_GZIP)
-    return lambda: _zstd().ZstdDecompressor()
+    return lambda: zstd_module().ZstdDecompressor()
 
 
-def _zstd() -> Any:
-    """Return the module for zstd: Python's own from 3.14 on, before it its backport."""
+def zstd_module() -> Any:
+    """Return the module for zstd: Python's from 3.14 on, else its backport. Raise Unavailable."""
     try:
         from compression import zstd
     except ImportError:

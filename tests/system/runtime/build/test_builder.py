@@ -106,6 +106,12 @@ class Built:
         return self.told.count("  cached")
 
 
+def zstd(content: bytes) -> bytes:
+    module = pytest.importorskip("backports.zstd", reason="backports.zstd is not in this Python")
+    compressed: bytes = module.compress(content)
+    return compressed
+
+
 def built(store: Store, context: Path, text: str, **options: object) -> Built:
     told: list[str] = []
     image = build(
@@ -162,7 +168,7 @@ def test_copies(store: Store, context: Path) -> None:
     assert made.read("/w/sub/deep/d.sh").startswith("#!")
 
 
-@pytest.mark.parametrize("compress", [bytes, gzip.compress, bz2.compress, lzma.compress])
+@pytest.mark.parametrize("compress", [bytes, gzip.compress, bz2.compress, lzma.compress, zstd])
 def test_archives_are_unpacked_by_add_alone(
     store: Store, context: Path, compress: Callable[[bytes], bytes]
 ) -> None:
