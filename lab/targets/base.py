@@ -7,12 +7,16 @@ host's CLOCK_MONOTONIC; t0 is the time of the request.
 from __future__ import annotations
 
 import os
+import socket
+import time
 from abc import ABC, abstractmethod
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Self
 
+from lab.errors import TargetFailed
 from lab.targets import environment
+from vms.guest import payload_protocol
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -27,7 +31,6 @@ Kind = Literal["native", "container", "machine"]
 # Optional parts of an instance: a network connection to a peer (lab.network), or a volume.
 Attachment = Literal["host", "bridge", "nat", "user", "volume"]
 VOLUME = "/mnt"  # the volume's mount point inside
-PORT = 7000  # of the payload's server
 
 # Limits that every container gets, and whose cost it bears, but that no workload here reaches.
 MEMORY_LIMIT_BYTES = 1 << 30
@@ -81,6 +84,15 @@ class CommandResult:
     stdout: bytes
     stderr: bytes
     elapsed_ns: int
+
+
+def read_answer(connection: socket.socket, name: str) -> int:
+    """Return the time when the payload's server answered. Raise TargetFailed for another server."""
+    answer = connection.recv(16)
+    answered_ns = time.monotonic_ns()
+    if answer != payload_protocol.ANSWER:
+        raise TargetFailed(f"{name} answered {answer!r}: this is not the payload's server.")
+    return answered_ns
 
 
 class Instance(ABC):

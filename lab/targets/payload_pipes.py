@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from lab.errors import StartFailed, TargetFailed
 from lab.network import namespace
-from lab.targets.base import PORT, CommandResult, Instance
+from lab.targets.base import CommandResult, Instance, read_answer
 from vms.guest import payload_protocol
+from vms.guest.payload_protocol import TCP_PORT
 
 if TYPE_CHECKING:
     from lab.metrics import Milestone
@@ -116,15 +117,9 @@ class PipeInstance(Instance):
         """
         with (
             namespace.enter_that_of(self.payload_pid()),
-            socket.create_connection(("127.0.0.1", PORT), timeout=_ASK_SECONDS) as connection,
+            socket.create_connection(("127.0.0.1", TCP_PORT), timeout=_ASK_SECONDS) as connection,
         ):
-            answer = connection.recv(16)
-            answered_ns = time.monotonic_ns()
-        if answer != b"pong\n":
-            raise TargetFailed(
-                f"{self.name} answered {answer!r}: this is not the payload's server."
-            )
-        return answered_ns
+            return read_answer(connection, self.name)
 
     def cpus(self) -> frozenset[int]:
         """Return the worker's CPUs; containers of an engine's daemon would not inherit them."""
@@ -152,8 +147,9 @@ class PipeInstance(Instance):
                 self._events[name] = int(ns)
                 if name == "not-listening":
                     raise StartFailed(
-                        f"{self.name} can't answer requests: another program listens on port {PORT}"
-                        " of its network (ss -ltnp shows which). Stop it, or leave the target out."
+                        f"{self.name} can't answer requests: another program listens on port"
+                        f" {TCP_PORT} of its network (ss -ltnp shows which). Stop it, or leave the"
+                        " target out."
                     )
         except TimeoutError as error:
             raise StartFailed(

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 from lab.errors import TargetFailed
 from lab.network.isolated_network import PEER, IsolatedNetwork
 from lab.paths import PAYLOAD_IN_TREE
-from lab.targets.base import PORT
 from lab.targets.network_sharing import sharing_network
+from vms.guest.payload_protocol import TCP_PORT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +44,7 @@ MEASURING = Servers(
     (17301, 17302),
 )
 # The payload exits at the end of its stdin.
-ANSWERING = Servers(f"sleep infinity | {PAYLOAD_IN_TREE} serve peer >/dev/null", (PORT,))
+ANSWERING = Servers(f"sleep infinity | {PAYLOAD_IN_TREE} serve peer >/dev/null", (TCP_PORT,))
 
 
 @contextmanager

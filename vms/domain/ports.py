@@ -11,6 +11,7 @@ from vms.description import CONSOLE
 from vms.domain import streams
 from vms.errors import BootTimeout, NotFound
 from vms.guest import qemu_guest_agent
+from vms.guest.payload_protocol import AGENT_CHANNEL, EVENTS_CHANNEL
 from vms.guest.serial_lines import LineReader
 from vms.guest.tonnage_agent import Agent
 from vms.hosts import HERE, Host
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from vms.guest.interface import Inside
 
-EVENTS, AGENT = "tonnage.events", "tonnage.agent"
 Milestone = Literal["first-instruction", "userspace", "ready"]
 _ASK_SECONDS = 3.0
 
@@ -67,24 +67,24 @@ class Ports:
     @property
     def events(self) -> LineReader:
         """The lines by which the agent reports the guest's start. Raise MachineError."""
-        return self._reader(EVENTS)
+        return self._reader(EVENTS_CHANNEL)
 
     @property
     def agent(self) -> Agent:
         """The connection to the payload's agent. Raise MachineError."""
         if self._agent is None:
-            self._agent = Agent(self.open(AGENT), heard_from_start=self._from_start)
+            self._agent = Agent(self.open(AGENT_CHANNEL), heard_from_start=self._from_start)
         return self._agent
 
     @property
     def inside(self) -> Inside:
         """The agent of the machine: the payload's, or qemu-guest-agent. Raise NotFound if none."""
-        if AGENT in self.sockets:
+        if AGENT_CHANNEL in self.sockets:
             return self.agent
         if qemu_guest_agent.CHANNEL in self.sockets:
             return qemu_guest_agent.GuestAgent(self.handle)
         raise NotFound(
-            f"{self.machine} has no channel for an agent: give it a channel {AGENT} or"
+            f"{self.machine} has no channel for an agent: give it a channel {AGENT_CHANNEL} or"
             f" {qemu_guest_agent.CHANNEL}."
         )
 
@@ -105,9 +105,9 @@ class Ports:
         """Connect to all ports before the machine's first instruction. Raise MachineError."""
         self._from_start = True
         _ = self.console
-        if EVENTS in self.sockets:
+        if EVENTS_CHANNEL in self.sockets:
             _ = self.events
-        if AGENT in self.sockets:
+        if AGENT_CHANNEL in self.sockets:
             _ = self.agent
 
     def disconnect(self) -> None:
@@ -130,7 +130,7 @@ class Ports:
                 return self._await_agent(deadline_ns)
             if milestone == "first-instruction" and self._from_start:
                 return self.console.wait_for(milestone, deadline_ns)
-            if EVENTS not in self.sockets:
+            if EVENTS_CHANNEL not in self.sockets:
                 # Without the channel for events the agent's answer is the only sign of life.
                 return self._await_agent(deadline_ns)
             return self.events.wait_for(milestone, deadline_ns)
@@ -143,7 +143,7 @@ class Ports:
     def _reader(self, name: str) -> LineReader:
         if name not in self._readers:
             self._readers[name] = LineReader(self.open(name))
-            if name == EVENTS and not self._from_start:
+            if name == EVENTS_CHANNEL and not self._from_start:
                 self._readers[name].ask_again()
         return self._readers[name]
 

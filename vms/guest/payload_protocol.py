@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 # Names of the virtio-serial ports, and the host's vsock ports that take their place.
 EVENTS_CHANNEL, AGENT_CHANNEL = "tonnage.events", "tonnage.agent"
 EVENTS_VSOCK_PORT, AGENT_VSOCK_PORT = 7001, 7002
-# The TCP port on which the payload answers each connection.
-TCP_PORT = 7000
+# The TCP port on which the payload answers each connection with these bytes.
+TCP_PORT, ANSWER = 7000, b"pong\n"
 # The first argument of a request that sets its command's environment.
 WITHIN = "@within"
 MAX_STDIN_BYTES = 1 << 20

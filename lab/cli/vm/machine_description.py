@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 _PUBLISHED = re.compile(r"(?:([0-9.]+|\[[0-9a-fA-F:]+\]):)?(\d+):(\d+)(?:/(tcp|udp))?")
 _CONSOLE = "console=ttyS0"
-_CHANNELS = ("tonnage.events", "tonnage.agent")
 _GUEST_AGENT = "org.qemu.guest_agent.0"
 
 
@@ -34,6 +33,7 @@ def machine(options: argparse.Namespace, folder: Path, host: Host | None = None)
     InvalidConfig or MachineError for options that describe no machine.
     """
     import vms
+    from vms.guest.payload_protocol import AGENT_CHANNEL, EVENTS_CHANNEL
     from vms.hosts import HERE
     from vms.storage.image_store import Store
 
@@ -47,6 +47,7 @@ def machine(options: argparse.Namespace, folder: Path, host: Host | None = None)
             "Give an image (tonnage vm images lists them), --disk, --cdrom or --kernel."
         )
     accelerator = _accelerator(options, image)
+    payload_channels = (EVENTS_CHANNEL, AGENT_CHANNEL) if image and image.kernel else ()
     described = vms.Machine(
         name=machine_name,
         vcpus=options.cpus,
@@ -56,7 +57,7 @@ def machine(options: argparse.Namespace, folder: Path, host: Host | None = None)
         chipset=options.machine,
         boot=_boot(options, image, accelerator, folder),
         disks=(),
-        channels=(*_CHANNELS, _GUEST_AGENT) if image and image.kernel else (_GUEST_AGENT,),
+        channels=(*payload_channels, _GUEST_AGENT),
         cdroms=tuple(_cdroms(options, folder)),
         networks=tuple(_with_addresses(list(_networks(options)), options.mac)),
         balloon=vms.Balloon(),

@@ -21,7 +21,6 @@ from lab.host.disk_usage import allocated_bytes
 from lab.paths import cache_directory
 from lab.targets import peer_servers
 from lab.targets.base import (
-    PORT,
     VOLUME,
     Attachment,
     CommandResult,
@@ -29,9 +28,11 @@ from lab.targets.base import (
     Kind,
     Span,
     Target,
+    read_answer,
 )
 from lab.targets.machines import guest_log
 from lab.userland.guest_kernel import uncompressed
+from vms.guest.payload_protocol import AGENT_CHANNEL, EVENTS_CHANNEL, TCP_PORT
 from vms.qemu import acceleration
 from vms.storage import disks
 
@@ -89,7 +90,7 @@ class MachineInstance(Instance):
         self.disk = machine.disks[0].path
         self.has_userspace = target.has_userspace
         forwards = [each for _, network in machine.forwards() for each in network.forwards]
-        self.port = forwards[0].host if forwards else PORT
+        self.port = forwards[0].host if forwards else TCP_PORT
         self._deadline_seconds = target.settings.start_deadline_seconds
         self._listening = False
         self._cloned_ns = time.monotonic_ns()
@@ -122,15 +123,9 @@ class MachineInstance(Instance):
         """
         try:
             with socket.create_connection((self.address, self.port), _ASK_SECONDS) as connection:
-                answer = connection.recv(16)
-                answered_ns = time.monotonic_ns()
+                return read_answer(connection, self.name)
         except OSError as error:
             raise TargetFailed(f"{self.name} did not answer a request: {error}.") from error
-        if answer != b"pong\n":
-            raise TargetFailed(
-                f"{self.name} answered {answer!r}: this is not the payload's server."
-            )
-        return answered_ns
 
     def request(self, words: list[str], what: str, timeout_seconds: float) -> CommandResult:
         """Send the request to the machine's agent; the time is by the machine's clock."""
@@ -262,8 +257,8 @@ class Machine(Target):
             chipset=self.chipset,
             boot=vms.DirectKernel(userland.kernel, userland.initramfs, words),
             disks=(vms.Disk(disk),),
-            channels=("tonnage.events", "tonnage.agent"),
-            networks=(vms.UserNetwork((vms.Forward(free_port(), PORT),)),),
+            channels=(EVENTS_CHANNEL, AGENT_CHANNEL),
+            networks=(vms.UserNetwork((vms.Forward(free_port(), TCP_PORT),)),),
             spare_ports=0,  # no device is plugged into a measured machine
         )
 

@@ -15,6 +15,7 @@ from lab.targets import leftovers
 from lab.targets.base import Kind
 from lab.targets.machines.listening_port import ListeningPort
 from lab.targets.machines.machine import FullMachine, Machine, MicroMachine, Ports, Running
+from vms.guest.payload_protocol import AGENT_CHANNEL, EVENTS_CHANNEL
 from vms.guest.tonnage_agent import Agent
 from vms.qemu import acceleration
 
@@ -42,8 +43,8 @@ class QemuProcess:
             )
             self._owned.callback(self._kill)
             self.console = self._owned.enter_context(vms.LineReader(ports["console"].path))
-            self.events = self._owned.enter_context(vms.LineReader(ports["tonnage.events"].path))
-            self.agent = self._owned.enter_context(Agent(ports["tonnage.agent"].path))
+            self.events = self._owned.enter_context(vms.LineReader(ports[EVENTS_CHANNEL].path))
+            self.agent = self._owned.enter_context(Agent(ports[AGENT_CHANNEL].path))
 
     @property
     def vmm_pid(self) -> int:

@@ -31,6 +31,7 @@ from lab.targets.machines.machine import Ports, Running
 from lab.targets.machines.tap_vmms import RAW, TapInstance, TapMachine, VmmProcess
 from lab.userland.payload import build_payload
 from vms.boot import cpio
+from vms.guest.payload_protocol import AGENT_CHANNEL, EVENTS_CHANNEL
 from vms.guest.tonnage_agent import Agent
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 PROGRAM = "linux.uml"
 _PROBE_SECONDS = 15.0
 # The guest's serial lines ttyS1 and ttyS2, by the channel that they carry.
-_LINES = {"tonnage.events": 1, "tonnage.agent": 2}
+_LINES = {EVENTS_CHANNEL: 1, AGENT_CHANNEL: 2}
 
 
 class UmlProcess:
@@ -59,8 +60,8 @@ class UmlProcess:
                 }
                 own = self._owned.enter_context
                 self.console = own(vms.LineReader(ports["console"].path))
-                self.events = own(vms.LineReader(ports["tonnage.events"].path))
-                self.agent = own(Agent(ports["tonnage.agent"].path))
+                self.events = own(vms.LineReader(ports[EVENTS_CHANNEL].path))
+                self.agent = own(Agent(ports[AGENT_CHANNEL].path))
                 ends = {
                     name: until_spawned.enter_context(port.accept()).fileno()
                     for name, port in ports.items()

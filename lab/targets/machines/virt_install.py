@@ -24,6 +24,7 @@ from lab.targets.machines.listening_port import ListeningPort
 from lab.targets.machines.machine import FullMachine, Ports, Running
 from lab.targets.programs import last_words
 from vms.connection import daemon
+from vms.guest.payload_protocol import AGENT_CHANNEL, EVENTS_CHANNEL
 from vms.guest.tonnage_agent import Agent
 from vms.qemu import acceleration
 from vms.qemu.reaper import adopting_orphans, reap_when_ended
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from lab.targets.base import Settings
 
 PROGRAM = "virt-install"
-_EVENTS, _AGENT = "tonnage.events", "tonnage.agent"
 
 
 class InstalledMachine:
@@ -59,7 +59,7 @@ class InstalledMachine:
                 name: self._owned.enter_context(
                     ListeningPort(target.directory / f"{machine.name}.{number}")
                 )
-                for number, name in enumerate(("console", _EVENTS, _AGENT))
+                for number, name in enumerate(("console", EVENTS_CHANNEL, AGENT_CHANNEL))
             }
             self._adopting = self._owned.enter_context(ExitStack())
             self._adopting.enter_context(adopting_orphans())
@@ -88,14 +88,14 @@ class InstalledMachine:
 
         Raise MachineError.
         """
-        reader = self._owned.enter_context(vms.LineReader(self._accepted(_EVENTS)))
+        reader = self._owned.enter_context(vms.LineReader(self._accepted(EVENTS_CHANNEL)))
         self._connection.find(self._machine.name).forward(self._machine)
         return reader
 
     @cached_property
     def agent(self) -> Agent:
         """The agent that runs commands in the machine. Raise MachineError."""
-        return self._owned.enter_context(Agent(self._accepted(_AGENT)))
+        return self._owned.enter_context(Agent(self._accepted(AGENT_CHANNEL)))
 
     @property
     def vmm_pid(self) -> int:
