@@ -63,7 +63,7 @@ ORDER = {
         "calibration",
         "measurement",
         "analysis",
-        "planning",
+        "planning scaling",
         "claims",
         "report",
         "doctor",

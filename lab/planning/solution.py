@@ -1,0 +1,53 @@
+"""A solution of the packing problem: patterns, and a lower bound with its certificate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """`times` hosts of one kind, each with the same replicas: pairs of a demand's name and a count."""
+
+    host: str
+    counts: tuple[tuple[str, int], ...]
+    times: int
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """A dual solution: a price for a replica of each demand, and a rent for a host that is scarce.
+
+    It proves a lower bound if, for each kind of host, no feasible set of replicas is worth more
+    than the host's price plus its rent. `replica_prices` follows the order of the problem's
+    demands, `host_rents` that of its hosts (0 where any number is available).
+    """
+
+    replica_prices: tuple[Fraction, ...]
+    host_rents: tuple[Fraction, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """The hosts and what is on them; `bound` is the least possible cost that the certificate proves.
+
+    `cost` is the sum of the prices of all hosts. The solution is optimal if `cost == bound`.
+    `timed_out` says that the deadline ended the search.
+    """
+
+    patterns: tuple[Pattern, ...]
+    cost: int
+    bound: int
+    certificate: Certificate
+    timed_out: bool
+
+    @property
+    def hosts(self) -> int:
+        """The number of hosts."""
+        return sum(pattern.times for pattern in self.patterns)
+
+    @property
+    def gap(self) -> float:
+        """The cost above the bound, as a share of the bound."""
+        return (self.cost - self.bound) / self.bound if self.bound else 0.0

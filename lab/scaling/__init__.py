@@ -1,0 +1,1 @@
+"""Scaling: a simulation of requests, instances and an autoscaler through a peak."""
