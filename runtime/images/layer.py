@@ -1,30 +1,25 @@
-"""Applying a layer to a root file system: files, links, devices, whiteouts.
+"""Applying a layer to the tree of a new snapshot: files, links, devices, whiteouts.
 
-The root file system is the process's own root directory (chroot), so that no name and no symbolic
-link of a layer leads out of it. The layers below show through an overlay, whose kernel code turns
-removals into whiteouts. (OCI image-spec, layer.md)
+(OCI image-spec, layer.md)
 """
 
 from __future__ import annotations
 
-import errno
 import os
-import shutil
 import stat
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from runtime.errors import InvalidConfig
-from runtime.images import tar_reader
+from runtime.images import file_attributes, tar_reader
+from runtime.images.file_attributes import Place
 from runtime.images.tar_reader import Entry, TarReader
+from runtime.images.upper_tree import UpperTree, shown
 
 WHITEOUT = b".wh."
 OPAQUE = b".wh..wh..opq"
 _RESERVED = b".wh..wh."
-# Attributes by which overlayfs describes its layers: a file that sets them changes other files.
-_OVERLAY = ("trusted.overlay.", "user.overlay.")
-_NEW_PARENT_MODE = 0o755
 _DEVICES = {tar_reader.CHARACTER: stat.S_IFCHR, tar_reader.BLOCK: stat.S_IFBLK}
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,22 +31,19 @@ class Limits:
 
 
 class Layer:
-    """One layer, applied to the root directory of this process."""
+    """One layer, applied to a tree."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, tree: UpperTree, limits: Limits) -> None:
+        self._tree = tree
         self._limits = limits
-        self.size_bytes = 0
         self._entries = 0
-        self._directories: set[bytes] = {b"/"}
-        # Directories get their times at the end, when nothing is put into them any more.
-        self._times: dict[bytes, int] = {}
-        self._written: set[bytes] = set()
-        self.skipped: dict[str, int] = {}
+        self.size_bytes = 0
 
     def apply(self, reader: TarReader) -> None:
         """Apply every entry, in the order of the archive.
 
-        Raise InvalidConfig for an invalid entry, OSError if the host refuses one.
+        Raise InvalidConfig for an invalid entry, OSError if the host refuses one, LayersMissing if
+        one needs a file of layers below that are not unpacked yet.
         """
         for entry in reader:
             path = _inside(entry.name)
@@ -59,178 +51,114 @@ class Layer:
             try:
                 self._apply(reader, entry, path)
             except OSError as error:
-                raise OSError(error.errno, f"{_shown(path)}: {error.strerror}") from None
-        for path, mtime_ns in self._times.items():
-            if _is_directory(path):
-                os.utime(path, ns=(mtime_ns, mtime_ns), follow_symlinks=False)
+                raise OSError(error.errno, f"{shown(path)}: {error.strerror}") from None
+        self._tree.write_times()
 
     def _apply(self, reader: TarReader, entry: Entry, path: bytes) -> None:
         parent, _, name = path.rpartition(b"/")
-        if path == b"/":
-            if entry.kind != tar_reader.DIRECTORY:
-                raise InvalidConfig("The layer replaces the root directory with a file.")
-            self._set_attributes(path, entry)
-            return
         if name.startswith(WHITEOUT):
             self._apply_whiteout(parent or b"/", name)
-            return
-        self._enter(parent or b"/")
-        self._create(reader, entry, path)
-        self._written.add(path)
+        elif entry.kind == tar_reader.DIRECTORY:
+            self._make_directory(entry, path)
+        elif not name:
+            raise InvalidConfig("The layer replaces the root directory with a file.")
+        else:
+            self._replace(reader, entry, path)
 
     def _apply_whiteout(self, parent: bytes, name: bytes) -> None:
-        """Hide files of the lower layers. Do nothing if they lack the directory."""
-        if not os.path.isdir(parent):
-            return
-        self._enter(parent)
+        """Hide files of the lower layers. Nothing is done if they lack the directory."""
         if name == OPAQUE:
-            self._hide_all_in(parent)
-        elif not name.startswith(_RESERVED):  # aufs' own files, which old images hold
-            self._hide(parent.rstrip(b"/") + b"/" + name.removeprefix(WHITEOUT))
-
-    def _create(self, reader: TarReader, entry: Entry, path: bytes) -> None:
-        if entry.kind == tar_reader.DIRECTORY:
-            self._make_directory(path)
-            self._directories.add(path)
-            self._set_attributes(path, entry)
+            self._tree.hide_all_in(parent)
             return
-        try:
-            self._make(reader, entry, path)
-        except FileExistsError:
-            self._remove(path)
-            self._make(reader, entry, path)
+        if name.startswith(_RESERVED):  # aufs' own files, which old images hold
+            return
+        hidden = name.removeprefix(WHITEOUT)
+        if hidden in (b"", b".", b".."):
+            raise InvalidConfig(f"The layer has a whiteout of no name: {shown(name)}.")
+        self._tree.hide(parent.rstrip(b"/") + b"/" + hidden)
 
-    def _make(self, reader: TarReader, entry: Entry, path: bytes) -> None:
+    def _make_directory(self, entry: Entry, path: bytes) -> None:
+        place = self._tree.place(path)
+        if path != b"/":
+            self._tree.make_directory(place)
+        self._set_attributes(place, entry)
+        self._tree.times[place.path] = entry.mtime_ns
+        self._tree.mark_written(place)
+
+    def _replace(self, reader: TarReader, entry: Entry, path: bytes) -> None:
+        """Make a file that is not a directory, in place of what the layer has there."""
+        place = self._tree.place(path)
+        try:
+            self._make(reader, entry, place)
+        except FileExistsError:
+            place = self._tree.place(path)
+            self._tree.remove(place)
+            self._make(reader, entry, place)
+        self._tree.mark_written(place)
+
+    def _make(self, reader: TarReader, entry: Entry, place: Place) -> None:
         if entry.kind == tar_reader.REGULAR:
-            self._write(reader, entry, path)
+            self._write(reader, entry, place)
             return
         if entry.kind == tar_reader.HARD_LINK:
-            target = _inside(entry.link)
-            try:
-                os.link(target, path, follow_symlinks=False)
-            except FileNotFoundError:
-                words = f"{_shown(path)} to {_shown(target)}, which is missing"
-                raise InvalidConfig(f"The layer has a hard link {words}.") from None
+            self._link(entry, place.path)
             return
         if entry.kind == tar_reader.SYMLINK:
-            os.symlink(entry.link, path)
+            os.symlink(entry.link, place.name, dir_fd=place.directory)
         elif entry.kind == tar_reader.FIFO:
-            os.mkfifo(path, 0o600)
+            os.mkfifo(place.name, 0o600, dir_fd=place.directory)
         elif entry.kind in _DEVICES:
             if (entry.kind, entry.major, entry.minor) == (tar_reader.CHARACTER, 0, 0):
                 words = "has an overlayfs whiteout, the character device 0/0"
-                raise InvalidConfig(f"The layer {words}: {_shown(path)}.")
-            os.mknod(path, _DEVICES[entry.kind] | 0o600, os.makedev(entry.major, entry.minor))
+                raise InvalidConfig(f"The layer {words}: {shown(place.path)}.")
+            device = os.makedev(entry.major, entry.minor)
+            os.mknod(place.name, _DEVICES[entry.kind] | 0o600, device, dir_fd=place.directory)
         else:
-            raise InvalidConfig(
-                f"The layer has an entry of the type {entry.kind!r}, {_shown(path)}."
-            )
-        self._set_attributes(path, entry)
+            words = f"an entry of the type {entry.kind!r}, {shown(place.path)}"
+            raise InvalidConfig(f"The layer has {words}.")
+        self._set_attributes(place, entry)
+        file_attributes.write_time(place, entry.mtime_ns)
 
-    def _write(self, reader: TarReader, entry: Entry, path: bytes) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(path, flags, 0o600)
+    def _link(self, entry: Entry, path: bytes) -> None:
+        target = self._tree.link_target(_inside(entry.link))
+        if target is None:
+            words = f"{shown(path)} to {shown(_inside(entry.link))}, which is missing"
+            raise InvalidConfig(f"The layer has a hard link {words}.")
+        place = self._tree.place(path)  # its directory may have been closed for the target's
+        os.link(
+            target.name, place.name, src_dir_fd=target.directory, dst_dir_fd=place.directory,
+            follow_symlinks=False,
+        )  # fmt: skip
+
+    def _write(self, reader: TarReader, entry: Entry, place: Place) -> None:
+        descriptor = os.open(place.name, _NEW, 0o600, dir_fd=place.directory)
         try:
             if entry.pieces is None:
                 for piece in reader.content():
                     _write_all(descriptor, piece)
             else:
-                os.truncate(descriptor, entry.length_bytes)
-                for offset, piece in reader.pieces(entry):
-                    if offset + len(piece) > entry.length_bytes:
-                        raise InvalidConfig(
-                            f"The layer has a sparse file {_shown(path)} beyond its end."
-                        )
-                    os.lseek(descriptor, offset, os.SEEK_SET)
-                    _write_all(descriptor, piece)
+                self._write_pieces(reader, entry, descriptor, place)
             self._set_attributes(descriptor, entry)
+            file_attributes.write_time(descriptor, entry.mtime_ns)
         finally:
             os.close(descriptor)
 
-    def _set_attributes(self, target: int | bytes, entry: Entry) -> None:
-        """Set owner, mode, extended attributes and time, in this order: chown(2) clears setuid
-        bits and file capabilities.
-        """
-        follow = isinstance(target, int)  # a descriptor is the file itself
-        os.chown(target, entry.uid, entry.gid, follow_symlinks=follow)
-        if entry.kind != tar_reader.SYMLINK:
-            os.chmod(target, entry.mode)
-        for name, value in entry.xattrs.items():
-            self._set_xattr(target, name, value, follow=follow)
-        if entry.kind == tar_reader.DIRECTORY and not isinstance(target, int):
-            self._times[target] = entry.mtime_ns
-        else:
-            os.utime(target, ns=(entry.mtime_ns, entry.mtime_ns), follow_symlinks=follow)
+    def _write_pieces(
+        self, reader: TarReader, entry: Entry, descriptor: int, place: Place
+    ) -> None:
+        """Write the parts of a sparse file that are not holes."""
+        os.truncate(descriptor, entry.length_bytes)
+        for offset, piece in reader.pieces(entry):
+            if offset + len(piece) > entry.length_bytes:
+                words = f"a sparse file {shown(place.path)} beyond its end"
+                raise InvalidConfig(f"The layer has {words}.")
+            os.lseek(descriptor, offset, os.SEEK_SET)
+            _write_all(descriptor, piece)
 
-    def _set_xattr(self, target: int | bytes, name: str, value: bytes, *, follow: bool) -> None:
-        if name.startswith(_OVERLAY):
-            self.skipped[name] = self.skipped.get(name, 0) + 1
-            return
-        try:
-            os.setxattr(target, name, value, follow_symlinks=follow)
-        except OSError as error:
-            # A file system without labels can hold the image all the same, as with umoci.
-            if error.errno not in (errno.ENOTSUP, errno.EPERM) or name == "security.capability":
-                raise
-            self.skipped[name] = self.skipped.get(name, 0) + 1
-
-    def _enter(self, directory: bytes) -> None:
-        """Ensure that a parent directory exists, and remember its time."""
-        if directory in self._directories:
-            return
-        try:
-            status = os.stat(directory)
-        except FileNotFoundError:
-            self._enter(directory.rpartition(b"/")[0] or b"/")
-            os.mkdir(directory, _NEW_PARENT_MODE)
-            os.chmod(directory, _NEW_PARENT_MODE)  # whatever the umask is
-        else:
-            if not stat.S_ISDIR(status.st_mode):
-                raise InvalidConfig(
-                    f"The layer puts a file below {_shown(directory)}, no directory."
-                )
-            self._times.setdefault(os.path.realpath(directory), status.st_mtime_ns)
-        self._directories.add(directory)
-
-    def _make_directory(self, path: bytes) -> None:
-        try:
-            os.mkdir(path, 0o700)
-        except FileExistsError:
-            if not _is_directory(path):
-                self._remove(path)
-                os.mkdir(path, 0o700)
-
-    def _hide(self, path: bytes) -> None:
-        """Hide a name of the lower layers. Files that this layer wrote stay."""
-        below = path + b"/"
-        if any(each.startswith(below) for each in self._written):
-            self._hide_all_in(path)
-        elif path not in self._written:
-            self._remove(path, missing_ok=True)
-
-    def _hide_all_in(self, directory: bytes) -> None:
-        for name in os.listdir(directory):
-            self._hide(directory.rstrip(b"/") + b"/" + name)
-
-    def _remove(self, path: bytes, *, missing_ok: bool = False) -> None:
-        """Remove a file or a directory with its content."""
-        try:
-            if _is_directory(path):
-                shutil.rmtree(path)
-                self._forget(path)
-            else:
-                os.unlink(path)
-                # A link that led to a directory does not any more.
-                self._directories = {each for each in self._directories if not _below(each, path)}
-        except FileNotFoundError:
-            if not missing_ok:
-                raise
-
-    def _forget(self, directory: bytes) -> None:
-        """Drop the records of a removed directory and its content."""
-        self._directories = {each for each in self._directories if not _below(each, directory)}
-        self._written = {each for each in self._written if not _below(each, directory)}
-        self._times = {path: at for path, at in self._times.items() if not _below(path, directory)}
+    def _set_attributes(self, target: Place | int, entry: Entry) -> None:
+        mode = None if entry.kind == tar_reader.SYMLINK else entry.mode
+        skipped = self._tree.skipped
+        file_attributes.write(target, entry.uid, entry.gid, mode, entry.xattrs, skipped)
 
     def _count(self, entry: Entry) -> None:
         self._entries += 1
@@ -245,19 +173,8 @@ def _inside(name: bytes) -> bytes:
     """Return the absolute path of an entry's name. Raise InvalidConfig for one with `..`."""
     parts = [part for part in name.split(b"/") if part not in (b"", b".")]
     if b".." in parts or b"\0" in name:
-        raise InvalidConfig(f"The layer has an entry with '..' in its name: {_shown(name)}.")
+        raise InvalidConfig(f"The layer has an entry with '..' in its name: {shown(name)}.")
     return b"/" + b"/".join(parts)
-
-
-def _below(path: bytes, directory: bytes) -> bool:
-    return path == directory or path.startswith(directory + b"/")
-
-
-def _is_directory(path: bytes) -> bool:
-    try:
-        return stat.S_ISDIR(os.lstat(path).st_mode)
-    except FileNotFoundError:
-        return False
 
 
 def _write_all(descriptor: int, piece: bytes) -> None:
@@ -265,6 +182,3 @@ def _write_all(descriptor: int, piece: bytes) -> None:
     while written_bytes < len(piece):
         written_bytes += os.write(descriptor, piece[written_bytes:])
 
-
-def _shown(path: Iterable[int]) -> str:
-    return os.fsdecode(bytes(path)).encode("utf-8", "backslashreplace").decode()

@@ -1,11 +1,12 @@
-"""Pull an image: fetch layers in parallel, and unpack them in order while they arrive."""
+"""Pull an image: fetch and unpack layers in parallel, while they arrive."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import IO
 
@@ -70,6 +71,11 @@ class _Fetch:
     ended: bool = False
     error: BaseException | None = None
     changed: threading.Condition = field(default_factory=threading.Condition)
+
+    def check_wanted(self) -> None:
+        """Raise Unavailable if the pull has failed or was interrupted."""
+        if self.unwanted:
+            raise Unavailable(f"The fetch of {self.layer.digest} was cancelled.")
 
     def advance(self, available_bytes: int) -> None:
         """Set the number of bytes in the file."""
@@ -143,31 +149,48 @@ def _fetch_and_unpack(
     limits: Limits,
     progress: Progress,
 ) -> None:
-    """Fetch layers in threads, and unpack each on top of the others as its bytes arrive."""
+    """Fetch layers in threads, and unpack them as their bytes arrive, as many as there are CPUs."""
     fetches = {layer.digest: _Fetch(layer) for layer in chosen.layers}
-    with ThreadPoolExecutor(_AT_ONCE, "fetch") as threads:
+    unpacks: list[Future[None]] = []
+
+    def unpack(depth: int) -> None:
+        layer, diff_id = chosen.layers[depth], config.rootfs.diff_ids[depth]
+
+        def archive() -> Iterator[bytes]:
+            content = _read_along(store.layout, fetches[layer.digest])
+            return compression.checked(content, manifest.LAYERS[layer.media_type], diff_id)
+
+        def wait_for_below() -> None:
+            if depth:
+                unpacks[depth - 1].result()
+
+        with store.snapshots.locked(chain_ids[depth]) as unpacked:
+            if not unpacked:
+                store.snapshots.unpack_early(
+                    chain_ids[: depth + 1], archive, limits, wait_for_below
+                )
+        progress(layer, "unpack", layer.size)
+
+    with (
+        ThreadPoolExecutor(_AT_ONCE, "fetch") as fetchers,
+        ThreadPoolExecutor(len(os.sched_getaffinity(0)), "unpack") as unpackers,
+    ):
         futures = [
-            threads.submit(_fetch, store.layout, repository, each, progress)
+            fetchers.submit(_fetch, store.layout, repository, each, progress)
             for each in fetches.values()
         ]
         try:
-            for depth, (layer, diff_id) in enumerate(
-                zip(chosen.layers, config.rootfs.diff_ids, strict=True), start=1
-            ):
-                with store.snapshots.locked(chain_ids[depth - 1]) as unpacked:
-                    if not unpacked:
-                        content = _read_along(store.layout, fetches[layer.digest])
-                        archive = compression.checked(
-                            content, manifest.LAYERS[layer.media_type], diff_id
-                        )
-                        store.snapshots.unpack(chain_ids[:depth], archive, limits)
-                progress(layer, "unpack", layer.size)
-            for future in futures:
-                future.result()
+            for depth in range(len(chosen.layers)):
+                unpacks.append(unpackers.submit(unpack, depth))
+            wait((*unpacks, *futures), return_when=FIRST_EXCEPTION)
+            for future in (*unpacks, *futures):
+                if future.done():
+                    future.result()
         finally:
-            for future, each in zip(futures, fetches.values(), strict=True):
-                future.cancel()
+            for each in fetches.values():
                 each.unwanted = True
+            for future in (*unpacks, *futures):
+                future.cancel()
 
 
 def _fetch(layout: Layout, repository: Repository, fetch: _Fetch, progress: Progress) -> None:
@@ -192,8 +215,7 @@ def _receive(
         digest.update(piece)
         at_bytes += len(piece)
     for offset, received in repository.blob(fetch.layer, at_bytes):
-        if fetch.unwanted:
-            raise Unavailable(f"The fetch of {fetch.layer.digest} was cancelled.")
+        fetch.check_wanted()
         if offset != at_bytes:  # the registry started over
             fetch.advance(0)
             file.truncate(0)
@@ -217,6 +239,7 @@ def _read_along(layout: Layout, fetch: _Fetch) -> Iterator[bytes]:
         at_bytes = 0
         while at_bytes < fetch.layer.size:
             available_bytes = fetch.wait(at_bytes)
+            fetch.check_wanted()
             if available_bytes == fetch.layer.size:
                 fetch.wait(available_bytes)
             while piece := file.read(min(_PIECE_BYTES, available_bytes - at_bytes)):

@@ -12,13 +12,14 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from runtime.errors import InvalidConfig, Unavailable
 from runtime.images.layer import Limits
+from runtime.images.lower_layers import LayersMissing
 from runtime.linux.libc import call
 
 _NAME_DIGITS = 20
@@ -70,16 +71,39 @@ class Snapshots:
             new.commit(chain_id)
         return skipped
 
+    def unpack_early(
+        self,
+        chain_ids: Sequence[str],
+        archive: Callable[[], Iterable[bytes]],
+        limits: Limits,
+        wait_for_below: Callable[[], None],
+    ) -> None:
+        """Unpack the last layer of a chain while the layers below may still be unpacked.
+
+        `wait_for_below` returns when they are there, or raises. The snapshot appears after them.
+        The few layers that need files from below are unpacked again then. Otherwise as `unpack`.
+        """
+        *below, chain_id = chain_ids
+        with self.new(below, name_of(chain_id)) as new:
+            try:
+                new.fill(archive(), limits, early=not all(self.has(each) for each in below))
+            except LayersMissing:
+                wait_for_below()
+                new.clear()
+                new.fill(archive(), limits)
+            wait_for_below()
+            new.commit(chain_id)
+
     @contextmanager
     def new(self, below: Sequence[str], name: str) -> Iterator[NewSnapshot]:
         """Yield a new snapshot on top of a chain. It is removed unless it is committed."""
         path = self.directory / f"{_NEW}{name}"
         _remove(path)
-        for part in ("fs", "work", "merged"):
-            (path / part).mkdir(parents=True)
-        (path / "fs").chmod(0o755)
+        (path / "merged").mkdir(parents=True)
         try:
-            yield NewSnapshot(path, [name_of(each) for each in reversed(below)])
+            new = NewSnapshot(path, [name_of(each) for each in reversed(below)])
+            new.clear()
+            yield new
         finally:
             _remove(path)
 
@@ -117,9 +141,21 @@ class NewSnapshot:
         self.files = path / "fs"
         self._size_bytes = 0
 
-    def fill(self, archive: Iterable[bytes], limits: Limits) -> dict[str, int]:
-        """Unpack an archive on top of the lower layers. See `Snapshots.unpack`."""
-        outcome = self._run(archive, limits)
+    def clear(self) -> None:
+        """Empty the directory of the layer."""
+        if self.files.exists():
+            _remove(self.files)
+        self.files.mkdir()
+        self.files.chmod(0o755)
+
+    def fill(
+        self, archive: Iterable[bytes], limits: Limits, *, early: bool = False
+    ) -> dict[str, int]:
+        """Unpack an archive on top of the lower layers. See `Snapshots.unpack`.
+
+        If `early`, the lower layers are not there yet: raise LayersMissing if one is needed.
+        """
+        outcome = self._run(archive, limits, None if early else self._lower)
         self._size_bytes = outcome["size_bytes"]
         skipped: dict[str, int] = outcome["skipped"]
         return skipped
@@ -133,15 +169,16 @@ class NewSnapshot:
     def commit(self, chain_id: str) -> None:
         """Publish the snapshot, unless another process did so meanwhile."""
         (self._path / _SIZE).write_text(str(self._size_bytes), "ascii")
-        _remove(self._path / "work")
         _remove(self._path / "merged")
         final = self._path.parent / name_of(chain_id)
         if not final.exists():
             self._path.rename(final)
 
-    def _run(self, archive: Iterable[bytes], limits: Limits) -> dict[str, Any]:
+    def _run(
+        self, archive: Iterable[bytes], limits: Limits, lower: list[str] | None
+    ) -> dict[str, Any]:
         request = {
-            "snapshots": str(self._path.parent), "new": self._path.name, "lower": self._lower,
+            "snapshots": str(self._path.parent), "new": self._path.name, "lower": lower,
             "size_bytes": limits.size_bytes, "entries": limits.entries,
         }  # fmt: skip
         # Without `site`, whose imports would take longer than a small layer.
@@ -159,6 +196,8 @@ class NewSnapshot:
                 raise
             document = process.stdout.read()
         outcome: dict[str, Any] = json.loads(document or "{}")
+        if "layers_missing" in outcome:
+            raise LayersMissing
         if why := outcome.get("refused"):
             raise InvalidConfig(why)
         if "skipped" not in outcome:

@@ -1,8 +1,8 @@
-"""The process that unpacks one layer: a mount namespace of its own, the snapshot as its root.
+"""The process that unpacks one layer.
 
 It reads the archive from its standard input and writes a JSON document with the outcome to its
-standard output. It is a separate process because chroot(2) and mounts belong to a process, and
-because it works on one CPU while its parent fetches, inflates and hashes on another.
+standard output. It is a separate process because it works on one CPU while its parent fetches,
+inflates and hashes on another, and because its mounts are its own.
 """
 
 from __future__ import annotations
@@ -17,10 +17,13 @@ from typing import Any
 
 from runtime.errors import ContainerError
 from runtime.images.layer import Layer, Limits
+from runtime.images.lower_layers import LayersMissing, LowerLayers
 from runtime.images.tar_reader import TarReader
-from runtime.linux import clone, mount, prctl
+from runtime.images.upper_tree import UpperTree
+from runtime.linux import prctl
 
 _PIECE_BYTES = 1 << 18
+_OPAQUE = "trusted.overlay.opaque"
 
 
 def main() -> int:
@@ -28,8 +31,9 @@ def main() -> int:
     prctl.set_parent_death_signal(signal.SIGKILL)
     outcome: dict[str, Any] = {}
     try:
-        layer = _unpack(**json.loads(sys.argv[1]))
-        outcome |= {"skipped": layer.skipped, "size_bytes": layer.size_bytes}
+        outcome |= _unpack(**json.loads(sys.argv[1]))
+    except LayersMissing:
+        outcome["layers_missing"] = True
     except ContainerError as error:
         outcome["refused"] = str(error)
     except OSError as error:
@@ -39,27 +43,21 @@ def main() -> int:
     return 0
 
 
-def _unpack(snapshots: str, new: str, lower: list[str], size_bytes: int, entries: int) -> Layer:
-    """Mount the snapshot `new` over the snapshots `lower`, topmost first, and apply the layer."""
+def _unpack(
+    snapshots: str, new: str, lower: list[str] | None, size_bytes: int, entries: int
+) -> dict[str, Any]:
+    """Apply the layer to the snapshot `new`, over the snapshots `lower`, topmost first."""
     os.chdir(snapshots)
-    root = f"{new}/fs"
-    if lower:
-        clone.unshare(clone.NEWNS)
-        mount.mount(None, b"/", None, mount.REC | mount.PRIVATE)
-        # Relative names: the options of mount(2) have room for one page.
-        layers = ":".join(f"{each}/fs" for each in lower)
-        options = f"lowerdir={layers},upperdir={root},workdir={new}/work"
-        root = f"{new}/merged"
-        mount.mount(b"overlay", os.fsencode(root), b"overlay", 0, os.fsencode(options))
-    os.chroot(root)
-    os.chdir("/")
     os.umask(0)
-    layer = Layer(Limits(size_bytes, entries))
+    below = None if lower is None else [f"{each}/fs" for each in lower]
+    root = os.open(f"{new}/fs", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    tree = UpperTree(root, LowerLayers(below, f"{new}/merged"), _OPAQUE)
+    layer = Layer(tree, Limits(size_bytes, entries))
     pieces = iter(partial(os.read, 0, _PIECE_BYTES), b"")
     layer.apply(TarReader(pieces))
     for _ in pieces:
         pass  # the digest of the layer covers the bytes after the end of the archive
-    return layer
+    return {"skipped": tree.skipped, "size_bytes": layer.size_bytes}
 
 
 if __name__ == "__main__":

@@ -138,6 +138,41 @@ BELOW = {"usr": "d", "usr/lib": "d", "lib": "l usr/lib", "usr/lib/a": "f", "etc"
             id="through a link that climbs, inside",
         ),
         pytest.param([member("h", "hardlink", linkname="etc/x")], {"h": "f"}, id="a hard link"),
+        pytest.param(
+            [member("h", "hardlink", linkname="lib/a")], {"h": "f"}, id="a hard link through a link"
+        ),
+        pytest.param(
+            [member("h", "hardlink", linkname="etc/x"), member("etc/.wh.x")],
+            {"h": "f", "etc/x": None},
+            id="renamed by a hard link",
+        ),
+        pytest.param(
+            [member("etc", "directory"), member(".wh.etc")],
+            {"etc/x": None, "etc/y": None},
+            id="a directory written, then whited out",
+        ),
+        pytest.param(
+            [member("usr/lib/.wh.a"), member("usr/.wh..wh..opq")],
+            {"usr/lib": None, "usr/lib/a": None},
+            id="a whiteout in an opaque directory",
+        ),
+        pytest.param(
+            [member("usr/lib/.wh.a"), member(".wh.usr")],
+            {"usr": None, "usr/lib": None, "usr/lib/a": None},
+            id="a whiteout in a removed directory",
+        ),
+        pytest.param(
+            [member("etc", content=b"f"), member("etc", "directory"), member("etc/z")],
+            {"etc/x": None, "etc/y": None, "etc/z": "f"},
+            id="a directory for a file for a directory",
+        ),
+        pytest.param(
+            [member("etc/x", "symlink", linkname="new/place"), member("etc/x/f")],
+            {"etc/x": "l new/place", "etc/new": "d", "etc/new/place": "d", "etc/new/place/f": "f"},
+            id="through a link to what is not there yet",
+        ),
+        pytest.param([member("etc/.wh.x"), member("etc/x/f")],
+                     {"etc/x": "d", "etc/x/f": "f"}, id="a missing parent where a file was"),
         pytest.param([member("a/b/c")], {"a": "d", "a/b": "d", "a/b/c": "f"}, id="missing parents"),
         pytest.param([member("f"), member("f", "directory")], {"f": "d"}, id="twice"),
         pytest.param([member("etc/.wh..wh.plnk", "directory")], {}, id="a file of aufs"),
@@ -210,6 +245,14 @@ def test_sparse_files_stay_sparse(snapshots: Snapshots) -> None:
         ([member("h", "hardlink", linkname="nothing")], "which is missing"),
         ([member("f"), member("f/g")], "no directory"),
         ([member("w", "character")], "whiteout"),
+        ([member("etc/.wh...")], "a whiteout of no name"),
+        ([member(".wh..")], "a whiteout of no name"),
+        ([member(".wh.")], "a whiteout of no name"),
+        ([member("h", "hardlink", linkname="etc")], "a hard link to a directory"),
+        ([member("a", "symlink", linkname="b"), member("b", "symlink", linkname="a"),
+          member("a/f")], "too many links"),
+        ([member("etc/x/f")], "no directory"),
+        ([member("d/" * 1000 + "f")], "more than 400 directories"),
         ([member("s", content=b"abc", pax_headers=BEYOND)], "beyond its end"),
     ],
 )  # fmt: skip
@@ -246,3 +289,50 @@ def test_files_of_overlayfs_own_are_skipped(snapshots: Snapshots) -> None:
     info.pax_headers = {"SCHILY.xattr.trusted.overlay.opaque": "y"}
     skipped = snapshots.unpack(["sha256:" + "b" * 64], [archive((info, b""))], Limits())
     assert skipped == {"trusted.overlay.opaque": 1}
+
+
+def early(snapshots: Snapshots, layer: bytes) -> list[str]:
+    """Unpack a layer over BASE, before BASE; return what happened, in order."""
+    ids = chain_ids([f"sha256:{hashlib.sha256(each).hexdigest()}" for each in (BASE, layer)])
+    happened: list[str] = []
+
+    def archive_again() -> list[bytes]:
+        happened.append("read")
+        return [layer]
+
+    def wait_for_below() -> None:
+        happened.append("wait")
+        if not snapshots.has(ids[0]):
+            assert not snapshots.has(ids[1])
+            snapshots.unpack(ids[:1], [BASE], Limits())
+
+    snapshots.unpack_early(ids, archive_again, Limits(), wait_for_below)
+    return happened
+
+
+def test_a_layer_with_its_directories_is_unpacked_before_those_below(snapshots: Snapshots) -> None:
+    layer = archive(member("etc", "directory"), member("etc/.wh.x"), member("etc/z"))
+    assert early(snapshots, layer) == ["read", "wait"]
+    expected = {**BELOW, "etc/z": "f"}
+    del expected["etc/x"]
+    assert seen(unpack(snapshots, BASE, layer)) == expected
+
+
+def test_a_layer_that_needs_those_below_is_unpacked_again(snapshots: Snapshots) -> None:
+    layer = archive(member("new"), member("etc/z"))
+    assert early(snapshots, layer) == ["read", "wait", "read", "wait"]
+    top, _ = unpack(snapshots, BASE, layer)
+    assert (top / "etc").stat().st_mtime == 6
+    assert seen([top, *unpack(snapshots, BASE)]) == {**BELOW, "new": "f", "etc/z": "f"}
+
+
+def test_a_failure_below_leaves_nothing_of_a_layer(snapshots: Snapshots) -> None:
+    def fail() -> None:
+        raise InvalidConfig("the layer below is damaged")
+
+    layer = archive(member("etc", "directory"))
+    with pytest.raises(InvalidConfig, match="below is damaged"):
+        snapshots.unpack_early(
+            ["sha256:" + "a" * 64, "sha256:" + "b" * 64], lambda: [layer], Limits(), fail
+        )
+    assert not list(snapshots.directory.iterdir())
