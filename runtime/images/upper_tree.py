@@ -62,6 +62,7 @@ class UpperTree:
 
     def mark_written(self, place: Place) -> None:
         """Remember that the layer wrote a name: whiteouts of the layer don't hide it."""
+        self._drop_link(place.path)
         path = place.path
         while path not in self._written:
             self._written.add(path)
@@ -76,6 +77,7 @@ class UpperTree:
             if status is None or not stat.S_ISDIR(status.st_mode):
                 self.remove(place)
                 self._make_opaque_directory(place)
+        self._drop_link(place.path)
         self._resolved[place.path] = place.path
 
     def remove(self, place: Place) -> None:
@@ -102,8 +104,9 @@ class UpperTree:
             return
         if status is not None:
             self.remove(place)
+        self._drop_link(place.path)
         if not self._hides(parent):
-            os.mknod(name, stat.S_IFCHR, os.makedev(0, 0), dir_fd=place.directory)
+            os.mknod(name, stat.S_IFCHR, os.makedev(0, 0), dir_fd=self._descriptor(parent))
 
     def hide_all_in(self, directory: bytes) -> None:
         """Hide all names of the lower layers in a directory. What this layer wrote stays."""
@@ -283,6 +286,11 @@ class UpperTree:
         mode = None if stat.S_ISLNK(status.st_mode) else stat.S_IMODE(status.st_mode)
         xattrs = file_attributes.xattrs_of(descriptor)
         file_attributes.write(place, status.st_uid, status.st_gid, mode, xattrs, self.skipped)
+
+    def _drop_link(self, path: bytes) -> None:
+        """Drop what is known of a link of the lower layers whose name is now another file's."""
+        if self._resolved.get(path, path) != path:
+            self._forget(path)
 
     def _forget(self, path: bytes) -> None:
         """Drop what is known of a removed directory or link, and of all below it."""

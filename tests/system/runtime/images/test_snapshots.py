@@ -173,6 +173,21 @@ BELOW = {"usr": "d", "usr/lib": "d", "lib": "l usr/lib", "usr/lib/a": "f", "etc"
         ),
         pytest.param([member("etc/.wh.x"), member("etc/x/f")],
                      {"etc/x": "d", "etc/x/f": "f"}, id="a missing parent where a file was"),
+        pytest.param(
+            [member("lib/b"), member("lib", "symlink", linkname="etc"), member("lib/c")],
+            {"usr/lib/b": "f", "lib": "l etc", "etc/c": "f"},
+            id="a link that is replaced",
+        ),
+        pytest.param(
+            [member("lib/b"), member("lib", "directory"), member("lib/c")],
+            {"usr/lib/b": "f", "lib": "d", "lib/c": "f"},
+            id="a directory for a link that was used",
+        ),
+        pytest.param(
+            [member("lib/b"), member(".wh.lib"), member("lib/c")],
+            {"usr/lib/b": "f", "lib": "d", "lib/c": "f"},
+            id="a removed link that was used",
+        ),
         pytest.param([member("a/b/c")], {"a": "d", "a/b": "d", "a/b/c": "f"}, id="missing parents"),
         pytest.param([member("f"), member("f", "directory")], {"f": "d"}, id="twice"),
         pytest.param([member("etc/.wh..wh.plnk", "directory")], {}, id="a file of aufs"),
