@@ -20,9 +20,9 @@ class LayersMissing(Exception):
 class LowerLayers:
     """The directories of the layers below, topmost first; None if they are not unpacked yet.
 
-    Most layers never look anything up in them: they hold each directory that they change. So layers
-    can be unpacked at once, and the tree is mounted by the first look-up, at `mount_point` in a
-    mount namespace of its own.
+    Most layers never look anything up in them: they hold each directory that they change, and
+    remove nothing. So layers can be unpacked at once, and the tree is mounted by the first look-up,
+    at `mount_point` in a mount namespace of its own.
     """
 
     def __init__(self, directories: Sequence[str] | None, mount_point: str) -> None:

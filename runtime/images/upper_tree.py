@@ -105,7 +105,8 @@ class UpperTree:
         if status is not None:
             self.remove(place)
         self._drop_link(place.path)
-        if not self._hides(parent):
+        # A directory that only this layer has would show a whiteout among its files.
+        if not self._hides(parent) and self._is_below(place.path):
             os.mknod(name, stat.S_IFCHR, os.makedev(0, 0), dir_fd=self._descriptor(parent))
 
     def hide_all_in(self, directory: bytes) -> None:
@@ -202,6 +203,13 @@ class UpperTree:
             return place.path
         finally:
             os.close(descriptor)
+
+    def _is_below(self, path: bytes) -> bool:
+        """Return True if the lower layers have a file at the path."""
+        descriptor = self._lower.open(path)
+        if descriptor is not None:
+            os.close(descriptor)
+        return descriptor is not None
 
     def _follow(
         self, link: Place, parent: bytes, target: bytes, *, create: bool, links: int
