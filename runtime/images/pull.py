@@ -54,9 +54,10 @@ def pull(
         config = _config(store.layout, repository, chosen, str(reference))
         chain_ids = manifest.chain_ids(config.rootfs.diff_ids)
         lease.add(*chain_ids)
-        _fetch_and_unpack(
-            store, repository, chosen, config, chain_ids, limits or Limits(), progress
-        )
+        with store.writing():
+            _fetch_and_unpack(
+                store, repository, chosen, config, chain_ids, limits or Limits(), progress
+            )
         store.finish(str(reference), named)
     return Image(str(reference), descriptor, chosen, config)
 

@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,7 @@ from runtime.linux.libc import call
 _NAME_DIGITS = 20
 _NEW = ".new-"
 _SIZE = "size-bytes"
+_PAUSE_SECONDS = 0.1  # between two syncs, while layers are unpacked
 _PACKAGES = Path(__file__).parents[2]
 _PROGRAM = (
     "import sys; sys.path.append(sys.argv.pop(1)); from runtime.images.unpacker import main; main()"
@@ -119,6 +121,23 @@ class Snapshots:
             call("syncfs", descriptor)
         finally:
             os.close(descriptor)
+
+    @contextmanager
+    def written_meanwhile(self) -> Iterator[None]:
+        """Write snapshots to the disk during the block, so that little is left for `sync`."""
+        ended = threading.Event()
+
+        def write() -> None:
+            while not ended.wait(_PAUSE_SECONDS):
+                self.sync()
+
+        thread = threading.Thread(target=write, name="sync")
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
 
     def remove_all_but(self, chain_ids: set[str]) -> int:
         """Remove the snapshots of other chains and leftovers. Return the number of snapshots."""

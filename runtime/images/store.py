@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -95,6 +95,10 @@ class Store:
     def tag(self, name: str, new_name: str) -> None:
         """Add another name to an image. Raise NotFound."""
         self.layout.tag(new_name, self.layout.find(name))
+
+    def writing(self) -> AbstractContextManager[None]:
+        """Return a context for unpacking layers: what `finish` has to sync is written meanwhile."""
+        return self.snapshots.written_meanwhile() if self.durability == "safe" else nullcontext()
 
     def finish(self, name: str, descriptor: Descriptor) -> None:
         """Sync the snapshots as `durability` says, and name a complete image."""
