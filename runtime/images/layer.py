@@ -43,7 +43,7 @@ class Layer:
         """Apply every entry, in the order of the archive.
 
         Raise InvalidConfig for an invalid entry, OSError if the host refuses one, LayersMissing if
-        one needs a file of layers below that are not unpacked yet.
+        the layer must be unpacked again.
         """
         for entry in reader:
             path = _inside(entry.name)
@@ -52,6 +52,7 @@ class Layer:
                 self._apply(reader, entry, path)
             except OSError as error:
                 raise OSError(error.errno, f"{shown(path)}: {error.strerror}") from None
+        self._tree.settle()
         self._tree.write_times()
 
     def _apply(self, reader: TarReader, entry: Entry, path: bytes) -> None:

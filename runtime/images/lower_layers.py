@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import stat
 from collections.abc import Sequence
 from functools import cached_property
@@ -14,26 +15,33 @@ _PATH = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class LayersMissing(Exception):
-    """A layer needs a file of the layers below, which are not unpacked yet."""
+    """What was assumed of the layers below was wrong: the layer must be unpacked again."""
 
 
 class LowerLayers:
-    """The directories of the layers below, topmost first; None if they are not unpacked yet.
+    """The directories of the layers below, topmost first.
 
-    Most layers never look anything up in them: they hold each directory that they change, and
-    remove nothing. So layers can be unpacked at once, and the tree is mounted by the first look-up,
-    at `mount_point` in a mount namespace of its own.
+    They are complete when `ready`, the descriptor of a pipe, is at its end; None if they are
+    complete already. The tree is mounted by the first look-up, which waits for that, at
+    `mount_point` in a mount namespace of its own.
     """
 
-    def __init__(self, directories: Sequence[str] | None, mount_point: str) -> None:
+    def __init__(
+        self, directories: Sequence[str], mount_point: str, ready: int | None = None
+    ) -> None:
         self._directories = directories
         self._mount_point = mount_point
+        self._ready = ready
+
+    @property
+    def are_complete(self) -> bool:
+        """True if a look-up does not have to wait."""
+        return self._ready is None or bool(select.select([self._ready], [], [], 0)[0])
 
     def open(self, path: bytes) -> int | None:
         """Return a descriptor (O_PATH) of a path, whose last part may be a symbolic link.
 
         Return None if there is no such file, or if a link or another file is on the way to it.
-        Raise LayersMissing.
         """
         if self._root is None:
             return None
@@ -41,7 +49,7 @@ class LowerLayers:
         try:
             descriptor = mount.openat2(self._root, path.lstrip(b"/") or b".", _PATH, resolve)
         except OSError as error:
-            if isinstance(error, FileNotFoundError | NotADirectoryError) or is_link_loop(error):
+            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
                 return None
             raise
         if is_whiteout(os.fstat(descriptor)):  # of a layer that was not mounted as an overlay
@@ -49,12 +57,19 @@ class LowerLayers:
             return None
         return descriptor
 
+    def has(self, path: bytes) -> bool:
+        """Return True if there is a file at the path."""
+        descriptor = self.open(path)
+        if descriptor is not None:
+            os.close(descriptor)
+        return descriptor is not None
+
     @cached_property
     def _root(self) -> int | None:
-        if self._directories is None:
-            raise LayersMissing
         if not self._directories:
             return None
+        if self._ready is not None:
+            os.read(self._ready, 1)
         root = self._directories[0]
         if len(self._directories) > 1:
             clone.unshare(clone.NEWNS)
@@ -69,8 +84,3 @@ class LowerLayers:
 def is_whiteout(status: os.stat_result) -> bool:
     """Return True for overlayfs' mark of a removed name, the character device 0/0."""
     return stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
-
-
-def is_link_loop(error: OSError) -> bool:
-    """Return True if a path was refused because of a symbolic link on it."""
-    return error.errno == errno.ELOOP

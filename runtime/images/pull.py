@@ -161,15 +161,10 @@ def _fetch_and_unpack(
             content = _read_along(store.layout, fetches[layer.digest])
             return compression.checked(content, manifest.LAYERS[layer.media_type], diff_id)
 
-        def wait_for_below() -> None:
-            if depth:
-                unpacks[depth - 1].result()
-
+        below = unpacks[depth - 1] if depth else None
         with store.snapshots.locked(chain_ids[depth]) as unpacked:
             if not unpacked:
-                store.snapshots.unpack_early(
-                    chain_ids[: depth + 1], archive, limits, wait_for_below
-                )
+                store.snapshots.unpack_early(chain_ids[: depth + 1], archive, limits, below)
         progress(layer, "unpack", layer.size)
 
     with (

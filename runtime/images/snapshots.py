@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -78,22 +79,27 @@ class Snapshots:
         chain_ids: Sequence[str],
         archive: Callable[[], Iterable[bytes]],
         limits: Limits,
-        wait_for_below: Callable[[], None],
+        below: Future[None] | None,
     ) -> None:
-        """Unpack the last layer of a chain while the layers below may still be unpacked.
+        """Unpack the last layer of a chain while those below it may still be unpacked.
 
-        `wait_for_below` returns when they are there, or raises. The snapshot appears after them.
-        The few layers that need files from below are unpacked again then. Otherwise as `unpack`.
+        `below` is done when the layers below are there; None if there are none. The snapshot
+        appears after them. `archive` may be called a second time, if what was assumed of the
+        layers below is wrong. Otherwise as `unpack`.
         """
-        *below, chain_id = chain_ids
-        with self.new(below, name_of(chain_id)) as new:
+        *lower, chain_id = chain_ids
+        with self.new(lower, name_of(chain_id)) as new:
             try:
-                new.fill(archive(), limits, early=not all(self.has(each) for each in below))
+                new.fill(archive(), limits, below)
             except LayersMissing:
-                wait_for_below()
                 new.clear()
                 new.fill(archive(), limits)
-            wait_for_below()
+            except Unavailable:
+                if below and below.done():
+                    below.result()  # the cause, if it failed
+                raise
+            if below:
+                below.result()
             new.commit(chain_id)
 
     @contextmanager
@@ -168,13 +174,15 @@ class NewSnapshot:
         self.files.chmod(0o755)
 
     def fill(
-        self, archive: Iterable[bytes], limits: Limits, *, early: bool = False
+        self, archive: Iterable[bytes], limits: Limits, below: Future[None] | None = None
     ) -> dict[str, int]:
         """Unpack an archive on top of the lower layers. See `Snapshots.unpack`.
 
-        If `early`, the lower layers are not there yet: raise LayersMissing if one is needed.
+        With `below`, the lower layers are complete when it is done. Raise LayersMissing if what was
+        assumed of them meanwhile is wrong.
         """
-        outcome = self._run(archive, limits, None if early else self._lower)
+        with _Ready(below) as ready:
+            outcome = self._run(archive, limits, ready.descriptor)
         self._size_bytes = outcome["size_bytes"]
         skipped: dict[str, int] = outcome["skipped"]
         return skipped
@@ -194,15 +202,18 @@ class NewSnapshot:
             self._path.rename(final)
 
     def _run(
-        self, archive: Iterable[bytes], limits: Limits, lower: list[str] | None
+        self, archive: Iterable[bytes], limits: Limits, ready: int | None
     ) -> dict[str, Any]:
         request = {
-            "snapshots": str(self._path.parent), "new": self._path.name, "lower": lower,
-            "size_bytes": limits.size_bytes, "entries": limits.entries,
+            "snapshots": str(self._path.parent), "new": self._path.name, "lower": self._lower,
+            "size_bytes": limits.size_bytes, "entries": limits.entries, "ready": ready,
         }  # fmt: skip
         # Without `site`, whose imports would take longer than a small layer.
         command = [sys.executable, "-ISXutf8", "-c", _PROGRAM, str(_PACKAGES), json.dumps(request)]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            pass_fds=[] if ready is None else [ready],
+        ) as process:  # fmt: skip
             assert process.stdin and process.stdout
             try:
                 for piece in archive:
@@ -223,6 +234,28 @@ class NewSnapshot:
             why = outcome.get("failed") or f"its process ended with {process.returncode}"
             raise Unavailable(f"The layer could not be unpacked: {why}.")
         return outcome
+
+
+class _Ready:
+    """A pipe that ends when a future is done; a context manager. `descriptor` is its read end.
+
+    `descriptor` is None without a future, or if it is done already.
+    """
+
+    def __init__(self, below: Future[None] | None) -> None:
+        self._below = None if below is None or below.done() else below
+        self.descriptor: int | None = None
+
+    def __enter__(self) -> _Ready:
+        if self._below is not None:
+            self.descriptor, written = os.pipe()
+            end = os.fdopen(written, "wb")
+            self._below.add_done_callback(lambda _: end.close())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.descriptor is not None:
+            os.close(self.descriptor)
 
 
 def name_of(chain_id: str) -> str:

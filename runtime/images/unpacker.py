@@ -44,14 +44,19 @@ def main() -> int:
 
 
 def _unpack(
-    snapshots: str, new: str, lower: list[str] | None, size_bytes: int, entries: int
+    snapshots: str,
+    new: str,
+    lower: list[str],
+    size_bytes: int,
+    entries: int,
+    ready: int | None,
 ) -> dict[str, Any]:
     """Apply the layer to the snapshot `new`, over the snapshots `lower`, topmost first."""
     os.chdir(snapshots)
     os.umask(0)
-    below = None if lower is None else [f"{each}/fs" for each in lower]
+    below = LowerLayers([f"{each}/fs" for each in lower], f"{new}/merged", ready)
     root = os.open(f"{new}/fs", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    tree = UpperTree(root, LowerLayers(below, f"{new}/merged"), _OPAQUE)
+    tree = UpperTree(root, below, _OPAQUE)
     layer = Layer(tree, Limits(size_bytes, entries))
     pieces = iter(partial(os.read, 0, _PIECE_BYTES), b"")
     layer.apply(TarReader(pieces))

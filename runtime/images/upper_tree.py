@@ -1,9 +1,10 @@
 """The directory of a new layer, in overlayfs' format: what the layer adds, hides and replaces.
 
 Files are written there directly, without an overlay: that takes half the time, and a layer can be
-unpacked before those below it. No name and no symbolic link leads out of the directory: links are
-followed here, part by part, and each directory is opened without following any. (Linux,
-filesystems/overlayfs.rst; openat2(2))
+unpacked before those below it are complete. A parent that the archive lacks is then assumed to be
+new, and a removed file to be there; both are settled at the end. No name and no symbolic link leads
+out of the directory: links are followed here, part by part, and each directory is opened without
+following any. (Linux, filesystems/overlayfs.rst; openat2(2))
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections import OrderedDict
 from runtime.errors import InvalidConfig
 from runtime.images import file_attributes
 from runtime.images.file_attributes import Place
-from runtime.images.lower_layers import LowerLayers, is_whiteout
+from runtime.images.lower_layers import LayersMissing, LowerLayers, is_whiteout
 from runtime.linux import mount
 
 _MOST_OPEN = 64
@@ -44,6 +45,10 @@ class UpperTree:
         # What the layer's own entries wrote, and the directories that lead there; other files of
         # the tree are copies from below.
         self._written: set[bytes] = {b"/"}
+        # What was assumed before the lower layers were complete: directories that are new, and
+        # whether they still lack attributes; whiteouts that hide something.
+        self._assumed_new: dict[bytes, bool] = {}
+        self._assumed_below: set[bytes] = set()
         # Directories get their times at the end, when nothing is put into them any more.
         self.times: dict[bytes, int] = {}
         self.skipped: dict[str, int] = {}
@@ -78,6 +83,8 @@ class UpperTree:
                 self.remove(place)
                 self._make_opaque_directory(place)
         self._drop_link(place.path)
+        if place.path in self._assumed_new:
+            self._assumed_new[place.path] = False
         self._resolved[place.path] = place.path
 
     def remove(self, place: Place) -> None:
@@ -105,9 +112,13 @@ class UpperTree:
         if status is not None:
             self.remove(place)
         self._drop_link(place.path)
-        # A directory that only this layer has would show a whiteout among its files.
-        if not self._hides(parent) and self._is_below(place.path):
-            os.mknod(name, stat.S_IFCHR, os.makedev(0, 0), dir_fd=self._descriptor(parent))
+        if self._hides(parent):
+            return
+        if not self._lower.are_complete:
+            self._assumed_below.add(place.path)
+        elif not self._lower.has(place.path):
+            return  # a directory that only this layer has would show a whiteout among its files
+        os.mknod(name, stat.S_IFCHR, os.makedev(0, 0), dir_fd=self._descriptor(parent))
 
     def hide_all_in(self, directory: bytes) -> None:
         """Hide all names of the lower layers in a directory. What this layer wrote stays."""
@@ -130,6 +141,30 @@ class UpperTree:
         if status is None and not self._hides(parent):
             return place if self._copy_up(place) else None
         return None if status is None or is_whiteout(status) else place
+
+    def settle(self) -> None:
+        """Wait for the lower layers if anything was assumed of them, and correct it.
+
+        Raise LayersMissing if a directory that was assumed to be new is a link or a file there.
+        """
+        for path in sorted(self._assumed_new):  # parents first
+            descriptor = self._lower.open(path)
+            if descriptor is None:
+                continue
+            try:
+                status = os.fstat(descriptor)
+                if not stat.S_ISDIR(status.st_mode):
+                    raise LayersMissing(shown(path))
+                if self._assumed_new[path]:
+                    self._copy_attributes(descriptor, status, self.place(path))
+                    self.times[path] = status.st_mtime_ns
+            finally:
+                os.close(descriptor)
+        for path in self._assumed_below:
+            place = self.place(path)
+            status = _status(place)
+            if status and is_whiteout(status) and not self._lower.has(path):
+                os.unlink(place.name, dir_fd=place.directory)
 
     def write_times(self) -> None:
         """Set the times of all directories of the layer."""
@@ -182,10 +217,13 @@ class UpperTree:
         self, place: Place, parent: bytes, *, create: bool, links: int
     ) -> bytes | None:
         """Return the path of a directory of the lower layers, after copying it without content."""
-        descriptor = self._lower.open(place.path)
+        assumes = create and not self._lower.are_complete
+        descriptor = None if assumes else self._lower.open(place.path)
         if descriptor is None:
             if not create:
                 return None
+            if assumes:
+                self._assumed_new[place.path] = True
             os.mkdir(place.name, dir_fd=place.directory)
             os.chmod(place.name, _NEW_PARENT_MODE, dir_fd=place.directory)  # whatever the umask is
             return place.path
@@ -203,13 +241,6 @@ class UpperTree:
             return place.path
         finally:
             os.close(descriptor)
-
-    def _is_below(self, path: bytes) -> bool:
-        """Return True if the lower layers have a file at the path."""
-        descriptor = self._lower.open(path)
-        if descriptor is not None:
-            os.close(descriptor)
-        return descriptor is not None
 
     def _follow(
         self, link: Place, parent: bytes, target: bytes, *, create: bool, links: int
@@ -308,6 +339,10 @@ class UpperTree:
             if not _below(name, path) and not _below(real, path)
         }
         self._written = {each for each in self._written if not _below(each, path)}
+        for each in self._assumed_new:
+            if _below(each, path):
+                self._assumed_new[each] = False
+        self._assumed_below = {each for each in self._assumed_below if not _below(each, path)}
         self.times = {each: at for each, at in self.times.items() if not _below(each, path)}
         for each in [each for each in self._open if _below(each, path)]:
             os.close(self._open.pop(each))

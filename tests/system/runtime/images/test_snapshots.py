@@ -8,6 +8,8 @@ import stat
 import struct
 import subprocess
 import tarfile
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -311,60 +313,94 @@ def test_files_of_overlayfs_own_are_skipped(snapshots: Snapshots) -> None:
     assert skipped == {"trusted.overlay.opaque": 1}
 
 
-def early(snapshots: Snapshots, layer: bytes) -> list[str]:
-    """Unpack a layer over BASE, before BASE; return what happened, in order."""
+def early(snapshots: Snapshots, layer: bytes, until: str) -> int:
+    """Unpack a layer over BASE, and BASE when the layer has `until`. Return how often it was read."""
     ids = chain_ids([f"sha256:{hashlib.sha256(each).hexdigest()}" for each in (BASE, layer)])
-    happened: list[str] = []
+    below: Future[None] = Future()
+    read = []
 
     def archive_again() -> list[bytes]:
-        happened.append("read")
+        read.append(1)
         return [layer]
 
-    def wait_for_below() -> None:
-        happened.append("wait")
-        if not snapshots.has(ids[0]):
+    with ThreadPoolExecutor(1) as pool:
+        unpacking = pool.submit(snapshots.unpack_early, ids, archive_again, Limits(), below)
+        try:
+            deadline = time.monotonic() + 30
+            while not list(snapshots.directory.glob(f".new-*/fs/{until}")):
+                assert time.monotonic() < deadline and not unpacking.done()
+                time.sleep(0.01)
             assert not snapshots.has(ids[1])
             snapshots.unpack(ids[:1], [BASE], Limits())
-
-    snapshots.unpack_early(ids, archive_again, Limits(), wait_for_below)
-    return happened
-
-
-def test_a_layer_with_its_directories_is_unpacked_before_those_below(snapshots: Snapshots) -> None:
-    layer = archive(member("etc", "directory"), member("etc/.wh..wh..opq"), member("etc/z"))
-    assert early(snapshots, layer) == ["read", "wait"]
-    expected = {**BELOW, "etc/z": "f"}
-    del expected["etc/x"], expected["etc/y"]
-    assert seen(unpack(snapshots, BASE, layer)) == expected
+        finally:
+            below.set_result(None)
+        unpacking.result()
+    return len(read)
 
 
 @pytest.mark.parametrize(
-    "needy", [member("etc/z"), member(".wh.lib"), member("h", "hardlink", linkname="etc/x")],
-    ids=["a missing parent", "a whiteout", "a hard link"],
+    ("members", "changes"),
+    [
+        pytest.param(
+            [member("etc", "directory"), member("etc/.wh..wh..opq"), member("etc/z")],
+            {"etc/x": None, "etc/y": None, "etc/z": "f"}, id="with its directories",
+        ),
+        pytest.param([member("etc/z")], {"etc/z": "f"}, id="with a parent that is below"),
+        pytest.param([member("a/b/c")], {"a": "d", "a/b": "d", "a/b/c": "f"}, id="with new parents"),
+        pytest.param(
+            [member("etc", "directory"), member("etc/.wh.x"), member("etc/.wh.none")],
+            {"etc/x": None}, id="with whiteouts",
+        ),
+        pytest.param([member("h", "hardlink", linkname="etc/x")], {"h": "f"}, id="with a hard link"),
+        pytest.param([member("usr/.wh.lib")], {"usr/lib": None, "usr/lib/a": None},
+                     id="with a whiteout in a directory that is below"),
+    ],
 )  # fmt: skip
-def test_a_layer_that_needs_those_below_is_unpacked_again(
-    snapshots: Snapshots, needy: tuple[tarfile.TarInfo, bytes]
+def test_a_layer_is_unpacked_before_those_below(
+    snapshots: Snapshots,
+    members: list[tuple[tarfile.TarInfo, bytes]],
+    changes: dict[str, str | None],
 ) -> None:
-    layer = archive(member("new"), needy)
-    assert early(snapshots, layer) == ["read", "wait", "read", "wait"]
-    assert seen(unpack(snapshots, BASE, layer))["new"] == "f"
+    layer = archive(member("new"), *members)
+    assert early(snapshots, layer, "new") == 1
+    after = {**BELOW, **changes, "new": "f"}
+    expected = {name: kind for name, kind in after.items() if kind}
+    assert seen(unpack(snapshots, BASE, layer)) == expected
 
 
-def test_a_layer_that_was_unpacked_again_keeps_what_is_below(snapshots: Snapshots) -> None:
-    layer = archive(member("new"), member("etc/z"))
-    assert early(snapshots, layer) == ["read", "wait", "read", "wait"]
-    top, _ = unpack(snapshots, BASE, layer)
-    assert (top / "etc").stat().st_mtime == 6
-    assert seen([top, *unpack(snapshots, BASE)]) == {**BELOW, "new": "f", "etc/z": "f"}
+def test_a_parent_that_is_below_keeps_its_attributes(snapshots: Snapshots) -> None:
+    layer = archive(member("etc/z"), member("etc/.wh.none"), member("new"))
+    assert early(snapshots, layer, "new") == 1
+    status = (unpack(snapshots, BASE, layer)[0] / "etc").stat()
+    assert (stat.S_IMODE(status.st_mode), status.st_uid, status.st_mtime) == (0o750, 3, 6)
+
+
+@pytest.mark.parametrize(
+    ("after", "changes"),
+    [
+        ([], {"usr/lib/b": "f"}),
+        ([member("lib", "directory")], {"usr/lib/b": "f", "lib": "d"}),
+        ([member("lib", "symlink", linkname="etc")], {"usr/lib/b": "f", "lib": "l etc"}),
+        ([member(".wh.lib")], {"usr/lib/b": "f", "lib": None}),
+    ],
+    ids=["a link", "then a directory", "then another link", "then a whiteout"],
+)  # fmt: skip
+def test_a_layer_that_uses_a_link_below_is_unpacked_again(
+    snapshots: Snapshots,
+    after: list[tuple[tarfile.TarInfo, bytes]],
+    changes: dict[str, str | None],
+) -> None:
+    layer = archive(member("lib/b"), *after, member("new"))
+    assert early(snapshots, layer, "new") == 2
+    expected = {name: kind for name, kind in {**BELOW, **changes, "new": "f"}.items() if kind}
+    assert seen(unpack(snapshots, BASE, layer)) == expected
 
 
 def test_a_failure_below_leaves_nothing_of_a_layer(snapshots: Snapshots) -> None:
-    def fail() -> None:
-        raise InvalidConfig("the layer below is damaged")
-
-    layer = archive(member("etc", "directory"))
-    with pytest.raises(InvalidConfig, match="below is damaged"):
-        snapshots.unpack_early(
-            ["sha256:" + "a" * 64, "sha256:" + "b" * 64], lambda: [layer], Limits(), fail
-        )
-    assert not list(snapshots.directory.iterdir())
+    below: Future[None] = Future()
+    below.set_exception(InvalidConfig("the layer below is damaged"))
+    ids = ["sha256:" + "a" * 64, "sha256:" + "b" * 64]
+    for layer in (archive(member("etc", "directory")), archive(member("etc/z"))):
+        with pytest.raises(InvalidConfig, match="below is damaged"):
+            snapshots.unpack_early(ids, lambda layer=layer: [layer], Limits(), below)
+        assert not list(snapshots.directory.iterdir())
