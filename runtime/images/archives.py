@@ -13,17 +13,19 @@ import io
 import json
 import tarfile
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 from runtime.errors import InvalidConfig
-from runtime.images import assembly, compression, manifest
+from runtime.images import compression, manifest
 from runtime.images.layer import Limits
 from runtime.images.layout import NAME
 from runtime.images.leases import Lease
 from runtime.images.manifest import Config, Descriptor, Index, Manifest
 from runtime.images.reference import parse
 from runtime.images.store import Image, Store
+from runtime.images.unpacking import Unpacking, raise_first
 
 _LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 _PIECE_BYTES = 1 << 20
@@ -221,10 +223,17 @@ class _Loading:
 
 def unpack(store: Store, image: Image, limits: Limits) -> None:
     """Unpack the layers of an image whose blobs the store has, where they are not unpacked."""
-    chain_ids = image.chain_ids
-    pairs = zip(image.manifest.layers, image.config.rootfs.diff_ids, strict=True)
-    for depth, (layer, diff_id) in enumerate(pairs, start=1):
-        assembly.unpack_layer(store, chain_ids[:depth], layer, diff_id, limits)
+    with store.writing(), Unpacking(store.snapshots, image.chain_ids, limits) as unpacking:
+        for layer, diff_id in zip(
+            image.manifest.layers, image.config.rootfs.diff_ids, strict=True
+        ):
+            unpacking.add(layer, diff_id, partial(_content, store, layer))
+        raise_first(unpacking.futures)
+
+
+def _content(store: Store, blob: Descriptor) -> Iterator[bytes]:
+    with store.layout.path(blob.digest).open("rb") as file:
+        yield from compression.pieces_of(file)
 
 
 def _entry(image: Image) -> Descriptor:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import IO
 
 from runtime.errors import InvalidConfig, Unavailable
-from runtime.images import compression, manifest
+from runtime.images import manifest
 from runtime.images.layer import Limits
 from runtime.images.layout import Layout
 from runtime.images.leases import Lease
@@ -19,6 +19,7 @@ from runtime.images.manifest import Config, Descriptor, Index, Manifest, Platfor
 from runtime.images.reference import Reference
 from runtime.images.registry.repository import Repository
 from runtime.images.store import Image, Store, host_platform
+from runtime.images.unpacking import Unpacking, raise_first
 
 # The default of docker (max-concurrent-downloads).
 _AT_ONCE = 3
@@ -150,42 +151,29 @@ def _fetch_and_unpack(
     limits: Limits,
     progress: Progress,
 ) -> None:
-    """Fetch layers in threads, and unpack them as their bytes arrive, as many as there are CPUs."""
+    """Fetch layers in threads, and unpack them as their bytes arrive."""
     fetches = {layer.digest: _Fetch(layer) for layer in chosen.layers}
-    unpacks: list[Future[None]] = []
-
-    def unpack(depth: int) -> None:
-        layer, diff_id = chosen.layers[depth], config.rootfs.diff_ids[depth]
-
-        def archive() -> Iterator[bytes]:
-            content = _read_along(store.layout, fetches[layer.digest])
-            return compression.checked(content, manifest.LAYERS[layer.media_type], diff_id)
-
-        below = unpacks[depth - 1] if depth else None
-        with store.snapshots.locked(chain_ids[depth]) as unpacked:
-            if not unpacked:
-                store.snapshots.unpack_early(chain_ids[: depth + 1], archive, limits, below)
-        progress(layer, "unpack", layer.size)
-
     with (
-        ThreadPoolExecutor(_AT_ONCE, "fetch") as fetchers,
-        ThreadPoolExecutor(len(os.sched_getaffinity(0)), "unpack") as unpackers,
+        ThreadPoolExecutor(_AT_ONCE, "fetch") as threads,
+        Unpacking(store.snapshots, chain_ids, limits) as unpacking,
     ):
         futures = [
-            fetchers.submit(_fetch, store.layout, repository, each, progress)
+            threads.submit(_fetch, store.layout, repository, each, progress)
             for each in fetches.values()
         ]
         try:
-            for depth in range(len(chosen.layers)):
-                unpacks.append(unpackers.submit(unpack, depth))
-            wait((*unpacks, *futures), return_when=FIRST_EXCEPTION)
-            for future in (*unpacks, *futures):
-                if future.done():
-                    future.result()
+            for layer, diff_id in zip(chosen.layers, config.rootfs.diff_ids, strict=True):
+                unpacking.add(
+                    layer,
+                    diff_id,
+                    partial(_read_along, store.layout, fetches[layer.digest]),
+                    partial(progress, layer, "unpack", layer.size),
+                )
+            raise_first((*unpacking.futures, *futures))
         finally:
             for each in fetches.values():
                 each.unwanted = True
-            for future in (*unpacks, *futures):
+            for future in futures:
                 future.cancel()
 
 
