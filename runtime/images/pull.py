@@ -223,10 +223,10 @@ def _read_along(layout: Layout, fetch: _Fetch) -> Iterator[bytes]:
         at_bytes = 0
         while at_bytes < fetch.layer.size:
             available_bytes = fetch.wait(at_bytes)
-            fetch.check_wanted()
             if available_bytes == fetch.layer.size:
                 fetch.wait(available_bytes)
             while piece := file.read(min(_PIECE_BYTES, available_bytes - at_bytes)):
+                fetch.check_wanted()
                 at_bytes += len(piece)
                 yield piece
 
