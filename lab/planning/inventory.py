@@ -1,4 +1,4 @@
-"""Services and hosts, as a plan file states them or a reader finds them in another tool's output."""
+"""Services and hosts, as a plan file states them or a reader finds them elsewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The packing problem in integers: demands with replicas, kinds of hosts with capacities and prices.
+"""The packing problem in integers: demands with replicas, kinds of hosts with prices.
 
 All amounts are integers, so that bounds are checked without rounding. `quantize` in
 `lab.planning.plan_file` rounds a demand up and a capacity down.

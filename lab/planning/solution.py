@@ -8,7 +8,7 @@ from fractions import Fraction
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """`times` hosts of one kind, each with the same replicas: pairs of a demand's name and a count."""
+    """`times` hosts of one kind with the same replicas: pairs of a demand's name and a count."""
 
     host: str
     counts: tuple[tuple[str, int], ...]
@@ -30,7 +30,7 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True)
 class Solution:
-    """The hosts and what is on them; `bound` is the least possible cost that the certificate proves.
+    """The hosts and what is on them; `bound` is the least cost that the certificate proves.
 
     `cost` is the sum of the prices of all hosts. The solution is optimal if `cost == bound`.
     `timed_out` says that the deadline ended the search.

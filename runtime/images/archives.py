@@ -224,9 +224,7 @@ class _Loading:
 def unpack(store: Store, image: Image, limits: Limits) -> None:
     """Unpack the layers of an image whose blobs the store has, where they are not unpacked."""
     with store.writing(), Unpacking(store.snapshots, image.chain_ids, limits) as unpacking:
-        for layer, diff_id in zip(
-            image.manifest.layers, image.config.rootfs.diff_ids, strict=True
-        ):
+        for layer, diff_id in zip(image.manifest.layers, image.config.rootfs.diff_ids, strict=True):
             unpacking.add(layer, diff_id, partial(_content, store, layer))
         raise_first(unpacking.futures)
 

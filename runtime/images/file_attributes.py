@@ -1,7 +1,7 @@
 """Attributes of files in a layer: owner, mode, extended attributes, time.
 
-They are set in this order: chown(2) clears setuid bits and file capabilities, and all of them change
-no time that is set at the end.
+They are set in this order: chown(2) clears setuid bits and file capabilities, and the time is set
+when nothing else changes any more.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def write(
 ) -> None:
     """Set owner, mode and extended attributes of a name, or of an open file.
 
-    `mode` is None for symbolic links, which have none. Attributes of overlayfs, and labels where the
-    file system has none, are counted in `skipped`. Raise OSError.
+    `mode` is None for symbolic links, which have none. Attributes of overlayfs, and labels where
+    the file system has none, are counted in `skipped`. Raise OSError.
     """
     if isinstance(target, int):
         os.fchown(target, uid, gid)

@@ -144,9 +144,7 @@ class Layer:
         finally:
             os.close(descriptor)
 
-    def _write_pieces(
-        self, reader: TarReader, entry: Entry, descriptor: int, place: Place
-    ) -> None:
+    def _write_pieces(self, reader: TarReader, entry: Entry, descriptor: int, place: Place) -> None:
         """Write the parts of a sparse file that are not holes."""
         os.truncate(descriptor, entry.length_bytes)
         for offset, piece in reader.pieces(entry):
@@ -182,4 +180,3 @@ def _write_all(descriptor: int, piece: bytes) -> None:
     written_bytes = os.write(descriptor, piece)
     while written_bytes < len(piece):
         written_bytes += os.write(descriptor, piece[written_bytes:])
-

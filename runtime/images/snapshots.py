@@ -201,9 +201,7 @@ class NewSnapshot:
         if not final.exists():
             self._path.rename(final)
 
-    def _run(
-        self, archive: Iterable[bytes], limits: Limits, ready: int | None
-    ) -> dict[str, Any]:
+    def _run(self, archive: Iterable[bytes], limits: Limits, ready: int | None) -> dict[str, Any]:
         request = {
             "snapshots": str(self._path.parent), "new": self._path.name, "lower": self._lower,
             "size_bytes": limits.size_bytes, "entries": limits.entries, "ready": ready,

@@ -9,6 +9,7 @@ following any. (Linux, filesystems/overlayfs.rst; openat2(2))
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
@@ -172,9 +173,7 @@ class UpperTree:
             name = path.lstrip(b"/") or b"."
             file_attributes.write_time(Place(path, self._root, name), mtime_ns)
 
-    def _resolve(
-        self, directory: bytes, *, create: bool, links: int = _MOST_LINKS
-    ) -> bytes | None:
+    def _resolve(self, directory: bytes, *, create: bool, links: int = _MOST_LINKS) -> bytes | None:
         """Return a directory's path without links, after putting it into the layer.
 
         Return None if it does not exist and must not be created.
@@ -279,10 +278,13 @@ class UpperTree:
 
     def _hides(self, directory: bytes) -> bool:
         """Return True if the layer hides what the lower layers have in a directory."""
+        # By their paths, which have no links: opening them could close a descriptor in use.
         while directory != b"/":
             try:
-                os.getxattr(f"/proc/self/fd/{self._descriptor(directory)}", self._opaque)
-            except OSError:
+                os.getxattr(b"/proc/self/fd/%d%b" % (self._root, directory), self._opaque)
+            except OSError as error:
+                if error.errno not in (errno.ENODATA, errno.ENOTSUP):
+                    raise
                 directory = directory.rpartition(b"/")[0] or b"/"
             else:
                 return True
@@ -308,7 +310,9 @@ class UpperTree:
         try:
             status = os.fstat(descriptor)
             if stat.S_ISDIR(status.st_mode):
-                raise InvalidConfig(f"The layer has a hard link to a directory, {shown(place.path)}.")
+                raise InvalidConfig(
+                    f"The layer has a hard link to a directory, {shown(place.path)}."
+                )
             if stat.S_ISLNK(status.st_mode):
                 os.symlink(os.readlink(b"", dir_fd=descriptor), place.name, dir_fd=place.directory)
             elif stat.S_ISREG(status.st_mode):

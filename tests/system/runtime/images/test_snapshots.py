@@ -314,7 +314,10 @@ def test_files_of_overlayfs_own_are_skipped(snapshots: Snapshots) -> None:
 
 
 def early(snapshots: Snapshots, layer: bytes, until: str) -> int:
-    """Unpack a layer over BASE, and BASE when the layer has `until`. Return how often it was read."""
+    """Unpack a layer over BASE, and BASE when the layer has `until`.
+
+    Return how often the layer was read.
+    """
     ids = chain_ids([f"sha256:{hashlib.sha256(each).hexdigest()}" for each in (BASE, layer)])
     below: Future[None] = Future()
     read = []
@@ -346,12 +349,16 @@ def early(snapshots: Snapshots, layer: bytes, until: str) -> int:
             {"etc/x": None, "etc/y": None, "etc/z": "f"}, id="with its directories",
         ),
         pytest.param([member("etc/z")], {"etc/z": "f"}, id="with a parent that is below"),
-        pytest.param([member("a/b/c")], {"a": "d", "a/b": "d", "a/b/c": "f"}, id="with new parents"),
+        pytest.param(
+            [member("a/b/c")], {"a": "d", "a/b": "d", "a/b/c": "f"}, id="with new parents"
+        ),
         pytest.param(
             [member("etc", "directory"), member("etc/.wh.x"), member("etc/.wh.none")],
             {"etc/x": None}, id="with whiteouts",
         ),
-        pytest.param([member("h", "hardlink", linkname="etc/x")], {"h": "f"}, id="with a hard link"),
+        pytest.param(
+            [member("h", "hardlink", linkname="etc/x")], {"h": "f"}, id="with a hard link"
+        ),
         pytest.param([member("usr/.wh.lib")], {"usr/lib": None, "usr/lib/a": None},
                      id="with a whiteout in a directory that is below"),
     ],
