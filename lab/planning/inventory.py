@@ -58,7 +58,7 @@ class BrokenLine:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """What a reader found: services, hosts (none where the source has none), and broken lines."""
+    """The services, hosts and broken lines that a reader found; some sources have no hosts."""
 
     services: tuple[Service, ...]
     hosts: tuple[Host, ...] = ()

@@ -15,7 +15,7 @@ _PATH = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class LayersMissing(Exception):
-    """What was assumed of the layers below was wrong: the layer must be unpacked again."""
+    """An assumption on the layers below was wrong: the layer must be unpacked again."""
 
 
 class LowerLayers:
