@@ -163,8 +163,8 @@ class UpperTree:
                 os.close(descriptor)
         for path in self._assumed_below:
             place = self.place(path)
-            status = _status(place)
-            if status and is_whiteout(status) and not self._lower.has(path):
+            present = _status(place)
+            if present and is_whiteout(present) and not self._lower.has(path):
                 os.unlink(place.name, dir_fd=place.directory)
 
     def write_times(self) -> None:

@@ -10,6 +10,7 @@ import subprocess
 import tarfile
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -409,5 +410,5 @@ def test_a_failure_below_leaves_nothing_of_a_layer(snapshots: Snapshots) -> None
     ids = ["sha256:" + "a" * 64, "sha256:" + "b" * 64]
     for layer in (archive(member("etc", "directory")), archive(member("etc/z"))):
         with pytest.raises(InvalidConfig, match="below is damaged"):
-            snapshots.unpack_early(ids, lambda layer=layer: [layer], Limits(), below)
+            snapshots.unpack_early(ids, partial(list, (layer,)), Limits(), below)
         assert not list(snapshots.directory.iterdir())
