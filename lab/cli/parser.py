@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import argparse
 
-from lab.cli import calibrate, clean, compare, doctor, measure, report, shared_options, show
+from lab.cli import (
+    calibrate,
+    clean,
+    compare,
+    doctor,
+    measure,
+    report,
+    scale,
+    shared_options,
+    show,
+)
 from lab.cli.image import parser as image
 from lab.cli.vm import parser as vm
 
-_VERBS = (doctor, measure, show, report, compare, calibrate, image, vm, clean)
+_VERBS = (doctor, measure, show, report, compare, calibrate, scale, image, vm, clean)
 
 
 class _Version(argparse.Action):

@@ -1,0 +1,1 @@
+"""Autoscalers, each step for step as its documentation and its source describe it."""

@@ -1,0 +1,109 @@
+"""The output of a result: text, JSON, CSV and the picture."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from lab.errors import InvalidConfig, ReportFailed
+from lab.report import peak
+from lab.scaling import document, replications, text
+from lab.scaling.results import Result
+from tests.lab.plausible import write as write_run
+from tests.lab.report.pictures import words
+from tests.lab.scaling.scenarios import PEAK, load
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> Result:
+    return replications.run(load(tmp_path_factory.mktemp("output")), 2, 1, processes=1)
+
+
+@pytest.fixture(scope="module")
+def emulated(tmp_path_factory: pytest.TempPathFactory) -> Result:
+    folder = tmp_path_factory.mktemp("emulated")
+    write_run(folder / "run", experiments=("startup", "burst"))
+    start = '{ distribution = "burst", run = "run", target = "vm" }'
+    return replications.run(load(folder, PEAK, start=start), 1, 1, processes=1)
+
+
+def test_text_has_every_figure(result: Result) -> None:
+    lines = text.lines(result)
+    assert lines[0].startswith("peak: 2 min, ")
+    assert lines[0].endswith(" requests, 2 replications, seed 1")
+    assert lines[1] == "objective: 99 % of the requests answered within 1 s"
+    assert lines[3].split() == ["container", "machine"]
+    for name in ("missed (lost, late)", "missed in the peak", "latency, p99", "until recovered",
+                 "start of an instance", "instance-hours", "cost"):  # fmt: skip
+        assert any(line.startswith(name) for line in lines), name
+    assert not any(line.startswith("node-hours") for line in lines)
+    assert any(line.startswith("finding: container, started in 20 ms") for line in lines)
+    assert "emulated" not in "\n".join(lines)
+
+
+def test_emulated_starts_are_labelled_everywhere(emulated: Result) -> None:
+    assert "container (emulated)" in text.lines(emulated)[3]
+    assert text.EMULATED in text.lines(emulated)
+    assert "emulated" in words(peak.draw(emulated))
+    assert [each["starts_emulated"] for each in document.document(emulated)["variants"]] == [
+        True, False,
+    ]  # fmt: skip
+    rows = list(csv.DictReader(io.StringIO(document.csv_text(emulated))))
+    assert {(row["variant"], row["emulated"]) for row in rows} == {
+        ("container", "yes"), ("machine", "no"),
+    }  # fmt: skip
+
+
+def test_json_has_figures_and_series(result: Result) -> None:
+    parsed = json.loads(json.dumps(document.document(result), allow_nan=False))
+    assert parsed["scenario"] == "peak"
+    assert parsed["peak_seconds"] == [30.0, 60.0]
+    quick = parsed["variants"][0]
+    assert quick["figures"]["missed-in-peak"]["unit"] == "%"
+    assert 0 < quick["figures"]["missed-in-peak"]["mean"] < 100
+    assert quick["figures"]["latency-p50"]["n"] == 2
+    assert len(quick["series"]) == 120
+    assert set(quick["series"][0]) == set(document.COLUMNS[2:])
+
+
+def test_csv_has_a_row_for_each_second(result: Result) -> None:
+    rows = list(csv.DictReader(io.StringIO(document.csv_text(result))))
+    assert len(rows) == 2 * 120
+    assert tuple(rows[0]) == document.COLUMNS
+    assert [row["begin_seconds"] for row in rows[:3]] == ["0", "1", "2"]
+    assert float(rows[40]["arrived_per_second"]) == pytest.approx(400, rel=0.1)
+
+
+def test_the_picture_states_the_finding(result: Result) -> None:
+    picture = peak.draw(result)
+    title = peak.title_of(result)
+    assert title.startswith("Container, started in 20 ms, misses ")
+    assert title.replace(" ", "") in words(picture).replace("\n", "").replace(" ", "")
+    for word in ("objective 1 s", "2 replications, seed 1", "requests /s", "instances", "machine"):
+        assert word in words(picture)
+    assert picture.alt == f"{title}."
+
+
+@pytest.mark.parametrize("kind", peak.KINDS)
+def test_equal_results_give_equal_files(result: Result, tmp_path: Path, kind: str) -> None:
+    if kind == ".svg":
+        peak.write(result, tmp_path / "one.svg")
+        assert (tmp_path / "one.svg").read_text().lstrip().startswith("<?xml")
+        return
+    for name in ("one", "two"):
+        peak.write(result, tmp_path / f"{name}{kind}")
+    assert (tmp_path / f"one{kind}").read_bytes() == (tmp_path / f"two{kind}").read_bytes()
+
+
+def test_a_picture_that_can_not_be_written(result: Result, tmp_path: Path) -> None:
+    with pytest.raises(InvalidConfig, match=r"ends in \.svg, \.png, \.pdf"):
+        peak.check(tmp_path / "peak.gif")
+    with pytest.raises(InvalidConfig, match="there is no folder"):
+        peak.check(tmp_path / "none" / "peak.svg")
+    (tmp_path / "folder.svg").mkdir()
+    with pytest.raises(ReportFailed, match=r"Can't write .*folder.svg: Is a directory"):
+        peak.write(result, tmp_path / "folder.svg")
