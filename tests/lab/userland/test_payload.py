@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from lab.errors import LabError
+from lab.host import processes
 from lab.userland.payload import build_payload
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 needs_gcc = pytest.mark.skipif(not shutil.which("gcc"), reason="gcc is not installed")
 
@@ -49,3 +49,30 @@ def test_a_missing_compiler_names_its_package(
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(LabError, match="gcc is missing: apt-get install gcc"):
         build_payload(quiet)
+
+
+@needs_gcc
+def test_the_payload_works_and_makes_noise_by_itself(tmp_path: Path) -> None:
+    payload = build_payload(quiet)
+
+    def output(*words: str) -> list[str]:
+        result = subprocess.run([payload, *words], capture_output=True, text=True, check=True)
+        return result.stdout.split()
+
+    boot, release, count = output("look")
+    assert (boot, release) == (
+        Path("/proc/sys/kernel/random/boot_id").read_text().strip(), os.uname().release,
+    )  # fmt: skip
+    assert int(count) > 0
+    assert output("compute", "1000", "2") == []
+    assert 0 < float(output("burn", "1", "1")[0]) <= 1.1
+    assert output("seen", "no-such-argument-anywhere") == ["0"]
+    assert output("noise", "sleep", "2", "73511") == []
+    assert output("seen", "73511") == ["2"]
+    for pid in processes_with(b"\0noise\0sleep\x002\x0073511\0"):
+        os.kill(pid, signal.SIGKILL)
+    assert output("seen", "73511") == ["0"]
+
+
+def processes_with(arguments: bytes) -> list[int]:
+    return [pid for pid in processes.all_pids() if arguments in processes.command_line(pid)]

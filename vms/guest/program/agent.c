@@ -10,15 +10,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "application.h"
 #include "command.h"
 #include "events.h"
 #include "io.h"
 #include "network.h"
 
 #define REQUEST_LIMIT (1u << 20)
-#define ARGUMENT_LIMIT 256
+#define ARGUMENT_LIMIT 4096
 #define STDIN_FOLLOWS 0x80000000u
 
 /* Reads a length and as many bytes; returns 0 at the end of the stream. */
@@ -67,7 +69,9 @@ static int serve_agent(int in, int out, bool is_machine)
 			fail("malloc");
 	}
 	stdout_buffer.length = stderr_buffer.length = 0;
-	code = run(argv, &stdin_buffer, &stdout_buffer, &stderr_buffer, &elapsed_ns, is_machine ? -1 : in);
+	int asker = is_machine ? -1 : in;
+	if (!answer_question(argv, &code, &stdout_buffer, asker))
+		code = run(argv, &stdin_buffer, &stdout_buffer, &stderr_buffer, &elapsed_ns, asker);
 
 	uint32_t head = htobe32(code);
 	uint64_t elapsed = htobe64(elapsed_ns);
@@ -110,10 +114,36 @@ void watch_port(int port)
 	fcntl(port, F_SETFL, O_ASYNC | O_NONBLOCK);
 }
 
+/* Reaps children, and reports the end of a machine's application, with which the machine ends as well
+ * unless $TONNAGE_STAY is set. */
+static void reap_children(int events, bool is_machine)
+{
+	static bool told;
+	uint32_t code;
+	char lines[96];
+
+	if (!has_application())
+		return;
+	while (reap(WNOHANG) > 0)
+		;
+	if (!is_machine || told || !application_ended(&code))
+		return;
+	told = true;
+	send_events(events, lines,
+	            (size_t)snprintf(lines, sizeof lines, "exit-code %u\nexited %llu\n", code,
+	                             (unsigned long long)now_ns()));
+	if (getenv("TONNAGE_STAY"))
+		return;
+	dprintf(2, "payload: the command ended with exit code %u\n", code);
+	end_machine("poweroff");
+}
+
 void serve(int events, int agent_in, int agent_out, int fifo, int button, bool is_machine)
 {
 	enum { NETWORK, AGENT, FIFO, EVENTS, BUTTON, ENDS };
-	int sock = listen_on(PORT), requests = is_machine ? events : -1;
+	/* An image's application may use any port. */
+	int sock = has_application() ? -1 : listen_on(PORT), requests = is_machine ? events : -1;
+	bool listens = sock >= 0 || has_application();
 	struct pollfd ends[ENDS] = {
 		[NETWORK] = {.fd = sock, .events = POLLIN},
 		[AGENT] = {.fd = agent_in, .events = POLLIN},
@@ -126,9 +156,10 @@ void serve(int events, int agent_in, int agent_out, int fifo, int button, bool i
 
 	sigemptyset(&none);
 	send_events(events, line,
-	            (size_t)snprintf(line, sizeof line, "%s %llu\n", sock < 0 ? "not-listening" : "listening",
+	            (size_t)snprintf(line, sizeof line, "%s %llu\n", listens ? "listening" : "not-listening",
 	                             (unsigned long long)now_ns()));
 	for (;;) {
+		reap_children(events, is_machine);
 		for (int i = 0; i < ENDS; i++)
 			ends[i].revents = 0;
 		if (ppoll(ends, ENDS, NULL, &none) < 0) {
@@ -155,12 +186,16 @@ void serve(int events, int agent_in, int agent_out, int fifo, int button, bool i
 	}
 }
 
-void serve_here(const char *root)
+void serve_here(const char *root, char **words)
 {
 	signal(SIGTERM, terminate);
 	signal(SIGINT, terminate);
 	signal(SIGPIPE, SIG_IGN);
 	if (root && (chroot(root) < 0 || chdir("/") < 0))
 		fail(root);
+	if (words && start_application(words) < 0)
+		exit(127);
+	if (words)
+		write_event(1, "started", application_started_ns());
 	serve(1, 0, 1, -1, -1, false);
 }

@@ -17,7 +17,8 @@ void watch_port(int port);
  * exits when the client closes the agent's descriptor. Descriptors that do not exist are -1. */
 void serve(int events, int agent_in, int agent_out, int fifo, int button, bool is_machine);
 
-/* Serves in a process or container: events and replies on stdout, requests on stdin. */
-void serve_here(const char *root);
+/* Serves in a process or container: events and replies on stdout, requests on stdin. `words` describe
+ * the command of an image, which is started first; NULL if there is none. */
+void serve_here(const char *root, char **words);
 
 #endif

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -17,12 +18,14 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "application.h"
 #include "io.h"
 
-/* The first word of an argv that sets its command's environment. */
-#define WITHIN "@within"
+#define GROUPS_LIMIT 256
+#define SESSION_ROUNDS 1000
 
 /* Reads output into the buffer; returns 0 at its end. */
 static int drain(int fd, struct buffer *buffer)
@@ -36,9 +39,9 @@ static int drain(int fd, struct buffer *buffer)
 	return n > 0 || (n < 0 && errno == EINTR);
 }
 
-static int exit_code(int status)
+uint32_t exit_code(int status)
 {
-	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+	return (uint32_t)(WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
 }
 
 /* Returns a file in memory with a command's stdin. */
@@ -70,6 +73,38 @@ static int set_limit(int which, const char *value)
 	return setrlimit(which, &limit);
 }
 
+/* Changes to a directory of an image, which is created if it is missing. */
+static int enter_directory(char *path)
+{
+	for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = 0;
+		if (mkdir(path, 0755) < 0 && errno != EEXIST)
+			return -1;
+		*slash = '/';
+	}
+	if (mkdir(path, 0755) < 0 && errno != EEXIST)
+		return -1;
+	return chdir(path);
+}
+
+/* Becomes the user of UID:GID:GROUP,GROUP. */
+static int set_user(char *value)
+{
+	char *rest;
+	uid_t uid = (uid_t)strtoul(value, &rest, 10);
+	gid_t gid = (gid_t)strtoul(rest + (*rest == ':'), &rest, 10), groups[GROUPS_LIMIT];
+	size_t count = 0;
+
+	if (*rest == ':')
+		rest++;
+	while (*rest && count < GROUPS_LIMIT) {
+		groups[count++] = (gid_t)strtoul(rest, &rest, 10);
+		if (*rest == ',')
+			rest++;
+	}
+	return setgroups(count, groups) < 0 || setgid(gid) < 0 ? -1 : setuid(uid);
+}
+
 static int apply_setting(const char *name, char *value)
 {
 	static const struct { const char *name; int which; } limits[] = {
@@ -81,6 +116,12 @@ static int apply_setting(const char *name, char *value)
 			return set_limit(limits[i].which, value);
 	if (strcmp(name, "directory") == 0)
 		return chdir(value);
+	if (strcmp(name, "workdir") == 0)
+		return enter_directory(value);
+	if (strcmp(name, "user") == 0)
+		return set_user(value);
+	if (strcmp(name, "timeout") == 0)
+		return 0; /* the parent has read it */
 	if (strcmp(name, "umask") == 0)
 		return umask((mode_t)strtoul(value, NULL, 8)), 0;
 	if (strcmp(name, "nice") == 0)
@@ -100,42 +141,91 @@ static void reset_signals(void)
 		syscall(SYS_rt_sigaction, number, defaults, NULL, sizeof defaults[3]);
 }
 
+/* Exits from a process whose command could not be executed. */
+static _Noreturn void give_up(int failures, int code)
+{
+	if (failures >= 0)
+		write_all(failures, "!", 1);
+	_exit(code);
+}
+
 /* Applies the settings before "--", and returns the command after it. */
-static char **apply_settings(char **word)
+static char **apply_settings(char **word, int failures)
 {
 	clearenv();
 	reset_signals();
 	setsid();
 	for (; *word && strcmp(*word, "--") != 0; word++) {
+		if (**word == '=') {
+			putenv(*word + 1);
+			continue;
+		}
 		char *value = strchr(*word, '=');
 		if (!value)
 			errno = EINVAL;
 		else
 			*value++ = 0;
 		if (!value || apply_setting(*word, value) < 0) {
-			dprintf(2, "payload: %s can't be set: %s\n", *word, strerror(errno));
-			_exit(126);
+			dprintf(2, "payload: %s can't be set to %s: %s\n", *word, value ? value : "nothing", strerror(errno));
+			give_up(failures, 126);
 		}
 	}
 	return *word ? word + 1 : word;
 }
 
-/* Returns the parent of a process; 0 if the process has ended. */
-static pid_t parent_of(const char *pid)
+/* Returns the milliseconds after which a command is killed, or -1. */
+static long timeout_of(char **word)
+{
+	if (strcmp(*word, WITHIN) == 0)
+		for (; *word && strcmp(*word, "--") != 0; word++)
+			if (strncmp(*word, "timeout=", 8) == 0)
+				return atol(*word + 8);
+	return -1;
+}
+
+/* A process by what /proc says about it; zeros if it has ended. */
+struct relations {
+	pid_t parent, session;
+};
+
+static struct relations relations_of(const char *pid)
 {
 	char path[300], line[512], *name_end;
-	int parent = 0, file;
+	struct relations found = {0};
+	int file;
 	ssize_t n;
 
 	snprintf(path, sizeof path, "/proc/%s/stat", pid);
 	if ((file = open(path, O_RDONLY | O_CLOEXEC)) < 0)
-		return 0;
+		return found;
 	n = read(file, line, sizeof line - 1);
 	close(file);
 	line[n > 0 ? n : 0] = 0;
 	if ((name_end = strrchr(line, ')')))
-		sscanf(name_end, ") %*c %d", &parent);
-	return parent;
+		sscanf(name_end, ") %*c %d %*d %d", &found.parent, &found.session);
+	return found;
+}
+
+/* Kills the children of this process, or, if it is not 0, the processes of a session. Returns their
+ * number. */
+static int kill_processes(pid_t session)
+{
+	struct dirent *entry;
+	DIR *processes = opendir("/proc");
+	int killed = 0;
+
+	while (processes && (entry = readdir(processes))) {
+		if (entry->d_name[0] < '1' || entry->d_name[0] > '9')
+			continue;
+		struct relations its = relations_of(entry->d_name);
+		if (session ? its.session == session : its.parent == getpid()) {
+			kill(atoi(entry->d_name), SIGKILL);
+			killed++;
+		}
+	}
+	if (processes)
+		closedir(processes);
+	return killed;
 }
 
 /* Kills all descendants. As a child ends, its own children become ours: this process is their
@@ -147,24 +237,34 @@ static void end_children(void)
 	if (waitpid(-1, NULL, WNOHANG) < 0)
 		return; /* there are no children */
 	do {
-		struct dirent *entry;
-		DIR *processes = opendir("/proc");
-
-		killed = 0;
-		while (processes && (entry = readdir(processes)))
-			if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9' && parent_of(entry->d_name) == getpid()) {
-				kill(atoi(entry->d_name), SIGKILL);
-				killed++;
-			}
-		if (processes)
-			closedir(processes);
+		killed = kill_processes(0);
 		for (int i = 0; i < killed; i++)
 			waitpid(-1, NULL, 0);
 	} while (killed);
 }
 
-/* Executes a command in a new process. */
-static void execute(char **argv, const int streams[3])
+/* Kills the processes of a session, and waits for those that become our children. */
+static void end_session(pid_t session)
+{
+	struct timespec pause = {.tv_nsec = 1000000};
+
+	for (int i = 0; i < SESSION_ROUNDS && kill_processes(session); i++) {
+		nanosleep(&pause, NULL);
+		while (reap(WNOHANG) > 0)
+			;
+	}
+}
+
+/* Ends what a command has left. An image's application is not a part of it. */
+static void end_rest(pid_t command)
+{
+	if (has_application())
+		end_session(command);
+	else
+		end_children();
+}
+
+void execute(char **argv, const int streams[3], int failures)
 {
 	sigset_t none;
 
@@ -174,11 +274,11 @@ static void execute(char **argv, const int streams[3])
 	for (int i = 0; i < 3; i++)
 		dup2(streams[i], i);
 	if (strcmp(argv[0], WITHIN) == 0 && argv[1])
-		argv = apply_settings(argv + 2);
+		argv = apply_settings(argv + 2, failures);
 	if (argv[0])
 		execvp(argv[0], argv);
 	dprintf(2, "%s: %s\n", argv[0] ? argv[0] : "payload", argv[0] ? strerror(errno) : "no command");
-	_exit(127);
+	give_up(failures, 127);
 }
 
 uint32_t run(char **argv, const struct buffer *in, struct buffer *out, struct buffer *err,
@@ -187,6 +287,7 @@ uint32_t run(char **argv, const struct buffer *in, struct buffer *out, struct bu
 	enum { OUT, ERR, CHILD, ASKER, ENDS };
 	int out_pipe[2], err_pipe[2], status = 0, in_file = stdin_of(in);
 	bool ends_all = strcmp(argv[0], WITHIN) == 0 && argv[1] && strcmp(argv[1], "end") == 0;
+	long timeout_ms = timeout_of(argv);
 	uint64_t begin;
 	pid_t child;
 
@@ -197,7 +298,7 @@ uint32_t run(char **argv, const struct buffer *in, struct buffer *out, struct bu
 	begin = now_ns();
 	child = fork();
 	if (child == 0)
-		execute(argv, (const int[]){in_file, out_pipe[1], err_pipe[1]});
+		execute(argv, (const int[]){in_file, out_pipe[1], err_pipe[1]}, -1);
 	if (in_file >= 0)
 		close(in_file);
 	close(out_pipe[1]);
@@ -210,7 +311,12 @@ uint32_t run(char **argv, const struct buffer *in, struct buffer *out, struct bu
 	};
 	bool waited = false;
 	while (ends[OUT].fd >= 0 || ends[ERR].fd >= 0 || ends[CHILD].fd >= 0) {
-		if (poll(ends, ENDS, -1) < 0) {
+		long left_ms = timeout_ms < 0 ? -1 : timeout_ms - (long)((now_ns() - begin) / 1000000u);
+		if (timeout_ms >= 0 && left_ms <= 0) {
+			kill(child, SIGKILL);
+			timeout_ms = left_ms = -1;
+		}
+		if (poll(ends, ENDS, (int)left_ms) < 0) {
 			if (errno != EINTR)
 				break;
 			continue;
@@ -218,7 +324,7 @@ uint32_t run(char **argv, const struct buffer *in, struct buffer *out, struct bu
 		if (ends[ASKER].revents & (POLLHUP | POLLERR | POLLNVAL)) {
 			prctl(PR_SET_CHILD_SUBREAPER, 1);
 			kill(child, SIGKILL);
-			end_children();
+			end_rest(child);
 			exit(0);
 		}
 		if (ends[CHILD].fd >= 0 && ends[CHILD].revents) {
@@ -226,7 +332,7 @@ uint32_t run(char **argv, const struct buffer *in, struct buffer *out, struct bu
 			close(ends[CHILD].fd);
 			ends[CHILD].fd = -1;
 			waited = waitpid(child, &status, 0) == child;
-			end_children();
+			end_rest(child);
 		}
 		if (ends[OUT].fd >= 0 && ends[OUT].revents && !drain(out_pipe[0], out))
 			ends[OUT].fd = -1;
@@ -238,9 +344,9 @@ uint32_t run(char **argv, const struct buffer *in, struct buffer *out, struct bu
 			;
 		*elapsed_ns = now_ns() - begin;
 		if (ends_all)
-			end_children();
+			end_rest(child);
 	}
 	close(out_pipe[0]);
 	close(err_pipe[0]);
-	return (uint32_t)exit_code(status);
+	return exit_code(status);
 }

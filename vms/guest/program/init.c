@@ -14,26 +14,33 @@
 #include <unistd.h>
 
 #include "agent.h"
+#include "application.h"
 #include "events.h"
 #include "io.h"
 #include "network.h"
 #include "ports.h"
 
-void serve_machine(uint64_t begun_ns, int button)
+void serve_machine(uint64_t begun_ns, int button, char **words)
 {
 	char line[64];
 	int events, agent, fifo = -1;
 
 	signal(SIGPIPE, SIG_IGN);
 	configure_guest_network();
+	if (words && start_application(words) < 0)
+		end_machine("poweroff");
 	await_virtio_ports();
 	events = open_port("tonnage.events", getenv("TONNAGE_EVENTS"), EVENTS_PORT);
 	agent = open_port("tonnage.agent", getenv("TONNAGE_AGENT"), AGENT_PORT);
-	if (mkfifo(EVENT_FIFO, 0600) == 0 || errno == EEXIST)
+	if (!words && (mkfifo(EVENT_FIFO, 0600) == 0 || errno == EEXIST))
 		fifo = open(EVENT_FIFO, O_RDWR | O_CLOEXEC);
 	watch_port(events);
 	send_events(events < 0 ? 1 : events, line,
 	            (size_t)snprintf(line, sizeof line, "first-instruction %llu\n", (unsigned long long)begun_ns));
+	if (words)
+		send_events(events < 0 ? 1 : events, line,
+		            (size_t)snprintf(line, sizeof line, "started %llu\n",
+		                             (unsigned long long)application_started_ns()));
 	watch_port(agent);
 	serve(events < 0 ? 1 : events, agent, agent, fifo, button, true);
 }
@@ -90,6 +97,10 @@ static void enter_root(const char *device)
 	await_node(device);
 	if (mount(device, "/newroot", "ext4", 0, "") < 0)
 		fail(device);
+	/* An image may have none of these. */
+	mkdir("/newroot/dev", 0755);
+	mkdir("/newroot/proc", 0755);
+	mkdir("/newroot/sys", 0755);
 	mount("/dev", "/newroot/dev", NULL, MS_MOVE, NULL);
 	mount("/proc", "/newroot/proc", NULL, MS_MOVE, NULL);
 	mount("/sys", "/newroot/sys", NULL, MS_MOVE, NULL);
@@ -108,6 +119,20 @@ static void mount_kernel_file_systems(void)
 	mount("devtmpfs", "/dev", "devtmpfs", MS_NOSUID, "mode=0755");
 }
 
+/* Mounts what containers have as well, and names the machine like them. */
+static void prepare_for_application(void)
+{
+	mkdir("/dev/pts", 0755);
+	mkdir("/dev/shm", 01777);
+	mount("devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "ptmxmode=0666,mode=0620");
+	mount("tmpfs", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=1777");
+	if (symlink("/proc/self/fd", "/dev/fd") < 0 || symlink("/proc/self/fd/0", "/dev/stdin") < 0 ||
+	    symlink("/proc/self/fd/1", "/dev/stdout") < 0 || symlink("/proc/self/fd/2", "/dev/stderr") < 0)
+		dprintf(2, "payload: /dev: %s\n", strerror(errno));
+	if (sethostname("tonnage", strlen("tonnage")) < 0)
+		dprintf(2, "payload: host name: %s\n", strerror(errno));
+}
+
 void be_init(uint64_t begun_ns)
 {
 	const char *root = getenv("TONNAGE_ROOT"), *next = getenv("TONNAGE_INIT");
@@ -122,7 +147,11 @@ void be_init(uint64_t begun_ns)
 		execl(next, next, (char *)NULL);
 		fail(next);
 	}
-	mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755");
+	char **words = read_application();
+	if (words)
+		prepare_for_application();
+	else
+		mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755");
 	setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 1);
-	serve_machine(begun_ns, open_power_button());
+	serve_machine(begun_ns, open_power_button(), words);
 }

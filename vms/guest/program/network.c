@@ -16,6 +16,9 @@
 #define GUEST_ADDRESS "10.0.2.15"
 #define GUEST_GATEWAY "10.0.2.2"
 
+#define DISCARD_PORT 9
+#define DATAGRAM_BYTES 1400
+
 static int set_address(int sock, const char *interface, const char *address, const char *mask)
 {
 	struct ifreq request = {0};
@@ -105,4 +108,18 @@ struct sockaddr_in ipv4_address(const char *address, uint16_t port)
 		fail(address);
 	}
 	return result;
+}
+
+int flood(const char *address, long seconds)
+{
+	static const char datagram[DATAGRAM_BYTES];
+	struct sockaddr_in target = ipv4_address(address, DISCARD_PORT);
+	uint64_t end = now_ns() + (uint64_t)seconds * 1000000000u;
+	int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (sock < 0)
+		fail(address);
+	while (now_ns() < end)
+		sendto(sock, datagram, sizeof datagram, 0, (struct sockaddr *)&target, sizeof target);
+	return 0;
 }

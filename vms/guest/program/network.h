@@ -19,6 +19,10 @@ int listen_on(uint16_t port);
 /* Accepts a connection, answers "pong" and closes it. */
 void answer(int sock);
 
+/* Sends datagrams to the discard port of an address, where no program listens, for some seconds. One
+ * that finds no buffer is dropped. */
+int flood(const char *address, long seconds);
+
 /* Returns the socket address of an IPv4 address, or exits with 1. */
 struct sockaddr_in ipv4_address(const char *address, uint16_t port);
 
