@@ -10,6 +10,10 @@ WORKLOADS = Path(__file__).parent / "workloads"
 # Paths inside the user land's root file system, which the workloads' definitions name.
 PAYLOAD_IN_TREE = "/usr/lib/tonnage/payload"
 PYTHON_IN_TREE = "/usr/lib/tonnage/python"
+# Where containers of an image find the payload, and where a machine's disk names its command.
+IMAGE_DIRECTORY = "/.tonnage"
+PAYLOAD_IN_IMAGE = f"{IMAGE_DIRECTORY}/payload"
+APPLICATION_ON_DISK = f"{IMAGE_DIRECTORY}/application"
 
 
 def cache_directory() -> Path:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 from pathlib import Path
 
 SEED_END = 1 << 63
 LONGEST_DEADLINE_SECONDS = 86_400.0
 SHORTEST_BUDGET_MINUTES = 1 / 60
+_SIZE = re.compile(r"(\d+)([KMGT])?(?:i?B)?", re.IGNORECASE)
+_UNITS = {"K": 10, "M": 20, "G": 30, "T": 40}
 
 
 def names(text: str) -> tuple[str, ...]:
@@ -63,6 +66,21 @@ def folder(text: str) -> Path:
     if not text:
         raise argparse.ArgumentTypeError("the path is empty: write . for the current folder")
     return Path(text)
+
+
+def size(text: str) -> int:
+    """Return the bytes of a size such as 512M or 20GiB, in powers of 1,024."""
+    match = _SIZE.fullmatch(text)
+    if not match or not int(match[1]) or not match[2]:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size: write 512M or 20G")
+    return int(match[1]) << _UNITS[match[2].upper()]
+
+
+def image_reference(text: str) -> str:
+    """Return a reference of an image, which is not empty."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("the reference is empty: write a name such as app:1")
+    return text
 
 
 def _integer(text: str) -> int:

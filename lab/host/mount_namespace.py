@@ -3,16 +3,34 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from lab.errors import Unavailable
 from runtime.linux import clone
 from runtime.linux import mount as mounts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
+
+
+T = TypeVar("T")
+
+
+def call_privately(function: Callable[[], T]) -> T:
+    """Call a function in a thread with a mount namespace of its own; mounts end with the thread.
+
+    The thread also has a working directory of its own. Raise Unavailable.
+    """
+
+    def call() -> T:
+        enter_private_mount_namespace()
+        return function()
+
+    with ThreadPoolExecutor(1) as threads:
+        return threads.submit(call).result()
 
 
 def enter_private_mount_namespace() -> None:
@@ -30,6 +48,20 @@ def mount(kind: str, target: Path, options: str) -> None:
     """Mount a new file system. Raise Unavailable. (mount(2))"""
     with _failing_as(f"mount {kind} on {target}"):
         mounts.mount(kind.encode(), os.fsencode(target), kind.encode(), 0, os.fsencode(options))
+
+
+def mount_layers(layers: Sequence[Path], target: Path) -> None:
+    """Mount directories, topmost first, as one read-only tree. Raise Unavailable.
+
+    The calling thread changes to the directory of the topmost layer: the options of mount(2) have
+    room for one page, so layers beside it are named relative to it.
+    """
+    directory = layers[0].parents[1]
+    os.chdir(directory)
+    names = (
+        each.relative_to(directory) if each.is_relative_to(directory) else each for each in layers
+    )
+    mount("overlay", target, f"lowerdir={':'.join(map(str, names))}")
 
 
 def bind(source: str | Path, target: Path, *, read_only: bool = False) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 
 from lab.cli import shared_options
-from lab.cli.image import archive_files, building, creation, listing, naming, transfer
+from lab.cli.image import archive_files, building, creation, disk, listing, naming, transfer
 from lab.errors import LabError
 
 # `register` of a module adds its verbs; each sets `image_verb` to a function of the options and
 # the store that returns the exit code.
-_MODULES = (transfer, building, creation, listing, naming, archive_files)
+_MODULES = (transfer, building, creation, listing, naming, archive_files, disk)
 
 
 def register(verbs: shared_options.Verbs, common: argparse.ArgumentParser) -> None:

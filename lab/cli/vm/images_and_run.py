@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from lab import units
+from lab.cli import argument_types
 from lab.cli.vm import machine_description, machine_options
 from lab.cli.vm.inside import print_beside_console
 from lab.cli.vm.several import for_each
@@ -69,7 +70,7 @@ def _register_image(verbs: Subparsers, common: argparse.ArgumentParser) -> None:
     parser.add_argument("names", nargs="+", metavar="NAME", help="names of images")
     parser = add_verb(verbs, (common,), "resize", _resize, "enlarge an image's disk")
     parser.add_argument("name", metavar="NAME", help="the image's name")
-    parser.add_argument("size", type=machine_options.size, metavar="SIZE", help="such as 20G")
+    parser.add_argument("size", type=argument_types.size, metavar="SIZE", help="such as 20G")
 
 
 def _build(options: argparse.Namespace) -> int:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 from pathlib import Path
 
-_SIZE = re.compile(r"(\d+)([KMGT])?(?:i?B)?", re.IGNORECASE)
-_UNITS = {"K": 10, "M": 20, "G": 30, "T": 40}
+from lab.cli import argument_types
+
 _MIB = 1 << 20
 
 
@@ -39,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add(
         "--disk-size",
-        type=size,
+        type=argument_types.size,
         metavar="SIZE",
         help="size of the disk made from the image; default: the image's",
     )
@@ -119,17 +118,9 @@ def parser() -> argparse.ArgumentParser:
     return options
 
 
-def size(text: str) -> int:
-    """Return the bytes of a size such as 512M or 20GiB, in powers of 1,024."""
-    match = _SIZE.fullmatch(text)
-    if not match or not int(match[1]) or not match[2]:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a size: write 512M or 20G")
-    return int(match[1]) << _UNITS[match[2].upper()]
-
-
 def memory_mib(text: str) -> int:
     """Return the MiB of a size such as 2G; a plain number is MiB, as in virsh and virt-install."""
-    size_bytes = size(f"{text}M" if text.isdecimal() else text)
+    size_bytes = argument_types.size(f"{text}M" if text.isdecimal() else text)
     if size_bytes % _MIB:
         raise argparse.ArgumentTypeError(f"{text!r} is not a multiple of 1 MiB: write 512M or 2G")
     return size_bytes // _MIB

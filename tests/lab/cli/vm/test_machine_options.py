@@ -7,6 +7,7 @@ import os
 
 import pytest
 
+from lab.cli import argument_types
 from lab.cli.vm import machine_options
 
 
@@ -14,7 +15,7 @@ from lab.cli.vm import machine_options
     ("text", "size"), [("512M", 512 << 20), ("20GiB", 20 << 30), ("7g", 7 << 30), ("1kB", 1024)]
 )
 def test_sizes_are_powers_of_1024(text: str, size: int) -> None:
-    assert machine_options.size(text) == size
+    assert argument_types.size(text) == size
 
 
 @pytest.mark.parametrize(
@@ -29,7 +30,7 @@ def test_a_plain_number_is_mib_of_memory(text: str, mib: int) -> None:
 @pytest.mark.parametrize("text", ["0", "", "much", "-1", "1.5G", "512", "7B", "1 G"])
 def test_a_size_without_a_unit_is_refused(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="is not a size: write 512M or 20G"):
-        machine_options.size(text)
+        argument_types.size(text)
 
 
 def test_memory_is_whole_mib() -> None:
