@@ -13,6 +13,7 @@ _CONDITIONS: dict[str, tuple[tuple[str, str], ...]] = {
     "accelerator": (("settings", "accelerator"),),
     "workloads": (("settings", "workloads"), ("settings", "userland")),
     "page-cache": (("settings", "page_cache"),),
+    "image": (("settings", "image_digest"),),
 }
 CONDITIONS = tuple(_CONDITIONS)
 

@@ -29,7 +29,7 @@ def line(run: Run) -> str:
         f"page cache {settings.get('page_cache', 'unknown')}",
         f"profile {settings.get('profile', 'unknown')}",
         str(settings.get("started", "date unknown"))[:10],
-        *filter(None, [version.shown(settings.get("tonnage"))]),
+        *filter(None, [_image(settings.get("image")), version.shown(settings.get("tonnage"))]),
     ]
     parts += run.torn
     if settings.get("interrupted") or "finished" not in settings:
@@ -37,6 +37,13 @@ def line(run: Run) -> str:
     if times := len(settings.get("resumed", ())):
         parts.append("interrupted and resumed" + (f" {times} times" if times > 1 else ""))
     return " · ".join(parts)
+
+
+def _image(measured: dict[str, Any] | None) -> str:
+    """Return the measured image and when it is ready, as text; empty for the common user land."""
+    if not measured:
+        return ""
+    return f"image {measured['reference']} ({measured['digest']}), ready when {measured['ready']}"
 
 
 def document(run: Run) -> dict[str, Any]:

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from lab.measurement.request import RunRequest
 
 
+_EXAMPLE = (
+    "example: tonnage run startup footprint --image nginx:1.27 --targets container,podman,microvm"
+)
+
+
 class _List(argparse.Action):
     """Prints the profiles, experiments, targets and workloads, and exits."""
 
@@ -45,6 +50,7 @@ def register(verbs: shared_options.Verbs, common: argparse.ArgumentParser) -> No
     parser = shared_options.add_verb(
         verbs, "run", _run, "measure chosen experiments, or finish an interrupted run", parents
     )
+    parser.epilog = _EXAMPLE
     parser.add_argument(
         "experiments",
         nargs="*",
@@ -93,6 +99,20 @@ def _measuring_options() -> argparse.ArgumentParser:
         help="abandon a start after this time and count it as failed; default: 120",
     )
     parser.add_argument(
+        "--image",
+        type=argument_types.image_reference,
+        metavar="REF",
+        help="measure this image instead of the common user land: a name in the store of tonnage"
+        " image or of a registry, oci:DIR, oci-archive:FILE or docker-archive:FILE",
+    )
+    parser.add_argument(
+        "--ready-timeout",
+        type=argument_types.deadline_seconds,
+        default=60.0,
+        metavar="SECONDS",
+        help="count a start as failed if the image is not ready after this time; default: 60",
+    )
+    parser.add_argument(
         "--workloads",
         type=argument_types.folder,
         action="append",
@@ -132,7 +152,7 @@ def _table(options: argparse.Namespace) -> int:
     from lab.report import report
     from lab.results import run_folder
 
-    outcome = run.measure(_request(options))
+    outcome = run.measure(_request(options, _measurable(options.image)))
     measured = run_folder.load(outcome.path)
     if options.format == "json":
         print_json(table.document(measured), indent=2)
@@ -163,20 +183,29 @@ def _run(options: argparse.Namespace) -> int:
     return outcome.exit_code()
 
 
-def _request(options: argparse.Namespace, chosen: tuple[str, ...] | None = None) -> RunRequest:
-    """Return the request that the options describe; by default for every experiment."""
+def _measurable(image: str | None) -> tuple[str, ...]:
+    """Return every experiment, or those that can measure an image."""
     from lab import experiments
+
+    names = experiments.EXPERIMENTS
+    return tuple(name for name in names if not image or not experiments.image_refusal(name))
+
+
+def _request(options: argparse.Namespace, chosen: tuple[str, ...]) -> RunRequest:
+    """Return the request that the options describe."""
     from lab.measurement.request import RunRequest
 
     return RunRequest(
         profile=options.profile,
-        experiments=chosen or experiments.EXPERIMENTS,
+        experiments=chosen,
         targets=options.targets,
         rounds=options.rounds,
         accelerator=options.accel,
         out=options.out,
         seed=options.seed,
         start_deadline_seconds=options.start_deadline,
+        image=options.image,
+        ready_timeout_seconds=options.ready_timeout,
         workloads=tuple(options.workloads),
         precision=options.precision,
         budget_minutes=options.budget,

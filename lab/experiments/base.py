@@ -20,6 +20,7 @@ class Experiment(Protocol):
 
     `HEADLINE` is the metric, with its unit, under which a failed round is recorded.
     `RUNS_WORKLOADS` is true if the instances need the user land with the workloads' packages.
+    A module that can't measure an image also defines `NO_IMAGE`, the reason.
     """
 
     HEADLINE: tuple[str, Unit]

@@ -112,7 +112,8 @@ def measure_instance(target: Target, *, inside: bool) -> tuple[dict[str, float],
         values |= {"rss": used.rss, "pss": used.pss}
         if (charged := _charged_bytes(instance)) is not None:
             values["cgroup-memory"] = charged
-        values["page-cache-again"] = _read_again(other, instance)
+        if not target.settings.userland.application:  # an image may have no program that reads
+            values["page-cache-again"] = _read_again(other, instance)
         figures, notes = look_inside(target, other) if inside else ({}, {})
     return values | figures, notes
 

@@ -14,7 +14,6 @@ has its network to itself.
 
 from __future__ import annotations
 
-import re
 import time
 from typing import TYPE_CHECKING
 
@@ -47,24 +46,6 @@ ROOMY = Allotment()
 _DEADLINE_SECONDS = 600.0
 _NOISE_BEGINS_SECONDS = 0.5
 _TAKE_SECONDS = 120.0
-
-# Two busy loops for two seconds; the shell then prints the CPU time of its children.
-_TAKE_CPU = "for _ in 1 2; do timeout 2 sh -c 'while :; do :; done' & done; wait; times"
-# A buffer that is filled once, 16 MiB larger each time, until filling fails.
-_TAKE_MEMORY = (
-    "for m in $(seq 16 16 512); do"
-    " timeout -s KILL 5 dd if=/dev/zero of=/dev/null bs=${m}M count=1 2>/dev/null || break;"
-    " echo $m; done"
-)
-# Fixed work in two processes.
-_WORK = (
-    "for _ in 1 2; do openssl enc -aes-256-cbc -pbkdf2 -iter 400000 -pass pass:tonnage"
-    " -in /etc/hostname -out /dev/null & done; wait"
-)
-_BE_SEEN = "sleep 86399 >/dev/null 2>&1 &"
-# The brackets keep grep from finding its own command line.
-_SEE = "cat /proc/[0-9]*/cmdline | tr '\\0' '\\n' | grep -c '^8639[9]$'; :"
-_TAKE_PIDS = "for i in $(seq 200); do sleep 2 >/dev/null 2>&1 & echo $i; done"
 
 
 def joins(target: str, kind: Kind, number: int, profile: Profile) -> bool:
@@ -108,9 +89,9 @@ def slow_down(target: Target) -> dict[str, float]:
     slowdowns: dict[str, float] = {}
     with target.start(_roomy(target)) as victim:
         victim.reached("ready")
-        for pair in noisy_neighbour.PAIRS:
+        for pair in noisy_neighbour.programs(target).pairs:
             slowdowns |= _slowdown(target, victim, pair, target.start)
-    if "bridge" in target.attachments and not isolated_network.missing("bridge"):
+    if _joins_network(target):
         with (
             peer_servers.network_with_peer(target.settings, peer_servers.ANSWERING) as network,
             target.attached("bridge", _roomy(target), network) as victim,
@@ -119,10 +100,17 @@ def slow_down(target: Target) -> dict[str, float]:
             slowdowns |= _slowdown(
                 target,
                 victim,
-                noisy_neighbour.NETWORK,
+                noisy_neighbour.programs(target).network,
                 lambda allotment: target.attached("bridge", allotment, network),
             )
     return slowdowns
+
+
+def _joins_network(target: Target) -> bool:
+    """Return True if instances can be on one bridge; a machine's image lacks programs for that."""
+    if target.kind == "machine" and target.settings.userland.application:
+        return False
+    return "bridge" in target.attachments and not isolated_network.missing("bridge")
 
 
 def _slowdown(
@@ -154,42 +142,39 @@ def _roomy(target: Target) -> Allotment | None:
 
 def take_all(target: Target) -> dict[str, float]:
     """Return what an instance with the small allotment can use, and what it sees of others."""
+    programs = noisy_neighbour.programs(target)
     with target.start(ROOMY) as roomy:
         roomy.reached("ready")
-        roomy_seconds = _elapsed(roomy, _WORK)
+        roomy_seconds = _elapsed(roomy, programs.work)
     with target.start(SMALL) as instance, target.start(SMALL) as other:
         instance.reached("ready")
         other.reached("ready")
-        other.run(["sh", "-c", _BE_SEEN], _TAKE_SECONDS, keep_children=True)
-        seen = instance.run(["sh", "-c", _SEE], _TAKE_SECONDS)
+        other.run(list(programs.be_seen), _TAKE_SECONDS, keep_children=True)
+        seen = instance.run(list(programs.see), _TAKE_SECONDS)
         return {
-            "squeezed": _elapsed(instance, _WORK) / roomy_seconds,
+            "squeezed": _elapsed(instance, programs.work) / roomy_seconds,
             "neighbours-seen": float(seen.stdout or 0),
-            "cpus-granted": _cpus(instance),
-            "memory-granted": _last(instance, _TAKE_MEMORY) * (1 << 20),
-            "processes-granted": _last(instance, _TAKE_PIDS),
+            "cpus-granted": _cpus(instance, programs.take_cpu),
+            "memory-granted": _last(instance, programs.take_memory) * (1 << 20),
+            "processes-granted": _last(instance, programs.take_pids),
         }
 
 
-def _elapsed(instance: Instance, script: str) -> float:
-    return instance.run(["sh", "-c", script], _TAKE_SECONDS).elapsed_ns / 1e9
+def _elapsed(instance: Instance, words: noisy_neighbour.Words) -> float:
+    return instance.run(list(words), _TAKE_SECONDS).elapsed_ns / 1e9
 
 
-def _cpus(instance: Instance) -> float:
+def _cpus(instance: Instance, words: noisy_neighbour.Words) -> float:
     """Return the CPU time over the elapsed time of two busy processes. (dash(1), times)"""
-    result = instance.run(["sh", "-c", _TAKE_CPU], _TAKE_SECONDS)
-    used = sum(
-        60 * float(minutes) + float(seconds)
-        for minutes, seconds in re.findall(r"(\d+)m([\d.]+)s", result.stdout.decode())
-    )
-    return used / (result.elapsed_ns / 1e9)
+    result = instance.run(list(words), _TAKE_SECONDS)
+    return noisy_neighbour.cpu_seconds(result.stdout) / (result.elapsed_ns / 1e9)
 
 
-def _last(instance: Instance, script: str) -> float:
-    """Return the last number that the script printed before it reached its limit."""
-    result = instance.run(["sh", "-c", script], _TAKE_SECONDS)
+def _last(instance: Instance, words: noisy_neighbour.Words) -> float:
+    """Return the last number that the command printed before it reached its limit."""
+    result = instance.run(list(words), _TAKE_SECONDS)
     numbers = result.stdout.split()
     if not numbers:
         error = result.stderr.decode(errors="replace").strip()
-        raise TargetFailed(f"The script that tests a limit printed nothing: {error}.")
+        raise TargetFailed(f"The command that tests a limit printed nothing: {error}.")
     return float(numbers[-1])

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 HEADLINE: tuple[str, Unit] = ("cpu-compress", "second")
 RUNS_WORKLOADS = True
+NO_IMAGE = "it runs workloads of the common user land, which an image does not contain"
 _START_SECONDS = 300.0
 
 # The time of all commands by the instance's clock over the host's, the channel included.

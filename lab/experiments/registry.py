@@ -43,3 +43,11 @@ def in_turn(name: str, workers: Sequence[Worker]) -> list[Worker]:
         return list(workers)
     order = turns([worker.target for worker in workers])
     return sorted(workers, key=lambda worker: order.index(worker.target))
+
+
+def image_refusal(name: str) -> str:
+    """Return why an experiment can't measure an image; empty if it can.
+
+    Such an experiment defines `NO_IMAGE`.
+    """
+    return getattr(find(name), "NO_IMAGE", "")

@@ -61,6 +61,20 @@ def cgroup_memory_bytes(pid: int) -> int | None:
     return None
 
 
+def members_of_cgroup(pid: int) -> list[int]:
+    """Return the processes in a process's memory cgroup; only itself if it has none of its own.
+
+    Empty if the process has ended.
+    """
+    try:
+        theirs, ours = _memory_cgroup(pid), _memory_cgroup("self")
+        if theirs is None or theirs == ours:
+            return [pid]
+        return [int(member) for member in (theirs / "cgroup.procs").read_text().split()]
+    except OSError:
+        return []
+
+
 def _memory_cgroup(pid: int | str) -> Path | None:
     for line in Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8").splitlines():
         number, controllers, path = line.split(":", 2)

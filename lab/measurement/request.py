@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lab import experiments
+from lab.userland.application import DEFAULT_READY_SECONDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 class RunRequest:
     """The options of a run; None stands for the default of the profile or of the host.
 
-    `resumes` is the folder of an interrupted run that is to be continued.
+    `image` is the image to measure instead of the common user land. `resumes` is the folder of an
+    interrupted run that is to be continued.
     """
 
     profile: str = "quick"
@@ -29,6 +31,8 @@ class RunRequest:
     out: Path | None = None
     seed: int | None = None
     start_deadline_seconds: float = 120.0
+    image: str | None = None
+    ready_timeout_seconds: float = DEFAULT_READY_SECONDS
     workloads: tuple[Path, ...] = ()
     precision: float | None = None
     budget_minutes: float | None = None

@@ -10,6 +10,7 @@ from lab.errors import Incomparable, InvalidConfig, InvalidRun
 from lab.measurement.request import RunRequest
 from lab.results import run_folder
 from lab.results.sample import Sample
+from lab.userland.application import DEFAULT_READY_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -64,6 +65,17 @@ class Interrupted:
                     f" {before}, and is now {now}. Start a new run."
                 )
 
+    def require_same_image(self, described: Mapping[str, Any] | None) -> None:
+        """Raise Incomparable if the image, or what shows that it is ready, has changed."""
+        before = self.settings.get("image")
+        for name in ("digest", "ready"):
+            first, now = (each and each[name] for each in (before, described))
+            if first != now:
+                raise Incomparable(
+                    f"{self.path} can't be resumed: its image's {name} was {first or 'none'}, and"
+                    f" is now {now or 'none'}. Start a new run."
+                )
+
     def require_same_workloads(self, described: Mapping[str, Any]) -> None:
         """Raise Incomparable if a workload is missing or was changed."""
         for name, workload in self.settings.get("workloads", {}).items():
@@ -108,6 +120,7 @@ def request(path: Path, experiments: Sequence[str], workloads: Sequence[Path]) -
     if experiments:
         raise InvalidConfig("--resume continues the run's own experiments: give no experiment.")
     settings = load(path).settings
+    image = settings.get("image")
     try:
         return RunRequest(
             profile=settings["profile"],
@@ -117,6 +130,10 @@ def request(path: Path, experiments: Sequence[str], workloads: Sequence[Path]) -
             accelerator=settings["accelerator"],
             seed=settings["seed"],
             start_deadline_seconds=settings["start_deadline_seconds"],
+            image=image and image["reference"],
+            ready_timeout_seconds=image["ready_timeout_seconds"]
+            if image
+            else DEFAULT_READY_SECONDS,
             workloads=tuple(workloads),
             precision=settings["precision"],
             budget_minutes=settings["budget_seconds"] and settings["budget_seconds"] / 60,

@@ -9,7 +9,7 @@ import datetime
 import itertools
 import os
 import secrets
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,13 +19,13 @@ from lab.calibration import store
 from lab.errors import AlreadyExists, InvalidConfig, LabError, Unavailable
 from lab.experiments import profiles
 from lab.host import kvm, measurement_lock, plain_paths, scratch
-from lab.measurement import harness, host_record, resumption
+from lab.measurement import harness, host_record, image_trial, resumption
 from lab.progress import Progress
 from lab.results import run_folder
 from lab.statistics import stopping_rule
 from lab.targets import environment
 from lab.targets.base import Settings
-from lab.userland import build, root_tree
+from lab.userland import build, image_land, image_source, root_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -33,6 +33,11 @@ if TYPE_CHECKING:
     from lab.host.kvm import Accelerator
     from lab.measurement.request import RunRequest
     from lab.userland.build import Userland
+    from runtime.images.store import Image, Store
+
+
+# The experiments that need no instance that stays.
+_OF_COMMANDS_THAT_END = ("startup", "burst")
 
 
 @dataclass(frozen=True)
@@ -70,9 +75,10 @@ def measure(request: RunRequest) -> RunResult:
         Progress() as progress,
         measurement_lock.measurement_lock(wait=request.wait, progress=progress.tell),
         plain_paths.plain_cache(),
+        ExitStack() as stack,
     ):
         progress.tell("building the user land (cached for later runs)")
-        lands = _build_lands(checked.profile, request.experiments, progress)
+        lands = _build_lands(checked.profile, request, stack, progress)
         progress.tell("inspecting the host")
         host = host_record.inspect(request.accelerator, progress.tell)
         plan = _plan(request, checked, host.accelerator)
@@ -96,8 +102,10 @@ def _check(request: RunRequest) -> _Checked:
     if request.targets is not None:
         profile = profile.of_named_targets()
     for name in request.experiments:
-        experiments.find(name)
-    present, absent = _choose(request.targets, profile.name)
+        refusal = experiments.image_refusal(name)
+        if request.image and refusal:
+            raise InvalidConfig(f"{name} can't measure an image: {refusal}. Leave it out.")
+    present, absent = _choose(request.targets, profile.name, image=bool(request.image))
     if os.geteuid() != 0:
         raise Unavailable("Measuring needs root for namespaces, cgroups and mounts: use sudo.")
     profile = replace(profile, workloads=workloads.load(profile.name, request.workloads))
@@ -131,6 +139,8 @@ def _open_folder(
     """
     document = host.document()
     described = _described(checked.profile.workloads, lands)
+    application = lands["basic"].application
+    measured = application.document() if application else None
     settings = {
         **plan.settings(),
         "tonnage": version.document(),
@@ -139,6 +149,8 @@ def _open_folder(
         "start_deadline_seconds": request.start_deadline_seconds,
         "environment": environment.DECLARED.document(),
         "absent": checked.absent,
+        "image": measured,
+        "image_digest": application.digest if application else "none",
         "calibration": store.newest(),
         "cpu_virtualization": kvm.cpu_flag(),
         "userland": {name: land.tree.parent.name for name, land in lands.items()},
@@ -148,6 +160,7 @@ def _open_folder(
     if checked.interrupted:
         checked.interrupted.require_same_host(document, plan.settings())
         checked.interrupted.require_same_workloads(described)
+        checked.interrupted.require_same_image(measured)
         return checked.interrupted.reopen(settings)
     path = request.out or run_folder.new_folder(Path("results"), document["hostname"])
     return run_folder.RunFolder(path, document, settings)
@@ -196,14 +209,41 @@ def _budget_seconds(request: RunRequest, profile: profiles.Profile) -> float | N
 
 
 def _build_lands(
-    profile: profiles.Profile, names: Iterable[str], progress: Progress
+    profile: profiles.Profile, request: RunRequest, stack: ExitStack, progress: Progress
 ) -> dict[str, Userland]:
-    """Return the basic user land, and that with all workloads if an experiment runs them."""
+    """Return the basic user land, and that with all workloads if an experiment runs them.
+
+    The user land of a requested image takes the place of the basic one; `stack` keeps its layers.
+    """
+    found = None
+    if request.image:
+        found = stack.enter_context(image_source.found(request.image, progress.tell))
     lands = {"basic": build.build(progress.tell)}
-    if any(experiments.find(name).RUNS_WORKLOADS for name in names):
+    if found:
+        lands["basic"] = _image_land(lands["basic"], request, found, progress)
+    if any(experiments.find(name).RUNS_WORKLOADS for name in request.experiments):
         packages = workloads.packages(profile.workloads)
         lands["workloads"] = build.build(progress.tell, packages)
     return lands
+
+
+def _image_land(
+    basic: Userland, request: RunRequest, found: tuple[Store, Image], progress: Progress
+) -> image_land.ImageLand:
+    """Return the user land of an image. Raise InvalidConfig for a command that ends too early."""
+    reference = request.image or ""
+    land = image_land.build_image_land(
+        basic, *found, reference, request.ready_timeout_seconds, progress.tell
+    )
+    land = image_trial.with_readiness(land, progress.tell)
+    ends = land.measured.readiness.by == "exit"
+    if ends and (lasting := set(request.experiments) - set(_OF_COMMANDS_THAT_END)):
+        raise InvalidConfig(
+            f"The command of {reference} ends by itself, so {', '.join(sorted(lasting))} can't"
+            f" measure it: tonnage run {' '.join(_OF_COMMANDS_THAT_END)} --image {reference}."
+        )
+    progress.tell(f"{reference} is ready when {land.measured.readiness.description()}")
+    return land
 
 
 def _stages(
@@ -242,23 +282,36 @@ def _described(
     }
 
 
-def _choose(asked: Iterable[str] | None, profile: str) -> tuple[tuple[str, ...], dict[str, str]]:
+def _choose(
+    asked: Iterable[str] | None, profile: str, *, image: bool = False
+) -> tuple[tuple[str, ...], dict[str, str]]:
     """Return the targets to measure, and the absent ones with their reasons.
 
-    Without a request, these are all targets of the profile. Raise NotFound for an unknown name,
-    Unavailable for a requested target that is absent, and InvalidConfig for an empty list.
+    Without a request, these are all targets of the profile. With `image`, targets that can't run an
+    image are absent. Raise NotFound for an unknown name, Unavailable for a requested target that is
+    absent, and InvalidConfig for an empty list.
     """
     left_out = targets.FULL_ONLY if profile == "quick" else ()
     all_names = tuple(name for name in targets.NAMES if name not in left_out)
     names = all_names if asked is None else tuple(asked)
-    absent = {name: why for name in names if (why := targets.find(name).absent())}
+    absent = {name: why for name in names if (why := _absent(name, image=image))}
     if asked is not None and absent:
         name, why = next(iter(absent.items()))
         raise Unavailable(f"{name} can't be measured here: {why}.")
     present = tuple(name for name in names if name not in absent)
+    if absent and not present:
+        reasons = "; ".join(f"{name}: {why}" for name, why in absent.items())
+        raise Unavailable(f"No target can be measured here: {reasons}.")
     if not present:
         raise InvalidConfig("--targets names no target: give names, separated by commas.")
     return present, absent
+
+
+def _absent(name: str, *, image: bool) -> str:
+    target = targets.find(name)
+    if image and target.image_refusal:
+        return f"it can't run an image: {target.image_refusal}"
+    return target.absent()
 
 
 def _now() -> str:

@@ -98,9 +98,11 @@ def read_answer(connection: socket.socket, name: str) -> int:
 class Instance(ABC):
     """One running container, machine or process that contains the payload.
 
-    `t0_ns` is the time of the request. Leaving the context stops the instance.
+    `name` is for errors. `t0_ns` is the time of the request. Leaving the context stops the
+    instance.
     """
 
+    name: str
     t0_ns: int
 
     @abstractmethod
@@ -174,6 +176,7 @@ class Target(ABC):
     kind: Kind
     attachments: tuple[Attachment, ...] = ()  # supported by `attached`
     traces_separately = False  # tracing slows the start, so a separate start is traced
+    image_refusal = "it runs only the common user land"  # empty if it can run any image
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings

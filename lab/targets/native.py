@@ -58,6 +58,7 @@ class Native(Target):
     """A plain child process."""
 
     name = "native"
+    image_refusal = "a plain process has no root file system of its own"
     kind: Kind = "native"
     attachments: tuple[Attachment, ...] = get_args(Attachment)
 

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 
 from lab.errors import StartFailed, TargetFailed
 from lab.network import namespace
+from lab.targets import image_readiness
 from lab.targets.base import CommandResult, Instance, read_answer
 from vms.guest import payload_protocol
 from vms.guest.payload_protocol import TCP_PORT
 
 if TYPE_CHECKING:
     from lab.metrics import Milestone
+    from lab.userland.application import Application
 
 _ASK_SECONDS = 10.0
 
@@ -87,12 +89,21 @@ class PayloadPipes:
 class PipeInstance(Instance):
     """A payload on pipes, with the host's clock; subclasses find its process and stop it."""
 
-    def __init__(self, name: str, t0_ns: int, pipes: PayloadPipes, deadline_seconds: float) -> None:
+    def __init__(
+        self,
+        name: str,
+        t0_ns: int,
+        pipes: PayloadPipes,
+        deadline_seconds: float,
+        application: Application | None = None,
+    ) -> None:
         self.name = name
         self.t0_ns = t0_ns
         self.pipes = pipes
         self._deadline_seconds = deadline_seconds
         self._events: dict[str, int] = {}
+        self._application = application
+        self._ready_ns = 0
 
     @abstractmethod
     def payload_pid(self) -> int:
@@ -102,19 +113,28 @@ class PipeInstance(Instance):
         """Return the time when the payload ran (by its own clock, the host's), or answered.
 
         A process or a container has no init system, and so no milestone `userspace`.
+        An image's application is ready as lab.targets.image_readiness has it.
         """
         if milestone == "userspace":
             return None
         if milestone == "first-instruction":
             return self._event("first-instruction")
         self._event("listening")
-        return self.ask()
+        if not self._application:
+            return self.ask()
+        if not self._ready_ns:
+            started_ns = self._event("started")
+            self._ready_ns = image_readiness.await_ready(self, self._application, started_ns)
+        return self._ready_ns
 
     def ask(self) -> int:
         """Send a request to the loopback address of the payload's network namespace.
 
-        Return the time of the answer. Raise TargetFailed if it is not the payload's.
+        An image's application is asked instead, from inside. Return the time of the answer. Raise
+        TargetFailed if it is not the payload's.
         """
+        if self._application:
+            return image_readiness.ask(self, self._application)
         with (
             namespace.enter_that_of(self.payload_pid()),
             socket.create_connection(("127.0.0.1", TCP_PORT), timeout=_ASK_SECONDS) as connection,

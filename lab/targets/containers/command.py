@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING
 from lab.errors import LabError, StartFailed, TargetFailed
 from lab.host import mount_namespace, processes
 from lab.host.disk_usage import allocated_bytes
-from lab.paths import PAYLOAD_IN_TREE
+from lab.host.process_usage import members_of_cgroup
+from lab.paths import IMAGE_DIRECTORY
 from lab.targets import leftovers
 from lab.targets.base import Allotment, Kind, Target
 from lab.targets.payload_pipes import PayloadPipes, PipeInstance
@@ -49,7 +50,13 @@ class CommandInstance(PipeInstance):
     def __init__(
         self, target: CommandTarget, identity: str, t0_ns: int, pipes: PayloadPipes, last_pid: int
     ) -> None:
-        super().__init__(target.name, t0_ns, pipes, target.settings.start_deadline_seconds)
+        super().__init__(
+            target.name,
+            t0_ns,
+            pipes,
+            target.settings.start_deadline_seconds,
+            target.settings.userland.application,
+        )
         self.target = target
         self.identity = identity
         self.directory = target.instances / identity
@@ -76,9 +83,10 @@ class CommandInstance(PipeInstance):
         to `ready`. Raise TargetFailed if the process is not visible.
         """
         if not self._payload_pid:
-            command_line = f"{PAYLOAD_IN_TREE}\0serve\0{self.identity}\0".encode()
+            words = self.target.settings.userland.serve_words(self.identity)[:3]
+            command_line = "".join(f"{word}\0" for word in words).encode()
             for pid in processes.pids_after(self._last_pid):
-                if processes.command_line(pid) == command_line:
+                if processes.command_line(pid).startswith(command_line):
                     self._payload_pid = pid
                     break
             else:
@@ -86,11 +94,16 @@ class CommandInstance(PipeInstance):
         return self._payload_pid
 
     def pids(self) -> list[int]:
-        """Return the payload, its monitor (shim, conmon or the runtime), and the client."""
+        """Return the payload, its monitor (shim, conmon or the runtime), and the client.
+
+        The processes of an image's application are returned as well.
+        """
         pids = [self.process.pid]
         with contextlib.suppress(LabError, FileNotFoundError):
             payload = self.payload_pid()
             pids += [payload, processes.parent(payload)]
+            if self._application:
+                pids += members_of_cgroup(payload)
         return [pid for pid in dict.fromkeys(pids) if pid > 1]
 
     def stop(self) -> None:
@@ -156,6 +169,25 @@ class CommandTarget(Target):
     @abstractmethod
     def run_words(self, identity: str, allotment: Allotment) -> Sequence[str]:
         """Return the arguments after `command` that run the payload; make the files they name."""
+
+    def engine_words(self, image: str, identity: str) -> list[str]:
+        """Return the arguments of an engine's `run` from the image on, its last options included.
+
+        An image is run with the payload as its first process, which starts its command.
+        """
+        land = self.settings.userland
+        payload, *words = land.serve_words(identity)
+        if not land.application:
+            return [image, payload, *words]
+        return [
+            f"--volume={land.payload.parent}:{IMAGE_DIRECTORY}:ro",
+            "--user=0:0",
+            "--workdir=/",
+            "--no-healthcheck",
+            f"--entrypoint={payload}",
+            image,
+            *words,
+        ]
 
     def kill_words(self, identity: str) -> Sequence[str]:
         """Return the arguments that kill an instance."""
@@ -243,15 +275,15 @@ class CommandTarget(Target):
         return result.stdout.decode().strip()
 
     def image_bytes(self) -> dict[str, int]:
-        """Return the bytes of the layer as shipped, and as this tool unpacks it."""
+        """Return the bytes of the layers as shipped, and as this tool unpacks them."""
         return {
-            "image-compressed": allocated_bytes(self.settings.userland.image),
+            "image-compressed": sum(map(allocated_bytes, self.settings.userland.packed_layers)),
             "image-on-disk": self.unpacked_bytes(),
         }
 
     def unpacked_bytes(self) -> int:
-        """Return the bytes of the unpacked layer: by default the tree that targets share."""
-        return allocated_bytes(self.settings.userland.tree)
+        """Return the bytes of the unpacked layers: by default those that targets share."""
+        return sum(map(allocated_bytes, self.settings.userland.layers))
 
     def instance_disk_bytes(self, instance: Instance) -> int:
         """Return the bytes of the instance's upper layer, configuration and state."""

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 from lab.errors import TargetFailed
 from lab.host import mount_namespace
 from lab.host.disk_usage import allocated_bytes
-from lab.paths import PAYLOAD_IN_TREE
 from lab.targets import leftovers
 from lab.targets.containers import command
 from lab.targets.programs import absent_program, last_words
@@ -35,6 +34,10 @@ _DEFAULT_HOST = "unix:///var/run/docker.sock"
 _FIXED = ("/etc/docker", "/opt/containerd", "/run/containerd", "/run/docker")
 # Empty if docker uses containerd's image store, which does not reveal the directory of a layer.
 _UPPER = "{{with .GraphDriver}}{{with .Data}}{{.UpperDir}}{{end}}{{end}}"
+# The same for the layers of an image, separated by colons.
+_LAYERS = (
+    "{{with .GraphDriver}}{{with .Data}}{{.UpperDir}}{{with .LowerDir}}:{{.}}{{end}}{{end}}{{end}}"
+)
 _CONNECT_SECONDS = 1.0
 _POLL_SECONDS = 0.02
 _DAEMON_SECONDS = 60.0
@@ -44,6 +47,7 @@ class Docker(command.CommandTarget):
     """docker, with the storage driver of its daemon."""
 
     name = "docker"
+    image_refusal = ""
 
     @classmethod
     def absent(cls) -> str:
@@ -58,12 +62,19 @@ class Docker(command.CommandTarget):
         return "no docker daemon answers, and dockerd is not installed: apt-get install docker.io"
 
     def prepare(self) -> None:
-        """Find or start a daemon, and import the image."""
+        """Find or start a daemon, and import or load the image."""
         super().prepare()
         host = self._start_daemon() if _unusable(_host()) else _host()
         self.command = ("docker", f"--host={host}")
         self._image = f"{self.family}:latest"
-        self.tool("import", str(self.settings.userland.image), self._image)
+        land = self.settings.userland
+        if land.application:
+            loaded = land.archived_name
+            self.tool("load", "--quiet", f"--input={land.archive}")
+            self.tool("tag", loaded, self._image)
+            self.tool("image", "rm", loaded)
+        else:
+            self.tool("import", str(land.image), self._image)
         self.resources.callback(self.tool, "image", "rm", "--force", self._image, check=False)
 
     def _start_daemon(self) -> str:
@@ -120,17 +131,14 @@ class Docker(command.CommandTarget):
             f"--cpus={allotment.cpus:g}",
             f"--pids-limit={allotment.pids}",
             f"--name={identity}",
-            self._image,
-            PAYLOAD_IN_TREE,
-            "serve",
-            identity,
+            *self.engine_words(self._image, identity),
         )
 
     def unpacked_bytes(self) -> int:
-        """Return the bytes of the image's layer, or docker's own count if it hides the layer."""
-        layer = self.tool("image", "inspect", f"--format={_UPPER}", self._image)
-        if layer:
-            return allocated_bytes(Path(layer))
+        """Return the bytes of the image's layers, or docker's own count if it hides them."""
+        layers = self.tool("image", "inspect", f"--format={_LAYERS}", self._image)
+        if layers:
+            return sum(allocated_bytes(Path(layer)) for layer in layers.split(":"))
         return int(self.tool("image", "inspect", "--format={{.Size}}", self._image))
 
     def instance_paths(self, instance: command.CommandInstance) -> Iterable[Path]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab.host import mount_namespace
-from lab.paths import PAYLOAD_IN_TREE
+from lab.paths import IMAGE_DIRECTORY
 from lab.targets import base
 from lab.targets.containers import command
 from lab.targets.programs import absent_program
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from lab.targets.base import Allotment
+    from lab.userland.build import Userland
 
 _UNIFIED = Path("/sys/fs/cgroup/unified")
 
@@ -112,8 +113,25 @@ def _resources(allotment: Allotment) -> dict[str, object]:
     }
 
 
+def _binds(land: Userland) -> list[dict[str, object]]:
+    """Return the bind of the payload, which an image does not contain."""
+    if not land.application:
+        return []
+    source = str(land.payload.parent)
+    return [
+        {
+            "destination": IMAGE_DIRECTORY,
+            "type": "bind",
+            "source": source,
+            "options": ["rbind", "ro"],
+        }
+    ]
+
+
 class OciRuntime(command.CommandTarget):
     """A runtime with the command line of runc."""
+
+    image_refusal = ""
 
     def prepare(self) -> None:
         """Enter a private mount namespace, in which all overlays are mounted."""
@@ -127,12 +145,14 @@ class OciRuntime(command.CommandTarget):
         bundle = self.instances / identity
         for name in ("upper", "work", "rootfs"):
             (bundle / name).mkdir()
-        tree = self.settings.userland.tree
-        layers = f"lowerdir={tree},upperdir={bundle}/upper,workdir={bundle}/work"
+        land = self.settings.userland
+        lower = ":".join(map(str, land.layers))
+        layers = f"lowerdir={lower},upperdir={bundle}/upper,workdir={bundle}/work"
         mount_namespace.mount("overlay", bundle / "rootfs", layers)
         config = {
             **_CONFIG,
-            "process": {**_CONFIG["process"], "args": [PAYLOAD_IN_TREE, "serve", identity]},
+            "mounts": [*_CONFIG["mounts"], *_binds(land)],
+            "process": {**_CONFIG["process"], "args": land.serve_words(identity)},
             "linux": {
                 **_CONFIG["linux"],
                 "cgroupsPath": f"/{identity}",
@@ -166,8 +186,8 @@ class OciRuntime(command.CommandTarget):
         super().discard(directory)
 
     def image_paths(self) -> list[Path]:
-        """Return the unpacked layer."""
-        return [self.settings.userland.tree]
+        """Return the unpacked layers."""
+        return list(self.settings.userland.layers)
 
     def instance_paths(self, instance: command.CommandInstance) -> Iterable[Path]:
         """Return its bundle and the runtime's state."""

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, get_args
 import runtime
 from lab.errors import StartFailed
 from lab.host.disk_usage import allocated_bytes
-from lab.paths import PAYLOAD_IN_TREE
+from lab.host.process_usage import members_of_cgroup
+from lab.paths import IMAGE_DIRECTORY
 from lab.targets import base, peer_servers
 from lab.targets.base import VOLUME, Allotment, Attachment, Instance, Kind, Span, Target
 from lab.targets.network_sharing import sharing_network
@@ -43,7 +44,12 @@ class ContainerInstance(PipeInstance):
         return self.container.pid
 
     def pids(self) -> list[int]:
-        """Return the payload's pid; the runtime leaves no process with a container."""
+        """Return the payload's pid, and the processes of an image's application.
+
+        The runtime leaves no process with a container.
+        """
+        if self._application:
+            return members_of_cgroup(self.container.pid)
         return [self.container.pid]
 
     def spans(self) -> list[Span]:
@@ -76,11 +82,13 @@ class OurContainer(Target):
     kind: Kind = "container"
     attachments: tuple[Attachment, ...] = get_args(Attachment)
     traces_separately = True
+    image_refusal = ""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         self._numbers = itertools.count()
-        self._spec = _spec(Allotment())
+        self._spec = self._specified(Allotment())
+        self._stderr = 2
 
     @classmethod
     def absent(cls) -> str:
@@ -92,9 +100,17 @@ class OurContainer(Target):
         """Remove the containers of dead workers."""
         return runtime.clean(scratch / "containers")
 
+    def prepare(self) -> None:
+        """Open a file for what an image's applications print."""
+        if self.settings.userland.application:
+            directory = self.settings.scratch / "containers-output"
+            directory.mkdir(exist_ok=True)
+            log = (directory / str(os.getpid())).open("ab")
+            self._stderr = self.resources.enter_context(log).fileno()
+
     def start(self, allotment: Allotment | None = None) -> ContainerInstance:
         """Start a container in this process. Raise StartFailed."""
-        return self._start(_spec(allotment) if allotment else self._spec)
+        return self._start(self._specified(allotment) if allotment else self._spec)
 
     def start_traced(self) -> ContainerInstance:
         """Start a container whose child process reads the clock between its steps."""
@@ -117,12 +133,12 @@ class OurContainer(Target):
         network: IsolatedNetwork | None = None,
     ) -> Iterator[ContainerInstance]:
         """Start a container with a veth device, slirp4netns, the host's network, or a volume."""
-        spec = _spec(allotment) if allotment else self._spec
+        spec = self._specified(allotment) if allotment else self._spec
         with ExitStack() as stack:
             if attachment == "volume":
                 directory = self.settings.scratch / "volume"
                 directory.mkdir(exist_ok=True)
-                yield stack.enter_context(self._start(_with_volume(spec, directory)))
+                yield stack.enter_context(self._start(_with_bind(spec, directory, VOLUME, "rw")))
                 return
             if network is None:
                 network = stack.enter_context(peer_servers.network_with_peer(self.settings))
@@ -142,9 +158,10 @@ class OurContainer(Target):
             container = runtime.Container.run(
                 identity,
                 spec,
-                layers=[self.settings.userland.tree],
+                layers=self.settings.userland.layers,
                 stdin=pipes.stdin,
                 stdout=pipes.stdout,
+                stderr=self._stderr,
                 root=self.settings.scratch / "containers",
                 steps=steps,
             )
@@ -153,46 +170,64 @@ class OurContainer(Target):
             pipes.close()
             raise StartFailed(f"A container did not start: {error}") from error
         pipes.hand_over()
-        instance = ContainerInstance(self.name, t0_ns, pipes, self.settings.start_deadline_seconds)
+        instance = ContainerInstance(
+            self.name,
+            t0_ns,
+            pipes,
+            self.settings.start_deadline_seconds,
+            self.settings.userland.application,
+        )
         instance.container = container
         return instance
 
     def image_bytes(self) -> dict[str, int]:
-        """Return the bytes of the layer as shipped, and unpacked."""
+        """Return the bytes of the layers as shipped, and unpacked."""
         return {
-            "image-compressed": allocated_bytes(self.settings.userland.image),
-            "image-on-disk": allocated_bytes(self.settings.userland.tree),
+            "image-compressed": sum(map(allocated_bytes, self.shipped())),
+            "image-on-disk": sum(map(allocated_bytes, self.image_paths())),
         }
 
     def image_paths(self) -> list[Path]:
-        """Return the unpacked layer."""
-        return [self.settings.userland.tree]
+        """Return the unpacked layers."""
+        return list(self.settings.userland.layers)
 
     def shipped(self) -> list[Path]:
-        """Return the packed layer."""
-        return [self.settings.userland.image]
+        """Return the packed layers."""
+        return list(self.settings.userland.packed_layers)
 
     def unpack(self, files: list[Path], directory: Path) -> None:
-        """Unpack the layer into the directory. Raise LabError."""
-        container_image.unpack(files[0], directory)
+        """Unpack the layers into the directory. Raise LabError."""
+        for file in files:
+            container_image.unpack(file, directory)
 
     def instance_disk_bytes(self, instance: Instance) -> int:
         """Return the bytes of the container's upper layer."""
         assert isinstance(instance, ContainerInstance)
         return allocated_bytes(Path(instance.container.upper))
 
+    def _specified(self, allotment: Allotment) -> Spec:
+        """Return the configuration of a container with these resources."""
+        land = self.settings.userland
+        spec = runtime.default_spec(
+            args=land.serve_words("container"),
+            resources=Resources(
+                memory=Memory(limit=allotment.memory_bytes),
+                cpu=Cpu(
+                    quota=allotment.cpu_quota_microseconds, period=base.CPU_PERIOD_MICROSECONDS
+                ),
+                pids=Pids(limit=allotment.pids),
+            ),
+        )
+        if not land.application:
+            return spec
+        # As with docker: an image may have programs that set their user.
+        assert spec.process
+        spec = spec.replace(process=spec.process.replace(no_new_privileges=False))
+        return _with_bind(spec, land.payload.parent, IMAGE_DIRECTORY, "ro")
 
-def _with_volume(spec: Spec, directory: Path) -> Spec:
-    volume = Mount(destination=VOLUME, type="bind", source=str(directory), options=("rbind", "rw"))
-    return spec.replace(mounts=(*spec.mounts, volume))
 
-
-def _spec(allotment: Allotment) -> Spec:
-    return runtime.default_spec(
-        args=[PAYLOAD_IN_TREE, "serve", "container"],
-        resources=Resources(
-            memory=Memory(limit=allotment.memory_bytes),
-            cpu=Cpu(quota=allotment.cpu_quota_microseconds, period=base.CPU_PERIOD_MICROSECONDS),
-            pids=Pids(limit=allotment.pids),
-        ),
+def _with_bind(spec: Spec, source: Path, destination: str, access: str) -> Spec:
+    bind = Mount(
+        destination=destination, type="bind", source=str(source), options=("rbind", access)
     )
+    return spec.replace(mounts=(*spec.mounts, bind))

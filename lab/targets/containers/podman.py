@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from lab.host import mount_namespace
 from lab.host.disk_usage import allocated_bytes
-from lab.paths import PAYLOAD_IN_TREE
 from lab.targets.containers import command
 from lab.targets.containers.oci import hide_unified_hierarchy
 from lab.targets.programs import absent_program
@@ -35,6 +34,7 @@ class Podman(command.CommandTarget):
     """podman, with the overlay storage driver."""
 
     name = "podman"
+    image_refusal = ""
 
     @classmethod
     def absent(cls) -> str:
@@ -42,7 +42,7 @@ class Podman(command.CommandTarget):
         return absent_program("podman", "podman")
 
     def prepare(self) -> None:
-        """Import the image into a private store."""
+        """Import or load the image into a private store."""
         super().prepare()
         mount_namespace.enter_private_mount_namespace()
         self.cover(*_FIXED, _RUN_ROOT, _TEMPORARY)
@@ -58,8 +58,13 @@ class Podman(command.CommandTarget):
             "--storage-driver=overlay",
             *(() if self._systemd else ("--cgroup-manager=cgroupfs", "--events-backend=file")),
         )
-        self._image = f"localhost/{self.family}:latest"
-        self.tool("import", "--quiet", str(self.settings.userland.image), self._image)
+        land = self.settings.userland
+        if land.application:
+            self.tool("load", "--quiet", f"--input={land.archive}")
+            self._image = land.archived_name
+        else:
+            self._image = f"localhost/{self.family}:latest"
+            self.tool("import", "--quiet", str(land.image), self._image)
         self._unpacked_bytes = allocated_bytes(self._root)
 
     def run_words(self, identity: str, allotment: Allotment) -> Sequence[str]:
@@ -78,10 +83,7 @@ class Podman(command.CommandTarget):
             f"--pids-limit={allotment.pids}",
             *(() if self._systemd else (f"--cgroup-parent=/{self.family}",)),
             f"--name={identity}",
-            self._image,
-            PAYLOAD_IN_TREE,
-            "serve",
-            identity,
+            *self.engine_words(self._image, identity),
         )
 
     def unpacked_bytes(self) -> int:

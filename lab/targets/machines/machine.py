@@ -19,7 +19,7 @@ from lab.errors import StartFailed, TargetFailed, Unavailable
 from lab.host import kvm
 from lab.host.disk_usage import allocated_bytes
 from lab.paths import cache_directory
-from lab.targets import peer_servers
+from lab.targets import image_readiness, peer_servers
 from lab.targets.base import (
     VOLUME,
     Attachment,
@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 _ASK_SECONDS = 30.0
 _VOLUME_BYTES = 256 << 20
 _KERNEL_WORDS = "console=ttyS0 quiet loglevel=1 net.ifnames=0 panic=-1"
+# The init starts the image's command, and the machine stays when that ends.
+_IMAGE_WORDS = f"{_KERNEL_WORDS} TONNAGE_ROOT=/dev/vda TONNAGE_STAY=1"
 
 
 class Ports(Protocol):
@@ -88,7 +90,9 @@ class MachineInstance(Instance):
         self.name = machine.name
         self.t0_ns = t0_ns
         self.disk = machine.disks[0].path
-        self.has_userspace = target.has_userspace
+        self._application = target.settings.userland.application
+        self.has_userspace = target.has_userspace and not self._application
+        self._ready_ns = 0
         forwards = [each for _, network in machine.forwards() for each in network.forwards]
         self.port = forwards[0].host if forwards else TCP_PORT
         self._deadline_seconds = target.settings.start_deadline_seconds
@@ -113,14 +117,25 @@ class MachineInstance(Instance):
             self._line("events", "listening")
             self._listening = True
         if milestone == "ready":
-            return self.ask()
+            return self._ready()
         return self._line("events", "userspace") if self.has_userspace else None
+
+    def _ready(self) -> int:
+        if not self._application:
+            return self.ask()
+        if not self._ready_ns:
+            started_ns = self._line("events", "started")
+            self._ready_ns = image_readiness.await_ready(self, self._application, started_ns)
+        return self._ready_ns
 
     def ask(self) -> int:
         """Send a request to the machine's address, through the forwarded port.
 
-        Return the time of the answer. Raise TargetFailed.
+        An image's application is asked instead, from inside. Return the time of the answer. Raise
+        TargetFailed.
         """
+        if self._application:
+            return image_readiness.ask(self, self._application)
         try:
             with socket.create_connection((self.address, self.port), _ASK_SECONDS) as connection:
                 return read_answer(connection, self.name)
@@ -248,7 +263,8 @@ class Machine(Target):
     def describe(self, name: str, disk: Path, allotment: Allotment | None = None) -> vms.Machine:
         """Return the description of a machine on that disk, with a forwarded port."""
         userland = self.settings.userland
-        words = f"{self.kernel_words} {self.emulation_words}".rstrip()
+        words = _IMAGE_WORDS if userland.application else self.kernel_words
+        words = f"{words} {self.emulation_words}".rstrip()
         return vms.Machine(
             name=name,
             vcpus=math.ceil(allotment.cpus) if allotment else 1,
@@ -289,6 +305,7 @@ class FullMachine(Machine):
     """The traditional machine: q35, a disk, systemd up to its default target."""
 
     name = "vm"
+    image_refusal = ""
     chipset = "q35"
     memory_mib = 256
     has_userspace = True
@@ -349,6 +366,7 @@ class MicroMachine(Machine):
     """The smallest machine: QEMU's microvm, no firmware, a static init, the same user land."""
 
     name = "microvm"
+    image_refusal = ""
     chipset = "microvm"
     memory_mib = 256
     has_userspace = False

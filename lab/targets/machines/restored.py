@@ -81,6 +81,7 @@ class Restored(Machine):
     """Base of the restored machines, with a template for each allotment in use."""
 
     kind: Kind = "machine"
+    image_refusal = "the machine that it restores has the common user land"
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)

@@ -100,6 +100,8 @@ class TapInstance(MachineInstance):
 class TapMachine(MicroMachine):
     """Base of the targets: each machine has its own raw disk and tap device."""
 
+    image_refusal = "its VMM is set up for the common user land"
+
     @classmethod
     def clean(cls, scratch: Path) -> list[str]:
         """Kill the machines of dead workers."""

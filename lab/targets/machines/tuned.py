@@ -31,6 +31,7 @@ class TunedMachine(FullMachine):
     """`vm` with as many vCPUs as the host has CPUs, and the settings of this module."""
 
     name = "vm-tuned"
+    image_refusal = "it is tuned for the workloads of the common user land"
     attachments: tuple[Attachment, ...] = ("bridge",)
 
     def __init__(self, settings: Settings) -> None:

@@ -172,6 +172,7 @@ class VirtInstall(FullMachine):
     """The traditional machine, by virt-install."""
 
     name = "virt-install"
+    image_refusal = "it installs the common user land with a boot loader"
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)

@@ -222,3 +222,18 @@ def test_the_verb_checks_the_required_agreement(
     assert "0 of 1 ratios agree" in capsys.readouterr().out
     assert main.main(["compare", a]) == exit_codes.BAD_USAGE
     assert main.main(["compare", a, b, "--despite", "colour"]) == exit_codes.BAD_USAGE
+
+
+def test_runs_of_different_images_are_not_compared(tmp_path: Path) -> None:
+    first = write_run(tmp_path / "a", image_digest="sha256:1")
+    other = write_run(tmp_path / "b", image_digest="sha256:2")
+    with pytest.raises(
+        LabError, match=r"differ in image digest \(sha256:1; sha256:2\).*despite im"
+    ):
+        comparison.compare([first, other])
+    assert comparison.compare([first, other], despite=["image"]).overlooked
+    common = write_run(tmp_path / "c", image_digest="none")
+    with pytest.raises(LabError, match=r"image digest \(sha256:1; none\)"):
+        comparison.compare([first, common])
+    older = write_run(tmp_path / "d")
+    assert comparison.compare([common, older]).overlooked == ()

@@ -190,6 +190,15 @@ def test_a_host_without_facts_is_shown_by_its_fields(tmp_path: Path) -> None:
     assert "| seed | 1 |" in text
 
 
+def test_a_run_of_an_image_names_it_and_what_ready_means(tmp_path: Path) -> None:
+    image = {"reference": "app:1", "digest": "sha256:1", "ready": "TCP port 80 answers"}
+    samples = [start("container", 0, 0.1)]
+    line = provenance.line(folder(tmp_path / "run", samples, image=image))
+    assert " · image app:1 (sha256:1), ready when TCP port 80 answers" in line
+    line = provenance.line(folder(tmp_path / "common", samples, image=None))
+    assert "image" not in line
+
+
 def test_an_interrupted_run_says_so(tmp_path: Path) -> None:
     run = folder(tmp_path / "run", [start("native", 0, 0.1)], interrupted=True)
     assert "interrupted" in provenance.line(run)

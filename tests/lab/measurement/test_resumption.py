@@ -94,3 +94,27 @@ def test_a_run_of_an_older_version_cannot_be_resumed(tmp_path: Path) -> None:
     change(path, interrupted=True)
     with pytest.raises(LabError, match="older version"):
         resumption.request(path, (), ())
+
+
+IMAGE = {
+    "reference": "app:1",
+    "digest": "sha256:1",
+    "ready": "TCP port 80 answers",
+    "ready_timeout_seconds": 7.0,
+}
+
+
+def test_a_resumed_run_measures_the_same_image(interrupted_run: Path) -> None:
+    assert resumption.request(interrupted_run, (), ()).image is None
+    resumption.load(interrupted_run).require_same_image(None)
+    change(interrupted_run, image=IMAGE)
+    request = resumption.request(interrupted_run, (), ())
+    assert (request.image, request.ready_timeout_seconds) == ("app:1", 7.0)
+    interrupted = resumption.load(interrupted_run)
+    interrupted.require_same_image(IMAGE)
+    with pytest.raises(LabError, match="its image's digest was sha256:1, and is now sha256:2"):
+        interrupted.require_same_image({**IMAGE, "digest": "sha256:2"})
+    with pytest.raises(LabError, match="its image's ready was TCP port 80 answers, and is now its"):
+        interrupted.require_same_image({**IMAGE, "ready": "its command ends"})
+    with pytest.raises(LabError, match="its image's digest was sha256:1, and is now none"):
+        interrupted.require_same_image(None)

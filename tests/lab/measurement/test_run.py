@@ -26,3 +26,8 @@ if TYPE_CHECKING:
 def test_duplicate_names_are_refused(request_: RunRequest, sentence: str) -> None:
     with pytest.raises(LabError, match=sentence):
         run.measure(request_)
+
+
+def test_performance_needs_the_common_user_land_and_refuses_an_image() -> None:
+    with pytest.raises(LabError, match="performance can't measure an image: it runs workloads"):
+        run.measure(RunRequest(experiments=("startup", "performance"), image="app:1"))
