@@ -66,6 +66,7 @@ ORDER = {
         "planning scaling",
         "claims",
         "report",
+        "classroom",
         "doctor",
         "cli.argument_types cli.exit_codes cli.standard_streams",
         "cli.shared_options",

@@ -61,6 +61,14 @@ def deadline_seconds(text: str) -> float:
     return number
 
 
+def factor(text: str) -> float:
+    """Return a finite number above 0."""
+    number = _finite(text)
+    if number <= 0:
+        raise argparse.ArgumentTypeError(f"{text}: must be more than 0")
+    return number
+
+
 def folder(text: str) -> Path:
     """Return the path of a folder or a file."""
     if not text:

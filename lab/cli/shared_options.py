@@ -83,6 +83,11 @@ def add_folder_seed_and_wait(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="seed of the random order within rounds; default: random",
     )
+    add_wait(parser)
+
+
+def add_wait(parser: argparse.ArgumentParser) -> None:
+    """Add --wait."""
     parser.add_argument(
         "--wait",
         action="store_true",

@@ -108,7 +108,12 @@ def trace_steps(target: Target) -> list[Span]:
     """Return the steps of a separate, traced start; the host rests before it as well."""
     time.sleep(REST_SECONDS)
     with target.start_traced() as instance:
-        return _spans(instance, {each: instance.reached(each) for each in MILESTONES})
+        return steps(instance)
+
+
+def steps(instance: Instance) -> list[Span]:
+    """Return the steps of a start that has reached all of its milestones."""
+    return _spans(instance, {each: instance.reached(each) for each in MILESTONES})
 
 
 def _spans(instance: Instance, reached: dict[Milestone, int | None]) -> list[Span]:
