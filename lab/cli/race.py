@@ -133,13 +133,17 @@ def _ask(options: argparse.Namespace) -> None:
     import argparse
 
     words = "How many times longer does the last one take than the first? (Enter: no prediction) "
-    while (answer := input(words).strip()) and options.predict is None:
+    while options.predict is None:
+        try:
+            answer = input(words).strip()
+        except EOFError:
+            return
+        if not answer:
+            return
         try:
             options.predict = argument_types.factor(answer)
         except argparse.ArgumentTypeError as error:
             print(error)
-        else:
-            break
 
 
 def _in_time(laps: Iterable[Lap], speed: float) -> Iterable[Lap]:
