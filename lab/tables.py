@@ -5,6 +5,8 @@ Every cell is shown literally, whatever characters it holds.
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from html import escape
 from typing import TYPE_CHECKING
@@ -47,6 +49,15 @@ def markdown(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str
     body = [tuple(map(literal, row)) for row in rows]
     lines = [headings, ("---",) * len(headings), *body]
     return [f"| {' | '.join(line)} |" for line in lines]
+
+
+def csv_lines(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a table as CSV, with a line for the headings. (RFC 4180, with newlines of Unix)"""
+    written = io.StringIO()
+    writer = csv.writer(written, lineterminator="\n")
+    writer.writerow(headings)
+    writer.writerows(rows)
+    return written.getvalue()
 
 
 def columns(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

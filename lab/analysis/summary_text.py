@@ -66,6 +66,20 @@ def markdown(run: Run) -> str:
     )
 
 
+def csv_lines(run: Run) -> str:
+    """Return every measurement as CSV, in base units; an empty cell is an unknown value."""
+    headings = ("experiment", "target", "metric", "unit", "median", "low", "high", "n",
+                "outliers", "excluded", "failed")  # fmt: skip
+    rows = [
+        (
+            each.experiment, each.target, each.metric, each.unit, each.median, each.low,
+            each.high, each.n, each.outliers, each.set_aside, each.censored,
+        )
+        for each in measurements(run)
+    ]  # fmt: skip
+    return tables.csv_lines(headings, rows)
+
+
 def interval(measurement: Measurement) -> str:
     """Return the interval as text; `exact` for a count that was the same in every round."""
     if is_exact(measurement):

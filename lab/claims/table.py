@@ -62,6 +62,16 @@ def markdown(run: Run) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+def csv_lines(run: Run) -> str:
+    """Return the findings as CSV, with a line for each figure and one for a claim without any."""
+    headings = ("source", "claim", "measured", "interval", "n", "verdict", "reason")
+    rows = []
+    for row in examine(run):
+        figures = list(zip(row.measured, row.interval, row.n, strict=True)) or [("", "", "")]
+        rows += [(row.source, row.claim, *each, row.verdict, row.reason) for each in figures]
+    return tables.csv_lines(headings, rows)
+
+
 def document(run: Run) -> dict[str, Any]:
     """Return the findings as a JSON document."""
     return {

@@ -37,7 +37,7 @@ def register(verbs: shared_options.Verbs, common: argparse.ArgumentParser) -> No
     parents = (
         common,
         shared_options.accelerator(),
-        shared_options.output_format(),
+        shared_options.output_format(tables=True),
         _measuring_options(),
     )
     shared_options.add_verb(
@@ -156,6 +156,10 @@ def _table(options: argparse.Namespace) -> int:
     measured = run_folder.load(outcome.path)
     if options.format == "json":
         print_json(table.document(measured), indent=2)
+    elif options.format == "markdown":
+        print(table.markdown(measured), end="")
+    elif options.format == "csv":
+        print(table.csv_lines(measured), end="")
     else:
         table.show(measured)
     sys.stdout.flush()

@@ -34,14 +34,16 @@ def common() -> argparse.ArgumentParser:
     return parser
 
 
-def output_format() -> argparse.ArgumentParser:
-    """Return the parent parser with --format."""
+def output_format(*, tables: bool = False) -> argparse.ArgumentParser:
+    """Return the parent parser with --format; with `tables`, also as Markdown and as CSV."""
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument(
         "--format",
-        choices=("text", "json"),
+        choices=("text", "json", "markdown", "csv") if tables else ("text", "json"),
         default="text",
-        help="print text or a JSON document; default: text",
+        help="print text, a JSON document, Markdown or CSV; default: text"
+        if tables
+        else "print text or a JSON document; default: text",
     )
     return parser
 

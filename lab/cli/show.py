@@ -20,7 +20,7 @@ def register(verbs: shared_options.Verbs, common: argparse.ArgumentParser) -> No
         "show",
         _show,
         "print the figures of a run",
-        (common, shared_options.output_format()),
+        (common, shared_options.output_format(tables=True)),
     )
     shared_options.add_run_folder(parser)
 
@@ -31,12 +31,16 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def print_figures(path: Path, output_format: str) -> None:
-    """Print the figures of the run in the folder as text or as JSON."""
+    """Print the figures of the run in the folder as text, JSON, Markdown or CSV."""
     from lab.analysis import summary_text
     from lab.results import run_folder
 
     run = run_folder.load(path)
     if output_format == "json":
         print_json(summary_text.document(run))
+    elif output_format == "markdown":
+        print(summary_text.markdown(run))
+    elif output_format == "csv":
+        print(summary_text.csv_lines(run), end="")
     else:
         summary_text.show(run)

@@ -194,6 +194,24 @@ def test_a_finished_run_is_shown(
     assert "first-instruction" in output
 
 
+@pytest.mark.parametrize(
+    ("output_format", "first", "row"),
+    [
+        ("csv", "experiment,target,metric,unit,median,low,high,n,outliers,excluded,failed",
+         "density,container,running,integer,2000.0,"),
+        ("markdown", "| experiment | target | metric |", "| density | container | running | 2,000 |"),
+    ],
+)  # fmt: skip
+def test_figures_are_printed_for_other_programs(
+    capsys: pytest.CaptureFixture[str], output_format: str, first: str, row: str
+) -> None:
+    committed = str(Path(__file__).parents[3] / "results/2026-11-29-vm")
+    assert main(["show", committed, "--format", output_format]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith(first)
+    assert any(line.startswith(row) for line in lines)
+
+
 def test_only_differing_figures_are_printed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
