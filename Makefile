@@ -11,10 +11,11 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 SUITE ?= bookworm
 BUSY ?=
 CONSTRAINTS ?=
+RUN ?= results/2026-11-29-vm-full
 UNIT_TESTS := --ignore=tests/system --ignore=tests/oci
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages peers test-tools table doctor test lint types unit system lowest bare \
+.PHONY: help setup packages peers test-tools table demo doctor test lint types unit system lowest bare \
   constraints man completion conformance fuzz test-v2 vm-boots vm-cloudinit clean-host
 
 help: ## list these commands
@@ -25,11 +26,17 @@ help: ## list these commands
 	@echo '  PYTHON=python3.12          the interpreter of the virtual environment'
 	@echo '  CONSTRAINTS=constraints.txt   install the exact versions that the gate installs'
 	@echo '  SUITE=bookworm|trixie, BUSY=1 for make bare'
+	@echo '  RUN=results/…              the run of make demo'
 
 table: setup ## measure containers and machines, print the table
 	@$(SUDO) $(BIN)/tonnage table --profile $(PROFILE) $(ARGS)
 
 test: lint types unit system ## run every check and test
+
+demo: setup ## replay a race of the committed full run, and open its page; needs no root once set up
+	@$(BIN)/tonnage race --replay $(RUN)
+	@echo "the page of this run: $(RUN)/report.html"
+	@[ -z "$$DISPLAY$$WAYLAND_DISPLAY" ] || xdg-open $(RUN)/report.html >/dev/null 2>&1 || true
 
 doctor: setup ## list what this host can and can't measure, and why
 	@$(SUDO) $(BIN)/tonnage doctor $(ARGS)

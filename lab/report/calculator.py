@@ -150,9 +150,7 @@ def _hosts(given: Answer) -> str:
     return f"{given.hosts:,} ({given.fewest_hosts:,} – {given.most_hosts:,})"
 
 
-def _slider(
-    name: str, label: str, least: float, most: float, value: float, scale: str
-) -> str:
+def _slider(name: str, label: str, least: float, most: float, value: float, scale: str) -> str:
     """Return a slider whose positions are 0 to 1000; the number beside it can be typed."""
     return (
         f'<label>{escape(label)} <input type="number" name="{name}" min="{least:g}"'
@@ -178,4 +176,3 @@ def _best_rates(run: Run) -> dict[str, float]:
     medians = chosen.groupby(["target", "position"])["value"].median().dropna()
     best = medians.groupby(level="target").max()
     return {str(target): float(rate) for target, rate in best.items() if rate > 0}
-

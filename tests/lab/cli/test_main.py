@@ -206,7 +206,7 @@ def test_figures_are_printed_for_other_programs(
     capsys: pytest.CaptureFixture[str], output_format: str, first: str, row: str
 ) -> None:
     committed = str(Path(__file__).parents[3] / "results/2026-11-29-vm")
-    assert main(["show", committed, "--format", output_format]) == 0
+    assert main.main(["show", committed, "--format", output_format]) == exit_codes.DONE
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith(first)
     assert any(line.startswith(row) for line in lines)
