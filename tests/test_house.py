@@ -68,7 +68,7 @@ ORDER = {
         "report",
         "classroom",
         "doctor",
-        "cli.argument_types cli.exit_codes cli.standard_streams",
+        "cli.argument_types cli.examples cli.exit_codes cli.standard_streams",
         "cli.shared_options",
         "cli.image cli.vm",
         "cli",

@@ -18,18 +18,11 @@ if TYPE_CHECKING:
 
     from lab.classroom.race import Lap, Race
 
-_EXAMPLES = """examples:
-  tonnage race                            what is installed of container, podman, docker, vm
-  tonnage race container,crun,microvm     these targets
-  tonnage race --replay results/2026-11-29-vm    a run's samples again; needs no root
-"""
 _WIDTHS = (10, 22, 22)  # time, target, lap: with the place they fit 80 columns
 
 
 def register(verbs: shared_options.Verbs, common: argparse.ArgumentParser) -> None:
     """Add the verb."""
-    import argparse
-
     parser = shared_options.add_verb(
         verbs,
         "race",
@@ -37,8 +30,6 @@ def register(verbs: shared_options.Verbs, common: argparse.ArgumentParser) -> No
         "start a container, two engines and a machine at the same moment, and watch",
         (common,),
     )
-    parser.epilog = _EXAMPLES
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
         "targets",
         nargs="?",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from lab.cli import argument_types
+from lab.cli import argument_types, examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,9 +19,18 @@ DEBUG = "show the traceback of an error"
 def add_verb(
     verbs: Verbs, name: str, run: Run, summary: str, parents: Sequence[argparse.ArgumentParser]
 ) -> argparse.ArgumentParser:
-    """Add a verb that runs `run`; `summary` is its line in the list of verbs and heads its help."""
-    description = f"{summary[:1].upper()}{summary[1:]}."
-    parser = verbs.add_parser(name, parents=list(parents), help=summary, description=description)
+    """Add a verb that runs `run`; `summary` is its line in the list of verbs and heads its help.
+
+    The help ends with the verb's examples, if it has any.
+    """
+    parser = verbs.add_parser(
+        name,
+        parents=list(parents),
+        help=summary,
+        description=f"{summary[:1].upper()}{summary[1:]}.",
+        epilog=examples.text(name),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.set_defaults(verb=run)
     return parser
 

@@ -1,0 +1,29 @@
+"""The examples in the help: each is a command line that the parser takes."""
+
+from __future__ import annotations
+
+import shlex
+
+import pytest
+
+from lab.cli import examples, main, parser
+
+COMMANDS = [
+    (verb, command) for verb, several in examples.EXAMPLES.items() for command, _ in several
+]
+
+
+@pytest.mark.parametrize(("verb", "command"), COMMANDS)
+def test_an_example_is_a_command_of_its_verb(verb: str, command: str) -> None:
+    words = [word for word in shlex.split(command) if word != "sudo"]
+    assert words[:2] == ["tonnage", verb]
+    assert callable(parser.build().parse_args(words[1:]).verb)
+
+
+@pytest.mark.parametrize("verb", examples.EXAMPLES)
+def test_the_help_ends_with_the_examples(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main.main([verb, "--help"])
+    shown = capsys.readouterr().out
+    assert shown.rstrip().endswith((examples.text(verb) or "").rstrip())
+    assert max(map(len, (examples.text(verb) or "").splitlines())) <= 80
