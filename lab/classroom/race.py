@@ -46,7 +46,7 @@ class Race:
         return [lap for lap in self.laps if lap.failed]
 
     def times_longer(self) -> float | None:
-        """Return how many times longer the last target took than the first; None for fewer than two."""
+        """Return how many times as long the last target took as the first; None without two."""
         ready = self.finished()
         return ready[-1].seconds / ready[0].seconds if len(ready) > 1 and ready[0].seconds else None
 
@@ -73,7 +73,7 @@ class Race:
 
 
 def outcome(race: Race, predicted: float | None = None) -> list[str]:
-    """Return the result in sentences: the order, the prediction beside it, and where the time went."""
+    """Return sentences: how the targets differ, the prediction, and where the time went."""
     ready = race.finished()
     lines = []
     if times := race.times_longer():
@@ -94,7 +94,8 @@ def _reasons(race: Race, targets: Iterable[str]) -> Iterable[str]:
     for target in targets:
         if longest := race.longest_step(target):
             step, seconds = longest
-            yield f"{target}: most of the time went into {step!r}, {units.quantity(seconds, 'second')}."
+            shown = units.quantity(seconds, "second")
+            yield f"{target}: most of the time went into {step!r}, {shown}."
 
 
 def _times(ratio: float) -> str:

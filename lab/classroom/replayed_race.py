@@ -22,9 +22,9 @@ _PREFERRED = ("container", "podman", "docker", "vm")
 def replayed(run: Run, targets: Sequence[str] | None = None) -> tuple[Race, list[Lap]]:
     """Return the race without laps, and its laps in the order of their times.
 
-    The round is the first undisturbed one in which all of the targets became ready. `targets` None
-    is a container, two engines and a machine, as far as the run has them. Raise NotFound for a
-    target that the run lacks, InvalidRun if the run has no such round.
+    The round is an undisturbed one in which all of the targets became ready. `targets` None is a
+    container, two engines and a machine, as far as the run has them. Raise NotFound for a target
+    that the run lacks, InvalidRun if the run has no such round.
     """
     starts = run.samples[run.samples["experiment"] == "startup"]
     ready = starts[(starts["metric"] == FINISH) & starts["value"].notna()]
@@ -55,14 +55,23 @@ def replayed(run: Run, targets: Sequence[str] | None = None) -> tuple[Race, list
 
 
 def _round(run: Run, ready: pd.DataFrame, chosen: Sequence[str]) -> int:
-    """Return the first round in which all chosen targets became ready, undisturbed if possible."""
-    by_round = ready[ready["target"].isin(chosen)].groupby("round")["target"].nunique()
-    complete = [int(number) for number, count in by_round.items() if count == len(chosen)]
+    """Return a typical round in which all chosen targets became ready, undisturbed if possible.
+
+    It is the middle one by the time of the first target; the first round of a run is often slow.
+    """
+    seconds: dict[int, dict[str, float]] = {}
+    starts = ready[ready["target"].isin(chosen)]
+    for number, target, value in zip(
+        starts["round"], starts["target"], starts["value"], strict=True
+    ):
+        seconds.setdefault(int(number), {})[str(target)] = float(value)
+    complete = [number for number, started in seconds.items() if len(started) == len(chosen)]
     if not complete:
         words = ", ".join(chosen)
         raise InvalidRun(f"{run.path} has no round in which all became ready: {words}.")
     disturbed = summary.disturbed_rounds(ready, run)
-    return next((number for number in complete if number not in disturbed), complete[0])
+    quiet = [number for number in complete if number not in disturbed] or complete
+    return sorted(quiet, key=lambda number: seconds[number][chosen[0]])[len(quiet) // 2]
 
 
 def _steps(samples: pd.DataFrame) -> list[tuple[str, float, float]]:

@@ -98,7 +98,7 @@ def add_folder_seed_and_wait(parser: argparse.ArgumentParser) -> None:
 
 
 def add_wait(parser: argparse.ArgumentParser) -> None:
-    """Add --wait."""
+    """Add the option to wait for another measurement."""
     parser.add_argument(
         "--wait",
         action="store_true",

@@ -25,7 +25,7 @@ _GIB = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What an instance of a target takes: medians of the run, with the ends of their intervals.
+    """The memory and the start of a target: medians of the run, with the ends of their intervals.
 
     `ready_seconds` is that of one start; `started_per_second` the highest rate of a burst, or the
     inverse of `ready_seconds` where no burst was measured. Ends are None where they are unknown.
@@ -52,7 +52,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the instances take. Idle instances are packed by memory alone."""
+    """The hosts, the cost and the times of a number of instances, packed by memory alone."""
 
     hosts: int
     fewest_hosts: int

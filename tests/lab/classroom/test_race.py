@@ -28,10 +28,10 @@ def test_the_order_is_that_of_the_times(race: Race) -> None:
 
 def test_the_outcome_says_who_when_and_why(race: Race) -> None:
     assert outcome(race, predicted=100) == [
-        "vm took 2,000 times as long as container: 8.00 s and 4.00 ms.",
+        "vm took 2,000 times as long as container: 8 s and 4 ms.",
         "You predicted 100 times: too few by a factor of 20.",
         "docker did not finish: its daemon ended",
-        "container: most of the time went into 'namespaces', 1.00 ms.",
+        "container: most of the time went into 'namespaces', 1 ms.",
     ]
 
 

@@ -32,9 +32,7 @@ def test_laps_come_in_the_order_of_their_times(run: Run) -> None:
 def test_all_laps_are_of_one_round(run: Run) -> None:
     _, laps = replayed(run, ["container", "vm"])
     starts = run.samples[run.samples["experiment"] == "startup"]
-    by_value = {
-        (row.target, row.metric, row.value): row.round for row in starts.itertuples()
-    }
+    by_value = {(row.target, row.metric, row.value): row.round for row in starts.itertuples()}
     rounds = {
         by_value[lap.target.removesuffix(" (emulated)"), lap.name, lap.seconds]
         for lap in laps

@@ -199,7 +199,8 @@ def test_a_finished_run_is_shown(
     [
         ("csv", "experiment,target,metric,unit,median,low,high,n,outliers,excluded,failed",
          "density,container,running,integer,2000.0,"),
-        ("markdown", "| experiment | target | metric |", "| density | container | running | 2,000 |"),
+        ("markdown", "| experiment | target | metric |",
+         "| density | container | running | 2,000 |"),
     ],
 )  # fmt: skip
 def test_figures_are_printed_for_other_programs(

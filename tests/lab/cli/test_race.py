@@ -44,9 +44,7 @@ def test_the_document_has_the_order(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("speed", ["0", "-1", "nan", "fast"])
-def test_a_speed_that_is_none_is_refused(
-    capsys: pytest.CaptureFixture[str], speed: str
-) -> None:
+def test_a_speed_that_is_none_is_refused(capsys: pytest.CaptureFixture[str], speed: str) -> None:
     with pytest.raises(SystemExit) as raised:
         main(["race", "--replay", COMMITTED, "--speed", speed])
     assert raised.value.code == 2
