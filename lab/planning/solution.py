@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lab.planning.problem import Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +26,14 @@ class Certificate:
     It proves a lower bound if, for each kind of host, no feasible set of replicas is worth more
     than the host's price plus its rent. `replica_prices` follows the order of the problem's
     demands, `host_rents` that of its hosts (0 where any number is available).
+
+    `weights` has, for each kind of host, a weight for one unit of each resource. Any weights are
+    valid; these are those with which the proof is short.
     """
 
     replica_prices: tuple[Fraction, ...]
     host_rents: tuple[Fraction, ...]
+    weights: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +59,26 @@ class Solution:
     def gap(self) -> float:
         """The cost above the bound, as a share of the bound."""
         return (self.cost - self.bound) / self.bound if self.bound else 0.0
+
+
+def to_document(problem: Problem, solution: Solution) -> dict[str, object]:
+    """Return a solution as JSON holds it, for `certificate.check`; fractions are strings."""
+    certificate = solution.certificate
+    weights = certificate.weights or [(1,) * len(problem.resources)] * len(problem.hosts)
+    return {
+        "cost": solution.cost,
+        "bound": solution.bound,
+        "patterns": [
+            {"host": pattern.host, "times": pattern.times, "replicas": dict(pattern.counts)}
+            for pattern in solution.patterns
+        ],
+        "replica_prices": {
+            demand.name: str(price)
+            for demand, price in zip(problem.demands, certificate.replica_prices, strict=True)
+        },
+        "host_rents": {
+            host.name: str(rent)
+            for host, rent in zip(problem.hosts, certificate.host_rents, strict=True)
+        },
+        "weights": {host.name: list(row) for host, row in zip(problem.hosts, weights, strict=True)},
+    }

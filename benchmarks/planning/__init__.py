@@ -1,0 +1,1 @@
+"""Benchmarks of planning: packing by time, cost and proven gap."""

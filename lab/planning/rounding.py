@@ -1,0 +1,220 @@
+"""Whole hosts from a relaxed master, by diving, and by integer programs over the columns.
+
+A dive fixes what is nearly whole and solves the rest again: columns are cut to what is left, and
+new ones are priced for it if the cost has risen. Once little is left, HiGHS solves the master of
+the rest as an integer program.
+
+A set can be in a cheaper plan only if its worth lacks less than the gap to the host's price
+(reduced cost fixing, Baldacci and others 2008). If those sets are few, the integer program over all
+of them decides whether there is a cheaper plan at all.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lab.planning.bound import round_up
+from lab.planning.column_generation import Duals, add_quickly, price
+from lab.planning.construction import RULES, construct
+from lab.planning.instance import Filled
+from lab.planning.master import Pool, Relaxed, Remaining, fill_whole, relax
+from lab.planning.pricing import Knapsack, search
+from lab.planning.relaxation import Worths
+
+if TYPE_CHECKING:
+    from lab.planning.incumbent import Incumbent
+    from lab.planning.instance import Instance, IntArray
+
+_NODES = 3_000
+_ROUNDS = 4  # of pricing after each step of a dive, at most
+_LITTLE = 40  # items left, at which the rest becomes an integer program
+_LITTLE_SECONDS = 2.0
+_LITTLE_NODES = 20_000
+_LITTLE_MORE = 400  # columns for that program, which may lack _LACKING of the price
+_LACKING = 0.15
+_NEARLY = 0.85  # of a host, which is fixed as a whole one
+_PORTION = 0.08  # of the hosts that are left, fixed at a time where none is nearly whole
+_ALL_NODES = 300_000
+_ALL_SETS = 20_000
+
+
+def dive(
+    incumbent: Incumbent, pool: Pool, chance: np.random.Generator | None = None
+) -> list[Filled] | None:
+    """Return a packing, or None if the deadline or the incumbent's cost is reached before.
+
+    With a random generator, the columns to fix are drawn in part.
+    """
+    instance = incumbent.instance
+    remaining = Remaining.all_of(instance)
+    packing: list[Filled] = []
+    paid = 0
+    own = pool.copy()
+    wanted: int | None = None
+    while remaining.replicas.any():
+        relaxed = _relax(incumbent, own, remaining, paid, wanted)
+        if relaxed is None:
+            return None
+        if wanted is None:
+            wanted = round_up(instance, relaxed.cost)
+        if packing and int((remaining.replicas > 0).sum()) <= _LITTLE:
+            return _finish(incumbent, own, remaining, relaxed, packing)
+        fixed = _fix(instance, own, remaining, relaxed, chance)
+        if not fixed:
+            return None
+        packing += fixed
+        paid += sum(instance.kinds[each.kind].price * each.times for each in fixed)
+    return packing
+
+
+def solve_whole(incumbent: Incumbent, pool: Pool, seconds: float) -> list[Filled] | None:
+    """Return the packing of the restricted master as an integer program, if one is found."""
+    remaining = Remaining.all_of(incumbent.instance)
+    whole = fill_whole(incumbent.instance, pool, remaining, min(seconds, incumbent.seconds_left))
+    return _packing_of(pool, whole.times, remaining)
+
+
+def solve_all_sets(incumbent: Incumbent, seconds: float) -> None:
+    """Look for a cheaper packing among all sets that may be in one, unless they are too many."""
+    instance, bound = incumbent.instance, incumbent.bound
+    everything = Remaining.all_of(instance)
+    gap = np.inf
+    if incumbent.cost is not None:
+        gap = incumbent.cost - instance.price_step - bound.cost
+    paid = instance.prices + bound.rents(instance)
+    thresholds = np.maximum(paid * (1 - 1e-6) - gap, -1.0)
+    # What is worth nothing belongs to sets as well.
+    values = np.maximum(bound.scale * bound.values, 1e-9 * max(1.0, float(paid.max())))
+    pool = Pool(len(instance.replicas))
+    for place, kind in enumerate(instance.kinds):
+        knapsack = Knapsack.of(instance, kind, everything.replicas)
+        found = search(
+            knapsack,
+            values,
+            bound.weights[place],
+            float(thresholds[place]),
+            nodes=_ALL_NODES,
+            every=True,
+            until=incumbent.until,
+        )
+        if not found.exhausted or len(found.worth) + len(pool) > _ALL_SETS:
+            return
+        for counts in found.counts:
+            pool.add(place, counts)
+    seconds = min(seconds, incumbent.seconds_left)
+    whole = fill_whole(instance, pool, everything, seconds, below=incumbent.cost)
+    incumbent.offer(_packing_of(pool, whole.times, everything))
+    incumbent.is_final = whole.is_final
+
+
+def take(kind: int, counts: IntArray, times: int, remaining: Remaining) -> list[Filled]:
+    """Place the replicas of up to so many hosts, no more than remain, which are then fewer."""
+    taken = []
+    while times > 0:
+        cut = np.minimum(counts, remaining.replicas)
+        held = cut > 0
+        if not held.any():
+            break
+        most = min(times, (remaining.replicas[held] // cut[held]).min(), remaining.available[kind])
+        if most < 1:
+            break
+        remaining.replicas[:] -= int(most) * cut
+        remaining.available[kind] -= int(most)
+        taken.append(Filled(kind, cut, int(most)))
+        times -= int(most)
+    return taken
+
+
+def _relax(
+    incumbent: Incumbent, pool: Pool, remaining: Remaining, paid: int, wanted: int | None
+) -> Relaxed | None:
+    """Return the relaxed master of what remains, with new columns if it costs more than is wanted.
+
+    Return None if it costs no less than the incumbent, with what is paid.
+    """
+    instance = incumbent.instance
+    relaxed = relax(instance, pool, remaining, incumbent.seconds_left)
+    for _ in range(_ROUNDS):
+        if relaxed is None or wanted is None:
+            break
+        if paid + relaxed.cost <= wanted + 1e-6 * instance.price_step:
+            break
+        duals = Duals(relaxed.values, relaxed.rents)
+        if not add_quickly(instance, pool, remaining, relaxed, duals):
+            thresholds = (instance.prices + relaxed.rents) * (1 + 1e-6)
+            priced = price(instance, remaining, duals, thresholds, _NODES, incumbent.until)
+            if not sum(pool.add(place, counts) for place, counts, _ in priced.columns):
+                break
+        relaxed = relax(instance, pool, remaining, incumbent.seconds_left)
+    if relaxed is None or incumbent.cost is None:
+        return relaxed
+    least = paid + relaxed.cost - 1e-6 * instance.price_step
+    return relaxed if least <= incumbent.cost - instance.price_step else None
+
+
+def _fix(
+    instance: Instance,
+    pool: Pool,
+    remaining: Remaining,
+    relaxed: Relaxed,
+    chance: np.random.Generator | None,
+) -> list[Filled]:
+    """Take the hosts that are whole or nearly so, else a portion of the most nearly whole."""
+    times = relaxed.times
+    order = np.argsort(-times, kind="stable")
+    order = order[times[order] > 1e-6]
+    whole = np.floor(times + (1 - _NEARLY))
+    fixed: list[Filled] = []
+    for column in order[whole[order] >= 1].tolist():
+        fixed += take(pool.kinds[column], pool.pattern(column), int(whole[column]), remaining)
+    if fixed:
+        return fixed
+    if chance is not None:
+        drawn = times[order] + chance.normal(0, 0.15, len(order))
+        order = order[np.argsort(-drawn, kind="stable")]
+    most = max(1, int(_PORTION * float(times.sum())))
+    for column in order.tolist():
+        counts = pool.pattern(column)
+        fits = bool((np.minimum(counts, instance.replicas) <= remaining.replicas).all())
+        if fits or not fixed:
+            fixed += take(pool.kinds[column], counts, 1, remaining)
+        if len(fixed) >= most:
+            break
+    return fixed
+
+
+def _finish(
+    incumbent: Incumbent,
+    pool: Pool,
+    remaining: Remaining,
+    relaxed: Relaxed,
+    packing: list[Filled],
+) -> list[Filled] | None:
+    """Return the packing with what remains: as an integer program, or by a rule."""
+    instance = incumbent.instance
+    duals = Duals(relaxed.values, relaxed.rents)
+    thresholds = (instance.prices + relaxed.rents) * (1 - _LACKING)
+    near = price(
+        instance, remaining, duals, thresholds, _LITTLE_NODES, incumbent.until, more=_LITTLE_MORE
+    )
+    for place, counts, _ in near.columns:
+        pool.add(place, counts)
+    seconds = min(_LITTLE_SECONDS, incumbent.seconds_left)
+    rest = _packing_of(pool, fill_whole(instance, pool, remaining, seconds).times, remaining)
+    if rest is None:
+        worths = Worths(incumbent.bound.values, incumbent.bound.weights)
+        rest = construct(instance, worths, RULES[0], remaining, incumbent.until)
+    return None if rest is None else packing + rest
+
+
+def _packing_of(pool: Pool, times: IntArray | None, remaining: Remaining) -> list[Filled] | None:
+    """Return the packing of so many hosts for each column, None if it leaves something out."""
+    if times is None:
+        return None
+    left = Remaining(remaining.replicas.copy(), remaining.available.copy())
+    packing: list[Filled] = []
+    for column in np.flatnonzero(times).tolist():
+        packing += take(pool.kinds[column], pool.pattern(column), int(times[column]), left)
+    return None if left.replicas.any() else packing

@@ -1,0 +1,77 @@
+"""The restricted master: its dual solution, phase one, and whole hosts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lab.planning.instance import make_instance
+from lab.planning.master import Pool, Remaining, fill_whole, relax
+from lab.planning.problem import Demand, HostKind, Problem
+
+INSTANCE = make_instance(
+    Problem(
+        ("r",),
+        (Demand("a", 7, (4,)), Demand("b", 4, (6,))),
+        (HostKind("h", (10,), 3), HostKind("g", (12,), 4, 2)),
+    )
+)
+
+
+def pool() -> Pool:
+    """Return columns with which all replicas can be carried."""
+    columns = Pool(2)
+    for kind, counts in ((0, [2, 0]), (0, [1, 1]), (0, [0, 1]), (1, [3, 0]), (1, [0, 2])):
+        columns.add(kind, np.array(counts))
+    return columns
+
+
+def test_the_dual_solution_pays_for_the_hosts() -> None:
+    relaxed = relax(INSTANCE, pool(), Remaining.all_of(INSTANCE), 10.0)
+    assert relaxed is not None
+    assert relaxed.cost == pytest.approx(relaxed.values @ [7, 4] - 2 * relaxed.rents[1])
+    assert relaxed.times @ [3, 3, 3, 4, 4] == pytest.approx(relaxed.cost)
+    for kind, counts in ((0, [2, 0]), (0, [1, 1]), (0, [0, 1]), (1, [3, 0]), (1, [0, 2])):
+        assert relaxed.values @ counts <= [3, 4][kind] + relaxed.rents[kind] + 1e-9
+
+
+def test_whole_hosts_cost_least() -> None:
+    # Four hosts with both, and one of the larger with the other three.
+    whole = fill_whole(INSTANCE, pool(), Remaining.all_of(INSTANCE), 10.0)
+    assert whole.times is not None
+    assert whole.is_final
+    assert whole.times @ [3, 3, 3, 4, 4] == 16
+    assert not fill_whole(
+        INSTANCE, pool(), Remaining.all_of(INSTANCE), 10.0, below=16
+    ).times  # fmt: skip
+
+
+def test_columns_are_cut_to_what_remains() -> None:
+    remaining = Remaining(np.array([1, 0]), INSTANCE.available)
+    relaxed = relax(INSTANCE, pool(), remaining, 10.0)
+    assert relaxed is not None
+    assert relaxed.cost == pytest.approx(3)
+
+
+def test_without_columns_enough_there_is_no_master_but_phase_one() -> None:
+    columns = Pool(2)
+    columns.add(1, np.array([3, 0]))
+    everything = Remaining.all_of(INSTANCE)
+    assert relax(INSTANCE, columns, everything, 10.0) is None
+    relaxed = relax(INSTANCE, columns, everything, 10.0, phase_one=True)
+    assert relaxed is not None
+    assert relaxed.cost == pytest.approx(7 - 6 + 4)
+    assert not fill_whole(INSTANCE, columns, everything, 10.0).times
+
+
+def test_a_known_pattern_is_not_added_again() -> None:
+    columns = pool()
+    assert not columns.add(0, np.array([1, 1]))
+    assert columns.add(1, np.array([1, 1]))
+    assert len(columns) == 6
+    twin = columns.copy()
+    columns.keep(np.array([5, 0]))
+    assert [columns.pattern(column).tolist() for column in range(2)] == [[2, 0], [1, 1]]
+    assert columns.kinds == [0, 1]
+    assert columns.add(0, np.array([1, 1]))
+    assert len(twin) == 6
