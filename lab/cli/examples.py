@@ -34,6 +34,12 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     ),
     "calibrate": (("sudo tonnage calibrate", "does it find no difference where there is none?"),),
     "clean": (("sudo tonnage clean", "remove what killed runs left"),),
+    "plan": (
+        ("tonnage plan examples/plan.toml", "how many hosts, what binds, what is stranded"),
+        ("tonnage plan plan.toml --format json", "with the proof, for plan --check"),
+        ("tonnage plan plan.toml --picture hosts.png", "the packed hosts as a picture"),
+        ("tonnage plan --check plan.json", "check the proof, without the solver"),
+    ),
     "race": (
         ("sudo tonnage race", "what is installed of container, podman, docker, vm"),
         ("sudo tonnage race container,crun,microvm", "these targets"),

@@ -10,6 +10,7 @@ from lab.cli import (
     compare,
     doctor,
     measure,
+    plan,
     race,
     report,
     scale,
@@ -19,7 +20,7 @@ from lab.cli import (
 from lab.cli.image import parser as image
 from lab.cli.vm import parser as vm
 
-_VERBS = (doctor, measure, show, report, compare, calibrate, race, scale, image, vm, clean)
+_VERBS = (doctor, measure, show, report, compare, calibrate, race, plan, scale, image, vm, clean)
 
 
 class _Version(argparse.Action):

@@ -1,7 +1,7 @@
 """The packing problem in integers: demands with replicas, kinds of hosts with prices.
 
-All amounts are integers, so that bounds are checked without rounding. `quantize` in
-`lab.planning.plan_file` rounds a demand up and a capacity down.
+All amounts are integers, so that bounds are checked without rounding. They are steps of
+`lab.planning.quantization`: a demand up, a capacity down.
 """
 
 from __future__ import annotations

@@ -83,8 +83,12 @@ class Picture(Figure):
 def plain(text: str) -> str:
     """Return a name for Matplotlib to show literally: on one line, with dollar signs escaped."""
     text = tables.plain(text)
-    text = text if len(text) <= _MOST_LETTERS else f"{text[: _MOST_LETTERS - 1]}…"
-    return text.replace("$", r"\$")
+    return literal(text if len(text) <= _MOST_LETTERS else f"{text[: _MOST_LETTERS - 1]}…")
+
+
+def literal(text: str) -> str:
+    """Return a text of any length for Matplotlib to show literally on one line."""
+    return tables.plain(text).replace("$", r"\$")
 
 
 def set_title(axis: Axes, title: str, marks: list[Line2D], columns: int = 3) -> None:
@@ -105,9 +109,13 @@ def legend_entry(marker: str, colour: str, label: str) -> Line2D:
 
 def finish(figure: Picture, run: Run, alt: str, marks: str = MARKS) -> Picture:
     """Lay the figure out, describe it, and add the provenance and the marks below it."""
+    return lay_out(figure, provenance.line(run), alt, marks)
+
+
+def lay_out(figure: Picture, where: str, alt: str, marks: str) -> Picture:
+    """Lay the figure out, describe it, and add a line on its source and the marks below it."""
     letters = int(figure.get_figwidth() / _FOOT_LETTER_INCHES)
-    where = tables.plain(provenance.line(run)).replace("$", r"\$")
-    lines = [*textwrap.wrap(where, letters), *textwrap.wrap(marks, letters)]
+    lines = [*textwrap.wrap(literal(where), letters), *textwrap.wrap(marks, letters)]
     foot = (_FOOT_LINE_INCHES * (1 + len(lines))) / figure.get_figheight()
     figure.set_layout_engine("constrained", rect=(0, foot, 1, 1 - foot))
     figure.text(0.008, foot * 0.15, "\n".join(lines), fontsize=7.2, color=FAINT, va="bottom")

@@ -1,0 +1,72 @@
+"""Services and hosts that a plan imports from files of other tools."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab.errors import InvalidConfig
+from lab.planning import plan_file
+from lab.planning.inventory import CPUS, Host, Service
+from lab.planning.plan import make_plan
+
+VBP = "2\n10 10\n2\n5 4 4\n3 {} 2\n"
+IMPORT = '[[import]]\nvbp = "a.vbp"\n'
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """The path of a plan file beside an instance of two kinds of items."""
+    (tmp_path / "a.vbp").write_text(VBP.format(3))
+    return tmp_path / "plan.toml"
+
+
+def test_what_a_reader_finds_is_planned(path: Path) -> None:
+    path.write_text(IMPORT)
+    file = plan_file.read(path)
+    assert file.services == (
+        Service("item 1", 4, {"dimension 1": 5.0, "dimension 2": 4.0}),
+        Service("item 2", 2, {"dimension 1": 3.0, "dimension 2": 3.0}),
+    )
+    assert file.hosts == (Host("bin", {"dimension 1": 10.0, "dimension 2": 10.0}),)
+    assert file.notes == ()
+    assert make_plan(file.services, file.hosts).host_count == 3
+
+
+def test_growth_and_head_room_of_the_plan_hold_for_imports(path: Path) -> None:
+    path.write_text('[plan]\nmonths = 1\ngrowth = "50 %"\nhead-room = "50 %"\n' + IMPORT)
+    file = plan_file.read(path)
+    assert [service.replicas for service in file.services] == [6, 3]
+    assert file.hosts[0].capacity == {"dimension 1": 5.0, "dimension 2": 5.0}
+    assert file.growth == {"item 1": 0.5, "item 2": 0.5}
+
+
+def test_several_sources_and_stated_services_are_planned_together(path: Path) -> None:
+    path.write_text(
+        '[[import]]\nvbp = ["a.vbp"]\n[[service]]\nname = "web"\nreplicas = 1\ncpus = 1\n'
+        '[[host]]\nname = "node"\ncpus = 2\n'
+    )
+    file = plan_file.read(path)
+    assert [service.name for service in file.services] == ["web", "item 1", "item 2"]
+    assert file.hosts[0].capacity == {CPUS: 2.0}
+    assert len(file.hosts) == 2
+
+
+def test_a_broken_line_is_refused_by_its_number(path: Path) -> None:
+    path.with_name("a.vbp").write_text(VBP.format("x"))
+    path.write_text(IMPORT)
+    with pytest.raises(InvalidConfig) as raised:
+        plan_file.read(path)
+    assert str(raised.value).startswith(f"{path}: import 1: a.vbp, line 5: ")
+    assert str(raised.value).endswith("; skip-broken = true leaves such lines out.")
+
+
+def test_broken_lines_are_left_out_on_request_and_noted(path: Path) -> None:
+    path.with_name("a.vbp").write_text(VBP.format("x") + "1 2 3 4 5\n")
+    path.write_text(IMPORT + "skip-broken = true\n")
+    file = plan_file.read(path)
+    assert [service.name for service in file.services] == ["item 1"]
+    assert len(file.notes) == 1
+    assert file.notes[0].startswith("Left out: a.vbp, line 5: ")
+    assert file.notes[0].endswith(" (and 1 more).")
