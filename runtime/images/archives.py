@@ -11,14 +11,17 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shutil
 import tarfile
+import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import IO, Any
 
 from runtime.errors import InvalidConfig
 from runtime.images import compression, manifest
+from runtime.images.archive_members import Members
 from runtime.images.layer import Limits
 from runtime.images.layout import NAME
 from runtime.images.leases import Lease
@@ -59,61 +62,73 @@ def load(store: Store, file: IO[bytes], limits: Limits | None = None) -> list[Im
     """Add the images of an archive of either kind to the store; return them.
 
     The archive may be compressed by gzip or zstd. On any error the store keeps its images.
-    Raise InvalidConfig for a file that is not an archive of images.
+    Raise InvalidConfig for a file that is not an archive of images, or that holds more than
+    `limits` allow.
     """
-    import tempfile
+    chosen = limits or Limits()
+    with store.lease() as lease, _unpacked(store, lease, file, chosen) as members:
+        return _Loading(store, members, lease, chosen).images()
 
-    with (
-        store.lease() as lease,
-        tempfile.TemporaryDirectory(dir=store.directory / "partial", prefix=".load-") as scratch,
-    ):
-        plain = Path(scratch) / "archive"
-        with plain.open("wb") as copy:
-            copy.writelines(compression.decompressed(file))
-        try:
-            with tarfile.open(plain, "r:") as archive:
-                return _Loading(store, archive, lease, limits or Limits()).images()
-        except tarfile.TarError as error:
-            raise InvalidConfig(f"The file is not an archive of images: {error}.") from None
+
+@contextmanager
+def _unpacked(store: Store, lease: Lease, file: IO[bytes], limits: Limits) -> Iterator[Members]:
+    """Yield the files of an archive, which are removed at the end."""
+    name = f".load-{uuid.uuid4().hex}"
+    lease.add(name)
+    scratch = store.directory / "partial" / name
+    scratch.mkdir()
+    try:
+        yield Members(scratch, compression.decompressed(file), limits)
+    finally:
+        shutil.rmtree(scratch)
 
 
 class _Loading:
     """The images of one archive, while they are added to the store."""
 
-    def __init__(
-        self, store: Store, archive: tarfile.TarFile, lease: Lease, limits: Limits
-    ) -> None:
+    def __init__(self, store: Store, members: Members, lease: Lease, limits: Limits) -> None:
         self._store = store
-        self._archive = archive
+        self._members = members
         self._lease = lease
         self._limits = limits
 
     def images(self) -> list[Image]:
-        """Add all images of the archive, by its index if it has one, else by docker's list."""
-        names = self._archive.getnames()
-        if "index.json" in names:
-            index = manifest.decode_manifest(
-                self._document("index.json"), manifest.INDEX, "index.json"
-            )
+        """Add all images of the archive, by its index if it has one, else by docker's list.
+
+        They are named once all of them are complete.
+        """
+        images = list(self._images())
+        for image in images:
+            self._store.finish(image.name, image.descriptor)
+        return images
+
+    def _images(self) -> Iterator[Image]:
+        if "index.json" in self._members:
+            document = self._members.document("index.json")
+            index = manifest.decode_manifest(document, manifest.INDEX, "index.json")
             if not isinstance(index, Index):
                 raise InvalidConfig("index.json is not an index.")
-            return [image for each in index.manifests for image in self._oci(each)]
-        if "manifest.json" in names:
-            entries = self._json("manifest.json")
-            return [image for each in entries for image in self._docker(each)]
-        raise InvalidConfig("The archive has neither index.json nor manifest.json.")
+            for named in index.manifests:
+                yield self._oci(named)
+        elif "manifest.json" in self._members:
+            for entry in self._json("manifest.json"):
+                yield from self._docker(entry)
+        else:
+            raise InvalidConfig("The archive has neither index.json nor manifest.json.")
 
-    def _oci(self, named: Descriptor) -> Iterator[Image]:
+    def _oci(self, named: Descriptor) -> Image:
         found = self._manifest(named)
         descriptor = named
         if isinstance(found, Index):
-            present = [each for each in found.manifests if self._has(each.digest)]
+            present = [each for each in found.manifests if _blob_name(each.digest) in self._members]
             if not present:
                 raise InvalidConfig("The archive has none of the manifests of its index.")
             descriptor = present[0]
             found = self._manifest(descriptor)
         if isinstance(found, Index):
             raise InvalidConfig("The archive's index names an index of an index.")
+        if found.config.size > manifest.LARGEST_MANIFEST_BYTES:
+            raise InvalidConfig(f"The archive has a configuration of {found.config.size} bytes.")
         for blob in (found.config, *found.layers):
             self._lease.add(blob.digest)
             self._add_blob(blob, _blob_name(blob.digest))
@@ -122,14 +137,14 @@ class _Loading:
         name = (
             named.annotations.get("io.containerd.image.name") or named.annotations.get(NAME) or ""
         )
-        yield self._finish(name, descriptor, found, config)
+        return self._unpack(name, descriptor, found, config)
 
     def _docker(self, entry: dict[str, Any]) -> Iterator[Image]:
         """Add an image of docker's older archives, whose layers are plain tar archives."""
         try:
-            document = self._document(entry["Config"])
-            layers = [self._layer(name) for name in entry["Layers"]]
-            names = entry.get("RepoTags") or [""]
+            document = self._members.document(str(entry["Config"]))
+            layers = [self._layer(str(name)) for name in entry["Layers"]]
+            names = [str(name) for name in entry.get("RepoTags") or [""]]
         except (KeyError, TypeError):
             raise InvalidConfig("manifest.json has an entry without Config or Layers.") from None
         self._lease.add(manifest.digest_of(document))
@@ -143,20 +158,19 @@ class _Loading:
         digest = self._store.layout.add(encoded)
         descriptor = Descriptor(manifest.MANIFEST, digest, len(encoded))
         for name in names:
-            yield self._finish(name, descriptor, chosen, config)
+            yield self._unpack(name, descriptor, chosen, config)
 
-    def _finish(self, name: str, descriptor: Descriptor, chosen: Manifest, config: Config) -> Image:
-        """Unpack an image's layers, and give it its name if it has one."""
+    def _unpack(self, name: str, descriptor: Descriptor, chosen: Manifest, config: Config) -> Image:
+        """Unpack the layers of an image, which has no name in the store yet."""
         reference = str(parse(name)) if name else f"<none>@{descriptor.digest}"
         image = Image(reference, descriptor, chosen, config)
         self._lease.add(*image.chain_ids)
         unpack(self._store, image, self._limits)
-        self._store.finish(reference, descriptor)
         return image
 
     def _layer(self, name: str) -> Descriptor:
         """Add a layer of docker's archive; return its descriptor."""
-        with self._open(name) as content:
+        with self._members.path(name).open("rb") as content:
             digest, size_bytes, head = hashlib.sha256(), 0, b""
             while piece := content.read(_PIECE_BYTES):
                 head = head or piece[:4]
@@ -178,43 +192,22 @@ class _Loading:
             if file is None:
                 return
             file.truncate(0)
-            with self._open(name) as content:
-                while piece := content.read(_PIECE_BYTES):
-                    file.write(piece)
+            with self._members.path(name).open("rb") as content:
+                shutil.copyfileobj(content, file, _PIECE_BYTES)
             self._store.layout.keep(blob, file)
 
     def _manifest(self, descriptor: Descriptor) -> Manifest | Index:
-        document = self._document(_blob_name(descriptor.digest))
+        document = self._members.document(_blob_name(descriptor.digest))
         if manifest.digest_of(document) != descriptor.digest:
             raise InvalidConfig(f"The archive's {descriptor.digest} has another digest.")
         self._lease.add(descriptor.digest)
         self._store.layout.add(document)
         return manifest.decode_manifest(document, descriptor.media_type, descriptor.digest)
 
-    def _has(self, digest: str) -> bool:
-        return _blob_name(digest) in self._archive.getnames()
-
-    def _open(self, name: str) -> IO[bytes]:
-        """Open a file of the archive; a link leads to another file of it, as docker writes them."""
-        try:
-            content = self._archive.extractfile(name)
-        except KeyError:
-            content = None
-        if content is None:
-            raise InvalidConfig(f"The archive has no file {name}.")
-        return content
-
-    def _document(self, name: str) -> bytes:
-        with self._open(name) as content:
-            document = content.read(manifest.LARGEST_MANIFEST_BYTES + 1)
-        if len(document) > manifest.LARGEST_MANIFEST_BYTES:
-            raise InvalidConfig(f"The archive's {name} is larger than any manifest.")
-        return document
-
     def _json(self, name: str) -> list[dict[str, Any]]:
         try:
-            document = json.loads(self._document(name))
-        except ValueError as error:
+            document = json.loads(self._members.document(name))
+        except (ValueError, RecursionError) as error:
             raise InvalidConfig(f"The archive's {name} is not JSON: {error}.") from None
         if not isinstance(document, list) or not all(isinstance(each, dict) for each in document):
             raise InvalidConfig(f"The archive's {name} is not a list of images.")

@@ -23,7 +23,9 @@ class NewLayer:
 
 def add_layer(store: Store, lease: Lease, archive: Iterable[bytes]) -> NewLayer:
     """Compress an archive and add it to the store as a layer. Errors of `archive` leave nothing."""
-    path = store.directory / "partial" / f".layer-{uuid.uuid4().hex}"
+    name = f".layer-{uuid.uuid4().hex}"
+    lease.add(name)  # garbage collection knows no digest of it yet
+    path = store.directory / "partial" / name
     try:
         with path.open("w+b") as file:
             packed = compression.pack(archive, file)

@@ -9,8 +9,9 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -163,6 +164,23 @@ class Layout:
         """Yield the path of every incomplete blob."""
         yield from (self.directory / "partial").iterdir()
 
+    def remove_partial(self, path: Path) -> int:
+        """Remove an incomplete blob or a leftover. Return the number of bytes that it had.
+
+        A file that another process has locked is in use, and is left.
+        """
+        if path.is_dir():
+            shutil.rmtree(path)
+            return 0
+        with suppress(FileNotFoundError), open(path, "rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return 0
+            path.unlink()
+            return os.fstat(file.fileno()).st_size
+        return 0
+
     def partial_path(self, blob: Descriptor) -> Path:
         """Return the path of a blob while it is incomplete."""
         return self.directory / "partial" / blob.digest.replace(":", "-")
@@ -191,11 +209,12 @@ class Layout:
         """Write a file under another name, sync it, and rename it."""
         aside = self.directory / "partial" / f".{name.replace('/', '-')}.{os.getpid()}"
         with open(aside, "wb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # against garbage collection
             file.write(document)
             file.flush()
             if self._synced:
                 os.fsync(file.fileno())
-        aside.rename(self.directory / name)
+            aside.rename(self.directory / name)
 
 
 def _named(descriptor: Descriptor, name: str) -> Descriptor:

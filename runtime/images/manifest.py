@@ -237,7 +237,7 @@ def encode(document: Struct) -> bytes:
 def _decoded(document: bytes, kind: type[T], name: str) -> T:
     try:
         return msgspec.json.decode(document, type=kind)
-    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+    except (msgspec.ValidationError, msgspec.DecodeError, RecursionError) as error:
         raise _refusal(name, str(error)) from None
 
 

@@ -18,6 +18,14 @@ _EXTENDED, _GLOBAL, _LONG_NAME, _LONG_LINK, _SPARSE = "x", "g", "L", "K", "S"
 _FILES = ("0", "\0", "7", _SPARSE)
 _WITHOUT_CONTENT = (HARD_LINK, SYMLINK, CHARACTER, BLOCK, DIRECTORY, FIFO)
 _LARGEST_HEADER_BYTES = 1 << 20
+_MOST_PIECES = 1 << 20
+_MOST_DIGITS = 20
+# The kernel's limits: -1 stands for no change of an owner; a device number has 12 and 20 bits.
+_LARGEST_ID = (1 << 32) - 2
+_LARGEST_SIZE_BYTES = (1 << 63) - 1
+_LARGEST_MAJOR, _LARGEST_MINOR = (1 << 12) - 1, (1 << 20) - 1
+# No file system has such times, and their conversion can't overflow.
+_LARGEST_TIME_NS = 1 << 90
 _XATTR = "SCHILY.xattr."
 _NANOSECONDS = 1_000_000_000
 _END = bytes(BLOCK_BYTES)
@@ -61,13 +69,19 @@ class TarReader:
         self._left_bytes = 0
         self._padding_bytes = 0
         self._defaults: dict[str, bytes] = {}
+        self._defaults_bytes = 0
 
     def __iter__(self) -> Iterator[Entry]:
         records: dict[str, bytes] = {}
+        extended_bytes = self._defaults_bytes
         while header := self._header():
             kind = chr(header[156])
             size_bytes = _number(header, 124, 12, "size")
             if kind in (_EXTENDED, _GLOBAL, _LONG_NAME, _LONG_LINK):
+                extended_bytes += size_bytes
+                if extended_bytes > _LARGEST_HEADER_BYTES:
+                    words = f"extended headers of {extended_bytes} bytes"
+                    raise InvalidConfig(f"The archive has {words}.")
                 document = self._document(size_bytes)
                 if kind == _LONG_NAME:
                     records["path"] = document.rstrip(b"\0")
@@ -77,9 +91,11 @@ class TarReader:
                     records.update(_records(document))
                 else:
                     self._defaults.update(_records(document))
+                    self._defaults_bytes += size_bytes
                 continue
             entry = _entry(header, kind, size_bytes, {**self._defaults, **records})
             records = {}
+            extended_bytes = self._defaults_bytes
             self._begin(entry.size_bytes)
             if kind == _SPARSE:
                 self._read_old_sparse_map(header, entry)
@@ -113,8 +129,6 @@ class TarReader:
         return header
 
     def _document(self, size_bytes: int) -> bytes:
-        if size_bytes > _LARGEST_HEADER_BYTES:
-            raise InvalidConfig(f"The archive has an extended header of {size_bytes} bytes.")
         document = self._exactly(size_bytes)
         self._exactly(-size_bytes % BLOCK_BYTES)
         return document
@@ -174,8 +188,11 @@ class TarReader:
             block = self._exactly(BLOCK_BYTES)
             pieces += _old_pieces(block, 0, 21)
             more = block[504]
+            _check_pieces(len(pieces))
         entry.pieces = pieces
         entry.length_bytes = _number(header, 483, 12, "real size")
+        if entry.length_bytes > _LARGEST_SIZE_BYTES:
+            raise InvalidConfig(f"The archive has a file of {entry.length_bytes} bytes.")
 
     def _read_sparse_map(self, entry: Entry) -> None:
         """Read the map of PAX's format 1.0: decimal lines at the head of the content."""
@@ -184,11 +201,15 @@ class TarReader:
         def line() -> int:
             nonlocal unread
             while b"\n" not in unread:
+                if len(unread) > _MOST_DIGITS:
+                    raise InvalidConfig("The archive has a sparse file whose map is damaged.")
                 unread += self._take_block()
             text, _, unread = unread.partition(b"\n")
             return _decimal(text, "sparse map")
 
-        entry.pieces = [(line(), line()) for _ in range(line())]
+        count = line()
+        _check_pieces(count)
+        entry.pieces = [(line(), line()) for _ in range(count)]
 
 
 def _entry(header: bytes, kind: str, size_bytes: int, records: dict[str, bytes]) -> Entry:
@@ -197,7 +218,7 @@ def _entry(header: bytes, kind: str, size_bytes: int, records: dict[str, bytes])
     if header[257:263] == b"ustar\0" and (prefix := _text(header, 345, 155)):
         name = prefix + b"/" + name
     entry = Entry(
-        name=records.get("path", name),
+        name=records.get("path") or name,
         kind=REGULAR if kind in _FILES else kind,
         mode=_number(header, 100, 8, "mode") & 0o7777,
         uid=_number(header, 108, 8, "uid"),
@@ -205,25 +226,31 @@ def _entry(header: bytes, kind: str, size_bytes: int, records: dict[str, bytes])
         size_bytes=size_bytes,
         length_bytes=size_bytes,
         mtime_ns=_number(header, 136, 12, "mtime") * _NANOSECONDS,
-        link=records.get("linkpath", _text(header, 157, 100)),
+        link=records.get("linkpath") or _text(header, 157, 100),
         major=_number(header, 329, 8, "device"),
         minor=_number(header, 337, 8, "device"),
     )
+    if records.get("size"):  # first, because the real size of a sparse file is another
+        entry.size_bytes = entry.length_bytes = _decimal(records["size"], "size")
     for key, value in records.items():
         _apply(entry, key, value)
     if entry.kind == REGULAR and entry.name.endswith(b"/"):
         entry.kind = DIRECTORY  # as tar wrote directories before POSIX
     if entry.kind in _WITHOUT_CONTENT:
         entry.size_bytes = entry.length_bytes = 0
+    _check(entry)
     return entry
 
 
 def _apply(entry: Entry, key: str, value: bytes) -> None:
-    """Apply a PAX record that overrides what the header says."""
+    """Apply a PAX record that overrides what the header says.
+
+    An empty one leaves the header's value; an extended attribute may be empty.
+    """
     if key.startswith(_XATTR):
         entry.xattrs[key.removeprefix(_XATTR)] = value
-    elif key == "size":
-        entry.size_bytes = entry.length_bytes = _decimal(value, key)
+    elif not value:
+        pass
     elif key in ("GNU.sparse.size", "GNU.sparse.realsize"):
         entry.length_bytes = _decimal(value, key)
     elif key == "uid":
@@ -238,7 +265,42 @@ def _apply(entry: Entry, key: str, value: bytes) -> None:
         entry.pieces = []
     elif key == "GNU.sparse.map":
         numbers = [_decimal(each, key) for each in value.split(b",")]
+        if len(numbers) % 2:
+            raise InvalidConfig("The archive has a sparse file whose map is damaged.")
         entry.pieces = list(zip(numbers[::2], numbers[1::2], strict=True))
+    elif key == "GNU.sparse.offset":
+        raise InvalidConfig("The archive has a sparse file of the format 0.0, which is not read.")
+
+
+def _check(entry: Entry) -> None:
+    """Refuse numbers that no file can have, and names that no system call takes."""
+    if (
+        entry.uid > _LARGEST_ID
+        or entry.gid > _LARGEST_ID
+        or entry.length_bytes > _LARGEST_SIZE_BYTES
+        or entry.size_bytes > _LARGEST_SIZE_BYTES
+        or abs(entry.mtime_ns) > _LARGEST_TIME_NS
+    ):
+        raise InvalidConfig(
+            f"The archive has an entry with a number that no file can have: uid {entry.uid}, "
+            f"gid {entry.gid}, {entry.length_bytes} bytes, mtime {entry.mtime_ns} ns."
+        )
+    if entry.kind in (CHARACTER, BLOCK) and (
+        entry.major > _LARGEST_MAJOR or entry.minor > _LARGEST_MINOR
+    ):
+        numbers = f"{entry.major}:{entry.minor}"
+        raise InvalidConfig(f"The archive has a device {numbers}, which Linux does not have.")
+    if (
+        b"\0" in entry.name
+        or b"\0" in entry.link
+        or (entry.xattrs and any("\0" in name for name in entry.xattrs))
+    ):
+        raise InvalidConfig("The archive has an entry with a zero byte in a name.")
+
+
+def _check_pieces(count: int) -> None:
+    if count > _MOST_PIECES:
+        raise InvalidConfig(f"The archive has a sparse file of more than {_MOST_PIECES} pieces.")
 
 
 def _records(document: bytes) -> dict[str, bytes]:
@@ -278,7 +340,7 @@ def _number(header: bytes, start: int, size_bytes: int, what: str) -> int:
 
 
 def _decimal(value: bytes, what: str) -> int:
-    if not value.isdigit():
+    if not value.isdigit() or len(value) > _MOST_DIGITS:
         shown = value[:40].decode("utf-8", "backslashreplace")
         raise InvalidConfig(f"The archive has an entry whose {what} is {shown!r}, not a number.")
     return int(value)
@@ -288,7 +350,8 @@ def _nanoseconds(value: bytes) -> int:
     """Return nanoseconds of seconds with a decimal fraction, without rounding."""
     sign = -1 if value.startswith(b"-") else 1
     whole, _, fraction = value.lstrip(b"-").partition(b".")
-    if not whole.isdigit() or (fraction and not fraction.isdigit()):
+    is_number = whole.isdigit() and len(whole) <= _MOST_DIGITS
+    if not is_number or (fraction and not fraction.isdigit()):
         raise InvalidConfig("The archive has an entry whose mtime is no number.")
     return sign * (int(whole) * _NANOSECONDS + int((fraction + b"000000000")[:9]))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from runtime.images.compression import checked, compression_of, inflate
 from runtime.images.manifest import digest_of
 
 CONTENT = b"abc" * 5000
+ZEROS_BYTES = 64 << 20
 
 
 def pieces(content: bytes, size: int) -> list[bytes]:
@@ -54,3 +56,35 @@ def test_the_digest_is_checked_at_the_end() -> None:
     assert next(stream) == CONTENT
     with pytest.raises(InvalidConfig, match="unpacks to sha256"):
         next(stream)
+
+
+def zstd() -> Any:
+    return pytest.importorskip("backports.zstd", reason="backports.zstd is not installed")
+
+
+@pytest.mark.parametrize("cut", ["middle", "end", "magic", "behind", "zeros", "damaged"])
+def test_a_zstd_stream_that_is_not_sound_is_refused(cut: str) -> None:
+    whole = zstd().compress(CONTENT, options={zstd().CompressionParameter.checksum_flag: 1})
+    stream, named = {
+        "middle": (whole[: len(whole) // 2], "ends too early"),
+        "end": (whole[:-1], "ends too early"),
+        "magic": (gzip.compress(CONTENT), "other content"),
+        "behind": (whole + b"behind", "other content"),
+        "zeros": (whole + bytes(16), "other content"),
+        "damaged": (whole[:-1] + bytes([whole[-1] ^ 1]), "damaged"),
+    }[cut]
+    with pytest.raises(InvalidConfig, match=named):
+        b"".join(inflate(pieces(stream, 7), "zstd"))
+
+
+@pytest.mark.parametrize("compression", ["gzip", "zstd"])
+def test_a_bomb_comes_in_parts(compression: str) -> None:
+    zeros = bytes(ZEROS_BYTES)
+    stream = gzip.compress(zeros) if compression == "gzip" else zstd().compress(zeros)
+    assert len(stream) < 100_000
+    total_bytes = largest_bytes = 0
+    for piece in inflate([stream], compression):
+        largest_bytes = max(largest_bytes, len(piece))
+        total_bytes += len(piece)
+    assert total_bytes == ZEROS_BYTES
+    assert largest_bytes <= 8 << 20

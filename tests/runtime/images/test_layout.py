@@ -114,3 +114,18 @@ def test_a_lease_of_a_process_that_was_killed_is_removed(tmp_path: Path) -> None
     with Leases(tmp_path).collecting() as leased:
         assert leased == set()
     assert not (tmp_path / "killed").exists()
+
+
+def test_leftovers_are_removed_but_not_files_in_use(layout: Layout) -> None:
+    with layout.partial(BLOB) as file:
+        assert file is not None
+        file.write(CONTENT[:100])
+        file.flush()
+        assert layout.remove_partial(layout.partial_path(BLOB)) == 0
+    assert layout.remove_partial(layout.partial_path(BLOB)) == 100
+    assert layout.remove_partial(layout.partial_path(BLOB)) == 0
+    scratch = layout.directory / "partial/.load-x"
+    scratch.mkdir()
+    (scratch / "1").touch()
+    assert layout.remove_partial(scratch) == 0
+    assert not list(layout.partials())

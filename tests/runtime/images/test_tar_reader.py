@@ -129,3 +129,65 @@ def test_any_bytes_are_an_archive_or_refused(data: st.DataObject) -> None:
         document[data.draw(st.integers(0, len(document) - 1))] = data.draw(st.integers(0, 255))
     with suppress(InvalidConfig):
         read(bytes(document))
+
+
+def changed(document: bytes, start: int, value: bytes) -> bytes:
+    """Return an archive with other bytes in its first header, whose checksum is right."""
+    head = bytearray(document[:512])
+    head[start : start + len(value)] = value
+    head[148:156] = b" " * 8
+    head[148:156] = b"%06o\0 " % sum(head)
+    return bytes(head) + document[512:]
+
+
+def one(kind: str = "file", content: bytes = b"", **headers: str) -> bytes:
+    """Return an archive of one entry with these PAX records; `__` stands for a dot."""
+    records = {key.replace("__", "."): value for key, value in headers.items()}
+    return archive(member("f", kind, content, pax_headers=records))
+
+
+def impossible() -> Iterator[tuple[bytes, str]]:
+    plain = archive(member("f"))
+    yield changed(plain, 124, b"\xff" * 12), "negative size -1"
+    yield changed(plain, 124, b"\x80" + b"\x7f" * 11), "a number that no file can have"
+    yield changed(plain, 108, b"\x80" + b"\x7f" * 7), "a number that no file can have"
+    yield changed(plain, 136, b"\x80" + b"\x7f" * 11), "a number that no file can have"
+    yield changed(plain, 100, b"9999999\0"), "whose mode is no number"
+    yield one(uid=str(2**32 - 1)), "a number that no file can have"
+    yield one(gid="9" * 20), "a number that no file can have"
+    yield one(gid="9" * 5000), "not a number"
+    yield one(size=str(2**63)), "a number that no file can have"
+    yield one(mtime="9" * 5000), "mtime is no number"
+    yield one(mtime="-" + "9" * 20), "a number that no file can have"
+    yield one(path="a\0b"), "a zero byte in a name"
+    yield one("symlink", linkpath="a\0b"), "a zero byte in a name"
+    named = member("f", pax_headers={"SCHILY.xattr.user.a\0": "x"})
+    yield archive(named), "a zero byte in a name"
+    yield one(GNU__sparse__map="1,2,3", GNU__sparse__size="9"), "map is damaged"
+    yield one(GNU__sparse__map="1,x", GNU__sparse__size="9"), "not a number"
+    yield one(GNU__sparse__map="0,5", GNU__sparse__size="9"), "pieces exceed its content"
+    yield one(GNU__sparse__offset="0", GNU__sparse__numbytes="1"), "format 0.0"
+    yield one(content=b"1" * 1024, GNU__sparse__major="1"), "map is damaged"
+    yield one(content=b"999999999\n".ljust(512), GNU__sparse__major="1"), "more than 1048576 pieces"
+    yield archive(member("c", "character", devmajor=5000)), "a device 5000:0"
+    yield one(comment="x" * (1 << 20)), "extended headers of"
+    several = tarfile.TarInfo.create_pax_global_header({"comment": "x" * 600_000})
+    yield several * 2 + plain, "extended headers of"
+
+
+@pytest.mark.parametrize(("document", "named"), list(impossible()))
+def test_what_no_file_can_be_is_refused(document: bytes, named: str) -> None:
+    with pytest.raises(InvalidConfig, match=named):
+        [list(reader.pieces(each)) for reader in [TarReader([document])] for each in reader]
+
+
+def test_an_empty_record_leaves_the_header_as_it_is() -> None:
+    ((entry, _),) = read(one(uid="", path="", linkpath="", mtime=""))
+    assert (entry.name, entry.uid, entry.link, entry.mtime_ns) == (b"f", 0, b"", 0)
+
+
+def test_the_real_size_of_a_sparse_file_counts_in_any_order() -> None:
+    ((entry, _),) = read(
+        one(content=b"abc", GNU__sparse__map="0,3", GNU__sparse__size="9", size="3")
+    )
+    assert (entry.size_bytes, entry.length_bytes) == (3, 9)
