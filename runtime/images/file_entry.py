@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
+from typing import IO
 
 from runtime.images import tar_reader, tar_writer
 from runtime.images.tar_reader import Entry
 
 _PIECE_BYTES = 1 << 18
+_BLOCK_BYTES = 512  # of st_blocks, whatever the file system's block is (stat(2))
 _KINDS = {
     stat.S_IFREG: tar_reader.REGULAR,
     stat.S_IFDIR: tar_reader.DIRECTORY,
@@ -18,6 +21,23 @@ _KINDS = {
     stat.S_IFBLK: tar_reader.BLOCK,
     stat.S_IFIFO: tar_reader.FIFO,
 }
+
+
+class Links:
+    """The files of an archive that have several names, each by its first name."""
+
+    def __init__(self) -> None:
+        self._names: dict[tuple[int, int], bytes] = {}
+
+    def resolve(self, entry: Entry, status: os.stat_result) -> None:
+        """Make the entry a hard link if the archive has its file by another name already."""
+        if status.st_nlink < 2 or entry.kind == tar_reader.DIRECTORY:
+            return
+        first = self._names.setdefault((status.st_dev, status.st_ino), entry.name)
+        if first != entry.name:
+            entry.kind, entry.link = tar_reader.HARD_LINK, first
+            entry.size_bytes = entry.length_bytes = 0
+            entry.major = entry.minor = 0
 
 
 def describe(
@@ -57,10 +77,51 @@ def describe(
 
 def content(path: bytes, size_bytes: int) -> Iterator[bytes]:
     """Yield the content of a file and its padding, in the length of the header."""
-    left_bytes = size_bytes
     with open(path, "rb", buffering=0) as file:
-        while left_bytes and (piece := file.read(min(_PIECE_BYTES, left_bytes))):
-            left_bytes -= len(piece)
-            yield piece
-    yield from tar_writer.zeros(left_bytes)
+        yield from _read(file, size_bytes)
     yield tar_writer.padding(size_bytes)
+
+
+def sparse_pieces(path: bytes, status: os.stat_result) -> list[tuple[int, int]] | None:
+    """Return offset and size of each part of a file that is not a hole; None without holes.
+
+    A file that ends with a hole has an empty piece at its end, as GNU tar writes it.
+    """
+    size_bytes = status.st_size
+    if status.st_blocks * _BLOCK_BYTES >= size_bytes:
+        return None
+    pieces = []
+    with open(path, "rb", buffering=0) as file:
+        end = 0
+        while end < size_bytes:
+            try:
+                start = os.lseek(file.fileno(), end, os.SEEK_DATA)
+            except OSError as error:
+                if error.errno != errno.ENXIO:  # there is only a hole left
+                    raise
+                break
+            end = min(os.lseek(file.fileno(), start, os.SEEK_HOLE), size_bytes)
+            pieces.append((start, end - start))
+    if pieces == [(0, size_bytes)]:
+        return None
+    return pieces if end == size_bytes else [*pieces, (size_bytes, 0)]
+
+
+def sparse_content(path: bytes, pieces: list[tuple[int, int]]) -> Iterator[bytes]:
+    """Yield the parts of a file that are not holes, and the padding behind them."""
+    total_bytes = 0
+    with open(path, "rb", buffering=0) as file:
+        for offset, size_bytes in pieces:
+            file.seek(offset)
+            yield from _read(file, size_bytes)
+            total_bytes += size_bytes
+    yield tar_writer.padding(total_bytes)
+
+
+def _read(file: IO[bytes], size_bytes: int) -> Iterator[bytes]:
+    """Yield this many bytes; zeros for those that are missing at the end of the file."""
+    left_bytes = size_bytes
+    while left_bytes and (piece := file.read(min(_PIECE_BYTES, left_bytes))):
+        left_bytes -= len(piece)
+        yield piece
+    yield from tar_writer.zeros(left_bytes)

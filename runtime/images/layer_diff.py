@@ -26,26 +26,21 @@ def archive(upper: Path, latest_ns: int | None = None) -> Iterator[bytes]:
     Times later than `latest_ns` become that time (SOURCE_DATE_EPOCH). Sockets are left out, as
     docker does.
     """
-    linked: dict[tuple[int, int], bytes] = {}
+    links = file_entry.Links()
     for path, name in _walk(os.fsencode(upper), b""):
         status = os.lstat(path)
         if stat.S_ISCHR(status.st_mode) and status.st_rdev == 0:
             parent, slash, last = name.rpartition(b"/")
             yield from tar_writer.document(_empty(parent + slash + WHITEOUT + last), b"")
             continue
-        entry = file_entry.describe(path, name, status, latest_ns, _is_kept)
+        entry = file_entry.describe(path, name, status, latest_ns, is_kept)
         if entry is None:
             continue
-        key = (status.st_dev, status.st_ino)
-        if entry.kind == tar_reader.REGULAR and status.st_nlink > 1:
-            if key in linked:
-                entry.kind, entry.link = tar_reader.HARD_LINK, linked[key]
-                entry.size_bytes = entry.length_bytes = 0
-            linked.setdefault(key, name)
+        links.resolve(entry, status)
         yield tar_writer.header(entry)
         if entry.kind == tar_reader.REGULAR:
             yield from file_entry.content(path, entry.size_bytes)
-        elif entry.kind == tar_reader.DIRECTORY and _is_opaque(path):
+        elif entry.kind == tar_reader.DIRECTORY and is_opaque(path):
             yield from tar_writer.document(_empty(name + OPAQUE), b"")
     yield tar_writer.END
 
@@ -63,11 +58,13 @@ def _walk(directory: bytes, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
             yield each.path, name
 
 
-def _is_kept(attribute: str) -> bool:
+def is_kept(attribute: str) -> bool:
+    """Return True for an extended attribute that an archive holds, by its name."""
     return not attribute.startswith(_LEFT_OUT)
 
 
-def _is_opaque(path: bytes) -> bool:
+def is_opaque(path: bytes) -> bool:
+    """Return True if a directory of a layer hides those of the layers below."""
     names = os.listxattr(path, follow_symlinks=False)
     return any(name in names and os.getxattr(path, name) == b"y" for name in _OPAQUE_NAMES)
 

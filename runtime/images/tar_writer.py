@@ -16,12 +16,26 @@ _NANOSECONDS = 1_000_000_000
 _LARGEST_OCTAL = {8: 0o7777777, 12: 0o77777777777}
 _LONGEST_NAME = 100
 _PIECE_BYTES = 1 << 18
+_SPARSE_NAME = b"GNUSparseFile.0/file"
 
 
 def header(entry: Entry) -> bytes:
-    """Return the header of an entry, preceded by an extended one if it needs one."""
+    """Return the header of an entry, preceded by an extended one if it needs one.
+
+    The header of a sparse entry has the map of its pieces behind it, and the content is the pieces
+    alone. (GNU tar, "PAX Format, Version 1.0")
+    """
     records: dict[str, bytes] = {}
-    name = entry.name
+    name, size_bytes, sparse_map = entry.name, entry.size_bytes, b""
+    if entry.pieces is not None:
+        sparse_map = _sparse_map(entry.pieces)
+        size_bytes = len(sparse_map) + sum(piece_bytes for _, piece_bytes in entry.pieces)
+        records |= {
+            "GNU.sparse.major": b"1", "GNU.sparse.minor": b"0", "GNU.sparse.name": name,
+            "GNU.sparse.realsize": str(entry.length_bytes).encode(),
+        }  # fmt: skip
+        # A reader that does not know sparse files must not take the map for the file's content.
+        name = _SPARSE_NAME
     if len(name) > _LONGEST_NAME or not name.isascii():
         records["path"] = name
     if len(entry.link) > _LONGEST_NAME or not entry.link.isascii():
@@ -32,10 +46,10 @@ def header(entry: Entry) -> bytes:
     for key, value in (("uid", entry.uid), ("gid", entry.gid)):
         if value > _LARGEST_OCTAL[8]:
             records[key] = str(value).encode()
-    if entry.size_bytes > _LARGEST_OCTAL[12]:
-        records["size"] = str(entry.size_bytes).encode()
+    if size_bytes > _LARGEST_OCTAL[12]:
+        records["size"] = str(size_bytes).encode()
     records.update((f"SCHILY.xattr.{key}", value) for key, value in sorted(entry.xattrs.items()))
-    return _extended(records) + _header(entry, entry.kind, name, entry.size_bytes)
+    return _extended(records) + _header(entry, entry.kind, name, size_bytes) + sparse_map
 
 
 def padding(size_bytes: int) -> bytes:
@@ -55,6 +69,12 @@ def document(entry: Entry, content: bytes) -> Iterator[bytes]:
     yield header(entry)
     yield content
     yield padding(len(content))
+
+
+def _sparse_map(pieces: list[tuple[int, int]]) -> bytes:
+    lines = [len(pieces), *(number for piece in pieces for number in piece)]
+    document = b"".join(b"%d\n" % each for each in lines)
+    return document + padding(len(document))
 
 
 def _extended(records: dict[str, bytes]) -> bytes:

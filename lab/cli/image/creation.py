@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lab.cli.image.archive_files import opened
 from lab.errors import LabError
 
 if TYPE_CHECKING:
@@ -51,11 +52,8 @@ def _import(options: argparse.Namespace, store: Store) -> int:
     if options.file == "-":
         image = import_archive(store, sys.stdin.buffer, names, execution, options.message)
     else:
-        try:
-            with Path(options.file).open("rb") as file:
-                image = import_archive(store, file, names, execution, options.message)
-        except OSError as error:
-            raise LabError(f"{options.file} can't be read: {error.strerror}.") from error
+        with opened(Path(options.file)) as file:
+            image = import_archive(store, file, names, execution, options.message)
     print(image.id)
     return 0
 
