@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from runtime.errors import NotFound
 from runtime.images import manifest
 from runtime.images.manifest import Descriptor, Index
@@ -11,6 +13,14 @@ from runtime.images.registry.repository import Repository
 from runtime.images.store import Store
 
 
+@dataclass(frozen=True, slots=True)
+class _Sending:
+    """The options of an upload."""
+
+    mount_from: str | None
+    chunk_bytes: int
+
+
 def push(
     store: Store,
     name: str,
@@ -18,15 +28,17 @@ def push(
     repository: Repository,
     *,
     mount_from: str | None = None,
+    chunk_bytes: int = 0,
     progress: Progress = no_progress,
 ) -> Descriptor:
     """Push the image of a name as `reference`. Return its descriptor.
 
     The pushed blobs are the bytes that were pulled or built, so the digests stay the same. An index
     is pushed if the store has all of its manifests, else only the manifest for this host.
-    `mount_from` is the path of a repository of the same registry that may have the blobs. Raise
-    NotFound, Unavailable.
+    `mount_from` is the path of a repository of the same registry that may have the blobs. With
+    `chunk_bytes` blobs are sent in chunks of that size. Raise NotFound, Unavailable.
     """
+    sending = _Sending(mount_from, chunk_bytes)
     with store.lease() as lease:
         descriptor = store.layout.find(name)
         lease.add(descriptor.digest)
@@ -39,9 +51,9 @@ def push(
                 found = manifest.decode_manifest(document, descriptor.media_type, name)
             else:
                 for each in found.manifests:
-                    _push_manifest(store, repository, each, each.digest, mount_from, progress)
+                    _push_manifest(store, repository, each, each.digest, sending, progress)
         if not isinstance(found, Index):
-            _push_blobs(store, repository, descriptor, name, mount_from, progress)
+            _push_blobs(store, repository, descriptor, name, sending, progress)
         repository.put_manifest(reference.version, descriptor, document)
     return descriptor
 
@@ -51,10 +63,10 @@ def _push_manifest(
     repository: Repository,
     descriptor: Descriptor,
     version: str,
-    mount_from: str | None,
+    sending: _Sending,
     progress: Progress,
 ) -> None:
-    _push_blobs(store, repository, descriptor, version, mount_from, progress)
+    _push_blobs(store, repository, descriptor, version, sending, progress)
     repository.put_manifest(version, descriptor, store.layout.read(descriptor.digest))
 
 
@@ -63,7 +75,7 @@ def _push_blobs(
     repository: Repository,
     descriptor: Descriptor,
     name: str,
-    mount_from: str | None,
+    sending: _Sending,
     progress: Progress,
 ) -> None:
     """Upload the blobs of a manifest that the repository does not have."""
@@ -74,5 +86,5 @@ def _push_blobs(
     for blob in (*found.layers, found.config):
         if not repository.has_blob(blob):
             with store.layout.path(blob.digest).open("rb") as file:
-                repository.upload(blob, file, mount_from)
+                repository.upload(blob, file, sending.mount_from, sending.chunk_bytes)
         progress(blob, "push", blob.size)

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
-from typing import IO, Self
+from typing import Protocol, Self
 
 from runtime.errors import ContainerError, InvalidConfig, NotFound, Unavailable
 from runtime.images.reference import DEFAULT_REGISTRY
@@ -31,13 +31,23 @@ _FIRST_PAUSE_SECONDS = 0.25
 _LONGEST_PAUSE_SECONDS = 30.0
 _REDIRECTS = 10
 _LARGEST_ANSWER_BYTES = 8 << 20
-_AGAIN = (408, 425, 429, 500, 502, 503, 504)
+AGAIN = (408, 425, 429, 500, 502, 503, 504)
 _REDIRECTED = (301, 302, 303, 307, 308)
 _AGENT = "tonnage"
 _PARAMETER = re.compile(r'([a-zA-Z_]+)="([^"]*)"')
 
 
-Body = bytes | IO[bytes] | None
+class _Readable(Protocol):
+    """A body that is sent in pieces, from where it stands."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
+
+    def seek(self, offset: int, /) -> int: ...
+
+    def tell(self) -> int: ...
+
+
+Body = bytes | _Readable | None
 
 
 class CutOff(Exception):
@@ -49,13 +59,15 @@ class Options:
     """Options of the connection to a registry.
 
     `authorities` is a file of certificates to trust beside the system's. `insecure` allows plain
-    HTTP and untrusted certificates. Plain HTTP to loopback addresses is always allowed.
+    HTTP and untrusted certificates. Plain HTTP to loopback addresses is always allowed. `retries`
+    is how often a request is repeated if the registry is busy or unreachable.
     """
 
     credentials: Credentials | None = None
     authorities: Path | None = None
     insecure: bool = False
     timeout_seconds: float = _SECONDS
+    retries: int = _RETRIES
 
 
 @dataclass(slots=True)
@@ -81,6 +93,9 @@ class Answer:
             raise CutOff(str(error)) from None
         if len(document) > _LARGEST_ANSWER_BYTES:
             raise Unavailable(f"The registry sent more than {_LARGEST_ANSWER_BYTES} bytes.")
+        announced = self.headers.get("Content-Length") or ""
+        if announced.isdigit() and len(document) < int(announced):
+            raise CutOff(f"{len(document)} of {announced} bytes came")
         return document
 
 
@@ -116,8 +131,8 @@ class Registry:
         """
         pause_seconds = _FIRST_PAUSE_SECONDS
         start = _tell(body)
-        for attempt in range(_RETRIES + 1):
-            last = attempt == _RETRIES
+        for attempt in range(self.options.retries + 1):
+            last = attempt == self.options.retries
             try:
                 answer = self._authorized(method, target, scope, dict(headers or {}), body)
             except ssl.SSLCertVerificationError as error:
@@ -130,13 +145,27 @@ class Registry:
                 if answer.status in expected:
                     return answer
                 with answer:
-                    if answer.status not in _AGAIN or last:
-                        raise self._error(answer, f"{method} {target}")
-                    pause_seconds = _pause(answer, pause_seconds)
+                    if answer.status not in AGAIN or last:
+                        raise self.error(answer, f"{method} {target}")
+                    pause_seconds = pause(answer, pause_seconds)
             _seek(body, start)
             time.sleep(pause_seconds * random.uniform(0.5, 1))
             pause_seconds = min(2 * pause_seconds, _LONGEST_PAUSE_SECONDS)
         raise AssertionError("the last attempt returns or raises")
+
+    def ask_once(
+        self, method: str, target: str, scope: str, headers: Mapping[str, str], body: Body = None
+    ) -> Answer:
+        """Return the answer to a request, of any status, with authorization for `scope`.
+
+        Raise CutOff if the connection fails, Unavailable if the certificate is not trusted.
+        """
+        try:
+            return self._authorized(method, target, scope, dict(headers), body)
+        except ssl.SSLCertVerificationError as error:
+            raise Unavailable(self._certificate_words(error)) from None
+        except (OSError, http.client.HTTPException) as error:
+            raise CutOff(str(error) or type(error).__name__) from None
 
     def _authorized(
         self, method: str, target: str, scope: str, headers: dict[str, str], body: Body
@@ -175,7 +204,12 @@ class Registry:
         connection = self._connection(parts.scheme, parts.netloc)
         path = urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, ""))
         try:
-            connection.request(method, path, body, {"User-Agent": _AGENT, **headers})
+            try:
+                connection.request(method, path, body, {"User-Agent": _AGENT, **headers})
+            except (BrokenPipeError, ConnectionResetError):
+                if body is None:
+                    raise
+                # The registry may have answered before it read the body, to refuse it.
             response = connection.getresponse()
         except BaseException:
             connection.close()
@@ -245,34 +279,35 @@ class Registry:
 
     def _token(self, parameters: Mapping[str, str], scope: str) -> str:
         """Get a token from the server that the challenge names."""
-        query = {"scope": parameters.get("scope") or scope}
-        if service := parameters.get("service"):
-            query["service"] = service
+        wanted = parameters.get("scope") or scope
+        query = {"service": parameters["service"]} if parameters.get("service") else {}
         realm, credentials = parameters["realm"], self.options.credentials
         headers: dict[str, str] = {}
         method, body = "GET", None
         if credentials and credentials.identity_token:
             fields = {"grant_type": "refresh_token", "refresh_token": credentials.identity_token,
-                      "client_id": _AGENT, **query}  # fmt: skip
+                      "client_id": _AGENT, "scope": wanted, **query}  # fmt: skip
             method, body = "POST", urllib.parse.urlencode(fields).encode()
             headers["Content-Type"] = "application/x-www-form-urlencoded"
         else:
             if credentials:
                 headers["Authorization"] = credentials.basic
-            realm += ("&" if "?" in realm else "?") + urllib.parse.urlencode(query)
+            # Several scopes are several parameters here, but one field of a form.
+            pairs = [*(("scope", each) for each in wanted.split()), *query.items()]
+            realm += ("&" if "?" in realm else "?") + urllib.parse.urlencode(pairs)
         with self._request(method, realm, headers, body) as answer:
             if answer.status != http.client.OK:
-                raise self._error(answer, "its token server")
+                raise self.error(answer, "its token server")
             try:
                 document = json.loads(answer.read())
                 token: str = document.get("token") or document["access_token"]
-            except (ValueError, KeyError, AttributeError, TypeError):
+            except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
                 raise Unavailable(
                     f"The token server of {self.name} answered without a token."
                 ) from None
         return token
 
-    def _error(self, answer: Answer, what: str) -> ContainerError:
+    def error(self, answer: Answer, what: str) -> ContainerError:
         """Return an error for an unexpected answer, with the message of the registry."""
         try:
             document = answer.read()
@@ -318,7 +353,7 @@ def _origin(url: str) -> tuple[str, str]:
     return parts.scheme, parts.netloc
 
 
-def _pause(answer: Answer, seconds: float) -> float:
+def pause(answer: Answer, seconds: float) -> float:
     """Return the time to wait: the registry's Retry-After, within bounds, else `seconds`."""
     asked = answer.headers.get("Retry-After") or ""
     return min(float(asked), _LONGEST_PAUSE_SECONDS) if asked.isdigit() else seconds
@@ -331,5 +366,5 @@ def _words(document: bytes) -> str:
         return "; ".join(
             f"{each['code']}: {each.get('message', '')}".rstrip(": ") for each in errors
         )
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return ""

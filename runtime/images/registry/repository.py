@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import time
-import urllib.parse
 from collections.abc import Iterator
 from typing import IO
 
@@ -16,12 +16,12 @@ from runtime.images import manifest
 from runtime.images.manifest import Descriptor
 from runtime.images.reference import Reference
 from runtime.images.registry.http import CutOff, Options, Registry
+from runtime.images.registry.upload import Upload
 
 _PIECE_BYTES = 1 << 18
 _RESUMPTIONS = 5
 _PAUSE_SECONDS = 0.5
 _ACCEPTED = ", ".join((*manifest.MANIFESTS, *manifest.INDEXES))
-_OCTETS = "application/octet-stream"
 
 
 class Repository:
@@ -39,15 +39,13 @@ class Repository:
         Raise NotFound, InvalidConfig for a document of another digest, Unavailable.
         """
         target = f"/v2/{self._path}/manifests/{version}"
-        with self._registry.ask(
-            "GET", target, self._scope(), headers={"Accept": _ACCEPTED}
-        ) as answer:
-            media_type = (answer.headers.get("Content-Type") or "").partition(";")[0].strip()
-            document = answer.read()
+        content_type, document = self._document(target)
+        media_type = content_type.partition(";")[0].strip()
         if media_type == "text/html":
             raise Unavailable(f"{self.name} answered with a web page: it is not a registry.")
         digest = manifest.digest_of(document)
-        if version.startswith("sha256:") and digest != version:
+        algorithm, colon, expected = version.partition(":")
+        if colon and hashlib.new(algorithm, document).hexdigest() != expected:
             raise InvalidConfig(f"{self.name} sent a manifest {digest} for {version}.")
         return Descriptor(media_type, digest, len(document)), document
 
@@ -85,30 +83,24 @@ class Repository:
         except NotFound:
             return False
 
-    def upload(self, blob: Descriptor, file: IO[bytes], mount_from: str | None = None) -> bool:
+    def upload(
+        self,
+        blob: Descriptor,
+        file: IO[bytes],
+        mount_from: str | None = None,
+        chunk_bytes: int = 0,
+    ) -> bool:
         """Upload a blob. Return False if the registry mounted it from another repository.
 
         `mount_from` is the path of a repository that may have it. (distribution-spec, "Mounting a
-        blob from another repository")
+        blob from another repository") With `chunk_bytes` it is sent in chunks of that size, without
+        only if the registry wants that.
         """
-        target = f"/v2/{self._path}/blobs/uploads/"
-        scope = self._scope()
-        if mount_from:
-            scope += f" repository:{mount_from}:pull"
-            target += "?" + urllib.parse.urlencode({"mount": blob.digest, "from": mount_from})
-        with self._registry.ask(
-            "POST", target, scope, headers={"Content-Length": "0"}, expected=(201, 202)
-        ) as answer:
-            if answer.status == http.client.CREATED:
-                return False
-            place = answer.headers.get("Location") or ""
-        separator = "&" if "?" in place else "?"
-        place += separator + urllib.parse.urlencode({"digest": blob.digest})
-        headers = {"Content-Type": _OCTETS, "Content-Length": str(blob.size)}
-        with self._registry.ask(
-            "PUT", place, self._scope(), headers=headers, body=file, expected=(201,)
-        ):
-            return True
+        upload = Upload(self._registry, self._path, self._scope(), blob, chunk_bytes)
+        if not upload.begin(mount_from):
+            return False
+        upload.send(file)
+        return True
 
     def put_manifest(self, version: str, descriptor: Descriptor, document: bytes) -> None:
         """Upload a manifest or index under a tag or its digest."""
@@ -118,6 +110,21 @@ class Repository:
             "PUT", target, self._scope(), headers=headers, body=document, expected=(201,)
         ):
             pass
+
+    def _document(self, target: str) -> tuple[str, bytes]:
+        """Return the media type and the content of a small document."""
+        failures = 0
+        while True:
+            try:
+                with self._registry.ask(
+                    "GET", target, self._scope(), headers={"Accept": _ACCEPTED}
+                ) as answer:
+                    return answer.headers.get("Content-Type") or "", answer.read()
+            except CutOff as error:
+                failures += 1
+                if failures > self._registry.options.retries:
+                    raise Unavailable(f"{self.name} cut off its answer: {error}.") from None
+            time.sleep(_PAUSE_SECONDS * failures)
 
     def _transfer(self, blob: Descriptor, start_bytes: int) -> Iterator[tuple[int, bytes]]:
         """Yield the bytes of one answer. Raise OSError or HTTPException if it breaks."""

@@ -12,7 +12,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class Reply:
-    """An answer; `length` is its Content-Length, if that differs from the length of the body."""
+    """An answer; `length` is its Content-Length, if that differs from the length of the body.
+
+    The status 0 closes the connection without an answer.
+    """
 
     status: int = 200
     body: bytes = b""
@@ -61,6 +64,9 @@ class _Handler(BaseHTTPRequestHandler):
         asked = Asked(self.command, self.path, dict(self.headers), self.rfile.read(size_bytes))
         self.server.asked.append(asked)
         reply = self.server.answer(asked)
+        self.close_connection = True
+        if not reply.status:
+            return
         self.send_response(reply.status)
         for name, value in reply.headers.items():
             self.send_header(name, value)
@@ -73,7 +79,6 @@ class _Handler(BaseHTTPRequestHandler):
         if reply.hang_seconds:
             self.wfile.flush()
             self.server.released.wait(reply.hang_seconds)
-        self.close_connection = True
 
     do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = _any  # noqa: N815 - names of http.server
 

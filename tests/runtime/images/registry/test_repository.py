@@ -168,6 +168,25 @@ def test_a_token_is_got_once_and_kept() -> None:
         assert tokens[0].headers["Authorization"] == f"Basic {pair}"
 
 
+def test_each_scope_is_a_parameter() -> None:
+    scopes = "repository:app:pull,push repository:base:pull"
+
+    def answer(asked: Asked) -> Reply:
+        if asked.path.startswith("/token"):
+            return Reply(200, b'{"token":"t0"}')
+        if "Authorization" not in asked.headers:
+            realm = f'Bearer realm="http://{server.host}/token?a=b",scope="{scopes}"'
+            return Reply(401, headers={"WWW-Authenticate": realm})
+        return Reply(200, MANIFEST)
+
+    with serving(answer) as server:
+        of(server).manifest("a")
+        (token,) = [each for each in server.asked if each.path.startswith("/token")]
+    assert token.path == (
+        "/token?a=b&scope=repository%3Aapp%3Apull%2Cpush&scope=repository%3Abase%3Apull"
+    )
+
+
 def test_an_identity_token_is_traded() -> None:
     with serving(with_token(lambda: server)) as server:
         of(server, Options(Credentials("<token>", "", "id0"))).manifest("a")

@@ -5,14 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import shutil
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
-import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,22 +26,12 @@ from runtime.images.registry.repository import Repository
 from runtime.images.store import Store
 from tests.runtime.images.archive import archive, member
 from tests.runtime.images.image import blobs_of, oci_archive
+from tests.system.runtime.images import real_registry
+from tests.system.runtime.images.real_registry import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-DEADLINE_SECONDS = 20
-# me and `secret`, by bcrypt, which the registry takes alone.
-PASSWORDS = "me:$2b$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n"
-CONFIG = """
-version: 0.1
-log: {{level: error}}
-storage: {{filesystem: {{rootdirectory: {directory}/data}}, delete: {{enabled: true}}}}
-http: {{addr: "127.0.0.1:{port}"{tls}}}
-{auth}
-"""
-AUTH = "auth: {{htpasswd: {{realm: here, path: {directory}/passwords}}}}"
-TLS = ", tls: {{certificate: {directory}/certificate.pem, key: {directory}/key.pem}}"
 NOISE = hashlib.shake_256(b"noise").digest(3_000_000)
 LAYERS = [
     archive(member("etc", "directory"), member("etc/noise", content=NOISE)),
@@ -55,54 +40,10 @@ LAYERS = [
 ]
 
 
-@dataclass(frozen=True)
-class Registry:
-    """A registry that runs, and how it is reached."""
-
-    host: str
-    options: Options
-
-    def repository(self, name: str, *, writable: bool = False) -> Repository:
-        return Repository(parse(f"{self.host}/{name}"), self.options, writable=writable)
-
-
-@pytest.fixture(params=["plain", "password", "tls"])
+@pytest.fixture(params=real_registry.KINDS)
 def registry(request: pytest.FixtureRequest, scratch: Path) -> Iterator[Registry]:
-    if not shutil.which("docker-registry"):
-        pytest.skip("docker-registry is not installed")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    directory = scratch / "registry"
-    directory.mkdir()
-    options = Options(timeout_seconds=10)
-    auth = tls = ""
-    if request.param == "password":
-        (directory / "passwords").write_text(PASSWORDS)
-        auth = AUTH.format(directory=directory)
-        options = Options(Credentials("me", "secret"))
-    if request.param == "tls":
-        certify(directory)
-        tls = TLS.format(directory=directory)
-        options = Options(authorities=directory / "certificate.pem")
-    (directory / "config.yml").write_text(
-        CONFIG.format(directory=directory, port=port, auth=auth, tls=tls)
-    )
-    with subprocess.Popen(
-        ["docker-registry", "serve", directory / "config.yml"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    ) as process:  # fmt: skip
-        try:
-            await_port(port)
-            yield Registry(f"127.0.0.1:{port}", options)
-        finally:
-            process.terminate()
-
-
-@pytest.fixture
-def scratch() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="tonnage-test-") as directory:
-        yield Path(directory)
+    with real_registry.running(scratch / "registry", request.param) as found:
+        yield found
 
 
 @pytest.fixture
@@ -111,26 +52,6 @@ def store(scratch: Path) -> Store:
     store = Store(scratch / "store")
     load(store, io.BytesIO(oci_archive("app:1", *blobs_of(LAYERS))))
     return store
-
-
-def certify(directory: Path) -> None:
-    """Make a certificate that vouches for itself."""
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-         "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
-         "-keyout", directory / "key.pem", "-out", directory / "certificate.pem"],
-        check=True, capture_output=True,
-    )  # fmt: skip
-
-
-def await_port(port: int) -> None:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while time.monotonic() < deadline:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.02)
-    raise AssertionError("the registry does not listen")
 
 
 def pushed(store: Store, registry: Registry, name: str = "app:1") -> str:
