@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from runtime.errors import InvalidConfig
 
 DEFAULT_REGISTRY = "docker.io"
 DEFAULT_TAG = "latest"
+_NAMED_DEFAULTS = ("docker.io/", "index.docker.io/")
 
 _LONGEST_NAME = 255
 _DOMAIN_PART = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
@@ -63,6 +65,27 @@ def parse(text: str) -> Reference:
 
     Without a tag and a digest the tag is `latest`. Raise InvalidConfig.
     """
+    return _parsed(text, _without_registry)
+
+
+def parse_location(text: str) -> Reference:
+    """Parse a reference whose first part is a registry, whatever its form. Raise InvalidConfig."""
+    return _parsed(text, _split_at_slash)
+
+
+def without_version(text: str) -> tuple[str, str]:
+    """Split a reference into its name, and the tag and the digest behind it."""
+    name, _ = _without_tag(text.partition("@")[0])
+    return name, text[len(name) :]
+
+
+def is_short(text: str) -> bool:
+    """Return True for a reference without a registry, as `debian:12`."""
+    name, _ = without_version(text)
+    return _without_registry(name)[0] == DEFAULT_REGISTRY and not name.startswith(_NAMED_DEFAULTS)
+
+
+def _parsed(text: str, split: Callable[[str], tuple[str, str]]) -> Reference:
     rest, at_sign, digest = text.partition("@")
     if at_sign and not is_digest(digest):
         raise _refusal(
@@ -73,7 +96,7 @@ def parse(text: str) -> Reference:
         raise _refusal(
             text, f"{tag!r} is not a tag (letters, digits, '_', '.' and '-', at most 128)"
         )
-    registry, repository = _without_registry(name)
+    registry, repository = split(name)
     if not _DOMAIN.fullmatch(registry):
         raise _refusal(text, f"{registry!r} is not a registry's HOST[:PORT]")
     if not _PATH.fullmatch(repository):
@@ -112,6 +135,11 @@ def _without_registry(name: str) -> tuple[str, str]:
         registry = DEFAULT_REGISTRY
     if registry == DEFAULT_REGISTRY and "/" not in repository:
         repository = f"library/{repository}"
+    return registry, repository
+
+
+def _split_at_slash(name: str) -> tuple[str, str]:
+    registry, _, repository = name.partition("/")
     return registry, repository
 
 
