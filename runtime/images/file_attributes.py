@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 # Attributes by which overlayfs describes its layers: a file that sets them changes other files.
-_OVERLAY = ("trusted.overlay.", "user.overlay.")
+OVERLAY = ("trusted.overlay.", "user.overlay.")
 
 
 class Place(NamedTuple):
@@ -65,12 +65,12 @@ def write_time(target: Place | int, mtime_ns: int) -> None:
 def xattrs_of(descriptor: int) -> dict[str, bytes]:
     """Return the extended attributes of an open file, which may be open by O_PATH."""
     path = f"/proc/self/fd/{descriptor}"
-    names = [name for name in os.listxattr(path) if not name.startswith(_OVERLAY)]
+    names = [name for name in os.listxattr(path) if not name.startswith(OVERLAY)]
     return {name: os.getxattr(path, name) for name in names}
 
 
 def _write_xattr(target: Place | int, name: str, value: bytes, skipped: dict[str, int]) -> None:
-    if name.startswith(_OVERLAY):
+    if name.startswith(OVERLAY):
         skipped[name] = skipped.get(name, 0) + 1
         return
     try:

@@ -10,13 +10,14 @@ import errno
 import os
 import stat
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from runtime.errors import InvalidConfig
 
 _MOST_LINKS = 40  # as path_resolution(7) has it
-_OPAQUE = "trusted.overlay.opaque"
+_OPAQUE = ("trusted.overlay.opaque", "user.overlay.opaque")
 _LARGEST_BYTES = 1 << 20
 
 
@@ -130,7 +131,8 @@ def _lookup(layers: Sequence[Path], parts: Sequence[str]) -> Path | None:
 
 
 def _is_opaque(path: Path) -> bool:
-    try:
-        return os.getxattr(path, _OPAQUE) == b"y"
-    except OSError:
-        return False
+    for name in _OPAQUE:
+        with suppress(OSError):
+            if os.getxattr(path, name) == b"y":
+                return True
+    return False

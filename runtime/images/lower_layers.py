@@ -23,15 +23,20 @@ class LowerLayers:
 
     They are complete when `ready`, the descriptor of a pipe, is at its end; None if they are
     complete already. The tree is mounted by the first look-up, which waits for that, at
-    `mount_point` in a mount namespace of its own.
+    `mount_point` in a mount namespace of its own, with further options for overlayfs.
     """
 
     def __init__(
-        self, directories: Sequence[str], mount_point: str, ready: int | None = None
+        self,
+        directories: Sequence[str],
+        mount_point: str,
+        ready: int | None = None,
+        options: str = "",
     ) -> None:
         self._directories = directories
         self._mount_point = mount_point
         self._ready = ready
+        self._options = options
 
     @property
     def are_complete(self) -> bool:
@@ -76,7 +81,7 @@ class LowerLayers:
             mount.mount(None, b"/", None, mount.REC | mount.PRIVATE)
             root = self._mount_point
             # Relative names: the options of mount(2) have room for one page.
-            options = f"lowerdir={':'.join(self._directories)}"
+            options = f"lowerdir={':'.join(self._directories)}{self._options}"
             mount.mount(b"overlay", os.fsencode(root), b"overlay", 0, os.fsencode(options))
         return os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 

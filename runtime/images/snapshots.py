@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import threading
@@ -20,8 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from runtime.errors import InvalidConfig, Unavailable
+from runtime.images.file_attributes import OVERLAY
 from runtime.images.layer import Limits
 from runtime.images.lower_layers import LayersMissing
+from runtime.images.mapped_reader import DEVICES
 from runtime.linux.libc import call
 
 _NAME_DIGITS = 20
@@ -34,12 +37,28 @@ _PROGRAM = (
 )
 
 
-class Snapshots:
-    """The snapshots in `directory`, which is created if it is missing."""
+def no_note(_: str) -> None:
+    """Ignore a note."""
 
-    def __init__(self, directory: Path) -> None:
+
+class Snapshots:
+    """The snapshots in `directory`, which is created if it is missing.
+
+    In a user namespace owners that are not mapped are refused; with `squash` their files belong to
+    root. `note` is called with a sentence about files that could not be unpacked there.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        squash: bool = False,
+        note: Callable[[str], None] = no_note,
+    ) -> None:
         self.directory = directory
-        directory.mkdir(parents=True, exist_ok=True)
+        self._squash = squash
+        self._note = note
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def has(self, chain_id: str) -> bool:
         """Return True if the snapshot exists."""
@@ -65,13 +84,14 @@ class Snapshots:
         """Unpack the archive of the last layer of a chain over the layers below it.
 
         `archive` yields the tar stream. After any error nothing is left. Return how
-        many extended attributes were skipped, by name. Raise InvalidConfig for a layer that is
-        refused, Unavailable where the host refuses.
+        many extended attributes and devices were skipped, by name. Raise InvalidConfig for a layer
+        that is refused, Unavailable where the host refuses.
         """
         *below, chain_id = chain_ids
         with self.new(below, name_of(chain_id)) as new:
             skipped = new.fill(archive, limits)
             new.commit(chain_id)
+        self._tell(skipped)
         return skipped
 
     def unpack_early(
@@ -90,10 +110,10 @@ class Snapshots:
         *lower, chain_id = chain_ids
         with self.new(lower, name_of(chain_id)) as new:
             try:
-                new.fill(archive(), limits, below)
+                skipped = new.fill(archive(), limits, below)
             except LayersMissing:
                 new.clear()
-                new.fill(archive(), limits)
+                skipped = new.fill(archive(), limits)
             except Unavailable:
                 if below and below.done():
                     below.result()  # the cause, if it failed
@@ -101,6 +121,7 @@ class Snapshots:
             if below:
                 below.result()
             new.commit(chain_id)
+        self._tell(skipped)
 
     @contextmanager
     def new(self, below: Sequence[str], name: str) -> Iterator[NewSnapshot]:
@@ -109,11 +130,16 @@ class Snapshots:
         _remove(path)
         (path / "merged").mkdir(parents=True)
         try:
-            new = NewSnapshot(path, [name_of(each) for each in reversed(below)])
+            lower = [name_of(each) for each in reversed(below)]
+            new = NewSnapshot(path, lower, squash=self._squash)
             new.clear()
             yield new
         finally:
             _remove(path)
+
+    def _tell(self, skipped: dict[str, int]) -> None:
+        if count := skipped.get(DEVICES):
+            self._note(f"A layer has {count} devices, which only the host's root may create.")
 
     def size_bytes(self, chain_ids: Sequence[str]) -> int:
         """Return the size of the files in the unpacked layers of a chain."""
@@ -160,11 +186,13 @@ class Snapshots:
 class NewSnapshot:
     """A snapshot that is not committed. `files` is the directory of its layer."""
 
-    def __init__(self, path: Path, lower: list[str]) -> None:
+    def __init__(self, path: Path, lower: list[str], *, squash: bool) -> None:
         self._path = path
+        self._squash = squash
         self._lower = lower
         self.files = path / "fs"
         self._size_bytes = 0
+        self._sets_root = False
 
     def clear(self) -> None:
         """Empty the directory of the layer."""
@@ -184,6 +212,7 @@ class NewSnapshot:
         with _Ready(below) as ready:
             outcome = self._run(archive, limits, ready.descriptor)
         self._size_bytes = outcome["size_bytes"]
+        self._sets_root = self._sets_root or outcome["sets_root"]
         skipped: dict[str, int] = outcome["skipped"]
         return skipped
 
@@ -196,15 +225,36 @@ class NewSnapshot:
     def commit(self, chain_id: str) -> None:
         """Publish the snapshot, unless another process did so meanwhile."""
         (self._path / _SIZE).write_text(str(self._size_bytes), "ascii")
+        if not self._sets_root:
+            self._inherit_root()
         _remove(self._path / "merged")
         final = self._path.parent / name_of(chain_id)
         if not final.exists():
             self._path.rename(final)
 
+    def _inherit_root(self) -> None:
+        """Give the root directory the attributes that it has in the layer below.
+
+        overlayfs shows those of the topmost layer. Without a layer below, its time is 0, so that an
+        image is the same in each store.
+        """
+        if not self._lower:
+            os.utime(self.files, ns=(0, 0))
+            return
+        below = self._path.parent / self._lower[0] / "fs"
+        status = below.stat()
+        os.chown(self.files, status.st_uid, status.st_gid)
+        self.files.chmod(stat.S_IMODE(status.st_mode))
+        for name in os.listxattr(below):
+            if not name.startswith(OVERLAY):
+                os.setxattr(self.files, name, os.getxattr(below, name))
+        os.utime(self.files, ns=(status.st_mtime_ns, status.st_mtime_ns))
+
     def _run(self, archive: Iterable[bytes], limits: Limits, ready: int | None) -> dict[str, Any]:
         request = {
             "snapshots": str(self._path.parent), "new": self._path.name, "lower": self._lower,
             "size_bytes": limits.size_bytes, "entries": limits.entries, "ready": ready,
+            "squash": self._squash,
         }  # fmt: skip
         # Without `site`, whose imports would take longer than a small layer.
         command = [sys.executable, "-ISXutf8", "-c", _PROGRAM, str(_PACKAGES), json.dumps(request)]

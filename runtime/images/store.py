@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from runtime.errors import InvalidConfig
+from runtime.errors import InvalidConfig, NotFound
 from runtime.images import manifest
 from runtime.images.layer_cache import Cache
 from runtime.images.layout import Layout
 from runtime.images.leases import Lease, Leases
 from runtime.images.manifest import Config, Descriptor, Index, Manifest, Platform
-from runtime.images.snapshots import Snapshots
+from runtime.images.snapshots import Snapshots, no_note
 
 Durability = Literal["safe", "fast"]
 
@@ -57,14 +57,22 @@ class Store:
     """The images in `directory`, which is created if it is missing.
 
     With `safe` durability a named image survives a loss of power: each blob is synced, and all
-    snapshots once before an image gets its name. With `fast` nothing is synced.
+    snapshots once before an image gets its name. With `fast` nothing is synced. For `squash` and
+    `note` see Snapshots.
     """
 
-    def __init__(self, directory: Path, durability: Durability = "safe") -> None:
+    def __init__(
+        self,
+        directory: Path,
+        durability: Durability = "safe",
+        *,
+        squash: bool = False,
+        note: Callable[[str], None] = no_note,
+    ) -> None:
         self.directory = directory
         self.durability = durability
         self.layout = Layout(directory, synced=durability == "safe")
-        self.snapshots = Snapshots(directory / "snapshots")
+        self.snapshots = Snapshots(directory / "snapshots", squash=squash, note=note)
         self._leases = Leases(directory / "leases")
 
     @contextmanager
@@ -91,6 +99,15 @@ class Store:
     def images(self) -> list[Image]:
         """Return every named image, for this host's platform."""
         return [self.image(name) for name, _ in self.layout.images()]
+
+    def layers(self, image: Image) -> list[Path]:
+        """Return the directories of an image's layers, topmost first.
+
+        Lease the chain IDs before. Raise NotFound if a layer is not unpacked.
+        """
+        if not all(self.snapshots.has(each) for each in image.chain_ids):
+            raise NotFound(f"{image.name} is not unpacked: pull or load it again.")
+        return self.snapshots.layers(image.chain_ids)
 
     def tag(self, name: str, new_name: str) -> None:
         """Add another name to an image. Raise NotFound."""
@@ -119,8 +136,7 @@ class Store:
             partial = {digest.replace(":", "-") for digest in leased}
             for path in self.layout.partials():
                 if path.name not in partial:
-                    size_bytes += path.stat().st_size
-                    path.unlink()
+                    size_bytes += self.layout.remove_partial(path)
             snapshots = self.snapshots.remove_all_but(chains | leased)
         return Collected(removed, snapshots, size_bytes)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 
 from lab.cli import shared_options
-from lab.cli.image import archive_files, building, creation, disk, listing, naming, transfer
+from lab.cli.image import archive_files, building, creation, disk, listing, naming, notes, transfer
 from lab.errors import LabError
 
 # `register` of a module adds its verbs; each sets `image_verb` to a function of the options and
@@ -23,7 +24,14 @@ def register(verbs: shared_options.Verbs, common: argparse.ArgumentParser) -> No
         "--store",
         metavar="DIR",
         help="the directory of the image store; default: $TONNAGE_IMAGES, else"
-        " /var/lib/tonnage/images",
+        " /var/lib/tonnage/images, or ~/.local/share/tonnage/images for users",
+    )
+    shared.add_argument(
+        "--unmapped-ids",
+        choices=("refuse", "root"),
+        default="refuse",
+        help="for users: refuse files of owners for whom /etc/subuid and /etc/subgid grant no ID,"
+        " or give them to root; default: refuse",
     )
     shared.add_argument(
         "--durability",
@@ -41,14 +49,22 @@ def _run(options: argparse.Namespace) -> int:
 
     from runtime.errors import ContainerError
     from runtime.images.store import Store, default_directory
+    from runtime.namespaces import rootless
 
     directory = Path(options.store) if options.store else default_directory()
     try:
-        return int(options.image_verb(options, Store(directory, options.durability)))
+        if os.geteuid() != 0:
+            rootless.enter()
+        squash = options.unmapped_ids == "root"
+        store = Store(directory, options.durability, squash=squash, note=notes.note)
+        return int(options.image_verb(options, store))
     except ContainerError as error:
-        raise LabError(str(error)) from error
+        raise LabError(notes.on_one_line(str(error))) from error
     except PermissionError as error:
         words = "run as root, or name another directory with --store"
         raise LabError(
             f"The image store {directory} can't be written: {error}; {words}."
         ) from error
+    except OSError as error:
+        what = error.filename or directory
+        raise LabError(f"The image store {directory}: {what}: {error.strerror}.") from error
