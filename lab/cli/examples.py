@@ -38,6 +38,7 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         ("tonnage plan examples/plan.toml", "how many hosts, what binds, what is stranded"),
         ("tonnage plan plan.toml --format json", "with the proof, for plan --check"),
         ("tonnage plan plan.toml --picture hosts.png", "the packed hosts as a picture"),
+        ("tonnage plan plan.toml --what-if", "losses, growth, wrong assumptions"),
         ("tonnage plan --check plan.json", "check the proof, without the solver"),
     ),
     "race": (

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lab.cli import argument_types, shared_options
 from lab.cli.exit_codes import DONE, MEASUREMENT_FAILED
@@ -12,13 +13,14 @@ from lab.cli.standard_streams import print_json
 from lab.errors import InvalidConfig
 
 if TYPE_CHECKING:
-    import argparse
     from pathlib import Path
 
     from lab.planning.plan import Plan
     from lab.planning.plan_file import PlanFile
+    from lab.planning.what_if import Further
 
 FORMATS = ("text", "json", "csv")
+MOST_DRAWS = 1_000_000
 
 
 def register(verbs: shared_options.Verbs, common: argparse.ArgumentParser) -> None:
@@ -68,6 +70,34 @@ def register(verbs: shared_options.Verbs, common: argparse.ArgumentParser) -> No
         metavar="SECONDS",
         help="end the search after this time and print the best plan with its gap; default: 60",
     )
+    parser.add_argument(
+        "--draws",
+        type=_draws,
+        metavar="N",
+        help="draw what was measured N times, and tell how often these hosts suffice; default: 1000"
+        " if anything was measured",
+    )
+    parser.add_argument(
+        "--seed",
+        type=argument_types.seed,
+        default=0,
+        metavar="N",
+        help="seed of the draws; default: 0",
+    )
+    parser.add_argument(
+        "--what-if",
+        action="store_true",
+        help="tell which loss of a host, rack or zone breaks the plan, when growth does, and how"
+        " sensitive it is to each assumption",
+    )
+
+
+def _draws(text: str) -> int:
+    """Return a number of draws that memory holds."""
+    number = argument_types.count(text)
+    if number > MOST_DRAWS:
+        raise argparse.ArgumentTypeError(f"{text}: must be at most {MOST_DRAWS:,}")
+    return number
 
 
 def _plan(options: argparse.Namespace) -> int:
@@ -83,25 +113,54 @@ def _plan(options: argparse.Namespace) -> int:
     plan = make_plan(
         file.services, file.hosts, objective=file.objective, deadline_seconds=options.deadline
     )
+    further = _further(options, file, plan)
     if options.out is not None:
-        _write_files(options.out, file, plan)
+        _write_files(options.out, file, plan, further)
     if options.picture is not None:
         from lab.report import plan_picture
 
         plan_picture.write(options.picture, file, plan)
-    _print(options.format, file, plan)
+    _print(options.format, file, plan, further)
     return DONE
 
 
-def _print(output_format: str, file: PlanFile, plan: Plan) -> None:
+def _further(options: argparse.Namespace, file: PlanFile, plan: Plan) -> list[Further]:
+    """Return what may change the plan: errors of what was measured, and what-if on request."""
+    found: list[Further] = []
+    if options.draws is not None or file.uncertain:
+        from lab.planning import what_if
+        from lab.planning.uncertainty import DRAWS
+
+        found.append(
+            what_if.draw(
+                file,
+                plan,
+                draws=options.draws or DRAWS,
+                seed=options.seed,
+                deadline_seconds=options.deadline,
+            )
+        )
+    if options.what_if:
+        from lab.planning import what_if
+
+        found.append(what_if.what_if(file, plan, deadline_seconds=options.deadline))
+    return found
+
+
+def _documents(further: list[Further]) -> dict[str, Any]:
+    """Return the parts of the JSON document, by key."""
+    return {key: value for each in further for key, value in each.document.items()}
+
+
+def _print(output_format: str, file: PlanFile, plan: Plan, further: list[Further]) -> None:
     from lab.planning import plan_document, plan_text
 
     if output_format == "json":
-        print_json(plan_document.document(file, plan), indent=2)
+        print_json(plan_document.document(file, plan, _documents(further)), indent=2)
     elif output_format == "csv":
         sys.stdout.write(plan_document.csv_text(file, plan))
     else:
-        plan_text.show(file, plan)
+        plan_text.show(file, plan, [line for each in further for line in each.sentences])
 
 
 def _refuse_outputs(options: argparse.Namespace) -> None:
@@ -116,14 +175,14 @@ def _refuse_outputs(options: argparse.Namespace) -> None:
             raise InvalidConfig(f"{options.picture} can't be written: there is no such folder.")
 
 
-def _write_files(folder: Path, file: PlanFile, plan: Plan) -> None:
+def _write_files(folder: Path, file: PlanFile, plan: Plan, further: list[Further]) -> None:
     """Write the plan to the folder in each format, with its picture."""
     from lab.planning import plan_document
     from lab.report import plan_picture
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        document = plan_document.document(file, plan)
+        document = plan_document.document(file, plan, _documents(further))
         text = json.dumps(document, indent=2, ensure_ascii=False)
         (folder / "plan.json").write_text(f"{text}\n", encoding="utf-8")
         (folder / "plan.csv").write_text(plan_document.csv_text(file, plan), encoding="utf-8")

@@ -95,6 +95,27 @@ def test_the_example_says_that_its_machines_were_emulated(
     assert document["plan"]["optimal"] is True
 
 
+def test_what_was_measured_is_drawn(capsys: pytest.CaptureFixture[str]) -> None:
+    text = run(capsys, str(EXAMPLE), "--draws", "50")
+    assert " of 50 draws of what was measured" in text
+    document = json.loads(run(capsys, str(EXAMPLE), "--format", "json", "--seed", "3"))
+    assert (document["draws"]["draws"], document["draws"]["seed"]) == (1000, 3)
+    assert 0 <= document["draws"]["hold"] <= 1
+
+
+def test_what_if_tells_of_losses_growth_and_assumptions(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path.write_text(PLAN.replace("cpus = 1", 'cpus = 1\ngrowth = "20 %"'))
+    lines = run(capsys, str(path), "--what-if").splitlines()
+    assert "These hosts are too few from month 2 on: 4 are then needed." in lines
+    document = json.loads(run(capsys, str(path), "--what-if", "--format", "json"))
+    growth = document["growth"]
+    assert (growth["month"], growth["hosts"], growth["is_exact"]) == (2, 4, True)
+    assert {loss["level"] for loss in document["losses"]} == {"host"}
+    assert document["sensitivity"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
