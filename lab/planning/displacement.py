@@ -3,7 +3,8 @@
 Best fit by counts comes first: the largest replicas go to the hosts with the least room for them.
 If some are left, the sets of displaced replicas that fit on each kind of room are enumerated, and
 an integer program chooses among them: it finds the fewest further hosts, or that none is needed.
-Where there are too many sets, the further hosts of best fit are an upper bound.
+Where there are too many sets, the replicas that are left are packed on further hosts by the solver
+of plans, whose number is then an upper bound.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from lab.errors import InvalidConfig
+from lab.planning.problem import HostKind, Problem
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -19,7 +23,7 @@ if TYPE_CHECKING:
 
 _MOST_SETS = 5_000  # of replicas, for all kinds of room together
 _MOST_STEPS = 50_000  # of the enumeration
-_SECONDS = 10.0  # of the integer program
+_SECONDS = 5.0  # of the integer program, and of the solver
 _OPTIMAL, _INFEASIBLE = 0, 2  # statuses of scipy.optimize.milp
 
 
@@ -77,6 +81,23 @@ class Rules:
         """Return a replica's size."""
         return self._demands[name].size
 
+    def problem(self, replicas: Mapping[str, int], spare: Sequence[Room]) -> Problem:
+        """Return the packing problem of these replicas, by demand, on unused hosts."""
+        kinds = frozenset(room.kind for room in spare)
+        return Problem(
+            tuple(str(place) for place in range(len(spare[0].free))),
+            tuple(
+                replace(
+                    self._demands[name],
+                    replicas=number,
+                    apart_from=frozenset(self._apart[name] & replicas.keys()),
+                    hosts=None if (allowed := self._hosts[name]) is None else allowed & kinds,
+                )
+                for name, number in replicas.items()
+            ),
+            tuple(HostKind(room.kind, room.free, 1, room.times) for room in spare),
+        )
+
     def most(self, name: str, room: Room) -> int:
         """Return how many more replicas of the demand each host of the room holds."""
         demand, allowed = self._demands[name], self._hosts[name]
@@ -121,7 +142,7 @@ def refit(
     left, filled = _best_fit(displaced, rooms, rules)
     if not left:
         return Refit(0, is_exact=True, rooms=tuple(filled))
-    still_left, added = _best_fit(left, spare, rules)
+    still_left, added = _best_fit(left, spare, rules, widest=True)
     used = [room for room in added if room.started]
     extra = sum(room.times or 0 for room in used)
     if not still_left and extra == _least_extra(displaced, rooms, spare, rules):
@@ -132,6 +153,9 @@ def refit(
         everywhere = (*rooms, *spare)
         is_exact = any(_too_few(name, displaced[name], everywhere, rules) for name in still_left)
         return Refit(None, is_exact=is_exact, rooms=tuple(rooms))
+    packed = _packed(left, spare, rules) if search else None
+    if packed and (fewer := sum(room.times or 0 for room in packed)) < extra:
+        return Refit(fewer, is_exact=False, rooms=(*filled, *packed))
     return Refit(extra, is_exact=False, rooms=(*filled, *used))
 
 
@@ -150,15 +174,21 @@ def _least_extra(
 
 
 def _best_fit(
-    displaced: Mapping[str, int], rooms: Sequence[Room], rules: Rules
+    displaced: Mapping[str, int], rooms: Sequence[Room], rules: Rules, *, widest: bool = False
 ) -> tuple[dict[str, int], list[Room]]:
-    """Return the replicas that are left, and the rooms with the others."""
+    """Return the replicas that are left, and the rooms with the others.
+
+    With `widest`, hosts that hold many come first, and those that are used already before them.
+    """
     result = list(rooms)
     left: dict[str, int] = {}
     for name in sorted(displaced, key=lambda each: _weight(rules.size(each), rooms), reverse=True):
         need = displaced[name]
         fits = [(rules.most(name, room), place) for place, room in enumerate(result)]
-        for most, place in sorted(each for each in fits if each[0]):
+        fits = sorted(each for each in fits if each[0])
+        if widest:
+            fits.sort(key=lambda each: (not result[each[1]].started, -each[0]))
+        for most, place in fits:
             if not need:
                 break
             parts = list(_filled(result[place], name, need, most, rules))
@@ -193,6 +223,21 @@ def _weight(size: Sequence[int], rooms: Sequence[Room]) -> float:
         total = sum(room.free[place] * (room.times or 1) for room in rooms)
         shares.append(each / total if total else math.inf if each else 0.0)
     return max(shares)
+
+
+def _packed(left: Mapping[str, int], spare: Sequence[Room], rules: Rules) -> list[Room] | None:
+    """Return further hosts with the replicas, packed by the solver; None if it finds no way."""
+    from lab.planning import solver
+
+    try:
+        solution = solver.solve(rules.problem(left, spare), deadline_seconds=_SECONDS)
+    except InvalidConfig:
+        return None
+    kinds = {room.kind: room for room in spare}
+    return [
+        replace(kinds[pattern.host], times=pattern.times, started=dict(pattern.counts))
+        for pattern in solution.patterns
+    ]
 
 
 def _too_few(name: str, need: int, rooms: Sequence[Room], rules: Rules) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from lab.planning import displacement
 from lab.planning.displacement import Refit, Room, Rules, refit
 from lab.planning.problem import Demand
 
@@ -96,3 +99,25 @@ def test_kinds_of_hosts_that_may_not_carry_a_demand_are_no_room() -> None:
 def test_too_few_further_hosts_are_no_help() -> None:
     found = refit({"a": 9}, [room(2)], [room(2, times=2)], rules(Demand("a", 9, (1,))))
     assert (found.extra, found.is_exact) == (None, True)
+
+
+def test_further_hosts_are_those_that_hold_most() -> None:
+    spare = [room(2, kind="small", times=None), room(6, kind="large", times=None)]
+    found = refit({"a": 6}, [], spare, rules(Demand("a", 6, (1,))), search=False)
+    assert (found.extra, found.is_exact) == (1, True)
+    assert [each.kind for each in found.rooms] == ["large"]
+
+
+def test_where_the_sets_are_too_many_the_solver_packs_further_hosts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    demands = rules(Demand("four", 2, (4,)), Demand("three", 4, (3,), hosts=frozenset({"node"})))
+    displaced, spare = {"four": 2, "three": 4}, [room(10, times=None)]
+    by_best_fit = refit(displaced, [], spare, demands, search=False)
+    assert (by_best_fit.extra, by_best_fit.is_exact) == (3, False)
+    by_sets = refit(displaced, [], spare, demands)
+    assert (by_sets.extra, by_sets.is_exact) == (2, True)
+    monkeypatch.setattr(displacement, "_MOST_STEPS", 0)
+    by_solver = refit(displaced, [], spare, demands)
+    assert (by_solver.extra, by_solver.is_exact) == (2, False)
+    assert started(by_solver) == displaced
