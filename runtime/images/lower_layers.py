@@ -69,6 +69,13 @@ class LowerLayers:
             os.close(descriptor)
         return descriptor is not None
 
+    def names(self) -> list[bytes]:
+        """Return the names in the root directory."""
+        if self._root is None:
+            return []
+        found = os.listdir(b"/proc/self/fd/%d" % self._root)
+        return [name for name in found if self.has(b"/" + name)]
+
     @cached_property
     def _root(self) -> int | None:
         if not self._directories:

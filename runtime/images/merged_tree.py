@@ -89,7 +89,7 @@ def _merged(directories: list[bytes], prefix: bytes) -> Iterator[tuple[bytes, li
                         found[each.name] = [each.path], is_directory
                 elif is_directory:
                     found[each.name][0].append(each.path)
-        if is_opaque(directory):
+        if prefix and is_opaque(directory):  # the roots of layers are always merged
             break
     for name in sorted(found):
         paths, is_directory = found[name]

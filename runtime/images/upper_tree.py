@@ -208,9 +208,11 @@ class UpperTree:
         if stat.S_ISLNK(status.st_mode):
             target = os.readlink(name, dir_fd=place.directory)
             return self._follow(place, parent, target, create=create, links=links)
-        if not stat.S_ISDIR(status.st_mode):
+        if stat.S_ISDIR(status.st_mode):
+            return place.path
+        if create:
             raise InvalidConfig(f"The layer puts a file below {shown(place.path)}, no directory.")
-        return place.path
+        return None
 
     def _enter_below(
         self, place: Place, parent: bytes, *, create: bool, links: int
@@ -232,6 +234,8 @@ class UpperTree:
                 target = os.readlink(b"", dir_fd=descriptor)
                 return self._follow(place, parent, target, create=create, links=links)
             if not stat.S_ISDIR(status.st_mode):
+                if not create:
+                    return None
                 words = f"{shown(place.path)}, no directory"
                 raise InvalidConfig(f"The layer puts a file below {words}.")
             os.mkdir(place.name, 0o700, dir_fd=place.directory)
@@ -291,7 +295,14 @@ class UpperTree:
         return False
 
     def _hide_below(self, place: Place) -> None:
-        """Make a directory opaque, and remove from it what this layer did not write."""
+        """Make a directory opaque, and remove from it what this layer did not write.
+
+        overlayfs merges the root directories of all layers. There each name is hidden.
+        """
+        if place.path == b"/":
+            for name in self._lower.names():
+                self.hide(b"/" + name)
+            return
         os.setxattr(place.through_proc, self._opaque, b"y")
         for name in os.listdir(place.through_proc):
             path = _join(place.path, name)

@@ -93,7 +93,18 @@ SHAPES = {
         ],
         [member("etc", "directory", mtime=30), member("etc/m", mtime=31)],
     ),
+    "opaque in the root": shape(
+        [member("f", mtime=20), member(".wh..wh..opq"), member("usr/new", mtime=21)]
+    ),
     "a file for a directory": shape([member("etc", content=b"f", mtime=20)]),
+    "whiteouts below files": shape(
+        [
+            member("etc", content=b"f", mtime=20),
+            member("etc/.wh.x"),
+            member("etc/sub/.wh..wh..opq"),
+            member("usr/lib/a/.wh.b"),
+        ]
+    ),
     "a directory for a file": shape(
         [member("etc/x", "directory", mtime=20), member("etc/x/f", mtime=21)]
     ),

@@ -31,6 +31,7 @@ DIFFERENT = {
     "long names by GNU tar": {"."},
     "long names by PAX": {"."},
     "names that are not ASCII": {"."},
+    "opaque in the root": {"."},
     "ustar": {"."},
     # An extended attribute with an empty value.
     "attributes": {"f"},
