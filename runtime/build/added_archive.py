@@ -1,4 +1,4 @@
-"""Local archives that ADD unpacks: tar, plain or compressed by gzip, bzip2, xz or zstd.
+"""Archives that ADD unpacks: tar, plain or compressed by gzip, bzip2, xz or zstd.
 
 A file is recognized by its content, as docker does. (docker, "Dockerfile reference", "ADD")
 """
@@ -9,6 +9,7 @@ import bz2
 import lzma
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import IO
 
 from runtime.errors import InvalidConfig
 from runtime.images import compression, tar_reader, tar_writer
@@ -21,8 +22,9 @@ _MAGIC = {"bzip2": b"BZh", "xz": b"\xfd7zXZ\0"}
 def is_archive(path: str) -> bool:
     """Return True if the file is a tar archive, which may be compressed."""
     try:
-        # A file of zeros ends before its first entry, and is not an archive for docker either.
-        return next(iter(TarReader(_content(path))), None) is not None
+        with open(path, "rb") as file:
+            # A file of zeros ends before its first entry, and is not an archive for docker either.
+            return next(iter(TarReader(decompressed(file))), None) is not None
     except (InvalidConfig, OSError, EOFError, lzma.LZMAError):
         return False
 
@@ -30,37 +32,38 @@ def is_archive(path: str) -> bool:
 def unpacked(path: str, destination: str) -> Iterator[bytes]:
     """Yield the entries of an archive as entries below `destination`.
 
-    Raise InvalidConfig for a damaged archive.
+    They keep their owners, as in docker. Raise InvalidConfig for a damaged archive.
     """
     prefix = destination.strip("/").encode()
-    reader = TarReader(_content(path))
-    for entry in reader:
-        name = _below(prefix, entry.name)
-        link = _below(prefix, entry.link) if entry.kind == tar_reader.HARD_LINK else entry.link
-        if entry.pieces is None:
-            yield tar_writer.header(replace(entry, name=name, link=link))
-            yield from reader.content()
-            yield tar_writer.padding(entry.size_bytes)
-            continue
-        size = entry.length_bytes
-        yield tar_writer.header(replace(entry, name=name, size_bytes=size, pieces=None))
-        yield from _filled(reader, entry)
-
-
-def _content(path: str) -> Iterator[bytes]:
-    """Yield the decompressed content of a file."""
     with open(path, "rb") as file:
-        head = file.read(_HEAD_BYTES)
-        kind = next((name for name, magic in _MAGIC.items() if head.startswith(magic)), "")
-        pieces = compression.pieces_of(file, head)
-        if not kind:
-            yield from compression.inflate(pieces, compression.compression_of(head))
-            return
-        decompressor = bz2.BZ2Decompressor() if kind == "bzip2" else lzma.LZMADecompressor()
-        for piece in pieces:
-            if decompressor.eof:
-                break
-            yield decompressor.decompress(piece)
+        reader = TarReader(decompressed(file))
+        for entry in reader:
+            name = _below(prefix, entry.name)
+            link = _below(prefix, entry.link) if entry.kind == tar_reader.HARD_LINK else entry.link
+            if entry.pieces is None:
+                yield tar_writer.header(replace(entry, name=name, link=link))
+                yield from reader.content()
+                yield tar_writer.padding(entry.size_bytes)
+                continue
+            size = entry.length_bytes
+            yield tar_writer.header(replace(entry, name=name, size_bytes=size, pieces=None))
+            yield from _filled(reader, entry)
+
+
+def decompressed(file: IO[bytes], head: bytes = b"") -> Iterator[bytes]:
+    """Yield the decompressed content of a file, whose beginning may have been read already."""
+    if len(head) < _HEAD_BYTES:
+        head += file.read(_HEAD_BYTES)
+    kind = next((name for name, magic in _MAGIC.items() if head.startswith(magic)), "")
+    pieces = compression.pieces_of(file, head)
+    if not kind:
+        yield from compression.inflate(pieces, compression.compression_of(head))
+        return
+    decompressor = bz2.BZ2Decompressor() if kind == "bzip2" else lzma.LZMADecompressor()
+    for piece in pieces:
+        if decompressor.eof:
+            break
+        yield decompressor.decompress(piece)
 
 
 def _below(prefix: bytes, name: bytes) -> bytes:

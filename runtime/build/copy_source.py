@@ -1,12 +1,12 @@
 """The process that reads the sources of COPY and ADD from the context, a stage or an image.
 
 With `list` it writes names and digests of the sources, the inputs of a step; with `archive` it
-writes their content as a layer. It changes its root to the sources, so no link leads out of them.
+writes their entries as those of a layer. It changes its root to the sources, so no link leads out
+of them.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import posixpath
@@ -15,40 +15,15 @@ import stat
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any
 
-from runtime.build import added_archive, patterns
-from runtime.errors import ContainerError, InvalidConfig, Unavailable
+from runtime.build import added_archive, modes
+from runtime.build.source_walk import NEW_DIRECTORY_MODE, Request, Source, Walk
+from runtime.errors import ContainerError, Unavailable
 from runtime.images import compression, file_entry, tar_reader, tar_writer
 from runtime.images.tar_reader import Entry
 from runtime.linux import clone, mount, prctl
 
-_PIECE_BYTES = 1 << 18
-
-
-@dataclass(frozen=True)
-class Request:
-    """The sources to copy, and their destination.
-
-    `root` is the directory of the sources. For an image, `lower` are its overlayfs layers, topmost
-    first, relative to `root`. `destination` is absolute; with `into` it is a directory for the
-    sources. `owner` and `mode` override those of the sources. `ignored` are the lines of
-    .dockerignore. With `unpack` the content of local archives is copied.
-    """
-
-    root: str
-    lower: list[str]
-    sources: list[str]
-    destination: str
-    into: bool
-    owner: tuple[int, int] | None
-    mode: int | None
-    parents: bool = False
-    exclude: list[str] = field(default_factory=list)
-    ignored: list[str] = field(default_factory=list)
-    latest_ns: int | None = None
-    unpack: bool = False
+REFUSED, FAILED = 3, 4
 
 
 def main() -> int:
@@ -60,18 +35,19 @@ def main() -> int:
             compression.zstd_module()  # behind the change of root no module can be found
     try:
         _enter(request)
+        walk = Walk(request)
         if task == "list":
-            sys.stdout.write(json.dumps([_described(each) for each in _found(request)]))
+            sys.stdout.write(json.dumps([walk.described(each) for each in walk.sources()]))
         else:
-            for piece in _archive(request):
+            for piece in _entries(request, walk):
                 sys.stdout.buffer.write(piece)
         sys.stdout.flush()
     except ContainerError as error:
         print(error, file=sys.stderr)
-        return 3
+        return REFUSED
     except OSError as error:
         print(f"{error.filename or request.root}: {error.strerror}", file=sys.stderr)
-        return 4
+        return FAILED
     return 0
 
 
@@ -90,112 +66,12 @@ def _enter(request: Request) -> None:
     os.chdir("/")
 
 
-@dataclass(frozen=True)
-class _Source:
-    """A file or directory to copy, and its new name without a leading slash."""
-
-    path: str
-    name: str
-    status: os.stat_result
-    is_named: bool = False
-
-
-def _found(request: Request) -> Iterator[_Source]:
-    """Yield all files to copy, sorted, each directory before its content."""
-    ignored = patterns.Ignored(request.ignored)
-    excluded = patterns.Ignored(request.exclude)
-    destination = request.destination.strip("/")
-    for source in request.sources:
-        for path in _expanded(source, ignored):
-            status = os.stat(path)  # a source that is a link is followed
-            parent = posixpath.dirname(path.strip("/")) if request.parents else ""
-            target = posixpath.join(destination, parent)
-            if stat.S_ISDIR(status.st_mode):
-                if request.parents:
-                    target = posixpath.join(target, posixpath.basename(path.rstrip("/")))
-                yield _Source(path, target.strip("/"), status)
-                yield from _below(path, target, ignored, excluded, path.strip("/"))
-            elif request.into or request.parents:
-                name = posixpath.join(target, posixpath.basename(path)).strip("/")
-                yield _Source(path, name, status, is_named=True)
-            else:
-                yield _Source(path, destination, status, is_named=True)
-
-
-def _below(
-    directory: str,
-    target: str,
-    ignored: patterns.Ignored,
-    excluded: patterns.Ignored,
-    prefix: str,
-) -> Iterator[_Source]:
-    with os.scandir(directory) as found:
-        entries = sorted(found, key=lambda each: each.name)
-    for entry in entries:
-        relative = posixpath.join(prefix, entry.name)
-        is_directory = entry.is_dir(follow_symlinks=False)
-        hidden = relative in ignored or relative in excluded
-        if hidden and not (is_directory and (ignored.has_exceptions or excluded.has_exceptions)):
-            continue
-        name = posixpath.join(target, entry.name).strip("/")
-        below = _below(entry.path, name, ignored, excluded, relative) if is_directory else iter(())
-        if hidden:
-            yield from below
-            continue
-        yield _Source(entry.path, name, entry.stat(follow_symlinks=False))
-        yield from below
-
-
-def _expanded(source: str, ignored: patterns.Ignored) -> list[str]:
-    """Return the paths of a source. Raise InvalidConfig if there are none."""
-    if posixpath.normpath(source.lstrip("/") or ".").startswith(".."):
-        raise InvalidConfig(f"The source {source!r} leads out of where it is copied from.")
-    path = "/" + posixpath.normpath("/" + source).lstrip("/")
-    if not patterns.has_meta(path):
-        if not os.path.exists(path) or (path != "/" and path.strip("/") in ignored):
-            words = "is not there, or .dockerignore leaves it out"
-            raise InvalidConfig(f"The source {source!r} {words}.")
-        return [path]
-    parts, found = path.strip("/").split("/"), [""]
-    for part in parts:
-        found = [
-            posixpath.join(parent, name)
-            for parent in found
-            for name in patterns.matching(_names("/" + parent), part)
-        ]
-    kept = ["/" + each for each in found if each not in ignored]
-    if not kept:
-        raise InvalidConfig(f"No file matches the source {source!r}.")
-    return kept
-
-
-def _names(directory: str) -> list[str]:
-    try:
-        return os.listdir(directory)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-
-
-def _described(source: _Source) -> list[Any]:
-    """Return the inputs of a step from a source: all but its time."""
-    status = source.status
-    content = ""
-    if stat.S_ISREG(status.st_mode):
-        digest = hashlib.sha256()
-        with open(source.path, "rb", buffering=0) as file:
-            while piece := file.read(_PIECE_BYTES):
-                digest.update(piece)
-        content = digest.hexdigest()
-    elif stat.S_ISLNK(status.st_mode):
-        content = os.readlink(source.path)
-    return [source.name, f"{status.st_mode:o}", status.st_uid, status.st_gid, content]
-
-
-def _archive(request: Request) -> Iterator[bytes]:
+def _entries(request: Request, walk: Walk) -> Iterator[bytes]:
     written: set[str] = set()
-    for source in _found(request):
+    linked: dict[tuple[int, int], bytes] = {}
+    for source in walk.sources():
         entry = _entry(source, request)
-        if entry is None or (not entry.name and entry.kind == tar_reader.DIRECTORY):
+        if entry is None or (not entry.name.strip(b"/") and entry.kind == tar_reader.DIRECTORY):
             continue
         if entry.kind == tar_reader.DIRECTORY and source.name in written:
             continue  # two sources that are copied into one directory
@@ -203,34 +79,55 @@ def _archive(request: Request) -> Iterator[bytes]:
         if request.unpack and _is_unpacked(source):
             yield from added_archive.unpacked(source.path, request.destination)
             continue
+        if entry.kind == tar_reader.REGULAR and source.status.st_nlink > 1 and not source.is_named:
+            _link(entry, linked, (source.status.st_dev, source.status.st_ino))
         yield tar_writer.header(entry)
         if entry.kind == tar_reader.REGULAR:
             yield from file_entry.content(os.fsencode(source.path), entry.size_bytes)
-    yield tar_writer.END
 
 
-def _is_unpacked(source: _Source) -> bool:
+def _link(entry: Entry, linked: dict[tuple[int, int], bytes], key: tuple[int, int]) -> None:
+    """Make the entry a hard link if the file was written under another name."""
+    first = linked.setdefault(key, entry.name)
+    if first != entry.name:
+        entry.kind, entry.link = tar_reader.HARD_LINK, first
+        entry.size_bytes = entry.length_bytes = 0
+
+
+def _is_unpacked(source: Source) -> bool:
     """Return True for an archive that was named itself, not found in a directory."""
     return source.is_named and added_archive.is_archive(source.path)
 
 
-def _entry(source: _Source, request: Request) -> Entry | None:
-    """Return the entry of a source, or None for a device or a socket, which is left out."""
+def _entry(source: Source, request: Request) -> Entry | None:
+    """Return the entry of a source, or None for a socket, and for a device that is not kept."""
     path = os.fsencode(source.path)
-    name = os.fsencode(source.name) + (b"/" if stat.S_ISDIR(source.status.st_mode) else b"")
-    entry = file_entry.describe(path, name, source.status, request.latest_ns, _is_copied)
-    if entry is None or entry.kind in (tar_reader.CHARACTER, tar_reader.BLOCK):
+    is_directory = stat.S_ISDIR(source.status.st_mode)
+    name = os.fsencode(source.name) + (b"/" if is_directory else b"")
+    keeps = _is_exported if request.whole else _is_copied
+    entry = file_entry.describe(path, name, source.status, request.latest_ns, keeps)
+    is_device = entry and entry.kind in (tar_reader.CHARACTER, tar_reader.BLOCK)
+    if entry is None or (is_device and not request.whole):
         return None
+    if source.is_destination:
+        entry.mode = NEW_DIRECTORY_MODE
+        entry.uid, entry.gid = request.owner or (0, 0)
+        return entry
     if request.owner or not request.lower:
         entry.uid, entry.gid = request.owner or (0, 0)
     if request.mode is not None and entry.kind != tar_reader.SYMLINK:
-        entry.mode = request.mode
+        entry.mode = modes.changed(request.mode, entry.mode, is_directory=is_directory)
     return entry
 
 
 def _is_copied(attribute: str) -> bool:
     """Return True for the extended attributes that BuildKit copies too."""
     return attribute == "security.capability" or attribute.startswith("user.")
+
+
+def _is_exported(attribute: str) -> bool:
+    """Return True for all attributes but labels, which belong to the host, and overlayfs'."""
+    return not attribute.startswith(("security.selinux", "trusted.overlay."))
 
 
 if __name__ == "__main__":

@@ -5,54 +5,56 @@
 
 from __future__ import annotations
 
-import hashlib
 import posixpath
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from runtime.build import git_source, modes
 from runtime.build.dockerfile import Heredoc, Instruction
+from runtime.build.git_source import Repository
 from runtime.build.settings import Settings
+from runtime.build.urls import check_checksum, is_url
 from runtime.errors import InvalidConfig
 from runtime.images import lookup, tar_reader, tar_writer
 from runtime.images.tar_reader import Entry
 
 _OPTIONS = {
     "copy": ("from", "chown", "chmod", "link", "parents", "exclude"),
-    "add": ("chown", "chmod", "link", "keep-git-dir", "checksum", "exclude"),
+    "add": ("chown", "chmod", "link", "keep-git-dir", "checksum", "exclude", "unpack"),
 }
-_MODE = re.compile(r"[0-7]{3,4}")
+_SWITCHES = ("link", "parents", "keep-git-dir", "unpack")
 _DIRECTORY_MODE, _FILE_MODE = 0o755, 0o644
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
-    """Sources with one destination. With `into` it is a directory."""
+class Plan:
+    """A copy with all names resolved.
 
+    Local sources are `sources`, in the context or in `origin`, a stage or an image. With `into` the
+    destination is a directory for files; with `keeps_destination` it has its own mode already.
+    `new_directories` are the parents of the destination that the image lacks. `unpack` is None if
+    it was not asked for: ADD unpacks local archives then.
+    """
+
+    origin: str | None
     sources: list[str]
+    urls: list[str]
+    repositories: list[Repository]
+    documents: list[tuple[str, str]]
     destination: str
     into: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A copy with all names resolved."""
-
-    source: str | None
-    groups: list[Group]
-    heredocs: list[tuple[str, str]]
+    keeps_destination: bool
+    new_directories: list[str]
     owner: tuple[int, int] | None
-    mode: int | None
+    mode: str | None
     parents: bool
     exclude: list[str]
+    unpack: bool | None
+    checksum: str | None
+    keeps_history: bool
     words: list[str]
     shown: str
-
-    @property
-    def documents(self) -> list[tuple[str, str]]:
-        """Names and digests of the files from here-documents."""
-        return [(name, hashlib.sha256(text.encode()).hexdigest()) for name, text in self.heredocs]
 
 
 def plan(instruction: Instruction, settings: Settings, layers: Sequence[Path]) -> Plan:
@@ -60,93 +62,155 @@ def plan(instruction: Instruction, settings: Settings, layers: Sequence[Path]) -
 
     Raise InvalidConfig.
     """
-    options = _options(instruction)
+    options, switches = _options(instruction, settings)
     words = [settings.expanded(word) for word in instruction.words]
     if len(words) < 2:
         raise InvalidConfig(f"{instruction.keyword.upper()} needs a source and a destination")
     *sources, target = words
     documents = {f"<<{'-' if each.chomped else ''}{each.name}" for each in instruction.heredocs}
-    plain = [each for each in sources if each not in documents]
+    repositories, urls, local = _kinds([each for each in sources if each not in documents])
+    _check(instruction, options, urls, repositories)
     destination = settings.path(target)
-    several = len(sources) > 1 or any("*" in each or "?" in each for each in plain)
-    into = target.endswith("/") or target in (".", "..") or lookup.is_directory(layers, destination)
-    if several and not into and len(sources) > 1:
+    if not switches["link"]:
+        destination = lookup.resolved(layers, destination)
+    ends_open = target.endswith(("/", "/.")) or target in (".", "..")
+    # With --link the step must not depend on the image below it. (docker, "COPY --link")
+    exists = not switches["link"] and lookup.is_directory(layers, destination)
+    if len(sources) > 1 and not (ends_open or exists):
         raise InvalidConfig(f"several sources need a directory, so write {target}/")
-    for each in plain:
-        if instruction.keyword == "add" and "://" in each:
-            raise InvalidConfig(f"ADD from a URL is not supported yet: fetch {each} by RUN")
     owner = None
     if chown := options.get("chown"):
-        user = lookup.user(layers, settings.expanded(chown[-1]))
+        # A number alone is the group's, too. (docker, "COPY --chown")
+        text = f"{chown[-1]}:{chown[-1]}" if chown[-1].isdigit() else chown[-1]
+        user = lookup.user(layers, text)
         owner = (user.uid, user.gid)
-    shown = " ".join((instruction.keyword.upper(), *instruction.flags, *words))
+    into = ends_open or exists
+    is_directory = ends_open or bool(switches["parents"])
     return Plan(
-        source=settings.expanded(options["from"][-1]) if "from" in options else None,
-        groups=[Group(plain, destination, into or several)] if plain else [],
-        heredocs=[
+        origin=options["from"][-1] if "from" in options else None,
+        sources=local,
+        urls=urls,
+        repositories=repositories,
+        documents=[
             _document(each, settings, destination, into=into) for each in instruction.heredocs
         ],
+        destination=destination,
+        into=into,
+        keeps_destination=into,
+        new_directories=_missing(
+            layers, destination if is_directory else posixpath.dirname(destination)
+        ),
         owner=owner,
         mode=_mode(options),
-        parents="parents" in options,
-        exclude=[settings.expanded(each) for each in options.get("exclude", [])],
+        parents=bool(switches["parents"]),
+        exclude=options.get("exclude", []),
+        unpack=switches["unpack"],
+        checksum=options["checksum"][-1] if "checksum" in options else None,
+        keeps_history=bool(switches["keep-git-dir"]),
         words=[instruction.keyword, destination, str(into), *instruction.flags],
-        shown=shown,
+        shown=" ".join((instruction.keyword.upper(), *instruction.flags, *words)),
     )
 
 
-def written(found: Plan, latest_ns: int | None) -> Iterator[Iterator[bytes]]:
-    """Yield an archive of the files from here-documents, if there are any."""
-    if found.heredocs:
-        yield _documents(found, latest_ns)
+def new_directories(found: Plan, latest_ns: int | None) -> Iterator[bytes]:
+    """Yield the entries of the parent directories that the image lacks."""
+    for path in found.new_directories:
+        yield from _directory(path, found.owner or (0, 0), latest_ns)
 
 
 def directory(path: str, latest_ns: int | None) -> Iterator[bytes]:
-    """Yield an archive of one directory."""
-    mtime_ns = 0 if latest_ns is None else latest_ns
-    name = path.strip("/").encode() + b"/"
-    entry = Entry(name, tar_reader.DIRECTORY, _DIRECTORY_MODE, 0, 0, 0, 0, mtime_ns, b"", 0, 0)
-    yield from tar_writer.document(entry, b"")
-    yield tar_writer.END
+    """Yield the entry of one directory."""
+    yield from _directory(path, (0, 0), latest_ns)
 
 
-def _documents(found: Plan, latest_ns: int | None) -> Iterator[bytes]:
-    owner = found.owner or (0, 0)
-    for name, text in found.heredocs:
+def documents(found: Plan, latest_ns: int | None) -> Iterator[bytes]:
+    """Yield the entries of the files from here-documents."""
+    for name, text in found.documents:
         content = text.encode()
-        size, mode = len(content), _FILE_MODE if found.mode is None else found.mode
+        mode, size = _FILE_MODE, len(content)
+        if found.mode is not None:
+            mode = modes.changed(found.mode, mode, is_directory=False)
         entry = Entry(
-            name.strip("/").encode(), tar_reader.REGULAR, mode, *owner, size, size,
-            0 if latest_ns is None else latest_ns, b"", 0, 0,
+            name.strip("/").encode(), tar_reader.REGULAR, mode, *(found.owner or (0, 0)), size,
+            size, 0 if latest_ns is None else latest_ns, b"", 0, 0,
         )  # fmt: skip
         yield from tar_writer.document(entry, content)
-    yield tar_writer.END
+
+
+def _directory(path: str, owner: tuple[int, int], latest_ns: int | None) -> Iterator[bytes]:
+    mtime_ns = 0 if latest_ns is None else latest_ns
+    name = path.strip("/").encode() + b"/"
+    entry = Entry(name, tar_reader.DIRECTORY, _DIRECTORY_MODE, *owner, 0, 0, mtime_ns, b"", 0, 0)
+    yield from tar_writer.document(entry, b"")
+
+
+def _kinds(sources: list[str]) -> tuple[list[Repository], list[str], list[str]]:
+    """Return the repositories, the URLs and the local files among sources."""
+    repositories, urls, local = [], [], []
+    for each in sources:
+        if repository := git_source.parse(each):
+            repositories.append(repository)
+        elif is_url(each):
+            urls.append(each)
+        else:
+            local.append(each)
+    return repositories, urls, local
+
+
+def _check(
+    instruction: Instruction,
+    options: dict[str, list[str]],
+    urls: list[str],
+    repositories: list[Repository],
+) -> None:
+    """Raise InvalidConfig for options and sources that don't fit."""
+    if instruction.keyword == "copy" and (urls or repositories):
+        raise InvalidConfig("COPY reads no URLs and no repositories: use ADD")
+    if "checksum" in options:
+        if len(urls) != 1 or len(instruction.words) != 2:
+            raise InvalidConfig("--checksum belongs to one source, a URL")
+        check_checksum(options["checksum"][-1])
+
+
+def _missing(layers: Sequence[Path], path: str) -> list[str]:
+    """Return the directories from the root to `path` that the image lacks."""
+    parts = [part for part in path.split("/") if part]
+    paths = ["/" + "/".join(parts[: depth + 1]) for depth in range(len(parts))]
+    return [each for each in paths if lookup.find(layers, each) is None]
 
 
 def _document(
     heredoc: Heredoc, settings: Settings, destination: str, *, into: bool
 ) -> tuple[str, str]:
-    text = settings.expanded(heredoc.content) if heredoc.expanded else heredoc.content
+    text = settings.expanded_document(heredoc.content) if heredoc.expanded else heredoc.content
     return (posixpath.join(destination, heredoc.name) if into else destination), text
 
 
-def _options(instruction: Instruction) -> dict[str, list[str]]:
-    """Return the flags by name. A flag without a value has `true`. Raise InvalidConfig."""
+def _options(
+    instruction: Instruction, settings: Settings
+) -> tuple[dict[str, list[str]], dict[str, bool | None]]:
+    """Return the flags with values by name, and the switches. Raise InvalidConfig."""
     options: dict[str, list[str]] = {}
+    switches: dict[str, bool | None] = dict.fromkeys(_SWITCHES)
     for flag in instruction.flags:
         name, equals, value = flag.removeprefix("--").partition("=")
         if name not in _OPTIONS[instruction.keyword]:
             raise InvalidConfig(f"{instruction.keyword.upper()} has no option --{name}")
-        if name in ("link", "parents") and value == "false":
-            continue
-        options.setdefault(name, []).append(value if equals else "true")
-    return options
+        if name in _SWITCHES:
+            if equals and value not in ("true", "false"):
+                raise InvalidConfig(f"--{name}={value} is neither true nor false")
+            switches[name] = value != "false"
+        elif not value:
+            raise InvalidConfig(f"--{name} needs a value")
+        else:
+            # The stage of --from is known before any variable is.
+            text = value if name == "from" else settings.expanded(value)
+            options.setdefault(name, []).append(text)
+    return options, switches
 
 
-def _mode(options: dict[str, list[str]]) -> int | None:
+def _mode(options: dict[str, list[str]]) -> str | None:
     if "chmod" not in options:
         return None
-    text = options["chmod"][-1]
-    if not _MODE.fullmatch(text):
-        raise InvalidConfig(f"--chmod={text} is no mode such as 644 or 0755")
-    return int(text, 8)
+    modes.check(options["chmod"][-1])
+    return options["chmod"][-1]

@@ -18,9 +18,14 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DIGITS = re.compile(r"[0-9]+")
 
 
-def expand(text: str, variables: Mapping[str, str], escape: str = "\\") -> str:
-    """Return the text with variables replaced and quotes removed. Raise InvalidConfig."""
-    return _Lexer(text, variables, escape).whole()
+def expand(
+    text: str, variables: Mapping[str, str], escape: str = "\\", *, quotes: bool = True
+) -> str:
+    """Return the text with variables replaced and quotes removed. Raise InvalidConfig.
+
+    Without `quotes` they are characters like others, as in a here-document.
+    """
+    return _Lexer(text, variables, escape, quotes=quotes).whole()
 
 
 def split(text: str, variables: Mapping[str, str], escape: str = "\\") -> list[str]:
@@ -35,11 +40,14 @@ def split(text: str, variables: Mapping[str, str], escape: str = "\\") -> list[s
 class _Lexer:
     """Reads a text once from start to end."""
 
-    def __init__(self, text: str, variables: Mapping[str, str], escape: str) -> None:
+    def __init__(
+        self, text: str, variables: Mapping[str, str], escape: str, *, quotes: bool = True
+    ) -> None:
         self._text = text
         self._at = 0
         self._variables = variables
         self._escape = escape
+        self._quotes = quotes
         self._words: list[str] = []
         self._word: str | None = None
 
@@ -65,9 +73,9 @@ class _Lexer:
     def _next(self, *, splitting: bool) -> str:
         """Return the expansion of the next character or variable or quoted text."""
         sign = self._text[self._at]
-        if sign == "'":
+        if sign == "'" and self._quotes:
             return self._single_quoted()
-        if sign == '"':
+        if sign == '"' and self._quotes:
             return self._double_quoted()
         if sign == "$":
             value = self._variable()

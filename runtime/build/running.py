@@ -1,47 +1,40 @@
-"""RUN: run a container on top of the layers so far, with mounts for this instruction.
+"""RUN: run a container on top of the layers so far.
 
-(docker, "Dockerfile reference", "RUN", "RUN --mount")
+(docker, "Dockerfile reference", "RUN")
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
+from runtime.build.cancellation import Cancellation
 from runtime.build.dockerfile import Heredoc, Instruction
+from runtime.build.progress import StepProgress
 from runtime.build.settings import DEFAULT_SHELL, Settings
-from runtime.container.container import Container
 from runtime.errors import ContainerError, InvalidConfig
 from runtime.images import lookup
-from runtime.spec.config import Mount
+from runtime.linux import capabilities
+from runtime.spec import docker_profile
+from runtime.spec.config import Capabilities, Mount, Rlimit
 from runtime.spec.defaults import DEFAULT_ENVIRONMENT, default_spec
 
 if TYPE_CHECKING:
     from runtime.build.options import Options
     from runtime.spec.config import Spec
 
-_KINDS = ("bind", "cache", "tmpfs", "secret", "ssh")
 _NETWORKS = ("default", "none", "host")
-
-
-@dataclass(frozen=True, slots=True)
-class RunMount:
-    """A --mount option of RUN."""
-
-    kind: str
-    target: str
-    source: str
-    origin: str | None
-    name: str
-    read_only: bool
-    required: bool
-    mode: str
-    text: str
+_SECURITY = ("sandbox", "insecure")
+_OPTIONS = ("mount", "network", "security")
+_SHARED_MEMORY = "/dev/shm"
+_HOSTS = "/etc/hosts"
+# A start uses what the last start in this process has left. (runtime/launcher)
+_STARTING = Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +46,7 @@ class Program:
     user: str
     directory: str
     network: str
+    is_insecure: bool
     heredocs: tuple[Heredoc, ...]
 
 
@@ -68,30 +62,22 @@ def command(instruction: Instruction, settings: Settings) -> tuple[str, list[str
     return f"RUN {' '.join((*shell, instruction.words[0]))}", [*shell, text]
 
 
-def mounts(instruction: Instruction, settings: Settings) -> list[RunMount]:
-    """Return the --mount options of a RUN. Raise InvalidConfig."""
-    found = []
-    for flag in instruction.flags:
-        name, _, value = flag.removeprefix("--").partition("=")
-        if name == "mount":
-            found.append(_mount(settings.expanded(value), settings))
-        elif name not in ("network", "security"):
-            raise InvalidConfig(f"RUN has no option --{name}")
-    return found
-
-
-def network(instruction: Instruction) -> str:
+def network(instruction: Instruction, default: str) -> str:
     """Return the value of --network. Raise InvalidConfig."""
-    names = [flag.removeprefix("--network=") for flag in instruction.flags if "--network=" in flag]
-    name = names[-1] if names else "default"
+    name = _option(instruction, "network", default)
     if name not in _NETWORKS:
         raise InvalidConfig(f"--network={name} is none of {', '.join(_NETWORKS)}")
     return name
 
 
-def sources(found: Sequence[RunMount]) -> list[str]:
-    """Return the stages and images in the from= fields of mounts."""
-    return [each.origin for each in found if each.origin is not None]
+def is_insecure(instruction: Instruction, options: Options) -> bool:
+    """Return True for --security=insecure. Raise InvalidConfig if the build does not allow it."""
+    name = _option(instruction, "security", _SECURITY[0])
+    if name not in _SECURITY:
+        raise InvalidConfig(f"--security={name} is none of {', '.join(_SECURITY)}")
+    if name == "insecure" and not options.allows_insecure:
+        raise InvalidConfig("--security=insecure needs --allow security.insecure")
+    return name == "insecure"
 
 
 @contextmanager
@@ -100,36 +86,53 @@ def container(
     name: str,
     layers: Sequence[Path],
     program: Program,
-    found: Sequence[RunMount],
-    origins: Mapping[str, list[Path]],
+    mounts: Sequence[Mount],
     options: Options,
+    progress: StepProgress,
+    cancellation: Cancellation,
 ) -> Iterator[Path]:
-    """Run the program. Yield its writable layer.
+    """Run the program in a container below `root`, and yield its writable layer.
 
-    Raise ContainerError if it fails.
+    Raise ContainerError if it fails, Cancelled.
     """
+    from runtime.container.container import Container
+
+    hosts = root / f"{name}.hosts"
+    spec = _spec(program, layers, mounts, options, hosts)
+    missing = _missing(layers, [each.destination for each in spec.mounts])
+    reader, writer = os.pipe()
     with ExitStack() as stack:
-        scratch = root / f"{name}.files"
-        scratch.mkdir(parents=True)
-        stack.callback(shutil.rmtree, scratch, ignore_errors=True)
-        bound = [_bound(each, scratch, root, origins, options) for each in found]
-        spec = _spec(program, layers, [each for each in bound if each is not None])
-        with open(os.devnull, "rb") as nothing:
-            running = stack.enter_context(
-                Container.run(
-                    name, spec, layers, root=root,
-                    stdin=nothing.fileno(), stdout=options.output, stderr=options.output,
-                )
-            )  # fmt: skip
+        stack.callback(os.close, reader)
+        stack.callback(hosts.unlink, missing_ok=True)
+        try:
+            with open(os.devnull, "rb") as nothing, _STARTING:
+                running = stack.enter_context(
+                    Container.run(
+                        name, spec, layers, root=root,
+                        stdin=nothing.fileno(), stdout=writer, stderr=writer,
+                    )
+                )  # fmt: skip
+        finally:
+            os.close(writer)
+        with cancellation.stopping(running.kill):
+            progress.relay(reader)
             code = running.wait()
+        cancellation.check()
         if code != 0:
             shown = " ".join(program.command)
             raise ContainerError(f"The command {shown!r} ended with the exit code {code}.")
-        _remove_mount_points(Path(running.upper), found)
-        yield Path(running.upper)
+        upper = Path(running.upper)
+        _remove_mount_points(upper, missing)
+        yield upper
 
 
-def _spec(program: Program, layers: Sequence[Path], bound: list[Mount]) -> Spec:
+def _spec(
+    program: Program,
+    layers: Sequence[Path],
+    mounts: Sequence[Mount],
+    options: Options,
+    hosts: Path,
+) -> Spec:
     environment = dict(each.split("=", 1) for each in DEFAULT_ENVIRONMENT)
     environment.update(program.environment)
     user = lookup.user(layers, program.user)
@@ -137,104 +140,70 @@ def _spec(program: Program, layers: Sequence[Path], bound: list[Mount]) -> Spec:
     spec = default_spec(program.command, [f"{key}={value}" for key, value in environment.items()])
     process = spec.process
     assert process is not None
-    spec = spec.replace(
-        process=process.replace(
-            cwd=program.directory,
-            no_new_privileges=False,  # docker allows su and sudo in a build
-            user=process.user.replace(uid=user.uid, gid=user.gid, additional_gids=user.groups),
+    process = process.replace(
+        cwd=program.directory,
+        no_new_privileges=False,  # docker allows su and sudo in a build
+        user=process.user.replace(uid=user.uid, gid=user.gid, additional_gids=user.groups),
+        rlimits=tuple(
+            Rlimit(type=f"RLIMIT_{kind.upper()}", soft=soft, hard=hard)
+            for kind, soft, hard in options.limits
         ),
-        mounts=(*spec.mounts, *bound),
     )
-    if program.network == "none":
-        return spec
-    # There is no bridge yet, so a build uses the network of the host.
-    kept = tuple(each for each in spec.linux.namespaces if each.type != "network")
-    files = tuple(
-        Mount(destination=path, type="bind", source=path, options=("rbind", "ro"))
-        for path in ("/etc/resolv.conf", "/etc/hosts")
+    linux = spec.linux
+    # As docker: packages create device files while they are installed.
+    names = (*docker_profile.CAPABILITIES, "CAP_MKNOD")
+    if program.is_insecure:
+        permitted = capabilities.own_permitted()
+        names = tuple(
+            name for name, number in capabilities.NUMBERS.items() if permitted >> number & 1
+        )
+        linux = linux.replace(seccomp=None, masked_paths=(), readonly_paths=())
+    process = process.replace(
+        capabilities=Capabilities(bounding=names, effective=names, permitted=names)
+    )
+    files: tuple[Mount, ...] = ()
+    if program.network != "none":
+        # There is no bridge yet, so a build uses the network of the host.
+        kept = tuple(each for each in linux.namespaces if each.type != "network")
+        linux = linux.replace(namespaces=kept)
+        files = _network_files(options, hosts)
+    own = tuple(_resized(each, options.shared_memory_bytes) for each in spec.mounts)
+    return spec.replace(process=process, linux=linux, mounts=(*own, *files, *mounts))
+
+
+def _network_files(options: Options, hosts: Path) -> tuple[Mount, ...]:
+    """Return the mounts of the host's names, with those of --add-host."""
+    sources = {"/etc/resolv.conf": "/etc/resolv.conf", _HOSTS: _HOSTS}
+    if options.hosts:
+        lines = [f"{address}\t{name}\n" for name, address in options.hosts]
+        before = Path(_HOSTS).read_text("utf-8") if os.path.exists(_HOSTS) else ""
+        hosts.write_text(before + "".join(lines), "utf-8")
+        hosts.chmod(0o644)
+        sources[_HOSTS] = str(hosts)
+    return tuple(
+        Mount(destination=name, type="bind", source=path, options=("rbind", "ro"))
+        for name, path in sources.items()
         if os.path.exists(path)
     )
-    return spec.replace(linux=spec.linux.replace(namespaces=kept), mounts=(*spec.mounts, *files))
 
 
-def _mount(text: str, settings: Settings) -> RunMount:
-    fields: dict[str, str] = {}
-    for part in text.split(","):
-        key, equals, value = part.partition("=")
-        fields[key.lower()] = value if equals else "true"
-    kind = fields.get("type", "bind")
-    if kind not in _KINDS:
-        raise InvalidConfig(f"--mount: the type {kind!r} is none of {', '.join(_KINDS)}")
-    if kind == "ssh":
-        raise InvalidConfig("--mount=type=ssh is not supported yet")
-    target = fields.get("target") or fields.get("dst") or fields.get("destination") or ""
-    name = fields.get("id") or ""
-    if kind == "secret":
-        name = name or os.path.basename(target)
-        target = target or f"/run/secrets/{name}"
-    if not target or (kind == "secret" and not name):
-        raise InvalidConfig(f"--mount={text} has no target")
-    read_only = fields.get("readonly", fields.get("ro", "")) == "true"
-    if kind == "bind":
-        read_only = fields.get("readwrite", fields.get("rw", "false")) != "true"
-    return RunMount(
-        kind=kind,
-        target=settings.path(target),
-        source=fields.get("source") or fields.get("src") or "/",
-        origin=fields.get("from"),
-        name=name or target,
-        read_only=read_only,
-        required=fields.get("required") == "true",
-        mode=fields.get("mode", ""),
-        text=text,
-    )
+def _resized(mount: Mount, shared_memory_bytes: int | None) -> Mount:
+    if mount.destination != _SHARED_MEMORY or shared_memory_bytes is None:
+        return mount
+    kept = tuple(each for each in mount.options if not each.startswith("size="))
+    return mount.replace(options=(*kept, f"size={shared_memory_bytes}"))
 
 
-def _bound(
-    found: RunMount, scratch: Path, root: Path, origins: Mapping[str, list[Path]], options: Options
-) -> Mount | None:
-    """Return the mount for the container, or None for an optional secret that is missing."""
-    if found.kind == "tmpfs":
-        return Mount(destination=found.target, type="tmpfs", source="tmpfs", options=("nosuid",))
-    if found.kind == "cache":
-        path = root.parent / "build-mounts" / found.name.strip("/").replace("/", "-")
-        path.mkdir(parents=True, exist_ok=True)
-        if found.mode:
-            path.chmod(int(found.mode, 8))
-    elif found.kind == "secret":
-        given = options.secrets.get(found.name)
-        if given is None:
-            if found.required:
-                raise InvalidConfig(f"the secret {found.name!r} is required: pass --secret")
-            return None
-        path = scratch / found.name.replace("/", "-")
-        path.write_bytes(given.read_bytes())
-        path.chmod(int(found.mode or "0400", 8))
-    else:
-        path = _bind_source(found, origins, options)
-    access = "ro" if found.read_only or found.kind == "secret" else "rw"
-    return Mount(destination=found.target, type="bind", source=str(path), options=("rbind", access))
-
-
-def _bind_source(found: RunMount, origins: Mapping[str, list[Path]], options: Options) -> Path:
-    if found.origin is None:
-        return _below(options.context, found.source)
-    if found.origin in options.contexts:
-        return _below(options.contexts[found.origin], found.source)
-    path = lookup.find(origins[found.origin], found.source)
-    if path is None or (found.source.strip("/") == "" and len(origins[found.origin]) > 1):
-        raise InvalidConfig(f"--mount: {found.source} is not there in {found.origin}")
-    return path
-
-
-def _below(directory: Path, name: str) -> Path:
-    """Return a path inside the context, with links followed. Raise InvalidConfig."""
-    path = (directory / name.lstrip("/")).resolve()
-    if not path.is_relative_to(directory.resolve()):
-        raise InvalidConfig(f"--mount: {name} leads out of the context")
-    if not path.exists():
-        raise InvalidConfig(f"--mount: {name} is not in the context")
-    return path
+def _option(instruction: Instruction, name: str, default: str) -> str:
+    """Return the last value of a flag. Raise InvalidConfig for an unknown flag."""
+    value = default
+    for flag in instruction.flags:
+        found, _, text = flag.removeprefix("--").partition("=")
+        if found not in _OPTIONS:
+            raise InvalidConfig(f"RUN has no option --{found}")
+        if found == name:
+            value = text
+    return value
 
 
 def _with_heredocs(instruction: Instruction) -> str:
@@ -257,10 +226,19 @@ def _with_heredocs(instruction: Instruction) -> str:
     return text
 
 
-def _remove_mount_points(upper: Path, found: Sequence[RunMount]) -> None:
-    """Remove the empty mount points that the runtime created in the layer."""
-    for each in (*[mount.target for mount in found], "/etc/resolv.conf", "/etc/hosts"):
-        path = upper / each.lstrip("/")
+def _missing(layers: Sequence[Path], destinations: Sequence[str]) -> list[str]:
+    """Return the mount points that the image lacks, and those of their parents that it lacks."""
+    paths = set()
+    for each in destinations:
+        parts = [part for part in each.split("/") if part]
+        paths |= {"/".join(parts[:depth]) for depth in range(1, len(parts) + 1)}
+    return [each for each in paths if lookup.find(layers, each) is None]
+
+
+def _remove_mount_points(upper: Path, missing: Sequence[str]) -> None:
+    """Remove the empty mount points that the runtime created in the layer, the deepest first."""
+    for each in sorted(missing, reverse=True):
+        path = upper / each
         try:
             if path.is_dir() and not path.is_symlink():
                 path.rmdir()

@@ -9,6 +9,7 @@ import json
 import posixpath
 import re
 import shlex
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +21,7 @@ from runtime.images.manifest import Config, Execution, Healthcheck
 from runtime.spec.defaults import DEFAULT_ENVIRONMENT
 
 DEFAULT_SHELL = ("/bin/sh", "-c")
+_SIGNAL = re.compile(r"([A-Z0-9]+)(?:[+-]\d+)?")
 _PORT = re.compile(r"(\d+)(?:-(\d+))?(?:/(tcp|udp|sctp))?", re.IGNORECASE)
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
 _NANOSECONDS = {"ns": 1, "us": 1e3, "µs": 1e3, "ms": 1e6, "s": 1e9, "m": 60e9, "h": 3600e9}
@@ -56,6 +58,10 @@ class Settings:
     def expanded(self, text: str) -> str:
         """Return the text with its variables replaced. Raise InvalidConfig."""
         return expand(text, self.variables, self.escape)
+
+    def expanded_document(self, text: str) -> str:
+        """Return a here-document with its variables replaced. Raise InvalidConfig."""
+        return expand(text, self.variables, quotes=False)
 
     def path(self, text: str) -> str:
         """Return the absolute path of a path relative to the working directory."""
@@ -167,7 +173,16 @@ def _volume(settings: Settings, instruction: Instruction) -> None:
 
 
 def _stop_signal(settings: Settings, instruction: Instruction) -> None:
-    settings.stop_signal = settings.expanded(_only(instruction))
+    text = settings.expanded(_only(instruction))
+    found = _SIGNAL.fullmatch(text.upper())
+    is_known = found is not None and (
+        found[1] in signal.Signals.__members__
+        or f"SIG{found[1]}" in signal.Signals.__members__
+        or (found[1].isdigit() and 0 < int(found[1]) <= signal.SIGRTMAX)
+    )
+    if not is_known:
+        raise InvalidConfig(f"STOPSIGNAL: {text!r} is no signal such as SIGTERM or 15")
+    settings.stop_signal = text
 
 
 def _maintainer(settings: Settings, instruction: Instruction) -> None:
@@ -179,7 +194,8 @@ def _on_build(settings: Settings, instruction: Instruction) -> None:
     assert triggered is not None
     if triggered.keyword in ("onbuild", "from", "maintainer"):
         raise InvalidConfig(f"ONBUILD {triggered.keyword.upper()} is not allowed")
-    settings.triggers.append(triggered.text)
+    documents = "".join(f"\n{each.content}{each.name}" for each in triggered.heredocs)
+    settings.triggers.append(triggered.text + documents)
 
 
 def _healthcheck(settings: Settings, instruction: Instruction) -> None:

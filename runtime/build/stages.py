@@ -6,13 +6,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 
 from runtime.build.dockerfile import Dockerfile, Instruction
 from runtime.build.expansion import expand
-from runtime.errors import InvalidConfig
+from runtime.errors import InvalidConfig, Unavailable
 from runtime.images.manifest import Platform
+from runtime.images.store import parse_platform
 
 SCRATCH = "scratch"
 # Build arguments that need no ARG and are not in the history. (docker, "Predefined ARGs")
@@ -33,13 +35,19 @@ class Stage:
     base: str | int
     instructions: tuple[Instruction, ...]
 
+    @property
+    def title(self) -> str:
+        """Its name, else its number as docker shows it."""
+        return self.name or f"stage-{self.number}"
+
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """All stages, and the arguments before the first."""
+    """All stages, and the arguments before the first. `contexts` are names that no stage has."""
 
     stages: tuple[Stage, ...]
     arguments: Mapping[str, str]
+    contexts: Collection[str] = ()
 
     def find(self, name: str) -> Stage | None:
         """Return the stage with a name or number, or None."""
@@ -55,30 +63,44 @@ class Stages:
             raise InvalidConfig(f"There is no stage {name!r}; known are: {known}.")
         return stage
 
-    def needed(self, target: Stage) -> list[Stage]:
-        """Return the stages that a target needs in build order, the target last."""
-        waiting, numbers = [target], set()
+    def needs(
+        self, target: Stage, triggers: Callable[[Stage], Sequence[Instruction]]
+    ) -> dict[int, set[int]]:
+        """Return the stages to build for a target, each with those that it needs itself.
+
+        `triggers` returns the ONBUILD instructions of the base of a stage. Raise InvalidConfig if
+        stages need each other.
+        """
+        found: dict[int, set[int]] = {}
+        waiting = [target]
         while waiting:
             stage = waiting.pop()
-            if stage.number in numbers:
-                continue
-            numbers.add(stage.number)
-            waiting += [self.stages[number] for number in self._sources(stage)]
-        return [self.stages[number] for number in sorted(numbers)]
+            if stage.number not in found:
+                found[stage.number] = self._sources(stage, triggers(stage))
+                waiting += [self.stages[number] for number in found[stage.number]]
+        try:
+            TopologicalSorter(found).prepare()
+        except CycleError as error:
+            titles = " → ".join(self.stages[number].title for number in error.args[1])
+            raise InvalidConfig(f"Stages of the Dockerfile need each other: {titles}.") from None
+        return found
 
-    def _sources(self, stage: Stage) -> set[int]:
+    def _sources(self, stage: Stage, triggers: Sequence[Instruction]) -> set[int]:
         """Return the numbers of the stages that a stage begins with or copies from."""
         found = {stage.base} if isinstance(stage.base, int) else set()
-        for instruction in stage.instructions:
+        for instruction in (*triggers, *stage.instructions):
             for name in sources_of(instruction):
-                source = self.find(name)
-                if source and source.number < stage.number:
+                source = None if name in self.contexts else self.find(name)
+                if source:
                     found.add(source.number)
         return found
 
 
 def sources_of(instruction: Instruction) -> list[str]:
-    """Return the stages and images that an instruction copies or mounts from."""
+    """Return the stages and images that an instruction copies or mounts from.
+
+    Raise InvalidConfig for a variable, whose value is known only when the stage is built.
+    """
     names = []
     for flag in instruction.flags:
         if flag.startswith("--from="):
@@ -86,7 +108,16 @@ def sources_of(instruction: Instruction) -> list[str]:
         elif flag.startswith("--mount="):
             fields = flag.removeprefix("--mount=").split(",")
             names += [each.removeprefix("from=") for each in fields if each.startswith("from=")]
+    for name in names:
+        if "$" in name:
+            words = "has a variable: begin a stage with it, and name that stage here"
+            raise InvalidConfig(f"Dockerfile:{instruction.first_line}: from={name} {words}.")
     return names
+
+
+def triggers_of(stage: Stage) -> list[Instruction]:
+    """Return the instructions that ONBUILD leaves to stages that begin with this one."""
+    return [each.triggered for each in stage.instructions if each.triggered is not None]
 
 
 def platform_arguments(target: Platform, build: Platform) -> dict[str, str]:
@@ -98,14 +129,28 @@ def platform_arguments(target: Platform, build: Platform) -> dict[str, str]:
     }  # fmt: skip
 
 
+def check_platform(text: str, host: Platform) -> None:
+    """Raise InvalidConfig for a text that is no platform, Unavailable for another than the host's.
+
+    Programs of other platforms do not run here.
+    """
+    wanted = parse_platform(text)
+    same = (wanted.os, wanted.architecture) == (host.os, host.architecture)
+    if not same or (wanted.variant and host.variant and wanted.variant != host.variant):
+        raise Unavailable(f"This host builds for {host} alone, not for {text}.")
+
+
 def parse(
-    dockerfile: Dockerfile, passed: Mapping[str, str], automatic: Mapping[str, str]
+    dockerfile: Dockerfile,
+    passed: Mapping[str, str],
+    host: Platform,
+    contexts: Collection[str] = (),
 ) -> Stages:
-    """Return the stages; `passed` are build arguments, `automatic` those of the platform.
+    """Return the stages; `passed` are build arguments, `contexts` names that stand for contexts.
 
     Raise InvalidConfig.
     """
-    arguments = dict(automatic)
+    arguments = platform_arguments(host, host)
     stages: list[Stage] = []
     rest = list(dockerfile.instructions)
     while rest and rest[0].keyword == "arg":
@@ -121,8 +166,13 @@ def parse(
         instructions = []
         while rest and rest[0].keyword != "from":
             instructions.append(rest.pop(0))
-        stages.append(_stage(first, instructions, stages, arguments, dockerfile.escape))
-    return Stages(tuple(stages), arguments)
+        title, base = _header(first, stages, arguments, dockerfile.escape, host)
+        earlier = None
+        if base not in contexts:
+            earlier = next((each.number for each in stages if each.name == base.lower()), None)
+        found: str | int = base if earlier is None else earlier
+        stages.append(Stage(len(stages), title, found, tuple(instructions)))
+    return Stages(tuple(stages), arguments, contexts)
 
 
 def arguments_of(
@@ -138,15 +188,21 @@ def arguments_of(
     return found
 
 
-def _stage(
+def _header(
     first: Instruction,
-    instructions: list[Instruction],
     stages: Sequence[Stage],
     arguments: Mapping[str, str],
     escape: str,
-) -> Stage:
+    host: Platform,
+) -> tuple[str | None, str]:
+    """Return the name and the base of a stage, from its FROM. Raise InvalidConfig."""
     words = first.words
     where = f"Dockerfile:{first.first_line}"
+    for flag in first.flags:
+        option, _, value = flag.removeprefix("--").partition("=")
+        if option != "platform":
+            raise InvalidConfig(f"{where}: FROM has no option --{option}.")
+        check_platform(expand(value, arguments, escape), host)
     if len(words) not in (1, 3) or (len(words) == 3 and words[1].lower() != "as"):
         raise InvalidConfig(f"{where}: FROM takes IMAGE, or IMAGE AS NAME.")
     name = words[2].lower() if len(words) == 3 else None
@@ -157,6 +213,4 @@ def _stage(
     base = expand(words[0], arguments, escape)
     if not base:
         raise InvalidConfig(f"{where}: {words[0]!r} expands to nothing: give its ARG a value.")
-    earlier = next((each.number for each in stages if each.name == base.lower()), None)
-    found: str | int = base if earlier is None else earlier
-    return Stage(len(stages), name, found, tuple(instructions))
+    return name, base

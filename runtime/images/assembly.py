@@ -38,11 +38,17 @@ def add_layer(store: Store, lease: Lease, archive: Iterable[bytes]) -> NewLayer:
 
 
 def add_image(
-    store: Store, lease: Lease, config: Config, layers: list[Descriptor], names: list[str]
+    store: Store,
+    lease: Lease,
+    config: Config,
+    layers: list[Descriptor],
+    names: list[str],
+    annotations: dict[str, str] | None = None,
 ) -> Image:
     """Add the configuration and the manifest of an image, and name it.
 
-    Without a name it is named by its digest, so that garbage collection keeps it.
+    Without a name it is named by its digest, so that garbage collection keeps it. The annotations
+    are those of the manifest.
     """
     document = manifest.encode(config)
     made = Manifest(
@@ -50,6 +56,7 @@ def add_image(
         Descriptor(manifest.CONFIG, manifest.digest_of(document), len(document)),
         layers,
         manifest.MANIFEST,
+        annotations or {},
     )
     encoded = manifest.encode(made)
     digest = manifest.digest_of(encoded)

@@ -12,19 +12,21 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import IO
 
 
 class Lease:
-    """The digests that this process uses."""
+    """The digests that this process uses. Several threads may add some."""
 
     def __init__(self, leases: Leases, file: IO[str]) -> None:
         self._leases = leases
         self._file = file
+        self._lock = Lock()
 
     def add(self, *digests: str) -> None:
         """Protect these digests, which may not exist yet."""
-        with self._leases.shared():
+        with self._lock, self._leases.shared():
             self._file.writelines(f"{digest}\n" for digest in digests)
             self._file.flush()
 

@@ -63,22 +63,81 @@ def find(layers: Sequence[Path], name: str) -> Path | None:
     return path
 
 
+def resolved(layers: Sequence[Path], name: str) -> str:
+    """Return an absolute path with its links followed, of which any part may be missing.
+
+    Raise InvalidConfig for a circle of links.
+    """
+    waiting = [part for part in reversed(name.split("/")) if part not in ("", ".")]
+    found: list[str] = []
+    links = 0
+    while waiting:
+        part = waiting.pop()
+        if part == "..":
+            found = found[:-1]
+            continue
+        path = _lookup(layers, [*found, part])
+        if path is None or not path.is_symlink():
+            found.append(part)
+            continue
+        links += 1
+        if links > _MOST_LINKS:
+            raise InvalidConfig(f"The image has a circle of links at {name}.")
+        target = str(path.readlink())
+        if target.startswith("/"):
+            found = []
+        waiting += [each for each in reversed(target.split("/")) if each not in ("", ".")]
+    return "/" + "/".join(found)
+
+
 def is_directory(layers: Sequence[Path], name: str) -> bool:
     """Return True if the image has a directory of that name."""
     path = find(layers, name)
     return path is not None and path.is_dir()
 
 
+def directories(layers: Sequence[Path], name: str) -> list[Path]:
+    """Return the directories of the layers that make up one directory, topmost first.
+
+    The list is empty if the image has no directory of that name.
+    """
+    top = find(layers, name)
+    if top is None or not top.is_dir():
+        return []
+    first = next(number for number, layer in enumerate(layers) if top.is_relative_to(layer))
+    parts = top.relative_to(layers[first]).parts
+    if not parts:
+        return list(layers)
+    found: list[Path] = []
+    for layer in layers[first:]:
+        path, hides = layer, False
+        for part in parts:
+            path = path / part
+            try:
+                status = path.lstat()
+            except FileNotFoundError:
+                break
+            if not stat.S_ISDIR(status.st_mode):
+                return found  # a whiteout, or a file in place of the directory
+            hides = hides or _is_opaque(path)
+        else:
+            found.append(path)
+        if hides:
+            return found
+    return found
+
+
 def user(layers: Sequence[Path], text: str) -> User:
     """Return the user of `USER[:GROUP]`, by names or by numbers. Raise InvalidConfig."""
     name, colon, group = text.partition(":")
+    name = name or "0"
     passwd = _table(layers, "/etc/passwd")
     groups = _table(layers, "/etc/group")
     entry = next((row for row in passwd if len(row) > 5 and name in (row[0], row[2])), None)
     if entry:
         uid, gid, home, login = int(entry[2]), int(entry[3]), entry[5], entry[0]
-    elif name.isdigit() or not name:
-        uid, gid, home, login = int(name or 0), 0, "/", ""
+    elif name.isdigit():
+        uid, gid, home, login = int(name), 0, "/", ""
     else:
         raise InvalidConfig(f"The image has no user {name!r} in /etc/passwd.")
     if colon:

@@ -28,6 +28,9 @@ def register(verbs: Subparsers, common: argparse.ArgumentParser) -> None:
     rm.add_argument("--no-prune", action="store_true", help="remove only the names")
     rm.set_defaults(image_verb=_rm)
     prune = verbs.add_parser("prune", parents=[common], help="remove data that no named image uses")
+    prune.add_argument(
+        "--build-cache", action="store_true", help="remove what builds have kept, too"
+    )
     prune.set_defaults(image_verb=_prune)
 
 
@@ -58,7 +61,11 @@ def _rm(options: argparse.Namespace, store: Store) -> int:
     return code
 
 
-def _prune(_: argparse.Namespace, store: Store) -> int:
+def _prune(options: argparse.Namespace, store: Store) -> int:
+    from runtime.build import cache_removal
+
+    if options.build_cache:
+        cache_removal.clear(store)
     collected = store.collect()
     print(f"Removed {collected.blobs} blobs and {collected.snapshots} unpacked layers.")
     print(f"Total reclaimed space: {quantity(collected.size_bytes, 'byte')} of blobs")

@@ -57,3 +57,17 @@ def test_any_text_expands_or_is_refused(text: str) -> None:
         expand(text, SET)
     with suppress(InvalidConfig):
         split(text, SET)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('{"a": "$X"}', '{"a": "value"}'),
+        ("don't ${X}", "don't value"),
+        ("'$X' \\$X \\\\", "'value' $X \\"),
+        ("\\\nnext", "\nnext"),
+        ("${Y:-it's}", "it's"),
+    ],
+)
+def test_a_here_document_keeps_its_quotes(text: str, expected: str) -> None:
+    assert expand(text, {"X": "value"}, quotes=False) == expected
