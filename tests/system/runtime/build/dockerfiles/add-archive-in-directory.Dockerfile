@@ -1,0 +1,3 @@
+FROM base
+ADD dir /a/
+ADD . /all/

@@ -1,0 +1,2 @@
+FROM base
+ADD x.tar /a

@@ -1,0 +1,2 @@
+FROM base
+CMD ["a", "b c", "$HOME"]

@@ -1,0 +1,3 @@
+FROM base
+CMD ["one"]
+CMD two three

@@ -1,0 +1,2 @@
+FROM base
+CMD echo $HOME && true

@@ -1,0 +1,2 @@
+FROM base
+COPY x.tar x.tar.gz /d/

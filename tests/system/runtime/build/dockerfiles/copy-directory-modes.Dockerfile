@@ -1,0 +1,4 @@
+FROM base
+COPY private /new
+COPY private /slash/
+COPY . /all

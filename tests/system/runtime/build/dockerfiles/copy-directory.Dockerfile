@@ -1,0 +1,4 @@
+FROM base
+COPY dir /new
+COPY dir /slash/
+COPY dir /tmp

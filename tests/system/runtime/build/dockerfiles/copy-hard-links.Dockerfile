@@ -1,0 +1,3 @@
+FROM base
+COPY h1 h2 /links/
+COPY . /all

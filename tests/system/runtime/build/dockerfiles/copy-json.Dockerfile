@@ -1,0 +1,2 @@
+FROM base
+COPY ["sp ace.txt", "a.txt", "/with space/"]

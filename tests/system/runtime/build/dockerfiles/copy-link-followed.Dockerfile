@@ -1,0 +1,3 @@
+FROM base
+COPY dir/link /one
+COPY dir/link a.txt /two/

@@ -1,0 +1,3 @@
+FROM base
+COPY a.txt /tmp
+COPY a.txt /fresh

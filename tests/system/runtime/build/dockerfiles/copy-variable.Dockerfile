@@ -1,0 +1,3 @@
+FROM base
+ENV SRC=a.txt DST=/d
+COPY $SRC ${DST}/$SRC

@@ -1,0 +1,3 @@
+# test: ignore=dir|!dir/nested
+FROM base
+COPY . /all

@@ -1,0 +1,3 @@
+# test: ignore=a.txt result=fails
+FROM base
+COPY a.txt /

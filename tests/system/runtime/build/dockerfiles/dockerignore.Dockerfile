@@ -1,0 +1,3 @@
+# test: ignore=*.txt|!b.txt|dir/nested|**/*.sh
+FROM base
+COPY . /all

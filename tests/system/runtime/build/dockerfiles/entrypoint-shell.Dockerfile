@@ -1,0 +1,2 @@
+FROM base
+ENTRYPOINT exec echo hello

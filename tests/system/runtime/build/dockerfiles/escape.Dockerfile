@@ -1,0 +1,5 @@
+# escape=`
+FROM base
+RUN echo a`
+b >/x
+ENV P=C:\path

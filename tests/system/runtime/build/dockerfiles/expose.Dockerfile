@@ -1,0 +1,4 @@
+FROM base
+ENV P=90
+EXPOSE 80 81/udp $P/tcp
+EXPOSE 100-102

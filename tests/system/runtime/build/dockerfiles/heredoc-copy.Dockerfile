@@ -1,0 +1,5 @@
+# test: oracle=podman
+FROM base
+COPY <<one /d/one
+text of $BASE
+one

@@ -1,0 +1,2 @@
+FROM base
+MAINTAINER Some One <some@one>

@@ -1,0 +1,3 @@
+# test: oracle=podman
+FROM base
+RUN --mount=type=tmpfs,target=/t touch /t/x && ls /t >/x

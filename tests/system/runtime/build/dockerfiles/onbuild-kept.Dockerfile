@@ -1,0 +1,3 @@
+FROM base
+ONBUILD COPY a.txt /a
+ONBUILD RUN cat /a

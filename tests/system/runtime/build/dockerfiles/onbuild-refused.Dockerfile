@@ -1,0 +1,3 @@
+# test: result=fails
+FROM base
+ONBUILD ONBUILD RUN true

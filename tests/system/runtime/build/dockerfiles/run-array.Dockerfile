@@ -1,0 +1,3 @@
+FROM base
+RUN ["/bin/sh", "-c", "echo $BASE >/x"]
+RUN ["touch", "/y"]

@@ -1,0 +1,3 @@
+# test: result=fails
+FROM base
+RUN exit 3

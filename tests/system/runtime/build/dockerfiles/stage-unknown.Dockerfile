@@ -1,0 +1,2 @@
+# test: target=none result=fails
+FROM base

@@ -1,0 +1,3 @@
+FROM base
+ARG S=9
+STOPSIGNAL $S

@@ -1,0 +1,3 @@
+FROM base
+WORKDIR /etc
+ENV A=1

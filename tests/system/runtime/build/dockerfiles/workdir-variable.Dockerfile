@@ -1,0 +1,3 @@
+FROM base
+ENV D=/from/env
+WORKDIR $D/x

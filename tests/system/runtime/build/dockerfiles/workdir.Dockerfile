@@ -1,0 +1,5 @@
+FROM base
+WORKDIR a
+WORKDIR b
+WORKDIR /c/../d
+RUN pwd >/x
