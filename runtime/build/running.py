@@ -151,7 +151,7 @@ def _spec(
     )
     linux = spec.linux
     # As docker: packages create device files while they are installed.
-    names = (*docker_profile.CAPABILITIES, "CAP_MKNOD")
+    names: tuple[str, ...] = (*docker_profile.CAPABILITIES, "CAP_MKNOD")
     if program.is_insecure:
         permitted = capabilities.own_permitted()
         names = tuple(
