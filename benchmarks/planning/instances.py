@@ -149,13 +149,16 @@ def vectorpack(folder: Path, family: str, number: int, seed: int = 1) -> Iterato
 
 
 def parse_vbp(text: str) -> Problem:
-    """Return the problem of a `.vbp` file: dimensions, capacity, kinds, then size and demand."""
+    """Return the problem of a `.vbp` file: dimensions, capacity, kinds, then size and demand.
+
+    A few published sizes are negative; they count as 0, which makes the problem harder at most.
+    """
     numbers = iter(map(int, text.split()))
     dimensions = next(numbers)
     capacity = tuple(next(numbers) for _ in range(dimensions))
     demands = []
     for place in range(next(numbers)):
-        size = tuple(next(numbers) for _ in range(dimensions))
+        size = tuple(max(0, next(numbers)) for _ in range(dimensions))
         demands.append(Demand(f"item-{place}", next(numbers), size))
     resources = tuple(f"r{place}" for place in range(dimensions))
     return Problem(resources, tuple(demands), (HostKind("bin", capacity),))

@@ -30,7 +30,10 @@ FIRST_NODES = 2_000
 LAST_NODES = 3_000_000
 _SMOOTHING = 0.5
 _FEW = 20  # the share of items, of which so many quick columns make a new master worth while
-_EVERY = 5  # iterations between plans that are built by the present worths
+TOLERATED = 2e-4  # of the cost, which the bound may lack where that is more than a host
+_FALL = 0.995  # of the last cost of the master, below which quick columns are enough
+PENALTY = 100.0  # times the highest price, for a replica that is left out
+_EVERY = 10  # iterations between plans that are built by the present worths
 _TOLERANCE = 1e-7
 _MARGIN = 1e-6  # of the price, by which the worths of HiGHS may miss it
 
@@ -94,34 +97,40 @@ def price(
 def generate(incumbent: Incumbent, pool: Pool, until: float) -> None:
     """Add columns until the bound is that of all patterns, rounded up, or the time is over.
 
-    The incumbent's bound and packing improve on the way. The pool must hold a feasible plan.
+    The incumbent's bound and packing improve on the way. Without a packing, replicas may be left
+    out at a price.
     """
     instance = incumbent.instance
     everything = Remaining.all_of(instance)
     relaxed, nodes, iteration, smoothing = None, FIRST_NODES, 0, _SMOOTHING
-    stale = True
+    stale, last_cost = True, inf
     while monotonic() < until and not incumbent.is_optimal:
         if stale:
-            solved = relax(instance, pool, everything, until - monotonic())
+            penalty = None if incumbent.packing else PENALTY * float(instance.prices.max())
+            solved = relax(instance, pool, everything, until - monotonic(), penalty=penalty)
             if solved is None:
                 break
             relaxed, stale = solved, False
-            if iteration % _EVERY == 0:
+            if incumbent.packing and iteration % _EVERY == 0:
                 stale |= _build(incumbent, pool, relaxed)
             iteration += 1
         if relaxed is None or _is_closed(incumbent, relaxed):
             break
         duals = _smoothed(incumbent, relaxed, smoothing)
-        quick = add_quickly(instance, pool, everything, relaxed, duals)
+        quick = add_quickly(instance, pool, everything, relaxed, duals, incumbent.bound.weights)
         stale |= quick > 0
-        if quick > len(instance.replicas) // _FEW:
+        falls = relaxed.cost < _FALL * last_cost
+        last_cost = relaxed.cost
+        if falls and quick > len(instance.replicas) // _FEW:
             _purge(instance, pool, relaxed)
             continue
         thresholds = _thresholds(instance, duals, relaxed)
         priced = price(instance, everything, duals, thresholds, nodes, until)
         bound = farley_bound(instance, duals.values, priced.uppers, priced.weights)
+        if bound.cost == inf:
+            break
         incumbent.raise_bound(bound)
-        added = _add(instance, pool, priced, relaxed)
+        added = quick + _add(instance, pool, priced, relaxed)
         stale |= added > 0
         if added:
             smoothing = _SMOOTHING
@@ -148,6 +157,9 @@ def is_enough(incumbent: Incumbent, pool: Pool) -> Bound | None:
             return None
         values = np.where(relaxed.values > _TOLERANCE, relaxed.values, 0.0)
         duals = Duals(values, relaxed.rents)
+        weights = incumbent.bound.weights
+        if add_quickly(instance, pool, everything, relaxed, duals, weights, free=True):
+            continue
         thresholds = relaxed.rents + _TOLERANCE
         priced = price(instance, everything, duals, thresholds, nodes, incumbent.until)
         limited = np.isfinite(instance.available)
@@ -164,8 +176,10 @@ def is_enough(incumbent: Incumbent, pool: Pool) -> Bound | None:
 
 
 def _is_closed(incumbent: Incumbent, relaxed: Relaxed) -> bool:
-    """Return True if the bound rounds up to the same cost as the relaxed master."""
+    """Return True if the bound rounds up to the cost of the master, or nearly reaches it."""
     instance = incumbent.instance
+    if incumbent.bound.cost >= (1 - TOLERATED) * relaxed.cost:
+        return True
     return incumbent.bound.rounded(instance) >= round_up(instance, relaxed.cost)
 
 
@@ -190,7 +204,8 @@ def _thresholds(instance: Instance, duals: Duals, relaxed: Relaxed) -> FloatArra
     limited = np.isfinite(instance.available)
     worth = float(duals.values @ instance.replicas)
     worth -= float(instance.available[limited] @ duals.rents[limited])
-    wanted = round_up(instance, relaxed.cost) - instance.price_step
+    rounded = round_up(instance, relaxed.cost) - instance.price_step
+    wanted = min(rounded, (1 - TOLERATED) * relaxed.cost)
     wanted_worth = wanted + 0.01 * max(0.0, worth - wanted) + _TOLERANCE * instance.price_step
     ratio = max(1.0, worth / wanted_worth) if wanted > 0 else 1.0
     return np.asarray(ratio * instance.prices + duals.rents, dtype=np.float64) * (1 + _MARGIN)
@@ -207,20 +222,29 @@ def _add(instance: Instance, pool: Pool, priced: Priced, relaxed: Relaxed) -> in
 
 
 def add_quickly(
-    instance: Instance, pool: Pool, remaining: Remaining, relaxed: Relaxed, duals: Duals
+    instance: Instance,
+    pool: Pool,
+    remaining: Remaining,
+    relaxed: Relaxed,
+    duals: Duals,
+    weights: FloatArray,
+    *,
+    free: bool = False,
 ) -> int:
-    """Add columns that are found quickly and lower the cost of the master; return their number."""
+    """Add columns that are found quickly and lower the cost of the master; return their number.
+
+    With `free`, hosts cost nothing but their rent.
+    """
     found: list[tuple[float, int, IntArray]] = []
     for place, kind in enumerate(instance.kinds):
         if remaining.available[place] < 1:
             continue
         knapsack = Knapsack.of(instance, kind, remaining.replicas)
-        weights = surrogate(knapsack, duals.values)
-        widths = np.maximum(kind.shares @ weights, 1e-12)
-        paid = (kind.price + relaxed.rents[place]) * (1 + _TOLERANCE)
+        widths = np.maximum(kind.shares @ weights[place], 1e-12)
+        paid = (0.0 if free else kind.price) + relaxed.rents[place]
         for scores in (duals.values / widths, duals.values):
             sets = grow_sets(knapsack, duals.values, scores)
-            gains = sets @ relaxed.values - paid
+            gains = sets @ relaxed.values - paid * (1 + _TOLERANCE) - _TOLERANCE * free
             found += [(float(gains[row]), place, sets[row]) for row in np.flatnonzero(gains > 0)]
     found.sort(key=lambda each: -each[0])
     return sum(pool.add(place, counts) for _, place, counts in found[: len(instance.replicas)])

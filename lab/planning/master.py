@@ -88,22 +88,31 @@ class Remaining(NamedTuple):
 
 
 def relax(
-    instance: Instance, pool: Pool, remaining: Remaining, seconds: float, *, phase_one: bool = False
+    instance: Instance,
+    pool: Pool,
+    remaining: Remaining,
+    seconds: float,
+    *,
+    phase_one: bool = False,
+    penalty: float | None = None,
 ) -> Relaxed | None:
     """Return the least cost of carrying what remains, with fractions of hosts; None if impossible.
 
-    In phase one hosts are free, and each replica that is left out costs 1.
+    With a penalty, replicas may be left out at that price. In phase one hosts are free, and the
+    penalty is 1.
     """
     if seconds <= 0 or not len(pool):
         return None
     items = len(instance.replicas)
     matrix, kinds = _rows(instance, pool, remaining)
-    scale = max(1.0, float(instance.prices.max()))
+    scale = 1.0 if phase_one else max(1.0, float(instance.prices.max()))
     costs = np.zeros(len(kinds)) if phase_one else instance.prices[kinds] / scale
-    limited = np.flatnonzero(np.isfinite(remaining.available))
     if phase_one:
+        penalty = 1.0
+    if penalty is not None:
         matrix = _with_slack(matrix, items)
-        costs, scale = np.concatenate((costs, np.ones(items))), 1.0
+        costs = np.concatenate((costs, np.full(items, penalty / scale)))
+    limited = np.flatnonzero(np.isfinite(remaining.available))
     limits = _limits(remaining)
     options: Any = {"time_limit": seconds}
     solved = linprog(costs, A_ub=matrix, b_ub=limits, method="highs-ds", options=options)

@@ -60,14 +60,15 @@ class Found(NamedTuple):
 
 
 class _Nodes(NamedTuple):
-    """Nodes of the same depth; each is a feasible set: items in rising order, and their counts."""
+    """Nodes: each is a feasible set, that of an expanded node (`above`) with copies of an item."""
 
     worth: FloatArray
     bound: FloatArray
     left: FloatArray  # of the surrogate's capacity
     room: IntArray
-    items: IntArray
-    counts: IntArray
+    item: IntArray
+    copies: IntArray
+    above: IntArray
     barred: BoolArray | None
 
     def take(self, chosen: BoolArray | IntArray) -> _Nodes:
@@ -77,10 +78,55 @@ class _Nodes(NamedTuple):
             self.bound[chosen],
             self.left[chosen],
             self.room[chosen],
-            self.items[chosen],
-            self.counts[chosen],
+            self.item[chosen],
+            self.copies[chosen],
+            self.above[chosen],
             None if self.barred is None else self.barred[chosen],
         )
+
+
+def _joined(parts: list[_Nodes]) -> _Nodes:
+    """Return the nodes of all parts."""
+    if len(parts) == 1:
+        return parts[0]
+    barred = [part.barred for part in parts if part.barred is not None]
+    return _Nodes(
+        np.concatenate([part.worth for part in parts]),
+        np.concatenate([part.bound for part in parts]),
+        np.concatenate([part.left for part in parts]),
+        np.concatenate([part.room for part in parts]),
+        np.concatenate([part.item for part in parts]),
+        np.concatenate([part.copies for part in parts]),
+        np.concatenate([part.above for part in parts]),
+        np.concatenate(barred) if barred else None,
+    )
+
+
+class _Expanded:
+    """The nodes that were expanded, by number: the sets of others are told from them."""
+
+    def __init__(self) -> None:
+        self._parts: list[tuple[IntArray, IntArray, IntArray]] = []
+        self._number = 0
+
+    def add(self, nodes: _Nodes) -> IntArray:
+        """Keep nodes, and return their numbers."""
+        self._parts.append((nodes.item, nodes.copies, nodes.above))
+        self._number += len(nodes.item)
+        return np.arange(self._number - len(nodes.item), self._number)
+
+    def sets(self, nodes: _Nodes, order: IntArray, items: int) -> IntArray:
+        """Return the counts of each item in the sets of some nodes."""
+        known = [np.concatenate(part) for part in zip(*self._parts, strict=True)]
+        counts = np.zeros((len(nodes.item), items), dtype=np.int64)
+        rows = np.arange(len(nodes.item))
+        item, copies, above = nodes.item, nodes.copies, nodes.above
+        while len(rows):
+            counts[rows, order[item]] = copies
+            item, copies, above = (part[above] for part in known)
+            inner = item >= 0
+            rows, item, copies, above = rows[inner], item[inner], copies[inner], above[inner]
+        return counts
 
 
 class _Dantzig:
@@ -122,29 +168,30 @@ class _Tree:
 
     def root(self) -> _Nodes:
         """Return the empty set."""
+        zero, none = np.zeros(1, dtype=np.int64), np.full(1, -1, dtype=np.int64)
         left = np.array([self.weight])
-        nothing = np.zeros((1, 0), dtype=np.int64)
         barred = None if self.apart is None else np.zeros((1, len(self.order)), dtype=np.bool_)
-        bound = self.table.most(np.zeros(1, dtype=np.int64), left)
-        room = self.capacity[None].copy()
-        return _Nodes(np.zeros(1), bound, left, room, nothing, nothing, barred)
+        bound = self.table.most(zero, left)
+        return _Nodes(np.zeros(1), bound, left, self.capacity[None], none, zero, none, barred)
 
     def siblings(self, nodes: _Nodes, cutoff: float) -> _Nodes:
         """Return the nodes with one copy less of their last item.
 
         The surrogate's bound falls with each copy less, so that one sibling stands for the others.
         """
-        if self.single or not nodes.items.shape[1]:
+        if self.single:
             return nodes.take(np.zeros(0, dtype=np.int64))
-        nodes = nodes.take(nodes.counts[:, -1] > 1)
-        last = nodes.items[:, -1]
-        counts = nodes.counts.copy()
-        counts[:, -1] -= 1
-        worth = nodes.worth - self.values[last]
-        left = nodes.left + self.widths[last]
-        bound = worth + self.table.most(last + 1, left)
-        room = nodes.room + self.sizes[last]
-        fewer = _Nodes(worth, bound, left, room, nodes.items, counts, nodes.barred)
+        nodes = nodes.take(nodes.copies > 1)
+        worth = nodes.worth - self.values[nodes.item]
+        left = nodes.left + self.widths[nodes.item]
+        bound = worth + self.table.most(nodes.item + 1, left)
+        fewer = nodes._replace(
+            worth=worth,
+            bound=bound,
+            left=left,
+            room=nodes.room + self.sizes[nodes.item],
+            copies=nodes.copies - 1,
+        )
         return fewer.take(bound > cutoff)
 
     def promising(self, nodes: _Nodes, cutoff: float) -> _Nodes:
@@ -156,14 +203,12 @@ class _Tree:
             bound = np.minimum(bound, nodes.worth + table.most(places, left))
         return nodes.take(bound > cutoff)
 
-    def children(self, nodes: _Nodes, cutoff: float) -> _Nodes:
-        """Return the nodes with as many copies as fit of one item more."""
-        number, depth = nodes.items.shape
-        if not number:
+    def children(self, nodes: _Nodes, numbers: IntArray, cutoff: float) -> _Nodes:
+        """Return the nodes, numbered so, with as many copies as fit of one item more."""
+        if not len(nodes.item):
             return nodes
-        last = nodes.items[:, -1] if depth else np.full(number, -1, dtype=np.int64)
-        first = int(last.min()) + 1
-        fits = np.arange(first, len(self.order)) > last[:, None]
+        first = int(nodes.item.min()) + 1
+        fits = np.arange(first, len(self.order)) > nodes.item[:, None]
         for place, sizes in enumerate(self.sizes[first:].T):
             fits &= sizes <= nodes.room[:, place, None]
         if nodes.barred is not None:
@@ -179,14 +224,9 @@ class _Tree:
         barred = None
         if nodes.barred is not None and self.apart is not None:
             barred = nodes.barred[parent] | self.apart[item]
+        room = nodes.room[parent] - copies[:, None] * self.sizes[item]
         return _Nodes(
-            worth[kept],
-            bound[kept],
-            left[kept],
-            nodes.room[parent] - copies[:, None] * self.sizes[item],
-            np.concatenate((nodes.items[parent], item[:, None]), axis=1),
-            np.concatenate((nodes.counts[parent], copies[:, None]), axis=1),
-            barred,
+            worth[kept], bound[kept], left[kept], room, item, copies, numbers[parent], barred
         )
 
     def _copies(self, nodes: _Nodes, parent: IntArray, item: IntArray) -> IntArray:
@@ -200,61 +240,43 @@ class _Tree:
 
 
 class _Harvest:
-    """The sets found that are worth more than a threshold: the best for each item, and some more.
+    """The sets found that are worth more than a threshold; with `every`, all that memory holds."""
 
-    With `every`, all of them, as long as memory allows.
-    """
-
-    def __init__(
-        self, tree: _Tree, threshold: float, items: int, more: int, *, every: bool
-    ) -> None:
-        self.order, self.threshold, self.every = tree.order, threshold, every
-        self.most = items + more
-        self.more = more
-        self.counts = np.zeros((0, items), dtype=np.int64)
-        self.worth = np.zeros(0)
+    def __init__(self, threshold: float, items: int, more: int, *, every: bool) -> None:
+        self.threshold, self.items, self.more, self.every = threshold, items, more, every
+        self.most = _CELLS // max(1, items) if every else 4 * (items + more)
         self.dropped = False
-        self._parts: list[IntArray] = []
-        self._worths: list[FloatArray] = []
+        self._parts: list[_Nodes] = []
         self._rows = 0
 
     def add(self, nodes: _Nodes) -> None:
-        """Keep the best of the sets."""
-        rows = np.flatnonzero(nodes.worth > self.threshold)
-        if not self.every and len(rows) > self.most:
-            rows = rows[np.argsort(-nodes.worth[rows], kind="stable")[: self.most]]
-        if not len(rows):
+        """Keep the sets above the threshold, those of the highest worth if they are many."""
+        found = nodes.take(nodes.worth > self.threshold)
+        if not len(found.worth):
             return
-        items = self.counts.shape[1]
-        if self.every and (self._rows + len(rows)) * items > _CELLS:
-            self.dropped = True
-            return
-        counts = np.zeros((len(rows), items), dtype=np.int64)
-        counts[np.arange(len(rows))[:, None], self.order[nodes.items[rows]]] = nodes.counts[rows]
-        self.put(counts, nodes.worth[rows])
-        if not self.every and self._rows > 4 * self.most:
-            self.reduce()
+        self._parts.append(found)
+        self._rows += len(found.worth)
+        if self.every:
+            self.dropped = self._rows > self.most
+        elif self._rows > 4 * self.most:
+            whole = _joined(self._parts)
+            best = np.argsort(-whole.worth, kind="stable")[: self.most]
+            self._parts, self._rows = [whole.take(best)], self.most
 
-    def put(self, counts: IntArray, worth: FloatArray) -> None:
-        """Keep these sets."""
-        self._parts.append(counts)
-        self._worths.append(worth)
-        self._rows += len(worth)
-
-    def reduce(self) -> None:
-        """Keep the best set of each item and so many more, the best first."""
-        self.counts = np.concatenate([self.counts, *self._parts])
-        self.worth = np.concatenate([self.worth, *self._worths])
-        order = np.argsort(-self.worth, kind="stable")
-        if not self.every and len(order):
-            of_item = np.where(self.counts > 0, self.worth[:, None], -np.inf)
-            best = of_item.argmax(axis=0)[of_item.max(axis=0) > -np.inf]
-            kept = np.zeros(len(order), dtype=np.bool_)
-            kept[best] = True
-            kept[order[: self.more]] = True
-            order = order[kept[order]]
-        self.counts, self.worth = self.counts[order], self.worth[order]
-        self._parts, self._worths, self._rows = [], [], len(order)
+    def sets(self, expanded: _Expanded, order: IntArray) -> tuple[IntArray, FloatArray]:
+        """Return counts and worths: the best set of each item and so many more, the best first."""
+        if not self._parts:
+            return np.zeros((0, self.items), dtype=np.int64), np.zeros(0)
+        whole = _joined(self._parts)
+        whole = whole.take(np.argsort(-whole.worth, kind="stable")[: self.most])
+        counts, worth = expanded.sets(whole, order, self.items), whole.worth
+        if self.every:
+            return counts, worth
+        kept = np.zeros(len(worth), dtype=np.bool_)
+        held = counts > 0  # the first set that holds an item is the best
+        kept[held.argmax(axis=0)[held.any(axis=0)]] = True
+        kept[: self.more] = True
+        return counts[kept], worth[kept]
 
 
 def search(
@@ -276,43 +298,50 @@ def search(
     that are not negative are valid.
     """
     items = len(values)
-    tree = _Tree(knapsack, values, weights)
-    harvest = _Harvest(tree, threshold, items, more, every=every)
+    tree, expanded = _Tree(knapsack, values, weights), _Expanded()
+    harvest = _Harvest(threshold, items, more, every=every)
     if not len(tree.order):
-        return Found(harvest.counts, harvest.worth, max(threshold, 0.0), exhausted=True)
+        return Found(np.zeros((0, items), np.int64), np.zeros(0), max(threshold, 0.0), True)
     stack = [tree.root()]
     best = cutoff = threshold
     width = max(8, min(_WIDTH, nodes // _PORTIONS))
     greed = 0.0 if every else _GREED if tree.single else 1.0
-    expanded, held = 0, 1
-    while stack and expanded < nodes and held < _HELD and not harvest.dropped:
+    done, held = 0, 1
+    while stack and done < nodes and held < _HELD and not harvest.dropped:
         if monotonic() > until:
             break
-        chunk = stack.pop()
+        chunk = _pop(stack, width)
         held -= len(chunk.worth)
         chunk = chunk.take(chunk.bound > cutoff)
-        if not len(chunk.worth):
-            continue
-        expanded += len(chunk.worth)
+        done += len(chunk.worth)
         siblings = tree.siblings(chunk, cutoff)
-        harvest.add(siblings)
-        held += _push(stack, siblings, width)
-        children = tree.children(tree.promising(chunk, cutoff), cutoff)
-        if len(children.worth):
-            best = max(best, float(children.worth.max()))
+        parents = tree.promising(chunk, cutoff)
+        children = tree.children(parents, expanded.add(parents), cutoff)
+        found = _joined([siblings, children])
+        if len(found.worth):
+            best = max(best, float(found.worth.max()))
             cutoff = threshold + greed * (best - threshold)
-            harvest.add(children)
-            held += _push(stack, children, width)
+            harvest.add(found)
+            held += _push(stack, found, width)
     upper = max([best, *(float(chunk.bound.max()) for chunk in stack)])
+    counts, worth = harvest.sets(expanded, tree.order)
     if upper > best and not every and _has_small_table(tree):
-        counts, worth = _by_dynamic_programming(tree, items)
-        upper = max(worth, threshold)
-        if worth > threshold:
-            harvest.put(counts[None], np.array([worth]))
-        stack = []
-    harvest.reduce()
+        proven, most = _by_dynamic_programming(tree, items)
+        upper, stack = max(most, threshold), []
+        if most > threshold:
+            counts, worth = np.concatenate((proven[None], counts)), np.append(most, worth)
     exhausted = not harvest.dropped and not any((chunk.bound > cutoff).any() for chunk in stack)
-    return Found(harvest.counts, harvest.worth, upper, exhausted)
+    return Found(counts, worth, upper, exhausted)
+
+
+def _pop(stack: list[_Nodes], width: int) -> _Nodes:
+    """Return about so many nodes from the top of the stack."""
+    parts = [stack.pop()]
+    number = len(parts[0].worth)
+    while stack and number + len(stack[-1].worth) <= width:
+        parts.append(stack.pop())
+        number += len(parts[-1].worth)
+    return _joined(parts)
 
 
 def _push(stack: list[_Nodes], nodes: _Nodes, width: int) -> int:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lab.planning.bound import round_up
-from lab.planning.column_generation import Duals, add_quickly, price
+from lab.planning.column_generation import PENALTY, Duals, add_quickly, price
 from lab.planning.construction import RULES, construct
 from lab.planning.instance import Filled
 from lab.planning.master import Pool, Relaxed, Remaining, fill_whole, relax
@@ -29,10 +29,11 @@ if TYPE_CHECKING:
 
 _NODES = 3_000
 _ROUNDS = 4  # of pricing after each step of a dive, at most
-_LITTLE = 40  # items left, at which the rest becomes an integer program
+_LITTLE = 60  # items left, at which the rest becomes an integer program
 _LITTLE_SECONDS = 2.0
 _LITTLE_NODES = 20_000
 _LITTLE_MORE = 400  # columns for that program, which may lack _LACKING of the price
+_LITTLE_COLUMNS = 1_000  # of that program
 _LACKING = 0.15
 _NEARLY = 0.85  # of a host, which is fixed as a whole one
 _PORTION = 0.08  # of the hosts that are left, fixed at a time where none is nearly whole
@@ -52,15 +53,18 @@ def dive(
     packing: list[Filled] = []
     paid = 0
     own = pool.copy()
-    wanted: int | None = None
+    wanted, little = None, _LITTLE
     while remaining.replicas.any():
         relaxed = _relax(incumbent, own, remaining, paid, wanted)
         if relaxed is None:
             return None
         if wanted is None:
             wanted = round_up(instance, relaxed.cost)
-        if packing and int((remaining.replicas > 0).sum()) <= _LITTLE:
-            return _finish(incumbent, own, remaining, relaxed, packing)
+        if packing and int((remaining.replicas > 0).sum()) <= little:
+            finished = _finish(incumbent, own, remaining, relaxed, packing)
+            if finished is not None:
+                return finished
+            little //= 4
         fixed = _fix(instance, own, remaining, relaxed, chance)
         if not fixed:
             return None
@@ -135,19 +139,22 @@ def _relax(
     Return None if it costs no less than the incumbent, with what is paid.
     """
     instance = incumbent.instance
-    relaxed = relax(instance, pool, remaining, incumbent.seconds_left)
+    limited = bool(np.isfinite(remaining.available).any())
+    # Replicas may be left out at a price, so that new columns are found where these don't suffice.
+    penalty = PENALTY * float(instance.prices.max()) if limited else None
+    relaxed = relax(instance, pool, remaining, incumbent.seconds_left, penalty=penalty)
     for _ in range(_ROUNDS):
         if relaxed is None or wanted is None:
             break
         if paid + relaxed.cost <= wanted + 1e-6 * instance.price_step:
             break
         duals = Duals(relaxed.values, relaxed.rents)
-        if not add_quickly(instance, pool, remaining, relaxed, duals):
+        if not add_quickly(instance, pool, remaining, relaxed, duals, incumbent.bound.weights):
             thresholds = (instance.prices + relaxed.rents) * (1 + 1e-6)
             priced = price(instance, remaining, duals, thresholds, _NODES, incumbent.until)
             if not sum(pool.add(place, counts) for place, counts, _ in priced.columns):
                 break
-        relaxed = relax(instance, pool, remaining, incumbent.seconds_left)
+        relaxed = relax(instance, pool, remaining, incumbent.seconds_left, penalty=penalty)
     if relaxed is None or incumbent.cost is None:
         return relaxed
     least = paid + relaxed.cost - 1e-6 * instance.price_step
@@ -165,12 +172,13 @@ def _fix(
     times = relaxed.times
     order = np.argsort(-times, kind="stable")
     order = order[times[order] > 1e-6]
-    whole = np.floor(times + (1 - _NEARLY))
     fixed: list[Filled] = []
-    for column in order[whole[order] >= 1].tolist():
-        fixed += take(pool.kinds[column], pool.pattern(column), int(whole[column]), remaining)
-    if fixed:
-        return fixed
+    for least in (1.0, _NEARLY):
+        whole = np.floor(times + 1 - least + 1e-6)
+        for column in order[whole[order] >= 1].tolist():
+            fixed += take(pool.kinds[column], pool.pattern(column), int(whole[column]), remaining)
+        if fixed:
+            return fixed
     if chance is not None:
         drawn = times[order] + chance.normal(0, 0.15, len(order))
         order = order[np.argsort(-drawn, kind="stable")]
@@ -201,12 +209,30 @@ def _finish(
     )
     for place, counts, _ in near.columns:
         pool.add(place, counts)
+    cut = _cut(instance, pool, remaining, relaxed)
     seconds = min(_LITTLE_SECONDS, incumbent.seconds_left)
-    rest = _packing_of(pool, fill_whole(instance, pool, remaining, seconds).times, remaining)
+    rest = _packing_of(cut, fill_whole(instance, cut, remaining, seconds).times, remaining)
     if rest is None:
         worths = Worths(incumbent.bound.values, incumbent.bound.weights)
         rest = construct(instance, worths, RULES[0], remaining, incumbent.until)
     return None if rest is None else packing + rest
+
+
+def _cut(instance: Instance, pool: Pool, remaining: Remaining, relaxed: Relaxed) -> Pool:
+    """Return the columns cut to what remains, once each, and only those of the least loss."""
+    paid = instance.prices + relaxed.rents
+    losses: list[tuple[float, int, IntArray]] = []
+    for column, kind in enumerate(pool.kinds):
+        counts = np.minimum(pool.pattern(column), remaining.replicas)
+        losses.append((1 - float(relaxed.values @ counts) / max(paid[kind], 1e-9), kind, counts))
+    losses.sort(key=lambda each: each[0])
+    few = Pool(len(instance.replicas))
+    for _, kind, counts in losses:
+        if counts.any():
+            few.add(kind, counts)
+        if len(few) >= _LITTLE_COLUMNS:
+            break
+    return few
 
 
 def _packing_of(pool: Pool, times: IntArray | None, remaining: Remaining) -> list[Filled] | None:

@@ -76,9 +76,9 @@ def _search(incumbent: Incumbent, worths: Worths, seed: int) -> None:
     instance, pool = incumbent.instance, Pool(len(incumbent.instance.replicas))
     everything = Remaining.all_of(instance)
     soon = monotonic() + _SHARE_OF_RULES * incumbent.seconds_left
-    for rule in RULES:
+    for number, rule in enumerate(RULES):
         # The first plan is made whatever the deadline is.
-        until = soon if incumbent.packing else monotonic() + DEADLINE_SECONDS
+        until = soon if number else monotonic() + DEADLINE_SECONDS
         packing = construct(instance, worths, rule, everything, until)
         incumbent.offer(packing)
         add_packing(pool, packing)
@@ -90,8 +90,6 @@ def _search(incumbent: Incumbent, worths: Worths, seed: int) -> None:
     if incumbent.is_optimal:
         return
     _add_single_items(instance, pool)
-    if incumbent.packing is None and (scarce := is_enough(incumbent, pool)) is not None:
-        raise InvalidConfig(_scarcity(instance, scarce))
     generate(incumbent, pool, monotonic() + _SHARE * incumbent.seconds_left)
     _improve(incumbent, pool, seed)
 
@@ -106,7 +104,10 @@ def _improve(incumbent: Incumbent, pool: Pool, seed: int) -> None:
         packing = dive(incumbent, pool, chance if number else None)
         incumbent.offer(packing)
         add_packing(pool, packing)
+        if incumbent.packing is None and (scarce := is_enough(incumbent, pool)) is not None:
+            raise InvalidConfig(_scarcity(instance, scarce))
         if number == 0 and not incumbent.is_optimal:
+            generate(incumbent, pool, monotonic() + _SHARE * incumbent.seconds_left)
             solve_all_sets(incumbent, _WHOLE_SECONDS)
             bound = incumbent.bound
             worths = Worths(bound.scale * bound.values, bound.weights)
