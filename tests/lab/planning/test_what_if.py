@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lab.planning import what_if
+from lab.planning.growth import Growth
 from lab.planning.inventory import Host, Service
 from lab.planning.plan import make_plan
 from lab.planning.plan_file import PlanFile
@@ -117,3 +118,32 @@ def test_measured_starts_tell_how_long_recovery_takes() -> None:
     assert sentence.startswith("By the measured starts, the replicas of any loss run again within ")
     seconds = max(loss["recovery_seconds"] for loss in found.document["losses"])
     assert 0 < seconds < 10
+
+
+@pytest.mark.parametrize(
+    ("end", "sentence"),
+    [
+        (Growth(None, None, 120), "These hosts suffice for 120 months of growth."),
+        (Growth(7, 3, 120), "These hosts are too few from month 7 on: 3 are then needed."),
+        (Growth(7, None, 120), "From month 7 on, no plan with these kinds of hosts was found."),
+        (
+            Growth(7, 3, 120, is_exact=False),
+            "These hosts suffice for 6 months of growth; for later ones it was not decided in"
+            " time.",
+        ),
+    ],
+)
+def test_the_end_of_growth_is_told(end: Growth, sentence: str) -> None:
+    file, _ = planned(growth=0.1)
+    assert list(what_if._growth_sentences(file, end)) == [sentence]
+
+
+def test_zones_that_can_not_be_lost_are_named() -> None:
+    hosts = tuple(Host("node", {RESOURCE: 40.0}, zone=zone) for zone in "abc")
+    services = (Service("web", 12, {RESOURCE: 10.0}, spread="zone"),)
+    file, _ = planned()
+    found = what_if.what_if(replace(file, services=services), make_plan(services, hosts))
+    assert found.sentences[1] == "The plan does not survive the loss of zone a, b, c; 2 more do."
+    half = tuple(replace(host, capacity={RESOURCE: 80.0}) for host in hosts)
+    found = what_if.what_if(replace(file, services=services), make_plan(services, half))
+    assert found.sentences[1] == "Any one zone can be lost."

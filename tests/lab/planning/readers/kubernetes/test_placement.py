@@ -113,6 +113,8 @@ def test_namespaces_of_a_term() -> None:
     named = PodTerm("kubernetes.io/hostname", namespaces=["b"])
     every = PodTerm("kubernetes.io/hostname", namespace_selector=Selector())
     assert [selects_namespace(own, "a", other) for other in "ab"] == [True, False]
+    empty = PodTerm("kubernetes.io/hostname", namespaces=[])
+    assert [selects_namespace(empty, "a", other) for other in "ab"] == [True, False]
     assert [selects_namespace(named, "a", other) for other in "ab"] == [False, True]
     assert [selects_namespace(every, "a", other) for other in "ab"] == [True, True]
 
