@@ -43,6 +43,14 @@ _CHOICES: dict[str, Any] = {
     "wrapping": OneWrapping,
     "spread": Domain,
 }
+_TYPES = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "a text in quotes",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a table",
+}
 TABLES = ("plan", "wrapping", "service", "host", "import")
 # The keys of resources in a service or host, and the resources' names elsewhere.
 RESOURCE_KEYS = {
@@ -203,10 +211,17 @@ def _plainly(message: str) -> str:
         return f"{match[1]} is missing"
     if match := re.match(r"Object contains unknown field `(.+?)`", message):
         return f"{match[1]} is no key that it can have"
-    fault, _, place = message.partition(" - at `$")
+    fault_as_told, _, place = message.partition(" - at `$")
     key = place.rstrip("`").lstrip(".")
-    fault = f"{fault[:1].lower()}{fault[1:]}".replace("`", "'")
+    fault = f"{fault_as_told[:1].lower()}{fault_as_told[1:]}".replace("`", "'")
     if key in _CHOICES and fault.startswith("invalid enum value"):
         value = fault.removeprefix("invalid enum value ")
         return f"{key}: {value} is unknown: use {', '.join(get_args(_CHOICES[key]))}"
+    if match := re.fullmatch(r"Expected `(.+)`, got `(.+)`", fault_as_told):
+        fault = f"it must be {_type(match[1])}, not {_type(match[2])}"
     return f"{key}: {fault}" if key else fault
+
+
+def _type(names: str) -> str:
+    """Return msgspec's names of types, as `int | null`, in words."""
+    return " or ".join(_TYPES.get(name, name) for name in names.split(" | ") if name != "null")
