@@ -85,6 +85,11 @@ def register(verbs: shared_options.Verbs, common: argparse.ArgumentParser) -> No
         help="seed of the draws; default: 0",
     )
     parser.add_argument(
+        "--per-replica",
+        action="store_true",
+        help="also draw how single replicas scatter, as the rounds of a run do",
+    )
+    parser.add_argument(
         "--what-if",
         action="store_true",
         help="tell which loss of a host, rack or zone breaks the plan, when growth does, and how"
@@ -137,6 +142,7 @@ def _further(options: argparse.Namespace, file: PlanFile, plan: Plan) -> list[Fu
                 plan,
                 draws=options.draws or DRAWS,
                 seed=options.seed,
+                per_replica=options.per_replica,
                 deadline_seconds=options.deadline,
             )
         )

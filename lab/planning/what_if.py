@@ -46,13 +46,14 @@ def draw(
     *,
     draws: int = DRAWS,
     seed: int = 0,
+    per_replica: bool = False,
     deadline_seconds: float = 60.0,
 ) -> Further:
     """Return how often the hosts suffice, which do in most draws, and what to measure again."""
     if not file.uncertain:
         sentence = "Nothing that this plan needs was measured: there is no error to draw."
         return Further((sentence,), {"draws": None})
-    drawn = Draws(file.uncertain, draws=draws, seed=seed)
+    drawn = Draws(file.uncertain, draws=draws, seed=seed, per_replica=per_replica)
     reliability = drawn.assess(plan, plan.services)
     safe = None
     if reliability.share < SHARE:
@@ -60,7 +61,7 @@ def draw(
     document = {
         "draws": reliability.draws,
         "seed": seed,
-        "drawn": "medians of measured figures over their rounds, not single replicas",
+        "drawn": f"medians of measured figures over their rounds, {_scatter(per_replica)}",
         "hold": reliability.share,
         "short_of": [asdict(each) for each in reliability.shortages],
         "measure_again": [
@@ -71,7 +72,7 @@ def draw(
         "safe_hosts": safe.plan.host_count if safe else None,
         "safe_hold": safe.reliability.share if safe else None,
     }
-    sentences = tuple(_reliability_sentences(plan, reliability, safe))
+    sentences = tuple(_reliability_sentences(plan, reliability, safe, _scatter(per_replica)))
     return Further(sentences, {"draws": document})
 
 
@@ -115,12 +116,12 @@ def _starts(file: PlanFile) -> dict[str, Starts]:
 
 
 def _reliability_sentences(
-    plan: Plan, reliability: Reliability, safe: SafePlan | None
+    plan: Plan, reliability: Reliability, safe: SafePlan | None, scatter: str
 ) -> Iterator[str]:
     yield (
         f"{_hold(plan.host_count)} in {units.share(reliability.share)} of"
-        f" {reliability.draws:,} draws of what was measured (the error of the run's figures, not"
-        " the scatter of single replicas)."
+        f" {reliability.draws:,} draws of what was measured (the error of the run's figures,"
+        f" {scatter})."
     )
     if reliability.share < SHARE:
         yield (
@@ -228,3 +229,7 @@ def _described(figure: MeasuredFigure) -> str:
 
 def _hold(number: int) -> str:
     return f"{_hosts(number)} hold{'s' if number == 1 else ''}"
+
+
+def _scatter(per_replica: bool) -> str:
+    return f"{'and' if per_replica else 'not'} the scatter of single replicas"

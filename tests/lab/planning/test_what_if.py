@@ -80,6 +80,17 @@ def test_a_plan_that_holds_needs_no_other() -> None:
     assert found.document["draws"]["safe_hosts"] is None
 
 
+def test_the_scatter_of_replicas_is_drawn_on_request() -> None:
+    measured = figure(10.0, *[9.0, 9.5, 10.0, 10.5, 11.0] * 20)
+    file, plan = planned(10, 103.0, uncertain("web", measured))
+    without, with_scatter = (
+        what_if.draw(file, plan, per_replica=per_replica) for per_replica in (False, True)
+    )
+    assert "not the scatter of single replicas" in without.sentences[0]
+    assert "and the scatter of single replicas" in with_scatter.sentences[0]
+    assert without.document["draws"]["hold"] > with_scatter.document["draws"]["hold"] > 0.8
+
+
 def test_figures_that_are_not_drawn_are_told() -> None:
     file, plan = planned(10, 120.0, uncertain("web", figure(10.0)))
     assert what_if.draw(file, plan).sentences[1:] == (
