@@ -200,15 +200,18 @@ def _write_files(folder: Path, file: PlanFile, plan: Plan, further: list[Further
 def _check(path: Path) -> int:
     """Print the bound that a plan's certificate proves, and the plan's own cost."""
     from lab.planning import certificate, plan_document
+    from lab.planning.headline import money
 
-    problem, solution = plan_document.read_proof(path)
+    proof = plan_document.read_proof(path)
     try:
-        bound = certificate.check(problem, solution)
+        bound = certificate.check(proof.problem, proof.solution)
     except InvalidConfig as error:
         print(f"{path}: the proof does not hold: {error}")
         return MEASUREMENT_FAILED
-    if all(host.price == 1 for host in problem.hosts):
-        print(f"The proof holds: {bound:,} hosts are the least; the plan has {solution['cost']:,}.")
+    cost = proof.solution["cost"]
+    if all(host.price == 1 for host in proof.problem.hosts):
+        print(f"The proof holds: {bound:,} hosts are the least; the plan has {cost:,}.")
     else:
-        print(f"The proof holds: no plan costs less than {bound:,}; it costs {solution['cost']:,}.")
+        least, price = (money(each * proof.price_step) for each in (bound, cost))
+        print(f"The proof holds: no plan costs less than {least}; this one costs {price}.")
     return DONE

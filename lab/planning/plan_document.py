@@ -9,7 +9,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -32,6 +34,15 @@ CSV_COLUMNS = ("pattern", "host", "hosts", "service", "replicas_on_each", "remar
 _FRACTION = re.compile(r"-?[0-9]{1,2000}(/[0-9]{1,2000})?")
 
 
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """The problem in integers and its solution's document. A price of 1 stands for `price_step`."""
+
+    problem: Problem
+    solution: dict[str, Any]
+    price_step: float
+
+
 def document(
     file: PlanFile, plan: Plan, further: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
@@ -48,6 +59,7 @@ def document(
             "price": plan.price,
             "currency": file.currency,
             "cost": plan.cost,
+            "price_step": float(plan.price_step),
             "bound": plan.bound,
             "fractional_bound": plan.fractional_bound,
             "gap": plan.solution.gap,
@@ -109,11 +121,8 @@ def csv_text(file: PlanFile, plan: Plan) -> str:
     return text.getvalue()
 
 
-def read_proof(path: Path) -> tuple[Problem, dict[str, Any]]:
-    """Return the problem, and the document of the solution, of a plan that was written as JSON.
-
-    Raise InvalidConfig if the file is no such plan.
-    """
+def read_proof(path: Path) -> Proof:
+    """Return the proof of a plan that was written as JSON. Raise InvalidConfig if it is no plan."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -131,7 +140,10 @@ def read_proof(path: Path) -> tuple[Problem, dict[str, Any]]:
         raise InvalidConfig(f"{path} is no plan: problem: {error}.") from error
     if fault := _fault(problem, found["solution"]):
         raise InvalidConfig(f"{path} is no plan: {fault}.")
-    return problem, found["solution"]
+    step = found["plan"].get("price_step") if isinstance(found.get("plan"), dict) else None
+    if not isinstance(step, int | float) or not math.isfinite(step) or step <= 0:
+        step = 1.0
+    return Proof(problem, found["solution"], float(step))
 
 
 def _fault(problem: Problem, solution: Mapping[str, Any]) -> str:

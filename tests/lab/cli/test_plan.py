@@ -60,13 +60,13 @@ def test_json_holds_a_proof_that_is_checked(path: Path, capsys: pytest.CaptureFi
 def test_a_cheapest_plan_is_checked_in_its_unit(
     path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path.write_text(f'[plan]\nobjective = "price"\n{PLAN}price = 2\n[[host]]\nname = "big"\n'
-                    "cpus = 8\nprice = 5\n")  # fmt: skip
-    assert run(capsys, str(path)).startswith("1 host for 5 a month; less can't be (bound ")
+    path.write_text(f'[plan]\nobjective = "price"\n{PLAN}price = 20\n[[host]]\nname = "big"\n'
+                    "cpus = 8\nprice = 50\n")  # fmt: skip
+    assert run(capsys, str(path)).startswith("1 host for 50 a month; less can't be (bound ")
     proof = path.with_name("plan.json")
     proof.write_text(run(capsys, str(path), "--format", "json"))
     checked = run(capsys, "--check", str(proof))
-    assert checked == "The proof holds: no plan costs less than 5; it costs 5.\n"
+    assert checked == "The proof holds: no plan costs less than 50; this one costs 50.\n"
 
 
 def test_csv_has_a_line_for_each_service_of_a_pattern(

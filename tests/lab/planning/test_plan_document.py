@@ -34,6 +34,7 @@ def test_the_document_has_what_the_text_has() -> None:
         "price": 100.0,
         "currency": "EUR",
         "cost": 2.0,
+        "price_step": 1.0,
         "bound": 1.0,
         "fractional_bound": 1.5,
         "gap": 1.0,
@@ -86,12 +87,13 @@ def test_a_plan_is_checked_from_its_document(tmp_path: Path) -> None:
     made = make_plan(SERVICES, HOSTS)
     path = tmp_path / "plan.json"
     path.write_text(json.dumps(document(plan_file(), made)))
-    problem, solution = read_proof(path)
-    assert problem == PROBLEM
-    assert certificate.check(problem, solution) == 2
-    solution["bound"] = 3
+    proof = read_proof(path)
+    assert proof.problem == PROBLEM
+    assert proof.price_step == 1.0
+    assert certificate.check(proof.problem, proof.solution) == 2
+    proof.solution["bound"] = 3
     with pytest.raises(InvalidConfig, match="bound"):
-        certificate.check(problem, solution)
+        certificate.check(proof.problem, proof.solution)
 
 
 def test_the_same_plan_gives_the_same_document() -> None:

@@ -221,7 +221,7 @@ def test_the_example_is_read() -> None:
         (SERVICE.replace("= 1", "= nan"), "service web: cpus: nan is not a finite number."),
         (SERVICE.replace("= 1", "= inf"), "service web: cpus: inf is not a finite number."),
         (SERVICE.replace("= 1", "= -1"), "service web: cpus: -1"),
-        (SERVICE.replace("= 1", "= true"), "web: cpus: it must be a number or a text in quotes, not true"),
+        (SERVICE.replace("= 1", "= true"), "web: cpus: it must be a number or a text in quotes"),
         (SERVICE + "memory = 512", "service web: memory: 512.0 has no unit: write it as in"),
         (SERVICE + 'memory = "512 MX"', "service web: memory: '512 MX' has an unknown unit"),
         (SERVICE + 'growth = "5"', "service web: growth: '5' has no unit"),
