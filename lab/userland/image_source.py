@@ -62,9 +62,8 @@ def as_lab_errors(reference: str) -> Iterator[None]:
 
 def _named(store: Store, reference: str, progress: Callable[[str], None]) -> Image:
     """Return the image of a name, from the store or else from its registry."""
-    from runtime.images.pull import pull
-    from runtime.images.registry import credentials
-    from runtime.images.registry.http import Options
+    from runtime.images.mirrors import options_of, pull_from
+    from runtime.images.registry import credentials, registries_conf
     from runtime.images.registry.repository import Repository
 
     name = parse(reference)
@@ -73,8 +72,11 @@ def _named(store: Store, reference: str, progress: Callable[[str], None]) -> Ima
     except errors.NotFound:
         progress(f"pulling {name}")
     try:
-        repository = Repository(name, Options(credentials.find(name.registry)))
-        return pull(store, name, repository)
+        sources = [
+            Repository(each.reference, options_of(each, credentials.find(each.reference.registry)))
+            for each in registries_conf.load().sources(name)
+        ]
+        return pull_from(store, name, sources, note=progress)
     except errors.ContainerError as error:
         raise NotFound(
             f"The store has no image {reference}, and it can't be pulled: {error}"

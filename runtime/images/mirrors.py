@@ -3,14 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from runtime.errors import InvalidConfig, NotFound, Unavailable
 from runtime.images.layer import Limits
 from runtime.images.manifest import Platform
 from runtime.images.pull import Progress, no_progress, pull
 from runtime.images.reference import Reference
+from runtime.images.registry.credentials import Credentials
+from runtime.images.registry.http import Options
+from runtime.images.registry.registries_conf import Source
 from runtime.images.registry.repository import Repository
 from runtime.images.store import Image, Store
+
+# There is another source: a mirror that does not answer is given up early.
+_SECONDS, _RETRIES = 10.0, 1
+
+
+def options_of(
+    source: Source,
+    credentials: Credentials | None,
+    authorities: Path | None = None,
+    insecure: bool | None = None,
+) -> Options:
+    """Return the options of the connection to a source; `insecure` overrides what it says."""
+    chosen = source.insecure if insecure is None else insecure
+    if source.is_mirror:
+        return Options(credentials, authorities, chosen, _SECONDS, _RETRIES)
+    return Options(credentials, authorities, chosen)
 
 
 def pull_from(

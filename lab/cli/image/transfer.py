@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 _SHOWN_DIGITS = 12
-_MIRROR_SECONDS, _MIRROR_RETRIES = 10.0, 1
 
 
 def register(verbs: Subparsers, common: argparse.ArgumentParser) -> None:
@@ -133,12 +132,9 @@ def _push(options: argparse.Namespace, store: Store) -> int:
 
 
 def _reached(options: argparse.Namespace, source: Source) -> Options:
-    """Return how the registry of a source is reached. Raise LabError.
-
-    A mirror that does not answer is given up early, because there is another source.
-    """
+    """Return how the registry of a source is reached. Raise LabError."""
+    from runtime.images.mirrors import options_of
     from runtime.images.registry import credentials
-    from runtime.images.registry.http import Options
 
     known: credentials.Credentials | None
     if options.creds and not source.is_mirror:
@@ -148,12 +144,8 @@ def _reached(options: argparse.Namespace, source: Source) -> Options:
         known = credentials.Credentials(user, password)
     else:
         known = credentials.find(source.reference.registry)
-    insecure = source.insecure if options.tls_verify is None else options.tls_verify == "false"
-    if source.is_mirror:
-        return Options(
-            known, options.ca, insecure, timeout_seconds=_MIRROR_SECONDS, retries=_MIRROR_RETRIES
-        )
-    return Options(known, options.ca, insecure)
+    insecure = None if options.tls_verify is None else options.tls_verify == "false"
+    return options_of(source, known, options.ca, insecure)
 
 
 class _Progress:
