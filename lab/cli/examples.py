@@ -18,6 +18,7 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         ("sudo tonnage run startup --rounds 50", "one question, more rounds"),
         ("sudo tonnage run startup --precision 5%", "until the intervals are that narrow"),
         ("sudo tonnage run performance --workloads my.toml", "your own workload, in every target"),
+        ("sudo tonnage run startup footprint --image nginx:1.27", "any image, in every target"),
         ("sudo tonnage run --resume results/2026-11-29-vm", "finish an interrupted run"),
     ),
     "show": (
@@ -40,6 +41,15 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         ("tonnage plan plan.toml --picture hosts.png", "the packed hosts as a picture"),
         ("tonnage plan plan.toml --what-if", "losses, growth, wrong assumptions"),
         ("tonnage plan --check plan.json", "check the proof, without the solver"),
+    ),
+    "plan": (
+        ("tonnage plan examples/plan.toml", "how many hosts, why no fewer, what binds"),
+        ("tonnage plan examples/plan.toml --format json >plan.json", "with its certificate"),
+        ("tonnage plan --check plan.json", "verify the certificate, in exact arithmetic"),
+    ),
+    "scale": (
+        ("tonnage scale examples/scale.toml", "a peak, for containers and machines"),
+        ("tonnage scale examples/scale.toml --picture peak.png", "and a picture of it"),
     ),
     "race": (
         ("sudo tonnage race", "what is installed of container, podman, docker, vm"),

@@ -17,11 +17,6 @@ if TYPE_CHECKING:
     from lab.measurement.request import RunRequest
 
 
-_EXAMPLE = (
-    "example: tonnage run startup footprint --image nginx:1.27 --targets container,podman,microvm"
-)
-
-
 class _List(argparse.Action):
     """Prints the profiles, experiments, targets and workloads, and exits."""
 
@@ -50,7 +45,6 @@ def register(verbs: shared_options.Verbs, common: argparse.ArgumentParser) -> No
     parser = shared_options.add_verb(
         verbs, "run", _run, "measure chosen experiments, or finish an interrupted run", parents
     )
-    parser.epilog = _EXAMPLE
     parser.add_argument(
         "experiments",
         nargs="*",
