@@ -42,11 +42,6 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         ("tonnage plan plan.toml --what-if", "losses, growth, wrong assumptions"),
         ("tonnage plan --check plan.json", "check the proof, without the solver"),
     ),
-    "plan": (
-        ("tonnage plan examples/plan.toml", "how many hosts, why no fewer, what binds"),
-        ("tonnage plan examples/plan.toml --format json >plan.json", "with its certificate"),
-        ("tonnage plan --check plan.json", "verify the certificate, in exact arithmetic"),
-    ),
     "scale": (
         ("tonnage scale examples/scale.toml", "a peak, for containers and machines"),
         ("tonnage scale examples/scale.toml --picture peak.png", "and a picture of it"),

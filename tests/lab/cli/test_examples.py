@@ -15,7 +15,7 @@ COMMANDS = [
 
 @pytest.mark.parametrize(("verb", "command"), COMMANDS)
 def test_an_example_is_a_command_of_its_verb(verb: str, command: str) -> None:
-    words = [word for word in shlex.split(command.split(" >")[0]) if word != "sudo"]
+    words = [word for word in shlex.split(command.partition(" >")[0]) if word != "sudo"]
     assert words[:2] == ["tonnage", verb]
     assert callable(parser.build().parse_args(words[1:]).verb)
 
