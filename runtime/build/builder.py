@@ -79,23 +79,24 @@ def _built(store: Store, options: Options, lease: Lease) -> Iterator[Result]:
     cancellation = Cancellation()
     epoch = options.epoch_seconds
     latest_ns = None if epoch is None else epoch * _NANOSECONDS
+    created = manifest.timestamp(epoch)
     with workspace(store.directory / "builds") as own:
         shared = Environment(
             store=store,
             options=options,
             stages=found,
             escape=parsed.escape,
-            created=manifest.timestamp(epoch),
+            created=created,
             latest_ns=latest_ns,
             workspace=own,
             sources=Sources(store, lease, options, found, platform, own, cancellation),
-            steps=Steps(store, lease, latest_ns, explains=options.explain),
+            steps=Steps(store, lease, created, latest_ns, explains=options.explain),
             progress=Progress(options.tell),
             cancellation=cancellation,
         )
         work = _Stages(shared, platform).build(target)
         work.settings.labels.update(options.labels)
-        yield Result(_config(work, platform, shared.created), work)
+        yield Result(_config(work, platform), work)
 
 
 class _Stages:
@@ -123,12 +124,12 @@ class _Stages:
 
     def _base(self, stage: Stage) -> Work:
         """Return the initial state of a stage."""
-        escape = self._shared.escape
+        escape, created = self._shared.escape, self._shared.created
         if stage.base == SCRATCH:
-            return Work(settings.of_image(None, escape), [], [], [], SCRATCH)
+            return Work(settings.of_image(None, escape), [], [], [], SCRATCH, created)
         if isinstance(stage.base, int):
             earlier = self._shared.sources.works[stage.base]
-            config = _config(earlier, self._platform, "")
+            config = _config(earlier, self._platform)
             history, layers, key = earlier.history, earlier.layers, earlier.key
             arguments = earlier.settings.arguments  # a stage inherits those of its base
         else:
@@ -137,7 +138,9 @@ class _Stages:
             history, arguments = config.history or [], {}
         own = settings.of_image(config, escape)
         own.arguments = dict(arguments)
-        return Work(own, list(layers), list(config.rootfs.diff_ids), list(history), key)
+        if self._shared.options.epoch_seconds is None:
+            created = config.created or created  # so that a cached build gives the same image
+        return Work(own, list(layers), list(config.rootfs.diff_ids), list(history), key, created)
 
     def _triggers(self, stage: Stage) -> list[Instruction]:
         """Return the instructions that the base of a stage has left to it."""
@@ -158,14 +161,14 @@ class _Stages:
         return found
 
 
-def _config(work: Work, platform: Platform, created: str) -> Config:
+def _config(work: Work, platform: Platform) -> Config:
     return Config(
         architecture=platform.architecture,
         os=platform.os,
         variant=platform.variant,
         rootfs=RootFs("layers", work.diff_ids),
         config=work.settings.execution(),
-        created=created,
+        created=work.created,
         author=work.settings.author,
         history=work.history,
     )

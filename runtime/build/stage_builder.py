@@ -110,7 +110,7 @@ class StageBuilder:
             self._remember(shown, empty=True)
 
     def _remember(self, shown: str, *, empty: bool = False) -> None:
-        self._work.history.append(History(self._shared.created, shown, empty_layer=empty))
+        self._work.history.append(History(self._work.created, shown, empty_layer=empty))
 
     def _declare(self, instruction: Instruction) -> None:
         """Set arguments to the passed value, else the default, else the global value."""

@@ -29,13 +29,14 @@ CarryOut = Callable[[Path | Iterable[bytes]], None]
 
 @dataclass(slots=True)
 class Work:
-    """The state of a stage during the build."""
+    """The state of a stage during the build. `created` is when its last layer was made."""
 
     settings: Settings
     layers: list[Descriptor]
     diff_ids: list[str]
     history: list[History]
     key: str
+    created: str
 
     @property
     def chain_ids(self) -> list[str]:
@@ -47,10 +48,11 @@ class Steps:
     """The steps of one build. Several threads may carry them out."""
 
     def __init__(
-        self, store: Store, lease: Lease, latest_ns: int | None, *, explains: bool
+        self, store: Store, lease: Lease, created: str, latest_ns: int | None, *, explains: bool
     ) -> None:
         self._store = store
         self._lease = lease
+        self._created = created
         self._latest_ns = latest_ns
         self._explains = explains
         self._cache = Cache(store.directory / "build-cache")
@@ -85,6 +87,8 @@ class Steps:
         work.layers.append(cached.layer)
         work.diff_ids.append(cached.diff_id)
         work.key = step.key
+        if self._latest_ns is None:
+            work.created = cached.created or work.created
 
     @contextmanager
     def _new_layer(self, work: Work) -> Iterator[tuple[CarryOut, list[Cached]]]:
@@ -108,7 +112,7 @@ class Steps:
             # Another stage or build may have made the same layer on the same layers.
             with self._store.snapshots.locked(chain_ids[-1]):
                 new.commit(chain_ids[-1])
-        made.append(Cached(layer.blob, layer.diff_id, chain_ids))
+        made.append(Cached(layer.blob, layer.diff_id, chain_ids, self._created))
 
     @contextmanager
     def _exclusive(self, key: str) -> Iterator[None]:

@@ -16,11 +16,15 @@ from runtime.images.manifest import Descriptor
 
 
 class Cached(msgspec.Struct, frozen=True):
-    """The result of a step: its layer, the digest of the archive, and the chain IDs up to it."""
+    """The result of a step: its layer, the digest of the archive, and the chain IDs up to it.
+
+    `created` is when it was carried out.
+    """
 
     layer: Descriptor
     diff_id: str
     chain_ids: list[str]
+    created: str = ""
 
 
 @dataclass(frozen=True, slots=True)

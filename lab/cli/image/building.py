@@ -117,8 +117,6 @@ def _context(
 ) -> tuple[Path, str, tuple[str, ...]]:
     """Return the directory of the context, the Dockerfile's text, and the ignore rules."""
     from runtime.build import ignore_file, remote_context
-    from runtime.build.cancellation import Cancellation
-    from runtime.build.downloads import Downloads
 
     if options.context == options.file == _STDIN:
         raise InvalidConfig("The context and the Dockerfile can't both be standard input.")
@@ -132,6 +130,9 @@ def _context(
         directory = _workspace(store, stack).new_directory()
         remote_context.unpack(sys.stdin.buffer, directory)
     elif is_fetched:
+        from runtime.build.cancellation import Cancellation
+        from runtime.build.downloads import Downloads
+
         cancellation = Cancellation()
         kept = Downloads(store.directory / "build-downloads", cancellation.check)
         scratch = _workspace(store, stack).new_directory()

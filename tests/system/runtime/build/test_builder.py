@@ -9,6 +9,7 @@ import os
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -270,3 +271,17 @@ def test_arguments_and_secrets_are_in_no_part_of_the_image(store: Store, context
         content = store.layout.path(digest).read_bytes()
         content = gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
         assert b"zq-hidden" not in content
+
+
+def test_a_cached_build_gives_the_same_image(store: Store, context: Path) -> None:
+    text = "FROM base\nENV A=1\nCOPY a.txt /\nRUN echo x >/x\nCMD x\n"
+    first = built(store, context, text)
+    time.sleep(1.1)  # the times in a configuration are seconds
+    second = built(store, context, text)
+    assert (second.cached, second.image.id) == (2, first.image.id)
+    dated = built(store, context, text, epoch_seconds=1000)
+    assert dated.cached == 2
+    assert dated.image.config.created == "1970-01-01T00:16:40Z"
+    assert {step.created for step in (dated.image.config.history or [])[1:]} == {
+        "1970-01-01T00:16:40Z"
+    }
