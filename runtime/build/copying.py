@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -123,7 +123,7 @@ def directory(path: str, latest_ns: int | None) -> Iterator[bytes]:
     yield from _directory(path, (0, 0), latest_ns)
 
 
-def documents(found: Plan, latest_ns: int | None) -> Iterator[bytes]:
+def documents(found: Plan, latest_ns: int | None) -> Generator[bytes, None, None]:
     """Yield the entries of the files from here-documents."""
     for name, text in found.documents:
         content = text.encode()

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from pathlib import Path
 from typing import IO
 
@@ -21,21 +22,24 @@ from runtime.images.store import Store
 def export_directory(store: Store, result: Result, directory: Path) -> None:
     """Write the files into a directory, over those that are there. Raise ContainerError."""
     directory.mkdir(parents=True, exist_ok=True)
-    extraction.extract(_archive(store, result), directory)
+    with closing(_archive(store, result)) as archive:
+        extraction.extract(archive, directory)
 
 
 def export_archive(store: Store, result: Result, file: IO[bytes]) -> None:
     """Write the files as a tar archive. Raise ContainerError."""
-    for piece in _archive(store, result):
-        file.write(piece)
+    with closing(_archive(store, result)) as archive:
+        for piece in archive:
+            file.write(piece)
 
 
-def _archive(store: Store, result: Result) -> Iterator[bytes]:
+def _archive(store: Store, result: Result) -> Generator[bytes, None, None]:
     layers = store.snapshots.layers(result.work.chain_ids)
     if not layers:
-        return iter((tar_writer.END,))
+        yield tar_writer.END
+        return
     lower = [os.path.relpath(each, store.snapshots.directory) for each in layers]
-    return archived(
+    yield from archived(
         Request(
             str(store.snapshots.directory), lower, ["/"], "/", True, keeps_destination=True,
             whole=True,

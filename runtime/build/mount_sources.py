@@ -10,7 +10,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -193,7 +193,8 @@ class MountSources:
 
     def _copy(self, tree: Tree, source: str, target: Path) -> None:
         request = tree.request([source], "/", into=True, keeps_destination=True)
-        extraction.extract(archived(request), target)
+        with closing(archived(request)) as archive:
+            extraction.extract(archive, target)
 
 
 def _bind(found: RunMount, path: Path) -> Mount:

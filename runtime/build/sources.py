@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Lock
@@ -190,18 +190,18 @@ def listed(request: Request) -> list[list[Any]]:
     return rows
 
 
-def archived(request: Request) -> Iterator[bytes]:
+def archived(request: Request) -> Generator[bytes, None, None]:
     """Yield the archive of the files that a request copies. Raise InvalidConfig, ContainerError."""
     yield from entries(request)
     yield tar_writer.END
 
 
-def entries(request: Request) -> Iterator[bytes]:
+def entries(request: Request) -> Generator[bytes, None, None]:
     """Yield the same without the end of the archive."""
     return _pieces(request, "archive")
 
 
-def _pieces(request: Request, task: str) -> Iterator[bytes]:
+def _pieces(request: Request, task: str) -> Generator[bytes, None, None]:
     """Yield the output of the process that reads sources."""
     document = json.dumps(asdict(request))
     # Installed packages are needed for archives alone: `site` takes longer than most copies.

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -55,7 +56,7 @@ class _Input:
     """Files that an instruction copies: their description, and a function for their entries."""
 
     files: list[list[Any]]
-    entries: Callable[[], Iterable[bytes]]
+    entries: Callable[[], Generator[bytes, None, None]]
 
 
 class StageBuilder:
@@ -186,9 +187,10 @@ class StageBuilder:
                 self._work, step, place, progress, use_cache=self._use_cache
             ) as carry_out:
                 if carry_out is not None:
-                    archives = [each.entries() for each in inputs]
-                    parents = copying.new_directories(plan, self._shared.latest_ns)
-                    carry_out(chain(parents, *archives, (tar_writer.END,)))
+                    with ExitStack() as stack:  # the processes that read end, even after a failure
+                        archives = [stack.enter_context(closing(each.entries())) for each in inputs]
+                        parents = copying.new_directories(plan, self._shared.latest_ns)
+                        carry_out(chain(parents, *archives, (tar_writer.END,)))
         self._remember(plan.shown)
 
     def _inputs(self, plan: Plan, keyword: str, scratch: Path) -> Iterable[_Input]:
@@ -232,7 +234,7 @@ class StageBuilder:
         commit = git_source.commit_of(repository, cancellation)
         keeps = plan.keeps_history
 
-        def checked_out() -> Iterable[bytes]:
+        def checked_out() -> Generator[bytes, None, None]:
             found = git_source.check_out(
                 repository, commit, directory, cancellation, keeps_history=keeps
             )

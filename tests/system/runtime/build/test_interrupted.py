@@ -16,6 +16,7 @@ from runtime.errors import ContainerError
 from runtime.images.store import Store
 from tests.system.runtime.build import images
 from tests.system.runtime.build.images import built, left_in
+from tests.system.runtime.containers import children
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -115,9 +116,11 @@ def test_a_full_disk_is_said_and_leaves_nothing(
     with (context / "big").open("wb") as file:
         file.write(os.urandom(40 << 20))
     subprocess.run(["tar", "-C", context, "-cf", context / "big.tar", "big"], check=True)
+    before = children()
     with pytest.raises(ContainerError) as raised:
         built(small, context, f"FROM base\nRUN echo kept >/x\n{instruction}\n", names=("new",))
     assert str(raised.value)
+    assert children() == before
     assert [image.name for image in small.images()] == BASE
     assert left_in(small) == []
     (context / "big").unlink()
