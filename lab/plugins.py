@@ -3,7 +3,7 @@
 A package adds a target, for example, with these lines in its pyproject.toml:
 
     [project.entry-points."tonnage.targets"]
-    lxc = "tonnage_lxc.target:Lxc"
+    nspawn = "tonnage_nspawn.target:Nspawn"
 """
 
 from __future__ import annotations

@@ -69,6 +69,14 @@ def factor(text: str) -> float:
     return number
 
 
+def named_path(text: str) -> tuple[str, Path]:
+    """Return a name and a path, from NAME=PATH."""
+    name, equals, path = text.partition("=")
+    if not (equals and name and path):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=PATH")
+    return name, Path(path)
+
+
 def folder(text: str) -> Path:
     """Return the path of a folder or a file."""
     if not text:

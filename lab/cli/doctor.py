@@ -22,6 +22,7 @@ def register(verbs: shared_options.Verbs, common: argparse.ArgumentParser) -> No
         "show what this host can measure, and the reasons for what it can't",
         (common, shared_options.accelerator(), shared_options.output_format()),
     )
+    shared_options.add_runtime_binary(parser)
     parser.add_argument(
         "--tune", action="store_true", help="show settings that would make the host quieter"
     )
@@ -38,10 +39,12 @@ def register(verbs: shared_options.Verbs, common: argparse.ArgumentParser) -> No
 def _doctor(options: argparse.Namespace) -> int:
     from lab import doctor
     from lab.measurement import host_record
+    from lab.targets import runtime_binaries
 
     if options.tune or options.apply or options.undo:
         return _tune(options)
-    record = host_record.inspect(options.accel, lambda line: print(line, file=sys.stderr))
+    runtimes = runtime_binaries.examine(options.runtime_binary)
+    record = host_record.inspect(options.accel, lambda line: print(line, file=sys.stderr), runtimes)
     if options.format == "json":
         print_json(record.document(), indent=2)
     else:

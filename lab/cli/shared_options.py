@@ -70,6 +70,19 @@ def accelerator() -> argparse.ArgumentParser:
     return parser
 
 
+def add_runtime_binary(parser: argparse.ArgumentParser) -> None:
+    """Add --runtime-binary, further OCI runtimes as targets."""
+    parser.add_argument(
+        "--runtime-binary",
+        type=argument_types.named_path,
+        action="append",
+        default=[],
+        metavar="NAME=PATH",
+        help="measure this program, an OCI runtime with runc's command line such as youki, as the"
+        " target NAME; repeatable",
+    )
+
+
 def add_run_folder(parser: argparse.ArgumentParser) -> None:
     """Add RUN, the folder of a run."""
     parser.add_argument(

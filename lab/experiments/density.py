@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 HEADLINE: tuple[str, Unit] = ("running", "integer")
 RUNS_WORKLOADS = False
 # Targets that mount few file systems in the host's kernel come first; `container` fills longest.
-LAST = ("podman", "docker", "runc", "crun", "container")
+LAST = ("lxc", "lxc-dir", "podman", "docker", "runc", "crun", "container")
 _MIN_STEP = 20  # containers
 _GROWTH = 4  # a step adds a quarter of the running instances, so that every filling has some points
 _DEADLINE_SECONDS = 600.0

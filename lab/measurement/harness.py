@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from lab import experiments, targets
+from lab import experiments
 from lab.errors import LabError
 from lab.host import disturbance
 from lab.host.background_load import BackgroundLoad
@@ -204,8 +204,7 @@ def _round(
         if not profile.asks(name, worker.target):
             continue
         try:
-            kind = targets.find(worker.target).kind
-            if not experiment.joins(worker.target, kind, number, profile):
+            if not experiment.joins(worker.target, worker.kind, number, profile):
                 continue
             progress.tell(f"round {number + 1}: measuring {worker.target}")
             if plan.page_cache not in page_cache.LASTING:

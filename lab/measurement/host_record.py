@@ -7,22 +7,26 @@ import socket
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from lab import targets
+from lab import experiments, targets
 from lab.host import facts, kvm
 from lab.host.facts import Fact
 from lab.host.kvm import Verdict
+from lab.targets import runtime_binaries
 from lab.userland import kvm_probe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from lab.host.kvm import Accelerator, AcceleratorChoice
+    from lab.targets.runtime_binaries import RuntimeBinary
 
 _PROGRAMS = {
     "crun": ("crun",),
     "runc": ("runc",),
     "podman": ("podman",),
     "docker": ("docker", "dockerd"),
+    "lxc": ("lxc-start",),
+    "lxc-dir": ("lxc-start",),
     "uml": ("linux.uml",),
     "virt-install": ("virt-install", "libvirtd"),
     "firecracker": ("firecracker",),
@@ -59,17 +63,21 @@ class HostRecord:
 def inspect(
     accelerator: AcceleratorChoice = "auto",
     progress: Callable[[str], None] = lambda _: None,
+    runtimes: Mapping[str, RuntimeBinary] | None = None,
 ) -> HostRecord:
     """Inspect the host. KVM is probed by booting a guest unless `accelerator` is `tcg`.
 
-    `kvm` is used even where the probe fails; `progress` then gets a warning.
+    `kvm` is used even where the probe fails; `progress` then gets a warning. `runtimes` are OCI
+    runtimes that the user named.
     """
     probe = Verdict(None, "not tried") if accelerator == "tcg" else kvm_probe.prove(progress)
     chosen: Accelerator = "kvm" if accelerator == "kvm" or probe.works else "tcg"
     if accelerator == "kvm" and not probe.works:
         progress(f"using KVM as requested, although {probe.reason}: machines may not start")
     cgroup = facts.cgroups()
-    absent = {name: targets.find(name).absent() for name in targets.NAMES}
+    named = runtimes or {}
+    known = runtime_binaries.paths(named)
+    absent = {name: targets.find(name, known).absent() for name in (*targets.NAMES, *named)}
     return HostRecord(
         hostname=socket.gethostname(),
         distribution=facts.distribution(),
@@ -102,8 +110,9 @@ def inspect(
             facts.libvirt(),
             facts.program("mmdebstrap", "mmdebstrap", "mmdebstrap", "common user land"),
             facts.program("gcc", "gcc", "gcc", "payload"),
+            _delivery(),
             _kvm(probe, chosen),
-            *(_target(name, reason) for name, reason in absent.items()),
+            *(_target(name, reason, named.get(name)) for name, reason in absent.items()),
         ),
     )
 
@@ -126,9 +135,17 @@ def _kvm(probe: Verdict, chosen: Accelerator) -> Fact:
     return Fact("KVM", value, "limited", meaning)
 
 
-def _target(name: str, reason: str) -> Fact:
-    versions = ", ".join(
-        f"{program} {facts.version(program)}" for program in _PROGRAMS.get(name, ())
+def _delivery() -> Fact:
+    if reason := experiments.absent("delivery"):
+        return Fact("delivery of images", "can't be measured", "limited", reason)
+    return Fact("delivery of images", f"docker-registry {facts.version('docker-registry')}")
+
+
+def _target(name: str, reason: str, runtime: RuntimeBinary | None) -> Fact:
+    versions = (
+        f"{runtime.path} {runtime.version}"
+        if runtime
+        else ", ".join(f"{program} {facts.version(program)}" for program in _PROGRAMS.get(name, ()))
     )
     if not reason:
         return Fact(f"target {name}", versions or "present")

@@ -20,7 +20,8 @@ class RunRequest:
     """The options of a run; None stands for the default of the profile or of the host.
 
     `image` is the image to measure instead of the common user land. `resumes` is the folder of an
-    interrupted run that is to be continued.
+    interrupted run that is to be continued. `runtime_binaries` are names and paths of OCI runtimes
+    that become targets.
     """
 
     profile: str = "quick"
@@ -39,3 +40,4 @@ class RunRequest:
     wait: bool = False
     page_cache: State = "warm"
     resumes: Path | None = None
+    runtime_binaries: tuple[tuple[str, Path], ...] = ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab.errors import Incomparable, InvalidConfig, InvalidRun
@@ -14,7 +15,6 @@ from lab.userland.application import DEFAULT_READY_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
 # Conditions that must be unchanged, since the figures of one run are compared with each other.
 _HOST = ("hostname", "cpu_model", "cpus", "kernel")
@@ -90,6 +90,19 @@ class Interrupted:
                     " Start a new run."
                 )
 
+    def require_same_runtimes(self, described: Mapping[str, Any]) -> None:
+        """Raise Incomparable if an OCI runtime that the user named has another version now."""
+        for name, runtime in self.settings.get("runtime_binaries", {}).items():
+            if (now := described[name]) != runtime:
+                raise Incomparable(
+                    f"{self.path} can't be resumed here: {name} was {_named(runtime)}, and is now"
+                    f" {_named(now)}. Start a new run."
+                )
+
+
+def _named(runtime: Mapping[str, str]) -> str:
+    return f"{runtime['path']} {runtime['version']}"
+
 
 def load(path: Path) -> Interrupted:
     """Read the folder of an interrupted run.
@@ -139,6 +152,10 @@ def request(path: Path, experiments: Sequence[str], workloads: Sequence[Path]) -
             budget_minutes=settings["budget_seconds"] and settings["budget_seconds"] / 60,
             page_cache=settings["page_cache"],
             resumes=path,
+            runtime_binaries=tuple(
+                (name, Path(each["path"]))
+                for name, each in settings.get("runtime_binaries", {}).items()
+            ),
         )
     except (KeyError, TypeError) as error:
         raise InvalidRun(

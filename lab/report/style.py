@@ -32,6 +32,8 @@ COLOURS = {
     "runc": "#1d4ed8",
     "podman": "#7c3aed",
     "docker": "#4d7c0f",
+    "lxc": "#155e75",
+    "lxc-dir": "#67e8f9",
     "vm": "#b91c1c",
     "vm-tuned": "#7f1d1d",
     "microvm": "#ea8a0c",

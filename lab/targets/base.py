@@ -11,7 +11,7 @@ import socket
 import time
 from abc import ABC, abstractmethod
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Self
 
 from lab.errors import TargetFailed
@@ -19,6 +19,7 @@ from lab.targets import environment
 from vms.guest import payload_protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -67,13 +68,17 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The settings of a run that a target needs; plain data that is sent to the worker."""
+    """The settings of a run that a target needs; plain data that is sent to the worker.
+
+    `runtimes` are the paths of OCI runtimes that the user named.
+    """
 
     userland: Userland
     scratch: Path
     accelerator: Accelerator
     start_deadline_seconds: float = 120.0
     prepare_deadline_seconds: float = 300.0
+    runtimes: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

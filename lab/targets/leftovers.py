@@ -21,12 +21,19 @@ _CGROUPS = Path("/sys/fs/cgroup")
 _END_SECONDS = 5.0
 _PAUSE_SECONDS = 0.02
 _NOTES = "made"
-_NAME = re.compile(r"tonnage(?:-[a-z]+)+-(\d+)")
+_NAME = re.compile(r"tonnage(?:-[a-z][a-z0-9]*)+-(\d+)")
+_FOLDER = re.compile(r"tonnage-([a-z][a-z0-9-]*)-\d+")
 
 # Programs that may be left, in the order in which they are ended: the payload, then the programs
 # that monitor it, which clean up and exit by themselves, then daemons and VMMs.
-_MONITORS = ("crun", "runc", "conmon", "podman", "docker")
-_DAEMONS = ("dockerd", "containerd", "containerd-shim-runc-v2", "libvirtd")
+_MONITORS = ("crun", "runc", "conmon", "podman", "docker", "lxc-start")
+_DAEMONS = (
+    "dockerd",
+    "containerd",
+    "containerd-shim-runc-v2",
+    "libvirtd",
+    "docker-registry",
+)
 _MACHINES = ("qemu-system-x86_64", "linux", "linux.uml", "firecracker", "cloud-hypervisor")
 _ORDER = ("payload", *_MONITORS, *_DAEMONS, *_MACHINES)
 
@@ -54,8 +61,9 @@ def clean(name: str, scratch: Path) -> list[str]:
     for pid, program in sorted(_left(name), key=lambda process: _ORDER.index(process[1])):
         _end_process(pid, terminate=program not in _MONITORS)
         actions.append(f"ended {program} (process {pid})")
-    folders = list(scratch.glob(f"tonnage-{name}-*"))
-    for family in sorted({path.name for path in (*folders, *_cgroups(f"tonnage-{name}-*"))}):
+    pattern = f"tonnage-{name}-[0-9]*"  # without the names that begin like this one
+    folders = list(scratch.glob(pattern))
+    for family in sorted({path.name for path in (*folders, *_cgroups(pattern))}):
         if is_left_by_dead(family):
             actions += remove_cgroups(family)
     for folder in folders:
@@ -65,6 +73,12 @@ def clean(name: str, scratch: Path) -> list[str]:
             remove_folder(folder)
             actions.append(f"removed {folder}")
     return actions
+
+
+def names(scratch: Path) -> set[str]:
+    """Return the names of the targets, registered or not, that have a folder in `scratch`."""
+    found = (_FOLDER.fullmatch(path.name) for path in scratch.glob("tonnage-*"))
+    return {each[1] for each in found if each}
 
 
 def remove_folder(folder: Path) -> None:
@@ -82,7 +96,8 @@ def note(folder: Path, directory: Path) -> None:
     """Record in a worker's directory that it made another directory, so that `clean` finds it."""
     notes = folder / _NOTES
     notes.mkdir(exist_ok=True)
-    (notes / str(directory).replace("/", "-")).symlink_to(directory)
+    with contextlib.suppress(FileExistsError):
+        (notes / str(directory).replace("/", "-")).symlink_to(directory)
 
 
 def is_left_by_dead(name: str) -> bool:

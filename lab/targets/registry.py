@@ -9,6 +9,9 @@ from lab import plugins
 from lab.errors import NotFound
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
     from lab.targets.base import Target
 
 _CLASSES = {
@@ -29,6 +32,8 @@ _CLASSES = {
     "runc": "lab.targets.containers.oci:Runc",
     "podman": "lab.targets.containers.podman:Podman",
     "docker": "lab.targets.containers.docker:Docker",
+    "lxc": "lab.targets.containers.lxc:Lxc",
+    "lxc-dir": "lab.targets.containers.lxc:LxcDirectory",
     **plugins.addresses("tonnage.targets"),
 }
 NAMES = tuple(_CLASSES)
@@ -37,15 +42,25 @@ DEFAULT = ("native", "container", "vm", "microvm")
 VARIANTS = ("vm-restore", "microvm-restore", "qemu", "qemu-microvm", "virt-install")
 VMMS = ("uml", "firecracker", "cloud-hypervisor")  # machines by other VMMs
 TUNED = ("vm-tuned",)  # the same machine, configured for performance
-FULL_ONLY = (*VARIANTS, *TUNED, *VMMS)  # only in the full profile, or if the user names them
+OTHER_ROOTS = ("lxc-dir",)  # the same container, on another sort of root file system
+# Only in the full profile, or if the user names them.
+FULL_ONLY = (*VARIANTS, *TUNED, *VMMS, *OTHER_ROOTS)
 MACHINES = ("vm", "microvm", *VARIANTS, *TUNED)  # by QEMU, which emulates them without KVM
-PEERS = ("crun", "runc", "podman", "docker")
+PEERS = ("crun", "runc", "podman", "docker", "lxc", *OTHER_ROOTS)
 
 
-def find(name: str) -> type[Target]:
-    """Return the class of the target with that name. Raise NotFound."""
+def find(name: str, runtimes: Mapping[str, Path] | None = None) -> type[Target]:
+    """Return the class of the target with that name. Raise NotFound.
+
+    `runtimes` are the paths of the OCI runtimes that the user named.
+    """
+    if runtimes and name in runtimes:
+        from lab.targets.containers import oci
+
+        return oci.named(name, runtimes[name])
     if name not in _CLASSES:
-        raise NotFound(f"There is no target {name!r}; choose from {', '.join(NAMES)}.")
+        known = ", ".join((*NAMES, *(runtimes or ())))
+        raise NotFound(f"There is no target {name!r}; choose from {known}.")
     module, _, cls = _CLASSES[name].partition(":")
     target: type[Target] = getattr(import_module(module), cls)
     return target

@@ -25,12 +25,12 @@ from lab import signals, targets
 from lab.errors import LabError, StartFailed, TargetFailed
 from lab.host import scratch
 from lab.host.processes import end_with_parent
-from lab.targets import environment
+from lab.targets import environment, leftovers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lab.targets.base import Settings, Target
+    from lab.targets.base import Kind, Settings, Target
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -54,6 +54,15 @@ class Worker:
         return self
 
     @property
+    def kind(self) -> Kind:
+        """The kind of the target."""
+        return self._class.kind
+
+    @property
+    def _class(self) -> type[Target]:
+        return targets.find(self.target, self._settings.runtimes)
+
+    @property
     def pid(self) -> int:
         """The pid of the process, which may have ended."""
         return self._process.pid
@@ -72,7 +81,8 @@ class Worker:
         if self._process.poll() is None:
             return []
         self._connection.close()
-        removed = targets.find(self.target).clean(self._settings.scratch)
+        removed = self._class.clean(self._settings.scratch)
+        removed += leftovers.clean("delivery", self._settings.scratch)  # a child's, if it had one
         self._spawn()
         self.await_target()
         return removed
@@ -153,7 +163,7 @@ def _serve(name: str, connection: Connection) -> None:
     try:
         with contextlib.ExitStack() as stack:
             stack.enter_context(scratch.hold(settings.scratch))
-            target = stack.enter_context(targets.find(name)(settings))
+            target = stack.enter_context(targets.find(name, settings.runtimes)(settings))
             connection.send(("ok", None))
             while True:
                 try:

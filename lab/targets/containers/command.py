@@ -22,18 +22,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.errors import LabError, StartFailed, TargetFailed
-from lab.host import mount_namespace, processes
+from lab.host import processes
 from lab.host.disk_usage import allocated_bytes
 from lab.host.process_usage import members_of_cgroup
 from lab.paths import IMAGE_DIRECTORY
-from lab.targets import leftovers
+from lab.targets import leftovers, private_directories
 from lab.targets.base import Allotment, Kind, Target
 from lab.targets.payload_pipes import PayloadPipes, PipeInstance
 from lab.targets.programs import last_words
-from vms.storage import locks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from lab.metrics import Milestone
     from lab.targets.base import Instance, Settings
@@ -125,27 +124,22 @@ class CommandInstance(PipeInstance):
 
     def _end(self) -> None:
         if self.process.poll() is None:
-            self._try_tool(self.target.kill_words)
+            self.target.kill(self)
         try:
             exit_code = self.process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self.process.kill()
             exit_code = self.process.wait()
         if exit_code != _KILLED:  # it ended in another way: the tool may not have cleaned up
-            self._try_tool(self.target.remove_words)
-
-    def _try_tool(self, words: Callable[[str], Sequence[str]]) -> None:
-        """Run a command of the tool, and ignore a failure."""
-        with contextlib.suppress(LabError):
-            self.target.tool(*words(self.identity), check=False, deadline_seconds=STOP_SECONDS)
+            self.target.attempt(*self.target.remove_words(self.identity))
 
     def _last_words(self) -> str:
-        """Return the last line of the tool's error output, if the tool has ended."""
+        """Return the reason in the tool's error output, if the tool has ended."""
         try:
             self.process.wait(1.0 if self.process.poll() is None else 0.0)
         except subprocess.TimeoutExpired:
             return ""
-        return last_words((self.directory / "stderr").read_bytes())
+        return self.target.error_words((self.directory / "stderr").read_bytes())
 
 
 class CommandTarget(Target):
@@ -197,6 +191,19 @@ class CommandTarget(Target):
         """Return the arguments that remove an instance in any state."""
         return "rm", "--force", identity
 
+    def kill(self, instance: CommandInstance) -> None:
+        """Kill an instance by the tool, and ignore a failure."""
+        self.attempt(*self.kill_words(instance.identity))
+
+    def attempt(self, *words: str) -> None:
+        """Run a command of the tool, and ignore a failure."""
+        with contextlib.suppress(LabError):
+            self.tool(*words, check=False, deadline_seconds=STOP_SECONDS)
+
+    def error_words(self, stderr: bytes) -> str:
+        """Return the reason in the tool's error output: by default its last line."""
+        return last_words(stderr)
+
     def settle(self, directory: Path) -> None:
         """Release resources that an instance needs only while it starts."""
 
@@ -215,14 +222,7 @@ class CommandTarget(Target):
 
         They are mounted in the worker's mount namespace only, and until the target is closed.
         """
-        for path in map(Path, directories):
-            if not path.exists():
-                path.mkdir(parents=True)
-                self.resources.callback(locks.remove_if_unused, path)
-                leftovers.note(self.directory, path)
-            self.resources.enter_context(locks.shared(path))
-            mount_namespace.mount("tmpfs", path, f"mode={path.stat().st_mode & 0o7777:o}")
-            self.resources.callback(mount_namespace.unmount, path)
+        private_directories.cover(self.resources, self.directory, directories)
 
     def start(self, allotment: Allotment | None = None) -> CommandInstance:
         """Spawn the tool's `run` command. Raise StartFailed."""
@@ -245,7 +245,7 @@ class CommandTarget(Target):
             except OSError as error:
                 pipes.close()
                 self.discard(directory)
-                raise StartFailed(f"Can't run {self.command[0]}: {error.strerror}.") from error
+                raise StartFailed(f"Can't run {argv[0]}: {error.strerror}.") from error
             finally:
                 pipes.hand_over()
         instance = CommandInstance(self, identity, t0_ns, pipes, last_pid)
@@ -270,7 +270,7 @@ class CommandTarget(Target):
                 f"{self.name} {words[0]} did not end within {error.timeout:.0f} s."
             ) from error
         if check and result.returncode:
-            reason = last_words(result.stderr) or f"exit code {result.returncode}"
+            reason = self.error_words(result.stderr) or f"exit code {result.returncode}"
             raise TargetFailed(f"{self.name} {words[0]} failed: {reason}")
         return result.stdout.decode().strip()
 

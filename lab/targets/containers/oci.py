@@ -1,4 +1,4 @@
-"""The OCI runtimes crun and runc, by their command line: `run` with a bundle.
+"""OCI runtimes (crun, runc and those that the user names), by their command line.
 
 The comparison favours them. Their root file system, an overlay over the common tree, is mounted and
 config.json is written before t0, whereas the lab's own runtime mounts its overlay during the timed
@@ -12,6 +12,7 @@ capabilities, masked and read-only paths, limits on memory, CPU and processes, n
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 _UNIFIED = Path("/sys/fs/cgroup/unified")
 
-_CAPABILITIES = [
+CAPABILITIES = [
     "CAP_AUDIT_WRITE",
     "CAP_CHOWN",
     "CAP_DAC_OVERRIDE",
@@ -71,7 +72,7 @@ _CONFIG: dict[str, Any] = {
         "user": {"uid": 0, "gid": 0},
         "cwd": "/",
         "env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
-        "capabilities": dict.fromkeys(("bounding", "effective", "permitted"), _CAPABILITIES),
+        "capabilities": dict.fromkeys(("bounding", "effective", "permitted"), CAPABILITIES),
         "noNewPrivileges": False,
     },
     "linux": {
@@ -143,12 +144,8 @@ class OciRuntime(command.CommandTarget):
     def run_words(self, identity: str, allotment: Allotment) -> Sequence[str]:
         """Make the bundle, and return `run` with it: mount the overlay, write config.json."""
         bundle = self.instances / identity
-        for name in ("upper", "work", "rootfs"):
-            (bundle / name).mkdir()
         land = self.settings.userland
-        lower = ":".join(map(str, land.layers))
-        layers = f"lowerdir={lower},upperdir={bundle}/upper,workdir={bundle}/work"
-        mount_namespace.mount("overlay", bundle / "rootfs", layers)
+        mount_layers(bundle, land.layers)
         config = {
             **_CONFIG,
             "mounts": [*_CONFIG["mounts"], *_binds(land)],
@@ -176,9 +173,7 @@ class OciRuntime(command.CommandTarget):
         Every clone of a mount namespace copies all mounts: 800 overlays would nearly double the
         time of the next start.
         """
-        rootfs = directory / "rootfs"
-        if rootfs.is_mount():
-            mount_namespace.unmount(rootfs)
+        unmount_layers(directory)
 
     def discard(self, directory: Path) -> None:
         """Unmount the overlay and remove the bundle."""
@@ -210,6 +205,23 @@ class Crun(OciRuntime):
         hide_unified_hierarchy()
 
 
+class NamedRuntime(OciRuntime):
+    """A runtime that the user names, with its path (lab.targets.runtime_binaries)."""
+
+    path: Path
+
+    @classmethod
+    def absent(cls) -> str:
+        """Return a reason if this process is not root; empty if it is."""
+        return "" if os.geteuid() == 0 else "it needs root"
+
+    def prepare(self) -> None:
+        """Hide the hybrid cgroup layout, which not every runtime knows."""
+        super().prepare()
+        self.command = (str(self.path), "--root", str(self._state))
+        hide_unified_hierarchy()
+
+
 class Runc(OciRuntime):
     """runc, written in Go; it accepts the hybrid cgroup layout."""
 
@@ -219,6 +231,32 @@ class Runc(OciRuntime):
     def absent(cls) -> str:
         """Return the reason why runc can't be used; empty if it can."""
         return absent_program("runc", "runc")
+
+
+def named(name: str, path: Path) -> type[NamedRuntime]:
+    """Return the target of the runtime with that path."""
+
+    class Named(NamedRuntime):
+        pass
+
+    Named.name, Named.path = name, path
+    return Named
+
+
+def mount_layers(directory: Path, trees: Sequence[Path]) -> None:
+    """Mount an overlay over the trees, topmost first, on `rootfs` in the directory."""
+    for name in ("upper", "work", "rootfs"):
+        (directory / name).mkdir()
+    lower = ":".join(map(str, trees))
+    layers = f"lowerdir={lower},upperdir={directory}/upper,workdir={directory}/work"
+    mount_namespace.mount("overlay", directory / "rootfs", layers)
+
+
+def unmount_layers(directory: Path) -> None:
+    """Unmount the overlay of `mount_layers`, if it is mounted."""
+    rootfs = directory / "rootfs"
+    if rootfs.is_mount():
+        mount_namespace.unmount(rootfs)
 
 
 def hide_unified_hierarchy() -> None:

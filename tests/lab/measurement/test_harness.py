@@ -38,6 +38,7 @@ class FlakyWorker:
     """A fake worker that records its calls."""
 
     pid = 0
+    kind = "native"
 
     def __init__(self, target: str = "native") -> None:
         self.target = target

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 def test_the_quick_profile_leaves_other_machines_out() -> None:
-    present, absent = run._choose(None, "quick")
+    present, absent = run._choose(None, "quick", {})
     assert not set(targets.FULL_ONLY) & {*present, *absent}
-    present, absent = run._choose(None, "full")
+    present, absent = run._choose(None, "full", {})
     assert set(targets.FULL_ONLY) <= {*present, *absent}
     assert all(absent.values())
 
@@ -38,6 +38,6 @@ def test_targets_that_can_not_run_an_image_are_left_out_with_the_reason() -> Non
         "container", "crun", "runc", "podman", "docker", "vm", "microvm", "qemu", "qemu-microvm",
     }  # fmt: skip
     for name in set(targets.NAMES) - able:
-        assert run._absent(name, image=True) == f"it can't run an image: {refusals[name]}"
+        assert run._absent(name, {}, image=True) == f"it can't run an image: {refusals[name]}"
     with pytest.raises(Unavailable, match=r"native can't be measured here: it can't run an image"):
-        run._choose(("native",), "quick", image=True)
+        run._choose(("native",), "quick", {}, image=True)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.root
 
 # One target for each way in which a command reaches an instance.
-TARGETS = ("native", "container", "crun", "runc", "podman", "docker", "microvm", "uml")
+TARGETS = ("native", "container", "crun", "runc", "podman", "docker", "lxc", "microvm", "uml")
 SIGSETXID = 33  # nptl(7)
 SLEEPERS = b"sleep\x008649"
 

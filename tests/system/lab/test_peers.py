@@ -1,4 +1,4 @@
-"""crun, runc, podman and docker as targets: start, requests, commands, and removal."""
+"""crun, runc, podman, docker and LXC as targets: start, requests, commands, and removal."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ FIXED = [
     Path(name)
     for name in ("/etc/docker", "/opt/containerd", "/var/lib/docker", "/var/lib/containers",
                  "/run/docker", "/run/containerd", "/run/crun", "/run/runc", "/run/libpod",
-                 "/run/containers", "/dev/shm")
+                 "/run/containers", "/run/lxc", "/dev/shm")
 ]  # fmt: skip
 
 
@@ -143,7 +143,8 @@ def traces() -> dict[str, set[str]]:
     mounts = Path("/proc/self/mounts").read_text().splitlines()
     return {
         "cgroups": {str(path) for top in hierarchies for path in top.glob("*tonnage*")}
-        | {str(path) for top in hierarchies for path in top.glob("*libpod*")},
+        | {str(path) for top in hierarchies for path in top.glob("*libpod*")}
+        | {str(path) for top in hierarchies for path in top.glob("lxc.*")},
         "mounts": {line for line in mounts if "tonnage" in line},
         "files": {str(path) for fixed in FIXED for path in (fixed, *fixed.glob("*"))
                   if path.exists()},
@@ -226,6 +227,8 @@ def test_all_of_its_processes_are_counted(worker: Worker) -> None:
         "runc": ["runc", "payload"],
         "podman": ["podman", "payload", "conmon"],
         "docker": ["docker", "payload", "containerd-shim-runc-v2"],
+        "lxc": ["lxc-start", "payload"],
+        "lxc-dir": ["lxc-start", "payload"],
     }
     assert programs == expected[worker.target]
 
