@@ -50,7 +50,7 @@ packages:
 	  $(SUDO) useradd --system --user-group --home-dir /var/lib/libvirt --no-create-home \
 	  --shell /usr/sbin/nologin libvirt-qemu; }
 
-peers: packages ## install the peers, to be measured too: crun, runc, podman, docker, user-mode-linux, virt-install
+peers: packages ## install the peers, to be measured too: runc, podman, docker, LXC, skopeo, umoci, user-mode-linux, virt-install
 	@setup/packages setup/peers.txt
 
 test-tools: packages ## install the programs without which some tests are skipped: criu, passt, dnsmasq

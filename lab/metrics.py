@@ -94,6 +94,7 @@ class Family:
 BASELINES: dict[str, tuple[str, ...]] = {
     "startup": ("native", "container"),
     "footprint": ("container",),
+    "delivery": ("container",),
     "density": ("container",),
     "performance": ("native",),
 }
@@ -125,6 +126,12 @@ METRICS: dict[tuple[str, str], Metric] = {
         *_metrics("footprint", "/s", "less", "idle-wake-ups"),
         *_metrics("footprint", "integer", None, "own-kernel", "processes-inside", "same-user-land",
                   kind="count"),
+        *_metrics("delivery", "second", "less", "pull-cold", "pull-warm", "pull-changed",
+                  "build-cold", "build-cached", "build-changed", "push", "save", "load", "ready",
+                  "disk-copy", "disk-convert"),
+        *_metrics("delivery", "byte", "less", "wire-cold", "wire-warm", "wire-changed", "wire-push",
+                  "stored", "archive", kind="count"),
+        *_metrics("delivery", "integer", None, "same-image", kind="count"),
         *_metrics("density", "second", "less", "start-latency", "loaded-answer-p50",
                   "loaded-answer-p99"),
         *_metrics("density", "/s", "more", "loaded-answers"),
@@ -147,6 +154,7 @@ METRICS: dict[tuple[str, str], Metric] = {
 
 STEP_BEGIN = Family("begin: ", Metric("startup", "", "second", "offset"))
 STEP = Family("step: ", Metric("startup", "", "second", "explanation", "less"))
+DELIVERY_STEP = Family("step: ", Metric("delivery", "", "second", "explanation", "less"))
 START_CPU = Family(
     "cpu: ", Metric("startup", "", "second", "explanation", "less", BASELINES["startup"])
 )
@@ -162,6 +170,7 @@ KERNEL_AFTER = Family("kernel after: ", Metric("density", "", "byte", "explanati
 FAMILIES = (
     STEP_BEGIN,
     STEP,
+    DELIVERY_STEP,
     START_CPU,
     CPU,
     CLOCK,

@@ -59,6 +59,7 @@ ORDER = {
         "userland network",
         "workloads",
         "targets",
+        "delivery",
         "experiments",
         "calibration",
         "measurement",

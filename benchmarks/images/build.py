@@ -16,7 +16,8 @@ from pathlib import Path
 from benchmarks import harness
 from benchmarks.harness import Finding, Ratio, Samples
 from benchmarks.images.pull import prepared
-from benchmarks.images.tools import DOCKER, OURS, PODMAN, SKOPEO, timed
+from benchmarks.images.tools import DOCKER, OURS, PODMAN
+from lab.delivery.commands import timed
 
 LIMITS = {"cold": 0.8, "cached": 0.3}
 DOCKERFILE = """
@@ -45,15 +46,15 @@ def measure(rounds: int, seed: int) -> Samples:
     samples = Samples()
     with prepared() as (directory, found, names):
         base = names["debian"]
-        builders = [tool for tool in found.values() if tool.name != SKOPEO]
+        builders = {name: tool for name, tool in found.items() if tool.builds}
         context = _context(directory / "context", base)
-        for tool in builders:
+        for tool in builders.values():
             timed(tool.pull(base))
-            timed(tool.build(context, False))
-        for number, _, tool in harness.turns(builders, rounds, seed, warm_up=True):
-            for name, cached in (("cold", False), ("cached", True)):
-                milliseconds, _mib = timed(tool.build(context, cached))
-                samples.add(name, tool.name, number, {"build": milliseconds})
+            timed(tool.build(context, cached=False))
+        for number, _, name in harness.turns(list(builders), rounds, seed, warm_up=True):
+            for state, cached in (("cold", False), ("cached", True)):
+                build = timed(builders[name].build(context, cached=cached))
+                samples.add(state, name, number, {"build": build.seconds * 1e3})
     return samples
 
 

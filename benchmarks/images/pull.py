@@ -22,25 +22,13 @@ from pathlib import Path
 
 from benchmarks import harness
 from benchmarks.harness import Finding, Ratio, Samples
-from benchmarks.images.tools import (
-    DOCKER,
-    OURS,
-    OURS_UNSYNCED,
-    PODMAN,
-    SKOPEO,
-    Tool,
-    registry,
-    timed,
-    tools,
-)
+from benchmarks.images.tools import DOCKER, OURS, OURS_UNSYNCED, PODMAN, SKOPEO, tools
+from lab.delivery import images, registry
+from lab.delivery.commands import timed
+from lab.delivery.tools import Tool
 from lab.userland import build
-from runtime.images import assembly, layer_diff, manifest
-from runtime.images.manifest import Config, Execution, RootFs
-from runtime.images.push import push
-from runtime.images.reference import parse
-from runtime.images.registry.http import Options
-from runtime.images.registry.repository import Repository
-from runtime.images.store import Store, host_platform
+from runtime.images import assembly, layer_diff
+from runtime.images.store import Store
 
 LIMITS = {DOCKER: 0.7, PODMAN: 0.7, SKOPEO: 0.8}
 MOST_MIB = 64.0
@@ -58,13 +46,15 @@ def measure(rounds: int, seed: int) -> Samples:
     """Pull each image with each tool in every round."""
     samples = Samples()
     with prepared() as (_, found, names):
-        for number, image, tool in harness.turns(
-            list(found.values()), rounds, seed, tuple(names), warm_up=True
+        for number, image, name in harness.turns(
+            list(found), rounds, seed, tuple(names), warm_up=True
         ):
+            tool = found[name]
             tool.forget()
             os.sync()
-            milliseconds, mib = timed(tool.pull(names[image]))
-            samples.add(image, tool.name, number, {"pull": milliseconds, "memory": mib})
+            pull = timed(tool.pull(names[image]))
+            values = {"pull": pull.seconds * 1e3, "memory": pull.peak_bytes / (1 << 20)}
+            samples.add(image, name, number, values)
     return samples
 
 
@@ -76,8 +66,8 @@ def prepared() -> Iterator[tuple[Path, dict[str, Tool], dict[str, str]]]:
     """
     land = build.build(harness.say)
     with harness.quiet_host() as directory:
-        (directory / "registry").mkdir()
-        with registry(directory / "registry") as host, tools(directory) as found:
+        place = directory / "registry"
+        with registry.running(place, place / "data") as host, tools(directory) as found:
             yield directory, found, publish(directory / "made", land.tree, host)
             for tool in found.values():
                 tool.forget()
@@ -98,24 +88,16 @@ def findings(samples: Samples) -> Iterator[Finding]:
 def publish(store_directory: Path, tree: Path, host: str) -> dict[str, str]:
     """Make both images and push them. Return their references."""
     store = Store(store_directory, "fast")
-    made = {
-        "debian": [layer_diff.archive(tree)],
-        "files": [_many_files(number) for number in range(LAYERS)],
+    archives = {
+        "debian:1": [layer_diff.archive(tree)],
+        "files:1": [_many_files(number) for number in range(LAYERS)],
     }
-    for name, archives in made.items():
+    for name, of_image in archives.items():
         with store.lease() as lease:
-            layers = [assembly.add_layer(store, lease, archive) for archive in archives]
-            config = Config(
-                host_platform().architecture,
-                "linux",
-                RootFs("layers", [layer.diff_id for layer in layers]),
-                Execution(cmd=["/bin/sh"]),
-            )
-            blobs: list[manifest.Descriptor] = [layer.blob for layer in layers]
-            assembly.add_image(store, lease, config, blobs, [name])
-        reference = parse(f"{host}/{name}:1")
-        push(store, name, reference, Repository(reference, Options(), writable=True))
-    return {name: f"{host}/{name}:1" for name in made}
+            layers = [assembly.add_layer(store, lease, archive) for archive in of_image]
+            images.add(store, name, layers, ["/bin/sh"])
+        images.upload(store, host, name)
+    return {name.partition(":")[0]: f"{host}/{name}" for name in archives}
 
 
 def _many_files(number: int) -> Iterator[bytes]:

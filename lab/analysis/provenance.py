@@ -64,6 +64,9 @@ def unmeasured(run: Run) -> str:
     """Return a sentence on the experiments without figures, and why; empty if all have some."""
     missing = []
     for name in sorted(set(EXPERIMENTS) - measured(run), key=EXPERIMENTS.index):
+        if reason := run.settings.get("untested", {}).get(name):
+            missing.append(f"{name} ({reason})")
+            continue
         attempts = run.samples.loc[run.samples["experiment"] == name, "censored"]
         failed = f" (all {len(attempts)} failed, the first because: " if len(attempts) else ""
         missing.append(f"{name}{failed}{attempts.iloc[0]})" if failed else name)

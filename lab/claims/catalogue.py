@@ -9,7 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lab.claims import finding
-from lab.claims.judges import density, isolation, performance, scaling, size, startup
+from lab.claims.judges import (
+    delivery,
+    density,
+    isolation,
+    performance,
+    scaling,
+    size,
+    startup,
+)
 from lab.claims.judges.performance import NEAR
 
 
@@ -23,7 +31,6 @@ class Claim:
     judge: finding.Judge
 
 
-NO_MEASURE = "none in this run"
 TABLE = (
     Claim(
         "startup",
@@ -159,14 +166,16 @@ STATEMENTS = (
     Claim(
         "9",
         "an image makes development, test and production the same",
-        "digest of the programs inside, in every target; equal to the image's",
-        scaling.image_is_the_same,
+        "digest of the programs inside, in every target, and ID of the image that each tool pulled;"
+        " equal to those of what was shipped",
+        delivery.image_is_the_same,
     ),
     Claim(
         "10",
         "images are built from a Dockerfile and shared through a registry",
-        NO_MEASURE,
-        finding.not_measured("the lab measures neither builds nor registries yet"),
+        "a Dockerfile built, the image pushed to a registry and pulled from one by each installed"
+        " engine, with the ID that was pushed; also shown: the seconds of each",
+        delivery.images_are_built_and_shared,
     ),
     Claim(
         "10",
@@ -177,8 +186,9 @@ STATEMENTS = (
     Claim(
         "11",
         "moving to another platform is easier with containers",
-        "bytes as shipped, and seconds to copy and unpack them, `vm` / `container`; both above 1 ×",
-        scaling.moves_more_easily,
+        "bytes on the wire, and seconds to fetch and unpack them from a registry, or else bytes as"
+        " shipped, and seconds to copy and unpack them, `vm` / `container`; both above 1 ×",
+        delivery.moves_more_easily,
     ),
     Claim(
         "12",

@@ -162,6 +162,8 @@ class Evidence:
 
     def missing(self, experiment: str, target: str) -> str:
         """Return the reason why the run has no figure of the target, without a full stop."""
+        if reason := self.run.settings.get("untested", {}).get(experiment):
+            return f"{experiment} can't be measured on this host: {reason}"
         if experiment not in self.run.settings.get("experiments", ()):
             return f"{experiment} was not measured in this run"
         if reason := self.run.settings.get("absent", {}).get(target):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lab.claims.evidence import Evidence, Figure
 
 MACHINES = ("vm", "microvm")
-ENGINES = ("container", "podman", "docker")
+ENGINES = ("container", "podman", "docker", "lxc")
 
 
 class Verdict(StrEnum):
@@ -50,11 +50,6 @@ class Finding:
 
 
 Judge = Callable[["Evidence"], Finding]
-
-
-def not_measured(reason: str) -> Judge:
-    """Return a judge for a claim that no experiment measures."""
-    return lambda evidence: untested(reason)
 
 
 def untested(reason: str) -> Finding:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lab import tables
 from lab.analysis import provenance, summary
 from lab.calibration import text
-from lab.claims.catalogue import NO_MEASURE, STATEMENTS, TABLE, Claim
+from lab.claims.catalogue import STATEMENTS, TABLE, Claim
 from lab.claims.evidence import Evidence
 from lab.claims.finding import COLOURS, Finding
 from lab.units import UNKNOWN, quantity
@@ -84,11 +84,7 @@ def document(run: Run) -> dict[str, Any]:
 
 def rules(run: Run) -> str:
     """Return the measure and the bounds of each claim as a Markdown table."""
-    rows = [
-        (row.source, row.claim, tables.Marked(row.measure))
-        for row in examine(run)
-        if row.measure != NO_MEASURE
-    ]
+    rows = [(row.source, row.claim, tables.Marked(row.measure)) for row in examine(run)]
     return "\n".join(tables.markdown(("", "claim", "measure; required interval"), rows))
 
 

@@ -48,6 +48,7 @@ def everything(*, images: bool = False) -> list[str]:
     from lab.host.measurement_lock import measurement_lock
     from lab.host.scratch import left_directories
     from lab.paths import cache_directory
+    from lab.targets import leftovers
     from vms.connection import process_root
     from vms.storage import machine_folders
     from vms.storage.image_store import Store
@@ -60,6 +61,8 @@ def everything(*, images: bool = False) -> list[str]:
         for scratch in left_directories():
             for name in targets.NAMES:
                 removed += targets.find(name).clean(scratch)
+            for name in sorted(leftovers.names(scratch)):  # of runtimes that the user named
+                removed += leftovers.clean(name, scratch)
             removed.append(_remove(scratch))
         if images:
             removed += [

@@ -49,7 +49,7 @@ def register(verbs: shared_options.Verbs, common: argparse.ArgumentParser) -> No
         "experiments",
         nargs="*",
         metavar="EXPERIMENT",
-        help="one or more of startup, burst, footprint, density, performance, isolation",
+        help="one or more of startup, burst, footprint, performance, delivery, isolation, density",
     )
     parser.add_argument(
         "--resume",
@@ -128,6 +128,7 @@ def _measuring_options() -> argparse.ArgumentParser:
         help="start no round that would end after this time; default with --precision: 5 (quick)"
         " or 60 (full), else none",
     )
+    shared_options.add_runtime_binary(parser)
     shared_options.add_folder_seed_and_wait(parser)
     parser.add_argument(
         "--page-cache",
@@ -209,4 +210,5 @@ def _request(options: argparse.Namespace, chosen: tuple[str, ...]) -> RunRequest
         budget_minutes=options.budget,
         wait=options.wait,
         page_cache=options.page_cache,
+        runtime_binaries=tuple(options.runtime_binary),
     )

@@ -55,6 +55,7 @@ class Profile:
     Emulated machines are slow and take part in every `machines_every`-th round. `only` restricts
     an experiment to some targets to save time, `only_emulated` does so where machines are emulated;
     neither applies to targets that the user names. A run adds `workloads`, for `performance`.
+    `delivered` is what the images of `delivery` are made of: a few programs, or the user land.
     `minutes` is the time that a run of this profile may take on the reference host.
     """
 
@@ -67,6 +68,7 @@ class Profile:
     only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     only_emulated: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     workloads: Mapping[str, Workload] = field(default_factory=dict)
+    delivered: Literal["programs", "user land"] = "user land"
 
     def on(self, accelerator: Accelerator) -> Profile:
         """Return the profile for an accelerator: under KVM, machines join every round."""
@@ -77,6 +79,17 @@ class Profile:
     def of_named_targets(self) -> Profile:
         """Return the profile for targets that the user named: none is left out to save time."""
         return replace(self, only={}, only_emulated={})
+
+    def with_runtimes(self, names: tuple[str, ...]) -> Profile:
+        """Return the profile for OCI runtimes that the user named: they take part as crun does."""
+        only, emulated = (
+            {
+                experiment: (*chosen, *names) if "crun" in chosen else chosen
+                for experiment, chosen in restrictions.items()
+            }
+            for restrictions in (self.only, self.only_emulated)
+        )
+        return replace(self, only=only, only_emulated=emulated)
 
     def asks(self, experiment: str, target: str) -> bool:
         """Return True if the experiment includes the target."""
@@ -103,12 +116,14 @@ PROFILES = {
             "density": 1,
             "performance": 3,
             "isolation": 3,
+            "delivery": 2,
         },
         machines_every=5,
         density=Density(
             containers=2000, machines=8, memory_floor_bytes=2 * _GIB, start_limit_seconds=60.0
         ),
         burst=Burst(16, 0),
+        delivered="programs",
         only={
             "burst": ("container",),
             "density": ("container", "microvm"),
@@ -125,6 +140,7 @@ PROFILES = {
             "density": 1,
             "performance": 3,
             "isolation": 3,
+            "delivery": 3,
         },
         machines_every=3,
         density=Density(
@@ -137,7 +153,7 @@ PROFILES = {
         ),
         burst=Burst(64, 8, limit_seconds=20.0),
         only={
-            **dict.fromkeys(("startup", "footprint", "isolation"), _UNTUNED),
+            **dict.fromkeys(("startup", "footprint", "isolation", "delivery"), _UNTUNED),
             **dict.fromkeys(("burst", "density"), _APART),
         },
         only_emulated={"performance": _UNTUNED},

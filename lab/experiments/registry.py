@@ -9,7 +9,7 @@ from lab import plugins
 from lab.errors import NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from lab.experiments.base import Experiment
     from lab.targets.worker import Worker
@@ -19,6 +19,7 @@ _MODULES = {
     "burst": "lab.experiments.burst",
     "footprint": "lab.experiments.footprint",
     "performance": "lab.experiments.performance",
+    "delivery": "lab.experiments.delivery",
     "isolation": "lab.experiments.isolation",
     "density": "lab.experiments.density",  # last, since it raises the kernel's memory for good
     **plugins.addresses("tonnage.experiments"),
@@ -31,6 +32,15 @@ def find(name: str) -> Experiment:
     if name not in _MODULES:
         raise NotFound(f"There is no experiment {name!r}; choose from {', '.join(EXPERIMENTS)}.")
     return cast("Experiment", import_module(_MODULES[name]))
+
+
+def absent(name: str) -> str:
+    """Return the reason why an experiment can't be made on this host; empty if it can.
+
+    An experiment that needs more than its targets defines `absent`.
+    """
+    reason: Callable[[], str] | None = getattr(find(name), "absent", None)
+    return reason() if reason else ""
 
 
 def in_turn(name: str, workers: Sequence[Worker]) -> list[Worker]:

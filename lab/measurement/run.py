@@ -23,7 +23,7 @@ from lab.measurement import harness, host_record, image_trial, resumption
 from lab.progress import Progress
 from lab.results import run_folder
 from lab.statistics import stopping_rule
-from lab.targets import environment
+from lab.targets import environment, runtime_binaries
 from lab.targets.base import Settings
 from lab.userland import build, image_land, image_source, root_tree
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from lab.host.kvm import Accelerator
     from lab.measurement.request import RunRequest
+    from lab.targets.runtime_binaries import RuntimeBinary
     from lab.userland.build import Userland
     from runtime.images.store import Image, Store
 
@@ -54,14 +55,18 @@ class RunResult:
 
 @dataclass(frozen=True)
 class _Checked:
-    """A request whose names and folder were checked: its profile and its targets.
+    """A request whose names and folder were checked: its profile, experiments and targets.
 
-    `absent` has the reason why each absent target can't be measured.
+    `untested` has the reason why each experiment that is left out can't be measured, and `absent`
+    that of each target.
     """
 
     profile: profiles.Profile
+    experiments: tuple[str, ...]
+    untested: dict[str, str]
     targets: tuple[str, ...]
     absent: dict[str, str]
+    runtimes: dict[str, RuntimeBinary]
     interrupted: resumption.Interrupted | None
 
 
@@ -80,7 +85,7 @@ def measure(request: RunRequest) -> RunResult:
         progress.tell("building the user land (cached for later runs)")
         lands = _build_lands(checked.profile, request, stack, progress)
         progress.tell("inspecting the host")
-        host = host_record.inspect(request.accelerator, progress.tell)
+        host = host_record.inspect(request.accelerator, progress.tell, checked.runtimes)
         plan = _plan(request, checked, host.accelerator)
         folder = _open_folder(request, checked, plan, host, lands)
         progress.tell(f"measuring into {folder.path}")
@@ -99,23 +104,27 @@ def _check(request: RunRequest) -> _Checked:
     _refuse_duplicates("target", request.targets or ())
     _refuse_duplicates("experiment", request.experiments)
     _refuse_duplicates("workload file", [path.resolve() for path in request.workloads])
+    runtimes = runtime_binaries.examine(request.runtime_binaries)
+    profile = profile.with_runtimes(tuple(runtimes))
     if request.targets is not None:
         profile = profile.of_named_targets()
     for name in request.experiments:
         refusal = experiments.image_refusal(name)
         if request.image and refusal:
             raise InvalidConfig(f"{name} can't measure an image: {refusal}. Leave it out.")
-    present, absent = _choose(request.targets, profile.name, image=bool(request.image))
+    untested = _untested(request.experiments)
+    chosen = tuple(name for name in request.experiments if name not in untested)
+    present, absent = _choose(request.targets, profile.name, runtimes, image=bool(request.image))
     if os.geteuid() != 0:
         raise Unavailable("Measuring needs root for namespaces, cgroups and mounts: use sudo.")
     profile = replace(profile, workloads=workloads.load(profile.name, request.workloads))
-    return _Checked(profile, present, absent, interrupted)
+    return _Checked(profile, chosen, untested, present, absent, runtimes, interrupted)
 
 
 def _plan(request: RunRequest, checked: _Checked, accelerator: Accelerator) -> harness.Plan:
     return harness.Plan(
         profile=checked.profile.on(accelerator),
-        experiments=request.experiments,
+        experiments=checked.experiments,
         targets=checked.targets,
         rounds=request.rounds,
         seed=secrets.randbelow(1 << 31) if request.seed is None else request.seed,
@@ -139,6 +148,7 @@ def _open_folder(
     """
     document = host.document()
     described = _described(checked.profile.workloads, lands)
+    runtimes = {name: each.document() for name, each in checked.runtimes.items()}
     application = lands["basic"].application
     measured = application.document() if application else None
     settings = {
@@ -149,6 +159,8 @@ def _open_folder(
         "start_deadline_seconds": request.start_deadline_seconds,
         "environment": environment.DECLARED.document(),
         "absent": checked.absent,
+        "untested": checked.untested,
+        "runtime_binaries": runtimes,
         "image": measured,
         "image_digest": application.digest if application else "none",
         "calibration": store.newest(),
@@ -160,6 +172,7 @@ def _open_folder(
     if checked.interrupted:
         checked.interrupted.require_same_host(document, plan.settings())
         checked.interrupted.require_same_workloads(described)
+        checked.interrupted.require_same_runtimes(runtimes)
         checked.interrupted.require_same_image(measured)
         return checked.interrupted.reopen(settings)
     path = request.out or run_folder.new_folder(Path("results"), document["hostname"])
@@ -180,9 +193,13 @@ def _execute(
     with folder, scratch.scratch_directory() as directory:
         try:
             budget = stopping_rule.Budget(plan.budget_seconds, len(plan.experiments))
-            for names, land in _stages(request.experiments, lands):
+            for names, land in _stages(checked.experiments, lands):
                 settings = Settings(
-                    land, directory, plan.accelerator, request.start_deadline_seconds
+                    land,
+                    directory,
+                    plan.accelerator,
+                    request.start_deadline_seconds,
+                    runtimes=runtime_binaries.paths(checked.runtimes),
                 )
                 part = replace(plan, experiments=names)
                 executed.add(harness.execute(part, settings, folder, progress, budget, finished))
@@ -283,18 +300,28 @@ def _described(
 
 
 def _choose(
-    asked: Iterable[str] | None, profile: str, *, image: bool = False
+    asked: Iterable[str] | None,
+    profile: str,
+    runtimes: Mapping[str, RuntimeBinary],
+    *,
+    image: bool = False,
 ) -> tuple[tuple[str, ...], dict[str, str]]:
     """Return the targets to measure, and the absent ones with their reasons.
 
-    Without a request, these are all targets of the profile. With `image`, targets that can't run an
-    image are absent. Raise NotFound for an unknown name, Unavailable for a requested target that is
-    absent, and InvalidConfig for an empty list.
+    Without a request, these are all targets of the profile, and the runtimes that the user named.
+    With `image`, targets that can't run an image are absent. Raise NotFound for an unknown name,
+    Unavailable for a requested target that is absent, and InvalidConfig for an empty list, or one
+    without a runtime that the user named.
     """
     left_out = targets.FULL_ONLY if profile == "quick" else ()
-    all_names = tuple(name for name in targets.NAMES if name not in left_out)
+    all_names = (*(name for name in targets.NAMES if name not in left_out), *runtimes)
     names = all_names if asked is None else tuple(asked)
-    absent = {name: why for name in names if (why := _absent(name, image=image))}
+    if unused := [name for name in runtimes if name not in names]:
+        raise InvalidConfig(
+            f"--runtime-binary names {unused[0]}, but --targets does not: add it to the list."
+        )
+    known = runtime_binaries.paths(runtimes)
+    absent = {name: why for name in names if (why := _absent(name, known, image=image))}
     if asked is not None and absent:
         name, why = next(iter(absent.items()))
         raise Unavailable(f"{name} can't be measured here: {why}.")
@@ -307,11 +334,23 @@ def _choose(
     return present, absent
 
 
-def _absent(name: str, *, image: bool) -> str:
-    target = targets.find(name)
+def _absent(name: str, runtimes: Mapping[str, Path], *, image: bool) -> str:
+    target = targets.find(name, runtimes)
     if image and target.image_refusal:
         return f"it can't run an image: {target.image_refusal}"
     return target.absent()
+
+
+def _untested(names: tuple[str, ...]) -> dict[str, str]:
+    """Return the experiments that can't be measured here, with the reasons.
+
+    Raise NotFound for an unknown name, and Unavailable if the user chose such an experiment.
+    """
+    untested = {name: why for name in names if (why := experiments.absent(name))}
+    if untested and names != experiments.EXPERIMENTS:
+        name, why = next(iter(untested.items()))
+        raise Unavailable(f"{name} can't be measured here: {why}.")
+    return untested
 
 
 def _now() -> str:

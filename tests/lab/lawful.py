@@ -160,7 +160,7 @@ def _over_rounds(
 
 
 def _varied(sample: Sample, number: int) -> float | None:
-    if sample.value is None or sample.metric in {"neighbours-seen", "own-kernel"}:
+    if sample.value is None or sample.metric in {"neighbours-seen", "own-kernel", "same-image"}:
         return sample.value
     return sample.value * (1 + number / 50)
 
@@ -277,6 +277,20 @@ def _isolation(target: str, units: dict[str, str], draw: DrawFn) -> list[Sample]
     ]
 
 
+def _delivery(target: str, units: dict[str, str], draw: DrawFn) -> list[Sample]:
+    times = ["pull-cold", "pull-warm", "build-cold", "build-cached", "push", "save", "ready"]
+    sizes = ["wire-cold", "stored", "archive"]
+    return [
+        *(
+            _single(draw, "delivery", target, metric, "second")
+            for metric in draw(st.lists(st.sampled_from(times), min_size=1, unique=True))
+        ),
+        *(_single(draw, "delivery", target, metric, "byte") for metric in sizes),
+        _single(draw, "delivery", target, "step: fetch $[x]", "second"),
+        Sample("delivery", target, "same-image", "integer", 0, draw(st.sampled_from([0.0, 1.0]))),
+    ]
+
+
 _MEASURED: dict[str, Callable[[str, dict[str, str], DrawFn], list[Sample]]] = {
     "startup": _startup,
     "burst": _burst,
@@ -284,4 +298,5 @@ _MEASURED: dict[str, Callable[[str, dict[str, str], DrawFn], list[Sample]]] = {
     "density": _density,
     "performance": _performance,
     "isolation": _isolation,
+    "delivery": _delivery,
 }

@@ -27,7 +27,9 @@ HOST: dict[str, Any] = {
         {"name": "KVM", "value": "no", "state": "limited", "meaning": "machines are emulated"},
     ],
 }
-EXPERIMENTS = ("startup", "burst", "footprint", "density", "performance", "isolation")
+EXPERIMENTS = (
+    "startup", "burst", "footprint", "density", "performance", "isolation", "delivery",
+)  # fmt: skip
 SETTINGS: dict[str, Any] = {
     "profile": "quick",
     "targets": ["native", "container", "vm", "microvm", "crun", "podman"],
@@ -57,6 +59,13 @@ WORKLOADS = {
     "cpu-compress": 0.5, "cpu-hash": 0.4, "memory-copy": 0.2, "system-calls": 0.3,
     "context-switches": 0.2, "process-spawn": 0.15, "disk-write": 0.25, "disk-read": 0.8,
 }  # fmt: skip
+DELIVERED: dict[
+    str, tuple[float | None, ...]
+] = {  # seconds to pull, build, build from the cache, push
+    "container": (0.9, 2.1, 0.4, 0.5),
+    "podman": (1.6, 3.4, 0.7, 1.1),
+    "vm": (1.3, None, None, None),
+}
 IMAGES = {"container": (105, 320), "crun": (105, 320), "podman": (105, 330), "vm": (150, 420),
           "microvm": (150, 420)}  # fmt: skip
 
@@ -89,6 +98,9 @@ def write(
         if "isolation" in experiments:
             for number in range(3):
                 folder.append(_isolation(number, chance))
+        if "delivery" in experiments:
+            for number in range(3):
+                folder.append(_delivery(number, random.Random(number)))
         if "density" in experiments:
             for target, most in (running or {"container": 500, "microvm": 8}).items():
                 folder.append(_density(target, most, stop, chance))
@@ -166,6 +178,20 @@ def _footprint(number: int) -> Iterator[Sample]:
         yield Sample("footprint", target, "page-cache-again", "byte", number, pss / 2)
         idle = 0.02 if target in MACHINES else 0.0
         yield Sample("footprint", target, "idle-cpu", "second", number, idle)
+
+
+def _delivery(number: int, chance: random.Random) -> Iterator[Sample]:
+    for target, times in DELIVERED.items():
+        names = ("pull-cold", "build-cold", "build-cached", "push")
+        for metric, seconds in zip(names, times, strict=True):
+            if seconds is not None:
+                value = seconds * chance.lognormvariate(0, 0.02)
+                yield Sample("delivery", target, metric, "second", number, value)
+        if number == 0:
+            wire = IMAGES[target][0] * MIB
+            yield Sample("delivery", target, "wire-cold", "byte", number, wire)
+        if target not in MACHINES:
+            yield Sample("delivery", target, "same-image", "integer", number, 1.0, note="sha256:5")
 
 
 def _density(target: str, most: int, stop: str, chance: random.Random) -> list[Sample]:

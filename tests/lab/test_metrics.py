@@ -22,6 +22,9 @@ from lab import metrics
         ("performance", "clock: inside / host", "explanation", ("native",)),
         ("performance", "answer-p50", "figure", ("native",)),
         ("isolation", "neighbours-seen", "count", ()),
+        ("delivery", "pull-cold", "figure", ("container",)),
+        ("delivery", "wire-cold", "count", ("container",)),
+        ("delivery", "step: fetch", "explanation", ()),
     ],
 )
 def test_a_metric_has_one_kind_and_its_baselines(

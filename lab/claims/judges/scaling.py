@@ -1,19 +1,10 @@
-"""Judges of claims about images and scale: the same image everywhere, many starts, many hosts."""
+"""Judges of claims about scale: many starts, many hosts."""
 
 from __future__ import annotations
 
-from math import inf
 from typing import TYPE_CHECKING
 
-from lab.claims.finding import (
-    ENGINES,
-    MACHINES,
-    Finding,
-    Verdict,
-    inconclusive,
-    lies_within,
-    untested,
-)
+from lab.claims.finding import MACHINES, Finding, Verdict, untested
 from lab.errors import LabError
 from lab.planning import HostCapacity, InstanceRequests, pack
 
@@ -22,27 +13,6 @@ if TYPE_CHECKING:
 
 _FLEET = 10_000
 _MANY_AT_ONCE = 10
-
-
-def image_is_the_same(evidence: Evidence) -> Finding:
-    """Judge: the programs inside have the digest of the image's, in every target."""
-    digests = {
-        name: figure for name in (*ENGINES, "crun", "runc", *MACHINES)
-        if (figure := evidence.measured("footprint", name, "same-user-land"))
-    }  # fmt: skip
-    figures = list(digests.values())
-    if not figures:
-        return untested(evidence.missing("footprint", "container"))
-    if different := [
-        name for name in digests if evidence.extremes("footprint", name, "same-user-land") != (1, 1)
-    ]:
-        return Finding(Verdict.FAILS, f"the files differ in {', '.join(different)}", figures)
-    digest = evidence.note("footprint", "container", "same-user-land")
-    reason = (
-        f"the same digest in all of them ({digest}). It covers files, which are what an image"
-        " carries; kernel and limits belong to each host"
-    )
-    return Finding(Verdict.HOLDS, reason, figures)
 
 
 def many_at_a_time(evidence: Evidence) -> Finding:
@@ -57,34 +27,6 @@ def many_at_a_time(evidence: Evidence) -> Finding:
     if count < _MANY_AT_ONCE:
         return untested("fewer than ten were requested at once")
     return Finding(Verdict.HOLDS, f"{count} were requested at once and ran", figures)
-
-
-def moves_more_easily(evidence: Evidence) -> Finding:
-    """Judge: a container has fewer bytes to ship than a machine, and is copied in less time."""
-    metrics = ("image-compressed", "move")
-    ratios = [
-        figure
-        for metric in metrics
-        if (figure := evidence.compared("footprint", metric, "vm", "container"))
-    ]
-    if not ratios:
-        return untested(evidence.missing("footprint", "vm"))
-    figures = ratios + [
-        figure
-        for name in ("container", "vm")
-        for metric in metrics
-        if (figure := evidence.measured("footprint", name, metric))
-    ]
-    measures = "same user land: bytes as shipped, seconds to copy and unpack them"
-    answers = [lies_within(ratio, 1.0, inf) for ratio in ratios]
-    if all(answers):
-        reason = f"the machine takes more in both measures ({measures})"
-        return Finding(Verdict.HOLDS, reason, figures)
-    if False not in answers:
-        return inconclusive(ratios[answers.index(None)], figures, "1 ×")
-    metric = ratios[answers.index(False)].name.partition(",")[0]
-    reason = f"no more in {metric}: a machine's disk is used as it was shipped ({measures})"
-    return Finding(Verdict.FAILS, reason, figures)
 
 
 def clusters_carry_peaks(evidence: Evidence) -> Finding:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from matplotlib.text import Text
 
-from lab.report import isolation_and_density, overview, startup
+from lab.report import delivery, isolation_and_density, overview, startup
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,6 +21,7 @@ DRAW = {
     "idle": isolation_and_density.idle,
     "answers": isolation_and_density.answers,
     "isolation": isolation_and_density.isolation,
+    "delivery": delivery.operations,
 }
 
 

@@ -46,7 +46,7 @@ def test_the_notebook_was_executed_for_this_run(reported: Path) -> None:
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert all(cell.execution_count for cell in code)
     pictures = [o for c in code for o in c.outputs if "image/svg+xml" in o.get("data", {})]
-    assert len(pictures) == 9
+    assert len(pictures) == 10
     text = outputs(notebook)
     assert "host plausible" in text
     assert "container: thousands on one host" in text
@@ -57,7 +57,7 @@ def test_the_notebook_was_executed_for_this_run(reported: Path) -> None:
 
 def test_the_page_stands_alone(reported: Path) -> None:
     page = (reported / "report.html").read_text()
-    assert page.count('src="data:image/svg+xml') == 9
+    assert page.count('src="data:image/svg+xml') == 10
     assert "virtual machine: minutes" in page
     assert not re.findall(r"""(?:src|href)\s*=\s*["'](?!data:|#)[^"']+""", page)
     assert not re.search(r"<script[^>]*\bsrc=", page)
@@ -66,7 +66,7 @@ def test_the_page_stands_alone(reported: Path) -> None:
 def test_each_picture_of_the_page_is_described(reported: Path) -> None:
     page = (reported / "report.html").read_text()
     described = re.findall(r'<img[^>]*alt="([^"]*)"', page)
-    assert len(described) == 9
+    assert len(described) == 10
     assert all(len(text) > 40 and "No description" not in text for text in described)
     assert any("container ready 3." in text for text in described)
     assert any("half of 16 after" in text for text in described)
