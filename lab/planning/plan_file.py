@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from lab.planning.inventory import Inventory
     from lab.planning.plan import Objective, Plan
+    from lab.planning.plan_imports import Imported
     from lab.planning.plan_schema import HostTable, PlanTable, PlanTables, ServiceTable
 
 MOST_MONTHS = 120
@@ -64,13 +64,17 @@ def read(path: Path, *, deadline_seconds: float = DEADLINE_SECONDS) -> PlanFile:
         raise InvalidConfig(
             f"{path}: plan: months is {plan.months}: it must be from 0 to {MOST_MONTHS}."
         )
-    inventories, left_out = _imports(path, tables)
-    hosts = _all_hosts(path, tables, inventories)
+    imported, left_out = _imports(path, tables)
+    hosts = _all_hosts(path, tables, imported)
     _check_domains(path, tables.services, hosts)
     offered = frozenset(resource for host in hosts for resource in host.capacity)
     growth = _share(f"{path}: plan: growth", plan.growth, most=MOST_GROWTH)
     stated = [_service(path, table, growth, offered) for table in tables.services]
-    stated += [Stated(each, growth=growth) for found in inventories for each in found.services]
+    stated += [
+        Stated(service, growth=growth, wrapping=each.wrapping)
+        for each in imported
+        for service in each.inventory.services
+    ]
     wrapped = wrap(
         path,
         tables.wrapping,
@@ -91,7 +95,7 @@ def read(path: Path, *, deadline_seconds: float = DEADLINE_SECONDS) -> PlanFile:
     )
 
 
-def _imports(path: Path, tables: PlanTables) -> tuple[list[Inventory], tuple[str, ...]]:
+def _imports(path: Path, tables: PlanTables) -> tuple[list[Imported], tuple[str, ...]]:
     if not tables.imports:
         return [], ()
     from lab.planning.plan_imports import read_imports
@@ -99,11 +103,12 @@ def _imports(path: Path, tables: PlanTables) -> tuple[list[Inventory], tuple[str
     return read_imports(path, tables.imports)
 
 
-def _all_hosts(path: Path, tables: PlanTables, inventories: Iterable[Inventory]) -> list[Host]:
+def _all_hosts(path: Path, tables: PlanTables, imported: Iterable[Imported]) -> list[Host]:
     """Return the hosts of the file and of its imports, without what is kept free on them."""
     free = 1 - _share(f"{path}: plan: head-room", tables.plan.head_room, most=1.0)
     stated = [host for table in tables.hosts for host in _hosts(path, table, tables.plan)]
-    return [*stated, *(_reduced(host, free) for found in inventories for host in found.hosts)]
+    found = [host for each in imported for host in each.inventory.hosts]
+    return [*stated, *(_reduced(host, free) for host in found)]
 
 
 def _hosts(path: Path, table: HostTable, plan: PlanTable) -> list[Host]:

@@ -2,14 +2,17 @@
 
 [[import]]
 kubectl = "pods-and-nodes.json"
+wrapping = "container"
 skip-broken = true
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, get_args
 
 from lab.errors import InvalidConfig, LabError
+from lab.planning.plan_schema import OneWrapping
 from lab.planning.readers import registry
 
 if TYPE_CHECKING:
@@ -18,17 +21,25 @@ if TYPE_CHECKING:
 
     from lab.planning.inventory import BrokenLine, Inventory
 
-_SKIP = "skip-broken"
+_SKIP, _WRAPPING = "skip-broken", "wrapping"
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """Services and hosts from a source, and how its services are wrapped in a mixed plan."""
+
+    inventory: Inventory
+    wrapping: str | None
 
 
 def read_imports(
     path: Path, tables: Sequence[dict[str, Any]]
-) -> tuple[list[Inventory], tuple[str, ...]]:
+) -> tuple[list[Imported], tuple[str, ...]]:
     """Return what readers find, and a sentence on the lines left out of each source.
 
     Raise InvalidConfig for a line that can't be used, unless the table says to leave such out.
     """
-    inventories: list[Inventory] = []
+    found: list[Imported] = []
     notes: list[str] = []
     for number, table in enumerate(tables, 1):
         where = f"{path}: import {number}"
@@ -40,14 +51,14 @@ def read_imports(
                     f"{where}: {_fault(source, inventory.broken)}; {_SKIP} = true leaves such"
                     " lines out."
                 )
-            inventories.append(inventory)
+            found.append(Imported(inventory, table.get(_WRAPPING)))
             notes += [f"Left out: {_fault(source, inventory.broken)}."] if inventory.broken else []
-    return inventories, tuple(notes)
+    return found, tuple(notes)
 
 
 def _checked(where: str, table: dict[str, Any]) -> tuple[str, list[str], bool]:
     """Return the table's reader, its sources, and True if broken lines are left out."""
-    keys = [key for key in table if key != _SKIP]
+    keys = [key for key in table if key not in {_SKIP, _WRAPPING}]
     if len(keys) != 1 or keys[0] not in registry.NAMES:
         raise InvalidConfig(
             f"{where}: it needs one reader and its file: readers are {', '.join(registry.NAMES)}."
@@ -60,6 +71,8 @@ def _checked(where: str, table: dict[str, Any]) -> tuple[str, list[str], bool]:
     skip = table.get(_SKIP, False)
     if not isinstance(skip, bool):
         raise InvalidConfig(f"{where}: {_SKIP} must be true or false.")
+    if table.get(_WRAPPING) not in (None, *get_args(OneWrapping)):  # it may be a list
+        raise InvalidConfig(f"{where}: {_WRAPPING} must be {' or '.join(get_args(OneWrapping))}.")
     return keys[0], sources, skip
 
 

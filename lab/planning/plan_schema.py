@@ -4,7 +4,7 @@
     [wrapping]   kind, run, container, machine, machine-cpus, machine-memory, machine-disk
     [[service]]  name, replicas, what one replica requests, where replicas may run
     [[host]]     name, what one host offers, price, count, zone, rack
-    [[import]]   a reader and its files, skip-broken
+    [[import]]   a reader and its files, wrapping, skip-broken
 
 docs/planning.md describes every key.
 """

@@ -8,7 +8,7 @@ import pytest
 
 from lab.errors import InvalidConfig
 from lab.planning import plan_file
-from lab.planning.inventory import CPUS, Host, Service
+from lab.planning.inventory import CPUS, MEMORY_BYTES, Host, Service
 from lab.planning.plan import make_plan
 
 VBP = "2\n10 10\n2\n5 4 4\n3 {} 2\n"
@@ -51,6 +51,24 @@ def test_several_sources_and_stated_services_are_planned_together(path: Path) ->
     assert [service.name for service in file.services] == ["web", "item 1", "item 2"]
     assert file.hosts[0].capacity == {CPUS: 2.0}
     assert len(file.hosts) == 2
+
+
+def test_imports_state_their_wrapping_in_a_mixed_plan(path: Path) -> None:
+    run = Path(__file__).parents[3] / "results" / "2026-11-29-vm"
+    wrapping = f'[wrapping]\nkind = "mixed"\nrun = "{run}"\nmachine = "microvm"\n'
+    host = '[[host]]\nname = "node"\nmemory = "1 GiB"\n'
+    path.write_text(wrapping + IMPORT + 'wrapping = "vm"\n' + host)
+    assert plan_file.read(path).services[0].requests == {
+        "dimension 1": 5.0,
+        "dimension 2": 4.0,
+        MEMORY_BYTES: 162_900_000.0,
+    }
+    path.write_text(wrapping + IMPORT + host)
+    with pytest.raises(InvalidConfig, match="service item 1: wrapping is missing"):
+        plan_file.read(path)
+    path.write_text(IMPORT + 'wrapping = ["vm"]\n')
+    with pytest.raises(InvalidConfig, match="import 1: wrapping must be container or vm"):
+        plan_file.read(path)
 
 
 def test_a_broken_line_is_refused_by_its_number(path: Path) -> None:
