@@ -22,6 +22,7 @@ from runtime.errors import ContainerError, Unavailable
 from runtime.images import compression, file_entry, tar_reader, tar_writer
 from runtime.images.tar_reader import Entry
 from runtime.linux import clone, mount, prctl
+from runtime.linux.users import in_user_namespace
 
 REFUSED, FAILED = 3, 4
 
@@ -57,7 +58,8 @@ def _enter(request: Request) -> None:
         os.chdir(request.root)
         clone.unshare(clone.NEWNS)
         mount.mount(None, b"/", None, mount.REC | mount.PRIVATE)
-        options = f"lowerdir={':'.join(request.lower)}"
+        own = ",userxattr" if in_user_namespace() else ""
+        options = f"lowerdir={':'.join(request.lower)}{own}"
         root = os.fsencode(request.root)
         mount.mount(b"overlay", root, b"overlay", mount.RDONLY, os.fsencode(options))
         os.chroot(request.root)

@@ -21,6 +21,7 @@ from runtime.build.run_mounts import RunMount
 from runtime.build.sources import Sources, Tree, archived
 from runtime.errors import InvalidConfig
 from runtime.images import lookup
+from runtime.linux.users import in_user_namespace
 from runtime.spec.config import Mount
 
 _POLL_SECONDS = 0.05
@@ -210,7 +211,7 @@ def _tmpfs(found: RunMount) -> Mount:
 def _overlay(found: RunMount, directories: list[Path], place: Path) -> Mount:
     """Return the mount of several directories as one, writable unless it is read-only."""
     lower = ":".join(map(_escaped, directories))
-    options = [f"lowerdir={lower}"]
+    options = [f"lowerdir={lower}", *(("userxattr",) if in_user_namespace() else ())]
     if found.read_only:
         options.append("ro")
     else:

@@ -20,6 +20,7 @@ from runtime.build.settings import DEFAULT_SHELL, Settings
 from runtime.errors import ContainerError, InvalidConfig
 from runtime.images import lookup
 from runtime.linux import capabilities
+from runtime.linux.users import in_user_namespace
 from runtime.spec import docker_profile
 from runtime.spec.config import Capabilities, Mount, Rlimit
 from runtime.spec.defaults import DEFAULT_ENVIRONMENT, default_spec
@@ -168,6 +169,8 @@ def _spec(
         linux = linux.replace(namespaces=kept)
         files = _network_files(options, hosts)
     own = tuple(_resized(each, options.shared_memory_bytes) for each in spec.mounts)
+    if program.network != "none" and in_user_namespace():
+        own = tuple(_bound_from_host(each) for each in own)
     return spec.replace(process=process, linux=linux, mounts=(*own, *files, *mounts))
 
 
@@ -192,6 +195,14 @@ def _resized(mount: Mount, shared_memory_bytes: int | None) -> Mount:
         return mount
     kept = tuple(each for each in mount.options if not each.startswith("size="))
     return mount.replace(options=(*kept, f"size={shared_memory_bytes}"))
+
+
+def _bound_from_host(mount: Mount) -> Mount:
+    """Return a bind of the host's /sys: a user namespace may mount that of its own network only."""
+    if mount.type != "sysfs":
+        return mount
+    options = ("rbind", "ro", "nosuid", "noexec", "nodev")
+    return mount.replace(type="bind", source=mount.destination, options=options)
 
 
 def _option(instruction: Instruction, name: str, default: str) -> str:

@@ -14,6 +14,7 @@ from runtime.launcher import mount_calls
 from runtime.linux import mount as mounts
 from runtime.linux import syscalls
 from runtime.linux.mount import AT_FDCWD
+from runtime.linux.users import in_user_namespace
 from runtime.spec.mount_options import PROPAGATIONS
 
 TYPE_CHECKING = False
@@ -49,6 +50,8 @@ class Overlay:
         self.path = path
         self.trees = [upper, *layers]
         self._options = f"lowerdir={':'.join(layers)},upperdir={upper},workdir={work}"
+        if in_user_namespace():  # where overlayfs can't write its own attributes
+            self._options += ",userxattr"
 
     def mount(self, program: Program) -> None:
         """Mount the overlay. (Linux, Documentation/filesystems/overlayfs.rst)"""

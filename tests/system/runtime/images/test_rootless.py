@@ -7,6 +7,7 @@ import io
 import json
 import os
 import stat
+import subprocess
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -193,6 +194,37 @@ def test_an_id_beyond_the_ranges(user: User) -> None:
     layer = archive(member("f", uid=70_000))
     sentence = refused(user, "load", document=oci_archive("app:1", *blobs_of([layer])))
     assert "f belongs to the user 70000, but the user namespace has only the users" in sentence
+
+
+@pytest.mark.parametrize("network", ["default", "none"])
+def test_a_build_that_runs_commands(user: User, network: str) -> None:
+    """Removed files stay hidden: the marks of overlayfs are those of a user namespace."""
+    shell = Path("/bin/busybox")
+    linked = subprocess.run(["ldd", shell], check=False, capture_output=True)
+    if not shell.exists() or linked.returncode == 0:
+        pytest.skip("busybox-static is not installed")
+    base = archive(
+        member("bin", "directory"),
+        member("bin/sh", content=shell.read_bytes(), mode=0o755),
+        member("old", "directory"),
+        member("old/f", content=b"f"),
+        member("gone", content=b"g"),
+        member("own", content=b"o", uid=1000),
+    )
+    done(user, "load", document=oci_archive("app:1", *blobs_of([base, OWN])))
+    context = user.home / "context"
+    context.mkdir()
+    steps = "rm -r /old /gone && mkdir /old && echo n > /old/n && chown 7 /old/n"
+    (context / "Dockerfile").write_text(
+        f"FROM app:1\nRUN --network={network} {steps}\nRUN --network={network} ls /old > /seen\n"
+    )
+    os.chown(context, NOBODY, NOBODY)
+    done(user, "build", "--tag", "app:1", str(context))
+    found = {entry.name: (entry.uid, content) for entry, content in exported(user)}
+    assert found[b"seen"] == (0, b"n\n")
+    assert found[b"old/n"] == (7, b"n\n")
+    assert found[b"own"] == (1000, b"o")
+    assert not {b"old/f", b"gone"} & found.keys()
 
 
 def test_a_build_that_only_copies(user: User) -> None:
