@@ -52,6 +52,7 @@ SERVERS = 4
 MEAN_SECONDS = 0.02
 UTILIZATIONS = (0.3, 0.5, 0.7, 0.85)
 _CONNECTIONS = 100
+_SINGLE_REQUESTS = 50  # before each load and after the last, on a host that is not always the same
 _GATEWAY, _PORT, _SERVER_PORT = "10.80.0.1", 8000, 8080
 _READY_SECONDS = 10.0
 _REPLICATIONS, _SIMULATED_SECONDS = 10, 300.0
@@ -132,9 +133,22 @@ def main() -> int:
     with quiet_host() as scratch:
         result = run(scratch, seconds=6.0, seed=options.seed)
     load.append(os.getloadavg()[0])
-    print(*table(result), sep="\n")
-    harness.write_record(options.out, {"host": _host(), "load_average": load, **document(result)})
+    host = _host()
+    lines = [
+        f"{host['cpus']} CPUs {host['cpu_model']}, Linux {host['kernel']}; load average of the host"
+        f" {load[0]:.1f} before and {load[1]:.1f} after: {_business(max(load), host['cpus'])}.",
+        "",
+        *table(result),
+    ]
+    print(*lines, sep="\n")
+    harness.write_record(options.out, {"host": host, "load_average": load, **document(result)})
+    if options.out:
+        options.out.with_suffix(".md").write_text("\n".join(lines) + "\n")
     return 0
+
+
+def _business(load: float, cpus: int) -> str:
+    return "other work kept the host busy" if load > cpus else "the host was idle otherwise"
 
 
 def _host() -> dict[str, Any]:
@@ -159,17 +173,22 @@ def run(scratch: Path, seconds: float, seed: int) -> Experiment:
         script.write_text(_LUA)
         with network.at_peer():
             _wait_until_ready()
-            service = _single_requests(150)
-            mean = float(np.mean(service))
-            steps = []
+            service: list[float] = []
+            asked = []
             for place, utilization in enumerate(UTILIZATIONS):
+                service += _single_requests(_SINGLE_REQUESTS)
+                mean = float(np.mean(service))
                 pause = max(_CONNECTIONS * mean / (SERVERS * utilization) - mean, 0.0)
-                asked = _wrk(script, SERVERS, _CONNECTIONS, pause, seconds, seed + place)
-                steps.append(Step(utilization, asked, predict(asked.per_second, service)))
+                asked.append(_wrk(script, SERVERS, _CONNECTIONS, pause, seconds, seed + place))
+            service += _single_requests(_SINGLE_REQUESTS)
             throughputs = {
                 count: _wrk(script, count, 4 * count, 0.0, seconds / 3, seed).per_second
                 for count in range(1, SERVERS + 1)
             }
+    steps = [
+        Step(utilization, each, predict(each.per_second, service))
+        for utilization, each in zip(UTILIZATIONS, asked, strict=True)
+    ]
     return Experiment(service, steps, throughputs)
 
 
@@ -228,7 +247,7 @@ def document(result: Experiment) -> dict[str, Any]:
     return {
         "servers": SERVERS,
         "mean_service_seconds": float(np.mean(result.service_seconds)),
-        "service_seconds": result.service_seconds,
+        "service_seconds": [round(each, 6) for each in result.service_seconds],
         "steps": [asdict(step) for step in result.steps],
         "throughputs": result.throughputs,
     }

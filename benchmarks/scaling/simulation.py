@@ -1,11 +1,12 @@
-"""Speed: simulated requests a second of wall time, on one core, with Knative's autoscaler.
+"""Speed: simulated requests a second on one core, with Knative's autoscaler.
 
     python -m benchmarks.scaling.simulation
 
 A light load finds a free slot for every request. A congested one has as many instances as it needs
 to be busy for 99 % of the time, so that most requests wait. An overloaded one loses requests to a
 full queue and to their patience. All three are simulated exactly; the test of exactness is
-tests/lab/scaling/test_queueing.py.
+tests/lab/scaling/test_queueing.py. The time is that of the CPU: on an idle core, the same as on the
+wall.
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from lab.scaling.arrays import FloatArray
 
 _P95 = 1.6448536269514722  # of the standard normal distribution
+_WIDEST = 1_000_000  # a wider one would have a mean that no sample shows
 
 
 class Distribution(Protocol):
@@ -174,4 +175,6 @@ def _fault(stated: Stated) -> str:
         return f"high ({stated.high:g} s) is less than low ({stated.low:g} s)"
     if isinstance(stated, Lognormal) and stated.p95 < stated.median:
         return f"p95 ({stated.p95:g} s) is less than the median ({stated.median:g} s)"
+    if isinstance(stated, Lognormal) and stated.p95 > _WIDEST * stated.median:
+        return f"p95 is more than {_WIDEST:,} times the median"
     return ""

@@ -41,6 +41,7 @@ class Seconds(Quantity):
         "µs": 1e-6, "us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0,
     }  # fmt: skip
     example = "40 s"
+    most = 1e10  # three centuries
 
 
 class Period(Seconds):
@@ -54,6 +55,7 @@ class Rate(Quantity):
 
     units: ClassVar[dict[str, float]] = {"/s": 1.0, "/min": 1 / 60, "/h": 1 / 3600}
     example = "100 /s"
+    most = 1e9
 
 
 class Size(Quantity):
@@ -99,6 +101,7 @@ class Factor(Quantity):
     """A plain number above zero."""
 
     reaches_least = False
+    most = 1e9
 
 
 class Growth(Quantity):

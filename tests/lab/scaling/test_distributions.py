@@ -73,6 +73,10 @@ def test_samples_of_a_machine_say_if_it_was_emulated(
     [
         (Uniform(low=Seconds(4), high=Period(1)), r"service: high \(1 s\) is less than low"),
         (Lognormal(median=Period(4), p95=Period(1)), r"service: p95 \(1 s\) is less than the med"),
+        (
+            Lognormal(median=Period(1e-7), p95=Period(1)),
+            "service: p95 is more than 1,000,000 times",
+        ),
         (Fixed(value=Seconds(0)), "service: the mean must be above zero"),
         (
             Measured(run="run", target="container", experiment="startup", metric="speed"),

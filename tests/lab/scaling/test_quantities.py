@@ -62,6 +62,8 @@ def test_units_are_converted(kind: type[Quantity], value: object, expected: floa
         (Seconds, True, "True is not a number with a unit"),
         (Seconds, ["1 s"], "is not a number with a unit"),
         (Period, "0 s", "'0 s' must be above 0"),
+        (Seconds, "1e11 s", "'1e11 s' must be at most 1e+10 s"),
+        (Rate, "1e12 /s", "'1e12 /s' must be at most 1e+09 /s"),
         (Rate, "5 Hz", "unknown unit 'Hz'"),
         (Share, "101 %", "'101 %' must be at most 100 %"),
         (Share, "0 %", "'0 %' must be above 0"),
