@@ -17,11 +17,9 @@ import numpy as np
 
 from lab.planning.bound import round_up
 from lab.planning.column_generation import PENALTY, Duals, add_quickly, price
-from lab.planning.construction import RULES, construct
 from lab.planning.instance import Filled
 from lab.planning.master import Pool, Relaxed, Remaining, fill_whole, relax
 from lab.planning.pricing import Knapsack, search
-from lab.planning.relaxation import Worths
 
 if TYPE_CHECKING:
     from lab.planning.incumbent import Incumbent
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
 
 _NODES = 3_000
 _ROUNDS = 4  # of pricing after each step of a dive, at most
-_LITTLE = 60  # items left, at which the rest becomes an integer program
+_LITTLE = 40  # items left, at which the rest becomes an integer program
 _LITTLE_SECONDS = 2.0
 _LITTLE_NODES = 20_000
 _LITTLE_MORE = 400  # columns for that program, which may lack _LACKING of the price
@@ -200,7 +198,7 @@ def _finish(
     relaxed: Relaxed,
     packing: list[Filled],
 ) -> list[Filled] | None:
-    """Return the packing with what remains: as an integer program, or by a rule."""
+    """Return the packing with what remains, by an integer program; None if that takes too long."""
     instance = incumbent.instance
     duals = Duals(relaxed.values, relaxed.rents)
     thresholds = (instance.prices + relaxed.rents) * (1 - _LACKING)
@@ -212,9 +210,6 @@ def _finish(
     cut = _cut(instance, pool, remaining, relaxed)
     seconds = min(_LITTLE_SECONDS, incumbent.seconds_left)
     rest = _packing_of(cut, fill_whole(instance, cut, remaining, seconds).times, remaining)
-    if rest is None:
-        worths = Worths(incumbent.bound.values, incumbent.bound.weights)
-        rest = construct(instance, worths, RULES[0], remaining, incumbent.until)
     return None if rest is None else packing + rest
 
 
