@@ -82,7 +82,7 @@ def test_the_picture_states_the_finding(result: Result) -> None:
     picture = peak.draw(result)
     title = peak.title_of(result)
     assert title.startswith("Container, started in 20 ms, misses ")
-    assert title.replace(" ", "") in words(picture).replace("\n", "").replace(" ", "")
+    assert "".join(title.split()) in "".join(words(picture).split())
     for word in ("objective 1 s", "2 replications, seed 1", "requests /s", "instances", "machine"):
         assert word in words(picture)
     assert picture.alt == f"{title}."
