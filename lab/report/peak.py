@@ -133,11 +133,11 @@ def _finish_axes(axes: Sequence[Axes], result: Result) -> None:
 
 
 def _finish(figure: Picture, result: Result) -> None:
-    """Add the title, the legend, and the conditions below the picture."""
+    """Add the title, and the conditions below the picture."""
     title = title_of(result)
-    shown = "\n".join(textwrap.wrap(title, _TITLE_LETTERS, break_on_hyphens=False)).replace(
-        "$", r"\$"
-    )
+    unbroken = title.replace(" %", "\N{NO-BREAK SPACE}%")
+    lines = textwrap.wrap(unbroken, _TITLE_LETTERS, break_on_hyphens=False)
+    shown = "\n".join(lines).replace("$", r"\$")
     figure.suptitle(shown, x=0.008, ha="left", fontsize=11.5, fontweight="bold")
     conditions = " · ".join([
         f"simulated: {tables.plain(result.scenario.name)}",
