@@ -107,7 +107,7 @@ def test_a_page_shows_what_was_measured_and_no_empty_pictures(tmp_path: Path) ->
     assert page.count('src="data:image/svg+xml') == 2
     assert "The steps of a start" in page
     assert "Noisy neighbours" not in page
-    unmeasured = "burst, footprint, performance, isolation, density"
+    unmeasured = "burst, footprint, performance, delivery, isolation, density"
     assert f"Not measured in this run: {unmeasured}." in page
 
 
