@@ -22,7 +22,7 @@ from runtime.build.workspace import workspace
 from runtime.errors import InvalidConfig, Unavailable
 from runtime.images import assembly, manifest
 from runtime.images.leases import Lease
-from runtime.images.manifest import Config, Platform, RootFs
+from runtime.images.manifest import Config, History, Platform, RootFs
 from runtime.images.reference import parse as parse_reference
 from runtime.images.store import Image, Store, host_platform
 
@@ -135,7 +135,7 @@ class _Stages:
         else:
             image = self._shared.sources.image(stage.base)
             config, layers, key = image.config, image.manifest.layers, image.id
-            history, arguments = config.history or [], {}
+            history, arguments = _complete(config), {}
         own = settings.of_image(config, escape)
         own.arguments = dict(arguments)
         if self._shared.options.epoch_seconds is None:
@@ -172,3 +172,15 @@ def _config(work: Work, platform: Platform) -> Config:
         author=work.settings.author,
         history=work.history,
     )
+
+
+def _complete(config: Config) -> list[History]:
+    """Return the history of a base image with an entry for each layer.
+
+    Other tools refuse an image whose history lists fewer layers than it has, or more.
+    """
+    history, layers = config.history or [], len(config.rootfs.diff_ids)
+    named = sum(not step.empty_layer for step in history)
+    if named > layers:
+        history, named = [], 0
+    return [*history, *(History(config.created) for _ in range(layers - named))]

@@ -13,9 +13,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from runtime.errors import ContainerError, InvalidConfig
+from runtime.images import assembly
 from runtime.images.store import Store
 from tests.runtime.images.archive import archive, member
 from tests.system.runtime.build.images import Built, built, left_in
@@ -285,3 +287,15 @@ def test_a_cached_build_gives_the_same_image(store: Store, context: Path) -> Non
     assert {step.created for step in (dated.image.config.history or [])[1:]} == {
         "1970-01-01T00:16:40Z"
     }
+
+
+def test_a_base_without_a_history_gets_one(store: Store, context: Path) -> None:
+    made = built(store, context, "FROM scratch\nCOPY a.txt /\nCOPY b.txt /\nENV A=1\n")
+    config = msgspec.structs.replace(made.image.config, history=None)
+    with store.lease() as lease:
+        assembly.add_image(
+            store, lease, config, made.image.manifest.layers, ["docker.io/library/bare:latest"]
+        )
+    child = built(store, context, "FROM bare\nENV B=1\n")
+    history = child.image.config.history or []
+    assert [step.empty_layer for step in history] == [False, False, True]
