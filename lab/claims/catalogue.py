@@ -193,7 +193,7 @@ STATEMENTS = (
     Claim(
         "12",
         "container clusters carry a company's peak load",
-        "hosts for 10,000 instances, by first-fit decreasing over the footprint of one more: a"
+        "hosts for 10,000 instances, as many on each as the footprint of one more allows: a"
         " projection",
         scaling.clusters_carry_peaks,
     ),

@@ -1,5 +1,1 @@
-"""Planning: how many hosts a number of instances needs, by packing measured footprints."""
-
-from lab.planning.packing import HostCapacity, InstanceRequests, Plan, pack
-
-__all__ = ["HostCapacity", "InstanceRequests", "Plan", "pack"]
+"""Planning: how many hosts services need, by packing what was measured, with proof."""

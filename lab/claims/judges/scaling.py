@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from math import ceil, floor, inf
 from typing import TYPE_CHECKING
 
 from lab.claims.finding import MACHINES, Finding, Verdict, untested
-from lab.errors import LabError
-from lab.planning import HostCapacity, InstanceRequests, pack
 
 if TYPE_CHECKING:
     from lab.claims.evidence import Evidence, Figure
@@ -51,10 +50,16 @@ def _plan(evidence: Evidence, target: str) -> str:
     idle = evidence.measured("footprint", target, "idle-cpu")
     if not each or not free or each.centre <= 0:
         return ""
-    requests = InstanceRequests(target, each.centre, idle.centre if idle else 0.0)
-    host = HostCapacity(free, float(evidence.run.host.get("cpus", 1)), evidence.process_ids())
-    try:
-        plan = pack([requests] * _FLEET, host)
-    except LabError:
+    # Equal instances: as many on each host as the scarcest resource allows.
+    cpus = float(evidence.run.host.get("cpus", 1))
+    fit = {
+        "memory": free / each.centre,
+        "CPU": cpus / idle.centre if idle and idle.centre else inf,
+        "process ids": evidence.process_ids(),
+    }
+    bound = min(fit, key=fit.__getitem__)
+    on_a_host = floor(fit[bound])
+    if not on_a_host:
         return ""
-    return f"{plan.hosts:,}{f' (bound by {plan.bound})' if plan.bound else ''}"
+    hosts = ceil(_FLEET / on_a_host)
+    return f"{hosts:,}{f' (bound by {bound})' if hosts > 1 else ''}"

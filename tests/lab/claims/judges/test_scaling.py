@@ -29,5 +29,5 @@ def test_many_start_at_a_time(tmp_path: Path) -> None:
 def test_a_fleet_is_a_projection(tmp_path: Path) -> None:
     result = row(on(tmp_path), "peak load")
     assert result.verdict == UNTESTED
-    assert "(a projection): container 1, microvm (emulated) 102 (bound by CPU)" in result.reason
+    assert "(a projection): container 1, microvm (emulated) 100 (bound by CPU)" in result.reason
     assert len(result.measured) == 2
