@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
+import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -9,6 +13,8 @@ from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 from scipy.sparse import coo_array
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from lab.planning.instance import FloatArray, Instance, IntArray
 
 # Items, from which on interior points are faster than the simplex: ten times with 500 of them.
@@ -149,15 +155,33 @@ def fill_whole(
     constraints = [LinearConstraint(matrix.tocsr()[rows], -np.inf, limits[rows])]
     if below is not None:
         constraints.append(LinearConstraint(costs[None], -np.inf, below / instance.price_step - 1))
-    solved = milp(
-        costs,
-        integrality=np.ones(len(kinds), dtype=np.int64),
-        bounds=Bounds(0, np.inf),
-        constraints=constraints,
-        options={"time_limit": seconds, "mip_rel_gap": 0.0},
-    )
+    with _silent_c_library():
+        solved = milp(
+            costs,
+            integrality=np.ones(len(kinds), dtype=np.int64),
+            bounds=Bounds(0, np.inf),
+            constraints=constraints,
+            options={"time_limit": seconds, "mip_rel_gap": 0.0},
+        )
     times = None if solved.x is None else np.asarray(np.rint(solved.x), dtype=np.int64)
     return Whole(times, is_final=solved.status in {0, 2})
+
+
+@contextmanager
+def _silent_c_library() -> Iterator[None]:
+    """Drop what C code prints: HiGHS may write a line to standard output unasked."""
+    c_library = ctypes.CDLL(None)
+    sys.stdout.flush()
+    c_library.fflush(None)
+    output, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 1)
+        yield
+    finally:
+        c_library.fflush(None)
+        os.dup2(output, 1)
+        os.close(output)
+        os.close(nowhere)
 
 
 def _limits(remaining: Remaining) -> FloatArray:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
+
 import numpy as np
 import pytest
 
 from lab.planning.instance import make_instance
-from lab.planning.master import Pool, Remaining, fill_whole, relax
+from lab.planning.master import Pool, Remaining, _silent_c_library, fill_whole, relax
 from lab.planning.problem import Demand, HostKind, Problem
 
 INSTANCE = make_instance(
@@ -75,3 +77,13 @@ def test_a_known_pattern_is_not_added_again() -> None:
     assert columns.kinds == [0, 1]
     assert columns.add(0, np.array([1, 1]))
     assert len(twin) == 6
+
+
+def test_what_c_code_prints_meanwhile_is_dropped(capfd: pytest.CaptureFixture[str]) -> None:
+    c_library = ctypes.CDLL(None)
+    print("before")
+    with _silent_c_library():
+        c_library.puts(b"meanwhile")
+    c_library.puts(b"after")
+    c_library.fflush(None)
+    assert capfd.readouterr().out == "before\nafter\n"
