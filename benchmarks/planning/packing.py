@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks.harness import Finding, report, say
 from benchmarks.planning import instances
+from lab.errors import InvalidConfig
 from lab.planning.certificate import check
 from lab.planning.solution import Solution, to_document
 from lab.planning.solver import solve
@@ -92,7 +93,11 @@ def openb(_options: argparse.Namespace) -> Iterator[Finding]:
     if folder is None:
         return
     for counted, words in ((True, "the cluster's nodes"), (False, "any number of each node")):
-        solved = _solve(instances.openb(folder, counted=counted), 5.0 - _LATE)
+        try:
+            solved = _solve(instances.openb(folder, counted=counted), 5.0 - _LATE)
+        except InvalidConfig as error:
+            yield Finding(f"openb, {words}: {error}", met=False)
+            continue
         met = solved.seconds <= 5 and solved.solution.gap <= 0.005
         yield Finding.at_most(f"openb, {words}: {solved}", 5, met=met, unit=" s and 0.5 %")
         fitting = sum(

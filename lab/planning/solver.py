@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 DEADLINE_SECONDS = 60.0
 _DIVES = 6
+_NAMES = 4  # of kinds, which a sentence lists at most
 _DRAWS = 40  # of an emphasis on some resources
 _WHOLE_SECONDS = 10.0
 _SHARE_OF_RULES = 0.1  # of the time, which rules may take at first
@@ -148,10 +149,10 @@ def _nothing_found(incumbent: Incumbent, deadline_seconds: float) -> str:
     """Return the sentence that there is no plan, or that none was found."""
     kinds = [kind.name for kind in incumbent.instance.kinds if kind.available is not None]
     if incumbent.is_final:
-        return f"Too few hosts of {' and '.join(kinds)}: no plan with those available is possible."
+        return f"Too few hosts of {_listed(kinds)}: no plan with those available is possible."
     return (
         f"No plan was found within {deadline_seconds:g} s: make more hosts of"
-        f" {' or '.join(kinds)} available, or allow more time."
+        f" {_listed(kinds)} available, or allow more time."
     )
 
 
@@ -173,8 +174,15 @@ def _scarcity(instance: Instance, bound: Bound) -> str:
     carried = sum(
         (instance.kinds[place].available or 0) * float(bound.uppers[place]) for place in scarce
     )
-    names = " and ".join(instance.kinds[place].name for place in scarce)
+    names = _listed([instance.kinds[place].name for place in scarce])
     return (
         f"Too few hosts of {names}: all that are available carry at most {carried / worth:.1%} of"
         " the replicas that can run nowhere else."
     )
+
+
+def _listed(names: list[str]) -> str:
+    """Return the names, or the first few and the number of the others."""
+    if len(names) > _NAMES:
+        names = [*names[: _NAMES - 1], f"{len(names) - _NAMES + 1} more kinds"]
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
