@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from lab.planning.instance import Instance, IntArray
 
 _NODES = 3_000
-_ROUNDS = 4  # of pricing after each step of a dive, at most
+_ROUNDS = 2  # of pricing after each step of a dive, at most
 _LITTLE = 40  # items left, at which the rest becomes an integer program
 _LITTLE_SECONDS = 2.0
-_LITTLE_NODES = 20_000
+_LITTLE_NODES = 6_000
 _LITTLE_MORE = 400  # columns for that program, which may lack _LACKING of the price
 _LITTLE_COLUMNS = 1_000  # of that program
 _LACKING = 0.15

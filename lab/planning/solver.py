@@ -40,7 +40,7 @@ _NAMES = 4  # of kinds, which a sentence lists at most
 _DRAWS = 40  # of an emphasis on some resources
 _WHOLE_SECONDS = 10.0
 _SHARE_OF_RULES = 0.1  # of the time, which rules may take at first
-_SHARE = 0.6  # of the time that is left, which column generation may take
+_SHARE = 0.5  # of the time that is left, which column generation may take
 
 
 def solve(
