@@ -10,6 +10,7 @@ from lab.delivery import tools as delivery
 from lab.delivery.tools import Tool
 from lab.host import mount_namespace
 from lab.targets import leftovers, private_directories
+from lab.targets.containers.oci import hide_unified_hierarchy
 
 OURS, OURS_UNSYNCED = delivery.Ours.name, "tonnage fast"
 PODMAN, DOCKER, SKOPEO = delivery.Podman.name, delivery.Docker.name, delivery.Skopeo.name
@@ -22,6 +23,7 @@ def tools(directory: Path) -> Iterator[dict[str, Tool]]:
     with ExitStack() as stack:
         mount_namespace.enter_private_mount_namespace()
         private_directories.cover(stack, directory, delivery.FIXED)
+        hide_unified_hierarchy()
         stack.callback(leftovers.remove_cgroups, _FAMILY)
         found: dict[str, Tool] = {
             OURS: delivery.Ours(directory / "ours", _FAMILY),
