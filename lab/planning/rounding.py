@@ -11,15 +11,18 @@ of them decides whether there is a cheaper plan at all.
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lab.planning.bound import round_up
 from lab.planning.column_generation import PENALTY, Duals, add_quickly, price
+from lab.planning.construction import RULES, construct
 from lab.planning.instance import Filled
 from lab.planning.master import Pool, Relaxed, Remaining, fill_whole, relax
 from lab.planning.pricing import Knapsack, search
+from lab.planning.relaxation import Worths
 
 if TYPE_CHECKING:
     from lab.planning.incumbent import Incumbent
@@ -33,6 +36,7 @@ _LITTLE_NODES = 6_000
 _LITTLE_MORE = 400  # columns for that program, which may lack _LACKING of the price
 _LITTLE_COLUMNS = 1_000  # of that program
 _LACKING = 0.15
+_LATE_SECONDS = 0.2  # that a dive which the deadline ends may take to place what remains
 _NEARLY = 0.85  # of a host, which is fixed as a whole one
 _PORTION = 0.08  # of the hosts that are left, fixed at a time where none is nearly whole
 _ALL_NODES = 300_000
@@ -55,7 +59,7 @@ def dive(
     while remaining.replicas.any():
         relaxed = _relax(incumbent, own, remaining, paid, wanted)
         if relaxed is None:
-            return None
+            return _complete(incumbent, remaining, packing) if packing else None
         if wanted is None:
             wanted = round_up(instance, relaxed.cost)
         if packing and int((remaining.replicas > 0).sum()) <= little:
@@ -189,6 +193,18 @@ def _fix(
         if len(fixed) >= most:
             break
     return fixed
+
+
+def _complete(
+    incumbent: Incumbent, remaining: Remaining, packing: list[Filled]
+) -> list[Filled] | None:
+    """Return the packing with what remains by a rule, if the deadline has ended the dive."""
+    if incumbent.seconds_left > _LATE_SECONDS:
+        return None
+    worths = Worths(incumbent.bound.scale * incumbent.bound.values, incumbent.bound.weights)
+    until = monotonic() + _LATE_SECONDS
+    rest = construct(incumbent.instance, worths, RULES[0], remaining, until)
+    return None if rest is None else packing + rest
 
 
 def _finish(
