@@ -93,7 +93,7 @@ def _deliver(clock: _Clock, image: str, directory: Path, identity: str, states: 
         for file in files:
             with file.open("rb") as content:
                 os.fsync(content.fileno())
-        snapshots.sync()
+        snapshots.write()
     begin_ns = time.monotonic_ns()
     listened_ns = readiness.of_layers(snapshots.layers(chain_ids), identity, states)
     clock.spent_ns["start"] = listened_ns - begin_ns  # without the stop

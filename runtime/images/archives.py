@@ -99,7 +99,7 @@ class _Loading:
         """
         images = list(self._images())
         for image in images:
-            self._store.finish(image.name, image.descriptor)
+            self._store.finish(image.name, image.descriptor, image.chain_ids)
         return images
 
     def _images(self) -> Iterator[Image]:

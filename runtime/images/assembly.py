@@ -64,8 +64,9 @@ def add_image(
     store.layout.add(document)
     store.layout.add(encoded)
     descriptor = Descriptor(manifest.MANIFEST, digest, len(encoded))
+    chain_ids = manifest.chain_ids(config.rootfs.diff_ids)
     for name in names or [f"<none>@{digest}"]:
-        store.finish(name, descriptor)
+        store.finish(name, descriptor, chain_ids)
     return Image(names[0] if names else "", descriptor, made, config)
 
 

@@ -59,7 +59,7 @@ def pull(
             _fetch_and_unpack(
                 store, repository, chosen, config, chain_ids, limits or Limits(), progress
             )
-        store.finish(str(reference), named)
+        store.finish(str(reference), named, chain_ids)
     return Image(str(reference), descriptor, chosen, config)
 
 

@@ -30,6 +30,7 @@ from runtime.linux.libc import call
 _NAME_DIGITS = 20
 _NEW = ".new-"
 _SIZE = "size-bytes"
+_UNSYNCED = "unsynced"
 _PAUSE_SECONDS = 0.1  # between two syncs, while layers are unpacked
 _PACKAGES = Path(__file__).parents[2]
 _PROGRAM = (
@@ -146,8 +147,17 @@ class Snapshots:
         sizes = (self.directory / name_of(each) / _SIZE for each in chain_ids)
         return sum(int(path.read_text("ascii")) for path in sizes if path.exists())
 
-    def sync(self) -> None:
-        """Return once all snapshots are on the disk. (syncfs(2))"""
+    def sync(self, chain_ids: Sequence[str]) -> None:
+        """Return once the snapshots of a chain are on the disk, whichever process unpacked them."""
+        marks = [self.directory / name_of(each) / _UNSYNCED for each in chain_ids]
+        unsynced = [mark for mark in marks if mark.exists()]
+        if unsynced:
+            self.write()
+            for mark in unsynced:
+                mark.unlink(missing_ok=True)
+
+    def write(self) -> None:
+        """Write everything to the disk that is on its file system. (syncfs(2))"""
         descriptor = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             call("syncfs", descriptor)
@@ -161,7 +171,7 @@ class Snapshots:
 
         def write() -> None:
             while not ended.wait(_PAUSE_SECONDS):
-                self.sync()
+                self.write()
 
         thread = threading.Thread(target=write, name="sync")
         thread.start()
@@ -225,6 +235,7 @@ class NewSnapshot:
     def commit(self, chain_id: str) -> None:
         """Publish the snapshot, unless another process did so meanwhile."""
         (self._path / _SIZE).write_text(str(self._size_bytes), "ascii")
+        (self._path / _UNSYNCED).touch()
         if not self._sets_root:
             self._inherit_root()
         _remove(self._path / "merged")

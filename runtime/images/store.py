@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,10 +117,10 @@ class Store:
         """Return a context for unpacking layers: what `finish` has to sync is written meanwhile."""
         return self.snapshots.written_meanwhile() if self.durability == "safe" else nullcontext()
 
-    def finish(self, name: str, descriptor: Descriptor) -> None:
-        """Sync the snapshots as `durability` says, and name a complete image."""
+    def finish(self, name: str, descriptor: Descriptor, chain_ids: Sequence[str]) -> None:
+        """Sync the snapshots of an image as `durability` says, and name it."""
         if self.durability == "safe":
-            self.snapshots.sync()
+            self.snapshots.sync(chain_ids)
         self.layout.tag(name, descriptor)
 
     def collect(self) -> Collected:

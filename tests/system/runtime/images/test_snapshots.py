@@ -412,3 +412,13 @@ def test_a_failure_below_leaves_nothing_of_a_layer(snapshots: Snapshots) -> None
         with pytest.raises(InvalidConfig, match="below is damaged"):
             snapshots.unpack_early(ids, partial(list, (layer,)), Limits(), below)
         assert not list(snapshots.directory.iterdir())
+
+
+def test_a_chain_is_synced_once(snapshots: Snapshots, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = chain_ids([f"sha256:{hashlib.sha256(BASE).hexdigest()}"])
+    snapshots.unpack(ids, [BASE], Limits())
+    synced = []
+    monkeypatch.setattr(snapshots, "write", lambda: synced.append(1))
+    snapshots.sync(ids)
+    snapshots.sync(ids)
+    assert synced == [1]
