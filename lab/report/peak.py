@@ -141,7 +141,7 @@ def _finish(figure: Picture, result: Result) -> None:
     figure.suptitle(shown, x=0.008, ha="left", fontsize=11.5, fontweight="bold")
     conditions = " · ".join([
         f"simulated: {tables.plain(result.scenario.name)}",
-        f"{result.replications} replications, seed {result.seed}",
+        f"{result.replications} replication{'s' * (result.replications > 1)}, seed {result.seed}",
         "latency: 95th percentile, dotted: median · instances: ready, dotted: asked for",
         "shade: the peak",
         *([text.EMULATED] if result.scenario.emulated else []),

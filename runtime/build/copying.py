@@ -81,7 +81,7 @@ def plan(instruction: Instruction, settings: Settings, layers: Sequence[Path]) -
     owner = None
     if chown := options.get("chown"):
         # A number alone is the group's, too. (docker, "COPY --chown")
-        text = f"{chown[-1]}:{chown[-1]}" if chown[-1].isdigit() else chown[-1]
+        text = f"{chown[-1]}:{chown[-1]}" if chown[-1].isdecimal() else chown[-1]
         user = lookup.user(layers, text)
         owner = (user.uid, user.gid)
     into = ends_open or exists

@@ -133,7 +133,7 @@ class Downloads:
                 size_bytes += len(piece)
                 file.write(piece)
         expected = headers.get("Content-Length") or ""
-        if expected.isdigit() and int(expected) != size_bytes:
+        if expected.isdecimal() and int(expected) != size_bytes:
             raise _Interrupted(f"{size_bytes} of {expected} bytes came")
         came = f"{algorithm}:{digest.hexdigest()}"
         if checksum is not None and came != checksum:

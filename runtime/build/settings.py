@@ -178,7 +178,7 @@ def _stop_signal(settings: Settings, instruction: Instruction) -> None:
     is_known = found is not None and (
         found[1] in signal.Signals.__members__
         or f"SIG{found[1]}" in signal.Signals.__members__
-        or (found[1].isdigit() and 0 < int(found[1]) <= signal.SIGRTMAX)
+        or (found[1].isdecimal() and 0 < int(found[1]) <= signal.SIGRTMAX)
     )
     if not is_known:
         raise InvalidConfig(f"STOPSIGNAL: {text!r} is no signal such as SIGTERM or 15")
@@ -212,7 +212,7 @@ def _healthcheck(settings: Settings, instruction: Instruction) -> None:
                              ("start_period", "start-period"), ("start_interval", "start-interval"))
     }  # fmt: skip
     retries = options.pop("retries", "0")
-    if not retries.isdigit():
+    if not retries.isdecimal():
         raise InvalidConfig(f"HEALTHCHECK: --retries={retries} is no number")
     if options:
         raise InvalidConfig(f"HEALTHCHECK has no option --{next(iter(options))}")

@@ -51,7 +51,7 @@ class Stages:
 
     def find(self, name: str) -> Stage | None:
         """Return the stage with a name or number, or None."""
-        if name.isdigit() and int(name) < len(self.stages):
+        if name.isdecimal() and int(name) < len(self.stages):
             return self.stages[int(name)]
         return next((each for each in self.stages if each.name == name.lower()), None)
 

@@ -27,7 +27,7 @@ from runtime.images.layout import NAME
 from runtime.images.leases import Lease
 from runtime.images.manifest import Config, Descriptor, Index, Manifest
 from runtime.images.reference import parse
-from runtime.images.store import Image, Store
+from runtime.images.store import Image, Store, host_platform
 from runtime.images.unpacking import Unpacking, raise_first
 
 _LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
@@ -123,7 +123,7 @@ class _Loading:
             present = [each for each in found.manifests if _blob_name(each.digest) in self._members]
             if not present:
                 raise InvalidConfig("The archive has none of the manifests of its index.")
-            descriptor = present[0]
+            descriptor = _for_host(present)
             found = self._manifest(descriptor)
         if isinstance(found, Index):
             raise InvalidConfig("The archive's index names an index of an index.")
@@ -225,6 +225,14 @@ def unpack(store: Store, image: Image, limits: Limits) -> None:
 def _content(store: Store, blob: Descriptor) -> Iterator[bytes]:
     with store.layout.path(blob.digest).open("rb") as file:
         yield from compression.pieces_of(file)
+
+
+def _for_host(present: list[Descriptor]) -> Descriptor:
+    """Return the manifest for this host's platform, else the first one."""
+    try:
+        return manifest.choose(Index(2, present, manifest.INDEX), host_platform(), "The archive")
+    except InvalidConfig:
+        return present[0]
 
 
 def _entry(image: Image) -> Descriptor:

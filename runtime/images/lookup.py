@@ -19,6 +19,7 @@ from runtime.errors import InvalidConfig
 _MOST_LINKS = 40  # as path_resolution(7) has it
 _OPAQUE = ("trusted.overlay.opaque", "user.overlay.opaque")
 _LARGEST_BYTES = 1 << 20
+_LAST_ID = (1 << 32) - 2  # the next one means no id (chown(2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,13 +132,13 @@ def user(layers: Sequence[Path], text: str) -> User:
     """Return the user of `USER[:GROUP]`, by names or by numbers. Raise InvalidConfig."""
     name, colon, group = text.partition(":")
     name = name or "0"
-    passwd = _table(layers, "/etc/passwd")
-    groups = _table(layers, "/etc/group")
+    passwd = _table(layers, "/etc/passwd", slice(2, 4))
+    groups = _table(layers, "/etc/group", slice(2, 3))
     entry = next((row for row in passwd if len(row) > 5 and name in (row[0], row[2])), None)
     if entry:
         uid, gid, home, login = int(entry[2]), int(entry[3]), entry[5], entry[0]
-    elif name.isdigit():
-        uid, gid, home, login = int(name), 0, "/", ""
+    elif name.isdecimal():
+        uid, gid, home, login = _id(name), 0, "/", ""
     else:
         raise InvalidConfig(f"The image has no user {name!r} in /etc/passwd.")
     if colon:
@@ -147,23 +148,34 @@ def user(layers: Sequence[Path], text: str) -> User:
 
 
 def _group(groups: list[list[str]], name: str) -> int:
-    if name.isdigit():
-        return int(name)
+    if name.isdecimal():
+        return _id(name)
     number = next((row[2] for row in groups if len(row) > 2 and row[0] == name), None)
     if number is None:
         raise InvalidConfig(f"The image has no group {name!r} in /etc/group.")
     return int(number)
 
 
-def _table(layers: Sequence[Path], name: str) -> list[list[str]]:
-    """Return the rows of a file with fields separated by colons."""
+def _id(text: str) -> int:
+    """Return the id of a user or a group. Raise InvalidConfig for one that no file can have."""
+    if not _is_id(text):
+        raise InvalidConfig(f"{text[:40]} is no id of a user or a group: the last is {_LAST_ID}.")
+    return int(text)
+
+
+def _table(layers: Sequence[Path], name: str, numbers: slice) -> list[list[str]]:
+    """Return the rows of a file, fields between colons, of which the fields `numbers` are ids."""
     path = find(layers, name)
     if path is None or not path.is_file():
         return []
     with path.open("rb") as file:
         text = file.read(_LARGEST_BYTES).decode("utf-8", "replace")
     rows = (line.split(":") for line in text.splitlines() if line and not line.startswith("#"))
-    return [row for row in rows if all(number.isdigit() for number in row[2:3])]
+    return [row for row in rows if all(_is_id(number) for number in row[numbers])]
+
+
+def _is_id(text: str) -> bool:
+    return text.isdecimal() and len(text) <= len(str(_LAST_ID)) and int(text) <= _LAST_ID
 
 
 def _lookup(layers: Sequence[Path], parts: Sequence[str]) -> Path | None:

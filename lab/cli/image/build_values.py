@@ -207,7 +207,7 @@ def epoch_seconds() -> int | None:
     text = os.environ.get("SOURCE_DATE_EPOCH")
     if text is None:
         return None
-    if not text.isdigit():
+    if not text.isdecimal():
         raise InvalidConfig(f"SOURCE_DATE_EPOCH is {text!r}, which is not a number of seconds.")
     return int(text)
 

@@ -79,7 +79,7 @@ def _bootstrap(options: argparse.Namespace, store: Store) -> int:
 
     name = str(parse(options.tag or options.release))
     epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
-    seconds = int(epoch) if epoch.isdigit() else None
+    seconds = int(epoch) if epoch.isdecimal() else None
     image = bootstrap(store, options.release, [name], options.include, seconds)
     print(f"{image.name}  {image.id}")
     return 0

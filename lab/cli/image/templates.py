@@ -63,7 +63,7 @@ def _argument(word: str, row: Any, template: str) -> Any:
         return _field(row, word, template)
     if word.startswith('"'):
         return json.loads(word)
-    return int(word) if word.isdigit() else word
+    return int(word) if word.isdecimal() else word
 
 
 def _index(value: Any, key: Any) -> Any:

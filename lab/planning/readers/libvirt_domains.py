@@ -82,7 +82,7 @@ def _requests(description: ET.Element, handle: Any) -> dict[str, float]:
     """Return what a machine takes. Raise ValueError for a size that is unknown."""
     vcpu = description.find("vcpu")
     cpus = "" if vcpu is None else vcpu.get("current") or vcpu.text or ""
-    if not cpus.strip().isdigit():
+    if not cpus.strip().isdecimal():
         raise ValueError("the number of its virtual CPUs is unknown")
     memory = description.find("memory")
     disks = [_disk_bytes(disk, handle) for disk in description.iterfind("./devices/disk")]
@@ -94,7 +94,7 @@ def _requests(description: ET.Element, handle: Any) -> dict[str, float]:
 def _memory_bytes(element: ET.Element | None) -> float:
     text = "" if element is None else element.text or ""
     unit = "KiB" if element is None else element.get("unit", "KiB")
-    if not text.strip().isdigit() or unit not in _UNITS:
+    if not text.strip().isdecimal() or unit not in _UNITS:
         raise ValueError(f"its memory is {text.strip()!r} {unit}, which is not known")
     return float(int(text) * _UNITS[unit])
 

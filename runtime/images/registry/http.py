@@ -94,7 +94,7 @@ class Answer:
         if len(document) > _LARGEST_ANSWER_BYTES:
             raise Unavailable(f"The registry sent more than {_LARGEST_ANSWER_BYTES} bytes.")
         announced = self.headers.get("Content-Length") or ""
-        if announced.isdigit() and len(document) < int(announced):
+        if announced.isdecimal() and len(document) < int(announced):
             raise CutOff(f"{len(document)} of {announced} bytes came")
         return document
 
@@ -356,7 +356,7 @@ def _origin(url: str) -> tuple[str, str]:
 def pause(answer: Answer, seconds: float) -> float:
     """Return the time to wait: the registry's Retry-After, within bounds, else `seconds`."""
     asked = answer.headers.get("Retry-After") or ""
-    return min(float(asked), _LONGEST_PAUSE_SECONDS) if asked.isdigit() else seconds
+    return min(float(asked), _LONGEST_PAUSE_SECONDS) if asked.isdecimal() else seconds
 
 
 def _words(document: bytes) -> str:

@@ -153,6 +153,6 @@ def _start_of(content_range: str | None) -> int:
     """Return the first byte's offset: `bytes 100-199/200`. Raise Unavailable."""
     unit, _, rest = (content_range or "").partition(" ")
     first = rest.partition("-")[0]
-    if unit != "bytes" or not first.isdigit():
+    if unit != "bytes" or not first.isdecimal():
         raise Unavailable(f"The registry answered with the range {content_range!r}.")
     return int(first)

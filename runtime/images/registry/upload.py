@@ -167,7 +167,7 @@ class Upload:
         self._place = self._location(answer)
         self._sent_bytes = 0
         least = answer.headers.get("OCI-Chunk-Min-Length") or ""
-        if least.isdigit() and len(least) < 20:
+        if least.isdecimal() and len(least) < 20:
             self._least_bytes = max(int(least), 1)
             # A registry that names a least size wants chunks.
             wanted = self._chunk_bytes or _CHUNK_BYTES
