@@ -35,7 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run_and_flush(arguments: Sequence[str] | None) -> int:
     """Run a verb and flush its output, also that of `--help`."""
     try:
-        options = parser.build().parse_args(arguments)
+        given = sys.argv[1:] if arguments is None else arguments
+        options = parser.build(given).parse_args(given)
     except SystemExit:
         sys.stdout.flush()
         raise

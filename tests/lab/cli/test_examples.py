@@ -27,3 +27,15 @@ def test_the_help_ends_with_the_examples(verb: str, capsys: pytest.CaptureFixtur
     shown = capsys.readouterr().out
     assert shown.rstrip().endswith((examples.text(verb) or "").rstrip())
     assert max(map(len, (examples.text(verb) or "").splitlines())) <= 80
+
+
+@pytest.mark.parametrize("verb", parser._MODULES)
+def test_a_verb_alone_has_the_same_help_as_among_all(
+    verb: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = []
+    for known in ((), (verb,)):
+        with pytest.raises(SystemExit):
+            parser.build(known).parse_args([verb, "--help"])
+        shown.append(capsys.readouterr().out)
+    assert shown[0] == shown[1]
