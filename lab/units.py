@@ -56,7 +56,7 @@ def scale_for(value: float, unit: str) -> Scale:
 
 
 def quantity(value: float | None, unit: str) -> str:
-    """Return the value with its unit, with three significant digits."""
+    """Return the value with its unit, with three significant digits, two below 1."""
     if value is None:
         return UNKNOWN
     scale = scale_for(value, unit)
@@ -90,7 +90,7 @@ def _end(value: float, scale: Scale) -> str:
 
 
 def _digits(number: float) -> str:
-    """Return three significant digits, two below 0.1, with a power of ten for extreme values."""
+    """Return three significant digits, two below 1, with a power of ten for extreme values."""
     size = abs(number)
     if not math.isfinite(number):
         return f"{number:+}".replace("inf", "∞").lstrip("+")

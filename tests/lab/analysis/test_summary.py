@@ -54,6 +54,7 @@ def test_each_experiment_has_its_baselines(run: Run) -> None:
         ("footprint", "container"),
         ("density", "container"),
         ("performance", "native"),
+        ("delivery", "container"),
     }
     assert not any(ratio.target == ratio.baseline for ratio in summary.ratios(run))
 

@@ -18,6 +18,13 @@ def test_time_and_memory_are_those_of_all_commands() -> None:
     assert 64 << 20 < result.peak_bytes < 256 << 20
 
 
+def test_the_memory_of_this_process_is_not_a_commands() -> None:
+    held = bytearray(256 << 20)
+    held[::4096] = b"x" * (len(held) // 4096)
+    assert commands.timed([["true"]]).peak_bytes < 64 << 20
+    assert held
+
+
 def test_a_failure_has_the_last_words_and_ends_the_series(tmp_path: Path) -> None:
     marker = tmp_path / "after"
     with pytest.raises(LabError, match=r"^sh echo first >&2; echo why >&2; exit 3 failed: why$"):
