@@ -68,7 +68,7 @@ def clean(name: str, scratch: Path) -> list[str]:
             actions += remove_cgroups(family)
     for folder in folders:
         if is_left_by_dead(folder.name):
-            for record in folder.glob(f"{_NOTES}/*"):
+            for record in filter(Path.is_symlink, folder.glob(f"{_NOTES}/*")):
                 locks.remove_if_unused(record.readlink())
             remove_folder(folder)
             actions.append(f"removed {folder}")
@@ -107,10 +107,22 @@ def is_left_by_dead(name: str) -> bool:
 
 
 def _cgroups(family: str) -> Iterator[Path]:
-    """Yield the cgroups of that name, also with a suffix, in all hierarchies."""
+    """Yield the cgroups of that name, also with a suffix, in all hierarchies.
+
+    Tools make them at the top, below the cgroup of their own process, or, as LXC does, below that
+    of process 1, which is not the top in a container.
+    """
+    parents = {"", *_cgroup_paths("self"), *_cgroup_paths("1")}
     for hierarchy in (_CGROUPS, *(path for path in _CGROUPS.iterdir() if path.is_dir())):
-        yield from hierarchy.glob(family)
-        yield from hierarchy.glob(f"{family}-*")
+        for parent in parents:
+            yield from (hierarchy / parent).glob(family)
+            yield from (hierarchy / parent).glob(f"{family}-*")
+
+
+def _cgroup_paths(pid: str) -> Iterator[str]:
+    """Yield the paths of a process's cgroups in their hierarchies. (cgroups(7))"""
+    for line in Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8").splitlines():
+        yield line.split(":", 2)[2].strip("/")
 
 
 def _left(name: str) -> Iterator[tuple[int, str]]:
