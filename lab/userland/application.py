@@ -34,7 +34,6 @@ _RETRIES = 3
 _LONGEST_PAUSE_SECONDS = 0.05
 _LAST_PORT = 65535
 _EXECUTABLE = 0o111
-_LAST_ID = (1 << 32) - 2  # the last of 32 bits means "no change"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +123,7 @@ def of_image(
         raise InvalidConfig(f"{reference}: its WORKDIR {directory!r} is not an absolute path.")
     if (found := lookup.find(layers, directory)) and not found.is_dir():
         raise InvalidConfig(f"{reference}: its WORKDIR {directory} is not a directory.")
-    user = _user(layers, execution.user, reference)
+    user = lookup.user(layers, execution.user or "0")
     variables = _variables(execution.env or (), user.home)
     _require_program(layers, command[0], variables["PATH"], directory, reference)
     groups = ",".join(map(str, user.groups))
@@ -144,17 +143,6 @@ def of_image(
     if any("\0" in word for word in (*application.start_words(), *application.readiness.check)):
         raise InvalidConfig(f"{reference}: its configuration has a word with a NUL character.")
     return application
-
-
-def _user(layers: Sequence[Path], name: str, reference: str) -> lookup.User:
-    """Return the image's user. Raise InvalidConfig for one that no kernel has."""
-    try:
-        user: lookup.User | None = lookup.user(layers, name or "0")
-    except ValueError:
-        user = None
-    if user is None or max(user.uid, user.gid) > _LAST_ID:
-        raise InvalidConfig(f"{reference}: its USER {name!r} has no valid IDs.")
-    return user
 
 
 def _command(execution: Execution | None) -> tuple[str, ...]:
