@@ -28,7 +28,7 @@ from benchmarks import harness
 from lab.host import facts
 from lab.host.scratch import scratch_directory
 from lab.paths import cache_directory
-from lab.targets.machines.machine import free_port
+from lab.targets.programs import free_port
 from lab.userland import build, guest_kernel, kvm_probe, root_tree
 from vms.boot import cloudinit, kernel
 from vms.boot.initramfs import build_initramfs

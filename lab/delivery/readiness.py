@@ -13,12 +13,11 @@ import time
 from typing import TYPE_CHECKING
 
 import runtime
-from lab.delivery.registry import end
 from lab.delivery.tools import Ours
 from lab.errors import StartFailed
 from lab.paths import PAYLOAD_IN_TREE
 from lab.targets.payload_pipes import PayloadPipes
-from lab.targets.programs import last_words
+from lab.targets.programs import end, last_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

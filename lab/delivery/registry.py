@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from lab.errors import TargetFailed
-from lab.targets.programs import absent_program
+from lab.targets.programs import absent_program, end, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,24 +56,6 @@ def running(directory: Path, data: Path) -> Iterator[str]:
             yield f"{LOOPBACK}:{port}"
         finally:
             end(process, _STOP_SECONDS)
-
-
-def end(process: subprocess.Popen[bytes], seconds: float) -> None:
-    """Terminate a process, and kill it after so many seconds."""
-    process.terminate()
-    try:
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def free_port() -> int:
-    """Return a port of the loopback address that no program listens on."""
-    with socket.socket() as free:
-        free.bind((LOOPBACK, 0))
-        port: int = free.getsockname()[1]
-    return port
 
 
 def _await(process: subprocess.Popen[bytes], port: int) -> None:

@@ -16,9 +16,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from lab.delivery import daemon
 from lab.host.disk_usage import allocated_bytes
 from lab.paths import PAYLOAD_IN_TREE
+from lab.targets.containers import docker_daemon
 from lab.targets.programs import absent_program
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ FIXED = (
     "/etc/docker", "/opt/containerd", "/run/containerd", "/run/docker", "/dev/shm",
     "/var/lib/containers", "/run/crun", "/run/runc", "/run/containers", "/run/libpod",
 )  # fmt: skip
+_INSECURE = "--insecure-registry=127.0.0.0/8"  # for docker; today its default
 _RUN_ROOT = "/run/containers/delivery"  # podman refuses a path of more than 50 characters
 _BUILT = "built"
 _ATTEMPTS, _PAUSE_SECONDS = 20, 0.1
@@ -207,7 +208,7 @@ class Podman(Tool):
 
 
 class Docker(Tool):
-    """docker, with a daemon of its own (lab.delivery.daemon)."""
+    """docker, with a daemon of its own (lab.targets.containers.docker_daemon)."""
 
     name = "docker"
 
@@ -354,7 +355,9 @@ def absent(name: str) -> str:
 def opened(name: str, directory: Path, family: str) -> Iterator[Tool]:
     """Yield the tool of that name with its storage in `directory`, and a daemon if it needs one."""
     if name == Docker.name:
-        with daemon.running(directory, family) as host:
+        directory.mkdir(parents=True, exist_ok=True)
+        data = directory.resolve() / "data"
+        with docker_daemon.running(directory, data, family, _INSECURE) as host:
             yield Docker(directory / "data", family, host)
         return
     kinds = {Ours.name: Ours, Podman.name: Podman, Skopeo.name: Skopeo}

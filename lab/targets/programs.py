@@ -1,10 +1,12 @@
-"""Programs of other projects: why one is absent, and why one failed."""
+"""Programs of other projects: why one is absent, why one failed, its end, a port for it."""
 
 from __future__ import annotations
 
 import os
 import re
 import shutil
+import socket
+import subprocess
 
 _LOGRUS = re.compile(r'level=(?:error|fatal) msg="((?:[^"\\]|\\.)*)"')
 
@@ -25,3 +27,21 @@ def last_words(stderr: bytes) -> str:
     if logged := _LOGRUS.search(errors[-1]):
         return logged[1].replace('\\"', '"')
     return errors[-1]
+
+
+def end(process: subprocess.Popen[bytes], seconds: float) -> None:
+    """Terminate a process, and kill it after so many seconds."""
+    process.terminate()
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def free_port() -> int:
+    """Return a port of the loopback address that no program listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port

@@ -9,19 +9,15 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
-import struct
 import subprocess
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.errors import TargetFailed
 from lab.host import mount_namespace
 from lab.host.disk_usage import allocated_bytes
 from lab.targets import leftovers
-from lab.targets.containers import command
-from lab.targets.programs import absent_program, last_words
+from lab.targets.containers import command, docker_daemon
+from lab.targets.programs import absent_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -38,9 +34,6 @@ _UPPER = "{{with .GraphDriver}}{{with .Data}}{{.UpperDir}}{{end}}{{end}}"
 _LAYERS = (
     "{{with .GraphDriver}}{{with .Data}}{{.UpperDir}}{{with .LowerDir}}:{{.}}{{end}}{{end}}{{end}}"
 )
-_CONNECT_SECONDS = 1.0
-_POLL_SECONDS = 0.02
-_DAEMON_SECONDS = 60.0
 
 
 class Docker(command.CommandTarget):
@@ -54,7 +47,7 @@ class Docker(command.CommandTarget):
         """Return the reason why docker can't be used; no daemon is started to find out."""
         if missing := absent_program("docker", "docker.io"):
             return missing
-        unusable = _unusable(_host())
+        unusable = docker_daemon.unusable(_host())
         if not unusable or os.environ.get("DOCKER_HOST"):
             return unusable
         if shutil.which("dockerd"):
@@ -64,7 +57,7 @@ class Docker(command.CommandTarget):
     def prepare(self) -> None:
         """Find or start a daemon, and import or load the image."""
         super().prepare()
-        host = self._start_daemon() if _unusable(_host()) else _host()
+        host = self._start_daemon() if docker_daemon.unusable(_host()) else _host()
         self.command = ("docker", f"--host={host}")
         self._image = f"{self.family}:latest"
         land = self.settings.userland
@@ -81,43 +74,14 @@ class Docker(command.CommandTarget):
         """Start dockerd and return its address. Raise TargetFailed if it does not come up."""
         mount_namespace.enter_private_mount_namespace()
         self.cover(*_FIXED)
-        state = Path("/run/docker") / self.family  # short, since socket paths are limited
-        host = f"unix://{state}/docker.sock"
         # Bound to another path, since runc refuses a root with a symbolic link in its path.
-        data, seen = self.directory / "data", state.with_name(f"{self.family}-data")
+        data, seen = self.directory / "data", Path("/run/docker") / f"{self.family}-data"
         for path in (data, seen):
             path.mkdir()
         mount_namespace.bind(data, seen)
         self.resources.callback(mount_namespace.unmount, seen)
-        log = self.directory / "dockerd.log"
-        with log.open("wb") as output:
-            daemon = subprocess.Popen(
-                [
-                    "dockerd",
-                    f"--host={host}",
-                    f"--data-root={seen}",
-                    f"--exec-root={state}",
-                    f"--pidfile={self.directory}/dockerd.pid",
-                    f"--cgroup-parent=/{self.family}",
-                    "--exec-opt=native.cgroupdriver=cgroupfs",
-                    "--bridge=none",
-                    "--iptables=false",
-                    "--ip6tables=false",
-                    "--ip-forward=false",
-                    "--ip-masq=false",
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
-        self.resources.callback(_end_daemon, daemon)
-        deadline = time.monotonic() + _DAEMON_SECONDS
-        while _unusable(host):
-            if daemon.poll() is not None or time.monotonic() > deadline:
-                raise TargetFailed(f"dockerd did not come up: {last_words(log.read_bytes())}")
-            time.sleep(_POLL_SECONDS)
-        return host
+        daemon = docker_daemon.running(self.directory, seen, self.family)
+        return self.resources.enter_context(daemon)
 
     def run_words(self, identity: str, allotment: Allotment) -> Sequence[str]:
         """Return `run --rm` with a network namespace that has only a loopback device."""
@@ -156,7 +120,7 @@ class Docker(command.CommandTarget):
     def clean(cls, scratch: Path) -> list[str]:
         """Remove the objects of dead workers: their daemons, and their containers and images."""
         actions = super().clean(scratch)
-        if absent_program("docker", "docker.io") or _unusable(_host()):
+        if absent_program("docker", "docker.io") or docker_daemon.unusable(_host()):
             return actions
         actions += _remove("container", "--all", "--format={{.Names}}")
         return actions + _remove("image", "--format={{.Repository}}")
@@ -165,33 +129,6 @@ class Docker(command.CommandTarget):
 def _host() -> str:
     """Return the address of the daemon that the user's docker commands use."""
     return os.environ.get("DOCKER_HOST") or _DEFAULT_HOST
-
-
-def _unusable(host: str) -> str:
-    """Return the reason why the daemon at an address can't be measured; empty if it can."""
-    scheme, _, path = host.partition("://")
-    if scheme != "unix":
-        return f"the docker daemon at {host} is not on this host: unset DOCKER_HOST"
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(_CONNECT_SECONDS)
-        try:
-            connection.connect(path)
-        except OSError as error:
-            return f"no docker daemon answers at {host}: {error.strerror or error}"
-        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-    pid, _, _ = struct.unpack("3i", credentials)
-    # A process of another PID namespace is reported as pid 0. (unix(7), pid_namespaces(7))
-    return "" if pid else f"the docker daemon at {host} is outside this container"
-
-
-def _end_daemon(daemon: subprocess.Popen[bytes]) -> None:
-    """End dockerd, which then ends its containerd."""
-    daemon.terminate()
-    try:
-        daemon.wait(_DAEMON_SECONDS)
-    except subprocess.TimeoutExpired:
-        daemon.kill()
-        daemon.wait()
 
 
 def _remove(kind: str, *listing: str) -> list[str]:
@@ -213,7 +150,7 @@ def _output(*argv: str) -> str:
             encoding="utf-8",
             errors="replace",
             check=False,
-            timeout=_DAEMON_SECONDS,
+            timeout=docker_daemon.SECONDS,
         )
     except subprocess.TimeoutExpired:
         return ""

@@ -31,6 +31,7 @@ from lab.targets.base import (
     read_answer,
 )
 from lab.targets.machines import guest_log
+from lab.targets.programs import free_port
 from lab.userland.guest_kernel import uncompressed
 from vms.guest.payload_protocol import AGENT_CHANNEL, EVENTS_CHANNEL, TCP_PORT
 from vms.qemu import acceleration
@@ -390,11 +391,3 @@ def _run_in(instance: MachineInstance, script: str) -> None:
     if result.exit_code:
         error = result.stderr.decode(errors="replace").strip()
         raise TargetFailed(f"The attachment of {instance.name} can't be set up inside: {error}.")
-
-
-def free_port() -> int:
-    """Return a free port of the loopback address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
