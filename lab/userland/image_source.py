@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from lab.errors import InvalidConfig, NotFound, Unavailable
 from runtime import errors
-from runtime.images import archives
+from runtime.images import archives, assembly
 from runtime.images.layer import Limits
 from runtime.images.reference import parse
 from runtime.images.store import Store, default_directory
@@ -41,7 +41,7 @@ def found(
             image = _loaded(store, reference, progress) or _named(store, reference, progress)
             parts = (image.descriptor, image.manifest.config, *image.manifest.layers)
             lease.add(*(part.digest for part in parts), *image.chain_ids)
-            archives.unpack(store, image, Limits())
+            assembly.unpack(store, image.manifest.layers, image.config.rootfs.diff_ids, Limits())
         yield store, image
 
 

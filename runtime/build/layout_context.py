@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from runtime.errors import InvalidConfig, NotFound
-from runtime.images import archives, manifest
+from runtime.images import assembly, manifest
 from runtime.images.layer import Limits
 from runtime.images.layout import NAME
 from runtime.images.leases import Lease
@@ -38,7 +38,7 @@ def image(store: Store, lease: Lease, text: str, platform: Platform) -> Image:
     config = manifest.decode_config(store.layout.read(found.config.digest), found, text)
     made = Image("", descriptor, found, config)
     lease.add(*made.chain_ids)
-    archives.unpack(store, made, Limits())
+    assembly.unpack(store, made.manifest.layers, made.config.rootfs.diff_ids, Limits())
     return made
 
 

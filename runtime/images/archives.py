@@ -16,11 +16,10 @@ import tarfile
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from typing import IO, Any
 
 from runtime.errors import InvalidConfig
-from runtime.images import compression, manifest
+from runtime.images import assembly, compression, manifest
 from runtime.images.archive_members import Members
 from runtime.images.layer import Limits
 from runtime.images.layout import NAME
@@ -28,7 +27,6 @@ from runtime.images.leases import Lease
 from runtime.images.manifest import Config, Descriptor, Index, Manifest
 from runtime.images.reference import parse
 from runtime.images.store import Image, Store, host_platform
-from runtime.images.unpacking import Unpacking, raise_first
 
 _LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 _PIECE_BYTES = 1 << 20
@@ -165,7 +163,7 @@ class _Loading:
         reference = str(parse(name)) if name else f"<none>@{descriptor.digest}"
         image = Image(reference, descriptor, chosen, config)
         self._lease.add(*image.chain_ids)
-        unpack(self._store, image, self._limits)
+        assembly.unpack(self._store, chosen.layers, config.rootfs.diff_ids, self._limits)
         return image
 
     def _layer(self, name: str) -> Descriptor:
@@ -212,19 +210,6 @@ class _Loading:
         if not isinstance(document, list) or not all(isinstance(each, dict) for each in document):
             raise InvalidConfig(f"The archive's {name} is not a list of images.")
         return document
-
-
-def unpack(store: Store, image: Image, limits: Limits) -> None:
-    """Unpack the layers of an image whose blobs the store has, where they are not unpacked."""
-    with store.writing(), Unpacking(store.snapshots, image.chain_ids, limits) as unpacking:
-        for layer, diff_id in zip(image.manifest.layers, image.config.rootfs.diff_ids, strict=True):
-            unpacking.add(layer, diff_id, partial(_content, store, layer))
-        raise_first(unpacking.futures)
-
-
-def _content(store: Store, blob: Descriptor) -> Iterator[bytes]:
-    with store.layout.path(blob.digest).open("rb") as file:
-        yield from compression.pieces_of(file)
 
 
 def _for_host(present: list[Descriptor]) -> Descriptor:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from runtime.images import compression, manifest
 from runtime.images.layer import Limits
 from runtime.images.leases import Lease
 from runtime.images.manifest import Config, Descriptor, Manifest
 from runtime.images.store import Image, Store
+from runtime.images.unpacking import Unpacking, raise_first
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +72,17 @@ def add_image(
     return Image(names[0] if names else "", descriptor, made, config)
 
 
-def unpack_layer(
-    store: Store, chain_ids: Sequence[str], layer: Descriptor, diff_id: str, limits: Limits
+def unpack(
+    store: Store, layers: Sequence[Descriptor], diff_ids: Sequence[str], limits: Limits
 ) -> None:
-    """Unpack the last layer of a chain, whose blob the store has, unless it is unpacked."""
-    with store.snapshots.locked(chain_ids[-1]) as unpacked:
-        if not unpacked:
-            with store.layout.path(layer.digest).open("rb") as file:
-                pieces = compression.pieces_of(file)
-                kind = manifest.LAYERS[layer.media_type]
-                archive = compression.checked(pieces, kind, diff_id)
-                store.snapshots.unpack(chain_ids, archive, limits)
+    """Unpack the layers of an image whose blobs the store has, where they are not unpacked."""
+    chain_ids = manifest.chain_ids(list(diff_ids))
+    with store.writing(), Unpacking(store.snapshots, chain_ids, limits) as unpacking:
+        for layer, diff_id in zip(layers, diff_ids, strict=True):
+            unpacking.add(layer, diff_id, partial(_content, store, layer))
+        raise_first(unpacking.futures)
+
+
+def _content(store: Store, blob: Descriptor) -> Iterator[bytes]:
+    with store.layout.path(blob.digest).open("rb") as file:
+        yield from compression.pieces_of(file)

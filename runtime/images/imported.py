@@ -81,7 +81,7 @@ def _image(
     with store.lease() as lease:
         layer = assembly.add_layer(store, lease, archive)
         lease.add(layer.diff_id)
-        assembly.unpack_layer(store, [layer.diff_id], layer.blob, layer.diff_id, Limits())
+        assembly.unpack(store, [layer.blob], [layer.diff_id], Limits())
         config = Config(
             platform.architecture,
             platform.os,

@@ -88,12 +88,7 @@ class Snapshots:
         many extended attributes and devices were skipped, by name. Raise InvalidConfig for a layer
         that is refused, Unavailable where the host refuses.
         """
-        *below, chain_id = chain_ids
-        with self.new(below, name_of(chain_id)) as new:
-            skipped = new.fill(archive, limits)
-            new.commit(chain_id)
-        self._tell(skipped)
-        return skipped
+        return self.unpack_early(chain_ids, lambda: archive, limits, None)
 
     def unpack_early(
         self,
@@ -101,7 +96,7 @@ class Snapshots:
         archive: Callable[[], Iterable[bytes]],
         limits: Limits,
         below: Future[None] | None,
-    ) -> None:
+    ) -> dict[str, int]:
         """Unpack the last layer of a chain while those below it may still be unpacked.
 
         `below` is done when the layers below are there; None if there are none. The snapshot
@@ -123,6 +118,7 @@ class Snapshots:
                 below.result()
             new.commit(chain_id)
         self._tell(skipped)
+        return skipped
 
     @contextmanager
     def new(self, below: Sequence[str], name: str) -> Iterator[NewSnapshot]:
