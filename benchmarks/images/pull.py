@@ -16,7 +16,7 @@ import io
 import os
 import sys
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -100,7 +100,7 @@ def publish(store_directory: Path, tree: Path, host: str) -> dict[str, str]:
     return {name.partition(":")[0]: f"{host}/{name}" for name in archives}
 
 
-def _many_files(number: int) -> Iterator[bytes]:
+def _many_files(number: int) -> Generator[bytes, None, None]:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for each in range(FILES):

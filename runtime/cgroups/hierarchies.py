@@ -74,9 +74,17 @@ class Host:
         return paths
 
 
-@remembered
 def this_host() -> Host:
-    """Return the hierarchies of this host."""
+    """Return the hierarchies of this host, as this process's mount namespace shows them."""
+    return _of_namespace(os.stat("/proc/self/ns/mnt").st_ino)
+
+
+@remembered
+def _of_namespace(_inode: int) -> Host:
+    """Return the hierarchies; a process that has entered another mount namespace reads them again.
+
+    A child of a process that has started containers would go on with its parent's otherwise.
+    """
     return Host.mounted()
 
 

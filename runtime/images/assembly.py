@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 
@@ -23,13 +24,17 @@ class NewLayer:
     diff_id: str
 
 
-def add_layer(store: Store, lease: Lease, archive: Iterable[bytes]) -> NewLayer:
-    """Compress an archive and add it to the store as a layer. Errors of `archive` leave nothing."""
+def add_layer(store: Store, lease: Lease, archive: Generator[bytes, None, None]) -> NewLayer:
+    """Compress an archive and add it to the store as a layer.
+
+    Errors leave nothing, neither in the store nor open: `archive`, which reads files or a program,
+    is closed.
+    """
     name = f".layer-{uuid.uuid4().hex}"
     lease.add(name)  # garbage collection knows no digest of it yet
     path = store.directory / "partial" / name
     try:
-        with path.open("w+b") as file:
+        with closing(archive), path.open("w+b") as file:
             packed = compression.pack(archive, file)
             blob = Descriptor(manifest.LAYER_GZIP, packed.digest, packed.size_bytes)
             lease.add(blob.digest)
@@ -83,6 +88,6 @@ def unpack(
         raise_first(unpacking.futures)
 
 
-def _content(store: Store, blob: Descriptor) -> Iterator[bytes]:
+def _content(store: Store, blob: Descriptor) -> Generator[bytes, None, None]:
     with store.layout.path(blob.digest).open("rb") as file:
         yield from compression.pieces_of(file)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import IO
 
 from runtime.errors import InvalidConfig, Unavailable
@@ -70,7 +70,7 @@ def bootstrap(
 
 def _image(
     store: Store,
-    archive: Iterable[bytes],
+    archive: Generator[bytes, None, None],
     names: list[str],
     execution: Execution | None,
     comment: str,
@@ -94,7 +94,7 @@ def _image(
         return assembly.add_image(store, lease, config, [layer.blob], names)
 
 
-def _checked(pieces: Iterator[bytes]) -> Iterator[bytes]:
+def _checked(pieces: Iterator[bytes]) -> Generator[bytes, None, None]:
     """Yield the pieces. Raise InvalidConfig if the first is not the head of an archive."""
     first = next(pieces, b"")
     if not first or next(iter(TarReader([first])), None) is None:
@@ -103,7 +103,7 @@ def _checked(pieces: Iterator[bytes]) -> Iterator[bytes]:
     yield from pieces
 
 
-def _output(command: list[str], epoch_seconds: int | None) -> Iterator[bytes]:
+def _output(command: list[str], epoch_seconds: int | None) -> Generator[bytes, None, None]:
     """Yield the output of a program. Raise Unavailable with its last line if it fails."""
     environment = dict(os.environ)
     if epoch_seconds is not None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 from runtime.images import file_entry, tar_reader, tar_writer
@@ -20,7 +20,7 @@ _OVERLAY = ("trusted.overlay.", "user.overlay.")
 _LEFT_OUT = (*_OVERLAY, "security.selinux")
 
 
-def archive(upper: Path, latest_ns: int | None = None) -> Iterator[bytes]:
+def archive(upper: Path, latest_ns: int | None = None) -> Generator[bytes, None, None]:
     """Yield the archive of an overlayfs layer, its entries sorted by name.
 
     Times later than `latest_ns` become that time (SOURCE_DATE_EPOCH). Sockets are left out, as

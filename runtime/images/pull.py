@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from typing import IO
@@ -198,22 +199,23 @@ def _receive(
     while piece := file.read(_PIECE_BYTES):
         digest.update(piece)
         at_bytes += len(piece)
-    for offset, received in repository.blob(fetch.layer, at_bytes):
-        fetch.check_wanted()
-        if offset != at_bytes:  # the registry started over
-            fetch.advance(0)
-            file.truncate(0)
-            digest, at_bytes = hashlib.new(algorithm), 0
-        file.write(received)
-        file.flush()
-        digest.update(received)
-        at_bytes += len(received)
-        fetch.advance(at_bytes)
-        progress(fetch.layer, "fetch", at_bytes)
+    with closing(repository.blob(fetch.layer, at_bytes)) as transfer:
+        for offset, received in transfer:
+            fetch.check_wanted()
+            if offset != at_bytes:  # the registry started over
+                fetch.advance(0)
+                file.truncate(0)
+                digest, at_bytes = hashlib.new(algorithm), 0
+            file.write(received)
+            file.flush()
+            digest.update(received)
+            at_bytes += len(received)
+            fetch.advance(at_bytes)
+            progress(fetch.layer, "fetch", at_bytes)
     layout.keep_checked(fetch.layer, file, at_bytes, digest.hexdigest())
 
 
-def _read_along(layout: Layout, fetch: _Fetch) -> Iterator[bytes]:
+def _read_along(layout: Layout, fetch: _Fetch) -> Generator[bytes, None, None]:
     """Yield the bytes of a blob while it is fetched.
 
     The last bytes are yielded after the digest was checked. Raise the error of the fetch.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack, closing
 
 from runtime.images import compression, manifest
 from runtime.images.layer import Limits
@@ -30,22 +31,27 @@ class Unpacking:
         self,
         layer: Descriptor,
         diff_id: str,
-        content: Callable[[], Iterable[bytes]],
+        content: Callable[[], Generator[bytes, None, None]],
         done: Callable[[], None] = lambda: None,
     ) -> None:
         """Unpack the next layer of the chain, unless it is unpacked, and call `done`.
 
-        `content` returns the bytes of the blob; it may be called a second time.
+        `content` generates the bytes of the blob; it may be called a second time. Its generators
+        are closed, also after an error: until its traceback is collected, the frames in it would
+        keep their files open.
         """
         below = self.futures[-1] if self.futures else None
         depth = len(self.futures) + 1
         chain_ids = self._chain_ids[:depth]
 
-        def archive() -> Iterable[bytes]:
-            return compression.checked(content(), manifest.LAYERS[layer.media_type], diff_id)
-
         def unpack() -> None:
-            with self._snapshots.locked(chain_ids[-1]) as unpacked:
+            with ExitStack() as opened:
+
+                def archive() -> Iterable[bytes]:
+                    pieces = opened.enter_context(closing(content()))
+                    return compression.checked(pieces, manifest.LAYERS[layer.media_type], diff_id)
+
+                unpacked = opened.enter_context(self._snapshots.locked(chain_ids[-1]))
                 if not unpacked:
                     self._snapshots.unpack_early(chain_ids, archive, self._limits, below)
             done()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,7 +59,11 @@ def ended(bundle: Bundle, *words: str, closed: tuple[int, ...]) -> None:
 
 
 def descriptors_of(pid: int) -> dict[int, str]:
-    """Return the descriptors of a process, as the host sees them."""
+    """Return the descriptors of a process that sleeps: its loader opens files of its own before."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "S":
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
     directory = Path(f"/proc/{pid}/fd")
     return {int(each.name): str(each.readlink()) for each in directory.iterdir()}
 

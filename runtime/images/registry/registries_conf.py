@@ -138,7 +138,7 @@ def load(files: Sequence[Path] | None = None) -> Registries:
             continue
         except OSError as error:
             raise InvalidConfig(f"{path} can't be read: {error.strerror}.") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except (ValueError, RecursionError) as error:  # of syntax, encoding, digits or depth
             raise InvalidConfig(f"{path} is not a TOML document: {error}.") from None
         _add(found, document, path)
     return found

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import IO
 
 from runtime.errors import InvalidConfig, NotFound, Unavailable
@@ -49,7 +49,9 @@ class Repository:
             raise InvalidConfig(f"{self.name} sent a manifest {digest} for {version}.")
         return Descriptor(media_type, digest, len(document)), document
 
-    def blob(self, blob: Descriptor, start_bytes: int = 0) -> Iterator[tuple[int, bytes]]:
+    def blob(
+        self, blob: Descriptor, start_bytes: int = 0
+    ) -> Generator[tuple[int, bytes], None, None]:
         """Yield the bytes of a blob from `start_bytes` on, each piece with its offset.
 
         A broken transfer is resumed. A registry without range requests starts over, and the

@@ -15,7 +15,7 @@ import pytest
 from lab import metrics, targets
 from lab.delivery import own_process, registry, tools
 from lab.errors import LabError
-from lab.experiments import delivery, profiles
+from lab.experiments import delivery, profiles, startup
 from lab.host import processes
 from lab.host.scratch import scratch_directory
 from lab.targets import leftovers
@@ -62,6 +62,7 @@ def test_every_operation_is_measured(target: str) -> None:
     if reason := tools.absent(tool):
         pytest.skip(reason)
     with started_worker(target) as (worker, scratch):
+        worker.call(120, startup.start_and_stop)  # as in a table, whose delivery comes later
         first = measured(worker, 0)
         again = measured(worker, 1)
         assert {path.name for path in scratch.glob("tonnage-delivery-*")} == set()

@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import stat
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -447,3 +448,15 @@ def test_version_2_hands_a_cgroup_to_a_user(unified: Cgroup) -> None:
 def test_version_2_takes_the_child_without_a_move(unified: Cgroup) -> None:
     process = run_in(unified, ["cat", "/proc/self/cgroup"])
     assert f"0::/{NAME}/unified" in process.said()
+
+
+def test_the_hierarchies_are_read_again_in_another_mount_namespace() -> None:
+    code = (
+        "from lab.host import mount_namespace\n"
+        "from runtime.cgroups.hierarchies import this_host\n"
+        "before = this_host()\n"
+        "assert this_host() is before\n"
+        "mount_namespace.enter_private_mount_namespace()\n"
+        "assert this_host() is not before\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -18,13 +18,16 @@ pytestmark = pytest.mark.root
 SECONDS = 60.0
 # Run a container, and write its descriptors, and those of this program before and after.
 PROGRAM = """
-import json, os, sys
+import json, os, sys, time
 import runtime
 tree, root, report = sys.argv[1:]
 streams = range(3)
 before = [os.path.lexists(f"/proc/self/fd/{number}") for number in streams]
 spec = runtime.default_spec(["sleep", "60"])
 with runtime.Container.run("descriptors", spec, [tree], root=root) as container:
+    # The program's loader opens files of its own until the program sleeps.
+    while open(f"/proc/{container.pid}/stat").read().rpartition(")")[2].split()[0] != "S":
+        time.sleep(0.01)
     directory = f"/proc/{container.pid}/fd"
     inside = {name: os.readlink(f"{directory}/{name}") for name in os.listdir(directory)}
     pidfd = container.pidfd

@@ -154,6 +154,8 @@ def test_later_files_override_earlier_ones(tmp_path: Path) -> None:
     ("document", "named"),
     [
         ("[[registry", "is not a TOML document"),
+        (f"a = {'9' * 5000}", "is not a TOML document"),
+        (f"a = {'[' * 5000}", "is not a TOML document"),
         ("registry = 1", "registry is not an array of tables"),
         ("registry = [1]", "registry is not an array of tables"),
         ("[[registry]]\ninsecure = true", "neither prefix nor location"),

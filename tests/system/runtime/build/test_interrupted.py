@@ -17,6 +17,7 @@ from runtime.images.store import Store
 from tests.system.runtime.build import images
 from tests.system.runtime.build.images import built, left_in
 from tests.system.runtime.containers import children
+from tests.system.runtime.small_disk import small_disk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -93,17 +94,10 @@ def test_the_next_build_removes_what_a_loss_of_power_left(store: Store, context:
 @pytest.fixture
 def small(scratch: Path) -> Iterator[Store]:
     """A store on a file system of 24 MiB."""
-    directory = scratch / "small"
-    directory.mkdir()
-    subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=24m", "tonnage-small", directory], check=True
-    )
-    try:
+    with small_disk(scratch / "small", 24) as directory:
         store = Store(directory / "store", "fast")
         images.add_base(store)
         yield store
-    finally:
-        subprocess.run(["umount", directory], check=True)
 
 
 @pytest.mark.parametrize(

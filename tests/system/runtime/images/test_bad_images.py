@@ -28,6 +28,7 @@ from tests.runtime.images.image import blobs_of, docker_archive, oci_archive
 from tests.runtime.images.registry.image_server import ImageServer
 from tests.runtime.images.registry.server import Asked, Reply, serving
 from tests.system.runtime.images.bad_images import BAD_IMAGES, Draft
+from tests.system.runtime.small_disk import small_disk
 
 if TYPE_CHECKING:
     import tarfile
@@ -375,10 +376,7 @@ def test_the_command_line_says_one_sentence(
 
 @pytest.mark.parametrize("verb", ["load", "import"])
 def test_a_full_disk(scratch: Path, verb: str) -> None:
-    small = scratch / "small"
-    small.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", small], check=True)
-    try:
+    with small_disk(scratch / "small", 2) as small:
         store = Store(small / "images")
         load(store, io.BytesIO(oci_archive("app:1", *blobs_of(KEPT))))
         large = archive(member("large", content=os.urandom(4_000_000)))
@@ -390,8 +388,6 @@ def test_a_full_disk(scratch: Path, verb: str) -> None:
         assert [(name, found.digest) for name, found in store.layout.images()] == before
         assert [path.name for path in (store.directory / "leases").iterdir()] == ["lock"]
         assert leftovers(store) == set()
-    finally:
-        subprocess.run(["umount", small], check=True)
 
 
 def test_a_load_that_is_killed(store: Store) -> None:

@@ -28,6 +28,7 @@ from tests.runtime.images.archive import archive, member
 from tests.runtime.images.image import blobs_of, oci_archive
 from tests.system.runtime.images import real_registry
 from tests.system.runtime.images.real_registry import Registry
+from tests.system.runtime.small_disk import small_disk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -229,14 +230,9 @@ def test_two_pulls_share_the_work(store: Store, registry: Registry, scratch: Pat
 @pytest.mark.parametrize("registry", ["plain"], indirect=True)
 def test_a_full_disk_leaves_nothing(store: Store, registry: Registry, scratch: Path) -> None:
     pushed(store, registry)
-    small = scratch / "small"
-    small.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", small], check=True)
-    try:
+    with small_disk(scratch / "small", 1) as small:
         reference = parse(f"{registry.host}/app:1")
         other = Store(small / "images")
         with pytest.raises((ContainerError, OSError), match="No space left"):
             pull(other, reference, registry.repository("app:1"))
         assert other.images() == []
-    finally:
-        subprocess.run(["umount", small], check=True)
