@@ -7,13 +7,14 @@ import shutil
 import struct
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import mkdtemp
 from typing import TYPE_CHECKING
 
 from vms.errors import InvalidImage, NotFound, Unavailable, os_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 PACKAGE = "linux-image-cloud-amd64"
 _C_LOCALE = {"LC_ALL": "C"}  # the output of apt-cache is parsed
@@ -45,15 +46,19 @@ def fetch(cache: Path) -> Kernel:
     """
     if cached := _find(cache):
         return cached
-    staging = cache.with_name(f".{cache.name}.new")
-    shutil.rmtree(staging, ignore_errors=True)
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(mkdtemp(prefix=f".{cache.name}.", dir=cache.parent))
     try:
-        staging.mkdir(parents=True)
         _run(["apt-get", "download", "-qq", _concrete_package()], cwd=staging)
         (package,) = staging.glob("*.deb")
         _run(["dpkg-deb", "-x", str(package), str(staging)])
         package.unlink()
-        staging.rename(cache)
+        staging.chmod(0o755)
+        try:
+            staging.rename(cache)
+        except OSError:
+            if not _find(cache):  # else another process was faster
+                raise
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     unpacked = _find(cache)

@@ -48,10 +48,8 @@ class DirectKernel:
     firmware: Firmware = Firmware()
 
     def elements(self, nvram: Path | None) -> Iterator[ET.Element]:
-        """Yield the elements below <os>."""
+        """Yield the elements below <os> but for the command line, which the machine completes."""
         yield from self.firmware.elements(nvram)
         yield element("kernel", text=self.kernel)
         if self.initrd:
             yield element("initrd", text=self.initrd)
-        if self.command_line:
-            yield element("cmdline", text=self.command_line)

@@ -98,6 +98,7 @@ def _os(machine: Machine, nvram: Path | None) -> ET.Element:
         "os",
         kind,
         *machine.boot.elements(nvram),
+        *([element("cmdline", text=machine.command_line)] if machine.command_line else []),
         firmware="efi" if firmware.kind == "uefi" else None,
     )
 

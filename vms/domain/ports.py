@@ -9,7 +9,8 @@ from xml.etree import ElementTree as ET
 
 from vms.description import CONSOLE
 from vms.domain import streams
-from vms.errors import BootTimeout, NotFound
+from vms.domain.states import STATES
+from vms.errors import BootTimeout, MachineError, NotFound
 from vms.guest import qemu_guest_agent
 from vms.guest.payload_protocol import AGENT_CHANNEL, EVENTS_CHANNEL
 from vms.guest.serial_lines import LineReader
@@ -73,7 +74,12 @@ class Ports:
     def agent(self) -> Agent:
         """The connection to the payload's agent. Raise MachineError."""
         if self._agent is None:
-            self._agent = Agent(self.open(AGENT_CHANNEL), heard_from_start=self._from_start)
+            self._agent = Agent(
+                self.open(AGENT_CHANNEL),
+                heard_from_start=self._from_start,
+                why_ended=self._why_ended,
+                panic_since=self._panic_since,
+            )
         return self._agent
 
     @property
@@ -82,7 +88,7 @@ class Ports:
         if AGENT_CHANNEL in self.sockets:
             return self.agent
         if qemu_guest_agent.CHANNEL in self.sockets:
-            return qemu_guest_agent.GuestAgent(self.handle)
+            return qemu_guest_agent.GuestAgent(self.handle, self._panic_since)
         raise NotFound(
             f"{self.machine} has no channel for an agent: give it a channel {AGENT_CHANNEL} or"
             f" {qemu_guest_agent.CHANNEL}."
@@ -135,9 +141,8 @@ class Ports:
                 return self._await_agent(deadline_ns)
             return self.events.wait_for(milestone, deadline_ns)
         except BootTimeout as error:
-            panic = self.console.panic if CONSOLE in self._readers else ""
             raise BootTimeout(
-                f"{self.machine} did not reach {milestone}: {panic or error}"
+                f"{self.machine} did not reach {milestone}: {self._panic_since() or error}"
             ) from error
 
     def _reader(self, name: str) -> LineReader:
@@ -156,6 +161,20 @@ class Ports:
             self._drop_agent()
             patience_seconds *= 2
         raise BootTimeout("its agent did not answer in time.")
+
+    def _panic_since(self, begin_ns: int = 0) -> str:
+        return self.console.panic_since(begin_ns) if CONSOLE in self._readers else ""
+
+    def _why_ended(self) -> str:
+        """Return the guest's panic, else whether libvirt says that the machine still runs."""
+        if panic := self._panic_since():
+            return panic
+        try:
+            with translate_errors(f"Can't read the state of {self.machine}"):
+                state, _ = self.handle.state()
+        except MachineError as error:
+            return str(error).removesuffix(".")
+        return f"libvirt says that it is {STATES.get(state, 'unknown')}"
 
     def _drop_agent(self) -> None:
         if self._agent:

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 import libvirt
 import libvirt_qemu
 
-from vms.errors import GuestError, MachineError, TimedOut
+from vms.errors import GuestError, InvalidState, MachineError, TimedOut
 from vms.guest.interface import Completed
 from vms.libvirt_errors import translate_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 CHANNEL = "org.qemu.guest_agent.0"
 _BLOCK_BYTES = 48 << 10  # an emulated guest takes seconds to parse a longer message
@@ -37,17 +37,32 @@ _TIMED = (
 
 
 class GuestAgent:
-    """qemu-guest-agent in a machine, reached by libvirt's handle of the machine."""
+    """qemu-guest-agent in a machine, reached by libvirt's handle of the machine.
 
-    def __init__(self, handle: Any) -> None:
+    `panic_since` is that of `vms.guest.tonnage_agent.Agent`.
+    """
+
+    def __init__(self, handle: Any, panic_since: Callable[[int], str]) -> None:
         self._handle = handle
+        self._panic_since = panic_since
 
     def run(self, argv: Sequence[str], timeout_seconds: float, stdin: bytes = b"") -> Completed:
         """Run a command to its end; its time is the guest's, to a hundredth of a second.
 
         Raises TimedOut if the command does not end in time; it goes on in the guest. Raises
-        MachineError if the agent does not answer.
+        MachineError if the agent does not answer, with the panic if the guest's kernel had one.
         """
+        begun_ns = time.monotonic_ns()
+        try:
+            return self._run(argv, timeout_seconds, stdin)
+        except MachineError as error:
+            if panic := self._panic_since(begun_ns):
+                raise InvalidState(
+                    f"The machine ended while {argv[0]} ran in it: {panic}."
+                ) from error
+            raise
+
+    def _run(self, argv: Sequence[str], timeout_seconds: float, stdin: bytes) -> Completed:
         deadline = time.monotonic() + timeout_seconds
         arguments: dict[str, object] = {
             "path": "/bin/sh",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # A guest may print without end, so what is kept of it is bounded.
 _KEPT_LINES, _KEPT_WORDS, _LONGEST_LINE = 1000, 1000, 4096
 _BLOCK_BYTES = 65536
-_PANIC = re.compile(r"Kernel panic - not syncing.*")
+_PANIC = re.compile(r"(?<!end )Kernel panic - not syncing.*")
 
 
 class LineReader:
@@ -38,7 +38,7 @@ class LineReader:
         self._lines: deque[str] = deque(maxlen=_KEPT_LINES)
         self._arrivals: dict[str, int] = {}
         self._awaited: set[str] = set()
-        self._panic = ""
+        self._panic, self._panic_ns = "", 0
         self._ended = False
         reader_thread.watch(self._socket.fileno(), self._read)
 
@@ -72,12 +72,14 @@ class LineReader:
             self._read()
             return tuple(self._lines)
 
-    @property
-    def panic(self) -> str:
-        """The guest kernel's panic as a sentence; empty without one."""
+    def panic_since(self, begin_ns: int = 0) -> str:
+        """Return the guest kernel's latest panic as a sentence; empty without one.
+
+        One that was printed before that CLOCK_MONOTONIC time does not count.
+        """
         with self._changed:
             self._read()
-            return self._panic
+            return self._panic if self._panic_ns >= begin_ns else ""
 
     def _read(self) -> bool:
         """Read what has arrived; return False at the end of the stream."""
@@ -103,8 +105,9 @@ class LineReader:
             self._lines.append(line)
             self._record_arrival(line, self._begun_ns)
             self._begun_ns = now_ns
-            if not self._panic and (panic := _PANIC.search(line)):
+            if panic := _PANIC.search(line):
                 self._panic = f"the guest's kernel panicked: {panic[0]}"
+                self._panic_ns = now_ns
         self._partial = self._partial[:_LONGEST_LINE]
 
     def _record_arrival(self, line: str, arrived_ns: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from vms.errors import (
@@ -20,7 +21,7 @@ from vms.guest.sockets import connected
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
 __all__ = ["Agent", "Completed"]
@@ -31,6 +32,7 @@ _PAYLOAD = "/proc/self/exe"
 _PART_SUFFIX = "~part"
 _PAUSE_SECONDS = 0.1
 _SEND_SECONDS = 1.0
+_LOOK_SECONDS = 0.5  # between two looks at the console while a reply is awaited
 
 
 class Agent:
@@ -38,17 +40,31 @@ class Agent:
 
     `heard_from_start` says that no client has used the port before. Otherwise the stream may still
     carry the reply to a client that has gone, so the first request asks for a random word, and
-    everything before that word is discarded.
+    everything before that word is discarded. `why_ended` returns what is known of the end of a
+    machine that no longer answers; nothing by default. `panic_since` returns the panic of the
+    guest's kernel since a CLOCK_MONOTONIC time in ns: no reply comes then, though the machine may
+    stay as it is.
     """
 
-    def __init__(self, port: Path | socket.socket, *, heard_from_start: bool = True) -> None:
+    def __init__(
+        self,
+        port: Path | socket.socket,
+        *,
+        heard_from_start: bool = True,
+        why_ended: Callable[[], str] = str,
+        panic_since: Callable[[int], str] = lambda _: "",
+    ) -> None:
         self._synchronized = heard_from_start
+        self._why_ended = why_ended
+        self._panic_since = panic_since
+        self._asked_ns = 0
         self._socket = connected(port)
 
     def run(self, argv: Sequence[str], timeout_seconds: float, stdin: bytes = b"") -> Completed:
         """Run a command to its end, with at most 1 MiB of stdin; 4 MiB of each output are kept.
 
-        Raises TimedOut if the command does not end in time, and MachineError if the machine ends.
+        Raises TimedOut if the command does not end in time, and MachineError if the machine ends or
+        its kernel panics.
         """
         if len(stdin) > payload_protocol.MAX_STDIN_BYTES:
             raise InvalidDescription(
@@ -67,7 +83,10 @@ class Agent:
                 f"{argv[0]} in the machine did not end within {timeout_seconds:g} s."
             ) from error
         except OSError as error:
-            raise InvalidState(f"The machine ended while {argv[0]} ran in it.") from error
+            why = self._why_ended()
+            raise InvalidState(
+                f"The machine ended while {argv[0]} ran in it{f': {why}' if why else ''}."
+            ) from error
         self._synchronized = True
         return result
 
@@ -131,6 +150,7 @@ class Agent:
         return result.stdout
 
     def _send(self, argv: Sequence[str], stdin: bytes, deadline: float) -> None:
+        self._asked_ns = time.monotonic_ns()
         self._socket.settimeout(max(0.001, deadline - time.monotonic()))
         self._socket.sendall(payload_protocol.encode_request(argv, stdin))
 
@@ -146,15 +166,21 @@ class Agent:
     def _read(self, length: int, deadline: float) -> bytes:
         data = bytearray()
         while len(data) < length:
-            left_seconds = deadline - time.monotonic()
-            if left_seconds <= 0:
-                raise TimeoutError
-            self._socket.settimeout(left_seconds)
-            received = self._socket.recv(length - len(data))
+            received = self._receive(length - len(data), deadline)
             if not received:
                 raise ConnectionResetError
             data += received
         return bytes(data)
+
+    def _receive(self, length: int, deadline: float) -> bytes:
+        """Receive at most `length` bytes. Raise OSError past the deadline, or after a panic."""
+        while (left_seconds := deadline - time.monotonic()) > 0:
+            self._socket.settimeout(min(left_seconds, _LOOK_SECONDS))
+            with suppress(TimeoutError):
+                return self._socket.recv(length)
+            if self._panic_since(self._asked_ns):
+                raise ConnectionAbortedError
+        raise TimeoutError
 
     def close(self) -> None:
         """Close the connection."""

@@ -14,6 +14,7 @@ from xml.etree import ElementTree as ET
 
 import libvirt
 
+from vms.description.domain_xml import remove_monitor
 from vms.description.xml import printed
 from vms.domain.images import frozen_images_of
 from vms.errors import InvalidDescription, InvalidState, Unavailable
@@ -117,6 +118,7 @@ def _description_there(domain: Domain) -> str:
     with translate_errors(f"Can't read the description of {domain.name}"):
         flags = libvirt.VIR_DOMAIN_XML_SECURE | libvirt.VIR_DOMAIN_XML_MIGRATABLE
         description = ET.fromstring(domain.handle.XMLDesc(flags))
+    remove_monitor(description)
     ports = (
         *description.findall("./devices/serial"),
         *description.findall("./devices/console"),

@@ -19,6 +19,8 @@ import pytest
 
 import vms
 from lab.cli import exit_codes, main
+from lab.planning.inventory import CPUS, MEMORY_BYTES
+from lab.planning.readers import libvirt_domains
 from lab.userland import build
 from tests.system.vms.reaper import REAPER
 from vms.operations import listing, networks, snapshots
@@ -179,6 +181,28 @@ def test_machines_survive_the_death_of_their_daemon(daemon: Daemon, land: build.
     with vms.Connection.open(daemon.root / "c", daemon.uri) as connection:
         connection.find("box").destroy()
         assert listing.machines(connection) == []
+
+
+def test_a_plan_takes_the_machines_that_run(daemon: Daemon, land: build.Userland) -> None:
+    """CPUs, memory and disks of each, without those that are off; the daemon's host has no disk."""
+    disk = daemon.root / "planned.qcow2"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", disk, "48M"], check=True)
+    running = dataclasses.replace(machine(land, "runs"), vcpus=2, disks=(vms.Disk(disk),))
+    with (
+        vms.Connection.open(daemon.root / "c", daemon.uri) as connection,
+        connection.start(running),
+    ):
+        connection.define(machine(land, "off"))
+        try:
+            found = libvirt_domains.read(daemon.uri)
+        finally:
+            connection.find("off").undefine()
+    (service,) = found.services
+    assert (service.name, service.replicas) == ("runs", 1)
+    assert service.requests == {CPUS: 2.0, MEMORY_BYTES: 128.0 * 2**20}
+    (host,) = found.hosts
+    assert host.capacity[CPUS] == os.cpu_count()
+    assert not found.broken
 
 
 def test_a_reverted_machine_has_its_port_forwards(daemon: Daemon, land: build.Userland) -> None:

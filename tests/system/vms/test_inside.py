@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.root
 BOOT_SECONDS = 120.0
 IMAGES = (cache_directory(),)
+CRASH = ["write", "/proc/sysrq-trigger", "1"]
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +92,24 @@ def test_a_kernel_panic_is_reported(connection: vms.Connection) -> None:
         pytest.raises(vms.BootTimeout, match=r"did not reach first-instruction: .*panicked"),
     ):
         box.wait_for("first-instruction", BOOT_SECONDS)
+
+
+@pytest.mark.parametrize(
+    ("role", "words", "why"),
+    [
+        (["poweroff"], "", r"(shutting down|shut off|Domain not found)"),
+        (CRASH, "", "kernel panicked: .* sysrq triggered crash"),
+        (CRASH, "panic=0", "kernel panicked: .* sysrq triggered crash"),  # it stays as it is
+    ],
+)
+def test_a_machine_that_ends_under_a_command_says_why(
+    role: list[str], words: str, why: str, connection: vms.Connection
+) -> None:
+    payload = "/proc/self/exe"
+    with connection.start(bare("dies", words)) as box:
+        box.wait_for("ready", BOOT_SECONDS)
+        with pytest.raises(vms.InvalidState, match=f"ended while {payload} ran in it: .*{why}"):
+            box.inside.run([payload, *role], BOOT_SECONDS, b"c")
 
 
 def test_the_wait_for_a_hanging_guest_times_out(connection: vms.Connection) -> None:

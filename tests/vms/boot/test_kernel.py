@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import lzma
+import shutil
 import struct
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from vms import MachineError
 from vms.boot import kernel
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 
@@ -30,6 +32,29 @@ def test_a_host_without_apt_is_one_sentence(
     with pytest.raises(MachineError, match="apt-cache is missing"):
         kernel.fetch(tmp_path / "cache")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("is_faster", [True, False])
+def test_two_processes_may_fetch_a_kernel_at_once(
+    guest: kernel.Kernel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_faster: bool
+) -> None:
+    other, cache = tmp_path / "other", tmp_path / "cache"
+    for top in (guest.vmlinuz.parent, *guest.modules.parents[:1]):
+        shutil.copytree(top, other / top.relative_to(guest.vmlinuz.parents[1]))
+    shutil.copytree(other, tmp_path / "package")
+
+    def run(words: Sequence[str], cwd: Path | None = None) -> None:
+        if cwd:
+            (cwd / "linux.deb").touch()
+            return
+        shutil.copytree(tmp_path / "package", words[-1], dirs_exist_ok=True)
+        if is_faster:
+            other.rename(cache)
+
+    monkeypatch.setattr(kernel, "_run", run)
+    monkeypatch.setattr(kernel, "_concrete_package", lambda: "linux")
+    assert kernel.fetch(cache).vmlinuz.is_relative_to(cache)
+    assert not list(tmp_path.glob(".cache*"))
 
 
 def compressed(directory: Path, payload: bytes) -> Path:

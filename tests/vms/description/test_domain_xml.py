@@ -292,3 +292,21 @@ def test_a_possible_machine_is_not_refused(tmp_path: Path) -> None:
         shares = tuple(dataclasses.replace(share, directory=tmp_path) for share in each.shares)
         cdroms = tuple(Cdrom(file) for _ in each.cdroms)
         dataclasses.replace(each, boot=boot, disks=disks, shares=shares, cdroms=cdroms).check()
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("", "reboot=t"),
+        ("quiet", "quiet reboot=t"),
+        ("reboot=k quiet", "reboot=k quiet"),
+        ("a.reboot=k", "a.reboot=k reboot=t"),
+    ],
+)
+def test_a_microvm_restarts_by_a_triple_fault_unless_it_is_told_how(
+    line: str, expected: str
+) -> None:
+    boot = DirectKernel(Path("/k/vmlinuz"), None, line)
+    microvm = dataclasses.replace(MACHINES["microvm-tcg"], boot=boot)
+    assert f"<cmdline>{expected}</cmdline>" in domain_xml(microvm, PATHS)
+    assert "reboot=t" not in domain_xml(dataclasses.replace(MACHINES["q35-tcg"], boot=boot), PATHS)

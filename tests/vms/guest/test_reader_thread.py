@@ -53,4 +53,11 @@ def test_a_panic_is_given_as_the_reason(guest: tuple[Path, socket.socket]) -> No
         port.sendall(b"[ 1.5] Kernel panic - not syncing: no init\r\n")
         with pytest.raises(MachineError, match="kernel panicked: Kernel panic - not syncing: no"):
             reader.wait_for("ready", time.monotonic_ns() + 10**8)
+        port.sendall(b"[ 1.5] ---[ end Kernel panic - not syncing: no init ]---\r\nrestarted\n")
+        begun_ns = reader.wait_for("restarted", time.monotonic_ns() + 30 * 10**9)
+        assert reader.panic_since().endswith("not syncing: no init")
+        assert reader.panic_since(begun_ns) == ""
+        port.sendall(b"[ 1.5] Kernel panic - not syncing: another\nlast\n")
+        reader.wait_for("last", time.monotonic_ns() + 30 * 10**9)
+        assert reader.panic_since(begun_ns).endswith("another")
         port.close()

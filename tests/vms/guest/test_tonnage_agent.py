@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,7 +23,8 @@ PATIENCE_SECONDS = 60.0  # for what happens at once, however busy the host is
 def test_a_command_is_requested_and_its_result_read(guest: tuple[Path, socket.socket]) -> None:
     path, listener = guest
     requests = []
-    with Agent(path) as agent, listener.accept()[0] as port:
+    agent = Agent(path, why_ended=lambda: "it panicked")
+    with agent, listener.accept()[0] as port:
 
         def reply() -> None:
             (length,) = struct.unpack(">I", port.recv(4))
@@ -40,8 +42,23 @@ def test_a_command_is_requested_and_its_result_read(guest: tuple[Path, socket.so
         with pytest.raises(MachineError, match="did not end within"):
             agent.run(["sleep"], 0.1)
         port.close()
-        with pytest.raises(MachineError, match="ended while"):
+        with pytest.raises(MachineError, match=r"ended while true ran in it: it panicked\."):
             agent.run(["true"], PATIENCE_SECONDS)
+
+
+def test_a_panic_ends_the_wait_for_a_reply(guest: tuple[Path, socket.socket]) -> None:
+    path, listener = guest
+    panics_ns: list[int] = [time.monotonic_ns()]  # one before the command, which a restart ended
+
+    def panic_since(begin_ns: int) -> str:
+        panicked = any(each >= begin_ns for each in panics_ns)
+        panics_ns.append(time.monotonic_ns())
+        return "it panicked" if panicked else ""
+
+    agent = Agent(path, why_ended=lambda: "it panicked", panic_since=panic_since)
+    with agent, listener.accept()[0], pytest.raises(MachineError, match=r"in it: it panicked\."):
+        agent.run(["true"], PATIENCE_SECONDS)
+    assert len(panics_ns) == 3
 
 
 def test_too_much_stdin_is_refused_before_anything_is_sent(

@@ -27,6 +27,14 @@
 #define GROUPS_LIMIT 256
 #define SESSION_ROUNDS 1000
 
+/* Puts the reason into the buffer for which a command can't be started; returns its exit code. A payload
+ * that ended for want of memory or descriptors would take its machine with it. */
+static uint32_t refuse(struct buffer *err, const char *subject)
+{
+	err->length = (uint32_t)snprintf(err->data, OUTPUT_LIMIT, "payload: %s: %s\n", subject, strerror(errno));
+	return 126;
+}
+
 /* Reads output into the buffer; returns 0 at its end. */
 static int drain(int fd, struct buffer *buffer)
 {
@@ -44,13 +52,37 @@ uint32_t exit_code(int status)
 	return (uint32_t)(WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
 }
 
-/* Returns a file in memory with a command's stdin. */
+/* Returns a file in memory with a command's stdin, or -1. */
 static int stdin_of(const struct buffer *in)
 {
 	int fd = in->length ? memfd_create("stdin", MFD_CLOEXEC) : open("/dev/null", O_RDONLY | O_CLOEXEC);
-	if (fd >= 0 && in->length && (write_all(fd, in->data, in->length) < 0 || lseek(fd, 0, SEEK_SET) < 0))
-		fail("stdin");
+	if (fd >= 0 && in->length && (write_all(fd, in->data, in->length) < 0 || lseek(fd, 0, SEEK_SET) < 0)) {
+		close(fd);
+		return -1;
+	}
 	return fd;
+}
+
+static void close_if_open(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+/* Opens the streams of a command: its stdin and two pipes. Returns 0, or -1 with none of them open. */
+static int open_streams(const struct buffer *in, int *in_file, int out_pipe[2], int err_pipe[2])
+{
+	out_pipe[0] = out_pipe[1] = err_pipe[0] = err_pipe[1] = -1;
+	*in_file = stdin_of(in);
+	/* A root without /dev/null still has commands. */
+	if ((*in_file >= 0 || !in->length) && pipe2(out_pipe, O_CLOEXEC) == 0 && pipe2(err_pipe, O_CLOEXEC) == 0)
+		return 0;
+	int reason = errno;
+	close_if_open(*in_file);
+	close_if_open(out_pipe[0]);
+	close_if_open(out_pipe[1]);
+	errno = reason;
+	return -1;
 }
 
 /* ---- the environment of a command ---- */
@@ -285,24 +317,30 @@ uint32_t run(char **argv, const struct buffer *in, struct buffer *out, struct bu
              uint64_t *elapsed_ns, int asker)
 {
 	enum { OUT, ERR, CHILD, ASKER, ENDS };
-	int out_pipe[2], err_pipe[2], status = 0, in_file = stdin_of(in);
+	int out_pipe[2], err_pipe[2], status = 0, in_file;
 	bool ends_all = strcmp(argv[0], WITHIN) == 0 && argv[1] && strcmp(argv[1], "end") == 0;
 	long timeout_ms = timeout_of(argv);
 	uint64_t begin;
 	pid_t child;
 
-	if (pipe2(out_pipe, O_CLOEXEC) < 0 || pipe2(err_pipe, O_CLOEXEC) < 0)
-		fail("pipe");
+	if (open_streams(in, &in_file, out_pipe, err_pipe) < 0)
+		return refuse(err, "the streams of a command");
 	if (ends_all)
 		prctl(PR_SET_CHILD_SUBREAPER, 1);
 	begin = now_ns();
 	child = fork();
 	if (child == 0)
 		execute(argv, (const int[]){in_file, out_pipe[1], err_pipe[1]}, -1);
-	if (in_file >= 0)
-		close(in_file);
+	int reason = errno;
+	close_if_open(in_file);
 	close(out_pipe[1]);
 	close(err_pipe[1]);
+	if (child < 0) {
+		close(out_pipe[0]);
+		close(err_pipe[0]);
+		errno = reason;
+		return refuse(err, "fork");
+	}
 	struct pollfd ends[ENDS] = {
 		[OUT] = {.fd = out_pipe[0], .events = POLLIN},
 		[ERR] = {.fd = err_pipe[0], .events = POLLIN},
