@@ -11,6 +11,7 @@ import re
 
 from lab import units
 from lab.errors import InvalidConfig
+from lab.language.message import Message, in_context
 from lab.planning.inventory import (
     CPUS,
     DISK_BYTES,
@@ -19,22 +20,21 @@ from lab.planning.inventory import (
     NETWORK_BITS_PER_SECOND,
 )
 
-_BYTES = {
-    "B": 1,
-    **{f"{letter}iB": 1024**power for power, letter in enumerate("KMGTP", 1)},
-    **{f"{letter}B": 1000**power for power, letter in enumerate("kMGTP", 1)},
-}
 _BITS = {f"{prefix}bit/s": 1000**power for power, prefix in enumerate(("", "k", "M", "G", "T"))}
-_SCALES = {MEMORY_BYTES: _BYTES, DISK_BYTES: _BYTES, NETWORK_BITS_PER_SECOND: _BITS}
+_SCALES = {
+    MEMORY_BYTES: units.BYTE_UNITS,
+    DISK_BYTES: units.BYTE_UNITS,
+    NETWORK_BITS_PER_SECOND: _BITS,
+}
 _EXAMPLES = {MEMORY_BYTES: "512 MiB", DISK_BYTES: "20 GiB", NETWORK_BITS_PER_SECOND: "100 Mbit/s"}
 _LABELS = {
-    CPUS: "CPU",
-    MEMORY_BYTES: "memory",
-    DISK_BYTES: "disk",
-    NETWORK_BITS_PER_SECOND: "network",
-    GPUS: "GPU",
+    CPUS: Message("CPU"),
+    MEMORY_BYTES: Message("memory"),
+    DISK_BYTES: in_context("resource", "disk"),
+    NETWORK_BITS_PER_SECOND: Message("network"),
+    GPUS: Message("GPU"),
 }
-_COUNTED = {CPUS: ("CPU", "CPUs"), GPUS: ("GPU", "GPUs")}
+_COUNTED = {CPUS, GPUS}
 _NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(.*)", re.DOTALL)
 
 
@@ -53,8 +53,13 @@ def written(resource: str, amount: float) -> str:
     number = units.quantity(amount, "")
     if resource not in _COUNTED:
         return number
-    one, many = _COUNTED[resource]
-    return f"{number} {one if number == '1' else many}"
+    if resource == CPUS:
+        if number == "1":
+            return Message("{number} CPU", number=number)
+        return Message("{number} CPUs", number=number)
+    if number == "1":
+        return Message("{number} GPU", number=number)
+    return Message("{number} GPUs", number=number)
 
 
 def described(resource: str, amount: float) -> str:

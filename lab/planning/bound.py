@@ -7,22 +7,25 @@ too high for this are scaled down.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
-from math import ceil, floor, inf
+from math import ceil, floor, inf, isfinite
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from lab.planning.exact_check import least_worth
+from lab.planning.instance import per_host
+from lab.planning.problem import most_replicas
 from lab.planning.solution import Certificate
 
 if TYPE_CHECKING:
-    from lab.planning.instance import FloatArray, Instance
+    from lab.planning.instance import FloatArray, Instance, IntArray, Kind
     from lab.planning.problem import Problem
 
 _DENOMINATOR = 2**40
 _MARGIN = 1e-9  # of rounding in the worth of a set
 _USED = 0.1  # the share of the last step below the bound that a certificate uses up
-_WEIGHT = 2**32
 
 
 class Bound(NamedTuple):
@@ -55,7 +58,7 @@ def farley_bound(
     """Return the greatest bound of all scales."""
     prices, available = instance.prices, instance.available
     uppers = uppers * (1 + _MARGIN)
-    worth = float(values @ instance.replicas)
+    worth = instance.worth(values)
     limited = np.isfinite(available) & (uppers > 0)
     unlimited = ~np.isfinite(available) & (uppers > 0)
     most = float((prices[unlimited] / uppers[unlimited]).min(initial=inf))
@@ -87,36 +90,61 @@ def certify(problem: Problem, instance: Instance, bound: Bound) -> tuple[Certifi
         below = bound.rounded(instance) - instance.price_step
         scale *= max(0.0, (below + _USED * (bound.cost - below)) / bound.cost)
     worths = [floor(value * scale * _DENOMINATOR) for value in bound.values.tolist()]
-    rents = [
-        0
-        if kind.available is None
-        else max(0, ceil(upper * scale * _DENOMINATOR) - kind.price * _DENOMINATOR)
-        for kind, upper in zip(instance.kinds, bound.uppers.tolist(), strict=True)
-    ]
+    total = sum(
+        worth * number for worth, number in zip(worths, instance.fixed.tolist(), strict=True)
+    )
+    for split in instance.splits:
+        total += least_worth([worths[item] for item in split.items], split.total, split.skew)
+    rents = []
+    for kind, upper in zip(instance.kinds, bound.uppers.tolist(), strict=True):
+        more = max(0, ceil(upper * scale * _DENOMINATOR) - kind.price * _DENOMINATOR)
+        # A host that is not there may cost anything.
+        rents.append(0 if kind.available is None else more if kind.available else total)
     prices = [Fraction(0)] * len(problem.demands)
     for worth, places in zip(worths, instance.members, strict=True):
         for place in places:
             prices[place] = Fraction(worth, _DENOMINATOR)
+    demands = [
+        replace(demand, replicas=number)
+        for demand, number in zip(problem.demands, most_replicas(problem), strict=True)
+    ]
+    # As many as rules allow: the check does not ask how many fit.
+    most = np.array(
+        [sum(per_host(demands[place]) for place in places) for places in instance.members]
+    )
     certificate = Certificate(
         tuple(prices),
         tuple(Fraction(rent, _DENOMINATOR) for rent in rents),
         tuple(
-            _integers(row, host.capacity)
-            for row, host in zip(bound.weights.tolist(), problem.hosts, strict=True)
+            _resource_prices(kind, row, scale * bound.values, most)
+            for kind, row in zip(instance.kinds, bound.weights, strict=True)
         ),
     )
-    total = sum(
-        worth * number for worth, number in zip(worths, instance.replicas.tolist(), strict=True)
-    ) - sum(rent * (kind.available or 0) for rent, kind in zip(rents, instance.kinds, strict=True))
+    total -= sum(
+        rent * (kind.available or 0) for rent, kind in zip(rents, instance.kinds, strict=True)
+    )
     step = instance.price_step * _DENOMINATOR
     return certificate, max(0, -(-total // step) * instance.price_step)
 
 
-def _integers(weights: list[float], capacity: tuple[int, ...]) -> tuple[int, ...]:
-    """Return integer weights of one unit of each resource, in proportion."""
-    total = sum(weights) or 1.0
-    largest = max([1, *capacity])
-    return tuple(
-        int(weight / total * _WEIGHT) * largest // max(1, room)
-        for weight, room in zip(weights, capacity, strict=True)
-    )
+def _resource_prices(
+    kind: Kind, weights: FloatArray, values: FloatArray, most: IntArray
+) -> tuple[Fraction, ...]:
+    """Return the prices in proportion to the weights at which a set costs least, with its surplus.
+
+    That is the worth by weight of the item which Dantzig's bound cuts, with so many of each item.
+    """
+    used = np.flatnonzero((values > 0) & (kind.limits > 0))
+    widths, values = kind.shares[used] @ weights, values[used]
+    density = np.full(len(used), inf)
+    np.divide(values, widths, out=density, where=widths > 0)
+    order = np.argsort(-density, kind="stable")
+    filled = np.cumsum((widths * most[used])[order])
+    cut = int(np.searchsorted(filled, float(weights.sum()), side="right"))
+    price = float(density[order[cut]]) if cut < len(order) else 0.0
+    price = price if isfinite(price) else 0.0
+    prices = []
+    for weight, room in zip(weights.tolist(), kind.capacity.tolist(), strict=True):
+        parts = _DENOMINATOR << int(room).bit_length()
+        prices.append(Fraction(floor(price * weight / max(1, room) * parts), parts))
+    return tuple(prices)

@@ -1,31 +1,26 @@
-"""The check of a solution and of its lower bound, in exact arithmetic, by nothing of the solver.
+"""The check of a solution's document: read into whole numbers, then `exact_check`.
 
-`check` refuses a document unless its patterns carry all replicas on hosts that are there, and its
-bound follows from its prices: on a host of any kind no feasible set of replicas is worth more than
-the host's price plus its rent. Then any plan pays at least the worth of all replicas, less the
-rents of all hosts that are available; and no less than the next multiple of what all hosts' prices
-have in common.
+It refuses a document unless its patterns carry all replicas on hosts that are there, and its bound
+follows from its prices. Nothing of the solver takes part.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from fractions import Fraction
-from itertools import accumulate
-from math import ceil, gcd, lcm
+from itertools import chain
+from math import lcm
 from typing import TYPE_CHECKING, Any
 
 from lab.errors import InvalidConfig
+from lab.planning import exact_check
+from lab.planning.exact_check import Hosts, Replicas, Split
+from lab.planning.problem import kinds_for, most_replicas
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Mapping
 
-    from lab.planning.problem import Demand, HostKind, Problem
+    from lab.planning.problem import Demand, Problem
 
-    # One item of a knapsack: worth, size, most copies, its name and the names that exclude it.
-    Item = tuple[int, tuple[int, ...], int, str | None, frozenset[str]]
-
-_STEPS = 20_000_000
 _MALFORMED = (KeyError, TypeError, ValueError, AttributeError, ArithmeticError)
 
 
@@ -35,167 +30,112 @@ def check(problem: Problem, document: Mapping[str, Any]) -> int:
     Raise InvalidConfig that names the field if the solution is not feasible, or not proven.
     """
     try:
-        _check_patterns(problem, document)
-        return _check_bound(problem, document)
+        demands, kinds, unit = _amounts(problem, document)
+        splits = _splits(problem)
+        patterns = _patterns(problem, document)
+        stated = document["cost"], document["bound"]
     except _MALFORMED as error:
         raise InvalidConfig(f"The solution is incomplete or malformed: {error!r}.") from error
-
-
-def _check_patterns(problem: Problem, document: Mapping[str, Any]) -> None:
-    """Raise InvalidConfig unless the patterns carry all replicas, and cost what is stated."""
-    demands = {demand.name: demand for demand in problem.demands}
-    hosts = {host.name: host for host in problem.hosts}
-    placed = dict.fromkeys(demands, 0)
-    used = dict.fromkeys(hosts, 0)
-    for place, pattern in enumerate(document["patterns"]):
-        field = f"patterns[{place}]"
-        host, times, counts = pattern["host"], pattern["times"], pattern["replicas"]
-        _refuse_unless(host in hosts, field, f"{host} is no host")
-        _refuse_unless(_is_positive(times), field, "times is no positive integer")
-        for name, count in counts.items():
-            _refuse_unless(name in demands, field, f"{name} is no demand")
-            _refuse_unless(_is_positive(count), field, f"{name} has no positive count")
-            allowed = _may_share(demands[name], count, host, counts)
-            _refuse_unless(allowed, field, f"{name} may not run there")
-            placed[name] += count * times
-        for row, room in enumerate(hosts[host].capacity):
-            taken = sum(count * demands[name].size[row] for name, count in counts.items())
-            _refuse_unless(taken <= room, field, f"{problem.resources[row]} exceeds the capacity")
-        used[host] += times
-    for name, demand in demands.items():
-        _refuse_unless(placed[name] == demand.replicas, "patterns", f"{name} is not placed in full")
-    for name, kind in hosts.items():
-        enough = kind.available is None or used[name] <= kind.available
-        _refuse_unless(enough, "patterns", f"more hosts of {name} than are available")
-    cost = sum(kind.price * used[name] for name, kind in hosts.items())
-    _refuse_unless(document["cost"] == cost, "cost", f"the patterns cost {cost}")
-
-
-def _check_bound(problem: Problem, document: Mapping[str, Any]) -> int:
-    """Return the bound; raise InvalidConfig unless prices and rents prove it."""
-    stated_prices, stated_rents = document["replica_prices"], document["host_rents"]
-    prices = {each.name: Fraction(stated_prices[each.name]) for each in problem.demands}
-    rents = {each.name: Fraction(stated_rents[each.name]) for each in problem.hosts}
-    signs = all(price >= 0 for price in prices.values())
-    _refuse_unless(signs, "replica_prices", "a price is negative")
-    unit = lcm(*(each.denominator for each in (*prices.values(), *rents.values())))
-    for host in problem.hosts:
-        rent, weights = rents[host.name], document["weights"][host.name]
-        possible = rent == 0 or (rent > 0 and host.available is not None)
-        _refuse_unless(possible, "host_rents", f"{host.name} can't have that rent")
-        natural = all(isinstance(weight, int) and weight >= 0 for weight in weights)
-        usable = natural and len(weights) == len(host.capacity)
-        _refuse_unless(usable, "weights", f"{host.name} needs one for each resource")
-        if host.available != 0:
-            items = items_on(problem, host, prices, unit)
-            limit = int((host.price + rent) * unit)
-            proven = is_worth_at_most(limit, items, host.capacity, weights)
-            _refuse_unless(proven, "replica_prices", f"a set is worth more than {host.name} costs")
-    worth = sum((each.replicas * prices[each.name] for each in problem.demands), Fraction(0))
-    paid = sum((rents[each.name] * (each.available or 0) for each in problem.hosts), Fraction(0))
-    step = gcd(*(host.price for host in problem.hosts)) or 1
-    bound = max(0, ceil((worth - paid) / step) * step)
-    _refuse_unless(document["bound"] == bound, "bound", f"the prices prove {bound}")
+    try:
+        cost = exact_check.cost(demands, kinds, splits, patterns)
+        bound = exact_check.bound(demands, kinds, splits, unit)
+    except ValueError as error:
+        raise InvalidConfig(f"{error}.") from error
+    _refuse_unless(stated[0] == cost, "cost", f"the patterns cost {cost}")
+    _refuse_unless(stated[1] == bound, "bound", f"the prices prove {bound}")
     return bound
 
 
-def items_on(
-    problem: Problem, host: HostKind, prices: Mapping[str, Fraction], unit: int
-) -> list[Item]:
-    """Return the knapsack's items on a kind of host, worth in units; equal ones are one item."""
-    apart: dict[str, set[str]] = {demand.name: set() for demand in problem.demands}
-    for demand in problem.demands:
-        for other in demand.apart_from:
-            apart[demand.name].add(other)
-            apart[other].add(demand.name)
-    limits: dict[tuple[int, tuple[int, ...], str | None], int] = {}
-    for demand in problem.demands:
-        if demand.hosts is None or host.name in demand.hosts:
-            alone = demand.per_host is not None or apart[demand.name]
-            worth = int(prices[demand.name] * unit)
-            key = (worth, demand.size, demand.name if alone else None)
-            most = 1 if demand.name in apart[demand.name] else demand.per_host or demand.replicas
-            limits[key] = limits.get(key, 0) + min(most, demand.replicas)
-    return [
-        (worth, size, limit, name, frozenset() if name is None else frozenset(apart[name]))
-        for (worth, size, name), limit in limits.items()
-        if worth and limit
+def _amounts(
+    problem: Problem, document: Mapping[str, Any]
+) -> tuple[list[Replicas], list[Hosts], int]:
+    """Return demands and kinds of hosts, and the parts of a unit that prices and rents count."""
+    prices = [Fraction(document["replica_prices"][each.name]) for each in problem.demands]
+    rents = [Fraction(document["host_rents"][each.name]) for each in problem.hosts]
+    rows = [list(map(Fraction, document["resource_prices"][each.name])) for each in problem.hosts]
+    _refuse_unless(min(prices, default=0) >= 0, "replica_prices", "a price is negative")
+    for host, rent, row in zip(problem.hosts, rents, rows, strict=True):
+        possible = rent == 0 or (rent > 0 and host.available is not None)
+        _refuse_unless(possible, "host_rents", f"{host.name} can't have that rent")
+        usable = len(row) == len(host.capacity) and min(row, default=0) >= 0
+        _refuse_unless(usable, "resource_prices", f"{host.name} needs one for each resource")
+    every = chain(prices, rents, *rows)
+    unit = lcm(*(each.denominator for each in every))
+    apart = _apart(problem)
+    demands = [
+        Replicas(
+            size=each.size,
+            most=_most(each, number),
+            apart=apart[place],
+            hosts=hosts,
+            price=int(price * unit),
+        )
+        for place, (each, price, number, hosts) in enumerate(
+            zip(problem.demands, prices, most_replicas(problem), kinds_for(problem), strict=True)
+        )
     ]
-
-
-def is_worth_at_most(
-    limit: int, items: Sequence[Item], capacity: tuple[int, ...], weights: Sequence[int]
-) -> bool:
-    """Return True if no feasible set is worth more: branch and bound with Dantzig's bound.
-
-    Raise InvalidConfig if that takes too long, which depends on the weights.
-    """
-
-    def weigh(amounts: Sequence[int]) -> int:
-        return sum(weight * amount for weight, amount in zip(weights, amounts, strict=True))
-
-    order = _by_density((weigh(item[1]), item) for item in items)
-    most_worth = _dantzig_bound(order)
-    by_resource = [
-        _dantzig_bound(_by_density((item[1][row], item) for item in items))
-        for row in range(len(capacity))
+    kinds = [
+        Hosts(
+            host.capacity,
+            host.price,
+            host.available,
+            int(rent * unit),
+            [int(price * unit) for price in row],
+        )
+        for host, rent, row in zip(problem.hosts, rents, rows, strict=True)
     ]
-    nobody: frozenset[str | None] = frozenset()
-    stack = [(0, 0, weigh(capacity), capacity, nobody)]
-    for _ in range(_STEPS):
-        if not stack:
-            return True
-        first, worth, left, room, names = stack.pop()
-        if worth > limit:
-            return False
-        alone = zip(by_resource, room, strict=True)
-        if any(worth + bound(0, free) <= limit for bound, free in alone):
-            continue  # one resource alone leaves too little
-        for place in range(first, len(order)):
-            if worth + most_worth(place, left) <= limit:
-                break
-            width, (each, size, most, name, apart) = order[place]
-            if apart & names:
-                continue
-            fits = [free // amount for free, amount in zip(room, size, strict=True) if amount]
-            for count in range(min([most, *fits]), 0, -1):
-                total, rest = worth + count * each, left - count * width
-                if total + most_worth(place + 1, rest) <= limit:
-                    break
-                after = tuple(
-                    free - count * amount for free, amount in zip(room, size, strict=True)
-                )
-                stack.append((place + 1, total, rest, after, names | {name}))
-    raise InvalidConfig("weights: the proof takes too long to check with them.")
+    return demands, kinds, unit
 
 
-def _by_density(items: Iterable[tuple[int, Item]]) -> list[tuple[int, Item]]:
-    """Return widths and items by worth per width; those without width come first."""
-    return sorted(items, key=lambda each: (each[0] > 0, -Fraction(each[1][0], each[0] or 1)))
+def _splits(problem: Problem) -> list[Split]:
+    """Return the splits; a demand that is part of none is one alone."""
+    places = {demand.name: place for place, demand in enumerate(problem.demands)}
+    numbers = [each.replicas for each in problem.demands]
+    splits = [Split((place,), number, 0) for place, number in enumerate(numbers)]
+    for split in problem.splits:
+        parts = tuple(places[part] for part in split.parts)
+        splits = [each for each in splits if each.demands[0] not in parts]
+        splits.append(Split(parts, sum(numbers[place] for place in parts), split.max_skew))
+    every = sorted(place for split in splits for place in split.demands)
+    _refuse_unless(every == list(range(len(places))), "problem", "a part is in two splits")
+    return splits
 
 
-def _dantzig_bound(order: Sequence[tuple[int, Item]]) -> Callable[[int, int], int]:
-    """Return a function: the most that items from a place on are worth in so much width."""
-    worths = [0, *accumulate(worth * most for _, (worth, _, most, _, _) in order)]
-    widths = [0, *accumulate(width * most for width, (_, _, most, _, _) in order)]
-
-    def most_worth(place: int, left: int) -> int:
-        reach = widths[place] + left
-        end = bisect_right(widths, reach) - 1
-        whole = worths[end] - worths[place]
-        if end == len(order):
-            return whole
-        width, item = order[end]
-        return whole + (reach - widths[end]) * item[0] // width
-
-    return most_worth
+def _most(demand: Demand, number: int) -> int:
+    """Return the most replicas on one host, by the demand's rules and their number."""
+    if demand.name in demand.apart_from:
+        return min(1, number)
+    return number if demand.per_host is None else min(demand.per_host, number)
 
 
-def _may_share(demand: Demand, count: int, host: str, counts: Mapping[str, int]) -> bool:
-    """Return True if so many replicas may be on that kind of host, with the others."""
-    most = 1 if demand.name in demand.apart_from else demand.per_host or count
-    others = demand.apart_from - {demand.name}
-    return count <= most and not others & set(counts) and host in (demand.hosts or {host})
+def _apart(problem: Problem) -> list[frozenset[int]]:
+    """Return the places of the other demands that share no host with each, both ways."""
+    places = {demand.name: place for place, demand in enumerate(problem.demands)}
+    apart: list[set[int]] = [set() for _ in problem.demands]
+    for place, demand in enumerate(problem.demands):
+        for other in demand.apart_from - {demand.name}:
+            apart[place].add(places[other])
+            apart[places[other]].add(place)
+    return [frozenset(each) for each in apart]
+
+
+def _patterns(
+    problem: Problem, document: Mapping[str, Any]
+) -> list[tuple[int, int, dict[int, int]]]:
+    """Return the place of the kind, the number of hosts, and the counts by demand, of each line."""
+    hosts = {host.name: place for place, host in enumerate(problem.hosts)}
+    places = {demand.name: place for place, demand in enumerate(problem.demands)}
+    patterns = []
+    for line, pattern in enumerate(document["patterns"]):
+        field, host, counts = f"patterns[{line}]", pattern["host"], pattern["replicas"]
+        _refuse_unless(host in hosts, field, f"{host} is no host")
+        _refuse_unless(_is_positive(pattern["times"]), field, "times is no positive integer")
+        for name, count in counts.items():
+            _refuse_unless(name in places, field, f"{name} is no demand")
+            _refuse_unless(_is_positive(count), field, f"{name} has no positive count")
+        held = {places[name]: count for name, count in counts.items()}
+        patterns.append((hosts[host], pattern["times"], held))
+    return patterns
 
 
 def _is_positive(value: object) -> bool:

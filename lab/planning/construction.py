@@ -17,7 +17,7 @@ from lab.planning.instance import Filled
 from lab.planning.pricing import Knapsack, search
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from lab.planning.instance import FloatArray, Instance, IntArray, Kind
     from lab.planning.master import Remaining
@@ -97,6 +97,24 @@ def construct(
 
     With an emphasis, each resource weighs so many times as much.
     """
+    packing = fill_hosts(instance, worths, rule, remaining, until, emphasis)
+    return packing if carries_all(packing, remaining) else None
+
+
+def carries_all(packing: Sequence[Filled], remaining: Remaining) -> bool:
+    """Return True if the packing carries all that remains."""
+    return not (remaining.replicas - sum(each.times * each.counts for each in packing)).any()
+
+
+def fill_hosts(
+    instance: Instance,
+    worths: Worths,
+    rule: Rule,
+    remaining: Remaining,
+    until: float,
+    emphasis: FloatArray | None = None,
+) -> list[Filled]:
+    """Return a packing of what remains by a rule, as far as hosts and time allow."""
 
     def fill(place: int, replicas: IntArray) -> IntArray:
         kind = instance.kinds[place]
@@ -105,7 +123,7 @@ def construct(
             weights = weights * emphasis
         return _fill(instance, kind, replicas, worths.values, weights, rule)
 
-    return _host_by_host(instance, worths.values, remaining, until, fill)
+    return _host_by_host(instance, worths, remaining, until, fill)
 
 
 def construct_by_search(
@@ -127,36 +145,44 @@ def construct_by_search(
     # What is worth nothing is placed too, where there is room beside other replicas.
     least = 1e-6 * float(worths.values.max()) or 1.0
     worths = worths._replace(values=np.maximum(worths.values, least))
-    return _host_by_host(instance, worths.values, remaining, until, fill)
+    packing = _host_by_host(instance, worths, remaining, until, fill)
+    return packing if carries_all(packing, remaining) else None
 
 
 def _host_by_host(
     instance: Instance,
-    values: FloatArray,
+    worths: Worths,
     remaining: Remaining,
     until: float,
     fill: Callable[[int, IntArray], IntArray],
-) -> list[Filled] | None:
-    """Fill a host of each kind, and take that which is worth most for its price, until all is."""
+) -> list[Filled]:
+    """Fill a host of each kind, and take that which is worth most for its price, until all is
+    carried, or hosts or time end.
+
+    A kind whose hosts are scarce costs its rent too. A host is filled anew only when what was on it
+    is not left any more.
+    """
     replicas, available = remaining.replicas.copy(), remaining.available.copy()
+    paid = np.maximum(np.maximum(instance.prices, worths.weights.sum(axis=1)), 1e-9)
+    filled: dict[int, IntArray] = {}
+    ratios = np.where(available >= 1, np.inf, 0.0)
     packing: list[Filled] = []
-    while replicas.any():
-        if monotonic() > until:
-            return None
-        most, chosen = 0.0, None
-        for place in np.flatnonzero(available >= 1).tolist():
-            counts = fill(place, replicas)
-            worth = float(values @ counts) + 1e-9 * float(counts.sum())
-            worth /= max(instance.kinds[place].price, 1e-9)
-            if worth > most * (1 + 1e-9):
-                most, chosen = worth, (place, counts)
-        if chosen is None:
-            return None
-        place, counts = chosen
+    while replicas.any() and monotonic() <= until:
+        place = int(ratios.argmax())
+        if ratios[place] <= 0:
+            break
+        counts = filled.get(place)
+        if counts is None or (counts > replicas).any():
+            counts = filled[place] = fill(place, replicas)
+            worth = float(worths.values @ counts) + 1e-9 * float(counts.sum())
+            ratios[place] = worth / paid[place]
+            continue
         held = counts > 0
         times = int(min((replicas[held] // counts[held]).min(), available[place]))
         replicas -= times * counts
         available[place] -= times
+        if available[place] < 1:
+            ratios[place] = 0.0
         packing.append(Filled(place, counts, times))
     return packing
 

@@ -1,7 +1,8 @@
 """Demands of a packing problem: services, or their parts in each failure domain.
 
 A service that is spread gets a quota of replicas for each domain: as even as the domains' hosts
-allow, and within `max_skew`. Each part then runs on the hosts of its domain only.
+allow, and within `max_skew`. Each part then runs on the hosts of its domain only. The solver may
+divide the replicas otherwise, within `max_skew`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lab.errors import InvalidConfig
-from lab.planning.problem import Demand
+from lab.planning.problem import Demand, Split
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,13 +27,14 @@ def make_demands(
     groups: Sequence[HostGroup],
     sizes: Mapping[str, tuple[int, ...]],
     kinds: Sequence[HostKind],
-) -> tuple[tuple[Demand, ...], dict[str, str]]:
-    """Return the demands, and the service of each by the demand's name.
+) -> tuple[tuple[Demand, ...], tuple[Split, ...], dict[str, str]]:
+    """Return the demands, the splits of those spread, and the service of each by demand's name.
 
     `sizes` has a replica's size by service, `kinds` the groups in integers. Raise InvalidConfig if
     a service can't be spread as it asks.
     """
     parts: dict[str, list[tuple[str, int, frozenset[str] | None]]] = {}
+    splits: list[Split] = []
     shift = 0
     taken = {service.name for service in services}
     for service in services:
@@ -45,8 +47,8 @@ def make_demands(
         parts[service.name] = [
             (_part_name(service, domain, taken), quota, room[domain][1])
             for domain, quota in quotas.items()
-            if quota
         ]
+        splits.append(Split(tuple(name for name, _, _ in parts[service.name]), service.max_skew))
     enemies = _apart(services)
     demands = tuple(
         Demand(
@@ -62,7 +64,8 @@ def make_demands(
         for service in services
         for part, quota, allowed in parts[service.name]
     )
-    return demands, {part: name for name, own in parts.items() for part, _, _ in own}
+    services_of = {part: name for name, own in parts.items() for part, _, _ in own}
+    return demands, tuple(splits), services_of
 
 
 def quotas(replicas: int, room: Sequence[int | None], shift: int = 0) -> list[int] | None:
@@ -154,7 +157,7 @@ def _allowed(service: Service, groups: Sequence[HostGroup]) -> frozenset[str] | 
 
 def _part_name(service: Service, domain: Domain, taken: set[str]) -> str:
     """Return a name for the service's part in the domain that no other demand has."""
-    name = f"{service.name} in {'/'.join(filter(None, domain))}"
+    name = f"{service.name}@{'/'.join(filter(None, domain))}"
     while name in taken:
         name += "'"
     taken.add(name)

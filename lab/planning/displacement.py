@@ -315,6 +315,8 @@ def _all_sets(
             if depth < len(names):
                 name = names[depth]
                 most = min(rules.most(name, filled), displaced[name])
+                if steps + len(open_rooms) + most > _MOST_STEPS:  # each is a step
+                    return None
                 open_rooms.append((depth + 1, filled))
                 open_rooms += (
                     (depth + 1, rules.with_started(filled, name, count))

@@ -6,55 +6,93 @@ import math
 from typing import TYPE_CHECKING
 
 from lab import units
+from lab.language.message import Message, joined
+from lab.language.punctuation import COMMA
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from lab.planning.plan import Plan
     from lab.planning.plan_file import PlanFile
 
 _MOST_DIGITS = 6
+_MOST_NAMES = 3
+_SMALL_PRICE = 0.1
 _ROUNDING = 1e-9  # of a fraction that became a float
 
 
-def headline(plan: Plan, currency: str = "") -> str:
+def headline(plan: Plan, currency: str = "") -> Message:
     """Return the number of hosts, their price where it was the objective, and what is proven."""
-    hosts = f"{plan.host_count:,} host{'' if plan.host_count == 1 else 's'}"
+    hosts = host_number(plan.host_count)
     if plan.objective == "price":
-        hosts += f" for {money(plan.cost, currency)} a month"
+        price = money(plan.cost, currency)
+        hosts = Message("{hosts} for {price} a month", hosts=hosts, price=price)
     if not plan.is_optimal:
-        bound = money(plan.bound, currency) if plan.objective == "price" else f"{plan.bound:,.0f}"
-        ended = ", the deadline ended the search" if plan.solution.timed_out else ""
-        return f"{hosts}; at least {bound} (gap {units.share(plan.solution.gap)}{ended})."
+        return Message(
+            "{hosts}; at least {bound} (gap {gap}{ended}).",
+            hosts=hosts,
+            bound=money(plan.bound, currency)
+            if plan.objective == "price"
+            else f"{plan.bound:,.0f}",
+            gap=units.share(plan.solution.gap),
+            ended=Message(", the deadline ended the search") if plan.solution.timed_out else "",
+        )
     if plan.objective == "price":
-        return f"{hosts}; less can't be (bound {money(plan.fractional_bound, currency)})."
+        bound = money(plan.fractional_bound, currency)
+        return Message("{hosts}; less can't be (bound {bound}).", hosts=hosts, bound=bound)
     if plan.host_count == 1:
-        return f"{hosts}."
+        return Message("{hosts}.", hosts=hosts)
     fewer = plan.host_count - 1
-    return f"{hosts}; {fewer:,} can't be (bound {_above(fewer, plan.fractional_bound)})."
+    return Message(
+        "{hosts}; {fewer:,} can't be (bound {bound}).",
+        hosts=hosts,
+        fewer=fewer,
+        bound=_above(fewer, plan.fractional_bound),
+    )
 
 
 def remarks(file: PlanFile, plan: Plan) -> tuple[str, ...]:
     """Return the sentences that every output shows: what was emulated, and what the bound is of."""
     result = list(file.notes)
-    if spread := [each.name for each in file.services if each.spread and each.replicas]:
-        names = ", ".join(spread[:3]) + (f" and {len(spread) - 3} more" if spread[3:] else "")
-        result.append(f"The bound is that of replicas split evenly over failure domains: {names}.")
     if file.inside is not None:
         machines = file.inside.host_count
         inside = (
-            "fewer can't be"
+            Message("fewer can't be")
             if file.inside.is_optimal
-            else f"there must be at least {file.inside.bound:,.0f}"
+            else Message("there must be at least {bound:,.0f}", bound=file.inside.bound)
         )
         result.append(
-            f"The bound is that of {machines:,} machines, into which the containers were packed;"
-            f" {inside}."
+            Message(
+                "The bound is that of {machines}, into which the containers were packed; {inside}.",
+                machines=Message("1 machine")
+                if machines == 1
+                else Message("{count:,} machines", count=machines),
+                inside=inside,
+            )
         )
     return tuple(result)
 
 
+def host_number(number: int) -> Message:
+    """Return a number of hosts in words."""
+    return Message("1 host") if number == 1 else Message("{count:,} hosts", count=number)
+
+
+def some(names: Sequence[str]) -> str:
+    """Return the first of the names, and how many there are more."""
+    first = joined(COMMA, names[:_MOST_NAMES])
+    if len(names) <= _MOST_NAMES:
+        return first
+    return Message("{names} and {count:,} more", names=first, count=len(names) - _MOST_NAMES)
+
+
 def money(amount: float, currency: str = "") -> str:
-    """Return a price with its currency, without decimals if it is whole."""
-    text = f"{amount:,.2f}".removesuffix(".00")
+    """Return a price with its currency, without decimals if it is whole.
+
+    Below a tenth it has three digits: a price of a thousandth is not zero.
+    """
+    is_small = 0 < abs(amount) < _SMALL_PRICE
+    text = f"{amount:.3g}" if is_small else f"{amount:,.2f}".removesuffix(".00")
     return f"{text} {currency}".rstrip()
 
 

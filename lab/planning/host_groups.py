@@ -90,7 +90,7 @@ def _names(groups: Sequence[Sequence[Host]], *, with_zone: bool, with_rack: bool
         zone = alike[0].zone if with_zone else ""
         rack = alike[0].rack if with_rack else ""
         where = "/".join(filter(None, (zone, rack)))
-        longer = f"{name} in {where}" if where and plain.count(name) > 1 else name
+        longer = f"{name}@{where}" if where and plain.count(name) > 1 else name
         unique, number = longer, 1
         while unique in names:
             number += 1
@@ -101,4 +101,4 @@ def _names(groups: Sequence[Sequence[Host]], *, with_zone: bool, with_rack: bool
 
 def _name(alike: Sequence[Host]) -> str:
     names = list(dict.fromkeys(host.name for host in alike))
-    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} like it"
+    return names[0] if len(names) == 1 else f"{names[0]} +{len(names) - 1}"

@@ -9,14 +9,15 @@ from lab.planning.instance import cost_of
 
 if TYPE_CHECKING:
     from lab.planning.bound import Bound
-    from lab.planning.instance import Filled, Instance
+    from lab.planning.instance import Filled, FloatArray, Instance
 
 
 class Incumbent:
     """The cheapest packing that was found, and the greatest lower bound.
 
     `until` is the time at which the search ends, by the monotonic clock. `is_final` says that no
-    other packing costs less, though the bound may not show it.
+    other packing costs less, though the bound may not show it. `parts` has, for each split, the
+    replicas of its parts in the last optimum of the relaxed master.
     """
 
     def __init__(self, instance: Instance, bound: Bound, until: float) -> None:
@@ -24,6 +25,7 @@ class Incumbent:
         self.packing: list[Filled] | None = None
         self.cost: int | None = None
         self.is_final = False
+        self.parts: tuple[FloatArray, ...] = ()
 
     @property
     def seconds_left(self) -> float:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import gcd
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from lab.errors import InvalidConfig
+from lab.planning.problem import most_replicas, price_step
 from lab.planning.solution import Pattern
 
 if TYPE_CHECKING:
@@ -44,7 +44,8 @@ class Instance:
     """Items (merged demands) with sizes and replicas, and kinds of hosts.
 
     `apart` says which pairs of items share no host, None if all may. `members` has the places of
-    the demands that are merged into an item. Every cost is a multiple of `price_step`.
+    the demands that are merged into an item. Every cost is a multiple of `price_step`. `most` has
+    the most replicas of each item, where splits might divide them otherwise.
     """
 
     sizes: IntArray
@@ -53,6 +54,18 @@ class Instance:
     apart: BoolArray | None
     members: tuple[tuple[int, ...], ...]
     price_step: int
+    most: IntArray
+    splits: tuple[Split, ...]
+
+    def worth(self, values: FloatArray) -> float:
+        """Return what all replicas are worth at least, however splits divide them."""
+        total = float(values @ self.fixed)
+        return total + sum(split.least_worth(values) for split in self.splits)
+
+    @property
+    def fixed(self) -> IntArray:
+        """The replicas of each item that belong to no split."""
+        return self.replicas - sum((split.here for split in self.splits), 0 * self.replicas)
 
     @property
     def prices(self) -> FloatArray:
@@ -66,6 +79,36 @@ class Instance:
             [np.inf if kind.available is None else kind.available for kind in self.kinds],
             dtype=np.float64,
         )
+
+
+class Split(NamedTuple):
+    """Replicas that are split among items: `items` has the item of each part.
+
+    `here` has the replicas of each item of the instance that are parts of this split.
+    """
+
+    items: IntArray
+    total: int
+    skew: int
+    here: IntArray
+
+    def least_worth(self, values: FloatArray) -> float:
+        """Return what the replicas are worth at least; see `exact_check.least_worth`."""
+        return float(values[self.items] @ self.cheapest(values))
+
+    def cheapest(self, values: FloatArray) -> IntArray:
+        """Return the replicas of each part in a split whose worth is least."""
+        prices = values[self.items]
+        number, order = len(prices), np.argsort(prices, kind="stable")
+        places = np.arange(number)
+        bends = (self.total - np.arange(number + 1) * self.skew) // number
+        fewest = np.maximum(0, np.unique(np.concatenate((bends, bends + 1))))[:, None]
+        spare = self.total - number * fewest
+        above = np.clip(spare - places * self.skew, 0, self.skew)
+        splits = (fewest + above)[above.sum(axis=1) == spare[:, 0]]
+        chosen = np.zeros(number, dtype=np.int64)
+        chosen[order] = splits[(splits @ prices[order]).argmin()]
+        return chosen
 
 
 class Filled(NamedTuple):
@@ -84,40 +127,64 @@ def cost_of(instance: Instance, packing: Sequence[Filled]) -> int:
 def make_instance(problem: Problem) -> Instance:
     """Merge equal demands, and lay sizes and capacities out in arrays.
 
-    Raise InvalidConfig if a figure is unusable, or a demand fits on no host.
+    Raise InvalidConfig if a demand fits on no host. The figures are usable (`check_figures`).
     """
-    _check_figures(problem)
     apart = _apart(problem)
+    most_of = most_replicas(problem)
+    demands = [
+        replace(demand, replicas=number)
+        for demand, number in zip(problem.demands, most_of, strict=True)
+    ]
     groups: dict[tuple[object, ...], list[int]] = {}
-    for place, demand in enumerate(problem.demands):
+    for place, demand in enumerate(demands):
         if demand.replicas:
             allowed = _fitting(demand, problem)
-            alone = _per_host(demand) < _most(demand, allowed, problem)
+            alone = per_host(demand) < _most(demand, allowed, problem)
             key = (demand.size, allowed, frozenset(apart[place]), place if alone else None)
             groups.setdefault(key, []).append(place)
     members = tuple(map(tuple, groups.values()))
-    firsts = [problem.demands[places[0]] for places in members]
+    firsts = [demands[places[0]] for places in members]
     shape = (len(members), len(problem.resources))
     sizes = np.array([demand.size for demand in firsts], dtype=np.int64).reshape(shape)
     replicas = np.array(
         [sum(problem.demands[place].replicas for place in places) for places in members],
         dtype=np.int64,
     )
-    most = np.array(
+    most = np.array([sum(most_of[place] for place in places) for places in members], np.int64)
+    rules = np.array(
         [
-            min(_per_host(first), int(number)) if len(places) == 1 else int(number)
-            for first, places, number in zip(firsts, members, replicas, strict=True)
+            min(per_host(first), int(number)) if len(places) == 1 else int(number)
+            for first, places, number in zip(firsts, members, most, strict=True)
         ],
         dtype=np.int64,
     )
     return Instance(
         sizes,
         replicas,
-        tuple(_kind(host, firsts, sizes, most) for host in problem.hosts),
+        tuple(_kind(host, firsts, sizes, rules) for host in problem.hosts),
         _apart_matrix(members, apart),
         members,
-        gcd(*(host.price for host in problem.hosts)) or 1,
+        price_step(problem),
+        most,
+        _splits(problem, members),
     )
+
+
+def _splits(problem: Problem, members: Sequence[Sequence[int]]) -> tuple[Split, ...]:
+    """Return the splits of the problem that leave a choice."""
+    item_of = {
+        problem.demands[place].name: item for item, places in enumerate(members) for place in places
+    }
+    replicas = {demand.name: demand.replicas for demand in problem.demands}
+    splits = []
+    for split in problem.splits:
+        total = sum(replicas[part] for part in split.parts)
+        if total and len(split.parts) > 1:
+            items = np.array([item_of[part] for part in split.parts], dtype=np.int64)
+            here = np.zeros(len(members), dtype=np.int64)
+            np.add.at(here, items, [replicas[part] for part in split.parts])
+            splits.append(Split(items, total, split.max_skew, here))
+    return tuple(splits)
 
 
 def split_members(
@@ -185,7 +252,7 @@ def _kind(host: HostKind, firsts: Sequence[Demand], sizes: IntArray, most: IntAr
     return Kind(host.name, capacity, host.price, host.available, limits, shares)
 
 
-def _per_host(demand: Demand) -> int:
+def per_host(demand: Demand) -> int:
     """Return the most replicas of the demand that may share a host."""
     if demand.name in demand.apart_from:
         return 1
@@ -263,7 +330,7 @@ def _apart_matrix(members: Sequence[Sequence[int]], apart: Sequence[set[int]]) -
     return matrix
 
 
-def _check_figures(problem: Problem) -> None:
+def check_figures(problem: Problem) -> None:
     """Raise InvalidConfig for a name that is given twice, or an amount that is none."""
     for what, names in (
         ("demand", [demand.name for demand in problem.demands]),

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from lab.language.message import Message
+
 # Resources and their units; a plan may name further ones, counted in units of their own.
 CPUS = "cpus"
 MEMORY_BYTES = "memory_bytes"
 DISK_BYTES = "disk_bytes"
 NETWORK_BITS_PER_SECOND = "network_bits_per_second"
 GPUS = "gpus"
+
+_LEVELS = {"host": Message("host"), "rack": Message("rack"), "zone": Message("zone")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +67,8 @@ class Inventory:
     services: tuple[Service, ...]
     hosts: tuple[Host, ...] = ()
     broken: tuple[BrokenLine, ...] = ()
+
+
+def level_name(level: str) -> Message:
+    """Return the name of a failure domain's kind: host, rack or zone."""
+    return _LEVELS[level]

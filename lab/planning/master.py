@@ -1,24 +1,25 @@
-"""The restricted master problem: how many hosts take each known pattern (Gilmore, Gomory 1961)."""
+"""The restricted master problem: how many hosts take each known pattern (Gilmore, Gomory 1961).
+
+As a linear program it stays with HiGHS: more columns are added, and less is to be carried, and the
+simplex goes on from the last basis.
+"""
 
 from __future__ import annotations
 
-import ctypes
-import os
-import sys
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import highspy
 import numpy as np
-from scipy.optimize import Bounds, LinearConstraint, linprog, milp
-from scipy.sparse import coo_array
+
+from lab.planning import linear_model
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from lab.planning.instance import FloatArray, Instance, IntArray
 
-# Items, from which on interior points are faster than the simplex: ten times with 500 of them.
-_MANY = 200
+_LARGEST = 1e6  # replicas of an item in a row of the relaxed master
+_PRIMAL = 4  # of HiGHS' option simplex_strategy
+_OPTIMAL = highspy.HighsModelStatus.kOptimal
+_INFEASIBLE = highspy.HighsModelStatus.kInfeasible
 
 
 class Pool:
@@ -75,6 +76,7 @@ class Relaxed(NamedTuple):
     times: FloatArray
     values: FloatArray
     rents: FloatArray
+    parts: tuple[FloatArray, ...] = ()  # of free splits
 
 
 class Whole(NamedTuple):
@@ -95,46 +97,109 @@ class Remaining(NamedTuple):
         """Return all that there is at first."""
         return cls(instance.replicas.copy(), instance.available)
 
+    @classmethod
+    def most_of(cls, instance: Instance) -> Remaining:
+        """Return the most replicas that there may be of each item, in any split."""
+        return cls(instance.most.copy(), instance.available)
 
-def relax(
-    instance: Instance,
-    pool: Pool,
-    remaining: Remaining,
-    seconds: float,
-    *,
-    phase_one: bool = False,
-    penalty: float | None = None,
-) -> Relaxed | None:
-    """Return the least cost of carrying what remains, with fractions of hosts; None if impossible.
+
+class Master:
+    """The relaxed master: the least cost of what remains, with fractions of hosts.
 
     With a penalty, replicas may be left out at that price. In phase one hosts are free, and the
-    penalty is 1.
+    penalty is 1. With `free`, splits divide their replicas anew, and all of them remain.
     """
-    if seconds <= 0 or not len(pool):
-        return None
-    items = len(instance.replicas)
-    matrix, kinds = _rows(instance, pool, remaining)
-    scale = 1.0 if phase_one else max(1.0, float(instance.prices.max()))
-    costs = np.zeros(len(kinds)) if phase_one else instance.prices[kinds] / scale
-    if phase_one:
-        penalty = 1.0
-    if penalty is not None:
-        matrix = _with_slack(matrix, items)
-        costs = np.concatenate((costs, np.full(items, penalty / scale)))
-    limited = np.flatnonzero(np.isfinite(remaining.available))
-    limits = _limits(remaining)
-    options: Any = {"time_limit": seconds}
-    if items > _MANY:
-        solved = linprog(costs, A_ub=matrix, b_ub=limits, method="highs-ipm", options=options)
-    else:
-        solved = linprog(costs, A_ub=matrix, b_ub=limits, method="highs-ds", options=options)
-    if solved.status or solved.x is None:
-        return None
-    duals = np.maximum(-solved.ineqlin.marginals, 0.0) * scale
-    rents = np.zeros(len(instance.kinds))
-    rents[limited] = duals[items:]
-    times = np.maximum(solved.x[: len(kinds)], 0.0)
-    return Relaxed(float(solved.fun or 0.0) * scale, times, duals[:items], rents)
+
+    def __init__(
+        self,
+        instance: Instance,
+        pool: Pool,
+        remaining: Remaining,
+        *,
+        phase_one: bool = False,
+        penalty: float | None = None,
+        free: bool = False,
+    ) -> None:
+        self.instance, self.pool, self.remaining = instance, pool, remaining
+        # HiGHS is inexact where a right side has nine digits or more: hosts are counted in lots.
+        self._lot = max(1.0, float(remaining.replicas.max(initial=1)) / _LARGEST)
+        self._rows = _Rows(instance, remaining, self._lot)
+        self._highs = linear_model.of_rows(*self._rows.bounds(remaining))
+        # New columns leave the last basis feasible: the primal simplex goes on from there.
+        self._highs.setOptionValue("simplex_strategy", _PRIMAL)
+        self._known = 0
+        self._scale = 1.0 if phase_one else max(1.0, float(instance.prices.max()))
+        self._prices = np.zeros(len(instance.kinds)) if phase_one else instance.prices
+        self._left_out = 0
+        if phase_one or penalty is not None:
+            self._left_out = items = len(instance.replicas)
+            costs = np.full(items, 1.0 if penalty is None else penalty / self._scale)
+            _add_columns(self._highs, costs, np.arange(items), np.arange(items), np.ones(items))
+        self._splits = instance.splits if free else ()
+        if self._splits:
+            self._free_splits()
+
+    @property
+    def may_leave_out(self) -> bool:
+        """True if replicas may be left out."""
+        return self._left_out > 0
+
+    def solve(self, seconds: float) -> Relaxed | None:
+        """Return the optimum, None if there is none or time is over."""
+        if seconds <= 0 or not len(self.pool):
+            return None
+        kinds, starts, rows, entries = self._rows.columns(self.pool, self.remaining, self._known)
+        _add_columns(self._highs, self._prices[kinds] / self._scale, starts, rows, entries)
+        self._known = len(self.pool)
+        self._highs.setOptionValue("time_limit", seconds)
+        self._highs.run()
+        if self._highs.getModelStatus() != _OPTIMAL:
+            return None
+        solution, items = self._highs.getSolution(), len(self.instance.replicas)
+        duals = np.array(solution.row_dual, dtype=np.float64) * self._scale
+        rents = np.zeros(len(self.instance.kinds))
+        scarce = len(self._rows.limited)
+        rents[self._rows.limited] = np.maximum(-duals[items : items + scarce], 0.0)
+        times = np.array(solution.col_value, dtype=np.float64)[self._left_out :] * self._lot
+        parts = []
+        for split in self._splits:
+            parts.append(times[: len(split.items)])
+            times = times[len(split.items) + 1 :]
+        cost = float(self._highs.getInfo().objective_function_value) * self._scale * self._lot
+        values = np.maximum(duals[:items], 0.0)
+        return Relaxed(cost, np.maximum(times, 0.0), values, rents, tuple(parts))
+
+    def _free_splits(self) -> None:
+        """Add a variable for each part of a split, and the least of them all."""
+        items, highs = len(self.instance.replicas), self._highs
+        places = np.arange(items, dtype=np.int32)
+        fixed = self.instance.fixed / self._lot
+        highs.changeRowsBounds(items, places, fixed, np.full(items, np.inf))
+        nothing = np.zeros(0, dtype=np.int32)
+        for split in self._splits:
+            first, number = highs.getNumRow(), len(split.items)
+            own = first + np.arange(number + 1)  # of each part, above the least; then of the sum
+            lower = np.zeros(number + 1)
+            upper = np.full(number + 1, split.skew / self._lot)
+            lower[-1] = upper[-1] = split.total / self._lot
+            starts = np.zeros(number + 1, dtype=np.int32)
+            highs.addRows(number + 1, lower, upper, 0, starts, nothing, np.zeros(0))
+            rows = np.column_stack((split.items, own[:-1], np.full(number, own[-1]))).ravel()
+            entries = np.tile([-1.0, 1.0, 1.0], number)
+            _add_columns(
+                highs,
+                np.zeros(number + 1),
+                3 * np.arange(number + 1),
+                np.concatenate((rows, own[:-1])),
+                np.concatenate((entries, np.full(number, -1.0))),
+            )
+
+    def reduce(self, remaining: Remaining) -> None:
+        """Carry only this from now on. Columns that carry more of an item are not cut."""
+        self.remaining = remaining
+        lower, upper = self._rows.bounds(remaining)
+        places = np.arange(len(lower), dtype=np.int32)
+        self._highs.changeRowsBounds(len(places), places, lower, upper)
 
 
 def fill_whole(
@@ -146,90 +211,88 @@ def fill_whole(
     """
     if seconds <= 0 or not len(pool):
         return Whole(None, is_final=not len(pool))
-    matrix, kinds = _rows(instance, pool, remaining)
-    limited = np.flatnonzero(np.isfinite(remaining.available))
-    limits = _limits(remaining)
-    needed = np.concatenate((remaining.replicas > 0, np.ones(len(limited), dtype=np.bool_)))
-    rows = np.flatnonzero(needed)
+    rows = _Rows(instance, remaining)
+    highs = linear_model.of_rows(*rows.bounds(remaining))
+    kinds, starts, places, entries = rows.columns(pool, remaining, 0)
     costs = instance.prices[kinds] / instance.price_step
-    constraints = [LinearConstraint(matrix.tocsr()[rows], -np.inf, limits[rows])]
+    _add_columns(highs, costs, starts, places, entries)
+    columns = np.arange(len(kinds), dtype=np.int32)
+    whole = np.full(len(kinds), highspy.HighsVarType.kInteger)
+    highs.changeColsIntegrality(len(kinds), columns, whole)
     if below is not None:
-        constraints.append(LinearConstraint(costs[None], -np.inf, below / instance.price_step - 1))
-    with _silent_c_library():
-        solved = milp(
-            costs,
-            integrality=np.ones(len(kinds), dtype=np.int64),
-            bounds=Bounds(0, np.inf),
-            constraints=constraints,
-            options={"time_limit": seconds, "mip_rel_gap": 0.0},
-        )
-    times = None if solved.x is None else np.asarray(np.rint(solved.x), dtype=np.int64)
-    return Whole(times, is_final=solved.status in {0, 2})
-
-
-@contextmanager
-def _silent_c_library() -> Iterator[None]:
-    """Drop what C code prints: HiGHS may write a line to standard output unasked."""
-    c_library = ctypes.CDLL(None)
-    sys.stdout.flush()
-    c_library.fflush(None)
-    output, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 1)
-        yield
-    finally:
-        c_library.fflush(None)
-        os.dup2(output, 1)
-        os.close(output)
-        os.close(nowhere)
-
-
-def _limits(remaining: Remaining) -> FloatArray:
-    """Return the right side of the rows: replicas, negative, and hosts that are limited."""
-    scarce = remaining.available[np.isfinite(remaining.available)]
-    return np.concatenate((-remaining.replicas.astype(np.float64), scarce))
-
-
-def _rows(instance: Instance, pool: Pool, remaining: Remaining) -> tuple[Any, IntArray]:
-    """Return the matrix of `matrix @ times <= limits`, and the kind of each column.
-
-    Its rows are the items, negative as replicas are wanted, then the kinds that are limited.
-    """
-    items = len(instance.replicas)
-    kinds = np.array(pool.kinds, dtype=np.int64)
-    lengths = np.array([len(places) for places in pool.places], dtype=np.int64)
-    places = np.concatenate(pool.places)
-    counts = np.minimum(np.concatenate(pool.counts), remaining.replicas[places])
-    columns = np.repeat(np.arange(len(kinds)), lengths)
-    limited = np.flatnonzero(np.isfinite(remaining.available))
-    row_of = np.full(len(instance.kinds), -1, dtype=np.int64)
-    row_of[limited] = items + np.arange(len(limited))
-    bound = np.flatnonzero(row_of[kinds] >= 0)
-    # The stubs of linprog know no sparse matrix, which is why it is of any type.
-    matrix: Any = coo_array(
-        (
-            np.concatenate((-counts, np.ones(len(bound), dtype=np.int64))).astype(np.float64),
-            (np.concatenate((places, row_of[kinds[bound]])), np.concatenate((columns, bound))),
-        ),
-        shape=(items + len(limited), len(kinds)),
+        highs.addRow(-np.inf, below / instance.price_step - 1, len(kinds), columns, costs)
+    highs.setOptionValue("time_limit", seconds)
+    highs.setOptionValue("mip_rel_gap", 0.0)
+    highs.setOptionValue("mip_abs_gap", 0.99)  # costs are whole steps
+    highs.run()
+    status = highs.getModelStatus()
+    found = highs.getInfo().primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
+    times = np.array(highs.getSolution().col_value) if found else None
+    return Whole(
+        None if times is None else np.asarray(np.rint(times), dtype=np.int64),
+        is_final=status in {_OPTIMAL, _INFEASIBLE},
     )
-    matrix = matrix.tocsc()
-    matrix.eliminate_zeros()
-    return matrix, kinds
 
 
-def _with_slack(matrix: Any, items: int) -> Any:
-    """Return the matrix with a column for each item that stands for replicas left out."""
-    whole = matrix.tocoo()
-    rows, columns = whole.coords
-    slack = np.arange(items)
-    return coo_array(
-        (
-            np.concatenate((whole.data, np.full(items, -1.0))),
-            (
-                np.concatenate((rows, slack)),
-                np.concatenate((columns, whole.shape[1] + slack)),
-            ),
-        ),
-        shape=(whole.shape[0], whole.shape[1] + items),
+class _Rows:
+    """The rows of the master: items, then the kinds of host that are limited in number."""
+
+    def __init__(self, instance: Instance, remaining: Remaining, lot: float = 1.0) -> None:
+        self.lot = lot
+        self.limited = np.flatnonzero(np.isfinite(remaining.available))
+        self._of_kind = np.full(len(instance.kinds), -1, dtype=np.int64)
+        self._of_kind[self.limited] = len(instance.replicas) + np.arange(len(self.limited))
+
+    def bounds(self, remaining: Remaining) -> tuple[FloatArray, FloatArray]:
+        """Return the lower and the upper bound of each row."""
+        wanted = np.where(remaining.replicas > 0, remaining.replicas / self.lot, -np.inf)
+        scarce = remaining.available[self.limited] / self.lot
+        return (
+            np.concatenate((wanted, np.full(len(scarce), -np.inf))),
+            np.concatenate((np.full(len(wanted), np.inf), scarce)),
+        )
+
+    def columns(
+        self, pool: Pool, remaining: Remaining, first: int
+    ) -> tuple[IntArray, IntArray, IntArray, FloatArray]:
+        """Return kinds, starts, rows and entries of the pool's columns from the first on.
+
+        They are cut to what remains.
+        """
+        kinds = np.array(pool.kinds[first:], dtype=np.int64)
+        own_rows = self._of_kind[kinds]
+        rows: list[IntArray] = []
+        entries: list[IntArray] = []
+        starts = np.zeros(len(kinds), dtype=np.int64)
+        total = 0
+        one = np.ones(1, dtype=np.int64)
+        new = zip(pool.places[first:], pool.counts[first:], own_rows, strict=True)
+        for column, (places, counts, own) in enumerate(new):
+            starts[column] = total
+            rows.append(places)
+            entries.append(np.minimum(counts, remaining.replicas[places]))
+            total += len(places)
+            if own >= 0:
+                rows.append(own[None])
+                entries.append(one)
+                total += 1
+        if not rows:
+            return kinds, starts, starts, np.zeros(0)
+        return kinds, starts, np.concatenate(rows), np.concatenate(entries).astype(np.float64)
+
+
+def _add_columns(
+    highs: Any, costs: FloatArray, starts: IntArray, rows: IntArray, entries: FloatArray
+) -> None:
+    """Add columns of any number of hosts."""
+    number = len(costs)
+    highs.addCols(
+        number,
+        costs,
+        np.zeros(number),
+        np.full(number, np.inf),
+        len(entries),
+        starts.astype(np.int32),
+        rows.astype(np.int32),
+        entries,
     )

@@ -66,8 +66,9 @@ def figures(key: str, path: Path, target: str) -> dict[str, MeasuredFigure]:
         run = load_run(path)
     except LabError as error:
         raise InvalidConfig(f"{key}: {error}") from error
-    if target not in set(run.samples["target"]):
-        known = ", ".join(dict.fromkeys(map(str, run.samples["target"])))
+    targets = dict.fromkeys(run.sample_columns["target"])
+    if target not in targets:
+        known = ", ".join(targets)
         raise InvalidConfig(f"{key}: {path} has no target {target!r}; choose from {known}.")
     found = {resource: _figure(run, target, resource) for resource in METRICS}
     for resource, figure in found.items():
@@ -113,31 +114,20 @@ def _figure(run: Run, target: str, resource: str) -> MeasuredFigure | None:
 
 def _by_round(run: Run, experiment: str, target: str, metric: str) -> tuple[float, ...]:
     """Return the metric's value of each round that its figure includes."""
-    from lab.analysis import summary
+    from lab.analysis import series, summary
     from lab.statistics.estimates import undisturbed
 
-    samples = run.samples
-    own = samples[
-        (samples["experiment"] == experiment)
-        & (samples["target"] == target)
-        & (samples["metric"] == metric)
-    ]
-    rounds = summary.by_round(own)
-    return tuple(undisturbed(rounds, summary.disturbed_rounds(own, run)).values())
+    of = series.one(run, experiment, target, metric)
+    return tuple(undisturbed(of.by_round(), summary.disturbed_rounds(of, run)).values())
 
 
 def _slope(run: Run, target: str) -> tuple[float | None, float | None, float | None]:
     """Return the memory of one more instance and its interval, from the points of a filling."""
+    from lab.analysis import series
     from lab.statistics.estimates import estimate_slope
 
-    samples = run.samples
-    curve = samples[
-        (samples["experiment"] == "density")
-        & (samples["target"] == target)
-        & (samples["metric"] == _CURVE)
-        & samples["value"].notna()
-    ]
-    estimate = estimate_slope(list(curve["position"]), [-value for value in curve["value"]])
+    curve = series.one(run, "density", target, _CURVE)
+    estimate = estimate_slope(curve.positions, [-value for value in curve.values])
     return estimate.centre, estimate.low, estimate.high
 
 

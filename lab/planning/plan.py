@@ -6,20 +6,22 @@
                     ── quantization: amounts and prices become integers
                     ── solver: patterns, their cost, a lower bound and its certificate
 
-The bound holds for the problem as it is solved: where a service is spread, for replicas that are
-split over its failure domains as evenly as their hosts allow.
+Where a service is spread, its replicas are split over failure domains as evenly as their hosts
+allow, or otherwise within the skew if that is cheaper; the bound holds for all splits.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Literal
 
 from lab.errors import InvalidConfig
 from lab.planning import solver
 from lab.planning.demands import make_demands
+from lab.planning.exact_check import least_worth
 from lab.planning.host_groups import group_hosts
 from lab.planning.plan_checks import check_fit, check_hosts, check_services
 from lab.planning.problem import HostKind, Problem
@@ -123,12 +125,13 @@ def make_plan(
         raise InvalidConfig("No service requests any resource: a plan needs at least one amount.")
     groups = group_hosts(placed, hosts, resources, by_price=objective == "price")
     problem, steps, price_step, service_of = _problem(placed, groups, resources, objective)
+    solution = solver.solve(problem, deadline_seconds=deadline_seconds)
     return Plan(
         services=tuple(services),
         hosts=tuple(hosts),
         objective=objective,
-        problem=problem,
-        solution=solver.solve(problem, deadline_seconds=deadline_seconds),
+        problem=_as_split(problem, solution),
+        solution=solution,
         steps=steps,
         price_step=price_step,
         groups={group.name: group.hosts for group in groups},
@@ -186,20 +189,33 @@ def _problem(
     }
     for service in services:
         check_fit(service, sizes[service.name], resources, groups, kinds)
-    demands, service_of = make_demands(services, groups, sizes, kinds)
-    return Problem(resources, demands, kinds), steps, price_step, service_of
+    demands, splits, service_of = make_demands(services, groups, sizes, kinds)
+    return Problem(resources, demands, kinds, splits), steps, price_step, service_of
+
+
+def _as_split(problem: Problem, solution: Solution) -> Problem:
+    """Return the problem with the replicas of each demand that the solution places."""
+    placed: Counter[str] = Counter()
+    for pattern in solution.patterns:
+        for name, count in pattern.counts:
+            placed[name] += count * pattern.times
+    demands = (replace(demand, replicas=placed[demand.name]) for demand in problem.demands)
+    return replace(problem, demands=tuple(demands))
 
 
 def _certified(problem: Problem, solution: Solution) -> Fraction:
     """Return the cost that the certificate's prices and rents prove."""
     certificate = solution.certificate
-    worth = sum(
-        (
-            price * demand.replicas
-            for price, demand in zip(certificate.replica_prices, problem.demands, strict=True)
-        ),
-        Fraction(0),
-    )
+    names = [demand.name for demand in problem.demands]
+    prices = dict(zip(names, certificate.replica_prices, strict=True))
+    replicas = {demand.name: demand.replicas for demand in problem.demands}
+    unit = math.lcm(*(price.denominator for price in prices.values()))
+    parts = {part for split in problem.splits for part in split.parts}
+    worth = sum((prices[name] * replicas[name] for name in names if name not in parts), Fraction(0))
+    for split in problem.splits:
+        own = [int(prices[part] * unit) for part in split.parts]
+        total = sum(replicas[part] for part in split.parts)
+        worth += Fraction(least_worth(own, total, split.max_skew), unit)
     rent = sum(
         (
             rent * (kind.available or 0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from lab.errors import InvalidConfig
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from lab.planning.problem import HostKind
 
 MOST_REPLICAS = MOST_HOSTS = 10**9
+_MOST_AMOUNT = 1e100  # that of all hosts together is then finite, and so is a price
 
 
 def check_services(services: Sequence[Service], hosts: Sequence[Host]) -> None:
@@ -66,18 +66,19 @@ def check_hosts(hosts: Sequence[Host]) -> None:
             raise InvalidConfig(
                 f"{host.name}: count is {host.count}: it must be from 0 to {MOST_HOSTS:,}."
             )
-        if not math.isfinite(host.price) or host.price <= 0:
+        if not 0 < host.price <= _MOST_AMOUNT:
             raise InvalidConfig(
-                f"{host.name}: price is {host.price:g}: it must be above zero, and finite."
+                f"{host.name}: price is {host.price:g}: it must be above zero, and at most"
+                f" {_MOST_AMOUNT:g}."
             )
         _check_amounts(host.name, host.capacity)
 
 
 def _check_amounts(name: str, amounts: Mapping[str, float]) -> None:
     for resource, amount in amounts.items():
-        if not math.isfinite(amount) or amount < 0:
+        if not 0 <= amount <= _MOST_AMOUNT:
             raise InvalidConfig(
-                f"{name}: {label(resource)} is {amount:g}: it must be finite and not negative."
+                f"{name}: {label(resource)} is {amount:g}: it must be from 0 to {_MOST_AMOUNT:g}."
             )
 
 

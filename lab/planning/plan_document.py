@@ -153,8 +153,12 @@ def _fault(problem: Problem, solution: Mapping[str, Any]) -> str:
     for names in (demands, hosts):
         if len(set(names)) < len(names):
             return "problem: a name is given twice"
-    if unknown := {name for each in problem.demands for name in each.apart_from} - set(demands):
+    named = {name for each in problem.demands for name in each.apart_from}
+    named |= {name for split in problem.splits for name in split.parts}
+    if unknown := named - set(demands):
         return f"problem: {min(unknown)} is no demand"
+    if not all(split.parts for split in problem.splits):
+        return "problem: a split has no parts"
     lengths = {len(each.size) for each in problem.demands}
     lengths |= {len(each.capacity) for each in problem.hosts}
     if lengths != {len(problem.resources)}:
@@ -163,14 +167,16 @@ def _fault(problem: Problem, solution: Mapping[str, Any]) -> str:
     counts += [amount for each in problem.hosts for amount in (each.price, *each.capacity)]
     counts += [each.available for each in problem.hosts if each.available is not None]
     counts += [each.per_host - 1 for each in problem.demands if each.per_host is not None]
+    counts += [split.max_skew for split in problem.splits]
     if min(counts, default=0) < 0:
         return "problem: an amount is negative"
-    for key in ("replica_prices", "host_rents"):
+    for key in ("replica_prices", "host_rents", "resource_prices"):
         prices = solution.get(key)
         if not isinstance(prices, dict):
             return f"solution: {key} is missing"
         for name, price in prices.items():
-            if not isinstance(price, str) or not _FRACTION.fullmatch(price):
+            each = price if isinstance(price, list) else [price]
+            if not all(isinstance(one, str) and _FRACTION.fullmatch(one) for one in each):
                 return f"solution: {key}: {name} has no fraction"
     return ""
 

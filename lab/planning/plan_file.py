@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lab.errors import InvalidConfig
+from lab.language.message import Message
 from lab.planning import amounts, measured
 from lab.planning.inventory import Host, Service
 from lab.planning.plan import DEADLINE_SECONDS
@@ -78,7 +79,7 @@ def read(path: Path, *, deadline_seconds: float = DEADLINE_SECONDS) -> PlanFile:
     wrapped = wrap(
         path,
         tables.wrapping,
-        [_grown(each, plan.months) for each in stated],
+        [_grown(path, each, plan.months) for each in stated],
         offered,
         deadline_seconds=deadline_seconds,
     )
@@ -199,10 +200,15 @@ def _measured(key: str, folder: Path, text: str) -> dict[str, measured.MeasuredF
     return measured.figures(key, folder / run, target)
 
 
-def _grown(stated: Stated, months: int) -> Stated:
-    """Return the service with its replicas after that many months."""
+def _grown(path: Path, stated: Stated, months: int) -> Stated:
+    """Return the service with its replicas after that many months. Raise InvalidConfig."""
     replicas = stated.service.replicas
     grown = math.ceil(replicas * (1 + stated.growth) ** months * (1 - _ROUNDING))
+    if grown > MOST_REPLICAS:
+        raise InvalidConfig(
+            f"{path}: service {stated.service.name}: in {months} months its {replicas:,} replicas"
+            f" grow to more than {MOST_REPLICAS:,}: lower months or growth."
+        )
     return replace(stated, service=replace(stated.service, replicas=max(replicas, grown)))
 
 
@@ -236,6 +242,9 @@ def _emulation(uncertain: Iterable[Uncertain]) -> list[str]:
     """Return a sentence for each run with emulated machines."""
     runs = dict.fromkeys(each.figure.run.name for each in uncertain if each.figure.emulated)
     return [
-        f"The machines of {run} were emulated (TCG): what they take under KVM is not known."
+        Message(
+            "The machines of {run} were emulated (TCG): what they take under KVM is not known.",
+            run=run,
+        )
         for run in runs
     ]

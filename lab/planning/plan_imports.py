@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
 from lab.errors import InvalidConfig, LabError
+from lab.language.message import Message
 from lab.planning.plan_schema import OneWrapping
 from lab.planning.readers import registry
 
@@ -52,7 +53,9 @@ def read_imports(
                     " lines out."
                 )
             found.append(Imported(inventory, table.get(_WRAPPING)))
-            notes += [f"Left out: {_fault(source, inventory.broken)}."] if inventory.broken else []
+            if inventory.broken:
+                fault = _fault(source, inventory.broken)
+                notes.append(Message("Left out: {fault}.", fault=fault))
     return found, tuple(notes)
 
 

@@ -12,12 +12,12 @@ docs/planning.md describes every key.
 from __future__ import annotations
 
 import re
-import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 import msgspec
 
+from lab import toml_file
 from lab.errors import InvalidConfig
 from lab.planning import amounts
 from lab.planning.inventory import (
@@ -50,6 +50,9 @@ _TYPES = {
     "bool": "true or false",
     "array": "a list",
     "object": "a table",
+    "date": "a date",
+    "time": "a time",
+    "datetime": "a date with a time",
 }
 TABLES = ("plan", "wrapping", "service", "host", "import")
 # The keys of resources in a service or host, and the resources' names elsewhere.
@@ -149,12 +152,7 @@ class PlanTables:
 
 def read_tables(path: Path) -> PlanTables:
     """Return the tables of the file. Raise InvalidConfig, naming the key, if one is unusable."""
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InvalidConfig(f"{path} can't be read: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InvalidConfig(f"{path} is not valid TOML: {error}.") from error
+    document = toml_file.read(path)
     if unknown := [key for key in document if key not in TABLES]:
         raise InvalidConfig(f"{path}: {unknown[0]} is no table of a plan: use {', '.join(TABLES)}.")
     wrapping = document.get("wrapping")
@@ -162,11 +160,11 @@ def read_tables(path: Path) -> PlanTables:
         plan=_table(path, "plan", document.get("plan", {}), PlanTable),
         wrapping=None if wrapping is None else _table(path, "wrapping", wrapping, WrappingTable),
         services=tuple(
-            _table(path, f"service {table.get('name', number)}", table, ServiceTable)
+            _table(path, _place(path, "service", number, table), table, ServiceTable)
             for number, table in enumerate(_array(path, "service", document), 1)
         ),
         hosts=tuple(
-            _table(path, f"host {table.get('name', number)}", table, HostTable)
+            _table(path, _place(path, "host", number, table), table, HostTable)
             for number, table in enumerate(_array(path, "host", document), 1)
         ),
         imports=tuple(_array(path, "import", document)),
@@ -196,6 +194,19 @@ def _array(path: Path, key: str, document: dict[str, Any]) -> list[dict[str, Any
     if not isinstance(array, list) or not all(isinstance(each, dict) for each in array):
         raise InvalidConfig(f"{path}: {key} must be tables: write [[{key}]] above each.")
     return array
+
+
+def _place(path: Path, key: str, number: int, table: dict[str, Any]) -> str:
+    """Return a table's place in messages: its name, or its number if it has none.
+
+    Raise InvalidConfig for a name with control characters, which a terminal would obey.
+    """
+    name = table.get("name")
+    if not isinstance(name, str):
+        return f"{key} {number}"
+    if not name.isprintable():
+        raise InvalidConfig(f"{path}: {key} {number}: name: {name!r} is not a printable name.")
+    return f"{key} {name}"
 
 
 def _table(path: Path, where: str, table: object, kind: type[T]) -> T:

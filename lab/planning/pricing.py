@@ -71,7 +71,7 @@ class _Nodes(NamedTuple):
     above: IntArray
     barred: BoolArray | None
 
-    def take(self, chosen: BoolArray | IntArray) -> _Nodes:
+    def take(self, chosen: BoolArray | IntArray | slice) -> _Nodes:
         """Return some of the nodes."""
         return _Nodes(
             self.worth[chosen],
@@ -346,10 +346,10 @@ def _pop(stack: list[_Nodes], width: int) -> _Nodes:
 
 def _push(stack: list[_Nodes], nodes: _Nodes, width: int) -> int:
     """Push the nodes in portions, the best on top; return their number."""
-    order = np.argsort(-nodes.bound, kind="stable")
-    for begin in reversed(range(0, len(order), width)):
-        stack.append(nodes.take(order[begin : begin + width]))
-    return len(order)
+    ordered = nodes.take(np.argsort(-nodes.bound, kind="stable"))
+    for begin in reversed(range(0, len(ordered.bound), width)):
+        stack.append(ordered.take(slice(begin, begin + width)))
+    return len(ordered.bound)
 
 
 def _by_density(values: FloatArray, widths: FloatArray) -> IntArray:

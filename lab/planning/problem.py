@@ -7,6 +7,7 @@ All amounts are integers, so that bounds are checked without rounding. They are 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import gcd
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,17 @@ class Demand:
 
 
 @dataclass(frozen=True, slots=True)
+class Split:
+    """Demands among which replicas are split: the parts of a service that is spread over domains.
+
+    Any split of the sum of their replicas is allowed whose parts differ by `max_skew` at most.
+    """
+
+    parts: tuple[str, ...]
+    max_skew: int
+
+
+@dataclass(frozen=True, slots=True)
 class HostKind:
     """Equal hosts: the capacity of one, its price in whole units, and how many there are.
 
@@ -41,8 +53,45 @@ class HostKind:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Demands to place on kinds of hosts, at the lowest price. `resources` names the dimensions."""
+    """Demands to place on kinds of hosts, at the lowest price. `resources` names the dimensions.
+
+    The replicas of a part of a split are those of one split that is allowed.
+    """
 
     resources: tuple[str, ...]
     demands: tuple[Demand, ...]
     hosts: tuple[HostKind, ...]
+    splits: tuple[Split, ...] = ()
+
+
+def most_replicas(problem: Problem) -> tuple[int, ...]:
+    """Return the most replicas of each demand, of a part in any split."""
+    replicas = {demand.name: demand.replicas for demand in problem.demands}
+    most = dict(replicas)
+    for split in problem.splits:
+        number, total = len(split.parts), sum(replicas[part] for part in split.parts)
+        # The others have at least as many less the skew.
+        largest = min(total, (total + (number - 1) * split.max_skew) // number)
+        most |= dict.fromkeys(split.parts, largest)
+    return tuple(most[demand.name] for demand in problem.demands)
+
+
+def kinds_for(problem: Problem) -> tuple[frozenset[int], ...]:
+    """Return the places of the kinds of hosts that may carry a replica of each demand, if any."""
+    return tuple(
+        frozenset(
+            place
+            for place, host in enumerate(problem.hosts)
+            if number
+            and host.available != 0
+            and (demand.hosts is None or host.name in demand.hosts)
+            and all(size <= room for size, room in zip(demand.size, host.capacity, strict=True))
+        )
+        for demand, number in zip(problem.demands, most_replicas(problem), strict=True)
+    )
+
+
+def price_step(problem: Problem) -> int:
+    """Return the greatest number of which the prices of all hosts in use are multiples."""
+    used = frozenset().union(*kinds_for(problem))
+    return gcd(*(problem.hosts[place].price for place in used)) or 1

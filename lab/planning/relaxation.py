@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import highspy
 import numpy as np
 from scipy.optimize import linprog
 from scipy.sparse import coo_array
+
+from lab.planning import linear_model
 
 if TYPE_CHECKING:
     from lab.planning.instance import FloatArray, Instance, IntArray
@@ -86,17 +89,25 @@ def surrogate(knapsack: Knapsack, values: FloatArray) -> FloatArray:
         return np.ones(dimensions)
     shares, worth = knapsack.shares[usable], values[usable]
     scale = float(worth.max())
-    bounds: Any = np.column_stack((np.zeros(len(usable)), knapsack.limits[usable]))
-    solved = linprog(
+    most = knapsack.limits[usable].astype(np.float64)
+    highs = linear_model.of_rows(np.full(dimensions, -np.inf), np.ones(dimensions))
+    column, row = np.nonzero(shares)
+    starts = np.searchsorted(column, np.arange(len(usable))).astype(np.int32)
+    highs.addCols(
+        len(usable),
         -worth / scale,
-        A_ub=np.ascontiguousarray(shares.T),
-        b_ub=np.ones(dimensions),
-        bounds=bounds,
-        method="highs-ds",
+        np.zeros(len(usable)),
+        most,
+        len(column),
+        starts,
+        row.astype(np.int32),
+        shares[column, row],
     )
-    if solved.status:
+    highs.run()
+    if highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
         return np.ones(dimensions)
-    weights = np.maximum(-solved.ineqlin.marginals, 0.0) * scale
+    duals = np.array(highs.getSolution().row_dual, dtype=np.float64)
+    weights: FloatArray = np.maximum(-duals, 0.0) * scale
     return weights if weights.sum() > 0 else np.ones(dimensions)
 
 

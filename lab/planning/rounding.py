@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lab.planning.bound import round_up
-from lab.planning.column_generation import PENALTY, Duals, add_quickly, price
+from lab.planning.column_generation import PENALTY, TOLERATED, Duals, add_quickly, price
 from lab.planning.construction import RULES, construct
 from lab.planning.instance import Filled
-from lab.planning.master import Pool, Relaxed, Remaining, fill_whole, relax
+from lab.planning.master import Master, Pool, Relaxed, Remaining, fill_whole
 from lab.planning.pricing import Knapsack, search
 from lab.planning.relaxation import Worths
 
@@ -29,9 +29,10 @@ if TYPE_CHECKING:
     from lab.planning.instance import Instance, IntArray
 
 _NODES = 3_000
-_ROUNDS = 2  # of pricing after each step of a dive, at most
+_ROUNDS = 1  # of pricing after each step of a dive, at most
 _LITTLE = 40  # items left, at which the rest becomes an integer program
 _LITTLE_SECONDS = 2.0
+_LITTLE_SHARE = 0.1  # of the time left, which that program may take
 _LITTLE_NODES = 6_000
 _LITTLE_MORE = 400  # columns for that program, which may lack _LACKING of the price
 _LITTLE_COLUMNS = 1_000  # of that program
@@ -55,13 +56,16 @@ def dive(
     packing: list[Filled] = []
     paid = 0
     own = pool.copy()
-    wanted, little = None, _LITTLE
+    master = _master(instance, own, remaining)
+    items, replicas = _size(remaining)
+    wanted: float | None = None
+    little = _LITTLE
     while remaining.replicas.any():
-        relaxed = _relax(incumbent, own, remaining, paid, wanted)
+        relaxed = _relax(incumbent, master, paid, wanted)
         if relaxed is None:
             return _complete(incumbent, remaining, packing) if packing else None
         if wanted is None:
-            wanted = round_up(instance, relaxed.cost)
+            wanted = max(round_up(instance, relaxed.cost), (1 + TOLERATED) * relaxed.cost)
         if packing and int((remaining.replicas > 0).sum()) <= little:
             finished = _finish(incumbent, own, remaining, relaxed, packing)
             if finished is not None:
@@ -72,6 +76,12 @@ def dive(
             return None
         packing += fixed
         paid += sum(instance.kinds[each.kind].price * each.times for each in fixed)
+        few_items, few_replicas = _size(remaining)
+        if 2 * few_items <= items or 2 * few_replicas <= replicas:
+            master = _master(instance, own, remaining)  # whose columns are cut to what remains
+            items, replicas = few_items, few_replicas
+        else:
+            master.reduce(remaining)
     return packing
 
 
@@ -91,6 +101,8 @@ def solve_all_sets(incumbent: Incumbent, seconds: float) -> None:
         gap = incumbent.cost - instance.price_step - bound.cost
     paid = instance.prices + bound.rents(instance)
     thresholds = np.maximum(paid * (1 - 1e-6) - gap, -1.0)
+    # If any set may be in a cheaper packing, they are few only in a small problem.
+    nodes = _ALL_NODES if gap < paid.min() else _ALL_NODES // 30
     # What is worth nothing belongs to sets as well.
     values = np.maximum(bound.scale * bound.values, 1e-9 * max(1.0, float(paid.max())))
     pool = Pool(len(instance.replicas))
@@ -101,7 +113,7 @@ def solve_all_sets(incumbent: Incumbent, seconds: float) -> None:
             values,
             bound.weights[place],
             float(thresholds[place]),
-            nodes=_ALL_NODES,
+            nodes=nodes,
             every=True,
             until=incumbent.until,
         )
@@ -112,7 +124,7 @@ def solve_all_sets(incumbent: Incumbent, seconds: float) -> None:
     seconds = min(seconds, incumbent.seconds_left)
     whole = fill_whole(instance, pool, everything, seconds, below=incumbent.cost)
     incumbent.offer(_packing_of(pool, whole.times, everything))
-    incumbent.is_final = whole.is_final
+    incumbent.is_final = whole.is_final and not instance.splits  # which may divide otherwise
 
 
 def take(kind: int, counts: IntArray, times: int, remaining: Remaining) -> list[Filled]:
@@ -133,18 +145,13 @@ def take(kind: int, counts: IntArray, times: int, remaining: Remaining) -> list[
     return taken
 
 
-def _relax(
-    incumbent: Incumbent, pool: Pool, remaining: Remaining, paid: int, wanted: int | None
-) -> Relaxed | None:
+def _relax(incumbent: Incumbent, master: Master, paid: int, wanted: float | None) -> Relaxed | None:
     """Return the relaxed master of what remains, with new columns if it costs more than is wanted.
 
     Return None if it costs no less than the incumbent, with what is paid.
     """
-    instance = incumbent.instance
-    limited = bool(np.isfinite(remaining.available).any())
-    # Replicas may be left out at a price, so that new columns are found where these don't suffice.
-    penalty = PENALTY * float(instance.prices.max()) if limited else None
-    relaxed = relax(instance, pool, remaining, incumbent.seconds_left, penalty=penalty)
+    instance, pool, remaining = incumbent.instance, master.pool, master.remaining
+    relaxed = master.solve(incumbent.seconds_left)
     for _ in range(_ROUNDS):
         if relaxed is None or wanted is None:
             break
@@ -156,11 +163,28 @@ def _relax(
             priced = price(instance, remaining, duals, thresholds, _NODES, incumbent.until)
             if not sum(pool.add(place, counts) for place, counts, _ in priced.columns):
                 break
-        relaxed = relax(instance, pool, remaining, incumbent.seconds_left, penalty=penalty)
-    if relaxed is None or incumbent.cost is None:
+        relaxed = master.solve(incumbent.seconds_left)
+    # What is left out costs so much that the cost says nothing yet.
+    if relaxed is None or incumbent.cost is None or master.may_leave_out:
         return relaxed
     least = paid + relaxed.cost - 1e-6 * instance.price_step
     return relaxed if least <= incumbent.cost - instance.price_step else None
+
+
+def _master(instance: Instance, pool: Pool, remaining: Remaining) -> Master:
+    """Return a master of what remains.
+
+    Where hosts are limited, replicas may be left out at a price, so that new columns are found if
+    these don't suffice.
+    """
+    limited = bool(np.isfinite(remaining.available).any())
+    penalty = PENALTY * float(instance.prices.max()) if limited else None
+    return Master(instance, pool, remaining, penalty=penalty)
+
+
+def _size(remaining: Remaining) -> tuple[int, int]:
+    """Return the number of items of which replicas remain, and that of these replicas."""
+    return int((remaining.replicas > 0).sum()), int(remaining.replicas.sum())
 
 
 def _fix(
@@ -221,26 +245,31 @@ def _finish(
     near = price(
         instance, remaining, duals, thresholds, _LITTLE_NODES, incumbent.until, more=_LITTLE_MORE
     )
-    for place, counts, _ in near.columns:
-        pool.add(place, counts)
-    cut = _cut(instance, pool, remaining, relaxed)
-    seconds = min(_LITTLE_SECONDS, incumbent.seconds_left)
+    cut = _cut(instance, pool, near.columns, remaining, relaxed)
+    seconds = min(_LITTLE_SECONDS, _LITTLE_SHARE * incumbent.seconds_left)
     rest = _packing_of(cut, fill_whole(instance, cut, remaining, seconds).times, remaining)
     return None if rest is None else packing + rest
 
 
-def _cut(instance: Instance, pool: Pool, remaining: Remaining, relaxed: Relaxed) -> Pool:
-    """Return the columns cut to what remains, once each, and only those of the least loss."""
-    paid = instance.prices + relaxed.rents
-    losses: list[tuple[float, int, IntArray]] = []
-    for column, kind in enumerate(pool.kinds):
-        counts = np.minimum(pool.pattern(column), remaining.replicas)
-        losses.append((1 - float(relaxed.values @ counts) / max(paid[kind], 1e-9), kind, counts))
-    losses.sort(key=lambda each: each[0])
+def _cut(
+    instance: Instance,
+    pool: Pool,
+    near: list[tuple[int, IntArray, float]],
+    remaining: Remaining,
+    relaxed: Relaxed,
+) -> Pool:
+    """Return the columns cut to what remains, once each: those in use, and those of least loss."""
+    paid = np.maximum(instance.prices + relaxed.rents, 1e-9)
+    columns = [(kind, pool.pattern(column)) for column, kind in enumerate(pool.kinds)]
+    columns += [(kind, counts) for kind, counts, _ in near]
+    counts = np.minimum(np.array([each for _, each in columns]), remaining.replicas)
+    losses = 1 - counts @ relaxed.values / paid[[kind for kind, _ in columns]]
+    used = np.flatnonzero(relaxed.times > 0)
+    losses[used] = -np.inf
     few = Pool(len(instance.replicas))
-    for _, kind, counts in losses:
-        if counts.any():
-            few.add(kind, counts)
+    for column in np.argsort(losses, kind="stable").tolist():
+        if counts[column].any():
+            few.add(columns[column][0], counts[column])
         if len(few) >= _LITTLE_COLUMNS:
             break
     return few

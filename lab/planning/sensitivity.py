@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lab.errors import InvalidConfig
+from lab.language.message import Message
 from lab.planning.amounts import label
 from lab.planning.plan import make_plan
 
@@ -122,7 +123,8 @@ def _of_hosts(plan: Plan) -> Iterator[_Assumption]:
                 ]
                 return list(plan.services), hosts
 
-            yield _Assumption(f"{label(resource)} of {kind}", number / total, scaled)
+            name = Message("{resource} of {owner}", resource=label(resource), owner=kind)
+            yield _Assumption(name, number / total, scaled)
 
 
 def _of_services(plan: Plan) -> Iterator[_Assumption]:
@@ -148,7 +150,8 @@ def _of_services(plan: Plan) -> Iterator[_Assumption]:
             number = up if factor > 1 else math.floor(replicas * (1 + _ROUNDING))
             return _with(plan.services, replace(service, replicas=number)), list(plan.hosts)
 
-        yield _Assumption(f"replicas of {service.name}", max(shares.values()), with_replicas)
+        replicas = Message("replicas of {service}", service=service.name)
+        yield _Assumption(replicas, max(shares.values()), with_replicas)
         for resource, share in shares.items():
 
             def scaled(
@@ -158,7 +161,8 @@ def _of_services(plan: Plan) -> Iterator[_Assumption]:
                 requests = {**service.requests, resource: amount}
                 return _with(plan.services, replace(service, requests=requests)), list(plan.hosts)
 
-            yield _Assumption(f"{label(resource)} of {service.name}", share, scaled)
+            name = Message("{resource} of {owner}", resource=label(resource), owner=service.name)
+            yield _Assumption(name, share, scaled)
 
 
 def _larger_host(host: Host, resource: str, factor: float) -> Host:

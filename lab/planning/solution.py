@@ -27,13 +27,13 @@ class Certificate:
     than the host's price plus its rent. `replica_prices` follows the order of the problem's
     demands, `host_rents` that of its hosts (0 where any number is available).
 
-    `weights` has, for each kind of host, a weight for one unit of each resource. Any weights are
-    valid; these are those with which the proof is short.
+    `resource_prices` has, for each kind of host, the price of one unit of each resource. Any prices
+    are valid; with these the proof is short.
     """
 
     replica_prices: tuple[Fraction, ...]
     host_rents: tuple[Fraction, ...]
-    weights: tuple[tuple[int, ...], ...] = ()
+    resource_prices: tuple[tuple[Fraction, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,6 @@ class Solution:
 def to_document(problem: Problem, solution: Solution) -> dict[str, object]:
     """Return a solution as JSON holds it, for `certificate.check`; fractions are strings."""
     certificate = solution.certificate
-    weights = certificate.weights or [(1,) * len(problem.resources)] * len(problem.hosts)
     return {
         "cost": solution.cost,
         "bound": solution.bound,
@@ -80,5 +79,8 @@ def to_document(problem: Problem, solution: Solution) -> dict[str, object]:
             host.name: str(rent)
             for host, rent in zip(problem.hosts, certificate.host_rents, strict=True)
         },
-        "weights": {host.name: list(row) for host, row in zip(problem.hosts, weights, strict=True)},
+        "resource_prices": {
+            host.name: list(map(str, row))
+            for host, row in zip(problem.hosts, certificate.resource_prices, strict=True)
+        },
     }

@@ -1,8 +1,10 @@
 """The exact solver: the cheapest hosts for all demands, with a proven lower bound.
 
+    dominance ── kinds of hosts that no cheapest plan needs
     instance ── merge equal demands
     relaxation ── a first bound, without patterns
     construction ── plans by rules of thumb
+    exchange ── moves and swaps on one host less
     column_generation ── the bound of all patterns
     rounding ── dives and integer programs
     bound ── the certificate
@@ -13,6 +15,7 @@ different demands, not on that of replicas.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import ceil, inf
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -22,13 +25,17 @@ import numpy as np
 from lab.errors import InvalidConfig
 from lab.planning.bound import Bound, certify, farley_bound
 from lab.planning.column_generation import add_packing, generate, is_enough
-from lab.planning.construction import RULES, construct, construct_by_search
+from lab.planning.construction import RULES, carries_all, construct_by_search, fill_hosts
+from lab.planning.dominance import without_dominated
+from lab.planning.exchange import exchange
 from lab.planning.incumbent import Incumbent
-from lab.planning.instance import make_instance, split_members
+from lab.planning.instance import check_figures, make_instance, split_members
 from lab.planning.master import Pool, Remaining
+from lab.planning.problem import price_step
 from lab.planning.relaxation import Worths, resource_worths
 from lab.planning.rounding import dive, solve_all_sets, solve_whole
 from lab.planning.solution import Solution
+from lab.planning.splitting import split_anew
 
 if TYPE_CHECKING:
     from lab.planning.instance import Instance
@@ -36,11 +43,19 @@ if TYPE_CHECKING:
 
 DEADLINE_SECONDS = 60.0
 _DIVES = 6
+_SPLITS = 4  # of replicas over failure domains that are tried
+_SHARE_OF_SPLIT = 0.5  # of the time left, which each of them gets
 _NAMES = 4  # of kinds, which a sentence lists at most
 _DRAWS = 40  # of an emphasis on some resources
 _WHOLE_SECONDS = 10.0
-_SHARE_OF_RULES = 0.1  # of the time, which rules may take at first
-_SHARE = 0.5  # of the time that is left, which column generation may take
+_FIRST_PLAN_SECONDS = 2.0  # that the search for a first plan may take, whatever the deadline is
+_MANY_ON_A_HOST = 3  # replicas in the mean, from which on exchange serves before patterns do
+_SHARE_OF_RULES = 0.06  # of the time, which rules may take at first
+_SHARE_OF_EXCHANGE = 0.1  # of the time, which exchange may take at first
+_SHARE_AT_FIRST = 0.6  # of the time, which column generation may take at first
+_LACKING_HOSTS = 2.0  # which the bound may lack before the first dive, as many as dives lose
+_LACKING = 2e-3  # of the cost, which it may lack then at most
+_SHARE = 0.5  # of the time that is left, which column generation may take again
 
 
 def solve(
@@ -52,24 +67,59 @@ def solve(
     available.
     """
     until = monotonic() + deadline_seconds
-    instance = make_instance(problem)
+    check_figures(problem)
+    step = price_step(problem)  # with all kinds, as the check has it
+    problem, _ = reduced = without_dominated(problem)
+    instance = replace(make_instance(problem), price_step=step)
     if not len(instance.replicas):
         nothing = np.zeros(0)
         weights = np.ones((len(instance.kinds), len(problem.resources)))
         bound = Bound(0.0, nothing, np.zeros(len(instance.kinds)), weights, 0.0)
-        return Solution((), 0, 0, certify(problem, instance, bound)[0], timed_out=False)
+        certificate = reduced.restore(certify(problem, instance, bound)[0])
+        return Solution((), 0, 0, certificate, timed_out=False)
     worths = resource_worths(instance)
     bound = farley_bound(instance, worths.values, worths.weights.sum(axis=1), worths.weights)
     if bound.cost == inf:
         raise InvalidConfig(_scarcity(instance, bound))
     incumbent = Incumbent(instance, bound, until)
-    _search(incumbent, worths, seed)
+    problem, incumbent = _search_splits(problem, incumbent, worths, seed)
     if incumbent.packing is None or incumbent.cost is None:
         raise InvalidConfig(_nothing_found(incumbent, deadline_seconds))
-    certificate, proven = certify(problem, instance, incumbent.bound)
+    certificate, proven = certify(problem, incumbent.instance, incumbent.bound)
     timed_out = incumbent.seconds_left <= 0 and proven < incumbent.cost
-    patterns = split_members(problem, instance, incumbent.packing)
+    patterns = split_members(problem, incumbent.instance, incumbent.packing)
+    certificate = reduced.restore(certificate)
     return Solution(patterns, incumbent.cost, proven, certificate, timed_out)
+
+
+def _search_splits(
+    problem: Problem, incumbent: Incumbent, worths: Worths, seed: int
+) -> tuple[Problem, Incumbent]:
+    """Search with replicas split as in the problem, then as worths and the master suggest.
+
+    Return the best search, and the problem with its split.
+    """
+    if not incumbent.instance.splits:
+        _search(incumbent, worths, seed)
+        return problem, incumbent
+    until, best, tried = incumbent.until, (problem, incumbent), [problem]
+    while True:
+        incumbent.until = monotonic() + _SHARE_OF_SPLIT * (until - monotonic())
+        _search(incumbent, worths, seed)
+        best_cost, bound = best[1].cost, incumbent.bound
+        if incumbent.cost is not None and (best_cost is None or incumbent.cost < best_cost):
+            best = problem, incumbent
+        best[1].raise_bound(bound)
+        cheapest = tuple(split.cheapest(bound.values) for split in incumbent.instance.splits)
+        others = (split_anew(problem, parts) for parts in (incumbent.parts, cheapest))
+        problem = next((other for other in others if other not in tried), problem)
+        if best[1].is_optimal or problem in tried or len(tried) == _SPLITS or monotonic() > until:
+            break
+        tried.append(problem)
+        instance = replace(make_instance(problem), price_step=incumbent.instance.price_step)
+        incumbent = Incumbent(instance, best[1].bound, until)
+    best[1].until = until
+    return best
 
 
 def _search(incumbent: Incumbent, worths: Worths, seed: int) -> None:
@@ -80,28 +130,37 @@ def _search(incumbent: Incumbent, worths: Worths, seed: int) -> None:
     for number, rule in enumerate(RULES):
         # The first plan is made whatever the deadline is.
         until = soon if number else monotonic() + DEADLINE_SECONDS
-        packing = construct(instance, worths, rule, everything, until)
-        incumbent.offer(packing)
-        add_packing(pool, packing)
+        filled = fill_hosts(instance, worths, rule, everything, until)
+        if carries_all(filled, everything):
+            incumbent.offer(filled)
+        add_packing(pool, filled)
         if incumbent.is_optimal:
             return
+    chance = np.random.default_rng(seed)
+    if incumbent.cost is None:
+        _draw(incumbent, pool, worths, soon, chance, monotonic() + _FIRST_PLAN_SECONDS)
     packing = construct_by_search(instance, worths, everything, soon)
     incumbent.offer(packing)
     add_packing(pool, packing)
+    if _has_many_on_a_host(incumbent):
+        exchange(incumbent, monotonic() + _SHARE_OF_EXCHANGE * incumbent.seconds_left, chance)
+        add_packing(pool, incumbent.packing)
     if incumbent.is_optimal:
         return
     _add_single_items(instance, pool)
-    generate(incumbent, pool, monotonic() + _SHARE * incumbent.seconds_left)
-    _improve(incumbent, pool, seed)
+    lacking = min(_LACKING_HOSTS * float(instance.prices.min()), _LACKING * incumbent.bound.cost)
+    generate(incumbent, pool, monotonic() + _SHARE_AT_FIRST * incumbent.seconds_left, lacking)
+    _improve(incumbent, pool, chance)
 
 
-def _improve(incumbent: Incumbent, pool: Pool, seed: int) -> None:
+def _improve(incumbent: Incumbent, pool: Pool, chance: np.random.Generator) -> None:
     """Look for cheaper packings among the columns, and beside them."""
     instance = incumbent.instance
-    chance = np.random.default_rng(seed)
     for number in range(_DIVES):
         if incumbent.is_optimal or incumbent.seconds_left <= 0:
             return
+        if number:
+            generate(incumbent, pool, monotonic() + _SHARE * incumbent.seconds_left)
         packing = dive(incumbent, pool, chance if number else None)
         incumbent.offer(packing)
         add_packing(pool, packing)
@@ -110,30 +169,57 @@ def _improve(incumbent: Incumbent, pool: Pool, seed: int) -> None:
         if number == 0 and not incumbent.is_optimal:
             generate(incumbent, pool, monotonic() + _SHARE * incumbent.seconds_left)
             solve_all_sets(incumbent, _WHOLE_SECONDS)
-            bound = incumbent.bound
-            worths = Worths(bound.scale * bound.values, bound.weights)
-            everything = Remaining.all_of(instance)
-            packing = construct_by_search(instance, worths, everything, incumbent.until)
-            incumbent.offer(packing)
-            add_packing(pool, packing)
-            _draw(incumbent, pool, worths, chance)
+            _try_rules_again(incumbent, pool, chance)
+            share = _SHARE if _has_many_on_a_host(incumbent) else _SHARE_OF_EXCHANGE
+            exchange(incumbent, monotonic() + share * incumbent.seconds_left, chance)
     if not incumbent.is_optimal:
         incumbent.offer(solve_whole(incumbent, pool, _WHOLE_SECONDS))
+    exchange(incumbent, incumbent.until, chance)
 
 
-def _draw(incumbent: Incumbent, pool: Pool, worths: Worths, chance: np.random.Generator) -> None:
-    """Build plans by rules with an emphasis on resources drawn at random."""
+def _has_many_on_a_host(incumbent: Incumbent) -> bool:
+    """Return True if the best plan carries some replicas on a host, in the mean."""
+    hosts = sum(filled.times for filled in incumbent.packing or ())
+    return 0 < _MANY_ON_A_HOST * hosts <= int(incumbent.instance.replicas.sum())
+
+
+def _try_rules_again(incumbent: Incumbent, pool: Pool, chance: np.random.Generator) -> None:
+    """Build plans by the worths of all patterns, while this takes little of the time."""
+    bound = incumbent.bound
+    worths = Worths(bound.scale * bound.values, bound.weights)
+    until = monotonic() + _SHARE_OF_RULES * incumbent.seconds_left
+    everything = Remaining.all_of(incumbent.instance)
+    packing = construct_by_search(incumbent.instance, worths, everything, until)
+    incumbent.offer(packing)
+    add_packing(pool, packing)
+    _draw(incumbent, pool, worths, until, chance)
+
+
+def _draw(
+    incumbent: Incumbent,
+    pool: Pool,
+    worths: Worths,
+    until: float,
+    chance: np.random.Generator,
+    first_until: float = 0.0,
+) -> None:
+    """Build plans by rules with an emphasis on resources drawn at random.
+
+    The first plan may take longer than the others.
+    """
     instance = incumbent.instance
     everything = Remaining.all_of(instance)
     rules = [rule for rule in RULES if not rule.fixed]
     for number in range(_DRAWS):
-        if incumbent.is_optimal:
+        latest = until if incumbent.cost else max(until, first_until)
+        if incumbent.is_optimal or monotonic() > latest:
             return
         emphasis = np.exp(chance.normal(0, 0.5, instance.sizes.shape[1]))
         rule = rules[number % len(rules)]
-        packing = construct(instance, worths, rule, everything, incumbent.until, emphasis)
-        incumbent.offer(packing)
-        add_packing(pool, packing)
+        filled = fill_hosts(instance, worths, rule, everything, latest, emphasis)
+        add_packing(pool, filled)
+        if carries_all(filled, everything):
+            incumbent.offer(filled)
 
 
 def _add_single_items(instance: Instance, pool: Pool) -> None:
@@ -163,7 +249,7 @@ def _scarcity(instance: Instance, bound: Bound) -> str:
         for place, kind in enumerate(instance.kinds)
         if kind.available and bound.uppers[place] > 0
     ]
-    worth = float(bound.values @ instance.replicas)
+    worth = instance.worth(bound.values)
     if len(scarce) == 1:
         kind = instance.kinds[scarce[0]]
         needed = max((kind.available or 0) + 1, ceil(worth / bound.uppers[scarce[0]] - 1e-6))

@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lab import units
+from lab.language.message import Message, capitalized, joined
+from lab.language.punctuation import COMMA, SEMICOLON
 from lab.planning.amounts import label
+from lab.planning.inventory import level_name
 from lab.planning.quantization import decimal
 
 if TYPE_CHECKING:
@@ -107,31 +110,57 @@ def binding(plan: Plan, uses: tuple[ResourceUse, ...]) -> str:
     A resource does if fewer hosts could not hold what is used of it.
     """
     for service in plan.services:
-        if service.per_host and -(-service.replicas // service.per_host) >= plan.host_count:
-            return (
-                f"Anti-affinity binds: {service.name} has {service.replicas:,} replicas, at most"
-                f" {service.per_host:,} on a host."
+        most = service.per_host or service.replicas
+        if service.replicas > most and -(-service.replicas // most) >= plan.host_count:
+            return Message(
+                "Anti-affinity binds: {service} has {replicas:,} replicas, at most {most:,} on a"
+                " host.",
+                service=service.name,
+                replicas=service.replicas,
+                most=most,
             )
     fullest, *others = sorted(uses, key=lambda use: -use.used_share)
     used = units.share(fullest.used_share)
     ruled = [rules for service in plan.services if (rules := _rules_of(service))]
     if fullest.used_share * plan.host_count <= plan.host_count - 1 and ruled:
-        named = "; ".join(ruled[:_MOST_RULES]) + ("; …" if ruled[_MOST_RULES:] else "")
-        return f"Rules bind: {named}. Of {label(fullest.resource)} {used} is used."
-    name = label(fullest.resource)
-    rest = "".join(f", of {label(use.resource)} {units.share(use.used_share)}" for use in others)
-    return f"{name[:1].upper()}{name[1:]} binds: {used} of it is used{rest}."
+        named = joined(SEMICOLON, [*ruled[:_MOST_RULES], *(["…"] if ruled[_MOST_RULES:] else [])])
+        return Message(
+            "Rules bind: {rules}. Of {resource} {used} is used.",
+            rules=named,
+            resource=label(fullest.resource),
+            used=used,
+        )
+    rest = [
+        Message(
+            ", of {resource} {used}",
+            resource=label(use.resource),
+            used=units.share(use.used_share),
+        )
+        for use in others
+    ]
+    return Message(
+        "{resource} binds: {used} of it is used{rest}.",
+        resource=capitalized(label(fullest.resource)),
+        used=used,
+        rest=joined("", rest),
+    )
 
 
 def _rules_of(service: Service) -> str:
     """Return the rules on where a service runs, after its name; empty if it has none."""
-    rules = [
-        *([f"at most {service.per_host:,} on a host"] if service.per_host else []),
-        *([f"spread over {service.spread}s"] if service.spread else []),
-        *([f"apart from {', '.join(sorted(service.apart_from))}"] if service.apart_from else []),
-        *([f"only on {', '.join(sorted(service.hosts))}"] if service.hosts else []),
-    ]
-    return f"{service.name} ({', '.join(rules)})" if rules and service.replicas else ""
+    rules = []
+    if service.per_host:
+        rules.append(Message("at most {most:,} on a host", most=service.per_host))
+    if service.spread:
+        rules.append(Message("spread over {domain}s", domain=level_name(service.spread)))
+    if service.apart_from:
+        others = joined(COMMA, sorted(service.apart_from))
+        rules.append(Message("apart from {services}", services=others))
+    if service.hosts:
+        rules.append(Message("only on {hosts}", hosts=joined(COMMA, sorted(service.hosts))))
+    if not rules or not service.replicas:
+        return ""
+    return Message("{service} ({rules})", service=service.name, rules=joined(COMMA, rules))
 
 
 class _Rules:

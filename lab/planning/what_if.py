@@ -10,8 +10,11 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from lab import units
+from lab.language.message import Message
 from lab.planning import failures, growth, sensitivity
 from lab.planning.amounts import label
+from lab.planning.headline import host_number, some
+from lab.planning.inventory import level_name
 from lab.planning.recovery import Starts, measured_starts
 from lab.planning.safe_plan import SHARE, find_safe_plan
 from lab.planning.uncertainty import DRAWS, Draws
@@ -51,7 +54,7 @@ def draw(
 ) -> Further:
     """Return how often the hosts suffice, which do in most draws, and what to measure again."""
     if not file.uncertain:
-        sentence = "Nothing that this plan needs was measured: there is no error to draw."
+        sentence = Message("Nothing that this plan needs was measured: there is no error to draw.")
         return Further((sentence,), {"draws": None})
     drawn = Draws(file.uncertain, draws=draws, seed=seed, per_replica=per_replica)
     reliability = drawn.assess(plan, plan.services)
@@ -118,47 +121,69 @@ def _starts(file: PlanFile) -> dict[str, Starts]:
 def _reliability_sentences(
     plan: Plan, reliability: Reliability, safe: SafePlan | None, scatter: str
 ) -> Iterator[str]:
-    yield (
-        f"{_hold(plan.host_count)} in {units.share(reliability.share)} of"
-        f" {reliability.draws:,} draws of what was measured (the error of the run's figures,"
-        f" {scatter})."
+    yield Message(
+        "{hold} in {share} of {draws} of what was measured (the error of the run's figures,"
+        " {scatter}).",
+        hold=_hold(plan.host_count),
+        share=units.share(reliability.share),
+        draws=Message("1 draw")
+        if reliability.draws == 1
+        else Message("{count:,} draws", count=reliability.draws),
+        scatter=scatter,
     )
-    if reliability.share < SHARE:
-        yield (
-            f"{_hold(safe.plan.host_count)} in {units.share(safe.reliability.share)}."
-            if safe
-            else f"No plan that was tried holds in {units.share(SHARE)} of the draws."
+    if reliability.share < SHARE and safe:
+        yield Message(
+            "{hold} in {share}.",
+            hold=_hold(safe.plan.host_count),
+            share=units.share(safe.reliability.share),
+        )
+    elif reliability.share < SHARE:
+        yield Message(
+            "No plan that was tried holds in {share} of the draws.", share=units.share(SHARE)
         )
     if reliability.shortages:
         first = reliability.shortages[0]
-        yield f"Most often {first.host} is short of {label(first.resource)}."
+        yield Message(
+            "Most often {host} is short of {resource}.",
+            host=first.host,
+            resource=label(first.resource),
+        )
     if reliability.contributions:
         figure, share = reliability.contributions[0].figure, reliability.contributions[0].share
-        yield (
-            f"Measure {_described(figure)} again first: it is {units.share(share)} of the variance."
+        yield Message(
+            "Measure {figure} again first: it is {share} of the variance.",
+            figure=_described(figure),
+            share=units.share(share),
         )
     for figure in reliability.unknown:
-        yield f"Not drawn, since its error is unknown: {_described(figure)}, measured once."
+        yield Message(
+            "Not drawn, since its error is unknown: {figure}, measured once.",
+            figure=_described(figure),
+        )
 
 
 def _loss_sentences(plan: Plan, found: Sequence[Loss]) -> Iterator[str]:
     hosts = [loss for loss in found if loss.level == "host"]
     fatal = [loss for loss in hosts if not loss.survives]
     if not fatal:
-        yield "Any one host can be lost: the others have room for its replicas."
+        yield Message("Any one host can be lost: the others have room for its replicas.")
     else:
         number = sum(loss.alike for loss in fatal)
-        yield (
-            f"{number:,} of {_hosts(plan.host_count)} can't be lost: the others have no room for"
-            f" their replicas; {_more(failures.hosts_to_survive('host', hosts))}."
+        yield Message(
+            "{number:,} of {hosts} can't be lost: the others have no room for their replicas;"
+            " {more}.",
+            number=number,
+            hosts=host_number(plan.host_count),
+            more=_more(failures.hosts_to_survive("host", hosts)),
         )
     for level in failures.LEVELS[1:]:
         yield from _domain_sentences(level, [loss for loss in found if loss.level == level])
     known = [loss.recovery_seconds for loss in found if loss.recovery_seconds is not None]
     if known:
-        yield (
-            f"By the measured starts, the replicas of any loss run again within"
-            f" {units.quantity(max(known), 'second')}, once it is noticed and hosts are there."
+        yield Message(
+            "By the measured starts, the replicas of any loss run again within {time}, once it is"
+            " noticed and hosts are there.",
+            time=units.quantity(max(known), "second"),
         )
 
 
@@ -167,69 +192,97 @@ def _domain_sentences(level: failures.Level, found: Sequence[Loss]) -> Iterator[
         return
     fatal = [loss for loss in found if not loss.survives]
     if not fatal:
-        yield f"Any one {level} can be lost."
+        yield Message("Any one {level} can be lost.", level=level_name(level))
         return
-    names = ", ".join(sorted(loss.name for loss in fatal)[:3])
-    rest = f" and {len(fatal) - 3:,} more" if fatal[3:] else ""
-    yield (
-        f"The plan does not survive the loss of {level} {names}{rest};"
-        f" {_more(failures.hosts_to_survive(level, found))}."
+    yield Message(
+        "The plan does not survive the loss of {level} {names}; {more}.",
+        level=level_name(level),
+        names=some(sorted(loss.name for loss in fatal)),
+        more=_more(failures.hosts_to_survive(level, found)),
     )
 
 
 def _more(number: int | None) -> str:
     if number is None:
-        return "no number of further hosts is known to do"
-    return f"{number:,} more {'does' if number == 1 else 'do'}"
+        return Message("no number of further hosts is known to do")
+    if number == 1:
+        return Message("1 more does")
+    return Message("{count:,} more do", count=number)
 
 
 def _growth_sentences(file: PlanFile, end: Growth) -> Iterator[str]:
     if not any(share > 0 for share in file.growth.values()):
         return
     if end.month is None:
-        yield f"These hosts suffice for {end.searched} months of growth."
+        yield Message("These hosts suffice for {months} of growth.", months=_months(end.searched))
     elif not end.is_exact:
-        yield (
-            f"These hosts suffice for {end.month - 1} months of growth; for later ones it was not"
-            " decided in time."
+        yield Message(
+            "These hosts suffice for {months} of growth; for later ones it was not decided in"
+            " time.",
+            months=_months(end.month - 1),
         )
     elif end.hosts is None:
-        yield f"From month {end.month} on, no plan with these kinds of hosts was found."
+        yield Message(
+            "From month {month} on, no plan with these kinds of hosts was found.", month=end.month
+        )
     else:
-        yield f"These hosts are too few from month {end.month} on: {end.hosts:,} are then needed."
+        yield Message(
+            "These hosts are too few from month {month} on: {hosts:,} are then needed.",
+            month=end.month,
+            hosts=end.hosts,
+        )
+
+
+def _months(number: int) -> Message:
+    return Message("1 month") if number == 1 else Message("{count} months", count=number)
 
 
 def _sensitivity_sentences(found: Sensitivities) -> Iterator[str]:
     sensitive = [each for each in found.decided if each.matters]
     if not sensitive and not found.undecided:
-        yield "No single assumption that is 10 % off changes the number of hosts."
+        yield Message("No single assumption that is 10 % off changes the number of hosts.")
     for each in sensitive[:_MOST_SENTENCES]:
-        yield (
-            f"If 10 % off, {each.assumption} changes the number of hosts: {_signed(each.lower)} if"
-            f" it is lower, {_signed(each.higher)} if higher."
+        yield Message(
+            "If 10 % off, {assumption} changes the number of hosts: {lower} if it is lower,"
+            " {higher} if higher.",
+            assumption=each.assumption,
+            lower=_signed(each.lower),
+            higher=_signed(each.higher),
         )
-    if found.undecided:
-        yield (
-            f"For {found.undecided:,} assumptions it was not decided in time if 10 % more or less"
-            " changes the number of hosts."
+    if found.undecided == 1:
+        yield Message(
+            "For 1 assumption it was not decided in time if 10 % more or less changes the number of"
+            " hosts."
+        )
+    elif found.undecided:
+        yield Message(
+            "For {count:,} assumptions it was not decided in time if 10 % more or less changes the"
+            " number of hosts.",
+            count=found.undecided,
         )
 
 
 def _signed(number: int | None) -> str:
-    return "no plan" if number is None else f"{number:+,}" if number else "0"
-
-
-def _hosts(number: int) -> str:
-    return f"{number:,} host{'' if number == 1 else 's'}"
+    return Message("no plan") if number is None else f"{number:+,}" if number else "0"
 
 
 def _described(figure: MeasuredFigure) -> str:
-    return f"the {label(figure.resource)} of {figure.target} in {figure.run.name}"
+    return Message(
+        "the {resource} of {target} in {run}",
+        resource=label(figure.resource),
+        target=figure.target,
+        run=figure.run.name,
+    )
 
 
 def _hold(number: int) -> str:
-    return f"{_hosts(number)} hold{'s' if number == 1 else ''}"
+    hosts = host_number(number)
+    if number == 1:
+        return Message("{hosts} holds", hosts=hosts)
+    return Message("{hosts} hold", hosts=hosts)
 
 
 def _scatter(per_replica: bool) -> str:
-    return f"{'and' if per_replica else 'not'} the scatter of single replicas"
+    if per_replica:
+        return Message("and the scatter of single replicas")
+    return Message("not the scatter of single replicas")

@@ -59,7 +59,7 @@ def placed(
             tuple(Pattern(kind, tuple(counts.items()), times) for kind, counts, times in patterns),
             cost,
             cost,
-            Certificate((Fraction(0),) * len(services), (Fraction(0),) * len(kinds)),
+            Certificate((Fraction(0),) * len(services), (Fraction(0),) * len(kinds), ()),
             timed_out=False,
         ),
         steps=(Fraction(1),) * len(resources),

@@ -48,7 +48,11 @@ def plan(
         objective=objective,
         problem=problem,
         solution=Solution(
-            patterns, cost, bound, Certificate(prices, (Fraction(0),)), timed_out=timed_out
+            patterns,
+            cost,
+            bound,
+            Certificate(prices, (Fraction(0),), ((Fraction(0), Fraction(0)),)),
+            timed_out=timed_out,
         ),
         steps=(Fraction(1), Fraction(GIB)),
         price_step=Fraction(50 if objective == "price" else 1),

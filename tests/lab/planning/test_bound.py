@@ -65,3 +65,21 @@ def test_a_certificate_of_nothing_proves_nothing() -> None:
     case = make_instance(problem)
     bound = farley_bound(case, np.zeros(1), np.zeros(1), np.ones((1, 1)))
     assert certify(problem, case, bound)[1] == 0
+
+
+def test_resource_prices_are_those_of_the_most_replicas_that_rules_allow() -> None:
+    # Three of `a` fit, but the check counts a thousand: a lower price would leave each a surplus.
+    problem = one_resource(10, {3: 1000, 1: 5})
+    case = make_instance(problem)
+    bound = farley_bound(case, np.array([0.33, 0.05]), np.array([1.04]), np.ones((1, 1)))
+    certificate, _ = certify(problem, case, bound)
+    value, ((price,),) = certificate.replica_prices[0], certificate.resource_prices
+    assert float(3 * price) == pytest.approx(float(value))
+
+
+def test_without_worth_resources_cost_nothing() -> None:
+    problem = one_resource(10, {3: 2})
+    case = make_instance(problem)
+    bound = farley_bound(case, np.array([0.0]), np.array([0.0]), np.zeros((1, 1)))
+    certificate, proven = certify(problem, case, bound)
+    assert (certificate.resource_prices, proven) == (((Fraction(0),),), 0)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from math import inf
 from time import monotonic
+from typing import Any
 
+import numpy as np
 import pytest
 
+from lab.planning import column_generation
 from lab.planning.bound import farley_bound
-from lab.planning.column_generation import add_packing, generate, is_enough
+from lab.planning.column_generation import Priced, add_packing, generate, is_enough
 from lab.planning.construction import RULES, construct
 from lab.planning.incumbent import Incumbent
 from lab.planning.instance import make_instance
@@ -61,3 +64,34 @@ def test_phase_one_says_if_there_are_hosts_enough(available: int, enough: bool) 
     bound = is_enough(incumbent, pool)
     assert (bound is None) == enough
     assert bound is None or bound.cost == inf
+
+
+def test_quick_columns_are_left_out_once_they_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    chance = np.random.default_rng(1)
+    demands = tuple(
+        Demand(f"d{number}", 1, tuple(chance.integers(100, 400, 4).tolist()))
+        for number in range(60)
+    )
+    problem = Problem(("a", "b", "c", "d"), demands, (HostKind("host", (1_000,) * 4),))
+    calls: list[str] = []
+    inner = column_generation.price
+
+    def none(*_: object, **__: object) -> int:
+        calls.append("quick")
+        return 0
+
+    def price(*args: Any) -> Priced:
+        calls.append("exact")
+        return inner(*args)
+
+    monkeypatch.setattr(column_generation, "add_quickly", none)
+    monkeypatch.setattr(column_generation, "price", price)
+    incumbent, pool = started(problem)
+    generate(incumbent, pool, incumbent.until)
+    assert calls[:6] == ["quick", "exact", "exact", "exact", "exact", "quick"]
+
+
+@pytest.mark.parametrize(("replicas", "lacking"), [(1_000, 0.0), (1_000_000, 200.0)])
+def test_a_bound_may_lack_a_host_or_more_but_not_a_part(replicas: int, lacking: float) -> None:
+    incumbent, _ = started(one_resource(1, {1: replicas}))
+    assert column_generation._tolerated(incumbent.instance, float(replicas)) == lacking

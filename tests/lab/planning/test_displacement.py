@@ -108,6 +108,13 @@ def test_further_hosts_are_those_that_hold_most() -> None:
     assert [each.kind for each in found.rooms] == ["large"]
 
 
+def test_a_billion_replicas_that_take_nothing_are_not_enumerated() -> None:
+    """The first service fits on no host, so that the search begins."""
+    both = rules(Demand("a", 1, (4,)), Demand("none", 10**9, (0,)))
+    found = refit({"a": 1, "none": 10**9}, [room(3)], [], both)
+    assert (found.extra, found.is_exact) == (None, True)
+
+
 def test_where_the_sets_are_too_many_the_solver_packs_further_hosts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -62,17 +62,24 @@ def test_a_cheapest_plan_names_its_price() -> None:
 
 def test_money_has_decimals_where_it_needs_them() -> None:
     assert money(1234567.0, "EUR") == "1,234,567 EUR"
-    assert money(0.096) == "0.10"
+    assert money(0.126) == "0.13"
+    assert money(0.0) == "0"
+
+
+def test_a_small_price_is_not_zero() -> None:
+    assert money(0.096) == "0.096"
+    assert money(0.003, "EUR") == "0.003 EUR"
 
 
 def test_remarks_say_what_the_bound_is_of() -> None:
     assert remarks(plan_file(notes=("Emulated.",)), plan()) == ("Emulated.",)
     spread = tuple(replace(SERVICES[0], name=name, spread="zone") for name in "abcd")
-    assert remarks(plan_file(services=spread), plan()) == (
-        "The bound is that of replicas split evenly over failure domains: a, b, c and 1 more.",
-    )
+    assert remarks(plan_file(services=spread), plan()) == ()  # it holds for every split
     assert remarks(plan_file(inside=plan()), plan()) == (
         "The bound is that of 2 machines, into which the containers were packed; fewer can't be.",
+    )
+    assert remarks(plan_file(inside=hosts(1, bound=1)), plan()) == (
+        "The bound is that of 1 machine, into which the containers were packed; fewer can't be.",
     )
     assert remarks(plan_file(inside=plan(bound=1)), plan()) == (
         "The bound is that of 2 machines, into which the containers were packed; there must be at"

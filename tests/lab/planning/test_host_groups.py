@@ -23,7 +23,7 @@ def test_equal_hosts_are_one_group_whatever_their_names_zones_and_racks_are() ->
         Host("big", {CPUS: 8.0}),
     ]
     small, big = groups([service()], hosts)
-    assert (small.name, small.hosts, small.count) == ("one and 1 like it", tuple(hosts[:2]), 3)
+    assert (small.name, small.hosts, small.count) == ("one +1", tuple(hosts[:2]), 3)
     assert (small.zone, small.rack) == ("", "")
     assert (big.name, big.hosts, big.count) == ("big", (hosts[2],), None)
 
@@ -38,11 +38,11 @@ def test_zones_and_racks_count_where_a_service_is_spread_over_them() -> None:
         Host("node", {CPUS: 4.0}, zone=zone, rack=rack) for zone in "ab" for rack in ("1", "2")
     ]
     by_zone = groups([service(spread="zone")], hosts)
-    assert [group.name for group in by_zone] == ["node in a", "node in b"]
+    assert [group.name for group in by_zone] == ["node@a", "node@b"]
     assert [group.domain("zone") for group in by_zone] == [("a", ""), ("b", "")]
     assert [group.domain("rack") for group in by_zone] == [None, None]
     by_rack = groups([service(spread="rack")], hosts)
-    names = ["node in a/1", "node in a/2", "node in b/1", "node in b/2"]
+    names = ["node@a/1", "node@a/2", "node@b/1", "node@b/2"]
     assert [group.name for group in by_rack] == names
     assert by_rack[1].domain("rack") == ("a", "2")
 
@@ -56,7 +56,7 @@ def test_prices_count_where_they_are_the_objective() -> None:
 def test_a_host_that_a_service_names_is_apart_from_one_that_none_names() -> None:
     hosts = [Host("one", {CPUS: 4.0}), Host("two", {CPUS: 4.0}), Host("three", {CPUS: 4.0})]
     found = groups([service(hosts=frozenset({"two"})), service("db")], hosts)
-    assert [group.name for group in found] == ["one and 1 like it", "two"]
+    assert [group.name for group in found] == ["one +1", "two"]
 
 
 def test_groups_have_names_of_their_own() -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
-
 import numpy as np
 import pytest
 
 from lab.planning.instance import make_instance
-from lab.planning.master import Pool, Remaining, _silent_c_library, fill_whole, relax
+from lab.planning.master import Master, Pool, Remaining, fill_whole
 from lab.planning.problem import Demand, HostKind, Problem
 
 INSTANCE = make_instance(
@@ -29,7 +27,7 @@ def pool() -> Pool:
 
 
 def test_the_dual_solution_pays_for_the_hosts() -> None:
-    relaxed = relax(INSTANCE, pool(), Remaining.all_of(INSTANCE), 10.0)
+    relaxed = Master(INSTANCE, pool(), Remaining.all_of(INSTANCE)).solve(10.0)
     assert relaxed is not None
     assert relaxed.cost == pytest.approx(relaxed.values @ [7, 4] - 2 * relaxed.rents[1])
     assert relaxed.times @ [3, 3, 3, 4, 4] == pytest.approx(relaxed.cost)
@@ -50,7 +48,7 @@ def test_whole_hosts_cost_least() -> None:
 
 def test_columns_are_cut_to_what_remains() -> None:
     remaining = Remaining(np.array([1, 0]), INSTANCE.available)
-    relaxed = relax(INSTANCE, pool(), remaining, 10.0)
+    relaxed = Master(INSTANCE, pool(), remaining).solve(10.0)
     assert relaxed is not None
     assert relaxed.cost == pytest.approx(3)
 
@@ -59,8 +57,8 @@ def test_without_columns_enough_there_is_no_master_but_phase_one() -> None:
     columns = Pool(2)
     columns.add(1, np.array([3, 0]))
     everything = Remaining.all_of(INSTANCE)
-    assert relax(INSTANCE, columns, everything, 10.0) is None
-    relaxed = relax(INSTANCE, columns, everything, 10.0, phase_one=True)
+    assert Master(INSTANCE, columns, everything).solve(10.0) is None
+    relaxed = Master(INSTANCE, columns, everything, phase_one=True).solve(10.0)
     assert relaxed is not None
     assert relaxed.cost == pytest.approx(7 - 6 + 4)
     assert not fill_whole(INSTANCE, columns, everything, 10.0).times
@@ -79,11 +77,40 @@ def test_a_known_pattern_is_not_added_again() -> None:
     assert len(twin) == 6
 
 
-def test_what_c_code_prints_meanwhile_is_dropped(capfd: pytest.CaptureFixture[str]) -> None:
-    c_library = ctypes.CDLL(None)
-    print("before")
-    with _silent_c_library():
-        c_library.puts(b"meanwhile")
-    c_library.puts(b"after")
-    c_library.fflush(None)
-    assert capfd.readouterr().out == "before\nafter\n"
+def test_a_master_goes_on_with_more_columns_and_less_to_carry() -> None:
+    columns, remaining = pool(), Remaining.all_of(INSTANCE)
+    master = Master(INSTANCE, columns, remaining)
+    first = master.solve(10.0)
+    assert first is not None
+    columns.add(0, np.array([0, 1]))  # known: nothing changes
+    again = master.solve(10.0)
+    assert again is not None
+    assert again.cost == pytest.approx(first.cost)
+    remaining.replicas[:] = [0, 4]
+    master.reduce(remaining)
+    less = master.solve(10.0)
+    assert less is not None
+    assert less.cost == pytest.approx(2 * 4)  # two hosts of g with two each
+    assert less.values[0] == 0
+
+
+def test_what_is_left_out_costs_the_penalty() -> None:
+    columns = Pool(2)
+    columns.add(0, np.array([2, 0]))
+    left_out = Master(INSTANCE, columns, Remaining.all_of(INSTANCE), penalty=50.0).solve(10.0)
+    assert left_out is not None
+    assert left_out.cost == pytest.approx(3.5 * 3 + 4 * 50)
+    assert len(left_out.times) == 1
+
+
+def test_a_million_million_replicas_lose_nothing() -> None:
+    instance = make_instance(
+        Problem(("r",), (Demand("a", 10**12, (3,)), Demand("b", 7, (2,))), (HostKind("h", (10,)),))
+    )
+    columns = Pool(2)
+    for counts in ([3, 0], [2, 2], [0, 5]):
+        columns.add(0, np.array(counts))
+    relaxed = Master(instance, columns, Remaining.all_of(instance)).solve(10.0)
+    assert relaxed is not None
+    assert relaxed.cost == pytest.approx(10**12 / 3, rel=1e-9)
+    assert relaxed.times.sum() == pytest.approx(relaxed.cost)

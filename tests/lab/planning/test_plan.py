@@ -71,14 +71,14 @@ def test_the_cheapest_hosts_are_not_the_fewest() -> None:
 def test_of_equal_hosts_the_cheapest_are_paid() -> None:
     hosts = [host("new", price=3.0, count=2), host("old", price=1.0, count=2)]
     plan = make_plan([service()], hosts)
-    assert plan.hosts_by_kind() == {"new and 1 like it": 3}
+    assert plan.hosts_by_kind() == {"new +1": 3}
     assert plan.price == 5.0
 
 
 def test_replicas_are_spread_evenly_over_zones() -> None:
     hosts = [host(zone=zone) for zone in "abc"]
     plan = make_plan([service(spread="zone", per_host=1)], hosts)
-    assert plan.hosts_by_kind() == {"node in a": 3, "node in b": 2, "node in c": 2}
+    assert plan.hosts_by_kind() == {"node@a": 3, "node@b": 2, "node@c": 2}
     assert plan.is_optimal
     assert set(plan.service_of.values()) == {"web"}
 
@@ -116,13 +116,15 @@ def test_services_without_replicas_take_nothing() -> None:
         ([service(apart_from=frozenset({"db"}))], [host()], "web is to be apart from db, which"),
         ([service(hosts=frozenset({"gpu"}))], [host()], "web is to run on gpu, which is no host."),
         ([service(hosts=frozenset())], [host()], "web may run on no host: name one that exists"),
-        ([Service("web", 1, {CPUS: -1.0})], [host()], "web: CPU is -1: it must be finite and not"),
-        ([Service("web", 1, {CPUS: math.nan})], [host()], "web: CPU is nan: it must be finite"),
-        ([service()], [host(cpus=math.inf)], "node: CPU is inf: it must be finite and not"),
+        ([Service("web", 1, {CPUS: -1.0})], [host()], "web: CPU is -1: it must be from 0 to"),
+        ([Service("web", 1, {CPUS: math.nan})], [host()], "web: CPU is nan: it must be from 0"),
+        ([service()], [host(cpus=math.inf)], "node: CPU is inf: it must be from 0 to"),
         ([service()], [host(), host()], "The host node is given twice for the same zone and rack"),
         ([service()], [host("")], "A host has an empty name"),
         ([service()], [host(count=-1)], "node: count is -1: it must be from 0 to"),
-        ([service()], [host(price=0.0)], "node: price is 0: it must be above zero, and finite."),
+        ([service()], [host(price=0.0)], "node: price is 0: it must be above zero, and at"),
+        ([service()], [host(price=1e308)], "node: price is 1e+308: it must be above zero, and"),
+        ([service()], [host(cpus=1e308)], "node: CPU is 1e+308: it must be from 0 to 1e+100."),
         ([service()], [host(price=math.nan)], "node: price is nan: it must be above zero"),
         ([service()], [host(cpus=0.5)], "web requests 1 CPU, more than any of its hosts has"
          " (0.50 CPUs)."),

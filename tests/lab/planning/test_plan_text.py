@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import io
+import re
 
 from rich.console import Console
 
-from lab.planning import plan_text
+from lab.language.message import Language, translated
+from lab.planning import plan_text, what_if
+from lab.planning.headline import remarks
 from lab.planning.plan import Plan
 from lab.planning.plan_file import PlanFile
 from lab.planning.solution import Pattern
+from lab.planning.usage import binding, free_amounts, resource_use
 from tests.lab.planning.planned import plan, plan_file, uncertain
 
 
@@ -49,7 +53,18 @@ def test_a_long_table_is_cut() -> None:
     lines = text(plan_file(), plan(patterns))
     assert "… and 5 more rows: --format json or csv has all." in lines
     assert lines[5].split()[:3] == ["node", "web×1", "25"]
+    lines = text(plan_file(), plan(patterns[:21]))
+    assert "… and 1 more row: --format json or csv has all." in lines
 
 
 def test_markup_in_a_name_is_shown_literally() -> None:
     assert text(plan_file(), plan(), "[bold]x[/bold]")[2] == "[bold]x[/bold]"
+
+
+def test_each_sentence_of_a_plan_is_chinese() -> None:
+    file, made = plan_file(uncertain(emulated=True)), plan(bound=1)
+    further = [*what_if.draw(file, made, draws=20).sentences, *remarks(file, made)]
+    for sentence in (*further, binding(made, resource_use(made, free_amounts(made)))):
+        shown = translated(sentence, Language.CHINESE)
+        assert re.search("[\u4e00-\u9fff]", shown), sentence
+        assert not re.search(r"\b(?:the|of|is|on|and)\b", shown), shown

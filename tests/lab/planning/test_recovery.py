@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from lab.planning.displacement import Room
@@ -16,9 +15,8 @@ STARTS = {1: 1.0, 2: 1.5, 4: 2.5}
 
 
 def run(*samples: Sample) -> Run:
-    rows = [[getattr(each, column) for column in COLUMNS] for each in samples]
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
-    return Run(Path("results/run"), {}, {}, table, pd.DataFrame())
+    columns = {name: [getattr(each, name) for each in samples] for name in COLUMNS}
+    return Run(Path("results/run"), {}, {}, columns, {})
 
 
 def burst(number: int, count: int, rate: float | None, target: str = "vm") -> Sample:
@@ -62,11 +60,11 @@ def test_without_burst_single_starts_are_used() -> None:
 
 def test_the_slowest_host_decides_and_its_services_follow_each_other() -> None:
     rooms = [
-        Room("node", (), {}, 5, {"web in a": 1, "web in b": 1, "db": 4}),
-        Room("node", (), {}, 1, {"web in a": 4}),
+        Room("node", (), {}, 5, {"web@a": 1, "web@b": 1, "db": 4}),
+        Room("node", (), {}, 1, {"web@a": 4}),
         Room("node", (), {"db": 100}, 1, {}),
     ]
-    service_of = {"web in a": "web", "web in b": "web", "db": "db"}
+    service_of = {"web@a": "web", "web@b": "web", "db": "db"}
     starts = {"web": STARTS, "db": {1: 0.5}}
     assert recovery_seconds(rooms, service_of, starts) == 1.5 + 2.0
     assert recovery_seconds(rooms, service_of, {"web": STARTS, "db": {}}) is None

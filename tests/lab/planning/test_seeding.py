@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 
 from lab.planning.instance import make_instance
@@ -27,10 +28,16 @@ def test_sets_are_feasible_and_full(problem: Problem) -> None:
     if len(instance.replicas) < len(demands) or not demands:
         return  # equal demands were merged
     values = np.arange(1.0, len(demands) + 1)
-    for host, kind in zip(problem.hosts, instance.kinds, strict=True):
-        knapsack = Knapsack.of(instance, kind, instance.replicas)
+    knapsacks = [Knapsack.of(instance, kind, instance.replicas) for kind in instance.kinds]
+    scores = np.repeat(values[None], len(knapsacks), axis=0)
+    grown = [
+        (int(row), tuple(map(int, counts)))
+        for rows, found in grow_sets(knapsacks, values, scores)
+        for row, counts in zip(rows, found, strict=True)
+    ]
+    for place, (host, kind) in enumerate(zip(problem.hosts, instance.kinds, strict=True)):
         feasible = set(feasible_sets(problem, host))
-        sets = [tuple(map(int, counts)) for counts in grow_sets(knapsack, values, values)]
+        sets = [counts for row, counts in grown if row == place]
         assert len(sets) == (kind.limits > 0).sum()
         assert {item for counts in sets for item in np.flatnonzero(counts)} == set(
             np.flatnonzero(kind.limits)
@@ -48,6 +55,24 @@ def test_the_highest_scores_come_first() -> None:
     )  # fmt: skip
     instance = make_instance(problem)
     knapsack = Knapsack.of(instance, instance.kinds[0], instance.replicas)
-    sets = grow_sets(knapsack, np.array([1.0, 2.0, 3.0]), np.array([1.0, 2.0, 3.0]))
+    values = np.array([1.0, 2.0, 3.0])
+    ((rows, sets),) = grow_sets([knapsack], values, values[None])
+    assert rows.tolist() == [0, 0, 0]
     # The seeds are 4, 3 and 2, the dearest first.
     assert sets.tolist() == [[1, 0, 2], [0, 2, 1], [1, 0, 2]]
+
+
+def test_kinds_are_grown_in_portions(monkeypatch: pytest.MonkeyPatch) -> None:
+    demands = tuple(Demand(f"d{size}", 9, (size,)) for size in (2, 3, 4))
+    hosts = tuple(HostKind(f"h{room}", (room,)) for room in (3, 7, 10, 12))
+    instance = make_instance(Problem(("r",), demands, hosts))
+    knapsacks = [Knapsack.of(instance, kind, instance.replicas) for kind in instance.kinds]
+    values = np.array([1.0, 2.0, 3.0])
+    scores = np.array([[1.0, 2, 3], [3, 2, 1], [1, 3, 2], [2, 1, 3]])
+    ((rows, sets),) = grow_sets(knapsacks, values, scores)
+    assert rows.tolist() == [0, 0, *([1] * 3), *([2] * 3), *([3] * 3)]
+    monkeypatch.setattr("lab.planning.seeding._CELLS", 9)
+    portions = list(grow_sets(knapsacks, values, scores))
+    assert len(portions) == len(hosts)
+    assert np.concatenate([each for each, _ in portions]).tolist() == rows.tolist()
+    assert np.concatenate([each for _, each in portions]).tolist() == sets.tolist()

@@ -82,6 +82,11 @@ def test_anti_affinity_binds_where_it_alone_takes_as_many_hosts() -> None:
     assert binding(made, uses) == "Anti-affinity binds: web has 5 replicas, at most 3 on a host."
 
 
+def test_a_rule_that_all_replicas_keep_on_one_host_binds_nothing() -> None:
+    made = make_plan([Service("web", 1, {CPUS: 1.0}, per_host=1)], [Host("node", {CPUS: 4.0})])
+    assert binding(made, resource_use(made, free_amounts(made))) == "CPU binds: 25 % of it is used."
+
+
 def test_rules_bind_where_fewer_hosts_could_hold_all_that_is_used() -> None:
     web = replace(SERVICES[0], spread="zone", apart_from=frozenset({"db"}))
     patterns = (Pattern("node", (("web", 1),), 5), Pattern("node", (("db", 1),), 1))
@@ -98,6 +103,6 @@ def test_what_a_capacity_loses_as_an_integer_is_free() -> None:
 
 
 def test_the_content_of_a_pattern_is_by_service() -> None:
-    pattern = Pattern("node", (("web in a", 1), ("db", 2), ("web in b", 2), ("api", 2)), 1)
-    services = {"web in a": "web", "web in b": "web", "db": "db", "api": "api"}
+    pattern = Pattern("node", (("web@a", 1), ("db", 2), ("web@b", 2), ("api", 2)), 1)
+    services = {"web@a": "web", "web@b": "web", "db": "db", "api": "api"}
     assert content(pattern, services) == [("web", 3), ("api", 2), ("db", 2)]

@@ -135,6 +135,10 @@ def test_measured_starts_tell_how_long_recovery_takes() -> None:
     ("end", "sentence"),
     [
         (Growth(None, None, 120), "These hosts suffice for 120 months of growth."),
+        (
+            Growth(2, 9, 120, is_exact=False),
+            "These hosts suffice for 1 month of growth; for later ones it was not decided in time.",
+        ),
         (Growth(7, 3, 120), "These hosts are too few from month 7 on: 3 are then needed."),
         (Growth(7, None, 120), "From month 7 on, no plan with these kinds of hosts was found."),
         (
