@@ -1,6 +1,6 @@
 """A real small service beside its simulation: containers behind nginx, with load stepped up by wrk.
 
-    python -m benchmarks.scaling.experiment --out results/scaling-2026-11-29/record.json
+    python -m benchmarks.scaling.experiment --out results/scaling-DATE/experiment.json
 
 Each container of ours has a server that works on one request at a time, for an exponential time
 that it sleeps, so that the host's CPUs do not limit it. nginx gives a request to the server with

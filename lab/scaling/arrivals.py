@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from lab.scaling.arrays import FloatArray
 
 _DIURNAL_POINTS = 1440  # of a period: the rate is off by less than a millionth of the peak
+_MOST_PERIODS = 10_000  # whose points take some hundred megabytes
 
 
 class Constant(Table, tag_field="shape", tag="constant", frozen=True, kw_only=True):
@@ -133,9 +134,9 @@ def resolve(shape: Shape, folder: Path, duration: float) -> ArrivalRate:
     """Return the rate that a scenario describes. Raise InvalidConfig with the key."""
     if isinstance(shape, Trace):
         times, rates = trace.read(folder / shape.file)
-        return through(times, rates * shape.times, None)
-    points, peak = _points(shape, duration)
-    times, rates = np.array(points).T
+        with np.errstate(over="ignore"):  # an infinite rate is refused, as any that is too high
+            return through(times, rates * shape.times, None)
+    times, rates, peak = _points(shape, duration)
     if not rates.any():
         raise InvalidConfig("arrivals: every rate is zero: no request would ever arrive.")
     if peak and peak[0] >= duration:
@@ -156,19 +157,20 @@ def through(times: FloatArray, rates: FloatArray, peak: tuple[float, float] | No
 
 def _points(
     shape: Constant | Step | Ramp | Diurnal | Festival, duration: float
-) -> tuple[list[tuple[float, float]], tuple[float, float] | None]:
+) -> tuple[FloatArray, FloatArray, tuple[float, float] | None]:
+    """Return the times and rates of the points, and the peak, if there is one."""
     match shape:
         case Constant():
-            return [(0.0, float(shape.rate))], None
+            return *_plain([(0.0, shape.rate)]), None
         case Step():
             points = [(0.0, shape.base), (shape.at, shape.base), (shape.at, shape.to)]
-            return _plain(points), (float(shape.at), duration)
+            return *_plain(points), (float(shape.at), duration)
         case Ramp():
             full = shape.at + shape.length
             points = [(0.0, shape.base), (shape.at, shape.base), (full, shape.to)]
-            return _plain(points), (float(shape.at), duration)
+            return *_plain(points), (float(shape.at), duration)
         case Diurnal():
-            return _sine(shape, duration), None
+            return *_sine(shape, duration), None
         case Festival():
             top = Rate(shape.base * shape.times)
             full = shape.at + shape.rise
@@ -181,20 +183,25 @@ def _points(
                 (down, top),
                 (over, shape.base),
             ]
-            return _plain(points), (float(shape.at), min(over, duration))
+            return *_plain(points), (float(shape.at), min(over, duration))
 
 
-def _plain(points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
-    return [(float(time), float(rate)) for time, rate in points]
+def _plain(points: Iterable[tuple[float, float]]) -> tuple[FloatArray, FloatArray]:
+    times, rates = np.array([(float(time), float(rate)) for time, rate in points]).T
+    return times, rates
 
 
-def _sine(shape: Diurnal, duration: float) -> list[tuple[float, float]]:
+def _sine(shape: Diurnal, duration: float) -> tuple[FloatArray, FloatArray]:
+    if duration > _MOST_PERIODS * shape.period:
+        raise InvalidConfig(
+            f"arrivals.period: {shape.period:g} s has more than {_MOST_PERIODS:,} periods in the"
+            f" simulated time of {duration:g} s."
+        )
     step = shape.period / _DIURNAL_POINTS
     middle, swing = (shape.high + shape.low) / 2, (shape.high - shape.low) / 2
     if swing < 0:
         raise InvalidConfig("arrivals.high: it is less than low.")
     turn = 2 * math.pi / shape.period
-    return [
-        (place * step, middle + swing * math.cos(turn * (place * step - shape.peak_at)))
-        for place in range(math.ceil(duration / step) + 1)
-    ]
+    times: FloatArray = np.arange(math.ceil(duration / step) + 1, dtype=np.float64) * float(step)
+    rates: FloatArray = middle + swing * np.cos(turn * (times - float(shape.peak_at)))
+    return times, rates

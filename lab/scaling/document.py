@@ -46,9 +46,14 @@ def csv_text(result: Result) -> str:
     writer.writerow(COLUMNS)
     for variant in result.variants:
         for row in _rows(variant.series):
-            cells = ("" if value is None else f"{value:.6g}" for value in row)
+            cells = ("" if value is None else _cell(value) for value in row)
             writer.writerow([variant.name, "yes" if variant.emulated else "no", *cells])
     return text.getvalue()
+
+
+def _cell(value: float) -> str:
+    """Return a number with six digits; a whole one, such as a bin's second in a year, with all."""
+    return f"{value:.0f}" if value == round(value) else f"{value:.6g}"
 
 
 def _variant(variant: VariantResult) -> dict[str, Any]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _BITS = 6
 _SHIFT = 52 - _BITS
-_LOWEST, _HIGHEST = 2.0**-14, 2.0**13  # 61 µs and 2.3 hours; a time beyond is in an end bin
+_LOWEST, _HIGHEST = 2.0**-20, 2.0**25  # 1 µs and 388 days; a time beyond is in an end bin
 _OFFSET = int(np.array([_LOWEST]).view(np.int64)[0]) >> _SHIFT
 COUNT = (int(np.array([_HIGHEST]).view(np.int64)[0]) >> _SHIFT) - _OFFSET
 

@@ -10,14 +10,21 @@ from __future__ import annotations
 
 import math
 import re
-from typing import ClassVar
+from typing import Annotated, ClassVar, TypeAlias
+
+import msgspec
+
+from lab.units import BYTE_UNITS
 
 _TEXT = re.compile(r"\s*([-+]?[\d.]+(?:[eE][-+]?\d+)?)\s*(.*?)\s*")
-_BYTES = {
-    "B": 1.0, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12,
-    "KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30, "TiB": 2.0**40,
-}  # fmt: skip
+_BYTES = {unit: float(size) for unit, size in BYTE_UNITS.items()}
 _BITS = {"bit": 0.125, "kbit": 125.0, "Mbit": 125e3, "Gbit": 125e6}
+
+
+# Numbers of instances, nodes and periods. More take hours, or more memory than a host has.
+_MOST = 1_000_000
+Number: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=_MOST)]
+NumberOrZero: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=_MOST)]
 
 
 class Quantity(float):
@@ -81,6 +88,7 @@ class Price(Quantity):
 
     units: ClassVar[dict[str, float]] = {"/h": 1.0, "/min": 60.0, "/s": 3600.0}
     example = "0.04 /h"
+    most = 1e12
 
 
 class Percentage(Quantity):
@@ -97,6 +105,14 @@ class Share(Percentage):
     most = 1.0
 
 
+class Portion(Quantity):
+    """A share from zero up to 100 %."""
+
+    units: ClassVar[dict[str, float]] = {"%": 0.01}
+    example = "10 %"
+    most = 1.0
+
+
 class Factor(Quantity):
     """A plain number above zero."""
 
@@ -109,6 +125,7 @@ class Growth(Quantity):
 
     least = 1.0
     reaches_least = False
+    most = 1e9
 
 
 def convert(kind: type[object], value: object) -> Quantity:

@@ -16,6 +16,7 @@ that wait and those that are served.
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 from heapq import heapify, heapreplace
 from typing import TYPE_CHECKING
@@ -181,7 +182,8 @@ class Queue:
             some = slice(seen, seen + _CHUNK)
             starts.append(one.serve(self._arrived[some], self._services[some], math.inf))
             seen = min(seen + _CHUNK, count)
-        one.entered += count - seen
+        if self._limits.waiting < math.inf:
+            one.keep_waiting(count - seen)
         return starts, seen
 
 
@@ -196,11 +198,9 @@ class _Pass:
         self._end = end
         self._patience = limits.patience
         self._is_unlimited = limits == _UNLIMITED
-        # When requests left the queue, by a start or for lack of patience: ascending, since
-        # requests start in order and lose their patience in order.
+        # When those that came into the queue left it, by a start or for lack of patience; infinite
+        # for those that wait. Ascending, since requests start and lose their patience in order.
         self._left: list[float] = []
-        self.entered = 0  # requests that came into the queue
-        self._gone = 0  # those of `_left` that had left it before the latest arrival
 
     def serve(self, arrivals: FloatArray, services: FloatArray, limit: float) -> FloatArray:
         """Serve requests in order, of which at most `limit` wait; return when each begins.
@@ -213,6 +213,10 @@ class _Pass:
         starts = np.full(len(arrivals), _WAITS)
         starts[: len(begun)] = begun
         return starts
+
+    def keep_waiting(self, number: int) -> None:
+        """Leave so many requests in the queue that were in it before."""
+        self._left += [math.inf] * number
 
     def _serve_unlimited(self, arrivals: list[float], services: list[float]) -> list[float]:
         """Return the starts of the requests that begin; all behind them wait."""
@@ -233,32 +237,30 @@ class _Pass:
         self, arrivals: list[float], services: list[float], limit: float
     ) -> list[float]:
         free, end, patience = self._free, self._end, self._patience
-        left, entered, gone = self._left, self.entered, self._gone
+        left = self._left if limit else [math.inf]  # without a queue nobody enters
         starts: list[float] = []
+        add, leave = starts.append, left.append
+        # The queue is full unless the one in this place, so many before the next, has left it.
+        place = len(left) - max(1, int(limit)) if limit < math.inf else -sys.maxsize
         for arrival, service in zip(arrivals, services, strict=True):
             start = free[0]
             if start <= arrival:  # a slot is free, so nobody waits
                 heapreplace(free, arrival + service)
-                starts.append(arrival)
-                continue
-            if limit < math.inf:
-                while gone < len(left) and left[gone] <= arrival:
-                    gone += 1
-                if entered - gone >= limit:
-                    starts.append(_REJECTED)
-                    continue
-            entered += 1
-            given_up = arrival + patience
-            if start > given_up and given_up < end:
-                starts.append(_GAVE_UP)
-                left.append(given_up)
-            elif start < end:
-                heapreplace(free, start + service)
-                starts.append(start)
-                left.append(start)
+                add(arrival)
+            elif place >= 0 and left[place] > arrival:
+                add(_REJECTED)
             else:
-                starts.append(_WAITS)
-        self.entered, self._gone = entered, gone
+                place += 1
+                if start > arrival + patience and arrival + patience < end:
+                    add(_GAVE_UP)
+                    leave(arrival + patience)
+                elif start < end:
+                    heapreplace(free, start + service)
+                    add(start)
+                    leave(start)
+                else:
+                    add(_WAITS)
+                    leave(math.inf)
         return starts
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
+from lab import toml_file
 from lab.errors import InvalidConfig
 from lab.scaling import quantities
 
@@ -24,12 +24,7 @@ class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="keb
 
 def read(path: Path, kind: type[T]) -> T:
     """Return a TOML file as a struct. Raise InvalidConfig with the key of the first fault."""
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InvalidConfig(f"{path} can't be read: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InvalidConfig(f"{path} is not a TOML file: {error}.") from error
+    document = toml_file.read(path)
     try:
         return msgspec.convert(document, kind, dec_hook=quantities.convert)
     except msgspec.ValidationError as error:

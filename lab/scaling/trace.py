@@ -4,8 +4,8 @@
     0,120
     60,2400.5
 
-The first line may be a heading. Empty lines and lines that begin with # are skipped. The rate stays
-until the next line; the first line's time is the beginning of the simulation.
+Empty lines and lines that begin with # are skipped; the first of the others may be a heading. The
+rate stays until the next line; the first line's time is the beginning of the simulation.
 """
 
 from __future__ import annotations
@@ -30,18 +30,23 @@ def read(path: Path) -> tuple[FloatArray, FloatArray]:
     times: list[float] = []
     rates: list[float] = []
     try:
-        with path.open(encoding="utf-8", errors="replace") as file:
+        with path.open(encoding="utf-8-sig", errors="replace") as file:
+            begins = True
             for number, line in enumerate(file, 1):
                 words = line.strip()
-                if not words or words.startswith("#") or (number == 1 and _is_heading(words)):
+                if not words or words.startswith("#"):
+                    continue
+                is_first, begins = begins, False
+                if is_first and _is_heading(words):
                     continue
                 time, rate = _point(path, number, words)
                 if times and time <= times[-1]:
                     raise _broken(path, number, words, "its time is not after the line before")
                 times.append(time)
                 rates.append(rate)
-    except OSError as error:
-        raise InvalidConfig(f"arrivals.file: {path} can't be read: {error.strerror}.") from error
+    except (OSError, ValueError) as error:  # a path with a null character is no value of open()
+        why = error.strerror if isinstance(error, OSError) else error
+        raise InvalidConfig(f"arrivals.file: {path} can't be read: {why}.") from error
     if not any(rates):
         raise InvalidConfig(f"arrivals.file: {path} has no line with a rate above zero.")
     return _steps(np.array(times) - times[0], np.array(rates))
@@ -65,6 +70,8 @@ def _point(path: Path, number: int, line: str) -> tuple[float, float]:
         time, rate = (float(field) for field in fields)
     except ValueError:
         raise _broken(path, number, line, "it is not two numbers") from None
+    if "_" in line:  # float() reads 1_000
+        raise _broken(path, number, line, "it is not two numbers")
     if not (math.isfinite(time) and math.isfinite(rate)):
         raise _broken(path, number, line, "a number is not finite")
     if rate < 0:

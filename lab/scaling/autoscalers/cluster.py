@@ -13,13 +13,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from lab.scaling.distributions import Described
 from lab.scaling.nodes import fit_elsewhere
-from lab.scaling.quantities import Period, Price, Seconds, Share
+from lab.scaling.quantities import Number, Period, Price, Seconds, Share
 from lab.scaling.table import Table
 
 if TYPE_CHECKING:
@@ -35,9 +33,9 @@ class Cluster(Table, frozen=True, kw_only=True):
     of a node.
     """
 
-    nodes: Annotated[int, msgspec.Meta(ge=1)]
-    instances_per_node: Annotated[int, msgspec.Meta(ge=1)]
-    max_nodes: Annotated[int, msgspec.Meta(ge=1)]
+    nodes: Number
+    instances_per_node: Number
+    max_nodes: Number
     node_start: Described
     price: Price = Price(0.0)
     scan_interval: Period = Period(10.0)

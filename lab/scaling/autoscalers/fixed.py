@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import msgspec
-
+from lab.scaling.quantities import Number
 from lab.scaling.table import Table
 
 if TYPE_CHECKING:
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 class FixedReplicas(Table, tag_field="kind", tag="fixed", frozen=True, kw_only=True):
     """The number of instances."""
 
-    replicas: Annotated[int, msgspec.Meta(ge=1)]
+    replicas: Number
 
 
 class FixedAutoscaler:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 
-from lab.scaling.quantities import Period, Seconds, Share
+from lab.scaling.quantities import Number, NumberOrZero, Period, Portion, Seconds, Share
 from lab.scaling.table import Table
 
 if TYPE_CHECKING:
@@ -34,22 +34,24 @@ class Hpa(Table, tag_field="kind", tag="hpa", frozen=True, kw_only=True):
     The metric `cpu` is the share of an instance's slots that are busy, which can't exceed 100 %;
     `concurrency` counts the requests that wait as well, as a metric of the load balancer does. An
     instance is ready for the metric once it has been ready for a whole `metric-window`.
+    `missing-metrics` is the share of those instances whose metric does not arrive.
     """
 
     metric: Literal["cpu", "concurrency"] = "cpu"
     target_utilization: Share = Share(0.7)
     sync_period: Period = Period(15.0)
     metric_window: Seconds = Seconds(15.0)
+    missing_metrics: Portion = Portion(0.0)
     tolerance: Share = Share(0.1)
-    scale_up_percent: Annotated[int, msgspec.Meta(ge=0)] = 100
-    scale_up_pods: Annotated[int, msgspec.Meta(ge=0)] = 4
+    scale_up_percent: NumberOrZero = 100
+    scale_up_pods: NumberOrZero = 4
     scale_up_period: Period = Period(15.0)
     scale_up_stabilization_window: Seconds = Seconds(0.0)
     scale_down_percent: Annotated[int, msgspec.Meta(ge=0, le=100)] = 100
     scale_down_period: Period = Period(15.0)
     scale_down_stabilization_window: Seconds = Seconds(300.0)
-    min_replicas: Annotated[int, msgspec.Meta(ge=1)] = 1
-    max_replicas: Annotated[int, msgspec.Meta(ge=1)] = 100
+    min_replicas: Number = 1
+    max_replicas: Number = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,8 @@ class Usage:
     """The pods by what is known of them, and the average usage of those with a metric.
 
     `average` and `target` are shares of what a pod requests. `unready` pods are pending, not ready,
-    or ready for less than a window; `missing` ones run without a metric.
+    or ready for less than a window; `missing` ones run without a metric, and count as
+    `missing_usage` when there are too many pods.
     """
 
     measured: int
@@ -65,6 +68,7 @@ class Usage:
     target: float
     unready: int = 0
     missing: int = 0
+    missing_usage: float = 1.0
 
 
 def proposal(current: int, usage: Usage, tolerance: float) -> int:
@@ -79,7 +83,7 @@ def proposal(current: int, usage: Usage, tolerance: float) -> int:
     pods = usage.measured
     if usage.missing and ratio != 1:
         pods += usage.missing
-        total += usage.missing if ratio < 1 else 0.0  # all of the request, or nothing
+        total += usage.missing * usage.missing_usage if ratio < 1 else 0.0
     if rebalances:
         pods += usage.unready
     again = total / pods / usage.target
@@ -142,17 +146,19 @@ class HpaAutoscaler:
 
     def _usage(self, now: float, pods: Pods) -> Usage:
         """Return the usage of the pods over the metric's window."""
-        window = self._settings.metric_window
-        measured = sum(since <= now - window for since in pods.ready_since)
+        settings = self._settings
+        old = sum(since <= now - settings.metric_window for since in pods.ready_since)
         seconds = sum(load.seconds for load in self._loads)
-        if not pods.ready or not seconds:
-            measured = 0
+        measured = old - round(old * settings.missing_metrics) if seconds else 0
         average = 0.0
         if measured:
             served = sum(self._value(load) * load.seconds for load in self._loads) / seconds
             # The ready pods share the load; the metric of the young ones is not used.
             average = served / (pods.ready * self._concurrency)
-        return Usage(measured, average, self._settings.target_utilization, pods.replicas - measured)
+        target = settings.target_utilization
+        # A CPU metric takes all of the request, any other one the target. (replica_calculator.go)
+        missing_usage = max(1.0, target) if settings.metric == "cpu" else target
+        return Usage(measured, average, target, pods.replicas - old, old - measured, missing_usage)
 
     def _value(self, load: Load) -> float:
         return load.busy if self._settings.metric == "cpu" else load.in_system

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 
 from lab.scaling.autoscalers.buckets import Buckets
-from lab.scaling.quantities import Growth, Percentage, Period, Seconds, Share
+from lab.scaling.quantities import Growth, Number, NumberOrZero, Percentage, Period, Seconds, Share
 from lab.scaling.table import Table
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Knative(Table, tag_field="kind", tag="knative", frozen=True, kw_only=True)
     concurrency is the total, of which `target-utilization` is aimed at.
     """
 
-    target: Annotated[int, msgspec.Meta(ge=1)] = 100
+    target: Number = 100
     target_utilization: Share = Share(0.7)
     tick: Period = Period(2.0)
     stable_window: Period = Period(60.0)
@@ -47,14 +47,14 @@ class Knative(Table, tag_field="kind", tag="knative", frozen=True, kw_only=True)
     panic_threshold_percentage: Percentage = Percentage(2.0)
     max_scale_up_rate: Growth = Growth(1000.0)
     max_scale_down_rate: Growth = Growth(2.0)
-    target_burst_capacity: Annotated[int, msgspec.Meta(ge=-1)] = 200
+    target_burst_capacity: Annotated[int, msgspec.Meta(ge=-1, le=1_000_000)] = 200
     enable_scale_to_zero: bool = True
     scale_to_zero_grace_period: Period = Period(30.0)
     scale_down_delay: Seconds = Seconds(0.0)
-    initial_scale: Annotated[int, msgspec.Meta(ge=0)] = 1
-    activation_scale: Annotated[int, msgspec.Meta(ge=1)] = 1
-    min_scale: Annotated[int, msgspec.Meta(ge=0)] = 0
-    max_scale: Annotated[int, msgspec.Meta(ge=0)] = 0
+    initial_scale: NumberOrZero = 1
+    activation_scale: Number = 1
+    min_scale: NumberOrZero = 0
+    max_scale: NumberOrZero = 0
 
 
 @dataclass(frozen=True, slots=True)

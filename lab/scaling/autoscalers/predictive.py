@@ -8,11 +8,9 @@ period has passed, and without one, the forecast is a straight line by double ex
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import msgspec
-
-from lab.scaling.quantities import Period, Seconds, Share
+from lab.scaling.quantities import Number, Period, Seconds, Share
 from lab.scaling.table import Table
 
 if TYPE_CHECKING:
@@ -35,8 +33,8 @@ class Predictive(Table, tag_field="kind", tag="predictive", frozen=True, kw_only
     period: Seconds = Seconds(0.0)
     level_smoothing: Share = Share(0.5)
     trend_smoothing: Share = Share(0.3)
-    min_replicas: Annotated[int, msgspec.Meta(ge=1)] = 1
-    max_replicas: Annotated[int, msgspec.Meta(ge=1)] = 100
+    min_replicas: Number = 1
+    max_replicas: Number = 100
 
 
 class PredictiveAutoscaler:

@@ -13,11 +13,9 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import msgspec
-
-from lab.scaling.quantities import Period, Seconds, Share
+from lab.scaling.quantities import Number, Period, Seconds, Share
 from lab.scaling.table import Table
 
 if TYPE_CHECKING:
@@ -35,11 +33,11 @@ class TargetTracking(Table, tag_field="kind", tag="target-tracking", frozen=True
 
     target_utilization: Share = Share(0.5)
     period: Period = Period(60.0)
-    high_periods: Annotated[int, msgspec.Meta(ge=1)] = 3
-    low_periods: Annotated[int, msgspec.Meta(ge=1)] = 15
+    high_periods: Number = 3
+    low_periods: Number = 15
     warm_up: Seconds = Seconds(300.0)
-    min_replicas: Annotated[int, msgspec.Meta(ge=1)] = 1
-    max_replicas: Annotated[int, msgspec.Meta(ge=1)] = 100
+    min_replicas: Number = 1
+    max_replicas: Number = 100
 
 
 class TargetTrackingAutoscaler:

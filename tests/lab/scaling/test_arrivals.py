@@ -113,6 +113,10 @@ def test_nothing_arrives_at_a_rate_of_zero() -> None:
         (Constant(rate=Rate(0)), "every rate is zero"),
         (Step(base=Rate(1), to=Rate(2), at=Seconds(99)), "arrivals.at: 99 s is after the end"),
         (Diurnal(low=Rate(2), high=Rate(1)), "arrivals.high: it is less than low"),
+        (
+            Diurnal(low=Rate(1), high=Rate(2), period=Period(1e-3)),
+            "arrivals.period: 0.001 s has more than 10,000 periods in the simulated time of",
+        ),
     ],
 )
 def test_impossible_loads_are_refused(shape: Shape, fault: str) -> None:

@@ -10,7 +10,7 @@ from lab.scaling import latencies
 
 def test_a_bin_is_within_a_64th_of_an_octave() -> None:
     times = np.random.default_rng(1).lognormal(-3, 2, 10_000)
-    times = times[(times > 1e-4) & (times < 8000)]
+    times = np.concatenate((times[times > 1e-6], [2e-6, 1e-5, 36_000.0, 366 * 86_400.0]))
     middle = latencies.middles()[latencies.bins(times)]
     assert np.abs(middle / times - 1).max() < 1 / 128 + 1e-12
 
@@ -22,7 +22,7 @@ def test_bins_ascend_with_time() -> None:
 
 
 def test_times_beyond_are_in_the_end_bins() -> None:
-    assert latencies.bins(np.array([1e-9, 1e-5, 1e9])).tolist() == [0, 0, latencies.COUNT - 1]
+    assert latencies.bins(np.array([1e-9, 1e-7, 1e9])).tolist() == [0, 0, latencies.COUNT - 1]
 
 
 def test_percentiles_are_those_of_the_values() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -78,9 +79,38 @@ def test_csv_has_a_row_for_each_second(result: Result) -> None:
     assert float(rows[40]["arrived_per_second"]) == pytest.approx(400, rel=0.1)
 
 
+def test_csv_has_every_second_of_a_year(result: Result) -> None:
+    one = result.variants[0]
+    year = replace(one.series, begins=one.series.begins + 31_483_440)
+    text_of = document.csv_text(replace(result, variants=(replace(one, series=year),)))
+    rows = list(csv.DictReader(io.StringIO(text_of)))
+    assert [row["begin_seconds"] for row in rows[:2]] == ["31483440", "31483441"]
+
+
+@pytest.mark.parametrize(
+    ("number", "sentence"),
+    [
+        (1, "container: 1 of 2 replications missed the objective until the end; the time until"
+            " recovered is of the others"),
+        (2, "container: no replication met the objective again until the end"),
+    ],
+)  # fmt: skip
+def test_replications_that_never_recover_are_told(
+    result: Result, number: int, sentence: str
+) -> None:
+    one = replace(result.variants[0], never_recovered=number)
+    assert sentence in text.notes(replace(result, variants=(one, result.variants[1])))
+
+
+def test_one_request_is_in_the_singular(result: Result) -> None:
+    one = replace(result.variants[0], requests=2)
+    first, *_ = text.lines(replace(result, variants=(one, result.variants[1])))
+    assert first == "peak: 2 min, 1 request, 2 replications, seed 1"
+
+
 def test_the_picture_states_the_finding(result: Result) -> None:
     picture = peak.draw(result)
-    title = peak.title_of(result)
+    title = str(picture.finding)
     assert title.startswith("Container, started in 20 ms, misses ")
     assert "".join(title.split()) in "".join(words(picture).split())
     for word in ("objective 1 s", "2 replications, seed 1", "requests /s", "instances", "machine"):
@@ -91,11 +121,11 @@ def test_the_picture_states_the_finding(result: Result) -> None:
 @pytest.mark.parametrize("kind", peak.KINDS)
 def test_equal_results_give_equal_files(result: Result, tmp_path: Path, kind: str) -> None:
     if kind == ".svg":
-        peak.write(result, tmp_path / "one.svg")
+        peak.draw(result).write(tmp_path / "one.svg")
         assert (tmp_path / "one.svg").read_text().lstrip().startswith("<?xml")
         return
     for name in ("one", "two"):
-        peak.write(result, tmp_path / f"{name}{kind}")
+        peak.draw(result).write(tmp_path / f"{name}{kind}")
     assert (tmp_path / f"one{kind}").read_bytes() == (tmp_path / f"two{kind}").read_bytes()
 
 
@@ -106,4 +136,4 @@ def test_a_picture_that_can_not_be_written(result: Result, tmp_path: Path) -> No
         peak.check(tmp_path / "none" / "peak.svg")
     (tmp_path / "folder.svg").mkdir()
     with pytest.raises(ReportFailed, match=r"Can't write .*folder.svg: Is a directory"):
-        peak.write(result, tmp_path / "folder.svg")
+        peak.draw(result).write(tmp_path / "folder.svg")

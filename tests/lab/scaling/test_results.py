@@ -96,6 +96,25 @@ def test_without_a_peak_nothing_is_recovered() -> None:
     assert results.recovery_seconds(recorded(timing), timing, 0.99) is None
 
 
+@pytest.mark.parametrize("share", [0.55, 0.8, 0.9, 0.95, 0.99])
+def test_an_objective_that_is_just_met_is_met(share: float) -> None:
+    arrived = np.repeat(np.arange(10.0), 100)
+    late = np.arange(len(arrived)) % 100 >= round(100 * share)
+    one = recorded(arrived=arrived.tolist(), ended=(arrived + 0.5 + late).tolist())
+    assert results.recovery_seconds(one, TIMING, share) == 0
+
+
+def test_an_interval_ends_at_what_is_possible(tmp_path: Path) -> None:
+    text = PEAK.replace('patience = "10 s"', 'patience = "200 ms"')
+    result = replications.run(load(tmp_path, text), 2, 4, processes=1)
+    for variant in result.variants:
+        for name, figure in variant.figures.items():
+            if figure.low is None or figure.high is None:
+                continue
+            assert figure.low >= 0, name
+            assert results.FIGURES[name] != "%" or figure.high <= 1, name
+
+
 def test_the_interval_is_students() -> None:
     """1, 2, 3: mean 2, deviation 1, t(0.975, 2) = 4.3027; 4.3027 / √3 = 2.4841."""
     estimate = results.mean([1.0, 2.0, 3.0])

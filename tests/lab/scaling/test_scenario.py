@@ -124,6 +124,15 @@ def test_runs_are_found_beside_the_scenario(tmp_path: Path, accelerator: str) ->
             {"autoscaler": '{ kind = "hpa", min-replicas = 4, max-replicas = 3 }'},
             "autoscaler.max-replicas: it is less than min-replicas",
         ),
+        (
+            {"autoscaler": '{ kind = "fixed", replicas = 1000000000 }'},
+            "autoscaler.replicas: Expected `int` <= 1000000",
+        ),
+        (
+            {"autoscaler": '{ kind = "knative", initial-scale = 1000000000 }'},
+            "autoscaler.initial-scale: Expected `int` <= 1000000",
+        ),
+        ({"price": '"1e308 /h"'}, "variant[0].price: '1e308 /h' must be at most 1e+12 /h"),
         ({"name": '""'}, "variant[0].name: '' is not a printable name"),
         ({"name": '"machine"'}, "variant[1].name: 'machine' is given twice"),
         (
@@ -149,6 +158,7 @@ def test_bad_values_are_refused(tmp_path: Path, changes: dict[str, str], sentenc
     ("line", "sentence"),
     [
         ("max-nodes = 1", "cluster.max-nodes: 1 is less than nodes (2)"),
+        ("max-nodes = 1000000000", "cluster.max-nodes: Expected `int` <= 1000000"),
         ("instances-per-node = 0", "cluster.instances-per-node: Expected `int` >= 1"),
         ('scan-interval = "0.5 s"', "cluster.scan-interval: 0.5 s is not a whole number"),
         (
@@ -181,9 +191,9 @@ def test_a_scenario_has_a_variant(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"duration = ", "is not a TOML file: "),
-        (b"\xff\xfe", "is not a TOML file: "),
-        (b"duration = 1\nduration = 2\n", "is not a TOML file: "),
+        (b"duration = ", "is not valid TOML: "),
+        (b"\xff\xfe", "is not valid TOML: "),
+        (b"duration = 1\nduration = 2\n", "is not valid TOML: "),
         (None, "can't be read: No such file or directory"),
     ],
 )

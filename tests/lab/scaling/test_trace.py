@@ -26,6 +26,17 @@ def test_the_rate_stays_until_the_next_line(tmp_path: Path) -> None:
     assert rates.tolist() == [5, 5, 20.5, 20.5, 0]
 
 
+def test_a_heading_stands_after_comments_or_a_byte_order_mark(tmp_path: Path) -> None:
+    for text in ("# from a log\n\nsecond,rate\n0,5\n", "\ufeffsecond,rate\n0,5\n", "\ufeff0,5\n"):
+        times, rates = trace.read(written(tmp_path, text))
+        assert (times.tolist(), rates.tolist()) == ([0], [5])
+
+
+def test_a_path_that_can_not_be_one_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidConfig, match="can't be read: embedded null"):
+        trace.read(tmp_path / "a\0b")
+
+
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
@@ -41,6 +52,8 @@ def test_the_rate_stays_until_the_next_line(tmp_path: Path) -> None:
         ("0,0\n9,0\n", "has no line with a rate above zero"),
         ("", "has no line with a rate above zero"),
         ("0,1\nsecond,rate\n", "line 2: it is not two numbers"),
+        ("# a\nsecond,rate\nsecond,rate\n0,1\n", "line 3: it is not two numbers"),
+        ("0,1_000\n", "line 1: it is not two numbers: '0,1_000'"),
     ],
 )
 def test_a_broken_line_is_named(tmp_path: Path, text: str, fault: str) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from lab.scaling.autoscalers.base import Load
 from lab.scaling.autoscalers.hpa import Hpa, HpaAutoscaler, Usage, proposal
 from lab.scaling.pool import Pods
-from lab.scaling.quantities import Period, Seconds, Share
+from lab.scaling.quantities import Period, Portion, Seconds, Share
 
 
 def test_the_defaults_are_those_of_the_controller() -> None:
@@ -54,6 +54,8 @@ def test_the_defaults_are_those_of_the_controller() -> None:
         (5, Usage(3, 0.8, 0.5, unready=1, missing=1), 5),
         # fewer measured pods than replicas must not turn a growth into a fall: ceil(1.5 × 2) = 3
         (6, Usage(1, 3.0, 1.0, missing=1), 6),
+        # a metric of requests: two without it at the target: (0.6 + 1.6) / 8 / 0.8 = 0.34; 3
+        (8, Usage(6, 0.1, 0.8, missing=2, missing_usage=0.8), 3),
     ],
 )
 def test_proposals(current: int, usage: Usage, wanted: int) -> None:
@@ -74,6 +76,32 @@ def tick(one: HpaAutoscaler, now: float, count: int, utilization: float) -> int:
     for second in range(15):
         one.record(Load(now - 14 + second, 1.0, 0, busy, busy), pods(count))
     return one.replicas(now, pods(count))
+
+
+@pytest.mark.parametrize(
+    ("metric", "share", "utilization", "wanted"),
+    [
+        # all metrics: ceil(0.2 / 0.5 × 10) = 4
+        ("cpu", 0.0, 0.2, 4),
+        # four of ten without one, at all of the request: (1.2 + 4) / 10 / 0.5 = 1.04 turns: none
+        ("cpu", 0.4, 0.2, 10),
+        # at the target: (1.2 + 2) / 10 / 0.5 = 0.64: 7
+        ("concurrency", 0.4, 0.2, 7),
+        # on the way up at nothing: 0.8 × 6 / 10 / 0.5 = 0.96 is within the tolerance
+        ("cpu", 0.4, 0.8, 10),
+        # no metric at all: no change
+        ("cpu", 1.0, 0.9, 10),
+    ],
+)
+def test_metrics_that_are_missing_hold_the_autoscaler_back(
+    metric: Literal["cpu", "concurrency"], share: float, utilization: float, wanted: int
+) -> None:
+    one = deployment(
+        metric=metric,
+        missing_metrics=Portion(share),
+        scale_down_stabilization_window=Seconds(0),
+    )
+    assert tick(one, 100, 10, utilization) == wanted
 
 
 def test_growth_is_double_or_four_in_a_period() -> None:
