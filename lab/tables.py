@@ -7,15 +7,22 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from lab.language.message import Language, translated
+from lab.language.punctuation import COLON
+from lab.language.text_width import width
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from rich.table import Table
+    from rich.console import Group
     from rich.text import Text
+
+    from lab.terminal_table import TerminalTable
 
 # Markdown's markup. An underscore inside a word and a bracket that begins no link are plain text.
 _MARKUP = re.compile(r"[`*|~]|(?<![^\W_])_|_(?![^\W_])|\](?=[(\[:])|!(?=\[)|(?<=\[)\^")
@@ -44,10 +51,15 @@ def literal(text: str) -> str:
     return _MARKUP.sub(r"\\\g<0>", marked)
 
 
-def markdown(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+def markdown(
+    headings: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    language: Language = Language.ENGLISH,
+) -> list[str]:
     """Return the lines of a Markdown table."""
-    body = [tuple(map(literal, row)) for row in rows]
-    lines = [headings, ("---",) * len(headings), *body]
+    body = [tuple(literal(translated(each, language)) for each in row) for row in rows]
+    names = [translated(each, language) for each in headings]
+    lines = [names, ("---",) * len(headings), *body]
     return [f"| {' | '.join(line)} |" for line in lines]
 
 
@@ -60,21 +72,61 @@ def csv_lines(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return written.getvalue()
 
 
-def columns(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+def marked(csv_text: str) -> str:
+    """Return CSV for people: with a byte order mark if it is not mere ASCII.
+
+    Excel takes UTF-8 for what it is only after such a mark; other programs trip over one. So files
+    of numbers, as programs read them, have none.
+    """
+    return csv_text if csv_text.isascii() else f"\N{BYTE ORDER MARK}{csv_text}"
+
+
+def columns(
+    headings: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    language: Language = Language.ENGLISH,
+) -> list[str]:
     """Return lines of plain text with aligned columns, as virsh and docker print them."""
-    lines = [headings, *rows]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    lines = [[plain(translated(word, language)) for word in line] for line in (headings, *rows)]
+    widths = [max(map(width, column)) for column in zip(*lines, strict=True)]
     return [
-        "  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip()
+        "  ".join(
+            word + " " * (most - width(word)) for word, most in zip(line, widths, strict=True)
+        ).rstrip()
         for line in lines
     ]
 
 
+def records(documents: Sequence[dict[str, Any]], keys: Iterable[str] = ()) -> str:
+    """Return documents as CSV; a value that has parts of its own is JSON.
+
+    `keys` are the columns that are written even if there are no documents.
+    """
+    names = list(dict.fromkeys((*keys, *(name for each in documents for name in each))))
+    rows = [[_csv_cell(each.get(name)) for name in names] for each in documents]
+    return csv_lines(names, rows)
+
+
+def _csv_cell(value: object) -> object:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (dict, list, tuple)):
+        return json.dumps(value, ensure_ascii=False)
+    return value
+
+
+def paragraph(text: str, style: str = "") -> Group:
+    """Return a sentence that rich prints literally, folded as its language allows it."""
+    from rich.console import Group
+
+    return Group(cell(text, style))  # alone, it would be joined to a text that folds at spaces
+
+
 def cell(text: str, style: str = "") -> Text:
     """Return a cell that rich prints literally, in the given style."""
-    from rich.text import Text
+    from lab.folded_text import FoldedText
 
-    return Text("\n".join(map(plain, text.split("\n"))), style)
+    return FoldedText("\n".join(map(plain, text.split("\n"))), style)
 
 
 def folding(
@@ -83,45 +135,44 @@ def folding(
     title: str = "",
     *,
     ruled: bool = False,
-) -> Table:
-    """Return a rich table whose cells fold to the terminal's width.
+    language: Language = Language.ENGLISH,
+) -> TerminalTable:
+    """Return a table for rich whose cells fold to the terminal's width.
 
     `ruled` draws a frame and a line between rows.
     """
-    from rich import box
-    from rich.table import Table
+    from lab.terminal_table import TerminalTable
 
-    table = Table(
-        title=cell(title) if title else None,
-        title_justify="left",
-        title_style="bold",
-        box=box.HEAVY_HEAD if ruled else None,
-        pad_edge=ruled,
+    return TerminalTable(
+        cell(translated(title, language)),
+        [cell(translated(each, language), "bold") for each in headings],
+        [
+            [cell(translated(each, language)) if isinstance(each, str) else each for each in row]
+            for row in rows
+        ],
+        words=len(headings),
+        colon=translated(COLON, language),
+        ruled=ruled,
     )
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
-    for row in rows:
-        cells = (cell(each) if isinstance(each, str) else each for each in row)
-        table.add_row(*cells, end_section=ruled)
-    return table
 
 
-def numeric(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    """Return a rich table with two columns of words, then right-aligned numbers.
+def numeric(
+    title: str,
+    headings: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    language: Language = Language.ENGLISH,
+) -> TerminalTable:
+    """Return a table for rich with two columns of words, then right-aligned numbers.
 
     Columns that are empty in every row are left out.
     """
-    from rich.table import Table
+    from lab.terminal_table import TerminalTable
 
-    table = Table(
-        title=cell(title), title_justify="left", title_style="bold", box=None, pad_edge=False
-    )
     used = [place for place in range(len(headings)) if any(row[place] for row in rows)]
-    for place in used:
-        if place < 2:
-            table.add_column(headings[place], overflow="fold")
-        else:
-            table.add_column(headings[place], justify="right", no_wrap=True)
-    for row in rows:
-        table.add_row(*(cell(row[place]) for place in used))
-    return table
+    return TerminalTable(
+        cell(translated(title, language)),
+        [cell(translated(headings[place], language), "bold") for place in used],
+        [[cell(translated(row[place], language)) for place in used] for row in rows],
+        words=sum(place < 2 for place in used),
+        colon=translated(COLON, language),
+    )

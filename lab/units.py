@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import NamedTuple
 
 UNKNOWN = "—"
 _LEGIBLE = 0.1  # a smaller end of an interval gets a smaller unit
 _LEAST_END = 0.01
+_LEAST_PERCENT = 0.001
 _FEW_ZEROS, _MANY_DIGITS = 1e-4, 1e12
-_ROUNDING = 1e-9  # relative error of a product of floating-point numbers
+_ROUNDING = 1e-9  # relative error of calculations with floating-point numbers
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+# Units that people write sizes in, with their bytes. (IEC 80000-13, and the SI's prefixes)
+BYTE_UNITS = {
+    "B": 1,
+    **{f"{letter}iB": 1024**power for power, letter in enumerate("KMGTP", 1)},
+    **{f"{letter}B": 1000**power for power, letter in enumerate("kMGTP", 1)},
+}
+
+# The units that stay on one line with their number.
+SHOWN_UNIT = re.compile(r"(?:[mµn]?s|min|[KMGT]?i?B|GB|/s|×|%)(?![A-Za-z])")
+_SPACE_BEFORE_UNIT = re.compile(rf"(?<=\d) (?={SHOWN_UNIT.pattern})")
 
 
 class Scale(NamedTuple):
@@ -55,17 +68,42 @@ def scale_for(value: float, unit: str) -> Scale:
     return next((scale for scale in scales if rounded >= scale.least), fitting)
 
 
-def quantity(value: float | None, unit: str) -> str:
-    """Return the value with its unit, with three significant digits, two below 1."""
+def quantity(value: float | None, unit: str, beside: float = 0.0) -> str:
+    """Return the value with its unit, with three significant digits, two below 1.
+
+    `beside` is a value that is shown next to it: the larger one gives both their unit.
+    """
     if value is None:
         return UNKNOWN
-    scale = scale_for(value, unit)
+    scale = scale_for(max(value, beside, key=abs), unit)
+    if abs(value) / scale.size < _LEGIBLE:
+        scale = scale_for(value, unit)
     return f"{_digits(value / scale.size)} {scale.name}".rstrip()
 
 
+def decimal_bytes(bound: float) -> str:
+    """Return a bound in the decimal units in which people claim sizes: 1 MB, 1 GB."""
+    name = next((each for each in ("TB", "GB", "MB", "kB") if bound >= BYTE_UNITS[each]), "B")
+    return f"{bound / BYTE_UNITS[name]:g} {name}"
+
+
 def share(value: float | None) -> str:
-    """Return a share or a relative difference in per cent."""
-    return UNKNOWN if value is None else f"{_digits(100 * value)} %"
+    """Return a share or a relative difference in per cent.
+
+    Only nothing is 0 % and only everything is 100 %: what lies closer to them than a thousandth of
+    a per cent is shown as less than 0.001 %, or as more than 99.999 %.
+    """
+    if value is None:
+        return UNKNOWN
+    percent = 100 * value
+    if 0 < abs(percent) < _LEAST_PERCENT:
+        return f"{'<' if percent > 0 else '>'} {math.copysign(_LEAST_PERCENT, percent):g} %"
+    missing = (100 - percent) * (1 + _ROUNDING)
+    if 0 < missing < _LEAST_PERCENT:
+        return f"> {100 - _LEAST_PERCENT:g} %"
+    if missing > 0 and _rounded(percent) == 100:
+        return f"{percent:.{math.ceil(-math.log10(missing))}f} %"
+    return f"{_digits(percent)} %"
 
 
 def interval(low: float | None, high: float | None, unit: str) -> str:
@@ -95,7 +133,7 @@ def _digits(number: float) -> str:
     if not math.isfinite(number):
         return f"{number:+}".replace("inf", "∞").lstrip("+")
     if size == 0 or (_FEW_ZEROS <= size < _MANY_DIGITS):
-        number = _rounded(number)
+        number = _rounded(number) + 0.0  # -0.0 becomes 0.0
         size = abs(number)
         if size == round(size) or size >= 100:
             return f"{number:,.0f}"
@@ -111,3 +149,8 @@ def _rounded(number: float) -> float:
     if not math.isfinite(number):
         return number
     return float(round(number)) if abs(number) >= 100 else float(f"{number:.3g}")
+
+
+def unbroken(text: str) -> str:
+    """Return a text with no-break spaces between numbers and units. (Unicode, U+00A0)"""
+    return _SPACE_BEFORE_UNIT.sub("\u00a0", text)

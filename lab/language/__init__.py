@@ -1,0 +1,1 @@
+"""The languages in which people read results: English, and Chinese by catalogues of messages."""
