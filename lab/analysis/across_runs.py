@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lab import tables, units
-from lab.analysis import conditions, summary
+from lab.analysis import conditions, labels, pairs, series, summary
 from lab.errors import LabError
+from lab.language.message import Language, Message, joined, translated
+from lab.language.punctuation import COLON
 from lab.results import run_folder
 from lab.statistics.estimates import Estimate, estimate_median, undisturbed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    import pandas as pd
 
     from lab.results.run_folder import Run
 
@@ -31,7 +31,14 @@ _HEADLINES = {
     "density": ("memory-per-instance-available", "running"),
 }
 _COMPARED = ("container", "native")
-COLUMNS = ("", "metric", "across runs", "95 % interval", "runs", "from run to run")
+COLUMNS = (
+    "",
+    Message("metric"),
+    Message("across runs"),
+    Message("95 % interval"),
+    Message("runs"),
+    Message("from run to run"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,23 +84,26 @@ def siblings(run: Run) -> list[Run]:
     result = []
     for path in sorted(run.path.resolve().parent.glob("*/run.json")):
         try:
-            other = run_folder.load(path.parent)
+            if _is_comparable(run_folder.without_samples(path.parent), run):
+                result.append(run_folder.load(path.parent))
         except LabError:
             continue
-        same_profile = other.settings.get("profile") == run.settings.get("profile")
-        complete = "finished" in other.settings and not other.settings.get("interrupted")
-        if same_profile and complete and not conditions.differing(run, other):
-            result.append(other)
     return sorted(result, key=lambda each: str(each.settings.get("started", "")))
+
+
+def _is_comparable(other: Run, run: Run) -> bool:
+    same_profile = other.settings.get("profile") == run.settings.get("profile")
+    complete = "finished" in other.settings and not other.settings.get("interrupted")
+    return same_profile and complete and not conditions.differing(run, other)
 
 
 def rows(figures: Sequence[Across]) -> list[tuple[str, ...]]:
     """Return a table row per figure."""
     return [
         (
-            f"{each.experiment}: {each.name}",
-            each.metric,
-            units.quantity(each.estimate.centre, each.unit),
+            joined(COLON, (labels.experiment(each.experiment), each.name)),
+            labels.metric(each.metric),
+            units.quantity(each.estimate.centre, each.unit, each.estimate.high or 0.0),
             units.interval(each.estimate.low, each.estimate.high, each.unit),
             str(each.estimate.n),
             units.share(each.from_run_to_run),
@@ -102,57 +112,56 @@ def rows(figures: Sequence[Across]) -> list[tuple[str, ...]]:
     ]
 
 
-def markdown(figures: Sequence[Across]) -> list[str]:
+def markdown(figures: Sequence[Across], language: Language = Language.ENGLISH) -> list[str]:
     """Return the figures as the lines of a Markdown table."""
-    return tables.markdown(COLUMNS, rows(figures))
+    return tables.markdown(COLUMNS, rows(figures), language)
 
 
-def section(run: Run) -> str:
+def section(run: Run, language: Language = Language.ENGLISH) -> str:
     """Return the report's section on the spread from run to run, as Markdown.
 
     With fewer than FEWEST_RUNS runs in the folder, the section says so instead.
     """
     beside = siblings(run)
     if len(beside) < FEWEST_RUNS:
-        return (
-            "How much figures differ from run to run on this host is unknown: fewer than"
-            f" {FEWEST_RUNS} runs of profile {run.settings.get('profile', 'unknown')} are in the"
-            " same folder as this run."
+        unknown = Message(
+            "How much figures differ from run to run on this host is unknown: fewer than {count}"
+            " runs of profile {profile} are in the same folder as this run.",
+            count=FEWEST_RUNS,
+            profile=run.settings.get("profile", Message("unknown")),
         )
-    shared = figures([_headlines(each) for each in beside])
+        return translated(unknown, language)
     names = tables.literal(", ".join(each.path.name for each in beside))
-    return "\n".join(
-        [f"{len(beside)} runs of this host, each as one value: {names}.", "", *markdown(shared)]
+    sentence = Message(
+        "{count} runs of this host, each as one value: {names}.", count=len(beside), names=names
     )
+    return "\n".join([translated(sentence, language), "", *markdown(shared(beside), language)])
+
+
+def shared(runs: Sequence[Run]) -> list[Across]:
+    """Return the figures behind the claims that at least FEWEST_RUNS of the runs have."""
+    return figures([_headlines(each) for each in runs])
 
 
 def _headlines(run: Run) -> dict[Key, tuple[float, str]]:
     """Return the figures behind the claims: medians, and workload ratios of container to native."""
-    samples = run.samples
     result = {}
-    for experiment, metrics in _HEADLINES.items():
-        chosen = samples[(samples["experiment"] == experiment) & samples["metric"].isin(metrics)]
-        for (target, metric), target_samples in chosen.groupby(["target", "metric"], sort=False):
-            name = summary.label(str(target), run)
-            quiet = _undisturbed(summary.by_round(target_samples), target_samples, run)
-            if quiet:
-                unit = str(target_samples["unit"].iloc[0])
-                result[experiment, str(metric), name] = (statistics.median(quiet), unit)
-    work = samples[samples["experiment"] == "performance"]
-    for metric, of_metric in work.groupby("metric", sort=False):
-        if summary.metric(run, "performance", str(metric)).explains:
-            continue
-        ours, theirs = (
-            summary.costs_by_round(of_metric[of_metric["target"] == target], run)
-            for target in _COMPARED
-        )
-        both = sorted(number for number in ours.keys() & theirs.keys() if theirs[number])
-        ratios = {number: ours[number] / theirs[number] for number in both}
-        if quiet := _undisturbed(ratios, of_metric, run):
-            key = ("performance", str(metric), " / ".join(_COMPARED))
-            result[key] = (statistics.median(quiet), "ratio")
+    for experiment, names in _HEADLINES.items():
+        for (name, target, metric), each in series.series(run).items():
+            if name != experiment or metric not in names:
+                continue
+            if quiet := undisturbed(each.by_round(), summary.disturbed_rounds(each, run)):
+                key = (experiment, metric, summary.label(target, run))
+                result[key] = (statistics.median(quiet.values()), each.unit)
+    target, baseline = _COMPARED
+    pair = labels.pair(*map(labels.target_name, _COMPARED))
+    for metric, by_target in series.of_experiment(run, "performance").items():
+        if by_target.keys() >= {target, baseline} and not _explains(run, metric):
+            ratios = pairs.of(run, "performance", metric, target, baseline).ratios
+            if ratios:
+                result["performance", metric, pair] = (statistics.median(ratios.values()), "ratio")
     return result
 
 
-def _undisturbed(values: Mapping[int, float], samples: pd.DataFrame, run: Run) -> list[float]:
-    return list(undisturbed(values, summary.disturbed_rounds(samples, run)).values())
+def _explains(run: Run, metric: str) -> bool:
+    return summary.metric(run, "performance", metric).explains

@@ -22,6 +22,8 @@ from lab import version
 from lab.analysis import across_runs as across
 from lab.analysis import conditions, points, summary
 from lab.errors import Incomparable, InvalidConfig
+from lab.language.message import Message, joined
+from lab.language.punctuation import SEMICOLON
 from lab.statistics.estimates import CONFIDENCE
 
 if TYPE_CHECKING:
@@ -65,7 +67,8 @@ class Difference:
 class Comparison:
     """The result of comparing runs; `overlooked` names differing conditions that were accepted.
 
-    `versions` pairs each run with the version of the lab that measured it.
+    `versions` pairs each run with the version of the lab that measured it. `emulated` is True if
+    the machines of all runs were emulated; accelerators that differ are a differing condition.
     """
 
     first: str
@@ -75,6 +78,7 @@ class Comparison:
     ratios: tuple[Difference, ...]
     medians: tuple[Difference, ...]
     across: tuple[across.Across, ...] = ()
+    emulated: bool = False
 
     def agreement(self) -> float | None:
         """Return the share of comparable ratios that are the same; None if none is comparable."""
@@ -120,8 +124,12 @@ def compare(runs: Sequence[Run], despite: Collection[str] = ()) -> Comparison:
         versions=tuple(
             (
                 run.path.name,
-                "; ".join(
-                    (version.shown(run.settings.get("tonnage")) or "version unknown", *run.torn)
+                joined(
+                    SEMICOLON,
+                    (
+                        version.shown(run.settings.get("tonnage")) or Message("version unknown"),
+                        *run.torn,
+                    ),
                 ),
             )
             for run in runs
@@ -130,6 +138,7 @@ def compare(runs: Sequence[Run], despite: Collection[str] = ()) -> Comparison:
         ratios=tuple(ratios),
         medians=tuple(medians),
         across=tuple(across.figures([_values(run) for run in runs])),
+        emulated=all(run.settings.get("accelerator") == "tcg" for run in runs),
     )
 
 

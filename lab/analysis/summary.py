@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from lab import metrics
+from lab.analysis import labels
+from lab.analysis import series as series_of_run
+from lab.analysis.series import Series, grouped, medians, series
 from lab.statistics.estimates import (
     Estimate,
     count_outliers,
@@ -15,14 +18,16 @@ from lab.statistics.estimates import (
     smallest_difference,
     undisturbed,
 )
-from lab.targets.registry import MACHINES
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
     import pandas as pd
 
     from lab.metrics import Metric
     from lab.results.run_folder import Run
 
+Figure = TypeVar("Figure", "Measurement", "Ratio")
 _KEPT_RUNS = 8  # more than are compared at once
 
 
@@ -78,8 +83,7 @@ class Ratio:
 
 def label(target: str, run: Run) -> str:
     """Return the target's name for display; an emulated machine is labelled so."""
-    emulated = target in MACHINES and run.settings.get("accelerator") == "tcg"
-    return f"{target} (emulated)" if emulated else target
+    return labels.target(target, run)
 
 
 def metric(run: Run, experiment: str, name: str, unit: str | None = None) -> Metric:
@@ -91,53 +95,50 @@ def metric(run: Run, experiment: str, name: str, unit: str | None = None) -> Met
 def measurements(run: Run) -> tuple[Measurement, ...]:
     """Return every metric of every target, in the order of their first measurement."""
     return tuple(
-        _measurement(str(experiment), str(target), str(name), samples, run)
-        for (experiment, target, name), samples in run.samples.groupby(
-            ["experiment", "target", "metric"], sort=False
-        )
-        if metric(run, str(experiment), str(name)).has_median
+        _measurement(each, run)
+        for each in series(run).values()
+        if metric(run, each.experiment, each.metric).has_median
     )
 
 
 @lru_cache(maxsize=_KEPT_RUNS)
 def ratios(run: Run) -> tuple[Ratio, ...]:
     """Return every metric of every target against its baselines, from rounds that have both."""
-    rounds = {
-        (str(experiment), str(name), str(target)): samples
-        for (experiment, name, target), samples in run.samples.groupby(
-            ["experiment", "metric", "target"], sort=False
-        )
-    }
+    costs = {key: costs_by_round(each, run) for key, each in series(run).items()}
     result = []
-    for (experiment, name, target), ours in rounds.items():
+    for (experiment, target, name), each in series(run).items():
+        disturbed = disturbed_rounds(each, run)
         for baseline in metric(run, experiment, name).baselines:
-            theirs = rounds.get((experiment, name, baseline))
+            theirs = costs.get((experiment, baseline, name))
             if target != baseline and theirs is not None:
-                ratio = _ratio((experiment, name, target, baseline), ours, theirs, run)
+                ours = costs[experiment, target, name]
+                ratio = _ratio(each, baseline, ours, theirs, disturbed, run.seed)
                 result += [ratio] if ratio else []
     return tuple(result)
 
 
 def _ratio(
-    key: tuple[str, str, str, str], ours: pd.DataFrame, theirs: pd.DataFrame, run: Run
+    ours: Series,
+    baseline: str,
+    costs: dict[int, float],
+    baseline_costs: dict[int, float],
+    disturbed: frozenset[int],
+    seed: int,
 ) -> Ratio | None:
-    """Return the ratio of the samples; None if no round has both."""
-    values, baselines = costs_by_round(ours, run), costs_by_round(theirs, run)
-    disturbed = disturbed_rounds(ours, run)
-    estimate = paired_ratio(values, baselines, run.seed, disturbed)
+    """Return the ratio of the costs; None if no round has both."""
+    estimate = paired_ratio(costs, baseline_costs, seed, disturbed)
     if estimate.centre is None:
         return None
-    experiment, name, target, baseline = key
     return Ratio(
-        experiment=experiment,
-        metric=name,
-        target=target,
+        experiment=ours.experiment,
+        metric=ours.metric,
+        target=ours.target,
         baseline=baseline,
         ratio=estimate.centre,
         low=estimate.low,
         high=estimate.high,
         n=estimate.n,
-        with_all=paired_ratio(values, baselines, run.seed) if disturbed else estimate,
+        with_all=paired_ratio(costs, baseline_costs, seed) if disturbed else estimate,
         smallest_difference=smallest_difference(estimate),
     )
 
@@ -147,38 +148,41 @@ def by_round(samples: pd.DataFrame) -> dict[int, float]:
 
     `samples` hold a single metric of a single target.
     """
-    medians = samples.dropna(subset=["value"]).groupby("round")["value"].median()
-    return {int(number): float(value) for number, value in medians.items()}  # type: ignore[call-overload]
+    return medians(samples["round"].tolist(), samples["value"].tolist())
 
 
-def costs_by_round(samples: pd.DataFrame, run: Run) -> dict[int, float]:
+def costs_by_round(of: Series, run: Run) -> dict[int, float]:
     """Return the cost of a unit of work by round: a time itself, or the inverse of a rate.
 
-    Ratios of costs read alike for all workloads: above 1 is slower. `samples` are of a single
-    metric.
+    Ratios of costs read alike for all workloads: above 1 is slower.
     """
-    values = by_round(samples)
-    if not values:
-        return values
-    described = _described(samples, run)
-    costs = {number: described.cost(value) for number, value in values.items()}
+    described = _described(of, run)
+    costs = {number: described.cost(value) for number, value in of.by_round().items()}
     return {number: cost for number, cost in costs.items() if cost is not None}
 
 
-def disturbed_rounds(samples: pd.DataFrame, run: Run) -> frozenset[int]:
-    """Return the rounds of these samples' experiment in which the host was disturbed.
+def disturbed_rounds(of: Series, run: Run) -> frozenset[int]:
+    """Return the rounds of the series' experiment in which the host was disturbed.
 
     The set is empty for counted metrics, since noise does not change a count.
     """
-    if samples.empty or not _described(samples, run).is_timed:
+    if not _described(of, run).is_timed:
         return frozenset()
-    rounds = run.rounds[run.rounds["experiment"] == samples["experiment"].iloc[0]]
-    return frozenset(int(number) for number in rounds.loc[rounds["disturbed"] != "", "round"])
+    return series_of_run.disturbed_rounds(run).get(of.experiment, frozenset())
 
 
-def _described(samples: pd.DataFrame, run: Run) -> Metric:
-    first = samples.iloc[0]
-    return metric(run, str(first["experiment"]), str(first["metric"]), str(first["unit"]))
+def _described(of: Series, run: Run) -> Metric:
+    return metric(run, of.experiment, of.metric, of.unit)
+
+
+def in_order(figures: Iterable[Figure]) -> list[Figure]:
+    """Return measurements or ratios by experiment, and by target in the order of all tables."""
+    listed = list(figures)
+    experiments = list(dict.fromkeys(each.experiment for each in listed))
+    targets = labels.in_order({each.target for each in listed})
+    return sorted(
+        listed, key=lambda each: (experiments.index(each.experiment), targets.index(each.target))
+    )
 
 
 def is_exact(measurement: Measurement) -> bool:
@@ -187,56 +191,41 @@ def is_exact(measurement: Measurement) -> bool:
     return is_count and len(set(measurement.samples)) == 1
 
 
-def _measurement(
-    experiment: str, target: str, name: str, samples: pd.DataFrame, run: Run
-) -> Measurement:
-    values = samples.dropna(subset=["value"])
-    rounds = by_round(samples)
-    quiet = undisturbed(rounds, disturbed_rounds(samples, run))
-    chosen = values[values["round"].isin(list(quiet))]
-    estimate = _estimate(chosen, run)
-    reasons = _failures(experiment, target, name, rounds, run)
+def _measurement(of: Series, run: Run) -> Measurement:
+    rounds = of.by_round()
+    quiet = undisturbed(rounds, disturbed_rounds(of, run))
+    values = grouped(of.rounds, of.values)
+    chosen = [values[number] for number in quiet]
+    estimate = estimate_nested(chosen, run.seed)
+    is_set_aside = len(quiet) < len(rounds)
+    reasons = _failures(of, rounds, run)
     return Measurement(
-        experiment=experiment,
-        target=target,
-        metric=name,
-        unit=str(samples["unit"].iloc[0]),
-        n=len(chosen),
+        experiment=of.experiment,
+        target=of.target,
+        metric=of.metric,
+        unit=of.unit,
+        n=sum(map(len, chosen)),
         median=estimate.centre,
         low=estimate.low,
         high=estimate.high,
-        samples=[float(value) for value in values["value"]],
+        samples=list(of.values),
         outliers=count_outliers(list(quiet.values())),
         set_aside=len(rounds) - len(quiet),
-        with_all=_estimate(values, run) if len(quiet) < len(rounds) else estimate,
+        with_all=estimate_nested(list(values.values()), run.seed) if is_set_aside else estimate,
         censored=len(reasons),
         censored_reasons=reasons,
         dependence=estimate.dependence,
     )
 
 
-def _estimate(values: pd.DataFrame, run: Run) -> Estimate:
-    """Return the median over rounds; its interval comes from the differences between rounds."""
-    return estimate_nested([list(each) for _, each in values.groupby("round")["value"]], run.seed)
-
-
-def _failures(
-    experiment: str, target: str, name: str, finished: dict[int, float], run: Run
-) -> list[str]:
+def _failures(of: Series, finished: Collection[int], run: Run) -> list[str]:
     """Return the reasons why rounds lack a value of the metric, preferring the metric's own.
 
     A failed start is recorded once and has no value of any metric.
     """
-    censored = _censored(run)
-    failed = censored[
-        (censored["experiment"] == experiment)
-        & (censored["target"] == target)
-        & ~censored["round"].isin(list(finished))
-    ]
-    own_first = failed.assign(other=failed["metric"] != name).sort_values(["round", "other"])
-    return [str(reason) for reason in own_first.drop_duplicates("round")["censored"]]
-
-
-@lru_cache(maxsize=_KEPT_RUNS)
-def _censored(run: Run) -> pd.DataFrame:
-    return run.samples[run.samples["value"].isna()]
+    reasons: dict[int, str] = {}
+    failed = series_of_run.failures(run).get((of.experiment, of.target), [])
+    for failure in sorted(failed, key=lambda each: (each.round, each.metric != of.metric)):
+        if failure.round not in finished:
+            reasons.setdefault(failure.round, failure.reason)
+    return list(reasons.values())

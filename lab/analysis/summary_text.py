@@ -6,23 +6,45 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from lab import tables, units
-from lab.analysis import provenance
-from lab.analysis.summary import Measurement, Ratio, is_exact, label, measurements, ratios
+from lab.analysis import labels, provenance
+from lab.analysis.stored_texts import stored
+from lab.analysis.summary import (
+    Measurement,
+    Ratio,
+    in_order,
+    is_exact,
+    label,
+    measurements,
+    ratios,
+)
+from lab.language.message import Language, Message, translated
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
 
     from lab.results.run_folder import Run
 
-_COLUMNS = ("target", "metric", "median", "95 % interval", "n", "outliers", "excluded", "failed")
+INTERVAL = Message("95 % interval")
+_COLUMNS = (
+    Message("target"),
+    Message("metric"),
+    Message("median"),
+    INTERVAL,
+    "n",
+    Message("outliers"),
+    Message("excluded"),
+    Message("failed"),
+)
 _RATIO_COLUMNS = (
-    "compared",
-    "metric",
-    "ratio",
-    "95 % interval",
-    "rounds",
-    "all rounds",
-    "detects",
+    Message("compared"),
+    Message("metric"),
+    Message("ratio"),
+    INTERVAL,
+    Message("rounds"),
+    Message("all rounds"),
+    Message("detects"),
 )
 
 
@@ -35,33 +57,44 @@ def document(run: Run) -> dict[str, Any]:
     }
 
 
-def show(run: Run, console: Console | None = None) -> None:
+def show(run: Run, console: Console | None = None, language: Language = Language.ENGLISH) -> None:
     """Print the run's figures as tables, by default on standard output."""
     from rich.console import Console
 
     console = console or Console()
-    console.print(tables.plain(provenance.line(run)), style="dim", highlight=False, markup=False)
-    figures = measurements(run)
+    console.print(tables.paragraph(translated(provenance.line(run), language), "dim"))
+    figures = in_order(measurements(run))
     for experiment in dict.fromkeys(figure.experiment for figure in figures):
         rows = [_measurement_row(each, run) for each in figures if each.experiment == experiment]
-        console.print(tables.numeric(experiment, _COLUMNS, rows))
-    for figure in figures:
-        for reason in dict.fromkeys(figure.censored_reasons):
-            sentence = tables.plain(f"failed: {figure.experiment}: {reason}")
-            console.print(sentence, style="yellow", markup=False)
-    if rows := [_ratio_row(ratio, run) for ratio in ratios(run)]:
-        console.print(tables.numeric("ratios within rounds", _RATIO_COLUMNS, rows))
+        title = labels.experiment(experiment)
+        console.print(tables.numeric(title, _COLUMNS, rows, language))
+    for sentence in _failures(figures):
+        console.print(tables.paragraph(translated(sentence, language), "yellow"))
+    if rows := [_ratio_row(ratio, run) for ratio in in_order(ratios(run))]:
+        title = Message("ratios within rounds")
+        console.print(tables.numeric(title, _RATIO_COLUMNS, rows, language))
 
 
-def markdown(run: Run) -> str:
-    """Return every measurement and every ratio as Markdown tables."""
-    figures = [(each.experiment, *_measurement_row(each, run)) for each in measurements(run)]
-    comparisons = [(ratio.experiment, *_ratio_row(ratio, run)) for ratio in ratios(run)]
+def markdown(run: Run, language: Language = Language.ENGLISH) -> str:
+    """Return the run's conditions, every measurement, every failure and every ratio as Markdown."""
+    measured = in_order(measurements(run))
+    figures = [
+        (labels.experiment(each.experiment), *_measurement_row(each, run)) for each in measured
+    ]
+    failed = [f"- {tables.literal(translated(each, language))}" for each in _failures(measured)]
+    comparisons = [
+        (labels.experiment(ratio.experiment), *_ratio_row(ratio, run))
+        for ratio in in_order(ratios(run))
+    ]
+    heading = Message("experiment")
     return "\n".join(
         [
-            *tables.markdown(("experiment", *_COLUMNS), figures),
+            tables.literal(translated(provenance.line(run), language)),
             "",
-            *tables.markdown(("experiment", *_RATIO_COLUMNS), comparisons),
+            *tables.markdown((heading, *_COLUMNS), figures, language),
+            "",
+            *([*failed, ""] if failed else []),
+            *tables.markdown((heading, *_RATIO_COLUMNS), comparisons, language),
         ]
     )
 
@@ -80,18 +113,31 @@ def csv_lines(run: Run) -> str:
     return tables.csv_lines(headings, rows)
 
 
+def _failures(figures: Sequence[Measurement]) -> list[Message]:
+    """Return a sentence for each reason why rounds of an experiment lack a value."""
+    reasons = [(each.experiment, reason) for each in figures for reason in each.censored_reasons]
+    return [
+        Message(
+            "failed: {experiment}: {reason}",
+            experiment=labels.experiment(experiment),
+            reason=stored(reason),
+        )
+        for experiment, reason in dict.fromkeys(reasons)
+    ]
+
+
 def interval(measurement: Measurement) -> str:
     """Return the interval as text; `exact` for a count that was the same in every round."""
     if is_exact(measurement):
-        return "exact"
+        return Message("exact")
     return units.interval(measurement.low, measurement.high, measurement.unit)
 
 
 def _measurement_row(measurement: Measurement, run: Run) -> tuple[str, ...]:
     return (
         label(measurement.target, run),
-        measurement.metric,
-        units.quantity(measurement.median, measurement.unit),
+        labels.metric(measurement.metric),
+        units.quantity(measurement.median, measurement.unit, measurement.high or 0.0),
         interval(measurement),
         str(measurement.n),
         str(measurement.outliers or ""),
@@ -102,8 +148,8 @@ def _measurement_row(measurement: Measurement, run: Run) -> tuple[str, ...]:
 
 def _ratio_row(ratio: Ratio, run: Run) -> tuple[str, ...]:
     return (
-        f"{label(ratio.target, run)} / {label(ratio.baseline, run)}",
-        ratio.metric,
+        labels.pair(label(ratio.target, run), label(ratio.baseline, run)),
+        labels.metric(ratio.metric),
         units.quantity(ratio.ratio, "ratio"),
         units.interval(ratio.low, ratio.high, "ratio"),
         str(ratio.n),

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import TYPE_CHECKING
+from functools import cached_property, lru_cache, wraps
+from statistics import median
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar, cast
 
 from lab import units
-from lab.analysis import summary
+from lab.analysis import labels, series, summary
+from lab.analysis.stored_texts import stored
+from lab.claims import missing
+from lab.language.message import Message, joined
 from lab.statistics.estimates import (
     CONFIDENCE,
     Estimate,
@@ -22,11 +26,13 @@ from lab.statistics.estimates import (
 from lab.targets.registry import MACHINES
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
-    import pandas as pd
+    from collections.abc import Callable, Collection
 
     from lab.results.run_folder import Run
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+_KEPT_RUNS = 8  # more than are compared at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,7 @@ class Figure:
     """A figure for display, in `unit`; `low` and `high` are None where unknown.
 
     `n` is the number of rounds or points, as in "15 rounds". `exact` marks a counted value.
+    `metric` is the part of a ratio's name that is no target.
     """
 
     name: str
@@ -43,24 +50,55 @@ class Figure:
     unit: str
     n: str
     exact: bool = False
+    metric: str = ""
 
     @property
     def value(self) -> str:
-        """The name, the value and the unit."""
-        return f"{self.name} {units.quantity(self.centre, self.unit)}"
+        """The name, the value and the unit, which is that of the interval."""
+        size = units.quantity(self.centre, self.unit, self.high or 0.0)
+        return joined(" ", (self.name, size))
 
     @property
     def interval(self) -> str:
         """The interval with its unit; `exact` for a count."""
-        return "exact" if self.exact else units.interval(self.low, self.high, self.unit)
+        if self.exact:
+            return Message("exact")
+        return units.interval(self.low, self.high, self.unit)
+
+
+def _once(
+    method: Callable[Concatenate[Evidence, Arguments], Result],
+) -> Callable[Concatenate[Evidence, Arguments], Result]:
+    """Return the method, which works out its figure once for the same arguments."""
+
+    @wraps(method)
+    def kept(evidence: Evidence, /, *given: Arguments.args, **named: Arguments.kwargs) -> Result:
+        key = (method.__name__, given, tuple(sorted(named.items())))
+        if key not in evidence.kept:
+            evidence.kept[key] = method(evidence, *given, **named)
+        return cast("Result", evidence.kept[key])
+
+    return kept
+
+
+@lru_cache(maxsize=_KEPT_RUNS)
+def evidence_of(run: Run) -> Evidence:
+    """Return the evidence of a run, whose figures are worked out once for all that show them."""
+    return Evidence(run)
 
 
 class Evidence:
-    """Access to the figures of a run by name. A figure that the run lacks is None."""
+    """Access to the figures of a run by name. A figure that the run lacks is None.
+
+    `kept` has the figures that were worked out before. A run may not record its accelerator: then
+    its machines are known neither as `emulated` nor as `under_kvm`.
+    """
 
     def __init__(self, run: Run) -> None:
         self.run = run
+        self.kept: dict[object, object] = {}
         self.emulated = run.settings.get("accelerator") == "tcg"
+        self.under_kvm = run.settings.get("accelerator") == "kvm"
 
     @cached_property
     def _measurements(self) -> dict[tuple[str, str, str], summary.Measurement]:
@@ -77,40 +115,42 @@ class Evidence:
             return None
         exact = summary.is_exact(measurement)
         return Figure(
-            f"{self.label(target)} {metric}",
+            _named(self.label(target), labels.metric(metric)),
             measurement.median,
             measurement.median if exact else measurement.low,
             measurement.median if exact else measurement.high,
             measurement.unit,
-            "counted" if exact else _count(measurement.n, "round"),
+            _COUNTED if exact else _rounds(measurement.n),
             exact,
         )
 
+    @_once
     def compared(self, experiment: str, metric: str, target: str, baseline: str) -> Figure | None:
         """Return target / baseline of a metric, paired by round; exact if both are."""
         ours = self.measured(experiment, target, metric)
         theirs = self.measured(experiment, baseline, metric)
         if not ours or not theirs:
             return None
-        samples = self._samples(experiment, target, metric)
+        of = series.one(self.run, experiment, target, metric)
         estimate = paired_ratio(
-            summary.by_round(samples),
-            summary.by_round(self._samples(experiment, baseline, metric)),
+            of.by_round(),
+            series.one(self.run, experiment, baseline, metric).by_round(),
             self.run.seed,
-            summary.disturbed_rounds(samples, self.run),
+            summary.disturbed_rounds(of, self.run),
         )
-        name = f"{metric}, {self.label(target)} / {self.label(baseline)}"
-        figure = _figure(name, estimate, "ratio")
+        shown = labels.metric(metric)
+        name = Message("{metric}, {pair}", metric=shown, pair=self._pair(target, baseline))
+        figure = _figure(name, estimate, "ratio", shown)
         if figure and ours.exact and theirs.exact:
             return replace(
-                figure, low=estimate.centre, high=estimate.centre, n="counted", exact=True
+                figure, low=estimate.centre, high=estimate.centre, n=_COUNTED, exact=True
             )
         return figure
 
     def extremes(self, experiment: str, target: str, metric: str) -> tuple[float, float] | None:
         """Return the smallest and the largest sample, for promises that no round may break."""
-        values = self._samples(experiment, target, metric)["value"]
-        return None if values.empty else (float(values.min()), float(values.max()))
+        values = series.one(self.run, experiment, target, metric).values
+        return (min(values), max(values)) if values else None
 
     def metrics(self, experiment: str, target: str, prefix: str) -> list[Figure]:
         """Return the medians of the target's metrics whose names begin with the prefix."""
@@ -124,17 +164,19 @@ class Evidence:
 
     def note(self, experiment: str, target: str, metric: str) -> str:
         """Return the note of the metric's last sample; empty if it has none."""
-        notes = [note for note in self._samples(experiment, target, metric)["note"] if note]
-        return str(notes[-1]) if notes else ""
+        notes = list(filter(None, series.one(self.run, experiment, target, metric).notes))
+        return notes[-1] if notes else ""
 
     def fastest_burst(self, target: str) -> tuple[int, Figure] | None:
         """Return the largest number requested at once, and its rate as a median over rounds."""
-        samples = self._samples("burst", target, "started-per-second")
-        if samples.empty:
+        of = series.one(self.run, "burst", target, "started-per-second")
+        if not of.values:
             return None
-        most = int(samples["position"].max())
-        rates = summary.by_round(samples[samples["position"] == most])
-        name = f"{self.label(target)} started per second, {most} at once"
+        most = max(of.positions)
+        rates = of.at_position(most).by_round()
+        name = Message(
+            "{target} started per second, {count} at once", target=self.label(target), count=most
+        )
         figure = _figure(name, estimate_median(list(rates.values()), self.run.seed), "/s")
         return (most, figure) if figure else None
 
@@ -152,27 +194,13 @@ class Evidence:
 
     def failures(self, experiment: str, target: str) -> tuple[int, list[str]]:
         """Return the number of the target's censored samples, and their distinct reasons."""
-        samples = self.run.samples
-        failed = samples[
-            (samples["experiment"] == experiment)
-            & (samples["target"] == target)
-            & samples["value"].isna()
-        ]
-        return len(failed), list(dict.fromkeys(map(str, failed["censored"])))
+        return missing.failures(self.run, experiment, target)
 
-    def missing(self, experiment: str, target: str) -> str:
-        """Return the reason why the run has no figure of the target, without a full stop."""
-        if reason := self.run.settings.get("untested", {}).get(experiment):
-            return f"{experiment} can't be measured on this host: {reason}"
-        if experiment not in self.run.settings.get("experiments", ()):
-            return f"{experiment} was not measured in this run"
-        if reason := self.run.settings.get("absent", {}).get(target):
-            return f"{target} is absent on this host: {reason}"
-        count, reasons = self.failures(experiment, target)
-        if count:
-            return f"all {count} attempts of {target} failed: {reasons[0]}"
-        return f"{target} has no finished round of {experiment} in this run"
+    def missing(self, experiment: str, *targets: str) -> str:
+        """Return the reason why the run has no figure of the targets, without a full stop."""
+        return missing.reason(self.run, experiment, targets)
 
+    @_once
     def mean_ratio(self, target: str, baseline: str) -> Figure | None:
         """Return target / baseline of all workloads: the median of a geometric mean per round."""
         by_workload = self._ratios_by_workload(target, baseline)
@@ -183,11 +211,15 @@ class Evidence:
             geometric_mean([ratios[number] for ratios in by_workload.values()])
             for number in sorted(rounds)
         ]
+        pair, count = self._pair(target, baseline), len(by_workload)
         name = (
-            f"{self.label(target)} / {self.label(baseline)}, mean of {len(by_workload)} workloads"
+            Message("{pair}, the only workload", pair=pair)
+            if count == 1
+            else Message("{pair}, mean of {count} workloads", pair=pair, count=count)
         )
         return _figure(name, estimate_median(means, self.run.seed), "ratio")
 
+    @_once
     def workload_ratios(
         self, target: str, baseline: str, confidence: float = CONFIDENCE
     ) -> list[Figure]:
@@ -195,11 +227,11 @@ class Evidence:
 
         With few rounds, the interval uses the scatter of all targets of the same kind.
         """
-        pair = f"{self.label(target)} / {self.label(baseline)}"
+        pair = self._pair(target, baseline)
         seed = self.run.seed
         figures = [
             _figure(
-                f"{pair}, {metric}",
+                Message("{pair}, {metric}", pair=pair, metric=labels.metric(metric)),
                 estimate_median(
                     list(ratios.values()),
                     seed,
@@ -207,6 +239,7 @@ class Evidence:
                     self._scatter(metric, {target, baseline}, ratios),
                 ),
                 "ratio",
+                labels.metric(metric),
             )
             for metric, ratios in self._ratios_by_workload(target, baseline).items()
         ]
@@ -217,6 +250,7 @@ class Evidence:
         works: bool | None = self.run.host.get("kvm", {}).get("works")
         return works
 
+    @_once
     def _ratios_by_workload(self, target: str, baseline: str) -> dict[str, dict[int, float]]:
         """Return ratios by workload and round, of workloads and rounds that both targets have.
 
@@ -225,20 +259,18 @@ class Evidence:
         """
         described = self.run.settings.get("workloads", {}).values()
         attached = {m for each in described if each.get("attached") for m in each["results"]}
-        samples = self.run.samples[self.run.samples["experiment"] == "performance"]
         result = {}
-        for metric, of_metric in samples.groupby("metric", sort=False):
-            if summary.metric(self.run, "performance", str(metric)).explains or metric in attached:
+        for metric, by_target in series.of_experiment(self.run, "performance").items():
+            if summary.metric(self.run, "performance", metric).explains or metric in attached:
                 continue
-            ours, theirs = (
-                summary.costs_by_round(of_metric[of_metric["target"] == name], self.run)
-                for name in (target, baseline)
-            )
+            if target not in by_target or baseline not in by_target:
+                continue
+            ours, theirs = self._costs(metric, target), self._costs(metric, baseline)
             both = sorted(n for n in ours.keys() & theirs.keys() if min(ours[n], theirs[n]) > 0)
             if both:
                 ratios = {number: ours[number] / theirs[number] for number in both}
-                disturbed = summary.disturbed_rounds(of_metric, self.run)
-                result[str(metric)] = undisturbed(ratios, disturbed)
+                disturbed = summary.disturbed_rounds(by_target[target], self.run)
+                result[metric] = undisturbed(ratios, disturbed)
         return result
 
     def _scatter(
@@ -248,33 +280,34 @@ class Evidence:
 
         Machines scatter differently and are left out, unless a machine is compared.
         """
-        samples = self.run.samples
-        at_work = samples["experiment"] == "performance"
-        of_metric = samples[at_work & (samples["metric"] == metric)]
+        measured = sorted(series.of_experiment(self.run, "performance").get(metric, ()))
         costs = [
-            summary.costs_by_round(of_target, self.run)
-            for name, of_target in of_metric.groupby("target")
+            self._costs(metric, name)
+            for name in measured
             if name in compared or not {name, *compared} & set(MACHINES)
         ]
         complete = [each for each in costs if each.keys() >= set(rounds)]
         table = [[each[number] for number in rounds] for each in complete]
         return scatter_of_ratios(table)
 
+    @_once
     def memory_each(self, target: str, confidence: float = CONFIDENCE) -> Figure | None:
         """Return how much of the host's MemAvailable one more instance takes.
 
         The interval comes from several rounds, or from the points of a single round.
         """
-        samples = self._samples("density", target, "memory-available")
-        rounds = [points for _, points in samples.groupby("round")]
-        name = f"{self.label(target)} memory per instance"
+        of = series.one(self.run, "density", target, "memory-available")
+        rounds = set(of.rounds)
+        name = _named(self.label(target), Message("memory per instance"))
         if len(rounds) > 1:
             figure = self.measured("density", target, "memory-per-instance-available")
             return figure and replace(figure, name=name)
         if not rounds:
             return None
-        estimate = estimate_slope(list(samples["position"]), list(-samples["value"]), confidence)
-        return _figure(name, estimate, "byte", "point")
+        taken = [-value for value in of.values]
+        estimate = estimate_slope(of.positions, taken, confidence)
+        figure = _figure(name, estimate, "byte")
+        return figure and replace(figure, n=_points(estimate.n))
 
     def memory_ratio(self, target: str, baseline: str) -> Figure | None:
         """Return target / baseline of the memory of one more instance, paired by round.
@@ -283,8 +316,9 @@ class Evidence:
         favourable ends of two intervals that hold simultaneously in 95 % of cases (Bonferroni).
         """
         paired = self.compared("density", "memory-per-instance-available", target, baseline)
+        name = Message("memory per instance, {pair}", pair=self._pair(target, baseline))
         if paired and paired.low is not None:
-            return replace(paired, name=f"memory per instance, {paired.name.partition(', ')[2]}")
+            return replace(paired, name=name)
         alone = 1 - (1 - CONFIDENCE) / 2
         ours, theirs = self.memory_each(target, alone), self.memory_each(baseline, alone)
         if not ours or not theirs or theirs.centre <= 0:
@@ -294,45 +328,52 @@ class Evidence:
             # A slope that may be zero or negative bounds no ratio.
             low = ours.low / theirs.high if theirs.low > 0 else None
             high = ours.high / theirs.low if theirs.low > 0 else None
-        name = f"memory per instance, {self.label(target)} / {self.label(baseline)}"
-        n = f"{ours.n} / {theirs.n}"
+        n = joined(" / ", (ours.n, theirs.n))
         return Figure(name, ours.centre / theirs.centre, low, high, "ratio", n)
 
     def free_memory_bytes(self, target: str) -> float | None:
         """Return MemAvailable before the first instance was started."""
-        empty = self._samples("density", target, "memory-available")
-        empty = empty[empty["position"] == 0]
-        return float(empty["value"].median()) if len(empty) else None
+        empty = series.one(self.run, "density", target, "memory-available").at_position(0)
+        return median(empty.values) if empty.values else None
 
     def host_limit(self, target: str) -> str:
         """Return the limit of the host that ended its filling; empty if the planned count did.
 
         A run that does not record what ended the filling counts as having reached no limit.
         """
-        notes = list(self._samples("density", target, "running")["note"])
+        notes = series.one(self.run, "density", target, "running").notes
         density = self.run.settings.get("density", {})
-        stop = str(density.get(target, {}).get("stop", "")) or (str(notes[-1]) if notes else "")
+        stop = str(density.get(target, {}).get("stop", "")) or (notes[-1] if notes else "")
         stop = stop.removeprefix("stopped by ")
-        return "" if stop.startswith("count") else stop
+        return "" if stop.startswith("count") else stored(stop)
 
-    def _samples(self, experiment: str, target: str, metric: str) -> pd.DataFrame:
-        """Return the samples that are not censored."""
-        samples = self.run.samples
-        chosen: pd.DataFrame = samples[
-            (samples["experiment"] == experiment)
-            & (samples["target"] == target)
-            & (samples["metric"] == metric)
-            & samples["value"].notna()
-        ]
-        return chosen
+    def _pair(self, target: str, baseline: str) -> Message:
+        return labels.pair(self.label(target), self.label(baseline))
+
+    @_once
+    def _costs(self, metric: str, target: str) -> dict[int, float]:
+        """Return the cost of a unit of a workload's work by round."""
+        of = series.one(self.run, "performance", target, metric)
+        return summary.costs_by_round(of, self.run)
 
 
-def _figure(name: str, estimate: Estimate, unit: str, counted: str = "round") -> Figure | None:
+_COUNTED = Message("counted")
+
+
+def _figure(name: str, estimate: Estimate, unit: str, metric: str = "") -> Figure | None:
     if estimate.centre is None:
         return None
-    n = _count(estimate.n, counted)
-    return Figure(name, estimate.centre, estimate.low, estimate.high, unit, n)
+    n = _rounds(estimate.n)
+    return Figure(name, estimate.centre, estimate.low, estimate.high, unit, n, metric=metric)
 
 
-def _count(n: int, what: str) -> str:
-    return f"{n} {what}{'' if n == 1 else 's'}"
+def _named(target: str, metric: str) -> Message:
+    return Message("{target} {metric}", target=target, metric=metric)
+
+
+def _rounds(n: int) -> Message:
+    return Message("1 round") if n == 1 else Message("{n} rounds", n=n)
+
+
+def _points(n: int) -> Message:
+    return Message("1 point") if n == 1 else Message("{n} points", n=n)

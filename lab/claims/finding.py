@@ -6,7 +6,8 @@ unknown. A claim that the host or the run has no figures for can't be tested her
 
 Emulation (TCG) only makes a machine slower and larger, so an emulated machine bounds a machine
 under KVM from that side: if even the emulated machine is neither slow nor large, a claim of being
-slow or large is refuted.
+slow or large is refuted. A machine that may have been emulated, because the run does not record its
+accelerator, counts as one that was.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from lab.language.message import Message, joined
 
 if TYPE_CHECKING:
     from lab.claims.evidence import Evidence, Figure
@@ -31,6 +34,18 @@ class Verdict(StrEnum):
     INCONCLUSIVE = "inconclusive"
     UNTESTED = "can't be tested here"
 
+    @property
+    def message(self) -> Message:
+        """The verdict as a text that can be translated."""
+        return _MESSAGES[self]
+
+
+_MESSAGES = {
+    Verdict.HOLDS: Message("holds"),
+    Verdict.FAILS: Message("does not hold"),
+    Verdict.INCONCLUSIVE: Message("inconclusive"),
+    Verdict.UNTESTED: Message("can't be tested here"),
+}
 
 COLOURS = {
     Verdict.HOLDS: "green",
@@ -38,6 +53,15 @@ COLOURS = {
     Verdict.INCONCLUSIVE: "yellow",
     Verdict.UNTESTED: "cyan",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The values that a claim allows: from `least` to below `most`; infinite without a bound."""
+
+    least: float
+    most: float
+    unit: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +95,43 @@ def lies_within(figure: Figure, least: float, most: float) -> bool | None:
     return None
 
 
+def lies_above(figure: Figure, bound: float) -> bool | None:
+    """Return True if the interval lies above the bound, False if no part of it does.
+
+    Return None if the interval includes values on both sides or is unknown. A figure that equals
+    the bound is not above it.
+    """
+    if figure.low is None or figure.high is None:
+        return None
+    if figure.low > bound:
+        return True
+    return False if figure.high <= bound else None
+
+
 def inconclusive(figure: Figure, figures: list[Figure], bound: str) -> Finding:
     """Return the finding for a figure whose interval includes the bound, or is unknown."""
     if figure.low is None or figure.high is None:
-        reason = f"too few values for an interval ({figure.n})"
+        reason = Message("too few values for an interval ({n})", n=figure.n)
     else:
-        reason = f"the interval includes {bound}: more rounds may decide"
+        reason = Message("the interval includes {bound}: more rounds may decide", bound=bound)
     return Finding(Verdict.INCONCLUSIVE, reason, figures)
 
 
-def emulated(figures: list[Figure], remark: str = "") -> Finding:
-    """Return the finding for emulated machines that bound the claim from the wrong side."""
-    reason = f"the machines are emulated, which decides nothing about KVM{remark}"
-    return Finding(Verdict.UNTESTED, reason, figures)
+def not_under_kvm(evidence: Evidence, figures: list[Figure], remark: str = "") -> Finding:
+    """Return the finding for machines that bound the claim from the wrong side if emulated.
+
+    The remark is about emulated machines.
+    """
+    if not evidence.emulated:
+        return Finding(
+            Verdict.UNTESTED,
+            Message("the run does not record whether the machines were emulated"),
+            figures,
+        )
+    reason = Message("the machines are emulated, which decides nothing about KVM")
+    return Finding(Verdict.UNTESTED, joined("", (reason, remark)), figures)
+
+
+def even_emulated(evidence: Evidence, reason: Message) -> Message:
+    """Return the reason, with a remark if the machines were emulated."""
+    return Message("even emulated, {reason}", reason=reason) if evidence.emulated else reason

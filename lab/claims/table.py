@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from lab import tables
 from lab.analysis import provenance, summary
+from lab.analysis.stored_texts import stored
+from lab.analysis.summary_text import INTERVAL
 from lab.calibration import text
 from lab.claims.catalogue import STATEMENTS, TABLE, Claim
-from lab.claims.evidence import Evidence
-from lab.claims.finding import COLOURS, Finding
+from lab.claims.evidence import evidence_of
+from lab.claims.finding import COLOURS
+from lab.language.message import Language, Message, joined, translated
+from lab.language.punctuation import COLON
 from lab.units import UNKNOWN, quantity
 
 if TYPE_CHECKING:
@@ -19,13 +24,22 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from lab.claims.finding import Verdict
+    from lab.claims.evidence import Figure
+    from lab.claims.finding import Range, Verdict
     from lab.results.run_folder import Run
+
+
+_NUMBERS = ("figures", "claimed")
+
+_KEPT_ROWS = 256  # of a few runs: a report shows each finding several times
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A claim with its finding. `measured`, `interval` and `n` have an entry per figure."""
+    """A claim with its finding. `measured`, `interval` and `n` have an entry per figure.
+
+    `figures` and `claimed` are the numbers behind the texts.
+    """
 
     source: str
     claim: str
@@ -35,38 +49,47 @@ class Row:
     n: tuple[str, ...]
     verdict: Verdict
     reason: str
+    figures: tuple[Figure, ...]
+    claimed: Range | None
 
 
 def examine(run: Run, claims: Iterable[Claim] = (*TABLE, *STATEMENTS)) -> list[Row]:
     """Return each claim with the run's finding on it."""
-    evidence = Evidence(run)
-    return [_row(claim, claim.judge(evidence)) for claim in claims]
+    return [_judged(claim, run) for claim in claims]
 
 
-def markdown(run: Run) -> str:
+def markdown(run: Run, language: Language = Language.ENGLISH) -> str:
     """Return the table and the statements with their conditions, as Markdown."""
     statements = examine(run, STATEMENTS)
+    measured = [row for row in statements if row.measured]
     lines = [
-        *_markdown_table("claim of the table", examine(run, TABLE)),
+        *_markdown_table(Message("claim of the table"), examine(run, TABLE), language),
         "",
-        *_markdown_table("claim of the text", [row for row in statements if row.measured]),
+        *_markdown_table(Message("claim of the text"), measured, language),
         "",
-        *(f"*{tables.literal(line)}*\n" for line in conditions(run)),
+        *(f"*{tables.literal(translated(line, language))}*\n" for line in conditions(run)),
     ]
     unmeasured = [row for row in statements if not row.measured]
     if unmeasured:
-        lines.append("Statements that this run has no figures for:\n")
-        lines += [
-            f"- {row.source}: {row.claim}: {tables.literal(row.reason)}." for row in unmeasured
-        ]
+        heading = Message("Statements that this run has no figures for:")
+        lines.append(f"{translated(heading, language)}\n")
+        for row in unmeasured:
+            reason = tables.literal(translated(row.reason, language))
+            sentence = Message("{claim}: {reason}.", claim=row.claim, reason=reason)
+            lines.append(f"- {translated(joined(COLON, (row.source, sentence)), language)}")
     return "\n".join(lines).rstrip() + "\n"
 
 
 def csv_lines(run: Run) -> str:
     """Return the findings as CSV, with a line for each figure and one for a claim without any."""
+    return csv_of(examine(run))
+
+
+def csv_of(findings: Iterable[Row]) -> str:
+    """Return findings as CSV, as `csv_lines` does."""
     headings = ("source", "claim", "measured", "interval", "n", "verdict", "reason")
     rows = []
-    for row in examine(run):
+    for row in findings:
         figures = list(zip(row.measured, row.interval, row.n, strict=True)) or [("", "", "")]
         rows += [(row.source, row.claim, *each, row.verdict, row.reason) for each in figures]
     return tables.csv_lines(headings, rows)
@@ -76,28 +99,45 @@ def document(run: Run) -> dict[str, Any]:
     """Return the findings as a JSON document."""
     return {
         **provenance.document(run),
-        "table": [asdict(row) for row in examine(run, TABLE)],
-        "statements": [asdict(row) for row in examine(run, STATEMENTS)],
+        "table": [_document(row) for row in examine(run, TABLE)],
+        "statements": [_document(row) for row in examine(run, STATEMENTS)],
         "conditions": conditions(run),
     }
 
 
-def rules(run: Run) -> str:
+def _document(row: Row) -> dict[str, Any]:
+    """Return a finding's texts; `tonnage show` has the numbers."""
+    return {name: value for name, value in asdict(row).items() if name not in _NUMBERS}
+
+
+def rules(run: Run, language: Language = Language.ENGLISH) -> str:
     """Return the measure and the bounds of each claim as a Markdown table."""
-    rows = [(row.source, row.claim, tables.Marked(row.measure)) for row in examine(run)]
-    return "\n".join(tables.markdown(("", "claim", "measure; required interval"), rows))
+    rows = [
+        (row.source, row.claim, tables.Marked(translated(row.measure, language)))
+        for row in examine(run)
+    ]
+    headings = ("", Message("claim"), Message("measure; required interval"))
+    return "\n".join(tables.markdown(headings, rows, language))
 
 
 def conditions(run: Run) -> list[str]:
     """Return the conditions that accompany the figures: host, accelerator, rounds, calibration."""
-    lines = [f"Measured on {provenance.line(run)}."]
+    lines: list[str] = [Message("Measured on {where}.", where=provenance.line(run))]
     if run.settings.get("accelerator") == "tcg":
-        reason = str(run.host.get("kvm", {}).get("reason") or "not recorded").rstrip(".")
-        lines.append(f"The machines were emulated (TCG). KVM on this host: {reason}.")
+        reason = str(run.host.get("kvm", {}).get("reason") or "").rstrip(".")
+        lines.append(
+            Message(
+                "The machines were emulated (TCG). KVM on this host: {reason}.",
+                reason=stored(reason) if reason else Message("not recorded"),
+            )
+        )
     lines.append(
-        "Figures are medians. n counts rounds, in each of which every target ran in random order,"
-        " or the points of a single filling of the host. Intervals cover this run only: figures of"
-        " runs at other times differ by more, and only several runs show by how much."
+        Message(
+            "Figures are medians. n counts rounds, in each of which every target ran in random"
+            " order, or the points of a single filling of the host. Intervals cover this run only:"
+            " figures of runs at other times differ by more, and only several runs show by how"
+            " much."
+        )
     )
     remarks = [provenance.disturbances(run), _dependences(run)]
     calibration = text.sentence(run.settings.get("calibration"))
@@ -114,43 +154,53 @@ def _dependences(run: Run) -> str:
     dependent = [dependence for dependence in dependences if dependence > 1]
     if not dependent:
         return ""
-    return (
-        f"In {len(dependent)} of {len(dependences)} figures, consecutive rounds are correlated,"
-        " which makes their intervals up to"
-        f" {quantity(math.sqrt(max(dependent)), 'ratio')} as wide."
+    return Message(
+        "In {count} of {all} figures, consecutive rounds are correlated, which makes their"
+        " intervals up to {times} as wide.",
+        count=len(dependent),
+        all=len(dependences),
+        times=quantity(math.sqrt(max(dependent)), "ratio"),
     )
 
 
-def show(run: Run, console: Console | None = None) -> None:
+def show(run: Run, console: Console | None = None, language: Language = Language.ENGLISH) -> None:
     """Print the findings, by default on standard output."""
     from rich.console import Console
-    from rich.text import Text
+
+    from lab.folded_text import FoldedText
 
     console = console or Console()
     rows = [
         (
             row.source,
             row.claim,
-            "\n".join(_figures(row)) or UNKNOWN,
-            Text.assemble(
-                (row.verdict, f"bold {COLOURS[row.verdict]}"), f": {tables.plain(row.reason)}"
+            joined("\n", _figures(row)) if row.measured else UNKNOWN,
+            FoldedText.assemble(
+                (translated(row.verdict.message, language), f"bold {COLOURS[row.verdict]}"),
+                translated(COLON, language),
+                tables.plain(translated(row.reason, language)),
             ),
         )
         for row in examine(run)
     ]
-    headings = ("", "claim", "measured (95 % interval; n)", "verdict")
-    console.print(tables.folding(headings, rows, ruled=True))
+    headings = ("", Message("claim"), Message("measured (95 % interval; n)"), Message("verdict"))
+    console.print(tables.folding(headings, rows, ruled=True, language=language))
     for line in conditions(run):
-        console.print(line, style="dim", highlight=False, markup=False)
+        console.print(tables.paragraph(translated(line, language), "dim"))
 
 
 def _figures(row: Row) -> list[str]:
     """Return a line per figure with its interval and n."""
     figures = zip(row.measured, row.interval, row.n, strict=True)
-    return [f"{measured} ({interval}; {n})" for measured, interval, n in figures]
+    return [
+        Message("{measured} ({interval}; {n})", measured=measured, interval=interval, n=n)
+        for measured, interval, n in figures
+    ]
 
 
-def _row(claim: Claim, finding: Finding) -> Row:
+@lru_cache(maxsize=_KEPT_ROWS)
+def _judged(claim: Claim, run: Run) -> Row:
+    finding = claim.judge(evidence_of(run))
     return Row(
         source=claim.source,
         claim=claim.text,
@@ -160,26 +210,37 @@ def _row(claim: Claim, finding: Finding) -> Row:
         n=tuple(figure.n for figure in finding.figures),
         verdict=finding.verdict,
         reason=finding.reason,
+        figures=tuple(finding.figures),
+        claimed=claim.claimed,
     )
 
 
-def _markdown_table(heading: str, rows: Sequence[Row]) -> list[str]:
+def _markdown_table(heading: str, rows: Sequence[Row], language: Language) -> list[str]:
+    headings = ("", heading, Message("measured"), INTERVAL, "n", Message("verdict"))
     return tables.markdown(
-        ("", heading, "measured", "95 % interval", "n", "verdict"),
+        headings,
         [
             (
                 row.source,
-                tables.Marked(row.claim),
-                _lines(row.measured),
-                _lines(row.interval),
-                _lines(row.n),
-                tables.Marked(f"**{row.verdict}**: {tables.literal(row.reason)}"),
+                tables.Marked(translated(row.claim, language)),
+                _lines(row.measured, language),
+                _lines(row.interval, language),
+                _lines(row.n, language),
+                _verdict(row, language),
             )
             for row in rows
         ],
+        language,
     )
 
 
-def _lines(figures: Sequence[str]) -> tables.Marked:
+def _verdict(row: Row, language: Language) -> tables.Marked:
+    verdict = translated(row.verdict.message, language)
+    reason = tables.literal(translated(row.reason, language))
+    return tables.Marked(f"**{verdict}**{translated(COLON, language)}{reason}")
+
+
+def _lines(figures: Sequence[str], language: Language) -> tables.Marked:
     """Return a cell with a line per figure."""
-    return tables.Marked("<br>".join(map(tables.literal, figures)) or UNKNOWN)
+    lines = (tables.literal(translated(each, language)) for each in figures)
+    return tables.Marked("<br>".join(lines) or UNKNOWN)

@@ -5,21 +5,20 @@ The page computes in the browser, from JSON in the page; `answer` computes the s
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import asdict, dataclass
-from html import escape
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab import units
 from lab.analysis import summary
+from lab.language.message import Message
+from lab.report import markup
 
 if TYPE_CHECKING:
     from lab.analysis.summary import Measurement
+    from lab.language.message import Language
     from lab.results.run_folder import Run
 
-SCRIPT = Path(__file__).parent / "calculator.js"
 _GIB = 1 << 30
 
 
@@ -110,54 +109,55 @@ def answer(target: Figures, question: Question) -> Answer:
     )
 
 
-def section(run: Run) -> str:
+@dataclass(frozen=True, slots=True)
+class Slider:
+    """A setting of the calculator: its ends, and whether equal steps are equal factors."""
+
+    name: str
+    label: Message
+    least: float
+    most: float
+    is_logarithmic: bool = True
+
+
+SLIDERS = (
+    Slider("instances", Message("idle instances"), 10, 1_000_000),
+    Slider("host_gib", Message("memory of a host for instances, GiB"), 4, 1024),
+    Slider("price", Message("price of a host a month"), 1, 10_000),
+    Slider("slower", Message("a start takes longer by, %"), 0, 100, is_logarithmic=False),
+)
+
+
+def section(run: Run, languages: tuple[Language, ...] = markup.ENGLISH) -> str:
     """Return the sliders as HTML; empty if the run has no figures for them."""
     targets = figures(run)
     if not targets:
         return ""
     question = Question()
-    rows = "\n".join(_row(each, answer(each, question)) for each in targets)
-    data = json.dumps({"targets": [asdict(each) for each in targets]}).replace("<", "\\u003c")
-    return f"""<form class="calculator" id="calculator" aria-label="How many hosts">
-{_slider("instances", "idle instances", 10, 1_000_000, question.instances, "log")}
-{_slider("host_gib", "memory of a host for instances, GiB", 4, 1024, question.host_gib, "log")}
-{_slider("price", "price of a host a month", 1, 10_000, question.price, "log")}
-{_slider("slower", "a start takes longer by, %", 0, 100, question.slower * 100, "linear")}
-<table aria-live="polite"><thead><tr><th>target</th><th>hosts</th><th>cost a month</th>
-<th>one more ready after</th><th>all ready after</th></tr></thead>
-<tbody>
-{rows}
-</tbody></table>
-<script type="application/json" id="calculator-data">{data}</script>
-<script>{SCRIPT.read_text(encoding="utf-8")}</script>
-</form>"""
+    settings = {**asdict(question), "slower": question.slower * 100}
+    return markup.render(
+        "calculator.html",
+        languages,
+        sliders=[(slider, settings[slider.name]) for slider in SLIDERS],
+        rows=[(each, cells(answer(each, question))) for each in targets],
+        targets=[asdict(each) for each in targets],
+    )
 
 
-def _row(target: Figures, given: Answer) -> str:
-    cells = [
-        f'<span data-value="{given.hosts}">{_hosts(given)}</span>',
+def cells(given: Answer) -> tuple[str, ...]:
+    """Return an answer as text: hosts, cost, and both times."""
+    return (
+        _hosts(given),
         f"{given.cost:,.0f}",
         units.quantity(given.one_seconds, "second"),
         units.quantity(given.all_seconds, "second"),
-    ]
-    inner = "".join(f"<td>{cell}</td>" for cell in cells)
-    return f'<tr data-target="{escape(target.target)}"><th>{escape(target.label)}</th>{inner}</tr>'
+    )
 
 
 def _hosts(given: Answer) -> str:
     if given.fewest_hosts == given.most_hosts:
         return f"{given.hosts:,}"
     return f"{given.hosts:,} ({given.fewest_hosts:,} – {given.most_hosts:,})"
-
-
-def _slider(name: str, label: str, least: float, most: float, value: float, scale: str) -> str:
-    """Return a slider whose positions are 0 to 1000; the number beside it can be typed."""
-    return (
-        f'<label>{escape(label)} <input type="number" name="{name}" min="{least:g}"'
-        f' max="{most:g}" value="{value:g}" step="any"></label>'
-        f'<input type="range" min="0" max="1000" data-for="{name}" data-scale="{scale}"'
-        f' aria-label="{escape(label)}">'
-    )
 
 
 def _by_target(run: Run, experiment: str, metric: str) -> dict[str, Measurement]:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import TYPE_CHECKING
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
 from lab import tables, units
-from lab.errors import InvalidConfig, ReportFailed
-from lab.report import style
-from lab.report.style import FAINT, INK, STYLE, Picture
+from lab.errors import InvalidConfig
+from lab.language.message import Message, capitalized, in_context, joined
+from lab.report import palette, style
+from lab.report.palette import FAINT, INK
+from lab.report.picture import Picture
 from lab.scaling import text
 from lab.scaling.results import finding, label
 
@@ -28,10 +28,8 @@ if TYPE_CHECKING:
 KINDS = (".svg", ".png", ".pdf")
 # For variants that are not named as a target.
 _HUES = ("#0f766e", "#b91c1c", "#9d174d", "#1d4ed8", "#ea8a0c", "#7c3aed", "#4d7c0f")
+_LEGEND_COLUMNS = 4
 _P95 = 1  # the place of the 95th percentile in a series
-_TITLE_LETTERS = 92
-_FOOT_LETTERS = 150
-_FOOT_LINE_INCHES = 0.14
 
 
 def check(path: Path) -> None:
@@ -42,23 +40,9 @@ def check(path: Path) -> None:
         raise InvalidConfig(f"{path}: there is no folder {path.absolute().parent}.")
 
 
-def write(result: Result, path: Path) -> None:
-    """Draw a result to a file, in the format of its ending. Raise ReportFailed."""
-    try:
-        draw(result).savefig(path, dpi=150, metadata=_metadata(path))
-    except OSError as error:
-        raise ReportFailed(f"Can't write {path}: {error.strerror}.") from error
-
-
-def _metadata(path: Path) -> dict[str, str | None]:
-    """Return metadata without a date, so that the same result gives the same file."""
-    key = {".svg": "Date", ".pdf": "CreationDate"}.get(path.suffix.lower())
-    return {key: None} if key else {}
-
-
 def draw(result: Result) -> Picture:
     """Draw load, missed requests, latencies and instances of all variants over time."""
-    with mpl.rc_context(STYLE):
+    with style.canvas():
         figure = Picture(figsize=(8.6, 8.4))
         axes = figure.subplots(4, 1, sharex=True, height_ratios=[0.8, 1, 1.3, 1])
         load, missed, latency, instances = axes
@@ -81,17 +65,18 @@ def _load(axis: Axes, result: Result) -> None:
     series = result.variants[0].series
     axis.fill_between(series.begins, series.arrived, color=FAINT, alpha=0.3, linewidth=0)
     axis.plot(series.begins, series.arrived, color=FAINT, linewidth=1.2)
-    axis.set_ylabel("requests /s")
+    rows = -(-len(result.variants) // _LEGEND_COLUMNS)
+    axis.set_title(style.say(axis, Message("requests /s")), pad=8 + 14 * rows)
     axis.set_ylim(bottom=0)
 
 
 def _add_legend(axis: Axes, result: Result) -> None:
     """Name the variants above the topmost axis."""
     marks = [
-        Line2D([], [], color=_colour(variant, place), label=style.plain(label(variant)))
+        Line2D([], [], color=_colour(variant, place), label=style.say_name(axis, label(variant)))
         for place, variant in enumerate(result.variants)
     ]
-    axis.legend(handles=marks, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=4, fontsize=8.5)
+    style.add_legend(axis, marks, _LEGEND_COLUMNS)
 
 
 def _missed(axis: Axes, variant: VariantResult, colour: str) -> None:
@@ -110,21 +95,22 @@ def _latency(axis: Axes, variant: VariantResult, colour: str) -> None:
 
 def _finish_axes(axes: Sequence[Axes], result: Result) -> None:
     _, missed, latency, instances = axes
-    missed.set_ylabel("missed")
+    missed.set_title(style.say(missed, Message("missed")))
     missed.set_ylim(-3, 103)
     missed.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} %"))
-    latency.set_ylabel("latency")
+    latency.set_title(style.say(latency, Message("latency")))
     latency.set_yscale("log")
     objective = float(result.scenario.table.objective)
     latency.axhline(objective, color=INK, linewidth=0.8, linestyle="--")
+    named = Message("objective {time}", time=units.quantity(objective, "second"))
     latency.annotate(
-        f"objective {units.quantity(objective, 'second')}", (1, objective),
+        style.say(latency, named), (1, objective),
         xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=7.5,
     )  # fmt: skip
     style.set_log_ticks(latency.yaxis, style.tick_formatter("second"))
-    instances.set_ylabel("instances")
+    instances.set_title(style.say(instances, in_context("scaling", "instances")))
     instances.set_ylim(bottom=0)
-    instances.set_xlabel("time")
+    instances.set_xlabel(style.say(instances, Message("time")))
     instances.set_xlim(0, result.scenario.duration)
     instances.xaxis.set_major_formatter(FuncFormatter(style.tick_formatter("second")))
     if peak := result.scenario.arrivals.peak:
@@ -134,31 +120,21 @@ def _finish_axes(axes: Sequence[Axes], result: Result) -> None:
 
 def _finish(figure: Picture, result: Result) -> None:
     """Add the title, and the conditions below the picture."""
-    title = title_of(result)
-    unbroken = title.replace(" %", "\N{NO-BREAK SPACE}%")
-    lines = textwrap.wrap(unbroken, _TITLE_LETTERS, break_on_hyphens=False)
-    shown = "\n".join(lines).replace("$", r"\$")
-    figure.suptitle(shown, x=0.008, ha="left", fontsize=11.5, fontweight="bold")
-    conditions = " · ".join([
-        f"simulated: {tables.plain(result.scenario.name)}",
-        f"{result.replications} replication{'s' * (result.replications > 1)}, seed {result.seed}",
-        "latency: 95th percentile, dotted: median · instances: ready, dotted: asked for",
-        "shade: the peak",
+    conditions = [
+        Message("simulated: {name}", name=tables.plain(result.scenario.name)),
+        Message("{count} replications, seed {seed}", count=result.replications, seed=result.seed)
+        if result.replications > 1
+        else Message("1 replication, seed {seed}", seed=result.seed),
+        Message("latency: 95th percentile, dotted: median"),
+        Message("instances: ready, dotted: asked for"),
+        Message("shade: the peak"),
         *([text.EMULATED] if result.scenario.emulated else []),
-    ])  # fmt: skip
-    lines = textwrap.wrap(conditions, _FOOT_LETTERS)
-    foot = _FOOT_LINE_INCHES * (1 + len(lines)) / figure.get_figheight()
-    figure.set_layout_engine("constrained", rect=(0, foot, 1, 1 - foot))
-    figure.text(0.008, foot * 0.15, "\n".join(lines).replace("$", r"\$"), fontsize=7.2,
-                color=FAINT, va="bottom")  # fmt: skip
-    figure.alt = tables.plain(f"{title}.")
-
-
-def title_of(result: Result) -> str:
-    """Return the picture's title: the finding."""
-    sentence = finding(result)
-    return tables.plain(sentence[:1].upper() + sentence[1:])
+    ]
+    title = joined("", [capitalized(finding(result))])
+    style.describe(figure, title, conditions, joined("", [title, "."]))
 
 
 def _colour(variant: VariantResult, place: int) -> str:
-    return style.COLOURS.get(variant.name, _HUES[place % len(_HUES)])
+    return (
+        palette.colour(variant.name) if variant.name in palette.LOOKS else _HUES[place % len(_HUES)]
+    )

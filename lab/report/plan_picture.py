@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import matplotlib as mpl
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from lab import units
-from lab.errors import InvalidConfig, ReportFailed
+from lab.errors import InvalidConfig
+from lab.language.message import Message, joined
+from lab.language.punctuation import SEMICOLON
 from lab.planning.amounts import label
 from lab.planning.headline import headline, remarks
 from lab.planning.usage import content, free_amounts, resource_use
 from lab.report import style
-from lab.report.style import FAINT, INK, LEGEND_ROW_POINTS, STYLE, Picture
+from lab.report.palette import FAINT, INK
+from lab.report.picture import Picture
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,33 +36,19 @@ if TYPE_CHECKING:
     Packed = Sequence[tuple[Pattern, FreeAmounts]]
 
 SUFFIXES = (".png", ".svg", ".pdf")
-MARKS = "width: number of hosts · height: share of a host · hatched: stranded · white: free"
 _COLOURS = (
     "#0f766e", "#1d4ed8", "#b91c1c", "#ea8a0c", "#7c3aed", "#4d7c0f", "#0ea5e9", "#9d174d",
 )  # fmt: skip
 _LEGEND_COLUMNS = 4
 _MOST_KIND_LABELS, _MOST_EDGES = 8, 100
-# Without its date, the same plan gives the same file.
-_METADATA: dict[str, dict[str, str | None]] = {
-    ".svg": {"Date": None},
-    ".pdf": {"CreationDate": None},
-}
 _ROW_INCHES = 1.35
+LEGEND_ROW_POINTS = 13
 
 
 def check_suffix(path: Path) -> None:
     """Raise InvalidConfig if no picture can be written to a file of that name."""
     if path.suffix.lower() not in SUFFIXES:
         raise InvalidConfig(f"{path}: a picture's name must end in {', '.join(SUFFIXES)}.")
-
-
-def write(path: Path, file: PlanFile, plan: Plan) -> None:
-    """Write the picture. Raise ReportFailed if the file can't be written."""
-    check_suffix(path)
-    try:
-        draw(file, plan).savefig(path, dpi=150, metadata=_METADATA.get(path.suffix.lower()))
-    except OSError as error:
-        raise ReportFailed(f"{path} can't be written: {error.strerror}.") from error
 
 
 def draw(file: PlanFile, plan: Plan) -> Picture:
@@ -71,33 +59,41 @@ def draw(file: PlanFile, plan: Plan) -> Picture:
         key=lambda each: (_place(plan, each[0].host), -each[0].times),
     )
     colours = _colours(plan)
-    legend = [Patch(color=colour, label=style.plain(name)) for name, colour in colours.items()]
-    if len({*plan.service_of.values()}) > len(colours):
-        legend.append(Patch(color=FAINT, label="other services"))
-    rows = -(-len(legend) // _LEGEND_COLUMNS)
+    has_others = len({*plan.service_of.values()}) > len(colours)
+    rows = -(-(len(colours) + has_others) // _LEGEND_COLUMNS)
     resources = plan.problem.resources
-    with mpl.rc_context(STYLE):
+    with style.canvas():
         height = 1.1 + _ROW_INCHES * len(resources) + rows * LEGEND_ROW_POINTS / 72
         figure = Picture(figsize=(8.6, height))
+        legend = [Patch(color=colour, label=style.plain(name)) for name, colour in colours.items()]
+        if has_others:
+            legend.append(Patch(color=FAINT, label=figure.say(Message("other services"))))
         axes = figure.subplots(len(resources), 1, sharex=True, squeeze=False)[:, 0]
         for place, axis in enumerate(axes):
             _draw_resource(axis, plan, packed, place, colours)
             _mark_kinds(axis, packed, labelled=place == 0)
-        axes[-1].set_xlabel("hosts")
+        axes[-1].set_xlabel(figure.say(Message("hosts")))
         axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
-        finding = headline(plan, file.currency)
-        axes[0].set_title(style.literal(finding), pad=22 + rows * LEGEND_ROW_POINTS)
         axes[0].legend(
             handles=legend, loc="lower left", bbox_to_anchor=(0, 1.14), ncols=_LEGEND_COLUMNS,
-            fontsize=8.5, handlelength=1.0, borderpad=0, borderaxespad=0.3,
+            handlelength=1.0, borderpad=0, borderaxespad=0.3,
         )  # fmt: skip
-        uses = resource_use(plan, frees)
-        alt = style.description(
-            finding.rstrip("."),
-            [f"{label(use.resource)} {units.share(use.used_share)} used" for use in uses],
-        )
-        where = " ".join((f"Plan {file.path.name}.", *remarks(file, plan)))
-        return style.lay_out(figure, where, alt, MARKS)
+        finding = joined("", [headline(plan, file.currency)])
+        used = [
+            Message(
+                "{resource} {share} used",
+                resource=label(use.resource),
+                share=units.share(use.used_share),
+            )
+            for use in resource_use(plan, frees)
+        ]
+        conditions = [
+            Message("width: number of hosts; height: share of a host"),
+            Message("hatched: stranded; white: free"),
+            joined(" ", [Message("Plan {name}.", name=file.path.name), *remarks(file, plan)]),
+        ]
+        alt = joined("", [finding, " ", joined(SEMICOLON, used), "."])
+        return style.describe(figure, finding, conditions, alt)
 
 
 def _place(plan: Plan, host: str) -> int:
@@ -156,7 +152,7 @@ def _draw_resource(
     axis.set_ylim(0, 1)
     axis.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{share:.0%}"))
     axis.grid(visible=False, axis="x")
-    axis.set_ylabel(style.plain(label(resource)))
+    axis.set_ylabel(style.say_name(axis, label(resource)))
 
 
 def _mark_kinds(axis: Axes, packed: Packed, *, labelled: bool) -> None:

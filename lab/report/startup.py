@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-import matplotlib as mpl
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter
 
 from lab import units
-from lab.analysis import summary
+from lab.analysis import labels
+from lab.analysis.step_names import step_name
+from lab.language.message import Message, joined
+from lab.language.punctuation import COLON, COMMA, SEMICOLON, SENTENCES
 from lab.metrics import STEP, STEP_BEGIN
-from lab.report import style
-from lab.report.style import FAINT, INK, STYLE, Picture
+from lab.report import findings, line_labels, palette, style
+from lab.report.palette import FAINT, GRID, INK
+from lab.report.picture import Picture
+from lab.targets.registry import MACHINES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
     from matplotlib.axes import Axes
@@ -22,165 +26,271 @@ if TYPE_CHECKING:
     from lab.results.run_folder import Run
 
 _BEGIN, _STEP = STEP_BEGIN.prefix, STEP.prefix
-_COLUMNS = 3  # of a legend
+_WATERFALL_WIDTH = 7.6  # inches: two columns, each with names, bars and times
+_ROW_INCHES = 0.2
+_HEADING_ROWS, _SPACE_ROWS = 1.3, 0.8
+_NAME_SHARE, _BAR_SHARE = 0.53, 0.31  # of a column's width
+_FEWEST_STEPS = 3  # two steps are the start and the answer, which the start times show
+_PANEL_INCHES = 2.6
 _NO_TIME_SECONDS = 1e-9  # the clock's resolution, for steps that all took less
-# A hue for each step; shades of a single hue would suggest an order of magnitude.
-_STEP_COLOURS = ("#0f766e", "#0ea5e9", "#7c3aed", "#b91c1c", "#ea8a0c", "#4d7c0f", "#64748b",
-                 "#be185d", "#1d4ed8")  # fmt: skip
 
 
-def waterfall(run: Run) -> Picture:
-    """Draw the steps of a start below each other, each from its median begin to its median end."""
-    with mpl.rc_context(STYLE):
-        charts = {name: steps for name in _targets(run) if (steps := _steps(run, name))}
-        tallest = [len(steps) for steps in charts.values()] or [2]
-        height = 1.4 + sum(0.55 + 0.27 * count for count in tallest)
-        figure = Picture(figsize=(8.6, height))
-        axes = figure.subplots(
-            len(tallest), 1, squeeze=False, height_ratios=[count + 1.6 for count in tallest]
-        )[:, 0]
-        figure.suptitle("Steps of a start", x=0.008, ha="left", fontsize=11.5, fontweight="bold")
-        for axis, (target, steps) in zip(axes, charts.items(), strict=False):
-            _waterfall(axis, run, target, steps)
+class Step(NamedTuple):
+    """A step of a start: its median begin and length, in seconds."""
+
+    name: str
+    begin: float
+    length: float
+
+
+class Chart(NamedTuple):
+    """The steps of a target, and in how many rounds they were traced."""
+
+    target: str
+    steps: list[Step]
+    n: int
+
+    @property
+    def total(self) -> float:
+        """The end of the last step."""
+        return max(step.begin + step.length for step in self.steps) or _NO_TIME_SECONDS
+
+    @property
+    def rows(self) -> float:
+        """The height in rows, with the heading and the space below."""
+        return len(self.steps) + _HEADING_ROWS + _SPACE_ROWS
+
+
+def waterfall(run: Run, width: float = style.WIDTH) -> Picture:
+    """Draw the steps of starts, containers at the left and machines at the right, aligned.
+
+    A bar lies where its step does in the whole start of that target.
+    """
+    with style.canvas():
+        charts = [chart for name in _targets(run) if (chart := _chart(run, name))]
+        told = [chart for chart in charts if len(chart.steps) >= _FEWEST_STEPS] or charts
+        columns = [column for column in _columns(told, width) if column] or [[]]
+        tallest = max((sum(chart.rows for chart in column) for column in columns), default=0.0)
+        if len(columns) > 1:
+            width = _WATERFALL_WIDTH
+        picture = Picture(figsize=(width, 0.1 + _ROW_INCHES * max(8.0, tallest)))
+        axes = picture.subplots(1, len(columns), squeeze=False)[0]
+        for axis, column in zip(axes, columns, strict=True):
+            _draw_column(axis, run, column, max(8.0, tallest))
         if not charts:
             style.explain_empty(axes[0], run, "startup")
-        values = [
-            f"{_label(run, 'startup', target, _STEP)}: "
-            + ", ".join(f"{step} {units.quantity(length, 'second')}" for step, _, length in steps)
-            for target, steps in charts.items()
+        conditions = [
+            Message("bar: a step, from its median begin, with its median duration"),
+            Message("each target on its own scale"),
+            style.counts({chart.target: chart.n for chart in told}, run),
         ]
-        return style.finish(
-            figure,
-            run,
-            style.description("Steps of a start", values),
-            "bar: a step, from its median begin, with its median duration",
-        )
+        values = [_described(run, chart) for chart in charts]
+        return style.finish(picture, run, _steps_finding(run, charts), values, conditions)
 
 
-def burst(run: Run) -> Picture:
+def burst(run: Run, width: float = style.WIDTH) -> Picture:
     """Draw the latency and the rate of starts over the number that was requested at once."""
-    with mpl.rc_context(STYLE):
+    with style.canvas():
         targets = _burst_targets(run)
-        rows = -(-len(targets) // _COLUMNS)
-        figure = Picture(figsize=(8.6, 3.6 + 0.2 * rows))
-        left, right = figure.subplots(1, 2)
-        for axis in (left, right):
-            axis.set_xscale("log", base=2)
-            axis.set_yscale("log")
-            axis.set_xlabel("requested at once (log scale)")
-        for target in targets:
-            colour = style.colour(target)
-            middle = _curve(run, target, "latency-p50")
-            tail = _curve(run, target, "latency-p95")
-            style.draw_band(left, middle, tail, colour)
-            rate = _curve(run, target, "started-per-second")
-            at, each = style.positive_points(rate.index, rate)
-            right.plot(at, each, marker="o", markersize=4, color=colour)
-        for axis in (left, right):
-            axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-        style.set_log_ticks(left.yaxis, style.tick_formatter("second"))
-        style.set_log_ticks(right.yaxis, lambda value, _: f"{value:g} /s")
-        if not targets:
-            style.explain_empty(left, run, "burst")
-        left.set_title("Many at once: first instruction")
-        right.set_title("… and starts per second")
-        if marks := [
-            style.legend_entry("o", style.colour(name), _label(run, "burst", name))
-            for name in targets
-        ]:
-            figure.legend(
-                handles=marks, loc="outside upper left", ncols=_COLUMNS, fontsize=8.5,
-                handletextpad=0.1, columnspacing=1.0,
-            )  # fmt: skip
-        return style.finish(
-            figure,
-            run,
-            _burst_description(run, targets),
-            "line: median · shade: up to the 95th percentile",
-        )
-
-
-def _burst_description(run: Run, targets: Sequence[str]) -> str:
-    values = []
-    for target in targets:
-        middle = _curve(run, target, "latency-p50").dropna()
-        if len(middle):
-            most, latency = middle.index[-1], units.quantity(float(middle.iloc[-1]), "second")
-            values.append(f"{summary.label(target, run)}: half of {most} after {latency}")
-    return style.description("Many at once, until the first instruction", values)
-
-
-def _waterfall(
-    axis: Axes, run: Run, target: str, steps: Sequence[tuple[str, float, float]]
-) -> None:
-    total = max(begin + length for _, begin, length in steps) or _NO_TIME_SECONDS
-    scale = units.scale_for(total, "second")
-    for row, (step, begin, length) in enumerate(steps):
-        left, width = begin / scale.size, length / scale.size
-        hue = _STEP_COLOURS[row % len(_STEP_COLOURS)]
-        axis.barh(row, width, left=left, height=0.72, color=hue)
-        text = f"{style.plain(step)}  {units.quantity(length, 'second')}"
-        # In the bar if it is long enough, else on the side of it that has room.
-        end, whole = left + width, total / scale.size
-        if width > 0.45 * whole:
-            at, align, ink = end, "right", "white"
-        elif end < 0.6 * whole:
-            at, align, ink = end, "left", INK
+        height = max(_PANEL_INCHES, 0.6 + line_labels.labels_inches(targets, run, width))
+        picture = Picture(figsize=(width, 2 * height + 0.4))
+        upper, lower = picture.subplots(2, 1)
+        upper.set_title(style.say(upper, Message("until half of them run")))
+        lower.set_title(style.say(lower, Message("started per second")))
+        if targets:
+            _draw_burst(upper, run, "latency-p50", height, tail="latency-p95")
+            _draw_burst(lower, run, "started-per-second", height)
+            lower.set_xlabel(style.say(lower, Message("requested at once (log scale)")))
         else:
-            at, align, ink = left, "right", INK
-        axis.text(at, row, f" {text} ", va="center", ha=align, fontsize=8, color=ink)
-    axis.set_ylim(len(steps) - 0.4, -0.6)
-    axis.set_yticks([])
-    axis.set_xlim(0, 1.02 * total / scale.size)
-    axis.grid(visible=False, axis="y")
-    axis.spines["left"].set_visible(False)
-    axis.xaxis.set_major_locator(MaxNLocator(nbins=7))
-    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} {scale.name}"))
-    axis.tick_params(axis="x", labelsize=7.5, labelcolor=FAINT)
-    axis.set_title(
-        _label(run, "startup", target, _STEP), fontsize=9.5, pad=3, color=style.colour(target)
-    )
+            style.explain_empty(upper, run, "burst")
+            style.explain_empty(lower, run, "burst")
+        conditions = [
+            Message("mark: median of rounds; bar: smallest to largest round"),
+            Message("shade: until 95 % run"),
+            style.counts({name: _rounds(run, name) for name in targets}, run),
+        ]
+        values = [_half(run, name) for name in targets if len(_curve(run, name, "latency-p50"))]
+        return style.finish(picture, run, _burst_finding(run, targets), values, conditions)
 
 
-def _steps(run: Run, target: str) -> list[tuple[str, float, float]]:
-    """Return the steps in order: name, median begin, median length, in seconds."""
+def _columns(charts: Sequence[Chart], width: float) -> list[list[Chart]]:
+    """Return the charts in two columns: containers and machines, then the shorter column first.
+
+    A narrow picture has one column.
+    """
+    if style.is_narrow(width):
+        return [[*charts]]
+    containers = [chart for chart in charts if chart.target not in {*MACHINES, "uml"}]
+    machines = [chart for chart in charts if chart not in containers]
+    if not containers or not machines:
+        containers, machines = [*charts[:1]], [*charts[1:]]
+    columns = [containers[:1], machines[:1]]
+    for chart in (*containers[1:], *machines[1:]):
+        heights = [sum(each.rows for each in column) for column in columns]
+        columns[heights.index(min(heights))].append(chart)
+    return columns
+
+
+def _draw_column(axis: Axes, run: Run, charts: Sequence[Chart], rows: float) -> None:
+    axis.set_xlim(0, 1)
+    axis.set_ylim(rows, 0)
+    axis.set_axis_off()
+    top = 0.0
+    for chart in charts:
+        _draw_chart(axis, run, chart, top)
+        top += chart.rows
+    for text in axis.texts:
+        text.set_in_layout(False)  # the columns are the layout
+
+
+def _draw_chart(axis: Axes, run: Run, chart: Chart, top: float) -> None:
+    """Draw a heading, and a row for each step: name, bar, time."""
+    colour, longest = palette.colour(chart.target), max(step.length for step in chart.steps)
+    axis.text(
+        0, top + _HEADING_ROWS / 2,
+        style.say(axis, Message(
+            "{target}: {time} in all", target=style.named(chart.target, run),
+            time=units.quantity(chart.total, "second"),
+        )),
+        fontsize=9.5, fontweight="bold", color=colour, va="center",
+    )  # fmt: skip
+    for number, step in enumerate(chart.steps):
+        y = top + _HEADING_ROWS + number + 0.5
+        strong = step.length == longest
+        axis.plot(
+            [_NAME_SHARE, _NAME_SHARE + _BAR_SHARE], [y, y], color=GRID, linewidth=0.6, zorder=0
+        )
+        axis.barh(
+            y, max(step.length / chart.total * _BAR_SHARE, 0.003),
+            left=_NAME_SHARE + step.begin / chart.total * _BAR_SHARE, height=0.72,
+            color=colour, alpha=1.0 if strong else 0.6, linewidth=0,
+        )  # fmt: skip
+        weight = "bold" if strong else "normal"
+        axis.text(
+            _NAME_SHARE - 0.015, y, style.say_name(axis, step.name), ha="right", va="center",
+            fontsize=style.TINY, fontweight=weight,
+        )  # fmt: skip
+        axis.text(
+            1, y, units.quantity(step.length, "second"), ha="right", va="center",
+            fontsize=style.TINY, fontweight=weight, color=INK if strong else FAINT,
+        )  # fmt: skip
+
+
+def _steps_finding(run: Run, charts: Sequence[Chart]) -> Message:
+    by_target = {chart.target: chart for chart in charts}
+    chosen = [
+        by_target[name]
+        for name in (findings.container(by_target), findings.machine(by_target))
+        if name
+    ]
+    parts = []
+    for chart in chosen:
+        longest = max(chart.steps, key=lambda step: step.length)
+        parts.append(Message(
+            "{target} starts in {time}; its longest step is: {step} ({length})",
+            target=findings.subject(chart.target, run), time=units.quantity(chart.total, "second"),
+            step=longest.name, length=units.quantity(longest.length, "second"),
+        ))  # fmt: skip
+    return joined(SENTENCES, parts) if parts else Message("Steps of a start")
+
+
+def _described(run: Run, chart: Chart) -> Message:
+    steps = [
+        joined(" ", [step.name, units.quantity(step.length, "second")]) for step in chart.steps
+    ]
+    return joined(COLON, [style.named(chart.target, run), joined(COMMA, steps)])
+
+
+def _chart(run: Run, target: str) -> Chart | None:
     samples = run.samples
     ours = samples[(samples["experiment"] == "startup") & (samples["target"] == target)]
     medians = ours.groupby("metric", sort=False)["value"].median()
     steps = [
-        (name.removeprefix(_STEP), float(medians[_BEGIN + name.removeprefix(_STEP)]), float(length))
+        Step(step_name(short), float(medians[_BEGIN + short]), float(length))
         for name, length in medians.dropna().items()
-        if isinstance(name, str) and name.startswith(_STEP)
+        if isinstance(name, str)
+        and name.startswith(_STEP)
+        and _BEGIN + (short := name.removeprefix(_STEP)) in medians
     ]
-    return sorted(steps, key=lambda step: step[1])
+    if not steps:
+        return None
+    traced = ours[ours["metric"].str.startswith(_STEP) & ours["value"].notna()]
+    return Chart(target, sorted(steps, key=lambda s: s.begin), int(traced["round"].nunique()))
 
 
 def _targets(run: Run) -> list[str]:
     """Return the targets with steps. A native start is a single step and is left out."""
     measured = set(run.samples.loc[run.samples["experiment"] == "startup", "target"])
-    return style.in_order(measured - {"native"})
+    return labels.in_order(measured - {"native"})
+
+
+def _draw_burst(axis: Axes, run: Run, metric: str, inches: float, tail: str = "") -> None:
+    axis.set_xscale("log", base=2)
+    axis.set_yscale("log")
+    ends = []
+    for target in _burst_targets(run):
+        colour, middle = palette.colour(target), _curve(run, target, metric)
+        at, value = style.positive_points(middle.index, middle)
+        axis.plot(at, value, marker=palette.marker(target), markersize=4.5, color=colour)
+        for count, (low, high) in _ranges(run, target, metric).items():
+            if 0 < low < high:
+                axis.plot([count, count], [low, high], color=colour, linewidth=1.2)
+        if tail:
+            style.draw_shade(axis, middle, _curve(run, target, tail), colour)
+        if at:
+            ends.append(
+                line_labels.line_end(at[-1], value[-1], target, run, style.picture_of(axis).width)
+            )
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    tick = style.tick_formatter("second") if tail else lambda value, _: f"{value:,g} /s"
+    style.set_log_ticks(axis.yaxis, tick, most=6)
+    line_labels.label_ends(axis, ends, inches - 0.8)
+
+
+def _burst_finding(run: Run, targets: Sequence[str]) -> Message:
+    chosen = [name for name in (findings.container(targets), findings.machine(targets)) if name]
+    parts = [_half(run, name) for name in chosen if len(_curve(run, name, "latency-p50"))]
+    return joined(SEMICOLON, parts) if parts else Message("Many starts at once")
+
+
+def _half(run: Run, target: str) -> Message:
+    middle = _curve(run, target, "latency-p50")
+    return Message(
+        "{count} × {target} at once: half run after {time}",
+        target=style.named(target, run), count=f"{middle.index[-1]:,.0f}",
+        time=units.quantity(float(middle.iloc[-1]), "second"),
+    )  # fmt: skip
 
 
 def _burst_targets(run: Run) -> list[str]:
     samples = run.samples[run.samples["experiment"] == "burst"]
-    return [str(name) for name in samples.dropna(subset=["value"])["target"].unique()]
+    return labels.in_order(map(str, samples.dropna(subset=["value"])["target"].unique()))
+
+
+def _rounds(run: Run, target: str) -> int:
+    return int(_burst_samples(run, target, "latency-p50")["round"].nunique())
+
+
+def _burst_samples(run: Run, target: str, metric: str) -> pd.DataFrame:
+    samples = run.samples
+    chosen: pd.DataFrame = samples[
+        (samples["experiment"] == "burst")
+        & (samples["target"] == target)
+        & (samples["metric"] == metric)
+        & samples["value"].notna()
+    ]
+    return chosen
 
 
 def _curve(run: Run, target: str, metric: str) -> pd.Series[float]:
     """Return the median over rounds at each count."""
-    samples = run.samples
-    chosen = samples[
-        (samples["experiment"] == "burst")
-        & (samples["target"] == target)
-        & (samples["metric"] == metric)
-    ]
-    return chosen.groupby("position")["value"].median()
+    return _burst_samples(run, target, metric).groupby("position")["value"].median()
 
 
-def _label(run: Run, experiment: str, target: str, prefix: str = "") -> str:
-    """Return the target's name with the number of rounds that have such a metric."""
-    samples = run.samples
-    ours = (samples["target"] == target) & (samples["experiment"] == experiment)
-    ours &= samples["metric"].str.startswith(prefix) & samples["value"].notna()
-    name = style.plain(summary.label(target, run))
-    return f"{name}, n={samples.loc[ours, 'round'].nunique()}"
+def _ranges(run: Run, target: str, metric: str) -> Mapping[float, tuple[float, float]]:
+    """Return the smallest and the largest round at each count."""
+    by_count = _burst_samples(run, target, metric).groupby("position")["value"]
+    return {
+        float(str(count)): (float(values.min()), float(values.max()))
+        for count, values in by_count
+    }  # fmt: skip

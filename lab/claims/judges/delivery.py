@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from math import inf
 from typing import TYPE_CHECKING
 
+from lab.analysis import labels
+from lab.analysis.stored_texts import stored
 from lab.claims.finding import (
     ENGINES,
     MACHINES,
     Finding,
     Verdict,
     inconclusive,
-    lies_within,
+    lies_above,
     untested,
 )
+from lab.language.message import Message, joined
+from lab.language.punctuation import COMMA, SEMICOLON
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,19 +37,23 @@ def image_is_the_same(evidence: Evidence) -> Finding:
     if not figures:
         return untested(evidence.missing("footprint", "container"))
     if different := _different(evidence, "footprint", "same-user-land", inside):
-        return Finding(Verdict.FAILS, f"the files differ in {', '.join(different)}", figures)
-    if different := _different(evidence, "delivery", "same-image", pulled):
-        reason = f"the image that was pulled differs from the pushed one in {', '.join(different)}"
+        reason = Message("the files differ in {targets}", targets=_names(different))
         return Finding(Verdict.FAILS, reason, figures)
+    if different := _different(evidence, "delivery", "same-image", pulled):
+        return Finding(Verdict.FAILS, _pulled_another(different), figures)
     reasons = []
     if inside:
         digest = evidence.note("footprint", "container", "same-user-land")
-        reasons.append(f"the same digest in all of them ({digest})")
+        reasons.append(Message("the same digest in all of them ({digest})", digest=digest))
     if pulled:
-        reasons.append("every tool pulled the image that was pushed, by its ID")
-    reasons.append("this covers files, which are what an image carries; kernel and limits belong to"
-                   " each host")  # fmt: skip
-    return Finding(Verdict.HOLDS, "; ".join(reasons), figures)
+        reasons.append(Message("every tool pulled the image that was pushed, by its ID"))
+    reasons.append(
+        Message(
+            "this covers files, which are what an image carries; kernel and limits belong to"
+            " each host"
+        )
+    )
+    return Finding(Verdict.HOLDS, joined(SEMICOLON, reasons), figures)
 
 
 def images_are_built_and_shared(evidence: Evidence) -> Finding:
@@ -58,13 +65,19 @@ def images_are_built_and_shared(evidence: Evidence) -> Finding:
     tried = [name for name in ENGINES if done[name] or evidence.failures("delivery", name)[0]]
     if broken := [name for name in tried if not done[name]]:
         _, reasons = evidence.failures("delivery", broken[0])
-        return Finding(Verdict.INCONCLUSIVE, f"{broken[0]} failed: {reasons[0]}", figures)
+        reason = Message(
+            "{target} failed: {reason}",
+            target=labels.target_name(broken[0]),
+            reason=stored(reasons[0]),
+        )
+        return Finding(Verdict.INCONCLUSIVE, reason, figures)
     pulled = [name for name in tried if evidence.measured("delivery", name, "same-image")]
     if different := _different(evidence, "delivery", "same-image", pulled):
-        reason = f"the image that was pulled differs from the pushed one in {', '.join(different)}"
-        return Finding(Verdict.FAILS, reason, figures)
-    labels = ", ".join(evidence.label(name) for name in tried)
-    reason = f"built from a Dockerfile, pushed to a registry and pulled from one by {labels}"
+        return Finding(Verdict.FAILS, _pulled_another(different), figures)
+    reason = Message(
+        "built from a Dockerfile, pushed to a registry and pulled from one by {targets}",
+        targets=joined(COMMA, map(evidence.label, tried)),
+    )
     return Finding(Verdict.HOLDS, reason, figures)
 
 
@@ -75,15 +88,15 @@ def moves_more_easily(evidence: Evidence) -> Finding:
     """
     return (
         _moved(evidence, "delivery", ("wire-cold", "pull-cold"),
-               "bytes on the wire, seconds to fetch and unpack them")
+               Message("bytes on the wire, seconds to fetch and unpack them"))
         or _moved(evidence, "footprint", ("image-compressed", "move"),
-                  "bytes as shipped, seconds to copy and unpack them")
-        or untested(evidence.missing("footprint", "vm"))
+                  Message("bytes as shipped, seconds to copy and unpack them"))
+        or untested(evidence.missing("footprint", "vm", "container"))
     )  # fmt: skip
 
 
 def _moved(
-    evidence: Evidence, experiment: str, metrics: tuple[str, str], measures: str
+    evidence: Evidence, experiment: str, metrics: tuple[str, str], measures: Message
 ) -> Finding | None:
     """Return the finding by two metrics of an experiment; None if it measured neither of them."""
     ratios = [
@@ -99,15 +112,21 @@ def _moved(
         for metric in metrics
         if (figure := evidence.measured(experiment, name, metric))
     ]
-    same = f"same user land: {measures}"
-    answers = [lies_within(ratio, 1.0, inf) for ratio in ratios]
+    answers = [lies_above(ratio, 1.0) for ratio in ratios]
     if all(answers):
-        reason = f"the machine takes more in both measures ({same})"
+        reason = Message(
+            "the machine takes more in both measures (same user land: {measures})",
+            measures=measures,
+        )
         return Finding(Verdict.HOLDS, reason, figures)
     if False not in answers:
         return inconclusive(ratios[answers.index(None)], figures, "1 ×")
-    metric = ratios[answers.index(False)].name.partition(",")[0]
-    reason = f"no more in {metric}: a machine's disk is used as it was shipped ({same})"
+    reason = Message(
+        "no more in {metric}: a machine's disk is used as it was shipped (same user land:"
+        " {measures})",
+        metric=ratios[answers.index(False)].metric,
+        measures=measures,
+    )
     return Finding(Verdict.FAILS, reason, figures)
 
 
@@ -130,3 +149,14 @@ def _different(
 ) -> list[str]:
     """Return the targets in which a round found another digest."""
     return [name for name in targets if evidence.extremes(experiment, name, metric) != (1, 1)]
+
+
+def _names(targets: Iterable[str]) -> Message:
+    return joined(COMMA, map(labels.target_name, targets))
+
+
+def _pulled_another(targets: Iterable[str]) -> Message:
+    return Message(
+        "the image that was pulled differs from the pushed one in {targets}",
+        targets=_names(targets),
+    )

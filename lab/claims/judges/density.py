@@ -10,9 +10,11 @@ from lab.claims.finding import (
     MACHINES,
     Finding,
     Verdict,
-    emulated,
+    even_emulated,
     inconclusive,
+    lies_above,
     lies_within,
+    not_under_kvm,
     untested,
 )
 from lab.claims.judges.size import (
@@ -21,6 +23,7 @@ from lab.claims.judges.size import (
     least_under_kvm,
     machine_with_memory,
 )
+from lab.language.message import Message, joined
 from lab.units import quantity
 
 if TYPE_CHECKING:
@@ -39,13 +42,14 @@ def thousands_of_containers(evidence: Evidence) -> Finding:
     answer = lies_within(fewer, _THOUSANDS, inf)
     limit = evidence.host_limit("container")
     if answer:
-        remark = f"; the host's limit: {limit}" if limit else ""
-        return Finding(Verdict.HOLDS, f"1,000 or more ran at once and answered{remark}", figures)
+        remark = Message("; the host's limit: {limit}", limit=limit) if limit else ""
+        reason = joined("", (Message("1,000 or more ran at once and answered"), remark))
+        return Finding(Verdict.HOLDS, reason, figures)
     if answer is None:
         return inconclusive(fewer, figures, "1,000")
     if not limit:
         return _no_limit_reached(evidence, "container", figures)
-    return Finding(Verdict.FAILS, f"the host reached a limit: {limit}", figures)
+    return Finding(Verdict.FAILS, _limited(limit), figures)
 
 
 def tens_of_machines(evidence: Evidence) -> Finding:
@@ -60,19 +64,19 @@ def tens_of_machines(evidence: Evidence) -> Finding:
     target = max(carried, key=lambda name: carried[name][1].centre)
     figures, fewer = carried[target]
     if lies_within(fewer, _HUNDREDS, inf):
-        even = "even emulated, " if evidence.emulated else ""
-        reason = f"{even}100 or more ran at once: better than claimed"
-        return Finding(Verdict.FAILS, reason, figures)
+        reason = Message("100 or more ran at once: better than claimed")
+        return Finding(Verdict.FAILS, even_emulated(evidence, reason), figures)
     limit = evidence.host_limit(target)
     if not limit:
         return _no_limit_reached(evidence, target, figures)
-    if evidence.emulated:
-        return emulated(figures, f", where at least as many run; the host's limit: {limit}")
+    if not evidence.under_kvm:
+        remark = Message(", where at least as many run; the host's limit: {limit}", limit=limit)
+        return not_under_kvm(evidence, figures, remark)
     answer = lies_within(fewer, _TENS, _HUNDREDS)
     if answer is None:
-        return inconclusive(fewer, figures, "10 or 100")
+        return inconclusive(fewer, figures, Message("10 or 100"))
     verdict = Verdict.HOLDS if answer else Verdict.FAILS
-    return Finding(verdict, f"the host reached a limit: {limit}", figures)
+    return Finding(verdict, _limited(limit), figures)
 
 
 def guests_fill_the_host(evidence: Evidence) -> Finding:
@@ -80,20 +84,23 @@ def guests_fill_the_host(evidence: Evidence) -> Finding:
     target = machine_with_memory(evidence)
     machine, container = evidence.memory_each(target), evidence.memory_each("container")
     if not machine or not container:
-        return untested(evidence.missing("density", "container" if machine else target))
+        return untested(evidence.missing("density", target, "container"))
     figures = [machine, container]
     if container.low is None or container.high is None:
         return inconclusive(container, figures, "")
     most = max(container.high, 0)
-    if lies_within(machine, -inf, max(container.low, 0)):
-        return Finding(Verdict.FAILS, "an idle guest takes no more than a container", figures)
-    if not lies_within(machine, most, inf):
-        return inconclusive(machine, figures, "the memory of a container")
-    reason = "the payload is the same and idle in both; the difference is the guest's system"
-    under_kvm = lies_within(least_under_kvm(machine), most, inf)
+    if lies_above(machine, max(container.low, 0)) is False:
+        reason = Message("an idle guest takes no more than a container")
+        return Finding(Verdict.FAILS, reason, figures)
+    if not lies_above(machine, most):
+        return inconclusive(machine, figures, Message("the memory of a container"))
+    reason = Message(
+        "the payload is the same and idle in both; the difference is the guest's system"
+    )
+    under_kvm = lies_above(least_under_kvm(machine), most)
     finding = larger_machine(evidence, under_kvm, reason, figures)
-    remarks = kernel_state_note(evidence) + _projection(evidence, target)
-    return replace(finding, reason=finding.reason + remarks)
+    remarks = (kernel_state_note(evidence), _projection(evidence, target))
+    return replace(finding, reason=joined("", (finding.reason, *remarks)))
 
 
 def _carried(evidence: Evidence, target: str) -> tuple[list[Figure], Figure] | None:
@@ -106,8 +113,13 @@ def _carried(evidence: Evidence, target: str) -> tuple[list[Figure], Figure] | N
 
 
 def _no_limit_reached(evidence: Evidence, target: str, figures: list[Figure]) -> Finding:
-    reason = "the profile requested no more, and the host reached no limit"
-    return Finding(Verdict.INCONCLUSIVE, reason + _projection(evidence, target), figures)
+    reason = Message("the profile requested no more, and the host reached no limit")
+    reason = joined("", (reason, _projection(evidence, target)))
+    return Finding(Verdict.INCONCLUSIVE, reason, figures)
+
+
+def _limited(limit: str) -> Message:
+    return Message("the host reached a limit: {limit}", limit=limit)
 
 
 def _projection(evidence: Evidence, target: str) -> str:
@@ -116,4 +128,6 @@ def _projection(evidence: Evidence, target: str) -> str:
     if not each or not free or each.centre <= 0:
         return ""
     number = quantity(float(f"{free / each.centre:.2g}"), "integer")
-    return f" (a projection, free memory divided by memory per instance: {number})"
+    return Message(
+        " (a projection, free memory divided by memory per instance: {number})", number=number
+    )

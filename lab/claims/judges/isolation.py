@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from math import inf
 from typing import TYPE_CHECKING
 
-from lab.claims.finding import Finding, Verdict, emulated, inconclusive, lies_within, untested
+from lab.analysis import labels
+from lab.claims.finding import (
+    Finding,
+    Verdict,
+    inconclusive,
+    lies_above,
+    lies_within,
+    not_under_kvm,
+    untested,
+)
+from lab.language.message import Message, joined
+from lab.language.punctuation import COMMA
 from lab.units import quantity
 
 if TYPE_CHECKING:
@@ -26,12 +36,15 @@ def kernels_differ(evidence: Evidence) -> Finding:
     container = evidence.extremes("footprint", "container", "own-kernel")
     machine = evidence.extremes("footprint", "vm", "own-kernel")
     if not container or not machine:
-        return untested(evidence.missing("footprint", "vm" if container else "container"))
+        return untested(evidence.missing("footprint", "container", "vm"))
     kernel = evidence.note("footprint", "vm", "own-kernel")
     if (container, machine) == ((0, 0), (1, 1)):
-        reason = f"the container sees the boot id of the host, the machine its own ({kernel})"
+        reason = Message(
+            "the container sees the boot id of the host, the machine its own ({kernel})",
+            kernel=kernel,
+        )
         return Finding(Verdict.HOLDS, reason, figures)
-    return Finding(Verdict.FAILS, "the boot ids seen inside contradict it", figures)
+    return Finding(Verdict.FAILS, Message("the boot ids seen inside contradict it"), figures)
 
 
 def neighbours_are_hidden(evidence: Evidence) -> Finding:
@@ -41,11 +54,15 @@ def neighbours_are_hidden(evidence: Evidence) -> Finding:
         return untested(evidence.missing("isolation", "container"))
     noise = evidence.metrics("isolation", "container", "beside-")
     if evidence.extremes("isolation", "container", "neighbours-seen") != (0, 0):
-        return Finding(Verdict.FAILS, "it sees its neighbour's processes", [seen, *noise])
-    worst = max(noise, key=lambda figure: figure.centre, default=None)
-    factor = quantity(worst.centre, "ratio") if worst else ""
-    cost = f"; beside a noisy neighbour its work takes up to {factor} as long" if worst else ""
-    reason = f"it sees none of its neighbour's processes{cost}"
+        reason = Message("it sees its neighbour's processes")
+        return Finding(Verdict.FAILS, reason, [seen, *noise])
+    reason = Message("it sees none of its neighbour's processes")
+    if noise:
+        cost = Message(
+            "; beside a noisy neighbour its work takes up to {factor} as long",
+            factor=quantity(max(figure.centre for figure in noise), "ratio"),
+        )
+        reason = joined("", (reason, cost))
     return Finding(Verdict.HOLDS, reason, [seen, *noise])
 
 
@@ -67,14 +84,25 @@ def limits_hold(evidence: Evidence) -> Finding:
         for name, figure in granted.items()
         if figure
     }
-    request = f"{SMALL.cpus:g} CPUs, {SMALL.memory_bytes >> 20} MiB, {SMALL.pids} processes"
-    if beyond := [name for name, answer in answers.items() if answer is False]:
-        reason = f"{', '.join(beyond)}: outside the limits of {request}"
+    request = Message(
+        "{cpus:g} CPUs, {mib} MiB, {processes} processes",
+        cpus=SMALL.cpus,
+        mib=SMALL.memory_bytes >> 20,
+        processes=SMALL.pids,
+    )
+    if beyond := [labels.metric(name) for name, answer in answers.items() if answer is False]:
+        reason = Message(
+            "{names}: outside the limits of {request}",
+            names=joined(COMMA, beyond),
+            request=request,
+        )
         return Finding(Verdict.FAILS, reason, figures)
     if None in answers.values():
         undecided = figures[list(answers.values()).index(None)]
-        return inconclusive(undecided, figures, f"10 % above the limits of {request}")
-    return Finding(Verdict.HOLDS, f"all within the limits of {request}", figures)
+        bound = Message("10 % above the limits of {request}", request=request)
+        return inconclusive(undecided, figures, bound)
+    reason = Message("all within the limits of {request}", request=request)
+    return Finding(Verdict.HOLDS, reason, figures)
 
 
 def small_machine_is_slow(evidence: Evidence) -> Finding:
@@ -85,12 +113,12 @@ def small_machine_is_slow(evidence: Evidence) -> Finding:
     figure = evidence.measured("isolation", "vm", "squeezed")
     if not figure:
         return untested(evidence.missing("isolation", "vm"))
-    if evidence.emulated:
-        return emulated([figure])
-    answer = lies_within(figure, 1.1, inf)
+    if not evidence.under_kvm:
+        return not_under_kvm(evidence, [figure])
+    answer = lies_above(figure, 1.1)
     if answer is None:
         return inconclusive(figure, [figure], "1.10 ×")
-    reason = "the same work with one CPU and 256 MiB, and with every CPU and 1 GiB"
+    reason = Message("the same work with one CPU and 256 MiB, and with every CPU and 1 GiB")
     return Finding(Verdict.HOLDS if answer else Verdict.FAILS, reason, [figure])
 
 
@@ -98,12 +126,17 @@ def kvm_needs_the_cpu(evidence: Evidence) -> Finding:
     """Judge: no guest runs under KVM if the CPU has neither vmx nor svm."""
     flag, works = evidence.cpu_virtualization(), evidence.kvm_works()
     if flag is None or works is None:
-        return untested("the run does not record what the CPU supports, or KVM was not tried")
+        return untested(
+            Message("the run does not record what the CPU supports, or KVM was not tried")
+        )
     if flag and works:
-        return untested(f"KVM works and the CPU has {flag}; a test needs a CPU without it")
+        return untested(
+            Message("KVM works and the CPU has {flag}; a test needs a CPU without it", flag=flag)
+        )
     if flag:
-        return untested(f"the CPU has {flag}, but KVM runs no Linux guest here")
+        return untested(Message("the CPU has {flag}, but KVM runs no Linux guest here", flag=flag))
     if works:
-        return Finding(Verdict.FAILS, "KVM runs a guest, but the CPU has neither vmx nor svm")
-    reason = "the CPU has neither vmx nor svm, and KVM, though present, ran no Linux guest"
+        reason = Message("KVM runs a guest, but the CPU has neither vmx nor svm")
+        return Finding(Verdict.FAILS, reason)
+    reason = Message("the CPU has neither vmx nor svm, and KVM, though present, ran no Linux guest")
     return Finding(Verdict.HOLDS, reason)

@@ -5,15 +5,20 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
+from lab.analysis import labels
 from lab.claims.finding import (
     Finding,
     Judge,
     Verdict,
-    emulated,
+    even_emulated,
     inconclusive,
+    lies_above,
     lies_within,
+    not_under_kvm,
     untested,
 )
+from lab.language.message import Message, joined
+from lab.language.punctuation import COMMA
 from lab.statistics.estimates import CONFIDENCE
 
 if TYPE_CHECKING:
@@ -34,33 +39,41 @@ def container_near_native(evidence: Evidence) -> Finding:
     """
     mean = evidence.mean_ratio("container", "native")
     if not mean:
-        return untested(evidence.missing("performance", "container"))
+        return untested(evidence.missing("performance", "container", "native"))
     count = len(evidence.workload_ratios("container", "native"))
     ratios = evidence.workload_ratios("container", "native", 1 - (1 - CONFIDENCE) / count)
     if slower := [figure for figure in ratios if lies_within(figure, NEAR, inf)]:
-        reason = f"{_names(slower)}: the whole interval is above {NEAR:.2f} × native"
+        reason = Message(
+            "{names}: the whole interval is above {near:.2f} × native",
+            names=_names(slower),
+            near=NEAR,
+        )
         return Finding(Verdict.FAILS, reason, [mean, *slower])
     if lies_within(mean, NEAR, inf):
-        reason = f"above {NEAR:.2f} × native in the mean of all workloads"
+        reason = Message("above {near:.2f} × native in the mean of all workloads", near=NEAR)
         return Finding(Verdict.FAILS, reason, [mean, ratios[0]])
     if not (undecided := [figure for figure in ratios if not lies_within(figure, 0, NEAR)]):
-        reason = f"every workload is within {NEAR:.2f} × native"
+        reason = Message("every workload is within {near:.2f} × native", near=NEAR)
         return Finding(Verdict.HOLDS, reason, [mean, ratios[0]])
     figures = [mean, *undecided[:_MOST_NAMES]]
     if undecided[0].low is None:
         return inconclusive(undecided[0], figures, "")
-    reason = (
-        f"{count - len(undecided)} of {count} workloads are within {NEAR:.2f} × native; the"
-        f" intervals of {_names(undecided)} include that bound: more rounds may decide"
+    reason = Message(
+        "{near_native} of {count} workloads are within {near:.2f} × native; the intervals of"
+        " {names} include that bound: more rounds may decide",
+        near_native=count - len(undecided),
+        count=count,
+        near=NEAR,
+        names=_names(undecided),
     )
     return Finding(Verdict.INCONCLUSIVE, reason, figures)
 
 
-def _names(workloads: list[Figure]) -> str:
+def _names(workloads: list[Figure]) -> Message:
     """Return the names of the first few workloads, and the number of the others."""
-    names = [figure.name.partition(", ")[2] for figure in workloads]
-    more = len(names) - _MOST_NAMES
-    return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+    names = joined(COMMA, (figure.metric for figure in workloads[:_MOST_NAMES]))
+    more = len(workloads) - _MOST_NAMES
+    return Message("{names} and {more} more", names=names, more=more) if more > 0 else names
 
 
 def machine_is_slower(baseline: str, least: float) -> Judge:
@@ -73,18 +86,26 @@ def machine_is_slower(baseline: str, least: float) -> Judge:
     def judge(evidence: Evidence) -> Finding:
         mean = evidence.mean_ratio("vm", baseline)
         if not mean:
-            return untested(evidence.missing("performance", "vm"))
+            return untested(evidence.missing("performance", "vm", baseline))
         figures = [mean, evidence.workload_ratios("vm", baseline)[0]]
-        answer = lies_within(mean, least, inf)
-        even = "even emulated, " if evidence.emulated else ""
+        answer = lies_above(mean, least)
+        name = labels.target_name(baseline)
         if answer is False:
-            reason = f"{even}within {least:.2f} × {baseline} in the mean of all workloads"
-            return Finding(Verdict.FAILS, reason, figures)
-        if evidence.emulated:
-            return emulated(figures)
+            reason = Message(
+                "within {least:.2f} × {baseline} in the mean of all workloads",
+                least=least,
+                baseline=name,
+            )
+            return Finding(Verdict.FAILS, even_emulated(evidence, reason), figures)
+        if not evidence.under_kvm:
+            return not_under_kvm(evidence, figures)
         if answer is None:
             return inconclusive(mean, figures, f"{least:.2f} ×")
-        reason = f"above {least:.2f} × {baseline} in the mean of all workloads"
+        reason = Message(
+            "above {least:.2f} × {baseline} in the mean of all workloads",
+            least=least,
+            baseline=name,
+        )
         return Finding(Verdict.HOLDS, reason, figures)
 
     return judge

@@ -6,6 +6,8 @@ from math import ceil, floor, inf
 from typing import TYPE_CHECKING
 
 from lab.claims.finding import MACHINES, Finding, Verdict, untested
+from lab.language.message import Message, joined
+from lab.language.punctuation import COMMA
 
 if TYPE_CHECKING:
     from lab.claims.evidence import Evidence, Figure
@@ -24,22 +26,27 @@ def many_at_a_time(evidence: Evidence) -> Finding:
     if teardown := evidence.measured("density", "container", "teardown"):
         figures.append(teardown)
     if count < _MANY_AT_ONCE:
-        return untested("fewer than ten were requested at once")
-    return Finding(Verdict.HOLDS, f"{count} were requested at once and ran", figures)
+        return untested(Message("fewer than ten were requested at once"))
+    reason = Message("{count} were requested at once and ran", count=count)
+    return Finding(Verdict.HOLDS, reason, figures)
 
 
 def clusters_carry_peaks(evidence: Evidence) -> Finding:
     """Project how many hosts like this carry 10,000 idle instances, by packing their footprints."""
     plans = {name: _plan(evidence, name) for name in ("container", *MACHINES)}
-    hosts = [f"{evidence.label(name)} {plan}" for name, plan in plans.items() if plan]
+    hosts = [joined(" ", (evidence.label(name), plan)) for name, plan in plans.items() if plan]
     if not hosts:
-        return untested("a test needs several hosts, and no footprint was measured to project from")
+        return untested(
+            Message("a test needs several hosts, and no footprint was measured to project from")
+        )
     figures: list[Figure] = [
         figure for name, plan in plans.items() if plan and (figure := evidence.memory_each(name))
     ]
-    reason = (
-        f"a test needs several hosts. Hosts like this for {_FLEET:,} idle instances, by packing"
-        f" (a projection): {', '.join(hosts)}"
+    reason = Message(
+        "a test needs several hosts. Hosts like this for {count:,} idle instances, by packing"
+        " (a projection): {hosts}",
+        count=_FLEET,
+        hosts=joined(COMMA, hosts),
     )
     return Finding(Verdict.UNTESTED, reason, figures)
 
@@ -53,13 +60,15 @@ def _plan(evidence: Evidence, target: str) -> str:
     # Equal instances: as many on each host as the scarcest resource allows.
     cpus = float(evidence.run.host.get("cpus", 1))
     fit = {
-        "memory": free / each.centre,
-        "CPU": cpus / idle.centre if idle and idle.centre else inf,
-        "process ids": evidence.process_ids(),
+        Message("memory"): free / each.centre,
+        Message("CPU"): cpus / idle.centre if idle and idle.centre else inf,
+        Message("process ids"): evidence.process_ids(),
     }
     bound = min(fit, key=fit.__getitem__)
     on_a_host = floor(fit[bound])
     if not on_a_host:
         return ""
     hosts = ceil(_FLEET / on_a_host)
-    return f"{hosts:,}{f' (bound by {bound})' if hosts > 1 else ''}"
+    if hosts == 1:
+        return "1"
+    return Message("{hosts:,} (bound by {bound})", hosts=hosts, bound=bound)

@@ -6,17 +6,21 @@ from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING
 
+from lab.analysis.stored_texts import stored
 from lab.claims.finding import (
     MACHINES,
     Finding,
     Judge,
     Verdict,
-    emulated,
+    even_emulated,
     inconclusive,
+    lies_above,
     lies_within,
+    not_under_kvm,
     untested,
 )
-from lab.units import quantity
+from lab.language.message import Message, joined
+from lab.units import decimal_bytes, quantity
 
 if TYPE_CHECKING:
     from lab.claims.evidence import Evidence, Figure
@@ -37,12 +41,16 @@ def image_takes(target: str, least: float, most: float) -> Judge:
         figures = [on_disk, shipped] if shipped else [on_disk]
         answer = lies_within(on_disk, least, most)
         if answer is None:
-            return inconclusive(on_disk, figures, "a bound")
-        remark = "same user land in container and machine"
+            return inconclusive(on_disk, figures, Message("a bound"))
+        remark = Message("same user land in container and machine")
         if answer:
             return Finding(Verdict.HOLDS, remark, figures)
-        side, bound = ("less", least) if on_disk.centre < least else ("more", most)
-        return Finding(Verdict.FAILS, f"{side} than {bound / 1e9:g} GB on disk ({remark})", figures)
+        if on_disk.centre < least:
+            side = Message("less than {bound} on disk", bound=decimal_bytes(least))
+        else:
+            side = Message("more than {bound} on disk", bound=decimal_bytes(most))
+        reason = Message("{reason} ({remark})", reason=side, remark=remark)
+        return Finding(Verdict.FAILS, reason, figures)
 
     return judge
 
@@ -55,13 +63,13 @@ def machine_takes_more_disk(evidence: Evidence) -> Finding:
         if (figure := evidence.compared("footprint", metric, "vm", "container"))
     ]
     if not figures:
-        return untested(evidence.missing("footprint", "vm"))
-    answers = [lies_within(figure, 1.0, inf) for figure in figures]
+        return untested(evidence.missing("footprint", "vm", "container"))
+    answers = [lies_above(figure, 1.0) for figure in figures]
     if all(answers):
-        return Finding(Verdict.HOLDS, "the machine takes more in every measure", figures)
+        return Finding(Verdict.HOLDS, Message("the machine takes more in every measure"), figures)
     if False in answers:
-        name = figures[answers.index(False)].name
-        return Finding(Verdict.FAILS, f"not true for {name}", figures)
+        names = figures[answers.index(False)].name
+        return Finding(Verdict.FAILS, Message("not true for {names}", names=names), figures)
     return inconclusive(figures[answers.index(None)], figures, "1 ×")
 
 
@@ -72,26 +80,42 @@ def machine_takes_memory(times: float) -> Judge:
         target = machine_with_memory(evidence)
         ratio = evidence.memory_ratio(target, "container")
         if not ratio:
-            has_machine = evidence.memory_each(target)
-            return untested(evidence.missing("density", "container" if has_machine else target))
+            return untested(evidence.missing("density", target, "container"))
         each = [evidence.memory_each(name) for name in (target, "container")]
         figures = [*filter(None, each), ratio]
-        answer = lies_within(ratio, times, inf)
+        answer = _is_times(ratio, times)
         if answer is None:
             return inconclusive(ratio, figures, quantity(times, "ratio"))
-        factor = "" if times == 1 else f"{times:g} times "
         if not answer:
-            even = "even emulated, " if evidence.emulated else ""
-            reason = (
-                f"{even}an idle machine takes less than {factor}the memory of an idle container"
-            )
-            return Finding(Verdict.FAILS, reason, figures)
-        reason = f"an idle machine takes more than {factor}the memory of an idle container"
-        reason += kernel_state_note(evidence)
-        under_kvm = lies_within(least_under_kvm(ratio), times, inf)
+            return Finding(Verdict.FAILS, even_emulated(evidence, _takes_less(times)), figures)
+        reason = joined("", (_takes_more(times), kernel_state_note(evidence)))
+        under_kvm = _is_times(least_under_kvm(ratio), times)
         return larger_machine(evidence, under_kvm, reason, figures)
 
     return judge
+
+
+def _is_times(ratio: Figure, times: float) -> bool | None:
+    """Return whether the ratio is `times` or more; once as much is no more than the other has."""
+    return lies_above(ratio, 1) if times == 1 else lies_within(ratio, times, inf)
+
+
+def _takes_less(times: float) -> Message:
+    if times == 1:
+        return Message("an idle machine takes no more memory than an idle container")
+    return Message(
+        "an idle machine takes less than {times:g} times the memory of an idle container",
+        times=times,
+    )
+
+
+def _takes_more(times: float) -> Message:
+    if times == 1:
+        return Message("an idle machine takes more than the memory of an idle container")
+    return Message(
+        "an idle machine takes more than {times:g} times the memory of an idle container",
+        times=times,
+    )
 
 
 def machine_with_memory(evidence: Evidence) -> str:
@@ -116,13 +140,18 @@ def larger_machine(
     if not evidence.emulated:
         return Finding(Verdict.HOLDS, reason, figures)
     if without_emulator:
-        share = f"{1 - _SHARE_WITHOUT_EMULATOR:.0%}".replace("%", " %")
-        reason = f"{reason}, even if {share} of it belonged to the emulator"
+        reason = Message(
+            "{reason}, even if {percent:.0f} % of it belonged to the emulator",
+            reason=reason,
+            percent=100 * (1 - _SHARE_WITHOUT_EMULATOR),
+        )
         return Finding(Verdict.HOLDS, reason, figures)
-    return emulated(figures, ": the difference may be the emulator's own memory")
+    return not_under_kvm(
+        evidence, figures, Message(": the difference may be the emulator's own memory")
+    )
 
 
 def kernel_state_note(evidence: Evidence) -> str:
     """Return the run's note on kernel memory from earlier cgroups in a container's figure."""
     note = evidence.note("density", "container", "memory-per-instance-available")
-    return f" ({note})" if note else ""
+    return Message(" ({note})", note=stored(note)) if note else ""

@@ -5,16 +5,20 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
+from lab.analysis import labels
 from lab.claims.finding import (
     ENGINES,
     Finding,
     Judge,
     Verdict,
-    emulated,
+    even_emulated,
     inconclusive,
     lies_within,
+    not_under_kvm,
     untested,
 )
+from lab.language.message import Message, joined
+from lab.language.punctuation import COMMA
 
 if TYPE_CHECKING:
     from lab.claims.evidence import Evidence, Figure
@@ -32,27 +36,36 @@ def container_starts(least: float, most: float) -> Judge:
         if "container" not in starts:
             return untested(evidence.missing("startup", "container"))
         figures = list(starts.values())
-        failed = "".join(_failed_starts(evidence, name) for name in starts)
+        failed = joined("", (_failed_starts(evidence, name) for name in starts))
         answers = {name: lies_within(figure, least, most) for name, figure in starts.items()}
         if refuted := [name for name, answer in answers.items() if answer is False]:
             reason = _refutation(starts, refuted, least, most)
-            return Finding(Verdict.FAILS, reason + failed, figures)
+            return Finding(Verdict.FAILS, joined("", (reason, failed)), figures)
         if undecided := [name for name, answer in answers.items() if answer is None]:
-            return inconclusive(starts[undecided[0]], figures, f"{least:g} s or {most:g} s")
-        return Finding(Verdict.HOLDS, f"ready in {least:g} to {most:g} s{failed}", figures)
+            return inconclusive(starts[undecided[0]], figures, _bounds(least, most))
+        reason = Message("ready in {least:g} to {most:g} s", least=least, most=most)
+        return Finding(Verdict.HOLDS, joined("", (reason, failed)), figures)
 
     return judge
 
 
-def _refutation(starts: dict[str, Figure], refuted: list[str], least: float, most: float) -> str:
+def _refutation(
+    starts: dict[str, Figure], refuted: list[str], least: float, most: float
+) -> Message:
     """Return the reason why the claim does not hold."""
     if all(lies_within(figure, 0, least) for figure in starts.values()):
+        if len(starts) == 1:
+            return Message("it is ready in less than {least:g} s: better than claimed", least=least)
         slowest = max(starts, key=lambda name: starts[name].centre)
-        subject = f"{slowest}, the slowest, is" if len(starts) > 1 else "it is"
-        return f"{subject} ready in less than {least:g} s: better than claimed"
+        return Message(
+            "{target}, the slowest, is ready in less than {least:g} s: better than claimed",
+            target=labels.target_name(slowest),
+            least=least,
+        )
     if all(lies_within(figure, most, inf) for figure in starts.values()):
-        return f"it takes more than {most:g} s"
-    return f"not true for {', '.join(refuted)}"
+        return Message("it takes more than {most:g} s", most=most)
+    names = joined(COMMA, map(labels.target_name, refuted))
+    return Message("not true for {names}", names=names)
 
 
 def machine_boots(least: float, most: float) -> Judge:
@@ -68,18 +81,21 @@ def machine_boots(least: float, most: float) -> Judge:
             return untested(evidence.missing("startup", "vm"))
         failed = _failed_starts(evidence, "vm")
         if lies_within(figure, 0, least):
-            even = "even emulated, " if evidence.emulated else ""
-            reason = f"{even}it boots in less than {least:g} s{failed}"
+            boots = Message("it boots in less than {least:g} s", least=least)
+            reason = joined("", (even_emulated(evidence, boots), failed))
             return Finding(Verdict.FAILS, reason, [figure])
-        if evidence.emulated:
-            return emulated([figure], failed)
+        if not evidence.under_kvm:
+            return not_under_kvm(evidence, [figure], failed)
         answer = lies_within(figure, least, most)
         if answer is None:
-            return inconclusive(figure, [figure], f"{least:g} s or {most:g} s")
+            return inconclusive(figure, [figure], _bounds(least, most))
         if answer:
-            reason = f"it reaches its default target in {least:g} s to {most:g} s"
-            return Finding(Verdict.HOLDS, reason + failed, [figure])
-        return Finding(Verdict.FAILS, f"it takes more than {most:g} s{failed}", [figure])
+            reason = Message(
+                "it reaches its default target in {least:g} s to {most:g} s", least=least, most=most
+            )
+            return Finding(Verdict.HOLDS, joined("", (reason, failed)), [figure])
+        reason = Message("it takes more than {most:g} s", most=most)
+        return Finding(Verdict.FAILS, joined("", (reason, failed)), [figure])
 
     return judge
 
@@ -90,10 +106,21 @@ def containers_without_kvm(evidence: Evidence) -> Finding:
     if not figure:
         return untested(evidence.missing("startup", "container"))
     if evidence.kvm_works() is not False:
-        return untested("a test needs a host without working KVM; here it works or was not tried")
-    return Finding(Verdict.HOLDS, "containers ran on a host where KVM does not work", [figure])
+        return untested(
+            Message("a test needs a host without working KVM; here it works or was not tried")
+        )
+    reason = Message("containers ran on a host where KVM does not work")
+    return Finding(Verdict.HOLDS, reason, [figure])
 
 
 def _failed_starts(evidence: Evidence, target: str) -> str:
     count, _ = evidence.failures("startup", target)
-    return f"; {count} more of {target} failed" if count else ""
+    if not count:
+        return ""
+    return Message(
+        "; {count} more of {target} failed", count=count, target=labels.target_name(target)
+    )
+
+
+def _bounds(least: float, most: float) -> Message:
+    return Message("{least:g} s or {most:g} s", least=least, most=most)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import random
+import re
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from rich.console import Console
 from lab.analysis import across_runs, comparison, comparison_text
 from lab.cli import exit_codes, main
 from lab.errors import LabError
+from lab.language.message import Language
 from lab.results import run_folder
 from lab.results.run_folder import Run, RunFolder
 from lab.results.sample import Sample
@@ -136,6 +138,44 @@ def test_a_slope_that_tripled_is_found_in_one_round(tmp_path: Path) -> None:
     assert line in text.getvalue()
 
 
+def test_an_emulated_machine_is_labelled_in_a_comparison(tmp_path: Path) -> None:
+    runs = [run_folder.load(write(tmp_path / name, experiments=("footprint",))) for name in "abc"]
+    for text in (printed(runs), comparison_text.markdown(comparison.compare(runs))):
+        assert "footprint: vm (emulated)" in text
+        assert "footprint: vm / " not in text
+        assert "footprint: container" in text
+    chinese = printed(runs, language=Language.CHINESE)
+    assert "资源占用：虚拟机（模拟） / 容器" in chinese
+    assert not re.search(r"\b(vm|container|version unknown)\b", chinese)
+    mixed = [runs[0], run_folder.load(write(tmp_path / "d", accelerator="kvm"))]
+    assert "(emulated)" not in printed(mixed, despite=("accelerator",))
+
+
+def test_each_of_several_later_runs_is_named(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path / name) for name in ("a", "b", "c")]
+    assert "later run" not in printed(runs[:2])
+    rows = comparison_text.markdown(comparison.compare(runs)).splitlines()
+    assert "| figure | metric | later run | first |" in "\n".join(rows)
+    assert [row.split(" | ")[2] for row in rows if "container / native | hash | " in row][:2] == [
+        "b", "c",
+    ]  # fmt: skip
+
+
+def test_no_difference_is_certain(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path / name, factor) for name, factor in (("a", 1), ("b", 1.5))]
+    assert "different (> 99.999 % confidence)" in printed(runs)
+
+
+def printed(
+    runs: list[Run], language: Language = Language.ENGLISH, despite: tuple[str, ...] = ()
+) -> str:
+    """Return the comparison of the runs as a terminal shows it."""
+    text = io.StringIO()
+    found = comparison.compare(runs, despite)
+    comparison_text.show(found, Console(file=text, width=200), language=language)
+    return text.getvalue()
+
+
 @pytest.mark.parametrize(
     ("first", "later", "verdict"), [(0, 2, "different"), (2, 0, "different"), (0, 0, "same")]
 )
@@ -201,6 +241,24 @@ def test_a_page_includes_comparable_runs_of_its_folder(tmp_path: Path) -> None:
     assert "is unknown: fewer than 3 runs" in across_runs.section(alone)
 
 
+def test_samples_of_runs_that_are_not_comparable_are_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = run_folder.load(write(tmp_path / "a", experiments=("startup",)))
+    write(tmp_path / "b", experiments=("startup",))
+    write_run(tmp_path / "other-host", host={**HOST, "hostname": "elsewhere"})
+    read: list[str] = []
+    load = run_folder.load
+
+    def noted(path: Path) -> run_folder.Run:
+        read.append(path.name)
+        return load(path)
+
+    monkeypatch.setattr(run_folder, "load", noted)
+    across_runs.siblings(run)
+    assert read == ["a", "b"]
+
+
 def test_runs_without_a_common_figure_are_refused(tmp_path: Path) -> None:
     runs = [
         run_folder.load(write(tmp_path / name, experiments=(name,)))
@@ -219,7 +277,7 @@ def test_the_verb_checks_the_required_agreement(
     assert main.main(["compare", a, b, "--require", "90%", "--format", "json"]) == exit_codes.DONE
     assert json.loads(capsys.readouterr().out)["agreement"] == 1.0
     assert main.main(["compare", a, c, "--require", "90%"]) == exit_codes.MEASUREMENT_FAILED
-    assert "0 of 1 ratios agree" in capsys.readouterr().out
+    assert "ratios that agree: 0 of 1" in capsys.readouterr().out
     assert main.main(["compare", a]) == exit_codes.BAD_USAGE
     assert main.main(["compare", a, b, "--despite", "colour"]) == exit_codes.BAD_USAGE
 

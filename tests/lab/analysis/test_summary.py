@@ -183,6 +183,22 @@ def test_the_text_has_units_and_failures(run: Run) -> None:
     assert "failed: startup: microvm did not reach first-instruction within 60 s" in text
 
 
+def test_conditions_and_each_failure_stand_once(run: Run) -> None:
+    text = io.StringIO()
+    summary_text.show(run, Console(file=text, width=200))
+    reason = "failed: startup: microvm did not reach first-instruction within 60 s"
+    for shown in (text.getvalue(), summary_text.markdown(run)):
+        assert shown.count(reason) == 1
+        assert shown.startswith("host plausible · 2 CPUs AMD EPYC")
+
+
+def test_one_is_not_several(tmp_path: Path) -> None:
+    path = write(tmp_path / "run", host={**HOST, "cpus": 1}, disturbed={3: "others"})
+    run = run_folder.load(path)
+    assert " · 1 CPU AMD EPYC · " in provenance.line(run)
+    assert provenance.disturbances(run).startswith("Disturbed rounds: 1 of 15 (")
+
+
 def test_a_host_without_facts_is_shown_by_its_fields(tmp_path: Path) -> None:
     with RunFolder(tmp_path / "run", {"hostname": "bare", "cpus": 4}, {"seed": 1}) as made:
         made.append([start("native", 0, 0.1)])

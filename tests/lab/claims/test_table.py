@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
+import pytest
 from rich.console import Console
 
 from lab.claims import table
+from lab.claims.catalogue import TABLE
+from lab.claims.evidence import Evidence, evidence_of
+from lab.claims.finding import Finding, Verdict
+from lab.language.message import Language, Message, translated
 from lab.results import run_folder
 from lab.results.run_folder import RunFolder
 from lab.results.sample import Sample
+from lab.statistics.estimates import Estimate, estimate_median
 from tests.lab.claims.judging import UNTESTED, on, row
 from tests.lab.plausible import HOST, SETTINGS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 
@@ -59,3 +68,61 @@ def test_the_table_is_printed_with_intervals(tmp_path: Path) -> None:
     table.show(on(tmp_path), Console(file=text, width=200))
     assert "container ready 3.36 ms (3.12 – 3.55 ms; 15 rounds)" in text.getvalue()
     assert "does not hold" in text.getvalue()
+
+
+def test_every_sentence_of_the_table_is_a_message(tmp_path: Path) -> None:
+    run = on(tmp_path)
+    for each in table.examine(run):
+        for text in (each.claim, each.measure, each.reason, *each.measured, *each.n):
+            assert isinstance(text, Message), text
+    assert all(isinstance(line, Message) for line in table.conditions(run))
+
+
+def test_verdicts_are_translated() -> None:
+    assert all(verdict.message == verdict.value for verdict in Verdict)
+    chinese = [translated(verdict.message, Language.CHINESE) for verdict in Verdict]
+    assert chinese == ["成立", "不成立", "尚无定论", "此处无法检验"]
+
+
+def test_the_table_in_chinese_has_the_figures_of_the_english_one(tmp_path: Path) -> None:
+    run = on(tmp_path)
+    english, chinese = (table.markdown(run, language) for language in Language)
+    rows = [line for line in chinese.splitlines() if line.startswith("|")]
+    assert {line.count("|") for line in rows} == {7}
+    assert rows[2].startswith("| 启动 | 容器：秒级 | 容器：就绪 3.36 ms<br>podman：就绪 ")
+    assert "**此处无法检验**：" in chinese
+    figure = re.compile(r"\d+(?:\.\d+)? (?:ms|s|MiB|×)")
+    assert sorted(figure.findall(chinese)) == sorted(figure.findall(english))
+
+
+def test_a_claim_is_judged_once_for_all_that_show_it(tmp_path: Path) -> None:
+    judged: list[Evidence] = []
+
+    def judge(evidence: Evidence) -> Finding:
+        judged.append(evidence)
+        return TABLE[0].judge(evidence)
+
+    run, claim = on(tmp_path), replace(TABLE[0], judge=judge)
+    assert table.examine(run, [claim]) == table.examine(run, [claim])
+    assert len(judged) == 1
+    table.examine(run_folder.load(run.path), [claim])
+    assert len(judged) == 2
+
+
+def test_a_figure_is_worked_out_once_for_the_same_arguments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = evidence_of(on(tmp_path))
+    worked_out: list[float] = []
+
+    def counted(values: Sequence[float], *given: Any) -> Estimate:
+        worked_out.append(len(values))
+        return estimate_median(values, *given)
+
+    monkeypatch.setattr("lab.claims.evidence.estimate_median", counted)
+    mean = found.mean_ratio("container", "native")
+    assert mean
+    assert found.mean_ratio("container", "native") is mean
+    assert len(worked_out) == 1
+    assert found.mean_ratio("vm", "native") != mean
+    assert len(worked_out) == 2

@@ -26,6 +26,10 @@ DRAW = {
 
 
 def words(figure: Figure) -> str:
-    """Return the visible texts of the figure."""
+    """Return the visible texts of the figure, each on a line."""
     figure.draw_without_rendering()
-    return "\n".join(text.get_text() for text in figure.findobj(Text) if text.get_visible())
+    return "\n".join(
+        text.get_text().replace("\n", " ")
+        for text in figure.findobj(Text)
+        if isinstance(text, Text) and text.get_visible()
+    )

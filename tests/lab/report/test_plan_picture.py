@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 from lab.errors import InvalidConfig, ReportFailed
 from lab.planning.solution import Pattern
 from lab.report import plan_picture
-from lab.report.style import Picture
+from lab.report.picture import Picture
 from tests.lab.planning.planned import plan, plan_file
 
 
@@ -52,8 +52,8 @@ def test_a_pattern_is_as_wide_as_its_hosts_and_as_high_as_its_shares() -> None:
 
 def test_the_title_states_the_finding_and_the_foot_what_was_emulated() -> None:
     picture = plan_picture.draw(plan_file(notes=("The machines were emulated.",)), plan(bound=1))
-    assert picture.axes[0].get_title(loc="left") == "2 hosts; at least 1 (gap 100 %)."
-    assert picture.alt == "2 hosts; at least 1 (gap 100 %): CPU 75 % used; memory 68.8 % used."
+    assert picture.finding == "2 hosts; at least 1 (gap 100 %)."
+    assert picture.alt == "2 hosts; at least 1 (gap 100 %). CPU 75 % used; memory 68.8 % used."
     foot = " ".join(each.get_text() for each in picture.texts)
     assert "Plan plan.toml. The machines were emulated." in foot.replace("\n", " ")
 
@@ -61,19 +61,19 @@ def test_the_title_states_the_finding_and_the_foot_what_was_emulated() -> None:
 @pytest.mark.parametrize("name", ["plan.png", "plan.svg", "plan.PDF"])
 def test_a_picture_is_written_by_its_suffix(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
-    plan_picture.write(path, plan_file(), plan())
+    plan_picture.draw(plan_file(), plan()).write(path)
     begins = {"g": (b"\x89PNG", b"<?xml"), "F": (b"%PDF",)}[name[-1]]
     assert path.read_bytes().startswith(begins)
 
 
 def test_the_same_plan_gives_the_same_picture(tmp_path: Path) -> None:
     for name in ("one.png", "two.png"):
-        plan_picture.write(tmp_path / name, plan_file(), plan())
+        plan_picture.draw(plan_file(), plan()).write(tmp_path / name)
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
 
 
 def test_other_suffixes_and_places_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidConfig, match=r"plan\.gif: a picture's name must end in \.png"):
         plan_picture.check_suffix(Path("plan.gif"))
-    with pytest.raises(ReportFailed, match="can't be written: No such file or directory"):
-        plan_picture.write(tmp_path / "nowhere" / "plan.png", plan_file(), plan())
+    with pytest.raises(ReportFailed, match=r"Can't write .*plan\.png: No such file or directory"):
+        plan_picture.draw(plan_file(), plan()).write(tmp_path / "nowhere" / "plan.png")

@@ -88,7 +88,7 @@ def test_a_rate_counts_by_the_cost_of_a_unit_of_work(tmp_path: Path) -> None:
         )
     result = row(run_folder.load(tmp_path / "run"), "close to native")
     assert result.verdict == FAILS
-    assert result.measured[0] == "container / native, mean of 1 workloads 2 ×"
+    assert result.measured[0] == "container / native, the only workload 2 ×"
 
 
 def test_attached_workloads_do_not_count_for_near_native(tmp_path: Path) -> None:
@@ -106,4 +106,4 @@ def test_attached_workloads_do_not_count_for_near_native(tmp_path: Path) -> None
         )
     result = row(run_folder.load(tmp_path / "run"), "close to native")
     assert result.verdict == HOLDS
-    assert result.measured[0] == "container / native, mean of 1 workloads 1 ×"
+    assert result.measured[0] == "container / native, the only workload 1 ×"
