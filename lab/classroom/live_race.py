@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import queue
+import signal
 import threading
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from lab import targets
-from lab.classroom.race import FINISH, Lap
+from lab.classroom.race import FINISH, Lap, each_once
 from lab.errors import LabError, TargetFailed, Unavailable
 from lab.experiments import startup
 from lab.host import measurement_lock, plain_paths
 from lab.host.scratch import scratch_directory
 from lab.progress import Progress
 from lab.targets.base import Settings
+from lab.targets.registry import MACHINES, VMMS
 from lab.targets.worker import Worker
 from lab.userland import build, kvm_probe
 
@@ -64,23 +66,40 @@ class Runners:
                     left -= 1
                 else:
                     yield event
+        except BaseException:
+            for worker in self._workers:  # they clean up, and the threads' calls then fail
+                with suppress(ProcessLookupError):
+                    os.kill(worker.pid, signal.SIGTERM)
+            raise
         finally:
             for thread in threads:
                 thread.join()
 
 
-@contextmanager
-def prepared(names: Sequence[str] | None, *, wait: bool) -> Iterator[tuple[Runners, bool]]:
-    """Prepare targets; yield them, and whether machines are emulated.
+def present(names: Sequence[str] | None) -> list[str]:
+    """Return the names of targets that can race here, each once.
 
     `names` None is a container, two engines and a machine, as far as they are installed. Raise
-    NotFound, Unavailable for a target that can't run here, HostBusy.
+    NotFound, InvalidConfig without any, Unavailable for a target that can't run here or without
+    root.
     """
-    chosen = _present(names)
+    if names is None:
+        chosen = [name for name in DEFAULT if not targets.find(name).absent()]
+    else:
+        chosen = each_once(names)
+        for name in chosen:
+            if why := targets.find(name).absent():
+                raise Unavailable(f"{name} can't race here: {why}.")
     if os.geteuid() != 0:
         raise Unavailable(
             "A race needs root for namespaces, cgroups and mounts: use sudo, or --replay RUN."
         )
+    return chosen
+
+
+@contextmanager
+def prepared(names: Sequence[str], *, wait: bool) -> Iterator[tuple[Runners, bool]]:
+    """Prepare targets; yield them, and whether machines are emulated. Raise HostBusy."""
     with (
         Progress() as progress,
         measurement_lock.measurement_lock(wait=wait, progress=progress.tell),
@@ -91,20 +110,14 @@ def prepared(names: Sequence[str] | None, *, wait: bool) -> Iterator[tuple[Runne
         accelerator = kvm_probe.accelerator(progress.tell)
         scratch = stack.enter_context(scratch_directory())
         settings = Settings(land, scratch, accelerator, _START_SECONDS)
-        workers = [stack.enter_context(Worker(name, settings)) for name in chosen]
+        workers = [stack.enter_context(Worker(name, settings)) for name in names]
         for worker in workers:
             progress.tell(f"preparing {worker.target}")
             worker.await_target()
+            if worker.target not in (*MACHINES, *VMMS):
+                with suppress(TargetFailed):  # the race itself will say so
+                    worker.call(_CALL_SECONDS, _warm_up)
         yield Runners(workers), accelerator == "tcg"
-
-
-def _present(names: Sequence[str] | None) -> list[str]:
-    if names is None:
-        return [name for name in DEFAULT if not targets.find(name).absent()]
-    for name in names:
-        if why := targets.find(name).absent():
-            raise Unavailable(f"{name} can't race here: {why}.")
-    return list(dict.fromkeys(names))
 
 
 def _run(
@@ -125,6 +138,13 @@ def _run(
         tell(Lap(label, FINISH, 0.0, failed=str(error)))
     finally:
         tell(None)
+
+
+def _warm_up(target: Target) -> None:
+    """Start and stop an instance: the first one after the set-up compiles filters, fills caches."""
+    _begin(target)
+    _reach(target, "ready")
+    _end(target)
 
 
 def _begin(target: Target) -> int:

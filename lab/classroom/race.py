@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lab import units
+from lab.analysis.stored_texts import stored
+from lab.errors import InvalidConfig
+from lab.language.message import Message
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -72,39 +75,68 @@ class Race:
         }
 
 
-def outcome(race: Race, predicted: float | None = None) -> list[str]:
+def each_once(targets: Iterable[str]) -> list[str]:
+    """Return the targets that a race is asked for, each once. Raise InvalidConfig without any."""
+    chosen = list(dict.fromkeys(targets))
+    if not chosen:
+        raise InvalidConfig("The race has no target: give names, separated by commas.")
+    return chosen
+
+
+def outcome(race: Race, predicted: float | None = None) -> list[Message]:
     """Return sentences: how the targets differ, the prediction, and where the time went."""
     ready = race.finished()
     lines = []
     if times := race.times_longer():
         first, last = ready[0], ready[-1]
         lines.append(
-            f"{last.target} took {_times(times)} as long as {first.target}:"
-            f" {units.quantity(last.seconds, 'second')} and"
-            f" {units.quantity(first.seconds, 'second')}."
+            Message(
+                "{last} took {times} times as long as {first}: {last_time} and {first_time}.",
+                last=last.target,
+                first=first.target,
+                times=_ratio(times),
+                last_time=units.quantity(last.seconds, "second"),
+                first_time=units.quantity(first.seconds, "second"),
+            )
         )
         if predicted is not None:
-            lines.append(f"You predicted {_times(predicted)}: {_judged(predicted / times)}.")
-    lines += [f"{lap.target} did not finish: {lap.failed}" for lap in race.failed()]
+            lines.append(
+                Message(
+                    "You predicted {predicted} times: {judged}.",
+                    predicted=_ratio(predicted),
+                    judged=_judged(predicted / times),
+                )
+            )
+    lines += [
+        Message("{target} did not finish: {reason}", target=lap.target, reason=stored(lap.failed))
+        for lap in race.failed()
+    ]
     lines += list(_reasons(race, (lap.target for lap in ready)))
     return lines
 
 
-def _reasons(race: Race, targets: Iterable[str]) -> Iterable[str]:
+def _reasons(race: Race, targets: Iterable[str]) -> Iterable[Message]:
     for target in targets:
         if longest := race.longest_step(target):
             step, seconds = longest
-            shown = units.quantity(seconds, "second")
-            yield f"{target}: most of the time went into {step!r}, {shown}."
+            yield Message(
+                "{target}: most of the time went into '{step}', {time}.",
+                target=target,
+                step=step,
+                time=units.quantity(seconds, "second"),
+            )
 
 
-def _times(ratio: float) -> str:
-    return f"{ratio:,.0f} times" if ratio >= 10 else f"{ratio:.2g} times"
+def _ratio(ratio: float) -> str:
+    """Return a ratio with three digits below 10, since 1.04 times is not once."""
+    return f"{ratio:,.0f}" if ratio >= 9.995 else f"{ratio:.3g}"
 
 
-def _judged(ratio: float) -> str:
+def _judged(ratio: float) -> Message:
     """Return how good a prediction is, by its ratio to what was measured."""
     if 0.5 <= ratio <= 2:
-        return "within a factor of two"
-    much = max(ratio, 1 / ratio)
-    return f"{'too many' if ratio > 1 else 'too few'} by a factor of {much:,.0f}"
+        return Message("within a factor of two")
+    factor = f"{max(ratio, 1 / ratio):,.0f}"
+    if ratio > 1:
+        return Message("too many by a factor of {factor}", factor=factor)
+    return Message("too few by a factor of {factor}", factor=factor)

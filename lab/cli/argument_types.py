@@ -7,9 +7,14 @@ import math
 import re
 from pathlib import Path
 
+from lab.language import choice
+from lab.language.message import Language
+
 SEED_END = 1 << 63
+LAST_PORT = 65_535
 LONGEST_DEADLINE_SECONDS = 86_400.0
 SHORTEST_BUDGET_MINUTES = 1 / 60
+SMALLEST_FACTOR, LARGEST_FACTOR = 1e-6, 1e9
 _SIZE = re.compile(r"(\d+)([KMGT])?(?:i?B)?", re.IGNORECASE)
 _UNITS = {"K": 10, "M": 20, "G": 30, "T": 40}
 
@@ -33,6 +38,21 @@ def seed(text: str) -> int:
     if not 0 <= number < SEED_END:
         raise argparse.ArgumentTypeError(f"{text}: must be from 0 to 2^63 - 1")
     return number
+
+
+def port(text: str) -> int:
+    """Return a port, or 0."""
+    number = _integer(text)
+    if not 0 <= number <= LAST_PORT:
+        raise argparse.ArgumentTypeError(f"{text}: must be from 0 to {LAST_PORT}")
+    return number
+
+
+def sha256(text: str) -> str:
+    """Return the 64 hexadecimal digits of a digest."""
+    if not re.fullmatch("[0-9a-fA-F]{64}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no SHA-256: it has 64 hexadecimal digits")
+    return text.lower()
 
 
 def share(text: str) -> float:
@@ -62,10 +82,12 @@ def deadline_seconds(text: str) -> float:
 
 
 def factor(text: str) -> float:
-    """Return a finite number above 0."""
+    """Return a number from a millionth to a billion."""
     number = _finite(text)
-    if number <= 0:
-        raise argparse.ArgumentTypeError(f"{text}: must be more than 0")
+    if not SMALLEST_FACTOR <= number <= LARGEST_FACTOR:
+        raise argparse.ArgumentTypeError(
+            f"{text}: must be from {SMALLEST_FACTOR:f} to {LARGEST_FACTOR:,.0f}"
+        )
     return number
 
 
@@ -96,6 +118,28 @@ def image_reference(text: str) -> str:
     """Return a reference of an image, which is not empty."""
     if not text.strip():
         raise argparse.ArgumentTypeError("the reference is empty: write a name such as app:1")
+    return text
+
+
+def language(text: str) -> Language:
+    """Return the language of a tag."""
+    try:
+        return Language(text)
+    except ValueError:
+        known = " or ".join(Language)
+        raise argparse.ArgumentTypeError(
+            f"there is no language {text!r} (from --lang or ${choice.VARIABLE}): choose {known}"
+        ) from None
+
+
+def language_or_both(text: str) -> str:
+    """Return the tag of a language, or "both"."""
+    if text not in choice.CHOICES:
+        known = ", ".join(Language)
+        raise argparse.ArgumentTypeError(
+            f"there is no language {text!r} (from --lang or ${choice.VARIABLE}): choose {known} or"
+            " both"
+        )
     return text
 
 

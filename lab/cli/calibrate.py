@@ -20,7 +20,7 @@ def register(verbs: shared_options.Verbs, common: argparse.ArgumentParser) -> No
         "calibrate",
         _calibrate,
         "measure how accurate the lab is on this host",
-        (common, shared_options.output_format()),
+        (common, shared_options.output()),
     )
     parser.add_argument(
         "--repetitions",
@@ -44,8 +44,10 @@ def _calibrate(options: argparse.Namespace) -> int:
     document = calibration.document()
     if options.format == "json":
         print_json(document, indent=2)
-    else:
-        print(text.markdown(document))
+    elif options.format == "csv":
+        print(text.csv_lines(document), end="")
+    else:  # its text is Markdown, as in the calibration's folder
+        print(text.markdown(document, options.lang))
     if calibration.undecided():
         print(
             f"tonnage: {options.repetitions} repetitions are too few for a verdict: use"

@@ -44,20 +44,26 @@ def everything(*, images: bool = False) -> list[str]:
     """
     import runtime
     from lab import targets
-    from lab.host import kernel_costs, plain_paths
+    from lab.classroom import server
+    from lab.hands_on import belongings
+    from lab.host import kernel_costs, libvirt_library, plain_paths, private_folder
     from lab.host.measurement_lock import measurement_lock
     from lab.host.scratch import left_directories
     from lab.paths import cache_directory
     from lab.targets import leftovers
     from vms.connection import process_root
-    from vms.storage import machine_folders
     from vms.storage.image_store import Store
 
     with measurement_lock(), plain_paths.plain_cache():
         removed = runtime.clean(runtime.DEFAULT_ROOT)
         removed += process_root.clean()
-        removed += machine_folders.clean() + Store().clean()
+        if not libvirt_library.absent():
+            from vms.storage import machine_folders
+
+            removed += machine_folders.clean()
+        removed += Store().clean()
         removed += kernel_costs.clean()
+        removed += belongings.clean() + private_folder.clean(server.PREFIX)
         for scratch in left_directories():
             for name in targets.NAMES:
                 removed += targets.find(name).clean(scratch)

@@ -19,7 +19,7 @@ def register(verbs: shared_options.Verbs, common: argparse.ArgumentParser) -> No
         "compare",
         _compare,
         "compare runs: same or different, by how much, and with what confidence",
-        (common, shared_options.output_format()),
+        (common, shared_options.output()),
     )
     parser.add_argument(
         "run",
@@ -33,7 +33,8 @@ def register(verbs: shared_options.Verbs, common: argparse.ArgumentParser) -> No
         type=argument_types.names,
         default=(),
         metavar="A,B",
-        help="compare even if these conditions differ: host, accelerator, workloads, page-cache",
+        help="compare even if these conditions differ: host, accelerator, workloads, page-cache,"
+        " image",
     )
     parser.add_argument(
         "--different", action="store_true", help="print only the figures that differ"
@@ -53,8 +54,15 @@ def _compare(options: argparse.Namespace) -> int:
     result = comparison.compare([run_folder.load(path) for path in options.run], options.despite)
     if options.format == "json":
         print_json(comparison_text.document(result), indent=2)
+    elif options.format == "csv":
+        print(comparison_text.csv_lines(result, only_different=options.different), end="")
+    elif options.format == "markdown":
+        text = comparison_text.markdown(
+            result, only_different=options.different, language=options.lang
+        )
+        print(text, end="")
     else:
-        comparison_text.show(result, only_different=options.different)
+        comparison_text.show(result, only_different=options.different, language=options.lang)
     agreement = result.agreement()
     if options.require is None or (agreement is not None and agreement >= options.require):
         return DONE

@@ -73,6 +73,13 @@ def _run_verb(options: argparse.Namespace) -> int:
             raise
         print(f"tonnage: {error}", file=sys.stderr)
         return exit_codes.BAD_USAGE
+    except ImportError:
+        from lab.host import libvirt_library
+
+        if options.debug or not (reason := libvirt_library.absent()):
+            raise
+        print(f"tonnage: {reason}.", file=sys.stderr)
+        return exit_codes.BAD_USAGE
     except signals.Interrupted as interrupted:
         name = signal.Signals(interrupted.number).name
         print(f"tonnage: interrupted by {name}", file=sys.stderr)
@@ -80,6 +87,14 @@ def _run_verb(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print("tonnage: interrupted", file=sys.stderr)
         return exit_codes.INTERRUPTED
+    except OSError as error:
+        # Even to ask whether a path exists fails if it is too long, or in a closed folder.
+        if options.debug or not isinstance(error.filename, str | bytes):
+            raise
+        print(
+            f"tonnage: Can't use {os.fsdecode(error.filename)}: {error.strerror}.", file=sys.stderr
+        )
+        return exit_codes.BAD_USAGE
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from lab.cli import argument_types, shared_options
-from lab.cli.exit_codes import MEASUREMENT_FAILED
+from lab.cli.exit_codes import DONE, MEASUREMENT_FAILED
 from lab.cli.show import print_figures
 from lab.cli.standard_streams import print_json
 from lab.errors import LabError
@@ -17,22 +17,12 @@ if TYPE_CHECKING:
     from lab.measurement.request import RunRequest
 
 
-class _List(argparse.Action):
-    """Prints the profiles, experiments, targets and workloads, and exits."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        from lab.cli import catalogue
-
-        print(catalogue.text())
-        parser.exit()
-
-
 def register(verbs: shared_options.Verbs, common: argparse.ArgumentParser) -> None:
     """Add both verbs."""
     parents = (
         common,
         shared_options.accelerator(),
-        shared_options.output_format(tables=True),
+        shared_options.output(),
         _measuring_options(),
     )
     shared_options.add_verb(
@@ -81,8 +71,8 @@ def _measuring_options() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--list",
-        action=_List,
-        nargs=0,
+        action="store_true",
+        dest="lists",
         help="print the profiles, experiments, targets and workloads, and exit",
     )
     parser.add_argument(
@@ -141,7 +131,17 @@ def _measuring_options() -> argparse.ArgumentParser:
     return parser
 
 
+def _list(options: argparse.Namespace) -> None:
+    """Print the names and exit, if --list asks for it; after all options are read, for --lang."""
+    if options.lists:
+        from lab.cli import catalogue
+
+        print(catalogue.text(options.lang))
+        sys.exit(DONE)
+
+
 def _table(options: argparse.Namespace) -> int:
+    _list(options)
     from lab.claims import table
     from lab.measurement import run
     from lab.report import report
@@ -152,11 +152,11 @@ def _table(options: argparse.Namespace) -> int:
     if options.format == "json":
         print_json(table.document(measured), indent=2)
     elif options.format == "markdown":
-        print(table.markdown(measured), end="")
+        print(table.markdown(measured, options.lang), end="")
     elif options.format == "csv":
         print(table.csv_lines(measured), end="")
     else:
-        table.show(measured)
+        table.show(measured, language=options.lang)
     sys.stdout.flush()
     try:
         report.write(outcome.path)
@@ -168,6 +168,7 @@ def _table(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    _list(options)
     from lab.measurement import resumption, run
 
     if not options.resume and not options.experiments:
@@ -177,7 +178,7 @@ def _run(options: argparse.Namespace) -> int:
         outcome = run.measure(dataclasses.replace(request, wait=options.wait))
     else:
         outcome = run.measure(_request(options, tuple(options.experiments)))
-    print_figures(outcome.path, options.format)
+    print_figures(outcome.path, options.format, options.lang)
     print(f"\n{outcome.path}", file=sys.stderr)
     return outcome.exit_code()
 

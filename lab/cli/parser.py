@@ -21,6 +21,7 @@ _MODULES = {
     "compare": "lab.cli.compare",
     "calibrate": "lab.cli.calibrate",
     "race": "lab.cli.race",
+    "class": "lab.cli.classroom.parser",
     "plan": "lab.cli.plan",
     "scale": "lab.cli.scale",
     "image": "lab.cli.image.parser",

@@ -11,15 +11,18 @@ from lab.cli import argument_types, shared_options
 from lab.cli.exit_codes import DONE, MEASUREMENT_FAILED
 from lab.cli.standard_streams import print_json
 from lab.errors import InvalidConfig
+from lab.language.message import Message
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from lab.language.message import Language
     from lab.planning.plan import Plan
+    from lab.planning.plan_document import Proof
     from lab.planning.plan_file import PlanFile
+    from lab.planning.time_budget import TimeBudget
     from lab.planning.what_if import Further
 
-FORMATS = ("text", "json", "csv")
 MOST_DRAWS = 1_000_000
 
 
@@ -30,7 +33,7 @@ def register(verbs: shared_options.Verbs, common: argparse.ArgumentParser) -> No
         "plan",
         _plan,
         "plan how many hosts services need, and prove that fewer can't be",
-        (common,),
+        (common, shared_options.output()),
     )
     parser.add_argument(
         "plan",
@@ -44,12 +47,6 @@ def register(verbs: shared_options.Verbs, common: argparse.ArgumentParser) -> No
         type=argument_types.folder,
         metavar="FILE",
         help="check the bound of a plan that was written as JSON, instead of planning",
-    )
-    parser.add_argument(
-        "--format",
-        choices=FORMATS,
-        default="text",
-        help="print text, a JSON document with the proof, or CSV; default: text",
     )
     parser.add_argument(
         "--out",
@@ -68,7 +65,7 @@ def register(verbs: shared_options.Verbs, common: argparse.ArgumentParser) -> No
         type=argument_types.deadline_seconds,
         default=60.0,
         metavar="SECONDS",
-        help="end the search after this time and print the best plan with its gap; default: 60",
+        help="end all searches after this time and print the best plan with its gap; default: 60",
     )
     parser.add_argument(
         "--draws",
@@ -109,30 +106,41 @@ def _plan(options: argparse.Namespace) -> int:
     if (options.plan is None) == (options.check is None):
         raise InvalidConfig("Name a plan file, or a plan to --check, and not both.")
     if options.check is not None:
-        return _check(options.check)
+        return _check(options.check, options.lang)
     _refuse_outputs(options)
     from lab.planning import plan_file
     from lab.planning.plan import make_plan
+    from lab.planning.time_budget import TimeBudget
 
-    file = plan_file.read(options.plan, deadline_seconds=options.deadline)
+    weights = {"wrapping": 1, "plan": 3, "draws": 1, **({"what-if": 2} if options.what_if else {})}
+    budget = TimeBudget(options.deadline, weights)
+    file = plan_file.read(options.plan, deadline_seconds=budget.seconds_for("wrapping"))
+    drawn = options.draws is not None or bool(file.uncertain)
+    if not drawn:
+        budget.drop("draws")
     plan = make_plan(
-        file.services, file.hosts, objective=file.objective, deadline_seconds=options.deadline
+        file.services,
+        file.hosts,
+        objective=file.objective,
+        deadline_seconds=budget.seconds_for("plan"),
     )
-    further = _further(options, file, plan)
+    further = _further(options, file, plan, budget, drawn=drawn)
     if options.out is not None:
-        _write_files(options.out, file, plan, further)
+        _write_files(options.out, file, plan, further, options.lang)
     if options.picture is not None:
         from lab.report import plan_picture
 
-        plan_picture.write(options.picture, file, plan)
-    _print(options.format, file, plan, further)
+        plan_picture.draw(file, plan).write(options.picture, options.lang)
+    _print(options, file, plan, further)
     return DONE
 
 
-def _further(options: argparse.Namespace, file: PlanFile, plan: Plan) -> list[Further]:
+def _further(
+    options: argparse.Namespace, file: PlanFile, plan: Plan, budget: TimeBudget, *, drawn: bool
+) -> list[Further]:
     """Return what may change the plan: errors of what was measured, and what-if on request."""
     found: list[Further] = []
-    if options.draws is not None or file.uncertain:
+    if drawn:
         from lab.planning import what_if
         from lab.planning.uncertainty import DRAWS
 
@@ -143,13 +151,13 @@ def _further(options: argparse.Namespace, file: PlanFile, plan: Plan) -> list[Fu
                 draws=options.draws or DRAWS,
                 seed=options.seed,
                 per_replica=options.per_replica,
-                deadline_seconds=options.deadline,
+                deadline_seconds=budget.seconds_for("draws"),
             )
         )
     if options.what_if:
         from lab.planning import what_if
 
-        found.append(what_if.what_if(file, plan, deadline_seconds=options.deadline))
+        found.append(what_if.what_if(file, plan, deadline_seconds=budget.seconds_for("what-if")))
     return found
 
 
@@ -158,15 +166,18 @@ def _documents(further: list[Further]) -> dict[str, Any]:
     return {key: value for each in further for key, value in each.document.items()}
 
 
-def _print(output_format: str, file: PlanFile, plan: Plan, further: list[Further]) -> None:
+def _print(options: argparse.Namespace, file: PlanFile, plan: Plan, further: list[Further]) -> None:
     from lab.planning import plan_document, plan_text
 
-    if output_format == "json":
+    sentences = [line for each in further for line in each.sentences]
+    if options.format == "json":
         print_json(plan_document.document(file, plan, _documents(further)), indent=2)
-    elif output_format == "csv":
+    elif options.format == "csv":
         sys.stdout.write(plan_document.csv_text(file, plan))
+    elif options.format == "markdown":
+        sys.stdout.write(plan_text.markdown(file, plan, sentences, options.lang))
     else:
-        plan_text.show(file, plan, [line for each in further for line in each.sentences])
+        plan_text.show(file, plan, sentences, language=options.lang)
 
 
 def _refuse_outputs(options: argparse.Namespace) -> None:
@@ -181,8 +192,10 @@ def _refuse_outputs(options: argparse.Namespace) -> None:
             raise InvalidConfig(f"{options.picture} can't be written: there is no such folder.")
 
 
-def _write_files(folder: Path, file: PlanFile, plan: Plan, further: list[Further]) -> None:
-    """Write the plan to the folder in each format, with its picture."""
+def _write_files(
+    folder: Path, file: PlanFile, plan: Plan, further: list[Further], language: Language
+) -> None:
+    """Write the plan to the folder in each format, with its picture in the language."""
     from lab.planning import plan_document
     from lab.report import plan_picture
 
@@ -194,24 +207,39 @@ def _write_files(folder: Path, file: PlanFile, plan: Plan, further: list[Further
         (folder / "plan.csv").write_text(plan_document.csv_text(file, plan), encoding="utf-8")
     except OSError as error:
         raise InvalidConfig(f"Can't write to {folder}: {error.strerror}.") from error
-    plan_picture.write(folder / "plan.png", file, plan)
+    plan_picture.draw(file, plan).write(folder / "plan.png", language)
 
 
-def _check(path: Path) -> int:
+def _check(path: Path, language: Language) -> int:
     """Print the bound that a plan's certificate proves, and the plan's own cost."""
+    from lab.language.message import translated
     from lab.planning import certificate, plan_document
-    from lab.planning.headline import money
 
     proof = plan_document.read_proof(path)
     try:
         bound = certificate.check(proof.problem, proof.solution)
     except InvalidConfig as error:
-        print(f"{path}: the proof does not hold: {error}")
+        fault = Message("{path}: the proof does not hold: {error}", path=path, error=error)
+        print(translated(fault, language))
         return MEASUREMENT_FAILED
+    print(translated(_proven(proof, bound), language))
+    return DONE
+
+
+def _proven(proof: Proof, bound: int) -> Message:
+    """Return the bound beside what the plan needs: a number of hosts, or a price."""
+    from lab.planning.headline import host_number, money
+
     cost = proof.solution["cost"]
     if all(host.price == 1 for host in proof.problem.hosts):
-        print(f"The proof holds: {bound:,} hosts are the least; the plan has {cost:,}.")
-    else:
-        least, price = (money(each * proof.price_step) for each in (bound, cost))
-        print(f"The proof holds: no plan costs less than {least}; this one costs {price}.")
-    return DONE
+        return Message(
+            "The proof holds: no plan has fewer than {least}; this one has {cost:,}.",
+            least=host_number(bound),
+            cost=cost,
+        )
+    least, price = (money(each * proof.price_step) for each in (bound, cost))
+    return Message(
+        "The proof holds: no plan costs less than {least}; this one costs {price}.",
+        least=least,
+        price=price,
+    )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+import textwrap
 import time
 from typing import TYPE_CHECKING
 
@@ -10,6 +12,9 @@ from lab import units
 from lab.cli import argument_types, shared_options
 from lab.cli.exit_codes import DONE, MEASUREMENT_FAILED
 from lab.cli.standard_streams import print_json
+from lab.language.message import Language, Message, joined, translated
+from lab.language.punctuation import COMMA
+from lab.language.text_width import width
 
 if TYPE_CHECKING:
     import argparse
@@ -18,7 +23,7 @@ if TYPE_CHECKING:
 
     from lab.classroom.race import Lap, Race
 
-_WIDTHS = (10, 22, 22)  # time, target, lap: with the place they fit 80 columns
+_TIME, _NAME = 9, 17  # the longest step and target with its time fit into 60 columns
 
 
 def register(verbs: shared_options.Verbs, common: argparse.ArgumentParser) -> None:
@@ -28,7 +33,7 @@ def register(verbs: shared_options.Verbs, common: argparse.ArgumentParser) -> No
         "race",
         _race,
         "start a container, two engines and a machine at the same moment, and watch",
-        (common,),
+        (common, shared_options.output()),
     )
     parser.add_argument(
         "targets",
@@ -54,23 +59,30 @@ def register(verbs: shared_options.Verbs, common: argparse.ArgumentParser) -> No
         "--predict",
         type=argument_types.factor,
         metavar="TIMES",
-        help="how many times longer the last takes than the first; asked for on a terminal",
+        help="how many times as long as the first the last takes; asked for on a terminal",
     )
-    parser.add_argument("--json", action="store_true", help="print the race as a JSON document")
+    parser.add_argument(
+        "--json", action="store_const", dest="format", const="json", help="as --format json"
+    )
     shared_options.add_wait(parser)
 
 
 def _race(options: argparse.Namespace) -> int:
+    from lab.classroom import race_text
+    from lab.classroom.race import outcome
+
     race = _replay(options) if options.replay else _live(options)
     predicted: float | None = options.predict
-    if options.json:
+    if options.format == "json":
         print_json(race.document(predicted))
+    elif options.format == "csv":
+        print(race_text.csv_lines(race), end="")
+    elif options.format == "markdown":
+        print(race_text.markdown(race, predicted, options.lang))
     else:
-        from lab.classroom.race import outcome
-
         print()
         for line in outcome(race, predicted):
-            print(line)
+            _say(options, line)
     return MEASUREMENT_FAILED if race.failed() else DONE
 
 
@@ -82,39 +94,51 @@ def _replay(options: argparse.Namespace) -> Race:
     path: Path = options.replay
     run = run_folder.load(path)
     race, laps = replayed(run, options.targets)
-    if not options.json:
-        print(f"A round of {path}: {', '.join(race.targets)}")
-        print(provenance.line(run))
+    if _is_live(options):
+        _say(options, Message("A round of {run}: {targets}", run=path, targets=_named(race)))
+        _say(options, provenance.line(run))
         _ask(options)
         print()
-    _show(race, _in_time(laps, options.speed) if not options.json else laps, quiet=options.json)
+    _show(race, _in_time(laps, options.speed) if _is_live(options) else laps, options)
     return race
 
 
 def _live(options: argparse.Namespace) -> Race:
+    from lab.analysis import labels
+    from lab.analysis.step_names import step_name
     from lab.classroom import live_race
     from lab.classroom.race import Lap, Race
     from lab.targets.registry import MACHINES
 
-    with live_race.prepared(options.targets, wait=options.wait) as (runners, emulated):
+    names = live_race.present(options.targets)
+    if _is_live(options):
+        shown = joined(COMMA, [labels.target_name(name) for name in names])
+        _say(options, Message("At the start: {targets}", targets=shown))
+        _ask(options)  # before the host's lock is taken: people take their time
+    with live_race.prepared(names, wait=options.wait) as (runners, emulated):
 
         def label(name: str) -> str:
-            return f"{name} (emulated)" if emulated and name in MACHINES else name
+            named = labels.target_name(name)
+            is_emulated = emulated and name in MACHINES
+            return Message("{target} (emulated)", target=named) if is_emulated else named
 
         race = Race(tuple(label(name) for name in runners.names))
-        if not options.json:
-            print(f"At the start: {', '.join(race.targets)}")
-            _ask(options)
+        if _is_live(options):
             print()
         for event in runners.race(label):
             if isinstance(event, Lap):
-                _show(race, [event], quiet=options.json)
+                _show(race, [event], options)
             else:
                 name, spans = event
                 race.steps[name] = {
-                    span.step: (span.end_ns - span.begin_ns) / 1e9 for span in spans
+                    step_name(span.step): (span.end_ns - span.begin_ns) / 1e9 for span in spans
                 }
     return race
+
+
+def _is_live(options: argparse.Namespace) -> bool:
+    """Return True if each lap is printed when it happens, and not a document at the end."""
+    return bool(options.format == "text")
 
 
 def _ask(options: argparse.Namespace) -> None:
@@ -123,7 +147,10 @@ def _ask(options: argparse.Namespace) -> None:
         return
     import argparse
 
-    words = "How many times longer does the last one take than the first? (Enter: no prediction) "
+    question = Message(
+        "How many times as long as the first one does the last one take? (Enter: no prediction)"
+    )
+    words = f"{translated(question, options.lang)} "
     while options.predict is None:
         try:
             answer = input(words).strip()
@@ -145,20 +172,38 @@ def _in_time(laps: Iterable[Lap], speed: float) -> Iterable[Lap]:
         yield lap
 
 
-def _show(race: Race, laps: Iterable[Lap], *, quiet: bool) -> None:
+def _show(race: Race, laps: Iterable[Lap], options: argparse.Namespace) -> None:
     """Add laps to the race, and print a line for each."""
+    from lab.analysis import labels
     from lab.classroom.race import FINISH
 
+    language: Language = options.lang
+    widest = max(width(translated(target, language)) for target in race.targets)
     for lap in laps:
         race.laps.append(lap)
-        if quiet:
+        if not _is_live(options):
             continue
-        place = ""
+        name = translated(labels.metric(lap.name), language)
+        time_shown, place = units.quantity(lap.seconds, "second"), ""
         if lap.failed:
-            place = "out"
+            time_shown, place = "", translated(Message("out"), language)
         elif lap.name == FINISH:
-            place = f"place {sum(each.name == FINISH and not each.failed for each in race.laps)}"
-        at, target, name = _WIDTHS
-        shown = units.quantity(lap.seconds, "second") if not lap.failed else ""
-        print(f"{shown:>{at}}  {lap.target:<{target}} {lap.name:<{name}} {place}".rstrip())
+            number = sum(each.name == FINISH and not each.failed for each in race.laps)
+            place = translated(Message("place {number}", number=number), language)
+        target = translated(lap.target, language)
+        target += " " * (widest - width(target))
+        name += " " * (_NAME - width(name))
+        print(f"{time_shown:>{_TIME}}  {target}  {name}  {place}".rstrip())
         sys.stdout.flush()
+
+
+def _say(options: argparse.Namespace, text: Message) -> None:
+    """Print a text, broken between words on a terminal."""
+    words = translated(text, options.lang)
+    if sys.stdout.isatty() and options.lang is Language.ENGLISH:
+        words = textwrap.fill(words, shutil.get_terminal_size().columns)
+    print(words)
+
+
+def _named(race: Race) -> Message:
+    return joined(COMMA, race.targets)

@@ -27,11 +27,16 @@ def register(verbs: shared_options.Verbs, common: argparse.ArgumentParser) -> No
         metavar="DIR",
         help="write the files to this folder; default: RUN",
     )
+    shared_options.add_languages(
+        parser, "report.html and report.ipynb; both puts a switch on the page"
+    )
 
 
 def _report(options: argparse.Namespace) -> int:
+    from lab.language.message import Language
     from lab.report import report
 
-    for path in report.write(options.run, options.out):
+    languages = tuple(Language) if options.lang == "both" else (Language(options.lang),)
+    for path in report.write(options.run, options.out, languages):
         print(path)
     return DONE

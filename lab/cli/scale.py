@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from lab.cli import argument_types, shared_options
@@ -19,20 +20,13 @@ def register(verbs: shared_options.Verbs, common: argparse.ArgumentParser) -> No
         "scale",
         _scale,
         "simulate what a peak of requests does to containers and machines behind an autoscaler",
-        (common,),
+        (common, shared_options.output()),
     )
     parser.add_argument(
         "scenario",
         type=argument_types.folder,
         metavar="SCENARIO.toml",
         help="the scenario, such as examples/scale.toml; docs/scaling.md describes its keys",
-    )
-    parser.add_argument(
-        "--format",
-        choices=("text", "json", "csv"),
-        default="text",
-        help="print figures as text, figures and series as JSON, or the series as CSV;"
-        " default: text",
     )
     parser.add_argument(
         "--picture",
@@ -68,11 +62,17 @@ def _scale(options: argparse.Namespace) -> int:
     if options.picture:
         from lab.report import peak
 
-        peak.write(result, options.picture)
+        peak.draw(result).write(options.picture, options.lang)
     if options.format == "json":
         print_json(document.document(result))
     elif options.format == "csv":
         print(document.csv_text(result), end="")
+    elif options.format == "markdown":
+        print("\n".join(text.markdown(result, options.lang)))
+    elif sys.stdout.isatty():
+        from rich.console import Console
+
+        text.show(result, Console(), options.lang)
     else:
-        print("\n".join(text.lines(result)))
+        print("\n".join(text.lines(result, options.lang)))
     return DONE

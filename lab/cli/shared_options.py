@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from lab.cli import argument_types, examples
+from lab.language import choice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -17,19 +18,25 @@ DEBUG = "show the traceback of an error"
 
 
 def add_verb(
-    verbs: Verbs, name: str, run: Run, summary: str, parents: Sequence[argparse.ArgumentParser]
+    verbs: Verbs,
+    name: str,
+    run: Run,
+    summary: str,
+    parents: Sequence[argparse.ArgumentParser],
+    full_name: str = "",
 ) -> argparse.ArgumentParser:
     """Add a verb that runs `run`; `summary` is its line in the list of verbs and heads its help.
 
-    The help ends with the verb's examples, if it has any.
+    The help ends with the examples of the verb, if it has any. `full_name` is that of a verb below
+    another one.
     """
     parser = verbs.add_parser(
         name,
         parents=list(parents),
         help=summary,
         description=f"{summary[:1].upper()}{summary[1:]}.",
-        epilog=examples.text(name),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=examples.text(full_name or name),
+        formatter_class=examples.HelpFormatter,
     )
     parser.set_defaults(verb=run)
     return parser
@@ -44,17 +51,56 @@ def common() -> argparse.ArgumentParser:
 
 
 def output_format(*, tables: bool = False) -> argparse.ArgumentParser:
-    """Return the parent parser with --format; with `tables`, also as Markdown and as CSV."""
+    """Return the parent parser with --format; with `tables`, also as CSV and as Markdown."""
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument(
         "--format",
-        choices=("text", "json", "markdown", "csv") if tables else ("text", "json"),
+        choices=("text", "json", "csv", "markdown") if tables else ("text", "json"),
         default="text",
-        help="print text, a JSON document, Markdown or CSV; default: text"
+        help="print text, a JSON document, CSV or Markdown; default: text"
         if tables
         else "print text or a JSON document; default: text",
     )
     return parser
+
+
+def output() -> argparse.ArgumentParser:
+    """Return the parent parser of verbs that print tables: --format and --lang."""
+    parser = argparse.ArgumentParser(add_help=False, parents=[output_format(tables=True)])
+    add_language(parser)
+    return parser
+
+
+def add_language(parser: argparse.ArgumentParser) -> None:
+    """Add --lang, by default $TONNAGE_LANG. JSON, CSV and errors are the same in each language."""
+    parser.add_argument(
+        "--lang",
+        type=argument_types.language,
+        default=_language_at_hand("en"),
+        metavar="{en,zh}",
+        help="language of text and Markdown: English or Chinese; default:"
+        f" ${choice.VARIABLE}, else en",
+    )
+
+
+def add_languages(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add --lang of what can be in both languages, by default $TONNAGE_LANG, else both."""
+    parser.add_argument(
+        "--lang",
+        type=argument_types.language_or_both,
+        default=_language_at_hand(choice.BOTH),
+        metavar="{en,zh,both}",
+        help=f"language of {what}; default: ${choice.VARIABLE}, else both",
+    )
+
+
+def _language_at_hand(otherwise: str) -> str:
+    """Return $TONNAGE_LANG, or what to use without it, and in place of "both".
+
+    It is a string, so that argparse refuses a bad one from the environment like a given one.
+    """
+    chosen = choice.at_hand()
+    return otherwise if chosen == choice.BOTH else chosen
 
 
 def accelerator() -> argparse.ArgumentParser:

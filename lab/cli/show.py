@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import argparse
     from pathlib import Path
 
+    from lab.language.message import Language
+
 
 def register(verbs: shared_options.Verbs, common: argparse.ArgumentParser) -> None:
     """Add the verb."""
@@ -20,17 +22,17 @@ def register(verbs: shared_options.Verbs, common: argparse.ArgumentParser) -> No
         "show",
         _show,
         "print the figures of a run",
-        (common, shared_options.output_format(tables=True)),
+        (common, shared_options.output()),
     )
     shared_options.add_run_folder(parser)
 
 
 def _show(options: argparse.Namespace) -> int:
-    print_figures(options.run, options.format)
+    print_figures(options.run, options.format, options.lang)
     return DONE
 
 
-def print_figures(path: Path, output_format: str) -> None:
+def print_figures(path: Path, output_format: str, language: Language) -> None:
     """Print the figures of the run in the folder as text, JSON, Markdown or CSV."""
     from lab.analysis import summary_text
     from lab.results import run_folder
@@ -39,8 +41,8 @@ def print_figures(path: Path, output_format: str) -> None:
     if output_format == "json":
         print_json(summary_text.document(run))
     elif output_format == "markdown":
-        print(summary_text.markdown(run))
+        print(summary_text.markdown(run, language))
     elif output_format == "csv":
         print(summary_text.csv_lines(run), end="")
     else:
-        summary_text.show(run)
+        summary_text.show(run, language=language)

@@ -70,6 +70,8 @@ def prepare() -> None:
                 raise
             os.open(os.devnull, flags)  # gets the lowest free number, which is this descriptor
     codecs.register_error(PLAIN, _replace)
+    if not os.environ.get("COLUMNS", "").strip("0"):  # no width: rich would print nothing
+        os.environ.pop("COLUMNS", None)
     if sys.stdout is sys.__stdout__:
         sys.stdout = _stream(_Output(1, "w", closefd=False), sys.stdout)
     if sys.stderr is sys.__stderr__:

@@ -7,7 +7,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from lab import tables
+from lab.cli import shared_options
 from lab.cli.image import templates
+from lab.language.message import Message
 from lab.units import quantity
 
 if TYPE_CHECKING:
@@ -20,6 +22,19 @@ if TYPE_CHECKING:
 
 _SHORT_DIGITS = 12
 _STEP_LETTERS = 45
+_EXACT = {"CreatedSince": "CreatedAt", "Size": "SizeBytes"}  # columns of CSV for docker's
+
+
+class _Size(str):
+    """A size as docker shows it, which keeps its bytes for CSV."""
+
+    __slots__ = ("size_bytes",)
+    size_bytes: int
+
+    def __new__(cls, size_bytes: int) -> _Size:
+        size = super().__new__(cls, quantity(size_bytes, "byte"))
+        size.size_bytes = size_bytes
+        return size
 
 
 def register(verbs: Subparsers, common: argparse.ArgumentParser) -> None:
@@ -43,33 +58,56 @@ def register(verbs: Subparsers, common: argparse.ArgumentParser) -> None:
     history.set_defaults(image_verb=_history)
     for parser in (ls, inspect, history):
         parser.add_argument(
-            "--format", metavar="FORMAT", help="table, json, or a template such as '{{.ID}}'"
+            "--format",
+            metavar="FORMAT",
+            help="text (or table), json, csv, markdown, or a template such as '{{.ID}}'",
         )
+        shared_options.add_language(parser)
 
 
 def _ls(options: argparse.Namespace, store: Store) -> int:
     images = [image for image in store.images() if _is_named(image.name, options.repository)]
-    rows = [_row(store, image, whole=options.no_trunc) for image in images]
+    whole = options.no_trunc or options.format == "csv"
+    rows = [_row(store, image, whole=whole) for image in images]
     if options.quiet:
         print(*dict.fromkeys(row["ID"] for row in rows), sep="\n", end="\n" if rows else "")
         return 0
-    columns = {"REPOSITORY": "Repository", "TAG": "Tag", "IMAGE ID": "ID",
-               "CREATED": "CreatedSince", "SIZE": "Size"}  # fmt: skip
+    columns: dict[str, str] = {
+        Message("REPOSITORY"): "Repository",
+        Message("TAG"): "Tag",
+        Message("IMAGE ID"): "ID",
+        Message("CREATED"): "CreatedSince",
+        Message("SIZE"): "Size",
+    }
     if options.digests:
-        columns["DIGEST"] = "Digest"
-    return _print(options.format, columns, rows)
+        columns[Message("DIGEST")] = "Digest"
+    return _print(options, columns, rows)
 
 
 def _inspect(options: argparse.Namespace, store: Store) -> int:
     from runtime.images.reference import parse
 
     documents = [_document(store, store.image(str(parse(each)))) for each in options.references]
-    if options.format in (None, "json"):
+    if options.format in (None, "json", "text"):
         print(json.dumps(documents, indent=4))
+        return 0
+    if options.format == "csv":
+        print(tables.records(documents), end="")
+        return 0
+    if options.format == "markdown":
+        for document in documents:
+            rows = [(key, _inspected(value)) for key, value in document.items()]
+            print(
+                *tables.markdown((Message("field"), Message("value")), rows, options.lang), sep="\n"
+            )
         return 0
     for document in documents:
         print(templates.fill(options.format, document))
     return 0
+
+
+def _inspected(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _history(options: argparse.Namespace, store: Store) -> int:
@@ -82,32 +120,46 @@ def _history(options: argparse.Namespace, store: Store) -> int:
         words = " ".join(step.created_by.split())
         shown = (
             words
-            if options.no_trunc or len(words) <= _STEP_LETTERS
+            if options.no_trunc or options.format == "csv" or len(words) <= _STEP_LETTERS
             else f"{words[: _STEP_LETTERS - 1]}…"
         )
         size_bytes = 0 if step.empty_layer else next(sizes, 0)
         rows.append(
             {"CreatedAt": step.created, "CreatedSince": _since(step.created), "CreatedBy": shown,
-             "Size": quantity(size_bytes, "byte"), "Comment": step.comment}
+             "Size": _Size(size_bytes), "Comment": step.comment}
         )  # fmt: skip
-    columns = {
-        "CREATED": "CreatedSince",
-        "CREATED BY": "CreatedBy",
-        "SIZE": "Size",
-        "COMMENT": "Comment",
+    columns: dict[str, str] = {
+        Message("CREATED"): "CreatedSince",
+        Message("CREATED BY"): "CreatedBy",
+        Message("SIZE"): "Size",
+        Message("COMMENT"): "Comment",
     }
-    return _print(options.format, columns, rows[::-1])
+    return _print(options, columns, rows[::-1])
 
 
-def _print(format: str | None, columns: dict[str, str], rows: Sequence[dict[str, Any]]) -> int:  # noqa: A002
-    """Print rows as a table, as a JSON document a line, or by a template."""
-    if format in (None, "table"):
-        cells = [[str(row[key]) for key in columns.values()] for row in rows]
-        print(*tables.columns(list(columns), cells), sep="\n")
-        return 0
-    for row in rows:
-        print(json.dumps(row) if format == "json" else templates.fill(format or "", row))
+def _print(
+    options: argparse.Namespace, columns: dict[str, str], rows: Sequence[dict[str, Any]]
+) -> int:
+    """Print rows as a table, as CSV, as a JSON document a line, or by a template."""
+    cells = [[str(row[key]) for key in columns.values()] for row in rows]
+    if options.format in (None, "table", "text"):
+        print(*tables.columns(list(columns), cells, options.lang), sep="\n")
+    elif options.format == "markdown":
+        print(*tables.markdown(list(columns), cells, options.lang), sep="\n")
+    elif options.format == "csv":
+        names = [_EXACT.get(key, key) for key in columns.values()]
+        print(
+            tables.csv_lines(names, [[_exact(row, key) for key in names] for row in rows]), end=""
+        )
+    else:
+        for row in rows:
+            is_json = options.format == "json"
+            print(json.dumps(row) if is_json else templates.fill(options.format, row))
     return 0
+
+
+def _exact(row: dict[str, Any], key: str) -> object:
+    return row["Size"].size_bytes if key == "SizeBytes" else row[key]
 
 
 def _row(store: Store, image: Image, *, whole: bool) -> dict[str, Any]:
@@ -121,7 +173,7 @@ def _row(store: Store, image: Image, *, whole: bool) -> dict[str, Any]:
     return {
         "Repository": repository, "Tag": tag, "Digest": image.descriptor.digest, "ID": identifier,
         "CreatedAt": image.config.created, "CreatedSince": _since(image.config.created),
-        "Size": quantity(store.snapshots.size_bytes(image.chain_ids), "byte"),
+        "Size": _Size(store.snapshots.size_bytes(image.chain_ids)),
     }  # fmt: skip
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 
-from lab.cli import shared_options
+from lab.cli import examples, shared_options
 from lab.cli.image import archive_files, building, creation, disk, listing, naming, notes, transfer
+from lab.cli.image.examples import EXAMPLES
 from lab.errors import LabError
 
 # `register` of a module adds its verbs; each sets `image_verb` to a function of the options and
@@ -41,6 +42,7 @@ def register(verbs: shared_options.Verbs, common: argparse.ArgumentParser) -> No
     )
     for module in _MODULES:
         module.register(below, shared)
+    examples.attach(below, "image", EXAMPLES)
 
 
 def _run(options: argparse.Namespace) -> int:

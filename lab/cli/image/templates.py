@@ -20,6 +20,8 @@ _CONTROL = ("if", "range", "with", "else", "end", "define", "template", "block")
 def fill(template: str, row: Any) -> str:
     """Return a template's text with the values of `row`. Raise LabError for an unknown field."""
     text = template.removeprefix("table ").replace("\\t", "\t").replace("\\n", "\n")
+    if "{{" in _ACTION.sub("", text):
+        raise LabError(f"--format {template!r}: an action is not closed by }}}}.")
     return _ACTION.sub(lambda action: _shown(_value(action[1], row, template)), text)
 
 
@@ -31,6 +33,11 @@ def _value(action: str, row: Any, template: str) -> Any:
     if name in _CONTROL:
         raise LabError(f"--format {template!r}: {name!r} is not supported, use --format json.")
     if name.startswith("."):
+        if arguments:
+            raise LabError(
+                f"--format {template!r}: {arguments[0]!r} behind a field is not supported; write"
+                f" a function before it, such as {{{{json {name}}}}}."
+            )
         return _field(row, name, template)
     values = [_argument(each, row, template) for each in arguments]
     try:
@@ -61,9 +68,13 @@ def _field(row: Any, path: str, template: str) -> Any:
 def _argument(word: str, row: Any, template: str) -> Any:
     if word.startswith("."):
         return _field(row, word, template)
-    if word.startswith('"'):
-        return json.loads(word)
-    return int(word) if word.isdecimal() else word
+    try:
+        if word.startswith('"'):
+            return json.loads(word)
+        return int(word) if word.isdecimal() else word
+    except ValueError:
+        words = f"{word[:40]!r} is neither a text in quotes nor a number."
+        raise LabError(f"--format {template!r}: {words}") from None
 
 
 def _index(value: Any, key: Any) -> Any:

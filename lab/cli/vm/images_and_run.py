@@ -12,8 +12,9 @@ from lab.cli import argument_types
 from lab.cli.vm import machine_description, machine_options
 from lab.cli.vm.inside import print_beside_console
 from lab.cli.vm.several import for_each
-from lab.cli.vm.shared import add_verb, libvirt_uri, print_rows
+from lab.cli.vm.shared import add_verb, keys_of, libvirt_uri, print_rows
 from lab.errors import AlreadyExists, InvalidConfig
+from lab.language.message import Message, recalled
 
 if TYPE_CHECKING:
     import argparse
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     import vms
     from lab.cli.vm.shared import Subparsers
+    from vms.operations.listing import ListedMachine
     from vms.storage.image_store import Image
 
 _DEFAULT_IMAGE = "debian"
@@ -197,16 +199,24 @@ def _list(options: argparse.Namespace) -> int:
     rows = [
         (
             each.name,
-            f"{each.state} ({each.reason})" if each.reason else each.state,
-            "emulated" if each.accelerator == "tcg" else "KVM",
+            _state(each),
+            Message("emulated") if each.accelerator == "tcg" else "KVM",
             str(each.vcpus),
             units.quantity(each.memory_mib * 2**20, "byte"),
-            "yes" if each.starts_with_host else "",
+            Message("yes") if each.starts_with_host else "",
         )
         for each in machines
     ]
-    headings = ("NAME", "STATE", "ACCELERATOR", "VCPUS", "MEMORY", "AUTOSTART")
-    return print_rows(options, [asdict(each) for each in machines], headings, rows)
+    headings = (
+        Message("NAME"),
+        Message("STATE"),
+        Message("ACCELERATOR"),
+        Message("VCPUS"),
+        Message("MEMORY"),
+        Message("AUTOSTART"),
+    )
+    keys = keys_of(listing.ListedMachine)
+    return print_rows(options, keys, [asdict(each) for each in machines], headings, rows)
 
 
 def _in_use(name: str) -> AlreadyExists:
@@ -217,7 +227,16 @@ def _accelerator(machine: vms.Machine) -> str:
     return "emulated (TCG)" if machine.accelerator.value == "tcg" else "under KVM"
 
 
+def _state(machine: ListedMachine) -> str:
+    state = recalled(machine.state)
+    if not machine.reason:
+        return state
+    return Message("{state} ({reason})", state=state, reason=recalled(machine.reason))
+
+
 def _print_images(images: Sequence[Image], options: argparse.Namespace) -> int:
+    from vms.storage import image_store
+
     rows = [
         (
             image.name,
@@ -228,8 +247,15 @@ def _print_images(images: Sequence[Image], options: argparse.Namespace) -> int:
         )
         for image in images
     ]
-    headings = ("NAME", "SIZE", "DIGEST", "CREATED", "SOURCE")
-    return print_rows(options, [_document(image) for image in images], headings, rows)
+    headings = (
+        Message("NAME"),
+        Message("SIZE"),
+        Message("DIGEST"),
+        Message("CREATED"),
+        Message("SOURCE"),
+    )
+    keys = [*keys_of(image_store.Image), "disk"]
+    return print_rows(options, keys, [_document(each) for each in images], headings, rows)
 
 
 def _document(image: Image) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 import sys
@@ -10,7 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.cli.vm.shared import add_connected_verb, add_machine_verb
+from lab.cli.vm.shared import add_connected_verb, add_machine_verb, print_record
 from lab.errors import InvalidConfig, LabError
 
 if TYPE_CHECKING:
@@ -123,14 +122,14 @@ def _exec(options: argparse.Namespace, connection: vms.Connection) -> int:
     domain = _running(connection, options.name)
     domain.wait_for("ready", options.timeout)
     result = domain.inside.run(options.argv, options.timeout)
-    if options.format == "json":
+    if options.format != "text":
         document = {
             "exit_code": result.exit_code,
             "stdout": result.stdout.decode(errors="replace"),
             "stderr": result.stderr.decode(errors="replace"),
             "elapsed_ns": result.elapsed_ns,
         }
-        print(json.dumps(document, indent=2))
+        print_record(options, document, "")
     else:
         sys.stdout.buffer.write(result.stdout)
         sys.stderr.buffer.write(result.stderr)

@@ -15,9 +15,13 @@ from lab.cli.vm.shared import (
     add_connected_verb,
     add_machine_verb,
     add_machines,
+    keys_of,
     open_libvirt,
+    print_event,
+    print_record,
     print_rows,
 )
+from lab.language.message import Message, recalled
 
 if TYPE_CHECKING:
     import argparse
@@ -175,15 +179,14 @@ def _migrate(options: argparse.Namespace, connection: vms.Connection) -> int:
         "downtime_seconds": migration.downtime_seconds,
         "transferred_bytes": migration.transferred_bytes,
     }
-    if options.format == "json":
-        print(json.dumps(figures, indent=2))
-    else:
-        print(
-            f"{migration.domain.name} migrated in"
-            f" {units.quantity(migration.total_seconds, 'second')}, with a downtime of"
-            f" {units.quantity(migration.downtime_seconds, 'second')} and"
-            f" {units.quantity(migration.transferred_bytes, 'byte')} transferred"
-        )
+    sentence = Message(
+        "{machine} migrated in {total}, with a downtime of {downtime} and {bytes} transferred",
+        machine=migration.domain.name,
+        total=units.quantity(migration.total_seconds, "second"),
+        downtime=units.quantity(migration.downtime_seconds, "second"),
+        bytes=units.quantity(migration.transferred_bytes, "byte"),
+    )
+    print_record(options, figures, sentence)
     return 0
 
 
@@ -194,7 +197,7 @@ def _stats(options: argparse.Namespace, connection: vms.Connection) -> int:
     rows = [
         (
             each.name,
-            each.state,
+            recalled(each.state),
             units.quantity(each.cpu_ns / 1e9, "second"),
             units.quantity(each.memory_bytes, "byte"),
             units.quantity(each.resident_bytes, "byte"),
@@ -202,8 +205,16 @@ def _stats(options: argparse.Namespace, connection: vms.Connection) -> int:
         )
         for each in machines
     ]
-    headings = ("NAME", "STATE", "CPU", "MEMORY", "RESIDENT", "DISKS")
-    return print_rows(options, [asdict(each) for each in machines], headings, rows)
+    headings = (
+        Message("NAME"),
+        Message("STATE"),
+        Message("CPU"),
+        Message("MEMORY"),
+        Message("RESIDENT"),
+        Message("DISKS"),
+    )
+    keys = keys_of(statistics.MachineStatistics)
+    return print_rows(options, keys, [asdict(each) for each in machines], headings, rows)
 
 
 def _events(options: argparse.Namespace, connection: vms.Connection) -> int:
@@ -213,6 +224,8 @@ def _events(options: argparse.Namespace, connection: vms.Connection) -> int:
         for number, event in enumerate(stream, start=1):
             if options.format == "json":
                 print(json.dumps(asdict(event)), flush=True)
+            elif options.format in ("csv", "markdown"):
+                print_event(options.format, asdict(event), first=number == 1)
             else:
                 print(event.machine, event.kind, event.name, event.detail, flush=True)
             if number == options.count:

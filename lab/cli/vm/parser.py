@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from lab.cli import shared_options
+from lab.cli import examples, shared_options
 from lab.cli.vm import images_and_run, life
+from lab.cli.vm.examples import EXAMPLES
 from lab.cli.vm.several import lab_errors
 
 # `register` of each module adds its verbs to the subparsers that it gets. `common` has the options
@@ -19,9 +20,7 @@ def register(verbs: shared_options.Verbs, common: argparse.ArgumentParser) -> No
     text = "manage virtual machines: images, create, run, list, snapshots and more"
     parser = shared_options.add_verb(verbs, "vm", _run, text, ())
     below = parser.add_subparsers(metavar="VERB", required=True)
-    shared = argparse.ArgumentParser(
-        add_help=False, parents=[common, shared_options.output_format()]
-    )
+    shared = argparse.ArgumentParser(add_help=False, parents=[common, shared_options.output()])
     shared.add_argument(
         "--connect",
         metavar="URI",
@@ -30,6 +29,7 @@ def register(verbs: shared_options.Verbs, common: argparse.ArgumentParser) -> No
     )
     for module in _MODULES:
         module.register(below, shared)
+    examples.attach(below, "vm", EXAMPLES)
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -7,8 +7,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.cli.vm.shared import add_machine_verb, add_verb, libvirt_uri, open_libvirt, print_rows
+from lab.cli.vm.shared import (
+    add_machine_verb,
+    add_verb,
+    keys_of,
+    libvirt_uri,
+    open_libvirt,
+    print_rows,
+)
 from lab.errors import Unavailable
+from lab.language.message import Message
 
 if TYPE_CHECKING:
     import argparse
@@ -50,8 +58,15 @@ def _domifaddr(options: argparse.Namespace, connection: vms.Connection) -> int:
         (each.interface, each.mac, each.protocol, f"{each.address}/{each.prefix}", each.source)
         for each in listed
     ]
-    headings = ("NAME", "MAC", "PROTOCOL", "ADDRESS", "SOURCE")
-    return print_rows(options, [asdict(each) for each in listed], headings, rows)
+    headings = (
+        Message("NAME"),
+        Message("MAC"),
+        Message("PROTOCOL"),
+        Message("ADDRESS"),
+        Message("SOURCE"),
+    )
+    keys = keys_of(addresses.Address)
+    return print_rows(options, keys, [asdict(each) for each in listed], headings, rows)
 
 
 def _ssh(options: argparse.Namespace) -> int:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
+from dataclasses import fields
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from lab import tables
 from lab.errors import InvalidConfig
+from lab.language.message import translated
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator, Sequence
+
+    from _typeshed import DataclassInstance
 
     import vms
 
@@ -86,15 +91,70 @@ def open_libvirt(uri: str | None) -> Iterator[vms.Connection]:
         yield connection
 
 
+def keys_of(kind: type[DataclassInstance]) -> list[str]:
+    """Return the keys of the documents that a dataclass becomes."""
+    return [field.name for field in fields(kind)]
+
+
+def _in_base_units(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the document with seconds, bytes and ISO times, named so, for CSV."""
+    result = {}
+    for key, value in document.items():
+        if key == "created_seconds":  # since the epoch
+            at = None if value is None else datetime.fromtimestamp(value, UTC)
+            result["created"] = at and at.isoformat()
+        elif key.endswith("_ns"):
+            result[f"{key.removesuffix('_ns')}_seconds"] = None if value is None else value / 1e9
+        elif key.endswith("_mib"):
+            size = None if value is None else value * 2**20
+            result[f"{key.removesuffix('_mib')}_bytes"] = size
+        else:
+            result[key] = value
+    return result
+
+
+def print_record(options: argparse.Namespace, document: dict[str, Any], sentence: str) -> None:
+    """Print a document as JSON, as a row of CSV or Markdown, or else the sentence."""
+    if options.format == "json":
+        print(json.dumps(document, indent=2))
+    elif options.format == "csv":
+        print(tables.records([_in_base_units(document)]), end="")
+    elif options.format == "markdown":
+        row = [str(value) for value in document.values()]
+        print(*tables.markdown(list(document), [row]), sep="\n")
+    else:
+        print(translated(sentence, options.lang))
+
+
+def print_event(output_format: str, document: dict[str, Any], *, first: bool) -> None:
+    """Print a row of CSV or Markdown as soon as it is known; the headings precede the first."""
+    row = [str(value) for value in document.values()]
+    if output_format == "csv":
+        text = tables.csv_lines(list(document), [row])
+        print(text if first else text.partition("\n")[2], end="", flush=True)
+    else:
+        lines = tables.markdown(list(document), [row])[0 if first else 2 :]
+        print(*lines, sep="\n", flush=True)
+
+
 def print_rows(
     options: argparse.Namespace,
+    keys: Sequence[str],
     document: Sequence[dict[str, Any]],
     headings: Sequence[str],
     rows: Sequence[Sequence[str]],
 ) -> int:
-    """Print the rows as a table, or the document with --format json; return exit code 0."""
+    """Print the rows as a table, or the document as JSON or CSV; return exit code 0.
+
+    `keys` are those of the document, which CSV has as columns even if there are no rows.
+    """
     if options.format == "json":
         print(json.dumps(document, indent=2))
+    elif options.format == "csv":
+        columns = _in_base_units(dict.fromkeys(keys))
+        print(tables.records([_in_base_units(each) for each in document], columns), end="")
+    elif options.format == "markdown":
+        print(*tables.markdown(headings, rows, options.lang), sep="\n")
     else:
-        print(*tables.columns(headings, rows), sep="\n")
+        print(*tables.columns(headings, rows, options.lang), sep="\n")
     return 0

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from lab.cli.vm.shared import add_machine_verb, print_rows
+from lab.cli.vm.shared import add_machine_verb, keys_of, print_rows
+from lab.language.message import Message
 
 if TYPE_CHECKING:
     import argparse
@@ -71,15 +72,22 @@ def _snapshot_list(options: argparse.Namespace, connection: vms.Connection) -> i
     rows = [
         (
             each.name,
-            "external" if each.is_external else "internal",
-            "yes" if each.has_memory else "",
-            "yes" if each.is_current else "",
+            Message("external") if each.is_external else Message("internal"),
+            Message("yes") if each.has_memory else "",
+            Message("yes") if each.is_current else "",
             each.parent,
         )
         for each in listed
     ]
-    headings = ("NAME", "KIND", "MEMORY", "CURRENT", "PARENT")
-    return print_rows(options, [asdict(each) for each in listed], headings, rows)
+    headings = (
+        Message("NAME"),
+        Message("KIND"),
+        Message("MEMORY"),
+        Message("CURRENT"),
+        Message("PARENT"),
+    )
+    keys = keys_of(snapshots.Snapshot)
+    return print_rows(options, keys, [asdict(each) for each in listed], headings, rows)
 
 
 def _snapshot_revert(options: argparse.Namespace, connection: vms.Connection) -> int:

@@ -44,6 +44,11 @@ def test_a_prediction_is_judged_by_its_ratio(race: Race, predicted: float, judge
     assert outcome(race, predicted)[1].endswith(f": {judged}.")
 
 
+def test_a_small_lead_is_told() -> None:
+    race = Race(("a", "b"), [Lap("a", "ready", 1.0), Lap("b", "ready", 1.04)])
+    assert outcome(race)[0] == "b took 1.04 times as long as a: 1.04 s and 1 s."
+
+
 def test_one_target_has_nobody_to_be_compared_with() -> None:
     assert Race(("vm",), [Lap("vm", "ready", 8.0)]).times_longer() is None
     assert outcome(Race(("vm",), [Lap("vm", "ready", 8.0)]), predicted=3) == []

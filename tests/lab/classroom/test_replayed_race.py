@@ -10,6 +10,7 @@ import pytest
 from lab.classroom.replayed_race import replayed
 from lab.errors import InvalidRun, NotFound
 from lab.results import run_folder
+from tests.lab.with_samples import with_samples
 
 if TYPE_CHECKING:
     from lab.results.run_folder import Run
@@ -47,8 +48,7 @@ def test_a_target_that_was_not_started_is_named(run: Run) -> None:
 
 
 def test_a_run_without_starts_is_no_race(run: Run) -> None:
-    from dataclasses import replace
-
-    empty = replace(run, samples=run.samples[run.samples["experiment"] != "startup"])
+    kept = run.samples[run.samples["experiment"] != "startup"]
+    empty = with_samples(run, kept)
     with pytest.raises(InvalidRun, match="has no starts"):
         replayed(empty)

@@ -2,31 +2,55 @@
 
 from __future__ import annotations
 
+import argparse
 import shlex
+from typing import TYPE_CHECKING
 
 import pytest
 
 from lab.cli import examples, main, parser
+from lab.cli.image import examples as image_examples
+from lab.cli.vm import examples as vm_examples
 
-COMMANDS = [
-    (verb, command) for verb, several in examples.EXAMPLES.items() for command, _ in several
-]
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+EXAMPLES = {**examples.EXAMPLES, **image_examples.EXAMPLES, **vm_examples.EXAMPLES}
+PARSER = parser.build()
+COMMANDS = [(verb, command) for verb, several in EXAMPLES.items() for command, _ in several]
+
+
+def leaves(above: argparse.ArgumentParser, name: str = "") -> Iterator[str]:
+    """Yield the name of each verb that has no verbs below it."""
+    below = [action for action in above._actions if isinstance(action, argparse._SubParsersAction)]
+    if not below:
+        yield name
+    for action in below:
+        for verb, each in action.choices.items():
+            yield from leaves(each, f"{name} {verb}".strip())
+
+
+@pytest.mark.parametrize("verb", list(leaves(PARSER)))
+def test_every_verb_has_an_example(verb: str) -> None:
+    assert EXAMPLES[verb]
 
 
 @pytest.mark.parametrize(("verb", "command"), COMMANDS)
 def test_an_example_is_a_command_of_its_verb(verb: str, command: str) -> None:
-    words = [word for word in shlex.split(command.partition(" >")[0]) if word != "sudo"]
-    assert words[:2] == ["tonnage", verb]
-    assert callable(parser.build().parse_args(words[1:]).verb)
+    command = command.partition(" >")[0].rpartition("| ")[2]
+    words = [word for word in shlex.split(command) if word != "sudo"]
+    assert words[: 1 + len(verb.split())] == ["tonnage", *verb.split()]
+    assert callable(PARSER.parse_args(words[1:]).verb)
 
 
-@pytest.mark.parametrize("verb", examples.EXAMPLES)
+@pytest.mark.parametrize("verb", EXAMPLES)
 def test_the_help_ends_with_the_examples(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        main.main([verb, "--help"])
+        main.main([*verb.split(), "--help"])
     shown = capsys.readouterr().out
-    assert shown.rstrip().endswith((examples.text(verb) or "").rstrip())
-    assert max(map(len, (examples.text(verb) or "").splitlines())) <= 80
+    expected = examples.text(verb, EXAMPLES) or ""
+    assert shown.rstrip().endswith(expected.rstrip())
+    assert max(map(len, expected.splitlines())) <= 80
 
 
 @pytest.mark.parametrize("verb", parser._MODULES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from lab import experiments, targets
+from lab.analysis import conditions
 from lab.cli import exit_codes, main
 from tests.lab.plausible import write
 
@@ -51,7 +53,8 @@ def test_unknown_names_are_errors(
      ["table", "--precision", "wide"], ["table", "--budget", "-1"], ["table", "--budget", "nan"],
      ["table", "--seed", "-1"], ["table", "--start-deadline", "nan"],
      ["table", "--start-deadline", "inf"], ["table", "--start-deadline", "0"],
-     ["run", "startup", "--out", ""], ["run", "startup", "--budget", "0.0001"]],
+     ["doctor", "--undo", "--apply"], ["run", "startup", "--out", ""],
+     ["run", "startup", "--budget", "0.0001"]],
 )  # fmt: skip
 def test_bad_arguments_exit_with_2(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
@@ -67,6 +70,38 @@ def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(Exception, match="no experiment"):
         main.main(["--debug", "run", "colour"])
     assert not os.environ["TONNAGE_DEBUG"]  # not left set for later verbs of this process
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["show", "{}"], ["report", "{}"], ["compare", "{}", "{}"], ["race", "--replay", "{}"],
+     ["class", "make", "{}", "--student", "a"], ["class", "collect", "{}"],
+     ["class", "make", "trust", "--student", "a", "--run", "{}"],
+     ["class", "make", "trust", "--student", "a", "--out", "{}"],
+     ["class", "export-otter", "trust", "--student", "a", "--out", "{}"],
+     ["class", "pack", "{}.tar", "--no-userland"], ["class", "unpack", "a.tar", "--out", "{}"],
+     ["run", "startup", "--out", "{}"], ["plan", "{}"], ["plan", "plan.toml", "--out", "{}"],
+     ["scale", "{}"], ["scale", "scale.toml", "--picture", "{}/a.png"]],
+)  # fmt: skip
+def test_a_path_that_no_file_system_can_hold_is_refused(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = "a" * 300
+    assert main.main([each.format(path) for each in arguments]) == exit_codes.BAD_USAGE
+    words = capsys.readouterr().err
+    assert "File name too long" in words
+    assert path in words
+
+
+def test_a_folder_that_is_closed_to_the_user_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(path: Path, **_: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path.name)
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    assert main.main(["show", "closed"]) == exit_codes.BAD_USAGE
+    assert capsys.readouterr().err == "tonnage: Can't use closed: Permission denied.\n"
 
 
 def test_without_qemu_a_machine_is_refused(
@@ -177,6 +212,18 @@ def test_names_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
         assert name in output
 
 
+def test_names_are_listed_with_reasons_in_chinese(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(SystemExit) as ended:
+        main.main(["run", "--list", "--lang", "zh"])
+    assert not ended.value.code
+    output = capsys.readouterr().out
+    assert re.search(r"cloud-hypervisor (没有安装|需要 root)", output)
+    assert "not installed" not in output
+
+
 def test_debug_is_accepted_after_the_verb() -> None:
     with pytest.raises(Exception, match="no experiment"):
         main.main(["run", "colour", "--debug"])
@@ -199,8 +246,7 @@ def test_a_finished_run_is_shown(
     [
         ("csv", "experiment,target,metric,unit,median,low,high,n,outliers,excluded,failed",
          "density,container,running,integer,2000.0,"),
-        ("markdown", "| experiment | target | metric |",
-         "| density | container | running | 2,000 |"),
+        ("markdown", "host vm · 2 CPUs AMD EPYC ", "| density | container | running | 2,000 |"),
     ],
 )  # fmt: skip
 def test_figures_are_printed_for_other_programs(
@@ -228,7 +274,14 @@ def test_only_differing_figures_are_printed(
     everything = capsys.readouterr().out
     assert main.main([*words, "--different"]) == exit_codes.DONE
     some = capsys.readouterr().out
-    assert "ratios agree" in some.splitlines()[2]
+    assert "ratios that agree" in some.splitlines()[2]
     assert "different" in some
     assert not re.search(r"\bsame\b", some)
     assert len(some.splitlines()) < len(everything.splitlines())
+
+
+def test_the_help_of_compare_names_every_condition(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main.main(["compare", "--help"])
+    text = re.sub(r"\s+", " ", capsys.readouterr().out)
+    assert f"if these conditions differ: {', '.join(conditions.CONDITIONS)}" in text

@@ -51,10 +51,22 @@ def test_json_holds_a_proof_that_is_checked(path: Path, capsys: pytest.CaptureFi
     proof = path.with_name("plan.json")
     proof.write_text(document)
     checked = run(capsys, "--check", str(proof))
-    assert checked == "The proof holds: 3 hosts are the least; the plan has 3.\n"
+    assert checked == "The proof holds: no plan has fewer than 3 hosts; this one has 3.\n"
     proof.write_text(document.replace('"bound": 3', '"bound": 4'))
     assert main.main(["plan", "--check", str(proof)]) == exit_codes.MEASUREMENT_FAILED
     assert "the proof does not hold: bound" in capsys.readouterr().out
+
+
+def test_a_proof_of_one_host_is_told_in_the_language(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path.write_text(PLAN.replace("replicas = 7", "replicas = 1"))
+    proof = path.with_name("plan.json")
+    proof.write_text(run(capsys, str(path), "--format", "json"))
+    checked = run(capsys, "--check", str(proof))
+    assert checked == "The proof holds: no plan has fewer than 1 host; this one has 1.\n"
+    checked = run(capsys, "--check", str(proof), "--lang", "zh")
+    assert checked == "证明成立：没有规划少于 1 台宿主机；此规划为 1 台。\n"
 
 
 def test_a_cheapest_plan_is_checked_in_its_unit(

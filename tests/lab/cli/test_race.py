@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import time
 from pathlib import Path
@@ -43,9 +45,58 @@ def test_the_document_has_the_order(capsys: pytest.CaptureFixture[str]) -> None:
     assert document["times_longer"] > 100
 
 
-@pytest.mark.parametrize("speed", ["0", "-1", "nan", "fast"])
+def test_csv_has_a_line_for_each_lap_and_the_places(capsys: pytest.CaptureFixture[str]) -> None:
+    laps = json.loads(race(capsys, "container,vm", "--json"))["laps"]
+    rows = list(csv.DictReader(io.StringIO(race(capsys, "container,vm", "--format", "csv"))))
+    assert [(row["target"], row["event"], float(row["seconds"])) for row in rows] == [
+        (lap["target"], lap["name"], lap["seconds"]) for lap in laps
+    ]
+    assert [(row["target"], row["place"]) for row in rows if row["place"]] == [
+        ("container", "1"), ("vm (emulated)", "2"),
+    ]  # fmt: skip
+
+
+def test_markdown_has_the_outcome(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = race(capsys, "container,vm", "--format", "markdown", "--predict", "3")
+    assert "| ready | 2 |" in shown
+    assert "You predicted 3 times: too few by a factor of" in shown
+
+
+@pytest.mark.parametrize("speed", ["0", "-1", "nan", "fast", "1e-300", "1e300"])
 def test_a_speed_that_is_none_is_refused(capsys: pytest.CaptureFixture[str], speed: str) -> None:
     with pytest.raises(SystemExit) as raised:
         main(["race", "--replay", COMMITTED, "--speed", speed])
     assert raised.value.code == 2
     assert "--speed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("targets", ["", ","])
+def test_a_race_without_targets_is_refused(
+    capsys: pytest.CaptureFixture[str], targets: str
+) -> None:
+    for arguments in (["--replay", COMMITTED], []):
+        assert main(["race", *arguments, targets]) == 2
+        assert "The race has no target" in capsys.readouterr().err
+
+
+def test_a_target_that_is_named_twice_races_once(capsys: pytest.CaptureFixture[str]) -> None:
+    document = json.loads(race(capsys, "container,container", "--json"))
+    assert document["targets"] == document["order"] == ["container"]
+
+
+def test_a_race_is_shown_in_chinese(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = race(capsys, "container,vm", "--speed", "1000", "--predict", "3", "--lang", "zh")
+    assert "第 2 名" in shown
+    assert "你的预测是 3 倍：低估了" in shown
+
+
+def test_a_language_that_is_unknown_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as raised:
+        main(["race", "--replay", COMMITTED, "--lang", "de"])
+    assert raised.value.code == 2
+    assert "choose en or zh" in capsys.readouterr().err
+
+
+def test_a_lap_fits_into_60_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = race(capsys, "container,vm", "--speed", "1000")
+    assert max(len(line) for line in shown.split("\n\n")[1].splitlines()) <= 60

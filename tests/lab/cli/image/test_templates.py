@@ -44,6 +44,12 @@ def test_a_template_is_filled_as_go_fills_it(template: str, expected: str) -> No
         ("{{nope .ID}}", "no function 'nope'"),
         ("{{len .Size}}", "does not take"),
         ("{{}}", "empty action"),
+        ("{{.ID", "not closed"),
+        ("{{.ID}} {{", "not closed"),
+        ("{{.Config.Env | json}}", "behind a field is not supported"),
+        ('{{json "}}', "neither a text in quotes nor a number"),
+        (r'{{join .Config.Env "\x"}}', "neither a text in quotes nor a number"),
+        (f"{{{{index .Config.Env {'9' * 5000}}}}}", "neither a text in quotes nor a number"),
     ],
 )
 def test_what_is_not_known_is_refused(template: str, named: str) -> None:

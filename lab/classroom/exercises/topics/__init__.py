@@ -1,0 +1,1 @@
+"""The questions of each notebook: a file each, with the questions in their order."""

@@ -1,0 +1,1 @@
+"""The verbs of `tonnage class`, a file each."""

@@ -1,0 +1,1 @@
+"""Processes, clean-up and requirements of notebooks that show containers and machines."""
