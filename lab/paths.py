@@ -6,7 +6,10 @@ import os
 from pathlib import Path
 
 CACHE_VARIABLE = "TONNAGE_CACHE"
-WORKLOADS = Path(__file__).parent / "workloads"
+PACKAGE = Path(__file__).parent
+WORKLOADS = PACKAGE / "workloads"
+# The project's folder in a checkout, with its results and notebooks; a wheel has none of these.
+CHECKOUT = PACKAGE.parent
 # Paths inside the user land's root file system, which the workloads' definitions name.
 PAYLOAD_IN_TREE = "/usr/lib/tonnage/payload"
 PYTHON_IN_TREE = "/usr/lib/tonnage/python"

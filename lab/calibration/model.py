@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from lab.calibration import names
 from lab.statistics.estimates import Estimate, estimate_median
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class Calibration:
 
     def missed(self) -> list[str]:
         """Return the bounds that were not met."""
-        added = [f"time added to {each.what}" for each in self.added if not each.met]
+        added = [str(names.time_added(each.what)) for each in self.added if not each.met]
         return added + [each.what for each in self.trials if each.met is False]
 
     def undecided(self) -> list[str]:
@@ -122,7 +123,9 @@ def judge_overhead(what: str, pairs: list[tuple[float, float]]) -> Overhead:
     timed = median(without for _, without in pairs)
     added = estimate_median([by_harness - without for by_harness, without in pairs])
     bound = max(ADDED_SHARE * timed, ADDED_SECONDS)
-    return Overhead(what, timed, added, bound, met=added.high is not None and added.high <= bound)
+    return Overhead(
+        str(what), timed, added, bound, met=added.high is not None and added.high <= bound
+    )
 
 
 def judge_trial(
@@ -134,7 +137,7 @@ def judge_trial(
     repetitions = len(rounds)
     bounds = binomtest(right, repetitions).proportion_ci(0.95)
     return Trial(
-        what=what,
+        what=str(what),
         size=size,
         precision=precision,
         repetitions=repetitions,

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from lab.calibration import aa_trials, channel_latency, model, overhead, store, text
+from lab.calibration import aa_trials, channel_latency, model, names, overhead, store, text
 from lab.calibration.model import Calibration, Overhead, TargetChannels, Timer, Trial
 from lab.errors import InvalidConfig, LabError, Unavailable
 from lab.host import disturbance, measurement_lock, plain_paths
@@ -190,7 +190,7 @@ def _overheads(
     seed = chance.randrange(1 << 31)
     starts = native.call(_DEADLINE_SECONDS, overhead.of_starts, PAIRS, seed)
     runs = native.call(_DEADLINE_SECONDS, overhead.of_runs, work.calls, PAIRS, seed)
-    for what, pairs in (("a start", starts), ("a command", runs)):
+    for what, pairs in ((names.START, starts), (names.COMMAND, runs)):
         file.append(f"added to {what}", 0, pairs)
         yield model.judge_overhead(what, pairs)
 
@@ -229,16 +229,16 @@ def _trials(
     for name in AA_TARGETS:
         worker = workers[name]
         for what, measure in (
-            (f"{name} against itself, fixed work", by_work(worker, 0)),
-            (f"{name} against itself, starts", by_starts(worker)),
+            (names.work_against_itself(name), by_work(worker, 0)),
+            (names.starts_against_itself(name), by_starts(worker)),
         ):
             report(what)
             yield _repeat(what, 0, None, measure, repetitions, chance, file)
     precision = SLOW_DOWNS[0]
-    what = f"native against itself, to a precision of {precision:.0%}"
+    what = names.precision_against_itself("native", precision)
     yield _repeat(what, 0, precision, by_work(native, 0), repetitions, chance, file)
     for size in SLOW_DOWNS:
-        what = f"a slow-down of {size:.0%}, to a precision of {size:.0%}"
+        what = names.slow_down(size)
         report(what)
         yield _repeat(what, size, size, by_work(native, size), repetitions, chance, file)
 

@@ -10,10 +10,10 @@ import subprocess
 import tempfile
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from lab.host import libvirt_library
 from lab.paths import cache_directory
 from runtime.linux import capabilities, proc
 
@@ -297,8 +297,8 @@ def version(command: str) -> str:
 
 def libvirt() -> Fact:
     """Return the version of the libvirt library, and whether its embedded QEMU driver exists."""
-    if not find_spec("libvirt"):
-        return Fact("libvirt", "absent", "missing", "no machines: make setup")
+    if reason := libvirt_library.absent():
+        return Fact("libvirt", "absent", "missing", f"no machines: {reason}")
     import libvirt as library
 
     number = library.getVersion()

@@ -70,6 +70,18 @@ def group(pid: int) -> int:
         return 0
 
 
+def is_ending(pid: int) -> bool:
+    """Return True if the process has ended, or its first thread has.
+
+    When a process is killed, its threads end one after the other. The first sends the signal that
+    children have asked for, and leaves them to the others as their parent for a moment.
+    """
+    try:
+        return proc.stat(pid)[proc.STATE] in {b"Z", b"X"}
+    except OSError:
+        return True
+
+
 @contextlib.contextmanager
 def handle_of(pid: int) -> Iterator[int]:
     """Open a descriptor of the process for the block. (pidfd_open(2))

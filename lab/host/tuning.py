@@ -17,9 +17,12 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from lab import tables
 from lab.errors import InvalidConfig, Unavailable
+from lab.language.message import Language, Message, recalled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from rich.text import Text
 
 STORE = Path("run/tonnage-tuning.json")
 _CPUS = "sys/devices/system/cpu"
@@ -82,7 +85,7 @@ class Swap:
     """The swap areas: on, with a priority, or off. (swapon(8), proc_swaps(5))"""
 
     name: str = "swap"
-    why: str = "swapped-out memory counts as free, and comes back slowly"
+    why: str = Message("swapped-out memory counts as free, and comes back slowly")
 
     def read(self, root: Path) -> dict[str, str]:
         """Return the areas that are on, with their priorities."""
@@ -125,54 +128,63 @@ class AtBoot:
 
 KNOBS: tuple[Knob, ...] = (
     Files(
-        "CPU governor",
+        Message("CPU governor"),
         f"{_CPUS}/cpu[0-9]*/cpufreq/scaling_governor",
         "performance",
-        "a CPU that raises its frequency during a measurement makes the first values slower",
+        Message(
+            "a CPU that raises its frequency during a measurement makes the first values slower"
+        ),
     ),
     Files(
-        "turbo (Intel)",
+        Message("turbo (Intel)"),
         f"{_CPUS}/intel_pstate/no_turbo",
         "1",
-        "the frequency depends on temperature and on the load of the other cores",
+        Message("the frequency depends on temperature and on the load of the other cores"),
     ),
     Files(
-        "turbo (others)",
+        Message("turbo (others)"),
         f"{_CPUS}/cpufreq/boost",
         "0",
-        "the frequency depends on temperature and on the load of the other cores",
+        Message("the frequency depends on temperature and on the load of the other cores"),
     ),
-    Files("KSM", "sys/kernel/mm/ksm/run", "0", "merges pages of machines while they are measured"),
+    Files(
+        "KSM",
+        "sys/kernel/mm/ksm/run",
+        "0",
+        Message("merges pages of machines while they are measured"),
+    ),
     Files(
         "transparent huge pages",
         "sys/kernel/mm/transparent_hugepage/enabled",
         "madvise",
-        "memory grows in steps of 2 MiB, at unpredictable times",
+        Message("memory grows in steps of 2 MiB, at unpredictable times"),
     ),
     Swap(),
     Files(
         "ASLR",
         "proc/sys/kernel/randomize_va_space",
         "2",
-        "without it all rounds share one memory layout, whose effect can't be averaged out",
+        Message(
+            "without it all rounds share one memory layout, whose effect can't be averaged out"
+        ),
     ),
     Files(
-        "NMI watchdog",
+        Message("NMI watchdog"),
         "proc/sys/kernel/nmi_watchdog",
         "0",
-        "interrupts each CPU and occupies a performance counter",
+        Message("interrupts each CPU and occupies a performance counter"),
     ),
     Files(
-        "perf sampling rate",
+        Message("perf sampling rate"),
         "proc/sys/kernel/perf_event_max_sample_rate",
         "1",
-        "a profiler on the host interrupts the measured programs",
+        Message("a profiler on the host interrupts the measured programs"),
     ),
     AtBoot(
-        "isolated CPUs",
+        Message("isolated CPUs"),
         f"{_CPUS}/isolated",
         "isolcpus=… nohz_full=…",
-        "keeps other threads off the CPUs that are used for measuring",
+        Message("keeps other threads off the CPUs that are used for measuring"),
     ),
 )
 
@@ -233,7 +245,10 @@ def undo(root: Path = Path("/"), knobs: Sequence[Knob] = KNOBS) -> list[str]:
     return changes
 
 
-def show(findings: list[Finding]) -> None:
+_HEADINGS = (Message("knob"), Message("now"), Message("better"), Message("why"))
+
+
+def show(findings: list[Finding], language: Language = Language.ENGLISH) -> None:
     """Print the findings as a table on standard output."""
     from rich.console import Console
 
@@ -242,17 +257,27 @@ def show(findings: list[Finding]) -> None:
         "would help": ("!", "yellow"),
         "only at boot": ("!", "yellow"),
     }
-    rows = [
-        (
-            tables.cell(*marks.get(each.state, ("·", ""))),
-            each.name,
-            each.now,
-            "" if each.state == "as wanted" else each.wanted,
-            each.why,
-        )
-        for each in findings
+    rows: list[tuple[str | Text, ...]] = [
+        (tables.cell(*marks.get(each.state, ("·", ""))), *_cells(each)) for each in findings
     ]
-    Console().print(tables.folding(("", "knob", "now", "better", "why"), rows))
+    Console().print(tables.folding(("", *_HEADINGS), rows, language=language))
+
+
+def markdown(findings: list[Finding], language: Language = Language.ENGLISH) -> list[str]:
+    """Return the findings as the lines of a Markdown table."""
+    states = {
+        "as wanted": Message("as wanted"),
+        "would help": Message("would help"),
+        "only at boot": Message("only at boot"),
+        "not here": Message("not here"),
+    }
+    rows = [(states[each.state], *_cells(each)) for each in findings]
+    return tables.markdown((Message("state"), *_HEADINGS), rows, language)
+
+
+def _cells(each: Finding) -> tuple[str, ...]:
+    better = "" if each.state == "as wanted" else each.wanted
+    return recalled(each.name), recalled(each.now), better, recalled(each.why)
 
 
 def document(findings: list[Finding]) -> list[dict[str, str]]:

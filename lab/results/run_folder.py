@@ -21,10 +21,9 @@ import datetime
 import math
 import os
 from dataclasses import astuple, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self, TypeVar
-
-import pyperf
 
 from lab.errors import AlreadyExists, InvalidRun, NotFound
 from lab.results.sample import COLUMNS, ROUND_COLUMNS
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     import pandas as pd
+    import pyperf
 
     from lab.metrics import Direction
     from lab.results.sample import Round, Sample
@@ -131,6 +131,8 @@ class RunFolder:
         return {(experiment, str(number)) for experiment, number in finished}
 
     def _add_to_suite(self, sample: Sample) -> None:
+        import pyperf
+
         # pyperf requires a unique name for each benchmark, on one line.
         benchmarks = self._suites.setdefault(sample.experiment, {})
         target, metric = " ".join(sample.target.split()), " ".join(sample.metric.split())
@@ -150,6 +152,8 @@ class RunFolder:
             benchmarks[name] = pyperf.Benchmark([run])
 
     def _write_suite(self, experiment: str) -> None:
+        import pyperf
+
         suite = pyperf.BenchmarkSuite(list(self._suites[experiment].values()))
         final = self.path / f"{experiment}.json"
         aside = self.path / f".{experiment}.json.new"
@@ -214,20 +218,31 @@ def _row(finished: Round) -> tuple[object, ...]:
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A run folder that was read: host and settings as written, samples as a frame of COLUMNS.
+    """A run folder that was read: host and settings as written, samples and rounds as columns.
 
     A Run is immutable and compares by identity, so that results computed from it can be cached.
 
-    `rounds` is a frame of ROUND_COLUMNS, empty if the run did not record its rounds. `torn` has a
-    sentence for each table whose last line was lost.
+    `sample_columns` has the columns COLUMNS by name, each with a value for every sample, NaN for a
+    censored one; `round_columns` has ROUND_COLUMNS, empty if the run did not record its rounds.
+    `torn` has a sentence for each table whose last line was lost.
     """
 
     path: Path
     host: dict[str, Any]
     settings: dict[str, Any]
-    samples: pd.DataFrame
-    rounds: pd.DataFrame
+    sample_columns: Mapping[str, list[Any]]
+    round_columns: Mapping[str, list[Any]]
     torn: tuple[str, ...] = ()
+
+    @cached_property
+    def samples(self) -> pd.DataFrame:
+        """The samples as a frame. Importing pandas takes longer than reading them."""
+        return _frame(self.sample_columns)
+
+    @cached_property
+    def rounds(self) -> pd.DataFrame:
+        """The rounds as a frame."""
+        return _frame(self.round_columns)
 
     @property
     def seed(self) -> int:
@@ -235,7 +250,7 @@ class Run:
         value = self.settings.get("seed", 0)
         return value if isinstance(value, int) else 0
 
-    @property
+    @cached_property
     def workload_results(self) -> dict[str, Direction]:
         """The results of the run's workloads, each with the direction that is better."""
         return {
@@ -250,13 +265,23 @@ def load(path: Path) -> Run:
 
     Raise NotFound if the path is not a run folder, and InvalidRun if a file in it is corrupt.
     """
+    described = without_samples(path)
+    samples, torn = _samples(path / "measurements.csv")
+    table = path / "rounds.csv"
+    rounds, torn_rounds = _rounds(table) if table.exists() else (_by_name(ROUND_COLUMNS, []), "")
+    all_torn = tuple(filter(None, (torn, torn_rounds)))
+    return Run(path, described.host, described.settings, samples, rounds, all_torn)
+
+
+def without_samples(path: Path) -> Run:
+    """Read host and settings alone, to decide whether a run is of use.
+
+    Raise NotFound if the path is not a run folder, and InvalidRun if one of the files is corrupt.
+    """
     if not path.is_dir():
         raise NotFound(f"{path} is not a run folder: no such directory.")
     host, settings = (_document(path / name) for name in ("host.json", "run.json"))
-    samples, torn = _samples(path / "measurements.csv")
-    table = path / "rounds.csv"
-    rounds, torn_rounds = _rounds(table) if table.exists() else (_table(ROUND_COLUMNS, []), "")
-    return Run(path, host, settings, samples, rounds, tuple(filter(None, (torn, torn_rounds))))
+    return Run(path, host, settings, _by_name(COLUMNS, []), _by_name(ROUND_COLUMNS, []))
 
 
 def _document(path: Path) -> dict[str, Any]:
@@ -266,39 +291,35 @@ def _document(path: Path) -> dict[str, Any]:
         raise NotFound(f"{path.parent} is not a run folder: it has no {path.name}.") from error
 
 
-def _samples(path: Path) -> tuple[pd.DataFrame, str]:
-    """Return the samples, and a sentence if the last line was torn.
+def _samples(path: Path) -> tuple[dict[str, list[Any]], str]:
+    """Return the columns of the samples, and a sentence if the last line was torn.
 
     Values that are not finite become censored samples.
     """
     heading, rows, torn = read_rows(path)
-    table = _table(_require(path, heading, COLUMNS), rows)
+    table = _by_name(_require(path, heading, COLUMNS), rows)
     for column in ("round", "position"):
-        table[column] = _numbers(path, table[column], _counting)
-    values = _numbers(path, table["value"], _finite_or_none)
-    unusable = [
-        bool(text) and value is None for text, value in zip(table["value"], values, strict=True)
-    ]
-    without_reason = [
-        is_unusable and not why
-        for is_unusable, why in zip(unusable, table["censored"], strict=True)
-    ]
-    table.loc[without_reason, "censored"] = [
+        table[column] = _numbers(path, column, table[column], _counting)
+    texts = table["value"]
+    values = _numbers(path, "value", texts, _finite_or_none)
+    table["censored"] = [
         f"{metric}: the value is {text}, which is not a finite number"
-        for metric, text in zip(
-            table.loc[without_reason, "metric"], table.loc[without_reason, "value"], strict=True
+        if text and value is None and not why
+        else why
+        for metric, text, value, why in zip(
+            table["metric"], texts, values, table["censored"], strict=True
         )
     ]
     table["value"] = [math.nan if value is None else value for value in values]
     return table, torn
 
 
-def _rounds(path: Path) -> tuple[pd.DataFrame, str]:
+def _rounds(path: Path) -> tuple[dict[str, list[Any]], str]:
     heading, rows, torn = read_rows(path)
-    table = _table(_require(path, heading, ROUND_COLUMNS), rows)
-    table["round"] = _numbers(path, table["round"], _counting)
+    table = _by_name(_require(path, heading, ROUND_COLUMNS), rows)
+    table["round"] = _numbers(path, "round", table["round"], _counting)
     for column in ("seconds", "steal_share", "others_share"):
-        table[column] = _numbers(path, table[column], _finite)
+        table[column] = _numbers(path, column, table[column], _finite)
     return table, torn
 
 
@@ -309,21 +330,40 @@ def _require(path: Path, heading: Sequence[str], columns: tuple[str, ...]) -> Se
     return heading
 
 
-def _table(columns: Sequence[str], rows: list[list[str]]) -> pd.DataFrame:
+def _by_name(columns: Sequence[str], rows: list[list[str]]) -> dict[str, list[Any]]:
+    """Return the columns of a table by name."""
+    values = map(list, zip(*rows, strict=True)) if rows else ([] for _ in columns)
+    return dict(zip(columns, values, strict=True))
+
+
+def _frame(columns: Mapping[str, list[Any]]) -> pd.DataFrame:
+    """Return a frame; texts are objects, and numbers what pandas takes them for."""
     import pandas as pd
 
-    return pd.DataFrame(rows, columns=list(columns), dtype=object)
+    return pd.DataFrame(
+        {
+            name: pd.Series(values, dtype=object if _is_text(values) else None)
+            for name, values in columns.items()
+        }
+    )
 
 
-def _numbers(path: Path, column: pd.Series[Any], number: Callable[[str], T]) -> list[T]:
-    """Return a column's numbers. Raise InvalidRun for a field that is not a number."""
-    numbers = []
-    for text in column:
+def _is_text(values: list[Any]) -> bool:
+    return not values or isinstance(values[0], str)
+
+
+def _numbers(path: Path, name: str, texts: list[str], number: Callable[[str], T]) -> list[T]:
+    """Return a column's numbers; equal texts are read once.
+
+    Raise InvalidRun for a field that is not a number.
+    """
+    known: dict[str, T] = {}
+    for text in dict.fromkeys(texts):
         try:
-            numbers.append(number(text))
+            known[text] = number(text)
         except ValueError as error:
-            raise InvalidRun(f"{path} is corrupt: {column.name} is {text!r}: {error}.") from error
-    return numbers
+            raise InvalidRun(f"{path} is corrupt: {name} is {text!r}: {error}.") from error
+    return [known[text] for text in texts]
 
 
 def _counting(text: str) -> int:

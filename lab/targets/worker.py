@@ -81,11 +81,14 @@ class Worker:
         if self._process.poll() is None:
             return []
         self._connection.close()
-        removed = self._class.clean(self._settings.scratch)
-        removed += leftovers.clean("delivery", self._settings.scratch)  # a child's, if it had one
+        removed = self._remove_leftovers()
         self._spawn()
         self.await_target()
         return removed
+
+    def _remove_leftovers(self) -> list[str]:
+        removed = self._class.clean(self._settings.scratch)
+        return removed + leftovers.clean("delivery", self._settings.scratch)  # a child's, if any
 
     def _spawn(self) -> None:
         ours, theirs = socket.socketpair()
@@ -156,6 +159,14 @@ class Worker:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        if self._process.returncode:
+            # A signal may come between the start of an instance and the block that stops it.
+            try:
+                self._remove_leftovers()
+            except Exception as error:
+                if kind is None:
+                    raise
+                print(f"tonnage: Not all of {self.target} was removed: {error}", file=sys.stderr)
 
 
 def _serve(name: str, connection: Connection) -> None:

@@ -17,11 +17,11 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-import tomllib
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from lab import toml_file
 from lab.errors import InvalidConfig
 
 if TYPE_CHECKING:
@@ -78,12 +78,10 @@ class Workload(
 
 def read(path: Path) -> dict[str, Workload]:
     """Return the workloads of a TOML file, by name. Raise InvalidConfig."""
+    tables = toml_file.read(path)
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
         workloads = msgspec.convert(tables, dict[str, Workload])
-    except OSError as error:
-        raise InvalidConfig(f"{path} can't be read: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+    except msgspec.ValidationError as error:
         raise InvalidConfig(f"{path} is not a valid file of workloads: {error}.") from error
     for name, workload in workloads.items():
         if fault := _fault(name, workload):

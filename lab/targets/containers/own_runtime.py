@@ -15,7 +15,7 @@ from lab.errors import StartFailed
 from lab.host.disk_usage import allocated_bytes
 from lab.host.process_usage import members_of_cgroup
 from lab.paths import IMAGE_DIRECTORY
-from lab.targets import base, peer_servers
+from lab.targets import base, leftovers, peer_servers
 from lab.targets.base import VOLUME, Allotment, Attachment, Instance, Kind, Span, Target
 from lab.targets.network_sharing import sharing_network
 from lab.targets.payload_pipes import PayloadPipes, PipeInstance
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from runtime.launcher.tracing import Steps
     from runtime.spec.config import Spec
 
+_FAMILY = "tonnage"  # the runtime puts its own name before it
 _STOP_SECONDS = 10.0
 
 
@@ -97,8 +98,8 @@ class OurContainer(Target):
 
     @classmethod
     def clean(cls, scratch: Path) -> list[str]:
-        """Remove the containers of dead workers."""
-        return runtime.clean(scratch / "containers")
+        """Remove the containers of dead workers, and cgroups of theirs without a container."""
+        return runtime.clean(scratch / "containers") + leftovers.clean(_FAMILY, scratch)
 
     def prepare(self) -> None:
         """Open a file for what an image's applications print."""
@@ -152,7 +153,7 @@ class OurContainer(Target):
 
     def _start(self, spec: Spec, steps: Steps | None = None) -> ContainerInstance:
         pipes = PayloadPipes()
-        identity = f"tonnage-{os.getpid()}-{next(self._numbers)}"
+        identity = f"{_FAMILY}-{os.getpid()}-{next(self._numbers)}"
         t0_ns = time.monotonic_ns()
         try:
             container = runtime.Container.run(

@@ -11,12 +11,11 @@ import subprocess
 import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import vms
 from lab.errors import StartFailed, TargetFailed, Unavailable
-from lab.host import kvm
+from lab.host import kvm, libvirt_library
 from lab.host.disk_usage import allocated_bytes
 from lab.paths import cache_directory
 from lab.targets import image_readiness, peer_servers
@@ -218,13 +217,13 @@ class Machine(Target):
             return "it needs root"
         if not shutil.which("qemu-system-x86_64"):
             return "qemu-system-x86_64 is not installed: apt-get install qemu-system-x86"
-        if not find_spec("libvirt"):
-            return "libvirt-python is not installed: make setup"
-        return ""
+        return libvirt_library.absent()
 
     @classmethod
     def clean(cls, scratch: Path) -> list[str]:
         """Destroy the machines of dead workers, and their libvirt state."""
+        if libvirt_library.absent():
+            return []
         return vms.clean(scratch / f"l-{cls.name}")
 
     def prepare(self) -> None:

@@ -71,7 +71,7 @@ def command_line(machine: vms.Machine, descriptors: dict[str, int]) -> Sequence[
         "-machine", f"{machine.chipset},usb=off", "-accel", machine.accelerator.value, "-cpu", cpu,
         "-m", str(machine.memory_mib), "-smp", str(machine.vcpus),
         "-kernel", str(machine.boot.kernel), "-initrd", str(machine.boot.initrd),
-        "-append", machine.boot.command_line, *machine.qemu_arguments(),
+        "-append", machine.command_line, *machine.qemu_arguments(),
     ]  # fmt: skip
     for number, disk in enumerate(machine.disks):
         drive = f"if=none,id=disk{number},file={disk.path},format={disk.format},cache={disk.cache}"

@@ -23,7 +23,6 @@ from lab.targets import leftovers
 from lab.targets.machines.listening_port import ListeningPort
 from lab.targets.machines.machine import FullMachine, Ports, Running
 from lab.targets.programs import last_words
-from vms.connection import daemon
 from vms.guest.payload_protocol import AGENT_CHANNEL, EVENTS_CHANNEL
 from vms.guest.tonnage_agent import Agent
 from vms.qemu import acceleration
@@ -196,6 +195,8 @@ class VirtInstall(FullMachine):
 
     def prepare(self) -> None:
         """Start a libvirt daemon, and connect to it."""
+        from vms.connection import daemon  # loads libvirt, which a host may lack
+
         self.directory.mkdir(parents=True, exist_ok=True)
         try:
             self.resources.callback(shutil.rmtree, self.root, ignore_errors=True)
