@@ -13,11 +13,14 @@ import argparse
 import importlib
 import re
 import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 SEE_ALSO = {
     "tonnage": "tonnage-image(1), tonnage-vm(1), tonnage-oci(8)",
@@ -126,6 +129,23 @@ def _raise_tables(
     raise _OptionTables(options, short)
 
 
+@contextmanager
+def _raising_tables() -> Iterator[None]:
+    """Stand in for the parse function of each module, until the block ends."""
+    from runtime.oci import arguments
+
+    parse = arguments.parse
+    loaded = [module for name, module in sys.modules.items() if name.startswith("runtime.oci.")]
+    parsing = [module for module in loaded if getattr(module, "parse", None) is parse]
+    for module in parsing:
+        vars(module)["parse"] = _raise_tables
+    try:
+        yield
+    finally:
+        for module in parsing:
+            vars(module)["parse"] = parse
+
+
 def lab_parser() -> argparse.ArgumentParser:
     """Return the parser of `tonnage`."""
     from lab.cli import parser
@@ -135,35 +155,36 @@ def lab_parser() -> argparse.ArgumentParser:
 
 def oci_parser() -> argparse.ArgumentParser:
     """Return an argparse parser with the commands and options of `tonnage-oci`."""
-    from runtime.oci import arguments
-
-    arguments.parse = _raise_tables  # type: ignore[assignment]
     from runtime.oci import cli
 
+    modules = {
+        verb: importlib.import_module(f"runtime.oci.commands.{module}")
+        for verb, (module, _) in cli.VERBS.items()
+    }
     parser = argparse.ArgumentParser(
         prog="tonnage-oci",
         description="Run containers. The commands and options are those of runc and crun.",
         add_help=False,
     )
-    try:
-        cli.main([])
-    except _OptionTables as tables:
-        _add_options(parser, tables)
-    commands = parser.add_subparsers(metavar="COMMAND")
-    for verb, (module, purpose) in cli.VERBS.items():
-        usage = f"tonnage-oci {verb} [OPTION …] {_OPERANDS.get(verb, 'CONTAINER')}".rstrip()
-        command = commands.add_parser(verb, help=purpose, usage=usage, add_help=False)
-        try:
+    with _raising_tables():
+        _add_options(parser, lambda: cli.main([]))
+        below = parser.add_subparsers(metavar="COMMAND")
+        for verb, (_, purpose) in cli.VERBS.items():
+            usage = f"tonnage-oci {verb} [OPTION …] {_OPERANDS.get(verb, 'CONTAINER')}".rstrip()
+            command = below.add_parser(verb, help=purpose, usage=usage, add_help=False)
             if verb not in _WITHOUT_OPTIONS:
-                importlib.import_module(f"runtime.oci.commands.{module}").main(verb, [], None)
-        except _OptionTables as tables:
-            _add_options(command, tables)
+                _add_options(command, partial(modules[verb].main, verb, [], None))
     return parser
 
 
-def _add_options(parser: argparse.ArgumentParser, tables: _OptionTables) -> None:
+def _add_options(parser: argparse.ArgumentParser, parse: Callable[[], object]) -> None:
+    """Add the options whose tables the function raises."""
     from runtime.oci.arguments import SWITCH, VALUES
 
+    try:
+        parse()
+    except _OptionTables as raised:
+        tables = raised
     short = {long: name for name, long in tables.short.items()}
     for name, kind in tables.options.items():
         names = [short[name], name] if name in short else [name]
@@ -175,14 +196,16 @@ def _add_options(parser: argparse.ArgumentParser, tables: _OptionTables) -> None
             parser.add_argument(*names, action=action, metavar=metavar, help=explanation)
 
 
-def _commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+def commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """Return the parsers of a program's commands, by name."""
     for action in parser._actions:  # argparse has no public access to subparsers
         if isinstance(action, argparse._SubParsersAction):
             return dict(action.choices)
     return {}
 
 
-def _purposes(parser: argparse.ArgumentParser) -> dict[str, str]:
+def purposes(parser: argparse.ArgumentParser) -> dict[str, str]:
+    """Return the line of help of each command, by name."""
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             return {each.dest: each.help or "" for each in action._choices_actions}
@@ -195,7 +218,17 @@ def _roff(text: str) -> str:
     return re.sub(r"(?m)^([.'])", r"\\&\1", escaped)
 
 
-def _options(parser: argparse.ArgumentParser) -> Iterator[str]:
+@dataclass(frozen=True)
+class Option:
+    """An option, or an operand, which has no names."""
+
+    names: tuple[str, ...]
+    value: str
+    explanation: str
+
+
+def options(parser: argparse.ArgumentParser) -> Iterator[Option]:
+    """Yield the options and operands of a command that its help explains."""
     for action in parser._actions:
         if action.help == argparse.SUPPRESS or isinstance(action, argparse._SubParsersAction):
             continue
@@ -209,14 +242,19 @@ def _options(parser: argparse.ArgumentParser) -> Iterator[str]:
                 else action.dest.upper()
             )
             value = metavar if isinstance(metavar, str) else " ".join(metavar)
-        names = ", ".join(f"\\fB{_roff(name)}\\fR" for name in action.option_strings)
-        yield ".TP"
-        yield f"{names} \\fI{_roff(value)}\\fR".strip() if value else names
         try:
             explanation = (action.help or "") % {**vars(action), "prog": parser.prog}
         except (KeyError, TypeError, ValueError):
             explanation = action.help or ""
-        yield _roff(explanation) or "\\&"
+        yield Option(tuple(action.option_strings), value, explanation)
+
+
+def _options(parser: argparse.ArgumentParser) -> Iterator[str]:
+    for option in options(parser):
+        names = ", ".join(f"\\fB{_roff(name)}\\fR" for name in option.names)
+        yield ".TP"
+        yield f"{names} \\fI{_roff(option.value)}\\fR".strip() if option.value else names
+        yield _roff(option.explanation) or "\\&"
 
 
 def _usage(parser: argparse.ArgumentParser) -> str:
@@ -237,13 +275,13 @@ def page(parser: argparse.ArgumentParser, section: int, separate: tuple[str, ...
         ".SH DESCRIPTION",
         _roff(parser.description or ""),
     ]
-    if options := list(_options(parser)):
-        lines += [".SH OPTIONS", *options]
-    purposes = _purposes(parser)
-    if commands := _commands(parser):
+    if listed := list(_options(parser)):
+        lines += [".SH OPTIONS", *listed]
+    purpose_of = purposes(parser)
+    if listing := commands(parser):
         lines.append(".SH COMMANDS")
-    for command, below in commands.items():
-        lines += [f".SS {_roff(command)}", _roff(purposes.get(command, ""))]
+    for command, below in listing.items():
+        lines += [f".SS {_roff(command)}", _roff(purpose_of.get(command, ""))]
         if command in separate:
             lines.append(f".br\nSee {_roff(f'{name}-{command}')}({section}).")
         else:
@@ -257,8 +295,8 @@ def write_man(directory: Path) -> None:
     lab, oci = lab_parser(), oci_parser()
     pages = {
         "tonnage.1": page(lab, 1, separate=("image", "vm")),
-        "tonnage-image.1": page(_commands(lab)["image"], 1),
-        "tonnage-vm.1": page(_commands(lab)["vm"], 1),
+        "tonnage-image.1": page(commands(lab)["image"], 1),
+        "tonnage-vm.1": page(commands(lab)["vm"], 1),
         "tonnage-oci.8": page(oci, 8),
     }
     for name, text in pages.items():
@@ -281,7 +319,7 @@ def _complete_paths(parser: argparse.ArgumentParser, completer: Mapping[str, obj
     for action in parser._actions:
         if action.metavar in _PATHS:
             action.complete = completer  # type: ignore[attr-defined]
-    for below in _commands(parser).values():
+    for below in commands(parser).values():
         _complete_paths(below, completer)
 
 

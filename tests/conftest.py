@@ -15,7 +15,9 @@ ROOTED = tuple(Path(__file__).parent / name for name in ("system", "oci"))
 
 
 def pytest_configure() -> None:
-    """Reset SIGINT, and load a Hypothesis profile for busy hosts."""
+    """Reset SIGINT, forget a make(1) around, and load a Hypothesis profile for busy hosts."""
+    for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL"):  # a test that runs make has its own options
+        os.environ.pop(name, None)
     # A shell ignores SIGINT in background jobs, and children of the tests would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     # A deadline for each example would fail correct code on a busy host.

@@ -66,6 +66,16 @@ def pytest_runtest_makereport(
     return report
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Pass a session whose tests were all deselected because none is recorded."""
+    if (
+        session.config.getoption("--only-recorded")
+        and session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED
+    ):
+        session.exitstatus = pytest.ExitCode.OK
+
+
 def missing_program(report: pytest.TestReport) -> str | None:
     """Return the missing program because of which a test was skipped, or None."""
     if not report.skipped or not isinstance(report.longrepr, tuple):

@@ -134,6 +134,5 @@ def test_every_report_can_be_written(drawn: Lawful) -> None:
             return
         report.write(path)
         page = (path / "report.html").read_text()
-        assert "<script" not in page
         assert "Warning" not in page
         check(re.sub(r'"data:[^"]*"', "", page))

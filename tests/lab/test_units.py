@@ -55,10 +55,40 @@ def test_each_end_of_an_interval_has_digits(
         (1023.9, "byte", "1 KiB"), (999.4e-6, "second", "999 µs"), (9.996, "ratio", "10 ×"),
         (99.96, "ratio", "100 ×"), (0.0, "second", "0 s"), (1.6e-6, "MB/s", "1.6·10⁻⁶ MB/s"),
         (4e15, "MB/s", "4.0·10¹⁵ MB/s"), (12345.678, "MB/s", "12,346 MB/s"),
+        (-0.0, "integer", "0"),
     ],
 )  # fmt: skip
 def test_a_value_that_rounds_up_gets_the_next_unit(value: float, unit: str, text: str) -> None:
     assert units.quantity(value, unit) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "—"), (0.0, "0 %"), (-0.0, "0 %"), (1.0, "100 %"), (0.123456, "12.3 %"),
+        (3.5e-21, "< 0.001 %"), (9.9e-6, "< 0.001 %"), (1e-5, "0.001 %"), (-3e-9, "> -0.001 %"),
+        (0.9995, "99.95 %"), (0.9996, "99.96 %"), (0.99996, "99.996 %"), (0.99999, "99.999 %"),
+        (1 - 1e-9, "> 99.999 %"), (0.9994, "99.9 %"), (1.0004, "100 %"), (25.0, "2,500 %"),
+    ],
+)  # fmt: skip
+def test_only_nothing_is_0_per_cent_and_only_everything_is_100(
+    value: float | None, text: str
+) -> None:
+    assert units.share(value) == text
+
+
+@pytest.mark.parametrize(
+    ("bound", "text"), [(1e6, "1 MB"), (1e9, "1 GB"), (1e12, "1 TB"), (1500, "1.5 kB"), (7, "7 B")]
+)
+def test_a_bound_has_a_decimal_unit(bound: float, text: str) -> None:
+    assert units.decimal_bytes(bound) == text
+
+
+@given(st.floats(min_value=1e-12, max_value=1, exclude_max=True))
+def test_a_share_of_less_than_everything_has_neither_a_power_nor_a_full_100(value: float) -> None:
+    text = units.share(value)
+    assert "·" not in text
+    assert text not in ("0 %", "100 %")
 
 
 @given(

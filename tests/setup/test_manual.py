@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from runtime.oci.cli import VERBS
+from setup import manual
 
 PROJECT = Path(__file__).parents[2]
 PAGES = ("tonnage.1", "tonnage-image.1", "tonnage-vm.1", "tonnage-oci.8")
@@ -77,3 +78,12 @@ def test_bash_completes_verbs(tmp_path: Path, program: str, word: str, expected:
     )
     assert sorted(result.stdout.split()) == expected
     assert (tmp_path / f"_{program}").exists()
+
+
+def test_the_parser_of_options_is_put_back() -> None:
+    from runtime.oci import arguments
+    from runtime.oci.commands import kill
+
+    manual.oci_parser()
+    assert vars(kill)["parse"] is arguments.parse
+    assert arguments.parse(["box"], {}, {}, mixed=True).words == ["box"]

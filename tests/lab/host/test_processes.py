@@ -32,3 +32,12 @@ def test_pids_that_wrapped_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     most = int(Path("/proc/sys/kernel/pid_max").read_text())
     monkeypatch.setattr(processes, "last_pid", lambda: 302)
     assert list(processes.pids_after(most - 2)) == [most - 1, 300, 301, 302]
+
+
+def test_a_killed_process_is_ending_before_its_parent_has_noticed() -> None:
+    with subprocess.Popen(["sleep", "60"]) as child:
+        assert not processes.is_ending(child.pid)
+        child.kill()
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        assert processes.is_ending(child.pid)
+    assert processes.is_ending(child.pid)

@@ -7,11 +7,14 @@ import random
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab.statistics.estimates import (
+    FEWEST_POINTS,
+    RESAMPLES,
     Estimate,
     count_outliers,
     dependence,
@@ -257,6 +260,32 @@ def test_a_slope_of_enough_points_has_an_interval() -> None:
     assert estimate_slope([0, 1, 2], [0.0, 2.0, 4.0]) == Estimate(2.0, None, None, 3)
 
 
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 40), st.integers(-30, 30).map(lambda each: each / 7)),
+        min_size=FEWEST_POINTS,
+        max_size=40,
+    ).filter(lambda points: len({x for x, _ in points}) > 1),
+    st.sampled_from([0.95, 0.975]),
+)
+def test_the_interval_of_a_slope_is_that_of_scipy(
+    points: list[tuple[int, float]], confidence: float
+) -> None:
+    from scipy.stats import theilslopes
+
+    x, y = [list(each) for each in zip(*points, strict=True)]
+    with np.errstate(invalid="ignore"):
+        expected = theilslopes(y, x, alpha=confidence)
+    known = not math.isnan(expected.low_slope)  # scipy's way to say that it is unknown
+    assert estimate_slope(x, y, confidence) == Estimate(
+        float(expected.slope),
+        float(expected.low_slope) if known else None,
+        float(expected.high_slope) if known else None,
+        len(points),
+    )
+
+
 def test_the_geometric_mean_is_symmetric() -> None:
     ratios = [0.5, 2.0, 4.0]
     assert geometric_mean([1 / r for r in ratios]) == pytest.approx(1 / geometric_mean(ratios))
@@ -269,3 +298,23 @@ def test_estimates_load_scipy_only_on_use() -> None:
     ).stdout  # fmt: skip
     for heavy in ("scipy", "numpy", "pandas", "matplotlib"):
         assert f"'{heavy}'" not in loaded
+
+
+@pytest.mark.parametrize("n", [6, 7, 10, 31, 60])
+@pytest.mark.parametrize("seed", [0, 20261129])
+def test_the_bootstrap_is_that_of_scipy(n: int, seed: int) -> None:
+    from scipy.stats import bootstrap, norm, t
+
+    values = [(1.1 + 0.01 * place) ** (-1) ** place for place in range(n)]  # not correlated upwards
+    outside = 2 * norm.cdf(-math.sqrt(n / (n - 1)) * t.ppf(0.975, n - 1))
+    expected = bootstrap(
+        (np.array(values),),
+        np.median,
+        confidence_level=1 - outside,
+        n_resamples=RESAMPLES,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    found = estimate_median(values, seed)
+    assert found.dependence == 1
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), rel=1e-12)

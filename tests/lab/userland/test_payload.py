@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -14,6 +15,10 @@ import pytest
 from lab.errors import LabError
 from lab.host import processes
 from lab.userland.payload import build_payload
+from vms.guest import payload_protocol
+
+NOBODY = 65534
+PATIENCE_SECONDS = 60.0
 
 needs_gcc = pytest.mark.skipif(not shutil.which("gcc"), reason="gcc is not installed")
 
@@ -76,6 +81,42 @@ def test_the_payload_works_and_makes_noise_by_itself(tmp_path: Path) -> None:
     while processes_with(b"\0noise\0sleep\x002\x0073511\0") and time.monotonic() < deadline:
         time.sleep(0.02)
     assert output("seen", "73511") == ["0"]
+
+
+@needs_gcc
+@pytest.mark.parametrize(
+    ("limit", "stdin", "subject"),
+    [
+        ("--nofile=6", b"", "the streams of a command: Too many open files"),
+        ("--nofile=6", b"abc", "the streams of a command: Too many open files"),
+        ("--nproc=0", b"", "fork: Resource temporarily unavailable"),
+    ],
+)
+def test_a_command_that_cannot_be_started_is_answered(
+    limit: str, stdin: bytes, subject: str
+) -> None:
+    """The payload is process 1 of a machine: if it ended, so would the machine."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        payload = shutil.copy(build_payload(quiet), folder)
+        with subprocess.Popen(
+            ["prlimit", limit, payload, "serve", "-"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            user=NOBODY if os.geteuid() == 0 else None,  # root has no limit of processes
+        ) as serving:
+            assert serving.stdin
+            assert serving.stdout
+            assert b"first-instruction" in serving.stdout.readline()
+            assert b"listening" in serving.stdout.readline()
+            for _ in range(2):
+                serving.stdin.write(payload_protocol.encode_request(["cat"], stdin))
+                serving.stdin.flush()
+                refused = payload_protocol.read_reply(serving.stdout.read)
+                assert refused.stderr == f"payload: {subject}\n".encode()
+                assert refused.exit_code == 126
+            serving.stdin.close()
+            assert serving.wait(PATIENCE_SECONDS) == 0
 
 
 def processes_with(arguments: bytes) -> list[int]:

@@ -29,7 +29,7 @@ def file(tmp_path: Path, text: str) -> Path:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("[a", "own.toml is not a valid file of workloads"),
+        ("[a", "own.toml is not valid TOML"),
         (SORT.replace("threads = 1", "threads = true"), r"Expected `int`.*threads"),
         (SORT.replace("what", "why"), "unknown field `why`"),
         (SORT.replace('"less"', '"fewer"'), "Invalid enum value 'fewer'"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -63,3 +65,18 @@ def hang_long(target: Target) -> None:
     instance = target.start()
     instance.reached("ready")
     instance.run(["sh", "-c", "sleep 86497 & setsid sleep 86498"], 600)
+
+
+def end_after_start(target: Target) -> None:
+    """Start an instance, and end the worker before it can be stopped."""
+    target.start().reached("ready")
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def end_while_stopping(target: Target) -> None:
+    """Start an instance, and end the worker when the instance's processes have been killed."""
+    instance = target.start()
+    instance.reached("ready")
+    for pid in instance.pids():
+        os.kill(pid, signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -20,10 +20,12 @@ from lab import targets
 from lab.errors import LabError
 from lab.host.scratch import scratch_directory
 from lab.targets.base import Settings
+from lab.targets.containers.own_runtime import OurContainer
 from lab.targets.environment import DECLARED
 from lab.targets.worker import Worker
 from lab.userland import build
 from runtime.linux import syscalls
+from tests import left_on_host
 from tests.system.lab import environment_probe
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ pytestmark = pytest.mark.root
 
 # One target for each way in which a command reaches an instance.
 TARGETS = ("native", "container", "crun", "runc", "podman", "docker", "lxc", "microvm", "uml")
+CLEANED = ("container", "crun", "podman")
 SIGSETXID = 33  # nptl(7)
 SLEEPERS = b"sleep\x008649"
 
@@ -166,6 +169,34 @@ def test_commands_end_with_a_killed_worker(
             time.sleep(0.05)
         assert not sleepers()
         worker.revive()
+
+
+@pytest.mark.parametrize(
+    ("target", "act"),
+    [
+        *((name, "end_after_start") for name in ("native", *CLEANED, "microvm", "uml")),
+        *((name, "end_while_stopping") for name in CLEANED),
+    ],
+)
+def test_what_an_ended_worker_had_started_is_removed(
+    target: str, act: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with started_worker(target, monkeypatch) as worker:
+        pid = worker.pid
+        with pytest.raises(LabError, match=r"ended with exit code (143|-15)"):
+            worker.call(120, getattr(environment_probe, act))
+    assert not list(Path("/sys/fs/cgroup").rglob(f"*tonnage*-{pid}*"))
+    assert not [line for line in left_on_host.programs() if f"-{pid}" in line]
+
+
+def test_clean_finds_cgroups_whose_container_has_no_directory_any_more() -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    group = next(Path("/sys/fs/cgroup").glob("*pids*/"), Path("/sys/fs/cgroup"))
+    group /= f"tonnage-tonnage-{ended.pid}-0"
+    group.mkdir()
+    assert f"removed cgroup {group}" in OurContainer.clean(Path("/nowhere"))
+    assert not group.exists()
 
 
 def test_two_processes_build_a_part_once(tmp_path: Path) -> None:

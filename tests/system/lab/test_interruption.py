@@ -171,9 +171,11 @@ def test_rounds_disturbed_by_an_intermittent_neighbour_are_marked(tmp_path: Path
     if all(disturbed):
         pytest.skip("this host is busy with something else as well")
     assert any(disturbed)
+    rest = disturbed.count(False)
+    counted = rest if 2 * rest >= len(disturbed) else len(disturbed)  # (docs/method.md)
     for measured in json.loads(result.stdout)["measurements"]:
         if measured["metric"] == "first-instruction":
-            assert measured["n"] == disturbed.count(False)
-            assert measured["set_aside"] == disturbed.count(True)
+            assert measured["n"] == counted
+            assert measured["set_aside"] == len(disturbed) - counted
     report = tonnage("report", str(path))
     assert report.returncode == 0, report.stderr

@@ -299,8 +299,9 @@ def test_clean_removes_leftovers_of_a_killed_worker(name: str, apart: Settings) 
         (family,) = apart.scratch.iterdir()
         assert clean(apart.scratch) == []  # the worker still runs
         os.kill(int(family.name.rpartition("-")[2]), 9)
-    # Payloads exit at the end of their stdin, which the worker held; daemons and state stay.
-    result = clean(apart.scratch)
+        worker._process.wait()
+        # Payloads exit at the end of their stdin, which the worker held; daemons and state stay.
+        result = clean(apart.scratch)
     assert f"removed {family}" in result
     assert not any(processes.command_line(pid) for pid in pids)
     assert traces() == before
