@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 
 from runtime.errors import ContainerError, InvalidConfig, Unavailable
-from runtime.images import tar_reader
+from runtime.images import archive_pipes, tar_reader
 from runtime.images.layer import Limits
 from runtime.images.tar_reader import Entry, TarReader
 from runtime.linux import prctl
@@ -39,16 +39,8 @@ def extract(archive: Iterable[bytes], directory: Path) -> None:
     """Extract an archive. Raise InvalidConfig for one that is refused, Unavailable."""
     command = [sys.executable, "-ISXutf8", "-c", _PROGRAM, str(_PACKAGES), str(directory)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdin and process.stderr
-        try:
-            with suppress(BrokenPipeError):  # the process has refused the archive and reports why
-                for piece in archive:
-                    process.stdin.write(piece)
-            with suppress(BrokenPipeError):
-                process.stdin.close()
-        except BaseException:
-            process.kill()
-            raise
+        assert process.stderr
+        archive_pipes.write(process, archive)
         words = process.stderr.read().decode("utf-8", "replace").strip()
     if process.returncode == _REFUSED:
         raise InvalidConfig(words)

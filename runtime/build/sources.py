@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Generator
 from dataclasses import asdict, dataclass
@@ -20,7 +19,7 @@ from runtime.build.stages import Stages
 from runtime.build.steps import Work
 from runtime.build.workspace import Workspace
 from runtime.errors import ContainerError, InvalidConfig, NotFound, Unavailable
-from runtime.images import tar_writer
+from runtime.images import archive_pipes, tar_writer
 from runtime.images.leases import Lease
 from runtime.images.manifest import Platform
 from runtime.images.reference import Reference
@@ -207,12 +206,9 @@ def _pieces(request: Request, task: str) -> Generator[bytes, None, None]:
     # Installed packages are needed for archives alone: `site` takes longer than most copies.
     flags = "-IXutf8" if request.unpack else "-ISXutf8"
     command = [sys.executable, flags, "-c", _PROGRAM, str(_PACKAGES), task, document]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout and process.stderr
-        while piece := process.stdout.read(1 << 18):
-            yield piece
-        words = process.stderr.read().decode("utf-8", "replace").strip()
-    if process.returncode == REFUSED:
-        raise InvalidConfig(words)
-    if process.returncode != 0:
-        raise ContainerError(f"The sources could not be read: {words or process.returncode}.")
+    ended = yield from archive_pipes.read(command)
+    if ended.exit_code == REFUSED:
+        raise InvalidConfig(ended.words)
+    if ended.exit_code != 0:
+        why = ended.words or ended.exit_code
+        raise ContainerError(f"The sources could not be read: {why}.")

@@ -7,19 +7,17 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from collections.abc import Generator, Iterable, Iterator
 from typing import IO
 
 from runtime.errors import InvalidConfig, Unavailable
-from runtime.images import assembly, compression, manifest
+from runtime.images import archive_pipes, assembly, compression, manifest
 from runtime.images.layer import Limits
 from runtime.images.manifest import Config, Execution, History, RootFs
 from runtime.images.store import Image, Store, host_platform
 from runtime.images.tar_reader import TarReader
 from runtime.spec.defaults import DEFAULT_ENVIRONMENT
 
-_PIECE_BYTES = 1 << 20
 _DISTRIBUTIONS = ("debian",)
 
 
@@ -108,13 +106,7 @@ def _output(command: list[str], epoch_seconds: int | None) -> Generator[bytes, N
     environment = dict(os.environ)
     if epoch_seconds is not None:
         environment["SOURCE_DATE_EPOCH"] = str(epoch_seconds)
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
-    ) as process:
-        assert process.stdout and process.stderr
-        while piece := process.stdout.read(_PIECE_BYTES):
-            yield piece
-        words = process.stderr.read().decode("utf-8", "replace").strip()
-    if process.returncode != 0:
-        last = words.splitlines()[-1] if words else f"exit code {process.returncode}"
+    ended = yield from archive_pipes.read(command, environment)
+    if ended.exit_code != 0:
+        last = ended.words.splitlines()[-1] if ended.words else f"exit code {ended.exit_code}"
         raise Unavailable(f"{command[0]} failed: {last}.")

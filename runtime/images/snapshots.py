@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from runtime.errors import InvalidConfig, Unavailable
+from runtime.images import archive_pipes
 from runtime.images.file_attributes import OVERLAY
 from runtime.images.layer import Limits
 from runtime.images.lower_layers import LayersMissing
@@ -269,16 +270,8 @@ class NewSnapshot:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             pass_fds=[] if ready is None else [ready],
         ) as process:  # fmt: skip
-            assert process.stdin and process.stdout
-            try:
-                for piece in archive:
-                    process.stdin.write(piece)
-                process.stdin.close()
-            except BrokenPipeError:
-                pass  # the process has refused the archive and reports why
-            except BaseException:
-                process.kill()
-                raise
+            assert process.stdout
+            archive_pipes.write(process, archive)
             document = process.stdout.read()
         outcome: dict[str, Any] = json.loads(document or "{}")
         if "layers_missing" in outcome:
