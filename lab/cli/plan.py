@@ -185,11 +185,9 @@ def _refuse_outputs(options: argparse.Namespace) -> None:
     if options.out is not None and options.out.exists() and not options.out.is_dir():
         raise InvalidConfig(f"{options.out} is no folder: name another with --out.")
     if options.picture is not None:
-        from lab.report import plan_picture
+        from lab.report import picture
 
-        plan_picture.check_suffix(options.picture)
-        if not options.picture.parent.is_dir():
-            raise InvalidConfig(f"{options.picture} can't be written: there is no such folder.")
+        picture.check_path(options.picture)
 
 
 def _write_files(

@@ -52,9 +52,9 @@ def _scale(options: argparse.Namespace) -> int:
     from lab.scaling import document, replications, scenario, text
 
     if options.picture:
-        from lab.report import peak
+        from lab.report import picture
 
-        peak.check(options.picture)
+        picture.check_path(options.picture)
     loaded = scenario.load(options.scenario)
     table = loaded.table
     seed = table.seed if options.seed is None else options.seed

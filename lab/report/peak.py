@@ -9,7 +9,6 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
 from lab import tables, units
-from lab.errors import InvalidConfig
 from lab.language.message import Message, capitalized, in_context, joined
 from lab.report import palette, style
 from lab.report.palette import FAINT, INK
@@ -19,25 +18,15 @@ from lab.scaling.results import finding, label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from matplotlib.axes import Axes
 
     from lab.scaling.results import Result, VariantResult
 
-KINDS = (".svg", ".png", ".pdf")
 # For variants that are not named as a target.
 _HUES = ("#0f766e", "#b91c1c", "#9d174d", "#1d4ed8", "#ea8a0c", "#7c3aed", "#4d7c0f")
 _LEGEND_COLUMNS = 4
 _P95 = 1  # the place of the 95th percentile in a series
-
-
-def check(path: Path) -> None:
-    """Raise InvalidConfig if a picture can't be written to a path for its ending or its folder."""
-    if path.suffix.lower() not in KINDS:
-        raise InvalidConfig(f"{path}: a picture's name ends in {', '.join(KINDS)}.")
-    if not path.absolute().parent.is_dir():
-        raise InvalidConfig(f"{path}: there is no folder {path.absolute().parent}.")
 
 
 def draw(result: Result) -> Picture:

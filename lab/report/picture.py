@@ -24,7 +24,7 @@ from matplotlib.text import Text
 from matplotlib.textpath import text_to_path
 
 from lab import tables
-from lab.errors import ReportFailed
+from lab.errors import InvalidConfig, ReportFailed
 from lab.language import choice
 from lab.language.message import Language, Message, joined, translated
 from lab.report import svg
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from matplotlib.backend_bases import RendererBase
 
+SUFFIXES = (".png", ".svg", ".pdf")
 _POINTS = 72
 TITLE_POINTS, CAPTION_POINTS = 12.0, 7.5
 _LINE_HEIGHT = 1.3
@@ -50,6 +51,16 @@ _CHINESE_FONTS = (
     "Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "WenQuanYi Micro Hei",
     "WenQuanYi Zen Hei", "Droid Sans Fallback", "AR PL UMing CN",
 )  # fmt: skip
+
+
+def check_path(path: Path) -> None:
+    """Raise InvalidConfig if no picture can be written to a path, for its ending or its folder."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise InvalidConfig(f"{path}: a picture's name ends in {', '.join(SUFFIXES)}.")
+    if path.is_dir():
+        raise InvalidConfig(f"{path} is a folder: name a file for the picture.")
+    if not path.absolute().parent.is_dir():
+        raise InvalidConfig(f"{path}: there is no folder {path.absolute().parent}.")
 
 
 class Picture(Figure):

@@ -12,7 +12,6 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from lab import units
-from lab.errors import InvalidConfig
 from lab.language.message import Message, joined
 from lab.language.punctuation import SEMICOLON
 from lab.planning.amounts import label
@@ -24,7 +23,6 @@ from lab.report.picture import Picture
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from matplotlib.axes import Axes
 
@@ -35,7 +33,6 @@ if TYPE_CHECKING:
 
     Packed = Sequence[tuple[Pattern, FreeAmounts]]
 
-SUFFIXES = (".png", ".svg", ".pdf")
 _COLOURS = (
     "#0f766e", "#1d4ed8", "#b91c1c", "#ea8a0c", "#7c3aed", "#4d7c0f", "#0ea5e9", "#9d174d",
 )  # fmt: skip
@@ -43,12 +40,6 @@ _LEGEND_COLUMNS = 4
 _MOST_KIND_LABELS, _MOST_EDGES = 8, 100
 _ROW_INCHES = 1.35
 LEGEND_ROW_POINTS = 13
-
-
-def check_suffix(path: Path) -> None:
-    """Raise InvalidConfig if no picture can be written to a file of that name."""
-    if path.suffix.lower() not in SUFFIXES:
-        raise InvalidConfig(f"{path}: a picture's name must end in {', '.join(SUFFIXES)}.")
 
 
 def draw(file: PlanFile, plan: Plan) -> Picture:

@@ -136,8 +136,8 @@ def test_what_if_tells_of_losses_growth_and_assumptions(
         (["nowhere.toml"], "nowhere.toml can't be read: No such file or directory."),
         (["--check", "nowhere.json"], "nowhere.json can't be read: No such file or directory."),
         (["--check", "plan.toml"], "plan.toml is not valid JSON: "),
-        (["plan.toml", "--picture", "x.gif"], "x.gif: a picture's name must end in .png"),
-        (["plan.toml", "--picture", "a/x.png"], "a/x.png can't be written: there is no such"),
+        (["plan.toml", "--picture", "x.gif"], "x.gif: a picture's name ends in .png"),
+        (["plan.toml", "--picture", "a/x.png"], "a/x.png: there is no folder "),
         (["plan.toml", "--out", "plan.toml"], "plan.toml is no folder: name another with --out."),
     ],
 )

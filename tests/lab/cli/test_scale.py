@@ -48,7 +48,7 @@ def test_the_example_draws_its_picture(tmp_path: Path, capsys: pytest.CaptureFix
     [
         (["none.toml"], "none.toml can't be read: No such file or directory."),
         (["{bad}"], "peak.toml: duration: '-1 s' must be above 0."),
-        (["{good}", "--picture", "peak.gif"], "peak.gif: a picture's name ends in .svg, .png"),
+        (["{good}", "--picture", "peak.gif"], "peak.gif: a picture's name ends in .png, .svg"),
     ],
 )
 def test_errors_are_sentences(
