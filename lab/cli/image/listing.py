@@ -151,10 +151,12 @@ def _print(
         print(
             tables.csv_lines(names, [[_exact(row, key) for key in names] for row in rows]), end=""
         )
+    elif options.format == "json":
+        print(*map(json.dumps, rows), sep="\n", end="\n" if rows else "")
     else:
+        templates.check(options.format)
         for row in rows:
-            is_json = options.format == "json"
-            print(json.dumps(row) if is_json else templates.fill(options.format, row))
+            print(templates.fill(options.format, row))
     return 0
 
 

@@ -17,15 +17,29 @@ _WORD = re.compile(r'"(?:[^"\\]|\\.)*"|\S+')
 _CONTROL = ("if", "range", "with", "else", "end", "define", "template", "block")
 
 
+def check(template: str) -> None:
+    """Raise LabError for a template that no row can fill."""
+    for action in _ACTION.finditer(_text(template)):
+        for word in _words(action[1], template)[1:]:
+            if not word.startswith("."):
+                _literal(word, template)
+
+
 def fill(template: str, row: Any) -> str:
     """Return a template's text with the values of `row`. Raise LabError for an unknown field."""
+    return _ACTION.sub(lambda action: _shown(_value(action[1], row, template)), _text(template))
+
+
+def _text(template: str) -> str:
+    """Return the text with its actions. Raise LabError if one is open at the end."""
     text = template.removeprefix("table ").replace("\\t", "\t").replace("\\n", "\n")
     if "{{" in _ACTION.sub("", text):
         raise LabError(f"--format {template!r}: an action is not closed by }}}}.")
-    return _ACTION.sub(lambda action: _shown(_value(action[1], row, template)), text)
+    return text
 
 
-def _value(action: str, row: Any, template: str) -> Any:
+def _words(action: str, template: str) -> list[str]:
+    """Return a field, or a function and its arguments. Raise LabError for another action."""
     words = _WORD.findall(action)
     if not words:
         raise LabError(f"--format {template!r} has an empty action.")
@@ -38,15 +52,19 @@ def _value(action: str, row: Any, template: str) -> Any:
                 f"--format {template!r}: {arguments[0]!r} behind a field is not supported; write"
                 f" a function before it, such as {{{{json {name}}}}}."
             )
+    elif name not in _FUNCTIONS:
+        known = ", ".join(sorted(_FUNCTIONS))
+        raise LabError(f"--format {template!r}: there is no function {name!r}, only {known}.")
+    return words
+
+
+def _value(action: str, row: Any, template: str) -> Any:
+    name, *arguments = _words(action, template)
+    if name.startswith("."):
         return _field(row, name, template)
     values = [_argument(each, row, template) for each in arguments]
     try:
         return _FUNCTIONS[name](*values)
-    except KeyError:
-        known = ", ".join(sorted(_FUNCTIONS))
-        raise LabError(
-            f"--format {template!r}: there is no function {name!r}, only {known}."
-        ) from None
     except (TypeError, IndexError, AttributeError):
         raise LabError(f"--format {template!r}: {name} does not take these values.") from None
 
@@ -66,8 +84,10 @@ def _field(row: Any, path: str, template: str) -> Any:
 
 
 def _argument(word: str, row: Any, template: str) -> Any:
-    if word.startswith("."):
-        return _field(row, word, template)
+    return _field(row, word, template) if word.startswith(".") else _literal(word, template)
+
+
+def _literal(word: str, template: str) -> Any:
     try:
         if word.startswith('"'):
             return json.loads(word)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from lab.cli.image.templates import fill
+from lab.cli import exit_codes
+from lab.cli.image.templates import check, fill
+from lab.cli.main import main
 from lab.errors import LabError
 
 CONFIG = {"Env": ["A=b", "C=d"], "Labels": {"x.y": "z"}, "User": ""}
+NEEDS_A_ROW = (r"no field '\.Nothing'; known here: ID, Config", "no field", "does not take")
 ROW = {"ID": "abc", "Config": CONFIG, "Size": 7, "Ok": True, "None": None}
 
 
@@ -55,3 +60,20 @@ def test_a_template_is_filled_as_go_fills_it(template: str, expected: str) -> No
 def test_what_is_not_known_is_refused(template: str, named: str) -> None:
     with pytest.raises(LabError, match=named):
         fill(template, ROW)
+    if named not in NEEDS_A_ROW:
+        with pytest.raises(LabError, match=named):
+            check(template)
+
+
+@pytest.mark.parametrize("template", ["{{.Nothing}}", "{{len .Size}}", '{{join .ID ","}}', "plain"])
+def test_only_a_row_tells_its_fields(template: str) -> None:
+    check(template)
+
+
+@pytest.mark.parametrize("template", ["{{nope .ID}}", "{{.ID", "{{if .ID}}x{{end}}"])
+def test_a_bad_template_is_refused_though_there_is_no_image(
+    template: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["image", "ls", "--store", str(tmp_path / "store"), "--format", template]
+    assert main(words) == exit_codes.BAD_USAGE
+    assert f"--format {template!r}" in capsys.readouterr().err
