@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 HEADINGS = ("student", "notebook", "number", "question", "points", "of", "answer", "reason", "file")
 _LONGEST_ANSWER = 500
+_NO_FILE = "It is a link or a special file: put a copy of the notebook there."
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,9 +179,10 @@ def write(collection: Collection, out: Path) -> list[Path]:
 
 
 def _notebooks(folder: Path, collection: Collection) -> Iterator[Path]:
-    """Yield the notebooks below a folder, without hidden folders (checkpoints) and links.
+    """Yield the notebooks below a folder, without those in hidden folders (checkpoints).
 
-    What can't be looked at is noted as unusable: a student's work may be there.
+    Links are not followed: one may lead to another student's work, or out of the folder. They, and
+    what can't be looked at, are noted as unusable: a student's work may be there.
     """
 
     def note(error: OSError) -> None:
@@ -189,14 +191,19 @@ def _notebooks(folder: Path, collection: Collection) -> Iterator[Path]:
 
     for root, directories, files in os.walk(folder, onerror=note):
         directories[:] = [each for each in directories if not each.startswith(".")]
-        for file in files:
-            path = type(folder)(root) / file
-            if file.lower().endswith(".ipynb") and not file.startswith("."):
-                try:
-                    if stat.S_ISREG(path.lstat().st_mode):
-                        yield path
-                except OSError as error:
-                    note(error)
+        found = [each for each in files if each.lower().endswith(".ipynb") and each[0] != "."]
+        for name in (*directories, *found):
+            path = type(folder)(root) / name
+            try:
+                mode = path.lstat().st_mode
+            except OSError as error:
+                note(error)
+                continue
+            if stat.S_ISREG(mode):
+                yield path
+            elif not stat.S_ISDIR(mode):
+                shown = str(path.relative_to(folder))
+                collection.unusable.append((shown, _NO_FILE))
 
 
 def _completed(submission: Submission, folder: Path) -> Submission:

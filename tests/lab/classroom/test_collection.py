@@ -167,9 +167,23 @@ def test_broken_files_are_named_and_the_rest_counts(run: Run, tmp_path: Path) ->
     collected = collection.collect(tmp_path, run, ["2026-017", "2026-018"])
     assert list(collected.reports) == ["2026-017"]
     assert sorted(file for file, _ in collected.unusable) == [
-        "deep.ipynb", "empty.ipynb", "half.ipynb", "list.ipynb", "odd.ipynb",
+        "deep.ipynb", "empty.ipynb", "half.ipynb", "link.ipynb", "list.ipynb", "odd.ipynb",
     ]  # fmt: skip
     assert collected.missing == [("2026-018", NAME)]
+
+
+def test_links_and_special_files_are_named(run: Run, tmp_path: Path) -> None:
+    """They were passed over silently, and a student's work with them."""
+    made(run, tmp_path / "in" / "2026-017" / "x.ipynb")
+    made(run, tmp_path / "home" / "x.ipynb", "2026-018")
+    (tmp_path / "in" / "2026-018").symlink_to(tmp_path / "home")
+    (tmp_path / "in" / "away").symlink_to("nowhere")
+    os.mkfifo(tmp_path / "in" / "pipe.ipynb")
+    (tmp_path / "in" / "notes.txt").symlink_to("nowhere")
+    (tmp_path / "in" / ".hidden").symlink_to(tmp_path / "home")
+    collected = collection.collect(tmp_path / "in", run)
+    assert list(collected.reports) == ["2026-017"]
+    assert sorted(file for file, _ in collected.unusable) == ["2026-018", "pipe.ipynb"]
 
 
 def test_another_students_notebook_in_a_folder_is_noticed(run: Run, tmp_path: Path) -> None:

@@ -143,6 +143,7 @@ def test_a_folder_that_cannot_be_read_costs_no_other_submission(
     assert sorted(collected.unusable) == [
         ("a", "Can't read a: Permission denied."),
         ("b/near-native.ipynb", "Can't read b/near-native.ipynb: Permission denied."),
+        ("c/link.ipynb", "It is a link or a special file: put a copy of the notebook there."),
     ]
 
 
