@@ -183,6 +183,11 @@ def target(name: str, run: Run) -> str:
     return labeled(name, emulated=run.settings.get("accelerator") == "tcg")
 
 
+def accelerator(name: str, run: Run) -> str:
+    """Return `tcg` (emulated) or `kvm` for a machine, as CSV says it, else nothing."""
+    return str(run.settings.get("accelerator") or "") if name in MACHINES else ""
+
+
 def labeled(name: str, *, emulated: bool) -> str:
     """Return the target's name; a machine is labelled if machines were emulated."""
     if emulated and name in MACHINES:

@@ -20,7 +20,7 @@ from lab.analysis.summary import (
 from lab.language.message import Language, Message, translated
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from rich.console import Console
 
@@ -101,14 +101,20 @@ def markdown(run: Run, language: Language = Language.ENGLISH) -> str:
 
 def csv_lines(run: Run) -> str:
     """Return every measurement as CSV, in base units; an empty cell is an unknown value."""
+    return csv_of(measurements(run), run)
+
+
+def csv_of(measured: Iterable[Measurement], run: Run) -> str:
+    """Return measurements of a run as CSV, as `csv_lines` does."""
     headings = ("experiment", "target", "metric", "unit", "median", "low", "high", "n",
-                "outliers", "excluded", "failed")  # fmt: skip
+                "outliers", "excluded", "failed", "accelerator")  # fmt: skip
     rows = [
         (
             each.experiment, each.target, each.metric, each.unit, each.median, each.low,
             each.high, each.n, each.outliers, each.set_aside, each.censored,
+            labels.accelerator(each.target, run),
         )
-        for each in measurements(run)
+        for each in measured
     ]  # fmt: skip
     return tables.csv_lines(headings, rows)
 

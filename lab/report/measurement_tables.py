@@ -62,7 +62,7 @@ def medians(run: Run, experiment: str, metrics: Sequence[str]) -> Table | None:
         Message("Medians, in the order of their ranks"),
         (_METRIC, _TARGET, _MEDIAN, _INTERVAL, _N, _RANK),
         tuple(rows),
-        _measurements_csv(chosen),
+        summary_text.csv_of(chosen, run),
     )
 
 
@@ -91,7 +91,7 @@ def every_measurement(run: Run) -> Table:
             )
             for each in measured
         ),
-        _measurements_csv(measured),
+        summary_text.csv_of(measured, run),
     )  # fmt: skip
 
 
@@ -124,7 +124,7 @@ def ratios_to(run: Run, experiment: str, baseline: str) -> Table | None:
         Message("Time relative to native, in the order of ranks"),
         (_METRIC, _TARGET, _RATIO, _INTERVAL, _ROUNDS, _RANK),
         tuple(rows),
-        _ratios_csv(chosen),
+        _ratios_csv(chosen, run),
     )
 
 
@@ -153,7 +153,7 @@ def every_ratio(run: Run) -> Table:
             )
             for each in compared
         ),
-        _ratios_csv(compared),
+        _ratios_csv(compared, run),
     )  # fmt: skip
 
 
@@ -182,13 +182,15 @@ def curve(run: Run, experiment: str, metrics: Collection[str], counted: str) -> 
             _quantity(value, unit),
             Cell(str(n), n),
         ))  # fmt: skip
-        values.append((target, count, metric, unit, value, n))
+        values.append((target, count, metric, unit, value, n, labels.accelerator(str(target), run)))
     return Table(
         f"{experiment}-curve",
         Message("Medians over rounds at each number of instances"),
         (_TARGET, Column(counted, is_numeric=True), _METRIC, _MEDIAN, _N),
         tuple(rows),
-        tables.csv_lines(("target", "count", "metric", "unit", "median", "n"), values),
+        tables.csv_lines(
+            ("target", "count", "metric", "unit", "median", "n", "accelerator"), values
+        ),
     )
 
 
@@ -244,20 +246,12 @@ def _rank(rank: Rank | None) -> Cell:
     return Cell(str(rank), rank.best + rank.worst / 1000) if rank else _NO_CELL
 
 
-def _measurements_csv(measured: Sequence[Measurement]) -> str:
-    return tables.csv_lines(
-        ("experiment", "target", "metric", "unit", "median", "low", "high", "n", "outliers",
-         "excluded", "failed"),
-        [(each.experiment, each.target, each.metric, each.unit, each.median, each.low, each.high,
-          each.n, each.outliers, each.set_aside, each.censored) for each in measured],
-    )  # fmt: skip
-
-
-def _ratios_csv(compared: Sequence[Ratio]) -> str:
+def _ratios_csv(compared: Sequence[Ratio], run: Run) -> str:
     return tables.csv_lines(
         ("experiment", "metric", "target", "baseline", "ratio", "low", "high", "rounds",
-         "ratio_of_all_rounds", "all_rounds", "smallest_difference"),
+         "ratio_of_all_rounds", "all_rounds", "smallest_difference", "accelerator"),
         [(each.experiment, each.metric, each.target, each.baseline, each.ratio, each.low,
-          each.high, each.n, each.with_all.centre, each.with_all.n, each.smallest_difference)
+          each.high, each.n, each.with_all.centre, each.with_all.n, each.smallest_difference,
+          labels.accelerator(each.target, run))
          for each in compared],
     )  # fmt: skip

@@ -244,7 +244,7 @@ def test_a_finished_run_is_shown(
 @pytest.mark.parametrize(
     ("output_format", "first", "row"),
     [
-        ("csv", "experiment,target,metric,unit,median,low,high,n,outliers,excluded,failed",
+        ("csv", "experiment,target,metric,unit,median,low,high,n,outliers,excluded,failed,",
          "density,container,running,integer,2000.0,"),
         ("markdown", "host vm · 2 CPUs AMD EPYC ", "| density | container | running | 2,000 |"),
     ],

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from lab.analysis import summary_text
 from lab.claims.evidence import Evidence
 from lab.report import measurement_tables
 from lab.results import run_folder
@@ -52,3 +55,20 @@ def test_targets_stand_in_the_order_of_the_pictures(run: Run) -> None:
     table = measurement_tables.every_measurement(run)
     targets = [row[1].shown for row in table.rows if row[0].shown == "startup"]
     assert list(dict.fromkeys(targets))[:3] == ["native", "container", "crun"]
+
+
+@pytest.mark.parametrize("accelerator", ["tcg", "kvm", None])
+def test_csv_says_by_what_a_machine_ran(run: Run, accelerator: str | None) -> None:
+    """A spreadsheet has no other place that tells an emulated machine."""
+    ran = replace(run, settings={**run.settings, "accelerator": accelerator})
+    curve = measurement_tables.curve(ran, "burst", ("latency-p50",), "instances")
+    assert curve
+    for text in (
+        curve.csv,
+        summary_text.csv_lines(ran),
+        measurement_tables.every_measurement(ran).csv,
+        measurement_tables.every_ratio(ran).csv,
+    ):
+        told = {row["target"]: row["accelerator"] for row in csv.DictReader(text.splitlines())}
+        assert told["vm"] == (accelerator or "")
+        assert told["container"] == ""
