@@ -119,6 +119,7 @@ def test_pause_and_unpause(engine: Engine) -> None:
     with engine.container(IMAGE, "sh", "-c", "while :; do echo .; sleep 0.02; done") as name:
         engine.output("pause", name)
         assert state(engine, name) == "paused"
+        time.sleep(0.5)  # until the engine has written what it had read
         before = engine.output("logs", name)
         time.sleep(0.2)
         assert engine.output("logs", name) == before
