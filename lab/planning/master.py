@@ -6,7 +6,7 @@ simplex goes on from the last basis.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import highspy
 import numpy as np
@@ -14,8 +14,11 @@ import numpy as np
 from lab.planning import linear_model
 
 if TYPE_CHECKING:
-    from lab.planning.instance import FloatArray, Instance, IntArray
+    from collections.abc import Sequence
 
+    from lab.planning.instance import FloatArray, Instance, IntArray, Split
+
+_Values = TypeVar("_Values", "FloatArray", "IntArray")
 _LARGEST = 1e6  # replicas of an item in a row of the relaxed master
 _PRIMAL = 4  # of HiGHS' option simplex_strategy
 _OPTIMAL = highspy.HighsModelStatus.kOptimal
@@ -30,21 +33,22 @@ class Pool:
         self.kinds: list[int] = []
         self.places: list[IntArray] = []
         self.counts: list[IntArray] = []
-        self._known: set[tuple[int, bytes]] = set()
+        self._known: set[tuple[int, bytes, bytes]] = set()
 
     def __len__(self) -> int:
         return len(self.kinds)
 
     def add(self, kind: int, counts: IntArray) -> bool:
         """Add a pattern; return False if it is known."""
-        key = (kind, counts.tobytes())
+        places = np.flatnonzero(counts)
+        held = counts[places]
+        key = (kind, places.tobytes(), held.tobytes())  # as short as the pattern, whatever is left
         if key in self._known:
             return False
         self._known.add(key)
-        places = np.flatnonzero(counts)
         self.kinds.append(kind)
         self.places.append(places)
-        self.counts.append(counts[places])
+        self.counts.append(held)
         return True
 
     def pattern(self, column: int) -> IntArray:
@@ -63,10 +67,13 @@ class Pool:
     def keep(self, columns: IntArray) -> None:
         """Forget all other columns."""
         rows = sorted(map(int, columns))
-        self._known = {(self.kinds[row], self.pattern(row).tobytes()) for row in rows}
         self.kinds = [self.kinds[row] for row in rows]
         self.places = [self.places[row] for row in rows]
         self.counts = [self.counts[row] for row in rows]
+        self._known = {
+            (kind, places.tobytes(), counts.tobytes())
+            for kind, places, counts in zip(self.kinds, self.places, self.counts, strict=True)
+        }
 
 
 class Relaxed(NamedTuple):
@@ -84,6 +91,7 @@ class Whole(NamedTuple):
 
     times: IntArray | None
     is_final: bool
+    parts: tuple[IntArray, ...] = ()  # of free splits
 
 
 class Remaining(NamedTuple):
@@ -137,7 +145,7 @@ class Master:
             _add_columns(self._highs, costs, np.arange(items), np.arange(items), np.ones(items))
         self._splits = instance.splits if free else ()
         if self._splits:
-            self._free_splits()
+            _free_splits(self._highs, instance, self._lot)
 
     @property
     def may_leave_out(self) -> bool:
@@ -161,38 +169,10 @@ class Master:
         scarce = len(self._rows.limited)
         rents[self._rows.limited] = np.maximum(-duals[items : items + scarce], 0.0)
         times = np.array(solution.col_value, dtype=np.float64)[self._left_out :] * self._lot
-        parts = []
-        for split in self._splits:
-            parts.append(times[: len(split.items)])
-            times = times[len(split.items) + 1 :]
+        parts, times = _parts_of(times, self._splits)
         cost = float(self._highs.getInfo().objective_function_value) * self._scale * self._lot
         values = np.maximum(duals[:items], 0.0)
-        return Relaxed(cost, np.maximum(times, 0.0), values, rents, tuple(parts))
-
-    def _free_splits(self) -> None:
-        """Add a variable for each part of a split, and the least of them all."""
-        items, highs = len(self.instance.replicas), self._highs
-        places = np.arange(items, dtype=np.int32)
-        fixed = self.instance.fixed / self._lot
-        highs.changeRowsBounds(items, places, fixed, np.full(items, np.inf))
-        nothing = np.zeros(0, dtype=np.int32)
-        for split in self._splits:
-            first, number = highs.getNumRow(), len(split.items)
-            own = first + np.arange(number + 1)  # of each part, above the least; then of the sum
-            lower = np.zeros(number + 1)
-            upper = np.full(number + 1, split.skew / self._lot)
-            lower[-1] = upper[-1] = split.total / self._lot
-            starts = np.zeros(number + 1, dtype=np.int32)
-            highs.addRows(number + 1, lower, upper, 0, starts, nothing, np.zeros(0))
-            rows = np.column_stack((split.items, own[:-1], np.full(number, own[-1]))).ravel()
-            entries = np.tile([-1.0, 1.0, 1.0], number)
-            _add_columns(
-                highs,
-                np.zeros(number + 1),
-                3 * np.arange(number + 1),
-                np.concatenate((rows, own[:-1])),
-                np.concatenate((entries, np.full(number, -1.0))),
-            )
+        return Relaxed(cost, np.maximum(times, 0.0), values, rents, parts)
 
     def reduce(self, remaining: Remaining) -> None:
         """Carry only this from now on. Columns that carry more of an item are not cut."""
@@ -203,35 +183,45 @@ class Master:
 
 
 def fill_whole(
-    instance: Instance, pool: Pool, remaining: Remaining, seconds: float, below: int | None = None
+    instance: Instance,
+    pool: Pool,
+    remaining: Remaining,
+    seconds: float,
+    below: int | None = None,
+    *,
+    free: bool = False,
 ) -> Whole:
     """Return whole numbers of hosts for the columns at the least cost found, by HiGHS.
 
-    With `below`, only a cost below it is looked for.
+    With `below`, only a cost below it is looked for. With `free`, splits divide their replicas
+    anew, and all of them remain.
     """
     if seconds <= 0 or not len(pool):
         return Whole(None, is_final=not len(pool))
     rows = _Rows(instance, remaining)
     highs = linear_model.of_rows(*rows.bounds(remaining))
+    splits = instance.splits if free else ()
+    if splits:
+        _free_splits(highs, instance, 1.0)
+    first = highs.getNumCol()
     kinds, starts, places, entries = rows.columns(pool, remaining, 0)
     costs = instance.prices[kinds] / instance.price_step
     _add_columns(highs, costs, starts, places, entries)
-    columns = np.arange(len(kinds), dtype=np.int32)
-    whole = np.full(len(kinds), highspy.HighsVarType.kInteger)
-    highs.changeColsIntegrality(len(kinds), columns, whole)
+    every = np.arange(first + len(kinds), dtype=np.int32)
+    whole = np.full(len(every), highspy.HighsVarType.kInteger)
+    highs.changeColsIntegrality(len(every), every, whole)
     if below is not None:
-        highs.addRow(-np.inf, below / instance.price_step - 1, len(kinds), columns, costs)
+        highs.addRow(-np.inf, below / instance.price_step - 1, len(kinds), every[first:], costs)
     highs.setOptionValue("time_limit", seconds)
     highs.setOptionValue("mip_rel_gap", 0.0)
     highs.setOptionValue("mip_abs_gap", 0.99)  # costs are whole steps
     highs.run()
-    status = highs.getModelStatus()
-    found = highs.getInfo().primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
-    times = np.array(highs.getSolution().col_value) if found else None
-    return Whole(
-        None if times is None else np.asarray(np.rint(times), dtype=np.int64),
-        is_final=status in {_OPTIMAL, _INFEASIBLE},
-    )
+    is_final = highs.getModelStatus() in {_OPTIMAL, _INFEASIBLE}
+    if highs.getInfo().primal_solution_status != highspy.SolutionStatus.kSolutionStatusFeasible:
+        return Whole(None, is_final)
+    found = np.rint(np.array(highs.getSolution().col_value)).astype(np.int64)
+    parts, times = _parts_of(found, splits)
+    return Whole(times, is_final, parts)
 
 
 class _Rows:
@@ -279,6 +269,43 @@ class _Rows:
         if not rows:
             return kinds, starts, starts, np.zeros(0)
         return kinds, starts, np.concatenate(rows), np.concatenate(entries).astype(np.float64)
+
+
+def _free_splits(highs: Any, instance: Instance, lot: float) -> None:
+    """Add a variable for each part of a split, and the least of them all, to a model of items.
+
+    Replicas are counted in lots. The variables come before those of the pool's columns.
+    """
+    items = len(instance.replicas)
+    places = np.arange(items, dtype=np.int32)
+    highs.changeRowsBounds(items, places, instance.fixed / lot, np.full(items, np.inf))
+    nothing = np.zeros(0, dtype=np.int32)
+    for split in instance.splits:
+        first, number = highs.getNumRow(), len(split.items)
+        own = first + np.arange(number + 1)  # of each part, above the least; then of the sum
+        lower = np.zeros(number + 1)
+        upper = np.full(number + 1, split.skew / lot)
+        lower[-1] = upper[-1] = split.total / lot
+        starts = np.zeros(number + 1, dtype=np.int32)
+        highs.addRows(number + 1, lower, upper, 0, starts, nothing, np.zeros(0))
+        rows = np.column_stack((split.items, own[:-1], np.full(number, own[-1]))).ravel()
+        entries = np.tile([-1.0, 1.0, 1.0], number)
+        _add_columns(
+            highs,
+            np.zeros(number + 1),
+            3 * np.arange(number + 1),
+            np.concatenate((rows, own[:-1])),
+            np.concatenate((entries, np.full(number, -1.0))),
+        )
+
+
+def _parts_of(values: _Values, splits: Sequence[Split]) -> tuple[tuple[_Values, ...], _Values]:
+    """Return the parts of each split that `_free_splits` added, and the values of the rest."""
+    parts = []
+    for split in splits:
+        parts.append(values[: len(split.items)])
+        values = values[len(split.items) + 1 :]
+    return tuple(parts), values
 
 
 def _add_columns(

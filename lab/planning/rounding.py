@@ -12,7 +12,7 @@ of them decides whether there is a cheaper plan at all.
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -42,6 +42,13 @@ _NEARLY = 0.85  # of a host, which is fixed as a whole one
 _PORTION = 0.08  # of the hosts that are left, fixed at a time where none is nearly whole
 _ALL_NODES = 300_000
 _ALL_SETS = 20_000
+
+
+class Resplit(NamedTuple):
+    """A packing of replicas that are split otherwise: the replicas of the parts of each split."""
+
+    parts: tuple[IntArray, ...]
+    packing: list[Filled]
 
 
 def dive(
@@ -94,8 +101,40 @@ def solve_whole(incumbent: Incumbent, pool: Pool, seconds: float) -> list[Filled
 
 def solve_all_sets(incumbent: Incumbent, seconds: float) -> None:
     """Look for a cheaper packing among all sets that may be in one, unless they are too many."""
+    instance, everything = incumbent.instance, Remaining.all_of(incumbent.instance)
+    pool = _all_sets(incumbent, everything, incumbent.until)
+    if pool is None:
+        return
+    seconds = min(seconds, incumbent.seconds_left)
+    whole = fill_whole(instance, pool, everything, seconds, below=incumbent.cost)
+    incumbent.offer(_packing_of(pool, whole.times, everything))
+    incumbent.is_final = whole.is_final and not instance.splits  # which may divide otherwise
+
+
+def solve_splits(incumbent: Incumbent, pool: Pool, seconds: float) -> Resplit | None:
+    """Return a cheaper packing with replicas split anew, if one is found.
+
+    That is among all sets that may be in one, or if they are too many, among the columns.
+    """
+    instance, everything = incumbent.instance, Remaining.most_of(incumbent.instance)
+    until = monotonic() + min(seconds, incumbent.seconds_left)
+    every = _all_sets(incumbent, everything, until)
+    pool = pool if every is None else every
+    seconds = until - monotonic()
+    whole = fill_whole(instance, pool, everything, seconds, below=incumbent.cost, free=True)
+    if whole.times is None:
+        incumbent.is_final = every is not None and whole.is_final
+        return None
+    replicas = instance.fixed
+    for split, parts in zip(instance.splits, whole.parts, strict=True):
+        np.add.at(replicas, split.items, parts)
+    packing = _packing_of(pool, whole.times, everything._replace(replicas=replicas))
+    return None if packing is None else Resplit(whole.parts, packing)
+
+
+def _all_sets(incumbent: Incumbent, remaining: Remaining, until: float) -> Pool | None:
+    """Return all sets that may be in a cheaper packing of what remains, None for too many."""
     instance, bound = incumbent.instance, incumbent.bound
-    everything = Remaining.all_of(instance)
     gap = np.inf
     if incumbent.cost is not None:
         gap = incumbent.cost - instance.price_step - bound.cost
@@ -107,24 +146,20 @@ def solve_all_sets(incumbent: Incumbent, seconds: float) -> None:
     values = np.maximum(bound.scale * bound.values, 1e-9 * max(1.0, float(paid.max())))
     pool = Pool(len(instance.replicas))
     for place, kind in enumerate(instance.kinds):
-        knapsack = Knapsack.of(instance, kind, everything.replicas)
         found = search(
-            knapsack,
+            Knapsack.of(instance, kind, remaining.replicas),
             values,
             bound.weights[place],
             float(thresholds[place]),
             nodes=nodes,
             every=True,
-            until=incumbent.until,
+            until=until,
         )
         if not found.exhausted or len(found.worth) + len(pool) > _ALL_SETS:
-            return
+            return None
         for counts in found.counts:
             pool.add(place, counts)
-    seconds = min(seconds, incumbent.seconds_left)
-    whole = fill_whole(instance, pool, everything, seconds, below=incumbent.cost)
-    incumbent.offer(_packing_of(pool, whole.times, everything))
-    incumbent.is_final = whole.is_final and not instance.splits  # which may divide otherwise
+    return pool
 
 
 def take(kind: int, counts: IntArray, times: int, remaining: Remaining) -> list[Filled]:

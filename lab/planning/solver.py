@@ -33,18 +33,21 @@ from lab.planning.instance import check_figures, make_instance, split_members
 from lab.planning.master import Pool, Remaining
 from lab.planning.problem import price_step
 from lab.planning.relaxation import Worths, resource_worths
-from lab.planning.rounding import dive, solve_all_sets, solve_whole
+from lab.planning.rounding import dive, solve_all_sets, solve_splits, solve_whole
 from lab.planning.solution import Solution
 from lab.planning.splitting import split_anew
 
 if TYPE_CHECKING:
-    from lab.planning.instance import Instance
+    from collections.abc import Sequence
+
+    from lab.planning.instance import FloatArray, Instance, IntArray
     from lab.planning.problem import Problem
 
 DEADLINE_SECONDS = 60.0
 _DIVES = 6
 _SPLITS = 4  # of replicas over failure domains that are tried
 _SHARE_OF_SPLIT = 0.5  # of the time left, which each of them gets
+_SHARE_OF_PROGRAM = 0.1  # of the time left, which an integer program with free splits gets
 _NAMES = 4  # of kinds, which a sentence lists at most
 _DRAWS = 40  # of an emphasis on some resources
 _WHOLE_SECONDS = 10.0
@@ -99,32 +102,49 @@ def _search_splits(
 
     Return the best search, and the problem with its split.
     """
+    pool = Pool(len(incumbent.instance.replicas))  # of the patterns for all splits
     if not incumbent.instance.splits:
-        _search(incumbent, worths, seed)
+        _search(incumbent, pool, worths, seed)
         return problem, incumbent
-    until, best, tried = incumbent.until, (problem, incumbent), [problem]
+    until, best = incumbent.until, (problem, incumbent)
+    tried: list[Problem] = []
     while True:
+        tried.append(problem)
         incumbent.until = monotonic() + _SHARE_OF_SPLIT * (until - monotonic())
-        _search(incumbent, worths, seed)
+        _search(incumbent, pool, worths, seed)
+        incumbent.until = until
         best_cost, bound = best[1].cost, incumbent.bound
         if incumbent.cost is not None and (best_cost is None or incumbent.cost < best_cost):
             best = problem, incumbent
         best[1].raise_bound(bound)
         cheapest = tuple(split.cheapest(bound.values) for split in incumbent.instance.splits)
-        others = (split_anew(problem, parts) for parts in (incumbent.parts, cheapest))
-        problem = next((other for other in others if other not in tried), problem)
-        if best[1].is_optimal or problem in tried or len(tried) == _SPLITS or monotonic() > until:
-            break
-        tried.append(problem)
-        instance = replace(make_instance(problem), price_step=incumbent.instance.price_step)
-        incumbent = Incumbent(instance, best[1].bound, until)
-    best[1].until = until
-    return best
+        splits = [_resplit(best, parts) for parts in (incumbent.parts, cheapest)]
+        seconds = min(_WHOLE_SECONDS, _SHARE_OF_PROGRAM * best[1].seconds_left)
+        if not best[1].is_optimal and (found := solve_splits(best[1], pool, seconds)):
+            best = _resplit(best, found.parts)
+            best[1].offer(found.packing)
+            splits.insert(0, best)
+        untried = [each for each in splits if each[0] not in tried]
+        if best[1].is_optimal or not untried or len(tried) == _SPLITS or monotonic() > until:
+            return best
+        problem, incumbent = untried[0]
 
 
-def _search(incumbent: Incumbent, worths: Worths, seed: int) -> None:
-    """Improve packing and bound until they meet, or all has been tried, or the time is over."""
-    instance, pool = incumbent.instance, Pool(len(incumbent.instance.replicas))
+def _resplit(
+    search: tuple[Problem, Incumbent], parts: Sequence[FloatArray | IntArray]
+) -> tuple[Problem, Incumbent]:
+    """Return the problem with its replicas split nearly so, and its search, with that bound."""
+    problem, incumbent = split_anew(search[0], parts), search[1]
+    instance = replace(make_instance(problem), price_step=incumbent.instance.price_step)
+    return problem, Incumbent(instance, incumbent.bound, incumbent.until)
+
+
+def _search(incumbent: Incumbent, pool: Pool, worths: Worths, seed: int) -> None:
+    """Improve packing and bound until they meet, or all has been tried, or the time is over.
+
+    Columns that are found are added to the pool.
+    """
+    instance = incumbent.instance
     everything = Remaining.all_of(instance)
     soon = monotonic() + _SHARE_OF_RULES * incumbent.seconds_left
     for number, rule in enumerate(RULES):

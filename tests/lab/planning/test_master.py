@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from lab.planning.instance import make_instance
 from lab.planning.master import Master, Pool, Remaining, fill_whole
-from lab.planning.problem import Demand, HostKind, Problem
+from lab.planning.problem import Demand, HostKind, Problem, Split
 
 INSTANCE = make_instance(
     Problem(
@@ -44,6 +46,22 @@ def test_whole_hosts_cost_least() -> None:
     assert not fill_whole(
         INSTANCE, pool(), Remaining.all_of(INSTANCE), 10.0, below=16
     ).times  # fmt: skip
+
+
+def test_an_integer_program_may_divide_replicas_anew() -> None:
+    parts = (
+        Demand("a", 2, (1,), hosts=frozenset({"h"})),
+        Demand("b", 2, (1,), hosts=frozenset({"g"})),
+    )
+    hosts = (HostKind("h", (3,)), HostKind("g", (1,)))
+    instance = make_instance(Problem(("r",), parts, hosts, (Split(("a", "b"), 2),)))
+    columns = Pool(2)
+    columns.add(0, np.array([3, 0]))
+    columns.add(1, np.array([0, 1]))
+    whole = fill_whole(instance, columns, Remaining.most_of(instance), 10.0, free=True)
+    assert whole.times is not None
+    assert whole.times.tolist() == [1, 1]  # two and two would take three hosts
+    assert [part.tolist() for part in whole.parts] == [[3, 1]]
 
 
 def test_columns_are_cut_to_what_remains() -> None:
@@ -114,3 +132,17 @@ def test_a_million_million_replicas_lose_nothing() -> None:
     assert relaxed is not None
     assert relaxed.cost == pytest.approx(10**12 / 3, rel=1e-9)
     assert relaxed.times.sum() == pytest.approx(relaxed.cost)
+
+
+def test_a_pattern_takes_as_much_memory_as_it_has_items() -> None:
+    tracemalloc.start()
+    try:
+        columns = Pool(3_000)
+        for item in range(3_000):
+            counts = np.zeros(3_000, dtype=np.int64)
+            counts[item] = 1
+            columns.add(0, counts)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 10_000_000  # with a count for each item: 72 MB
