@@ -20,6 +20,7 @@ CPU_SHARE = "cpu_share"
 MEMORY_SHARE = "memory_share"
 DISK_SHARE = "disk_share"
 _KEPT = 1000
+_MOST = 1e15  # a field's number; as MiB it is more than all machines have
 
 
 class BrokenLines:
@@ -38,7 +39,7 @@ class BrokenLines:
         """Note a line, by its number from 1, and why it can't be used."""
         if len(self._lines) < _KEPT:
             where = f"{self.file}: " if self.file else ""
-            self._lines.append(BrokenLine(number, f"{where}{reason}"))
+            self._lines.append(BrokenLine(number, printable(f"{where}{reason}")))
         else:
             self._others += 1
             self._last = number
@@ -49,6 +50,18 @@ class BrokenLines:
             return tuple(self._lines)
         rest = BrokenLine(self._last, f"the last of {self._others:,} more lines that are broken")
         return (*self._lines, rest)
+
+
+def printable(text: str) -> str:
+    """Return the text with escapes for control characters, which a terminal would obey."""
+    if text.isprintable():
+        return text
+    return "".join(
+        each
+        if each.isprintable()
+        else (" " if each.isspace() else each.encode("unicode_escape").decode())
+        for each in text
+    )
 
 
 def amount(text: str, field: str) -> float:
@@ -64,6 +77,8 @@ def amount(text: str, field: str) -> float:
         raise ValueError(f"{field} is {text[:40]!r}, which is not a number")
     if not 0 <= value < math.inf:
         raise ValueError(f"{field} is {text[:40]}, which is not a number of 0 or more")
+    if value > _MOST:
+        raise ValueError(f"{field} is {text[:40]}, which is more than any machine has")
     return value
 
 
@@ -97,13 +112,50 @@ def inventory(
 ) -> Inventory:
     """Return what was found. Raise InvalidConfig if that is nothing: the source is of another kind.
 
-    `kind` names what was expected, in the singular.
+    `kind` names what was expected, in the singular. Names get escapes for control characters.
     """
     lines = broken.lines()
     if services or hosts:
-        return Inventory(tuple(services), tuple(hosts), lines)
+        return Inventory(*_printable_names(services, hosts), lines)
     why = f"line {lines[0].number}: {lines[0].reason}" if lines else "it has no such record"
     raise InvalidConfig(f"{source} has nothing to plan as {kind}: {why}.")
+
+
+def _printable_names(
+    services: Sequence[Service], hosts: Sequence[Host]
+) -> tuple[tuple[Service, ...], tuple[Host, ...]]:
+    """Return the services and hosts with names that can be printed, and that stay different."""
+    of_service = _renamed(service.name for service in services)
+    of_host = _renamed(host.name for host in hosts)
+    if of_service or of_host:
+        services = [
+            replace(
+                service,
+                name=of_service.get(service.name, service.name),
+                apart_from=frozenset(of_service.get(name, name) for name in service.apart_from),
+                hosts=None
+                if service.hosts is None
+                else frozenset(of_host.get(name, name) for name in service.hosts),
+            )
+            for service in services
+        ]
+    hosts = [
+        replace(
+            host,
+            name=of_host.get(host.name, host.name),
+            zone=printable(host.zone),
+            rack=printable(host.rack),
+        )
+        for host in hosts
+    ]
+    return tuple(services), tuple(hosts)
+
+
+def _renamed(names: Iterable[str]) -> dict[str, str]:
+    """Return other names for those that can't be printed as they are."""
+    each_once = dict.fromkeys(names)
+    taken = {name: 1 for name in each_once if name.isprintable()}
+    return {name: unique(printable(name), taken) for name in each_once if not name.isprintable()}
 
 
 def apply_each(

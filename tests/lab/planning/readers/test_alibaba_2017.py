@@ -61,5 +61,7 @@ def test_a_single_table_is_read_by_its_name(trace: Path) -> None:
 
 
 def test_a_folder_without_the_tables_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InvalidConfig, match="Alibaba's trace of 2017: it has no such record"):
+    with pytest.raises(
+        InvalidConfig, match="has neither of the tables container_event and server_event"
+    ):
         alibaba_2017.read(str(tmp_path))

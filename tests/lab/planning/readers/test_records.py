@@ -13,6 +13,7 @@ from lab.planning.readers.records import (
     apply_each,
     inventory,
     offered_only,
+    printable,
     require,
     unique,
 )
@@ -34,6 +35,7 @@ def test_an_amount_is_a_number_of_0_or_more(text: str, value: float) -> None:
         ("-1", "CPUs is -1, which is not a number of 0 or more"),
         ("inf", "CPUs is inf, which is not a number of 0 or more"),
         ("1e999", "CPUs is 1e999, which is not a number of 0 or more"),
+        ("1e300", "CPUs is 1e300, which is more than any machine has"),
     ],
 )
 def test_anything_else_is_refused_with_its_field(text: str, reason: str) -> None:
@@ -98,3 +100,23 @@ def test_resources_that_no_host_states_are_not_requested() -> None:
 
 def test_amounts_of_0_are_left_out() -> None:
     assert above_zero({"cpus": 1.0, "gpus": 0.0}) == {"cpus": 1.0}
+
+
+def test_control_characters_are_no_part_of_names() -> None:
+    assert printable("Köln 1") == "Köln 1"
+    assert printable("a\x1b[2J\n\u00a0b") == "a\\x1b[2J  b"
+    bell, other = Service("a\x07", 1, {}, hosts=frozenset({"h\n"})), Service("a\\x07", 1, {})
+    found = inventory(
+        "x.csv",
+        "a list",
+        [bell, other, Service("b", 1, {}, apart_from=frozenset({"a\x07"}))],
+        [Host("h\n", {}, zone="z\x1b")],
+        BrokenLines(),
+    )
+    assert [each.name for each in found.services] == ["a\\x07 (2)", "a\\x07", "b"]
+    assert found.services[0].hosts == frozenset({"h "})
+    assert found.services[2].apart_from == frozenset({"a\\x07 (2)"})
+    assert found.hosts == (Host("h ", {}, zone="z\\x1b"),)
+    broken = BrokenLines()
+    broken.add(1, "a\x1b is bad")
+    assert broken.lines() == (BrokenLine(1, "a\\x1b is bad"),)

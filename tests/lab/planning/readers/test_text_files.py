@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import gzip
+import os
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -111,3 +113,49 @@ def test_lines_end_as_they_do_on_any_system(tmp_path: Path, end: str) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(f"a,b{end}c,d{end}{end}".encode())
     assert rows(path)[0] == [(1, ["a", "b"]), (2, ["c", "d"])]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_documents_and_tables_of_windows_are_read(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "a"
+    path.write_bytes('["ä", "b"]\r\n'.encode(encoding))
+    assert text_files.json_document(path, list[str], "a list") == ["ä", "b"]
+    assert rows(path)[0] == [(1, ['["ä"', ' "b"]'])]
+
+
+def test_what_is_not_utf_8_is_windows_1252(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes("Köln,4\u00a0096\n".encode("cp1252") + "Düren,1\n".encode())
+    assert rows(path)[0] == [(1, ["Köln", "4\u00a0096"]), (2, ["Düren", "1"])]
+
+
+def test_a_quote_that_is_not_closed_hides_no_row(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text('a,b\nc,"d\ne,f\ng,h\n')
+    found, broken = rows(path, quoted=True)
+    assert found == [(1, ["a", "b"])]
+    (line,) = broken.lines()
+    assert (line.number, line.reason[:41]) == (2, "it is no row of a table up to line 4: une")
+
+
+def test_a_path_that_cant_be_looked_up_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidConfig, match="File name too long"):
+        text_files.path_of(str(tmp_path / ("x" * 300)))
+
+
+@pytest.mark.parametrize("content", [b"a,b\nc,d\n", gzip.compress(b"a,b\nc,d\n")])
+def test_a_pipe_is_read_once(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with pytest.raises(InvalidConfig, match=r"pipe is a pipe or a device, .*: save it as a file\."):
+        text_files.require_rereadable(path)
+    writer = threading.Thread(target=path.write_bytes, args=(content,))
+    writer.start()
+    assert [table for table, _ in text_files.tables(str(path), ("events",))] == ["events"]
+    assert rows(path)[0] == [(1, ["a", "b"]), (2, ["c", "d"])]
+    writer.join()
+
+
+def test_a_folder_without_the_tables_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidConfig, match=r"has neither of the tables events and machines\."):
+        list(text_files.tables(str(tmp_path), ("events", "machines")))
