@@ -7,7 +7,7 @@ Pods that have ended or are being deleted are left out; pods that run on every n
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -20,11 +20,12 @@ from lab.planning.readers.kubernetes.workloads import Workloads, belongs_to_node
 from lab.planning.readers.records import BrokenLines, inventory
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from lab.planning.inventory import Inventory
     from lab.planning.readers.kubernetes.requests import Quantities
 
+T = TypeVar("T", Node, Pod)
 _EXPECTED = "the JSON of `kubectl get pods,nodes -o json`"
 
 
@@ -35,12 +36,14 @@ class _List(msgspec.Struct):
 
 class _Item(msgspec.Struct):
     kind: str = ""
+    items: list[msgspec.Raw] | None = None
 
 
 def read(source: str) -> Inventory:
     """Return the workloads and nodes of a cluster. Raise InvalidConfig for another file.
 
-    Broken lines have the place of the object in the list, from 1.
+    Broken lines have the place of the object in the list, from 1; lists within it are counted
+    through.
     """
     path = text_files.path_of(source)
     broken = BrokenLines()
@@ -48,19 +51,53 @@ def read(source: str) -> Inventory:
     workloads = Workloads()
     nodes: list[tuple[int, Node]] = []
     daemons: dict[str, Quantities] = {}
-    for number, text in enumerate(listed.items, 1):
+    places: dict[tuple[str, ...], int] = {}
+    for number, kind, text in _objects(listed, broken):
         try:
-            kind = msgspec.json.decode(text, type=_Item).kind or listed.kind.removesuffix("List")
             if kind == "Node":
-                nodes.append((number, msgspec.json.decode(text, type=Node)))
+                nodes.append((number, _new(number, text, Node, places)))
             elif kind == "Pod":
-                _add(number, msgspec.json.decode(text, type=Pod), workloads, daemons)
+                _add(number, _new(number, text, Pod, places), workloads, daemons)
         except (msgspec.DecodeError, ValueError) as error:
             broken.add(number, str(error))
     groups = group_nodes(_offers(nodes, daemons, broken), label_keys(workloads.specs()))
     services = workloads.services(groups, broken)
     hosts = [group.host for group in groups]
     return inventory(path, "pods or nodes", services, hosts, broken)
+
+
+def _objects(listed: _List, broken: BrokenLines) -> Iterator[tuple[int, str, msgspec.Raw]]:
+    """Yield each object's place, kind and text; of lists within the list, their objects."""
+    number = 0
+    unread = [(iter(listed.items), listed.kind)]
+    while unread:
+        items, kind_of_list = unread[-1]
+        text = next(items, None)
+        if text is None:
+            unread.pop()
+            continue
+        try:
+            item = msgspec.json.decode(text, type=_Item)
+        except (msgspec.DecodeError, ValueError) as error:
+            number += 1
+            broken.add(number, str(error))
+            continue
+        if item.items is not None and item.kind.endswith("List"):
+            unread.append((iter(item.items), item.kind))
+            continue
+        number += 1
+        yield number, item.kind or kind_of_list.removesuffix("List"), text
+
+
+def _new(number: int, text: msgspec.Raw, kind: type[T], places: dict[tuple[str, ...], int]) -> T:
+    """Return the object. Raise ValueError if it was in the list before, as after a merge of two."""
+    found = msgspec.json.decode(text, type=kind)
+    about = found.metadata
+    key = (about.uid,) if about.uid else (kind.__name__, about.namespace, about.name)
+    if (first := places.setdefault(key, number)) != number:
+        name = "/".join(filter(None, (about.namespace, about.name)))
+        raise ValueError(f"{name} is object {first} of the list again")
+    return found
 
 
 def _add(number: int, pod: Pod, workloads: Workloads, daemons: dict[str, Quantities]) -> None:

@@ -14,6 +14,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from lab.planning.inventory import DISK_BYTES, MEMORY_BYTES, Host
+from lab.planning.readers.kubernetes.objects import Taint
 from lab.planning.readers.kubernetes.placement import allows
 from lab.planning.readers.kubernetes.requests import quantities
 from lab.planning.readers.records import above_zero, unique
@@ -21,7 +22,7 @@ from lab.planning.readers.records import above_zero, unique
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from lab.planning.readers.kubernetes.objects import Node, PodSpec, Taint
+    from lab.planning.readers.kubernetes.objects import Node, PodSpec
     from lab.planning.readers.kubernetes.requests import Quantities
 
 ZONE = "topology.kubernetes.io/zone"
@@ -30,6 +31,7 @@ _OLD_ZONE = "failure-domain.beta.kubernetes.io/zone"
 _TYPE = "node.kubernetes.io/instance-type"
 _OLD_TYPE = "beta.kubernetes.io/instance-type"
 _MIB = 2**20
+_CORDONED = Taint("node.kubernetes.io/unschedulable", "NoSchedule")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +105,22 @@ def allowed_hosts(spec: PodSpec, groups: Sequence[NodeGroup]) -> frozenset[str] 
 
 def _key(node: Node, offered: Quantities, label_keys: Collection[str]) -> _Key:
     labels = node.metadata.labels or {}
-    taints = (node.spec.taints if node.spec else None) or ()
     return _Key(
         name=labels.get(_TYPE) or labels.get(_OLD_TYPE, ""),
         zone=labels.get(ZONE) or labels.get(_OLD_ZONE, ""),
         rack=labels.get(RACK, ""),
         capacity=tuple(sorted(above_zero(_rounded(offered)).items())),
         labels=tuple(sorted((key, labels[key]) for key in label_keys if key in labels)),
-        taints=tuple(sorted(taints, key=lambda taint: (taint.key, taint.effect, taint.value))),
+        taints=_taints(node),
     )
+
+
+def _taints(node: Node) -> tuple[Taint, ...]:
+    """Return a node's taints in order; a cordoned one has its taint before a controller adds it."""
+    if node.spec is None:
+        return ()
+    taints = {*(node.spec.taints or ()), *([_CORDONED] if node.spec.unschedulable else ())}
+    return tuple(sorted(taints, key=lambda taint: (taint.key, taint.effect, taint.value)))
 
 
 def _rounded(offered: Quantities) -> dict[str, float]:

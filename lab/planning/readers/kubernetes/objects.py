@@ -20,6 +20,7 @@ class Metadata(msgspec.Struct, frozen=True, rename="camel"):
 
     name: str
     namespace: str = ""
+    uid: str = ""
     labels: dict[str, str] | None = None
     owner_references: list[Owner] | None = None
     deletion_timestamp: str | None = None
@@ -156,9 +157,10 @@ class Taint(msgspec.Struct, frozen=True):
 
 
 class NodeSpec(msgspec.Struct, frozen=True):
-    """A node's taints."""
+    """A node's taints, and whether it is cordoned."""
 
     taints: list[Taint] | None = None
+    unschedulable: bool = False
 
 
 class NodeStatus(msgspec.Struct, frozen=True):

@@ -107,7 +107,7 @@ class Workloads:
                 " tolerates: it is left out",
             )
             return None
-        own_terms, apart = self._anti_affinity(workload)
+        own_terms, apart, further = self._anti_affinity(workload)
         spread, max_skew = _spread(workload, own_terms)
         domains = {
             (group.host.zone, group.host.rack if spread == "rack" else "")
@@ -115,8 +115,14 @@ class Workloads:
             if (hosts is None or group.host.name in hosts)
             and (group.host.rack if spread == "rack" else group.host.zone)
         }
-        for reason in _ignored(workload):
+        for reason in (*_ignored(workload), *further):
             broken.add(workload.number, f"{workload.name}: {reason} is ignored")
+        if 1 < len(domains) < workload.replicas and _levels(own_terms):
+            broken.add(
+                workload.number,
+                f"{workload.name}: its podAntiAffinity allows a replica in each of {len(domains)}"
+                f" {spread}s, and it has {workload.replicas}: they are only spread",
+            )
         return Service(
             name=workload.name,
             replicas=workload.replicas,
@@ -128,13 +134,15 @@ class Workloads:
             hosts=hosts,
         )
 
-    def _anti_affinity(self, workload: Workload) -> tuple[set[str], set[str]]:
-        """Return the topologies of which each part has one replica, and services to be apart from.
+    def _anti_affinity(self, workload: Workload) -> tuple[set[str], set[str], list[str]]:
+        """Return the topologies of which each part has one replica, services to be apart from, and
+        what of the rules a plan does not keep.
 
-        Only the latter's hosts are kept apart, not their zones.
+        Only hosts of other services are kept apart, not their zones.
         """
         own_terms: set[str] = set()
         apart: set[str] = set()
+        further: list[str] = []
         for term in _anti_terms(workload.spec):
             for other in self._found.values():
                 if not selects_namespace(term, workload.namespace, other.namespace) or not selects(
@@ -145,7 +153,9 @@ class Workloads:
                     own_terms.add(term.topology_key)
                 elif term.topology_key == HOSTNAME:
                     apart.add(other.name)
-        return own_terms, apart
+                elif term.topology_key in _DOMAINS:
+                    further.append(f"its podAntiAffinity to {other.name} over {term.topology_key}")
+        return own_terms, apart, further
 
 
 def _owner_name(pod: Pod) -> str:
@@ -173,9 +183,8 @@ def _anti_terms(spec: PodSpec) -> Sequence[PodTerm]:
 
 def _spread(workload: Workload, own_terms: set[str]) -> tuple[str | None, int]:
     """Return the failure domain that the workload is spread over, and the skew that it allows."""
-    for key in own_terms:
-        if key in _DOMAINS:
-            return _DOMAINS[key], 1
+    if levels := _levels(own_terms):
+        return ("zone" if "zone" in levels else "rack"), 1
     for constraint in workload.spec.topology_spread_constraints or ():
         if (
             constraint.when_unsatisfiable == "DoNotSchedule"
@@ -184,6 +193,11 @@ def _spread(workload: Workload, own_terms: set[str]) -> tuple[str | None, int]:
         ):
             return _DOMAINS[constraint.topology_key], constraint.max_skew
     return None, 1
+
+
+def _levels(own_terms: set[str]) -> set[str]:
+    """Return the failure domains of which each has one replica; one in a zone is one in a rack."""
+    return {_DOMAINS[key] for key in own_terms if key in _DOMAINS}
 
 
 def _ignored(workload: Workload) -> Iterator[str]:

@@ -279,3 +279,76 @@ def test_another_file_is_refused(tmp_path: Path, text: str, reason: str) -> None
     path.write_text(text)
     with pytest.raises(InvalidConfig, match=reason):
         kubectl.read(str(path))
+
+
+def test_lists_within_the_list_are_counted_through(tmp_path: Path) -> None:
+    free = pod("free", "")
+    del free["kind"]
+    found = read(
+        tmp_path / "a.json",
+        {"kind": "PodList", "items": [free, pod("web")]},
+        {"kind": "List", "items": [{"kind": "List", "items": [node("n1")]}, pod("bad", "1 core")]},
+    )
+    assert names(found) == [("shop/web", 1)]
+    assert [host.name for host in found.hosts] == ["a/n1"]
+    assert [line.number for line in found.broken] == [1, 4]
+
+
+def test_an_object_that_is_listed_twice_counts_once(tmp_path: Path) -> None:
+    first, second = pod("web"), pod("web")
+    first["metadata"]["uid"], second["metadata"]["uid"] = "1", "2"  # of two clusters
+    found = read(tmp_path / "a.json", first, second, first, node("n1"), node("n1"))
+    assert names(found) == [("shop/web", 2)]
+    assert [host.count for host in found.hosts] == [1]
+    assert found.broken == (
+        BrokenLine(3, "shop/web is object 1 of the list again"),
+        BrokenLine(5, "n1 is object 4 of the list again"),
+    )
+
+
+def test_cordoned_nodes_take_only_pods_that_tolerate_it(tmp_path: Path) -> None:
+    cordoned, drained = node("n2"), node("n3")
+    cordoned["spec"]["unschedulable"] = True
+    taint = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
+    drained["spec"] = {"unschedulable": True, "taints": [taint]}
+    any_node = [{"operator": "Exists"}]
+    found = read(
+        tmp_path / "a.json", pod("a"), pod("b", tolerations=any_node), node("n1"), cordoned, drained
+    )
+    assert [(host.name, host.count) for host in found.hosts] == [("a/n1", 1), ("a/n2", 2)]
+    assert [service.hosts for service in found.services] == [frozenset({"a/n1"}), None]
+
+
+def test_zones_that_a_plan_does_not_keep_apart_are_named(tmp_path: Path) -> None:
+    owner, labels = ("StatefulSet", "a"), {"app": "a"}
+    apart = anti_affinity(ZONE, "a", "b")
+    pods = [
+        pod(f"a-{each}", owner=owner, labels=labels, affinity=apart, nodeName=f"n{each}")
+        for each in range(3)
+    ]
+    found = read(
+        tmp_path / "a.json", *pods, pod("b", labels={"app": "b"}), node("n1"), node("n2", "b")
+    )
+    assert found.services[0].spread == "zone"
+    assert found.broken == (
+        BrokenLine(1, f"shop/a: its podAntiAffinity to shop/b over {ZONE} is ignored"),
+        BrokenLine(
+            1,
+            "shop/a: its podAntiAffinity allows a replica in each of 2 zones, and it has 3: they"
+            " are only spread",
+        ),
+    )
+
+
+def test_one_replica_in_a_zone_is_one_in_a_rack(tmp_path: Path) -> None:
+    rack = "topology.kubernetes.io/rack"
+    both = anti_affinity(ZONE, "a")
+    kind = "requiredDuringSchedulingIgnoredDuringExecution"
+    both["podAntiAffinity"][kind] += anti_affinity(rack, "a")["podAntiAffinity"][kind]
+    for terms in (both["podAntiAffinity"][kind], both["podAntiAffinity"][kind][::-1]):
+        affinity = {"podAntiAffinity": {kind: terms}}
+        nodes = [node(f"n{zone}", zone) for zone in "ab"]
+        for each in nodes:
+            each["metadata"]["labels"][rack] = each["metadata"]["name"]
+        found = read(tmp_path / "a.json", pod("a", labels={"app": "a"}, affinity=affinity), *nodes)
+        assert found.services[0].spread == "zone"
