@@ -8,6 +8,7 @@ Containers that are not running are left out.
 from __future__ import annotations
 
 from collections import Counter
+from typing import Annotated
 
 import msgspec
 
@@ -17,15 +18,19 @@ from lab.planning.readers.records import BrokenLines, inventory, unique
 
 _PERIOD_MICROSECONDS = 100_000  # the kernel's default
 _RUNNING = frozenset({"running", "paused", "restarting"})
+_UNLIMITED = 2**62  # cgroup v1 states "no limit" as the most pages that the kernel counts
 _SWARM = "com.docker.swarm.service.name"
 _COMPOSE = ("com.docker.compose.project", "com.docker.compose.service")
 
 
+_Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+
+
 class _HostConfig(msgspec.Struct, rename="pascal"):
-    nano_cpus: int = 0
-    cpu_quota: int = 0
-    cpu_period: int = 0
-    memory: int = 0
+    nano_cpus: _Int64 = 0
+    cpu_quota: _Int64 = 0
+    cpu_period: _Int64 = 0
+    memory: _Int64 = 0
 
 
 class _State(msgspec.Struct, rename="pascal"):
@@ -41,7 +46,8 @@ class _Container(msgspec.Struct, rename="pascal"):
     name: str
     state: _State
     host_config: _HostConfig
-    config: _Config = msgspec.field(default_factory=_Config)
+    config: _Config | None = None
+    id: str = ""
 
 
 def read(source: str) -> Inventory:
@@ -55,9 +61,13 @@ def read(source: str) -> Inventory:
         path, list[msgspec.Raw], "the list that `docker inspect` prints"
     )
     found: Counter[tuple[str, float, int]] = Counter()
+    places: dict[str, int] = {}
     for number, text in enumerate(described, 1):
         try:
             container = msgspec.json.decode(text, type=_Container)
+            if container.id and places.setdefault(container.id, number) != number:
+                broken.add(number, f"{container.name} is container {places[container.id]} again")
+                continue
             if _is_running(container.state):
                 cpus, memory = _limits(container)
                 found[_service_name(container), cpus, memory] += 1
@@ -77,7 +87,7 @@ def _is_running(state: _State) -> bool:
 
 def _service_name(container: _Container) -> str:
     """Return the name that the container's replicas share: its service's, or else its own."""
-    labels = container.config.labels or {}
+    labels = (container.config.labels if container.config else None) or {}
     if name := labels.get(_SWARM):
         return name
     project, service = (labels.get(label, "") for label in _COMPOSE)
@@ -92,7 +102,7 @@ def _limits(container: _Container) -> tuple[float, int]:
         cpus = limits.cpu_quota / (limits.cpu_period or _PERIOD_MICROSECONDS)
     missing = [
         what
-        for what, is_missing in (("CPU", cpus <= 0), ("memory", limits.memory <= 0))
+        for what, is_missing in (("CPU", cpus <= 0), ("memory", not 0 < limits.memory < _UNLIMITED))
         if is_missing
     ]
     if missing:

@@ -26,7 +26,7 @@ def container(
 ) -> dict[str, object]:
     unlimited = {"NanoCpus": 0, "CpuQuota": 0, "CpuPeriod": 0, "Memory": 0}
     return {
-        "Id": "3f4e",
+        "Id": f"3f4e{name.encode().hex()}",
         "Name": name,
         "State": {"Status": status, "Running": status == "running", "Pid": 1},
         "HostConfig": {**unlimited, **limits},
@@ -108,3 +108,24 @@ def test_containers_of_a_service_are_its_replicas(tmp_path: Path) -> None:
 def test_what_has_no_containers_is_refused(tmp_path: Path, content: object, reason: str) -> None:
     with pytest.raises(InvalidConfig, match=reason):
         read(tmp_path / "a.json", content)
+
+
+def test_a_container_that_is_listed_twice_counts_once(tmp_path: Path) -> None:
+    web = container("/web", ONE_CPU)
+    found = read(tmp_path / "a.json", [web, container("/db", ONE_CPU), web])
+    assert [(each.name, each.replicas) for each in found.services] == [("web", 1), ("db", 1)]
+    assert found.broken == (BrokenLine(3, "/web is container 1 again"),)
+
+
+def test_amounts_that_no_container_has_are_no_limits(tmp_path: Path) -> None:
+    found = read(
+        tmp_path / "a.json",
+        [
+            container("/all-pages", {"NanoCpus": 10**9, "Memory": 9223372036854771712}),
+            container("/more", {"NanoCpus": 10**9, "Memory": 10**400}),
+            container("/web", ONE_CPU),
+        ],
+    )
+    assert [each.name for each in found.services] == ["web"]
+    assert found.broken[0] == BrokenLine(1, "all-pages has no limit of memory: state what it takes")
+    assert "Expected `int` <= 9223372036854775807" in found.broken[1].reason
