@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import openpyxl
@@ -15,7 +16,6 @@ from lab.planning.readers import rvtools
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 MIB = 2.0**20
 NEW = (
@@ -60,6 +60,12 @@ def test_the_table_of_a_new_version(tmp_path: Path) -> None:
         ('"VM","CPUs","Memory","In Use MB"', '"web","2","4,096","40,960"'),
         ("vm\tpowerstate\tcpus\tmemory\tin use mib\tprovisioned mib", "web\t\t2\t4096\t7\t40960"),
         ("VM;CPUs;Memory;Provisioned MiB", "web;2;4\u00a0096;40\u202f960"),
+        ("VM;CPUs;Memory;Provisioned MiB", "web;2;4.096,0;40960,00"),
+        ("VM,CPUs,Memory,Provisioned MiB", 'web,2,"4,096.0",40960.000'),
+        ("sep=;\nVM;CPUs;Memory;Provisioned MiB", "web;2;4096;40960"),
+        ("\n,,\nVM,CPUs,Memory,Provisioned MiB", "web,2,4096,40960"),
+        ("vInfoVMName,vInfoCPUs,vInfoMemory,vInfoInUse,vInfoProvisioned", "web,2,4096,7,40960"),
+        ("VM,CPUs,Memory,Provisioned MiB,Memory,VM", "web,2,4096,40960,own,attributes"),
     ],
 )
 def test_older_versions_and_their_numbers(tmp_path: Path, heading: str, row: str) -> None:
@@ -157,3 +163,115 @@ def test_a_wrong_size_of_a_table_hides_no_column(tmp_path: Path) -> None:
         for name, content in files.items():
             archive.writestr(name, content)
     assert rvtools.read(path).services == (service("web", 2, 4096, 40960),)
+
+
+@pytest.mark.parametrize(
+    ("text", "disk"), [("0.125", 0.125), ("1,234.567", 1234.567), ("1.234,567", 1234.567)]
+)
+def test_a_fraction_is_not_a_number_with_its_thousands_apart(
+    tmp_path: Path, text: str, disk: float
+) -> None:
+    path = tmp_path / "vInfo.csv"
+    path.write_text(f"VM;CPUs;Memory;Provisioned MiB\nweb;2;4096;{text}\n")
+    assert rvtools.read(str(path)).services == (service("web", 2, 4096, disk),)
+
+
+def test_states_that_are_not_known_are_reported(tmp_path: Path) -> None:
+    path = tmp_path / "vInfo.csv"
+    path.write_text(
+        "VM,CPUs,Memory,Template,Powerstate\n"
+        "on,2,4096,,Powered On\noff,2,4096,False,suspended\n"
+        "tpl,2,4096,WAHR,poweredOn\ncut,2,4096,False,power"
+    )
+    found = rvtools.read(str(path))
+    assert found.services == (service("on", 2, 4096),)
+    assert found.broken == (
+        BrokenLine(4, "Template is 'WAHR', which is neither True nor False"),
+        BrokenLine(5, "Powerstate is 'power', which is not poweredOn, poweredOff or suspended"),
+    )
+
+
+def test_a_workbook_with_other_names_of_its_tables_and_columns(tmp_path: Path) -> None:
+    path = write_workbook(
+        tmp_path / "a.xlsx",
+        {
+            "vSource": [("Name",)],
+            "tabvInfo": [("vInfoVMName", "vInfoCPUs", "vInfoMemory"), (7, 2, 4096)],
+            "RVTools_tabvHost": [
+                ("vHostName", "vHostNumCpuCores", "vHostMemorySize", "vHostinMaintenanceMode"),
+                ("h1", 32, 262144, False),
+                ("h2", 32, 262144, True),
+                ("h3", 0, 0, False),
+            ],
+        },
+    )
+    found = rvtools.read(path)
+    assert found.services == (service("7", 2, 4096),)
+    assert [(host.name, host.count) for host in found.hosts] == [("32 cores, 262144 MiB", 1)]
+    assert found.broken == (BrokenLine(4, "vHost: h3 has no cores or no memory"),)
+
+
+def test_the_table_without_the_column_is_named(tmp_path: Path) -> None:
+    row = ("web", "poweredOn", False, False, None, 2, 4096)
+    path = write_workbook(tmp_path / "a.xlsx", {"vInfo": [NEW, row], "vHost": [("Host",)]})
+    with pytest.raises(InvalidConfig, match="its table vHost has no column '# cores'"):
+        rvtools.read(path)
+
+
+def test_other_workbooks_and_damage_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.xls"
+    path.write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(512))
+    with pytest.raises(
+        InvalidConfig, match=r"a password or of the old format XLS: save it as XLSX"
+    ):
+        rvtools.read(str(path))
+    (tmp_path / "a.csv").write_bytes(b"\x1f\x8b\x08" + bytes(50))
+    with pytest.raises(
+        InvalidConfig, match="no column 'vm': the compressed data is cut off or dam"
+    ):
+        rvtools.read(str(tmp_path / "a.csv"))
+
+
+@pytest.mark.parametrize(
+    ("member", "old", "new"),
+    [
+        ("xl/workbook.xml", b"<bookViews>", b"<bookViews><x"),
+        ("xl/workbook.xml", b"activeTab", b"activeTxb"),
+        ("xl/worksheets/sheet1.xml", b"baseColWidth", b"baseColWidtx"),
+        ("xl/worksheets/sheet1.xml", b'r="B2"', b'r="2B"'),
+    ],
+)
+def test_xml_that_no_workbook_has_is_one_sentence_or_line(
+    tmp_path: Path, member: str, old: bytes, new: bytes
+) -> None:
+    row = ("web", "poweredOn", False, False, None, 2, 4096, 1, 40960)
+    path = write_workbook(tmp_path / "a.xlsx", {"vInfo": [NEW, row]})
+    with zipfile.ZipFile(path) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    assert old in files[member]
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content.replace(old, new) if name == member else content)
+    with pytest.raises(InvalidConfig):
+        rvtools.read(path)
+
+
+@pytest.mark.parametrize(
+    ("magic", "offset", "value"),
+    [
+        (b"PK\x01\x02", 8, 1),  # a password
+        (b"PK\x01\x02", 10, 99),  # an unknown compression
+        (b"xl/workbook.xml", len("xl/workbook.xml"), 0xFF),  # damage in the compressed data
+    ],
+)
+def test_damaged_and_encrypted_members_are_one_sentence(
+    tmp_path: Path, magic: bytes, offset: int, value: int
+) -> None:
+    path = Path(write_workbook(tmp_path / "a.xlsx", {"vInfo": [NEW]}))
+    content = bytearray(path.read_bytes())
+    place = -1
+    while (place := content.find(magic, place + 1)) >= 0:
+        content[place + offset] = value
+    path.write_bytes(content)
+    with pytest.raises(InvalidConfig, match="is not a workbook of RVTools"):
+        rvtools.read(str(path))
