@@ -104,6 +104,7 @@ def _apply_machine(found: dict[str, _State], row: Sequence[str]) -> None:
     """Apply a state: machine, time, failure domains 1 and 2, CPUs, memory, status."""
     require(row, _MACHINE_COLUMNS)
     unit = _Unit(row[2].strip(), amount(row[4], "cpu_num"), _memory(row[5]))
+    require_cpu_or_memory(unit.cpus, unit.memory)
     _keep_newest(found, row[0], _State(amount(row[1], "the time stamp"), unit))
 
 

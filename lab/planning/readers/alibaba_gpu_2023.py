@@ -68,7 +68,7 @@ def read(source: str) -> Inventory:
         broken.file = file.name if path.is_dir() else ""
         rows = text_files.rows(file, broken)
         number, header = next(rows, (1, []))
-        places = {name.strip(): place for place, name in enumerate(header)}
+        places = {name.strip(): place for place, name in reversed([*enumerate(header)])}
         if places.keys() >= set(_POD_COLUMNS):
             apply_each(rows, broken, partial(_count_pod, pods, places))
         elif places.keys() >= set(_NODE_COLUMNS):
@@ -81,8 +81,8 @@ def read(source: str) -> Inventory:
 
 
 def _files(path: Path) -> list[Path]:
-    """Return the lists of a folder. Raise InvalidConfig if it has several of one kind."""
-    if path.is_file():
+    """Return the lists of a folder. Raise InvalidConfig if it has none, or several of one kind."""
+    if not path.is_dir():
         return [path]
     found = []
     for kind in ("node", "pod"):
@@ -93,6 +93,8 @@ def _files(path: Path) -> list[Path]:
                 " one, or name the file."
             )
         found += lists
+    if not found:
+        raise InvalidConfig(f"{path} has neither openb_pod_list_*.csv nor openb_node_list_*.csv.")
     return found
 
 
@@ -100,12 +102,13 @@ def _count_pod(pods: Counter[_Pod], places: dict[str, int], row: Sequence[str]) 
     cpu, memory, gpus, each = _amounts(row, places, _POD_COLUMNS)
     require_cpu_or_memory(cpu, memory)
     spec = _field(row, places, "gpu_spec")
-    models = spec.split("|") if spec and spec != "nan" else ()
+    models = filter(None, spec.split("|")) if spec != "nan" else ()
     pods[_Pod(cpu, memory, gpus * each, frozenset(models))] += 1
 
 
 def _count_node(nodes: Counter[_Node], places: dict[str, int], row: Sequence[str]) -> None:
     cpu, memory, gpus = _amounts(row, places, _NODE_COLUMNS)
+    require_cpu_or_memory(cpu, memory)
     nodes[_Node(cpu, memory, gpus, _field(row, places, "model"))] += 1
 
 

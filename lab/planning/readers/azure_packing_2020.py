@@ -16,7 +16,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from lab.errors import InvalidConfig
 from lab.planning.inventory import Host, Inventory, Service
 from lab.planning.readers import text_files
-from lab.planning.readers.records import BrokenLines, above_zero, inventory
+from lab.planning.readers.records import (
+    BrokenLines,
+    above_zero,
+    inventory,
+    require_cpu_or_memory,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +30,7 @@ if TYPE_CHECKING:
 _SHARES = ("core", "memory", "hdd", "ssd", "nic")
 _USABLE = """
     vmTypeId IS NOT NULL AND priority IS NOT NULL AND typeof(starttime) IN ('integer', 'real')
-    AND typeof(endtime) IN ('integer', 'real', 'null')
+    AND abs(starttime) < 1e9 AND typeof(endtime) IN ('integer', 'real', 'null')
 """
 _BROKEN = f"SELECT rowid FROM vm WHERE NOT ({_USABLE}) ORDER BY rowid"
 _ALIVE = f"""
@@ -54,6 +59,9 @@ def read(source: str) -> Inventory:
     Broken lines have the row numbers of their tables. Raise InvalidConfig for another file.
     """
     path = text_files.path_of(source)
+    if path.is_dir():
+        raise InvalidConfig(f"{path} is a folder: name the SQLite file in it.")
+    text_files.require_rereadable(path)
     broken = BrokenLines()
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
@@ -64,8 +72,10 @@ def read(source: str) -> Inventory:
                 broken.add(number, "its type, priority, start or end is missing, or no number")
             groups = [_Group(*row) for row in database.execute(_ALIVE)]
     except sqlite3.Error as error:
-        raise InvalidConfig(f"{path} is not Azure's trace for packing: {error}.") from error
-    machine = _commonest_machine(path, groups, sizes)
+        raise InvalidConfig(
+            f"{path} is not Azure's trace for packing: {error}. Name its SQLite file, unpacked."
+        ) from error
+    machine = _commonest_machine(path, groups, sizes, broken)
     services = []
     for vm_type, priority, count, row in groups:
         size = sizes.get(vm_type, {}).get(machine)
@@ -86,6 +96,7 @@ def _sizes(database: sqlite3.Connection, broken: BrokenLines) -> _Sizes:
                 f"{name}_share": _share(name, value)
                 for name, value in zip(_SHARES, shares, strict=True)
             }
+            require_cpu_or_memory(amounts["core_share"], amounts["memory_share"])
         except ValueError as error:
             broken.add(number, str(error))
             continue
@@ -102,12 +113,20 @@ def _share(name: str, value: object) -> float:
     return float(value)
 
 
-def _commonest_machine(path: Path, groups: Sequence[_Group], sizes: _Sizes) -> object:
-    """Return the kind of machine on which the most of the VMs may run."""
+def _commonest_machine(
+    path: Path, groups: Sequence[_Group], sizes: _Sizes, broken: BrokenLines
+) -> object:
+    """Return the kind of machine on which the most of the VMs may run. Raise InvalidConfig if none.
+
+    Its message has the first broken line.
+    """
     counts: Counter[object] = Counter()
     for group in groups:
         for machine in sizes.get(group.vm_type, {}):
             counts[machine] += group.number
     if not counts:
-        raise InvalidConfig(f"{path} has no VM that exists at the end and whose size is known.")
+        first = next((f": row {each.number}: {each.reason}" for each in broken.lines()), "")
+        raise InvalidConfig(
+            f"{path} has no VM that exists at the end and whose size is known{first}."
+        )
     return max(counts, key=lambda machine: (counts[machine], str(machine)))

@@ -118,6 +118,7 @@ def _apply_machine(found: dict[str, _Machine], row: Sequence[str]) -> None:
         found.pop(name, None)
     elif event in {_ADD, _UPDATE}:
         cpu, memory = amount(row[4], "the CPU capacity"), amount(row[5], "the memory capacity")
+        require_cpu_or_memory(cpu, memory)
         found[name] = _Machine(cpu, memory)
     else:
         raise ValueError(f"its event is {event[:40]!r}, not 0, 1 or 2")

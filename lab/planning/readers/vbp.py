@@ -90,6 +90,8 @@ def _item(fields: Sequence[str], dimensions: int) -> tuple[list[float], int]:
     if len(fields) != dimensions + 1:
         raise ValueError(f"it has {len(fields)} numbers, {dimensions + 1} are needed")
     size = [amount(field, f"size {place}") for place, field in enumerate(fields[:-1], 1)]
+    if not any(size):
+        raise ValueError("all its sizes are 0")
     return size, _count(fields[-1:], "the number of items")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -93,3 +94,28 @@ def test_another_file_and_another_database_are_refused(tmp_path: Path) -> None:
         database.execute("CREATE TABLE t (a)")
     with pytest.raises(InvalidConfig, match="no such table: vmType"):
         azure_packing_2020.read(str(other))
+
+
+def test_a_folder_and_a_compressed_file_are_refused_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(InvalidConfig, match="is a folder: name the SQLite file in it"):
+        azure_packing_2020.read(str(tmp_path))
+    path = tmp_path / "a.sqlite.gz"
+    path.write_bytes(gzip.compress(bytes(1000)))
+    with pytest.raises(InvalidConfig, match=r"not a database\. Name its SQLite file, unpacked\."):
+        azure_packing_2020.read(str(path))
+
+
+def test_rows_without_a_use_are_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.sqlite", [(1, 1, 9, 0, float("inf"), None), (2, 1, 9, 0, 1.0, None)])
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("DELETE FROM vmType")
+        database.execute("INSERT INTO vmType VALUES (1, 9, 16, 0, 0, 0.5, 0.5, 0.5)")
+        database.commit()
+    with pytest.raises(InvalidConfig, match="row 1: vmType: it has neither CPU nor memory"):
+        azure_packing_2020.read(path)
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("UPDATE vmType SET core = 0.5")
+        database.commit()
+    found = azure_packing_2020.read(path)
+    assert [service.replicas for service in found.services] == [1]
+    assert [line.number for line in found.broken] == [1]

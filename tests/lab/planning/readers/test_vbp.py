@@ -46,6 +46,7 @@ def test_items_are_services_and_the_bin_a_host(tmp_path: Path) -> None:
             "2\n9 9\n1\n1 1 1\n2 2 2\n",
             BrokenLine(5, "it stands after the last of 1 kinds of items"),
         ),
+        ("2\n9 9\n1\n0 0 1\n", BrokenLine(4, "all its sizes are 0")),
         ("2\n9 9\n2\n1 1 1\n", BrokenLine(5, "the file ends here, after 1 of 2 kinds of items")),
     ],
 )
