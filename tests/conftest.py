@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 pytest_plugins = ("tests.missing",)
 
 ROOTED = tuple(Path(__file__).parent / name for name in ("system", "oci"))
+USER_NAMESPACE = Path("/proc/self/ns/user").readlink()
 
 
 def pytest_configure() -> None:
@@ -34,3 +35,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("root")
         if os.geteuid() != 0 and item.get_closest_marker("root"):
             item.add_marker(pytest.mark.skip(reason="needs root"))
+
+
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """End the run after a test that moved it to a user namespace, where the others had root."""
+    if Path("/proc/self/ns/user").readlink() != USER_NAMESPACE:
+        pytest.exit(f"{item.nodeid} entered a user namespace: it needs a process of its own", 1)
