@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.skipif(not shutil.which("gcc"), reason="gcc is not installed")
 
 SETTINGS = ("=PATH=/usr/bin:/bin", "umask=22")
+# Commands that no other process of the host has, not even another run of the tests.
+FIRST, SECOND = (f"sleep {number}{os.getpid():07}" for number in (1, 2))
 BY_PROGRAM = Readiness("first instruction")
 
 
@@ -204,7 +206,7 @@ def test_a_health_check_that_fails_says_what_it_printed(payload: Path) -> None:
 
 def test_a_health_check_that_hangs_ends_with_all_its_processes(payload: Path) -> None:
     check = Readiness(
-        "health check", check=("sh", "-c", "sleep 4711 & sleep 4711"), check_seconds=0.2,
+        "health check", check=("sh", "-c", f"{FIRST} & {FIRST}"), check_seconds=0.2,
         unhealthy_seconds=0.5,
     )  # fmt: skip
     with started(payload, ["sleep", "60"], check) as instance:
@@ -212,7 +214,7 @@ def test_a_health_check_that_hangs_ends_with_all_its_processes(payload: Path) ->
         with pytest.raises(StartFailed, match="not ready within"):
             instance.reached("ready")
         assert time.monotonic() - begin < 5
-        assert not running("sleep 4711")
+        assert not running(FIRST)
         assert image_readiness.ends_within(instance, 0) is None  # the command still runs
 
 
@@ -228,6 +230,6 @@ def test_commands_of_the_lab_leave_the_application_alone(payload: Path) -> None:
     if os.geteuid() != 0 and os.getpriority(os.PRIO_PROCESS, 0) > 0:
         pytest.skip("commands run at niceness 0, which a user that has more can't get back")
     with started(payload, ["sleep", "60"], BY_PROGRAM) as instance:
-        assert instance.run(["sh", "-c", "sleep 4712 & echo done"], 10).stdout == b"done\n"
-        assert not running("sleep 4712")
+        assert instance.run(["sh", "-c", f"{SECOND} & echo done"], 10).stdout == b"done\n"
+        assert not running(SECOND)
         assert image_readiness.ends_within(instance, 0) is None
