@@ -2,7 +2,8 @@
 
 The services are the containers that exist at the end of the file, the hosts the machines that are
 then without an error. Equal ones are counted together. Memory and disk are shares of the largest
-machine's.
+machine's. The published file creates some containers twice, the second time with nearly all memory
+of a machine: these lines are an error of the collection.
 """
 
 from __future__ import annotations
@@ -78,6 +79,8 @@ def _apply_container(found: dict[str, _Size], row: Sequence[str]) -> None:
     require(row, _COLUMNS)
     event, name = row[1].strip(), row[2].strip()
     if event == "Create":
+        if name in found:
+            raise ValueError(f"container {name[:40]} is created again: the first time counts")
         found[name] = _size(row, ("plan_cpu", "plan_mem", "plan_disk"))
     elif event == "Remove":
         found.pop(name, None)

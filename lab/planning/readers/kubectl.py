@@ -95,8 +95,7 @@ def _new(number: int, text: msgspec.Raw, kind: type[T], places: dict[tuple[str, 
     about = found.metadata
     key = (about.uid,) if about.uid else (kind.__name__, about.namespace, about.name)
     if (first := places.setdefault(key, number)) != number:
-        name = "/".join(filter(None, (about.namespace, about.name)))
-        raise ValueError(f"{name} is object {first} of the list again")
+        raise ValueError(f"{about.path} is object {first} of the list again")
     return found
 
 

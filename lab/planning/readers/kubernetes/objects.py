@@ -25,6 +25,11 @@ class Metadata(msgspec.Struct, frozen=True, rename="camel"):
     owner_references: list[Owner] | None = None
     deletion_timestamp: str | None = None
 
+    @property
+    def path(self) -> str:
+        """The namespace, if there is one, and the name."""
+        return f"{self.namespace}/{self.name}" if self.namespace else self.name
+
 
 class Resources(msgspec.Struct, frozen=True):
     """The requests and limits of a container or pod."""

@@ -66,8 +66,7 @@ class Workloads:
         """Count a pod as a replica. Raise ValueError if it requests neither CPU nor memory."""
         if not requests.get(CPUS) and not requests.get(MEMORY_BYTES):
             raise ValueError(
-                f"{pod.metadata.namespace}/{pod.metadata.name} requests neither CPU nor memory:"
-                " state what it takes"
+                f"{pod.metadata.path} requests neither CPU nor memory: state what it takes"
             )
         amounts = above_zero({name: float(value) for name, value in requests.items()})
         namespace, owner = pod.metadata.namespace, _owner_name(pod)

@@ -65,3 +65,14 @@ def test_a_folder_without_the_tables_is_refused(tmp_path: Path) -> None:
         InvalidConfig, match="has neither of the tables container_event and server_event"
     ):
         alibaba_2017.read(str(tmp_path))
+
+
+def test_the_first_of_two_creations_counts(tmp_path: Path) -> None:
+    (tmp_path / "container_event.csv").write_text(
+        "0,Create,10772,85,4,0.042,0.034,32|33,\n0,Create,10772,85,4,0.9999,0.034,32|33,\n"
+        "5,Create,7,85,4,0.1,0,,\n6,Remove,7,85,4,0.1,0,,\n7,Create,7,85,4,0.2,0,,\n"
+    )
+    found = alibaba_2017.read(str(tmp_path))
+    assert [each.requests["memory_share"] for each in found.services] == [0.042, 0.2]
+    reason = "container_event.csv: container 10772 is created again: the first time counts"
+    assert found.broken == (BrokenLine(2, reason),)
