@@ -6,6 +6,8 @@ that linear program gives a first worth of a replica, a lower bound, and the wei
 
 from __future__ import annotations
 
+from math import inf
+from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import highspy
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from lab.planning.instance import FloatArray, Instance, IntArray
     from lab.planning.pricing import Knapsack
 
+_OPTIMAL, _STOPPED = 0, 1  # statuses of scipy.optimize.linprog
+
 
 class Worths(NamedTuple):
     """The worth of a replica of each item, and of all of each resource of a host, by kind."""
@@ -27,11 +31,13 @@ class Worths(NamedTuple):
     weights: FloatArray
 
 
-def resource_worths(instance: Instance) -> Worths:
+def resource_worths(instance: Instance, seconds: float = inf) -> Worths:
     """Return the worths that prove the greatest lower bound, without patterns.
 
-    Where too few hosts are available even so, their numbers are left out.
+    Where too few hosts are available even so, their numbers are left out. After so many seconds,
+    all resources of a host are worth the same.
     """
+    until = monotonic() + seconds
     items, dimensions = instance.sizes.shape
     kinds = len(instance.kinds)
     scale = max(1.0, float(instance.prices.max()))
@@ -58,7 +64,7 @@ def resource_worths(instance: Instance) -> Worths:
     columns.append(first_rent + np.arange(len(limited)))
     entries.append(np.full(len(limited), -1.0))
     shape = (row + kinds, first_rent + len(limited))
-    # The stubs of linprog know no sparse matrix.
+    # The stubs of linprog know no sparse matrix, and options by literal keys only.
     matrix: Any = coo_array(
         (np.concatenate(entries), (np.concatenate(rows), np.concatenate(columns))), shape=shape
     )
@@ -66,11 +72,13 @@ def resource_worths(instance: Instance) -> Worths:
     gains = np.zeros(shape[1])
     gains[:items] = instance.replicas / instance.replicas.sum()
     gains[first_rent:] = -instance.available[limited] / instance.replicas.sum()
-    solved = linprog(-gains, A_ub=matrix, b_ub=limits, method="highs-ds")
-    if solved.status:
+    options: Any = {"time_limit": max(0.0, seconds)}
+    solved = linprog(-gains, A_ub=matrix, b_ub=limits, method="highs-ds", options=options)
+    if solved.status not in {_OPTIMAL, _STOPPED}:
         gains[first_rent:] = -1e6
-        solved = linprog(-gains, A_ub=matrix, b_ub=limits, method="highs-ds")
-    if solved.status or solved.x is None:
+        options["time_limit"] = max(0.0, until - monotonic())
+        solved = linprog(-gains, A_ub=matrix, b_ub=limits, method="highs-ds", options=options)
+    if solved.status != _OPTIMAL or solved.x is None:
         weights = np.repeat(instance.prices[:, None] / max(1, dimensions), dimensions, axis=1)
     else:
         found = np.maximum(solved.x, 0.0) * scale

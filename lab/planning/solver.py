@@ -53,6 +53,7 @@ _DRAWS = 40  # of an emphasis on some resources
 _WHOLE_SECONDS = 10.0
 _FIRST_PLAN_SECONDS = 2.0  # that the search for a first plan may take, whatever the deadline is
 _MANY_ON_A_HOST = 3  # replicas in the mean, from which on exchange serves before patterns do
+_SHARE_OF_RELAXATION = 0.5  # of the time, which the bound without patterns may take
 _SHARE_OF_RULES = 0.06  # of the time, which rules may take at first
 _SHARE_OF_EXCHANGE = 0.1  # of the time, which exchange may take at first
 _SHARE_AT_FIRST = 0.6  # of the time, which column generation may take at first
@@ -80,7 +81,7 @@ def solve(
         bound = Bound(0.0, nothing, np.zeros(len(instance.kinds)), weights, 0.0)
         certificate = reduced.restore(certify(problem, instance, bound)[0])
         return Solution((), 0, 0, certificate, timed_out=False)
-    worths = resource_worths(instance)
+    worths = resource_worths(instance, _SHARE_OF_RELAXATION * (until - monotonic()))
     bound = farley_bound(instance, worths.values, worths.weights.sum(axis=1), worths.weights)
     if bound.cost == inf:
         raise InvalidConfig(_scarcity(instance, bound))

@@ -50,3 +50,14 @@ def test_the_surrogate_is_the_dual_solution() -> None:
     # Of each, 2.4 fill a host, by both resources.
     assert surrogate(knapsack, np.array([1.0, 1.0])).tolist() == pytest.approx([2.4, 2.4])
     assert surrogate(knapsack, np.array([0.0, 0.0])).tolist() == [1.0, 1.0]
+
+
+def test_without_time_all_resources_are_worth_the_same() -> None:
+    problem = Problem(
+        ("cpus", "memory"),
+        (Demand("a", 10, (4, 1)), Demand("b", 10, (2, 1))),
+        (HostKind("h", (8, 8), 3),),
+    )
+    worths = resource_worths(make_instance(problem), 0.0)
+    assert worths.weights.tolist() == [[1.5, 1.5]]
+    assert worths.values.tolist() == pytest.approx([1.5 * 5 / 8, 1.5 * 3 / 8])
