@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lab.planning.instance import FloatArray, Instance, IntArray, Split
 
 _Values = TypeVar("_Values", "FloatArray", "IntArray")
-_LARGEST = 1e6  # replicas of an item in a row of the relaxed master
+_LARGEST = 1e6  # replicas of an item in a row of the relaxed master, and costs of a whole one
 _PRIMAL = 4  # of HiGHS' option simplex_strategy
 _OPTIMAL = highspy.HighsModelStatus.kOptimal
 _INFEASIBLE = highspy.HighsModelStatus.kInfeasible
@@ -193,7 +193,8 @@ def fill_whole(
 ) -> Whole:
     """Return whole numbers of hosts for the columns at the least cost found, by HiGHS.
 
-    With `below`, only a cost below it is looked for. With `free`, splits divide their replicas
+    With `below`, only a cost below it is looked for; what differs by less than a millionth of the
+    dearest host counts as equal. With `free`, splits divide their replicas
     anew, and all of them remain.
     """
     if seconds <= 0 or not len(pool):
@@ -205,13 +206,15 @@ def fill_whole(
         _free_splits(highs, instance, 1.0)
     first = highs.getNumCol()
     kinds, starts, places, entries = rows.columns(pool, remaining, 0)
-    costs = instance.prices[kinds] / instance.price_step
+    # Prices of many digits are counted in larger steps: HiGHS is inexact with large figures.
+    step = max(instance.price_step, float(instance.prices.max()) / _LARGEST)
+    costs = instance.prices[kinds] / step
     _add_columns(highs, costs, starts, places, entries)
     every = np.arange(first + len(kinds), dtype=np.int32)
     whole = np.full(len(every), highspy.HighsVarType.kInteger)
     highs.changeColsIntegrality(len(every), every, whole)
     if below is not None:
-        highs.addRow(-np.inf, below / instance.price_step - 1, len(kinds), every[first:], costs)
+        highs.addRow(-np.inf, below / step - 1, len(kinds), every[first:], costs)
     highs.setOptionValue("time_limit", seconds)
     highs.setOptionValue("mip_rel_gap", 0.0)
     highs.setOptionValue("mip_abs_gap", 0.99)  # costs are whole steps

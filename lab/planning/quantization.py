@@ -2,8 +2,8 @@
 
 A step of a resource is the greatest common divisor of all that is requested of it. Requests are
 then whole numbers of steps, and a capacity loses by rounding down only what no set of requests
-could fill: the answer stays the same. Where that divisor is tiny, the step is 10^-12 of the largest
-capacity, and requests are rounded up.
+could fill: the answer stays the same. Where that divisor is tiny, the step is a power of ten, at
+most 10^-13 of the largest capacity, and requests are rounded up: those of few digits stay exact.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-_STEPS = 10**12  # in the largest capacity: a million times as many still fit 64 bits
+_STEPS = 10**13  # in the largest capacity, at least; ten thousand times as many fit 64 bits
 _DIGITS = 12
 
 
@@ -39,7 +39,12 @@ def common_divisor(amounts: Collection[Fraction]) -> Fraction:
 
 def step(requests: Collection[Fraction], capacities: Collection[Fraction]) -> Fraction:
     """Return the amount that one integer step of the resource stands for."""
-    return max(common_divisor(requests), max(capacities, default=Fraction(0)) / _STEPS)
+    divisor, least = common_divisor(requests), max(capacities, default=Fraction(0)) / _STEPS
+    if divisor >= least:
+        return divisor
+    # A decimal with few digits is a multiple of the power of ten: it is not rounded.
+    power = Fraction(10) ** (len(str(least.numerator)) - len(str(least.denominator)))
+    return max(divisor, power if power <= least else power / 10)
 
 
 def steps_up(amount: Fraction, size: Fraction) -> int:

@@ -153,3 +153,21 @@ def test_an_impossible_plan_is_one_sentence(
 def test_too_few_hosts_are_one_sentence() -> None:
     with pytest.raises(InvalidConfig):
         make_plan([service()], [host(count=2)])
+
+
+def test_what_just_fits_is_placed_beside_a_service_of_a_third() -> None:
+    # Three of the second fill a host; with the third rounded up they would not.
+    services = [Service("third", 1, {CPUS: 1 / 3}), Service("web", 9, {CPUS: 1.1})]
+    plan = make_plan(services, [Host("node", {CPUS: 3.3}, count=4)])
+    assert (plan.host_count, plan.is_optimal) == (4, True)
+
+
+def test_prices_of_many_digits_keep_no_search_busy() -> None:
+    services = [
+        Service(f"s{size}", number, {CPUS: size}) for size, number in ((3.3, 6), (0.3, 2), (0.2, 3))
+    ]
+    hosts = [Host("cheap", {CPUS: 3.3}, price=1 / 3), Host("dear", {CPUS: 2.0}, price=1.95)]
+    plan = make_plan(services, hosts, objective="price", deadline_seconds=20)
+    assert plan.hosts_by_kind() == {"cheap": 7}
+    assert plan.bound <= plan.cost
+    assert not plan.solution.timed_out

@@ -43,7 +43,15 @@ def test_a_step_divides_all_requests_whatever_the_capacity_is() -> None:
 def test_a_tiny_divisor_gives_a_step_of_the_capacity_and_rounds_requests_up() -> None:
     request = decimal(1.00000000001)
     size = step([request, decimal(0.7)], [Fraction(1000)])
-    assert size == Fraction(1000, 10**12)
-    assert steps_up(request, size) == 1_000_000_001
+    assert size == Fraction(1, 10**10)
+    assert steps_up(request, size) == 10_000_000_001
     assert steps_up(request, size) * size >= request
-    assert steps_down(Fraction(1000), size) == 10**12
+    assert steps_down(Fraction(1000), size) == 10**13
+
+
+@pytest.mark.parametrize("capacity", [1.0, 1.1, 3.3, 9.99, 10.0, 1e15, 1e-5])
+def test_a_request_of_few_digits_is_exact_beside_one_of_many(capacity: float) -> None:
+    tiny = decimal(capacity * 1e-15)
+    size = step([tiny, decimal(capacity) / 5], [decimal(capacity)])
+    assert 10**13 <= decimal(capacity) / size < 10**14
+    assert steps_up(decimal(capacity) / 5, size) * 5 == steps_down(decimal(capacity), size)
