@@ -71,7 +71,7 @@ def read(source: str) -> Inventory:
             for (number,) in database.execute(_BROKEN):
                 broken.add(number, "its type, priority, start or end is missing, or no number")
             groups = [_Group(*row) for row in database.execute(_ALIVE)]
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeError) as error:  # a message may have bytes of the file
         raise InvalidConfig(
             f"{path} is not Azure's trace for packing: {error}. Name its SQLite file, unpacked."
         ) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +16,6 @@ from lab.planning.readers import azure_packing_2020
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 VM_TYPES = [
     (0, 1, 16, 0.5, 0.25, None, 0.125, 0.1),
@@ -119,3 +119,12 @@ def test_rows_without_a_use_are_named(tmp_path: Path) -> None:
     found = azure_packing_2020.read(path)
     assert [service.replicas for service in found.services] == [1]
     assert [line.number for line in found.broken] == [1]
+
+
+def test_a_damaged_schema_is_one_sentence(tmp_path: Path) -> None:
+    path = Path(write(tmp_path / "a.sqlite", VMS))
+    content = path.read_bytes()
+    assert b"CREATE TABLE vmType" in content
+    path.write_bytes(content.replace(b"CREATE TABLE vmType", b"CREATE TABL\xff vmType"))
+    with pytest.raises(InvalidConfig, match=r"is not Azure's trace for packing: .*, unpacked\."):
+        azure_packing_2020.read(str(path))
