@@ -99,6 +99,7 @@ def test_a_command_that_cannot_be_started_is_answered(
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         payload = shutil.copy(build_payload(quiet), folder)
+        Path(payload).chmod(0o755)  # whatever the umask was when it was built
         with subprocess.Popen(
             ["prlimit", limit, payload, "serve", "-"],
             stdin=subprocess.PIPE,
