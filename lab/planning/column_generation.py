@@ -53,12 +53,13 @@ class Duals(NamedTuple):
 
 
 class Priced(NamedTuple):
-    """The columns that pricing found, and what it proved."""
+    """The columns that pricing found, and what it proved; nothing if time was over before."""
 
     columns: list[tuple[int, IntArray, float]]  # kind, counts, and what the set is worth
     uppers: FloatArray
     weights: FloatArray
     exhausted: bool
+    proves: bool
 
 
 def price(
@@ -81,6 +82,8 @@ def price(
     for place, kind in enumerate(instance.kinds):
         if remaining.available[place] < 1:
             continue
+        if monotonic() > until:
+            return Priced(columns, uppers, weights, exhausted=False, proves=False)
         knapsack = Knapsack.of(instance, kind, remaining.replicas)
         weights[place] = surrogate(knapsack, duals.values)
         found = search(
@@ -98,7 +101,7 @@ def price(
             (place, counts, float(worth))
             for counts, worth in zip(found.counts, found.worth, strict=True)
         ]
-    return Priced(columns, uppers, weights, exhausted)
+    return Priced(columns, uppers, weights, exhausted, proves=True)
 
 
 class _Effort:
@@ -185,6 +188,8 @@ def generate(incumbent: Incumbent, pool: Pool, until: float, lacking: float = 0.
         thresholds = _thresholds(instance, duals, relaxed)
         begin = monotonic()
         priced = price(instance, everything, duals, thresholds, effort.nodes, until)
+        if not priced.proves:
+            break
         effort.measure(priced, begin)
         bound = farley_bound(instance, duals.values, priced.uppers, priced.weights)
         if bound.cost == inf:
@@ -218,6 +223,8 @@ def is_enough(incumbent: Incumbent, pool: Pool) -> Bound | None:
             continue
         thresholds = relaxed.rents + _TOLERANCE
         priced = price(instance, everything, duals, thresholds, nodes, incumbent.until)
+        if not priced.proves:
+            return None
         limited = np.isfinite(instance.available)
         uppers = np.where(limited | (priced.uppers > 2 * _TOLERANCE), priced.uppers, 0.0)
         bound = farley_bound(instance, values, uppers, priced.weights)

@@ -11,7 +11,14 @@ import pytest
 
 from lab.planning import column_generation
 from lab.planning.bound import farley_bound
-from lab.planning.column_generation import Priced, add_packing, generate, is_enough
+from lab.planning.column_generation import (
+    FIRST_NODES,
+    Duals,
+    Priced,
+    add_packing,
+    generate,
+    is_enough,
+)
 from lab.planning.construction import RULES, construct
 from lab.planning.incumbent import Incumbent
 from lab.planning.instance import make_instance
@@ -54,6 +61,22 @@ def test_after_the_deadline_nothing_is_generated() -> None:
     columns = len(pool)
     generate(incumbent, pool, monotonic() - 1)
     assert len(pool) == columns
+
+
+def test_pricing_that_the_deadline_ends_before_the_last_kind_proves_nothing() -> None:
+    incumbent, _ = started(one_resource(10, {6: 9, 3: 2}))
+    instance, worths = incumbent.instance, np.ones(2)
+    duals, everything = Duals(worths, np.zeros(1)), Remaining.all_of(instance)
+    priced = column_generation.price(
+        instance, everything, duals, np.ones(1), FIRST_NODES, monotonic() - 1
+    )
+    assert not priced.proves
+    assert not priced.exhausted
+    priced = column_generation.price(
+        instance, everything, duals, np.ones(1), FIRST_NODES, incumbent.until
+    )
+    assert priced.proves
+    assert priced.uppers.tolist() == [2.0]  # of size 3 and 6
 
 
 @pytest.mark.parametrize(("available", "enough"), [(3, False), (4, True)])

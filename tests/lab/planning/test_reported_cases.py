@@ -5,6 +5,12 @@ The numbers in the names of the cases are those of the reports.
 
 from __future__ import annotations
 
+import random
+from time import monotonic
+
+import pytest
+
+from lab.errors import InvalidConfig
 from lab.planning.inventory import CPUS, MEMORY_BYTES, Host, Service
 from lab.planning.plan import make_plan
 
@@ -180,3 +186,96 @@ def test_vectors_share_a_host_by_every_component_binpacking_14() -> None:
     ]
     plan = make_plan(services, [Host("bin", {"x": 5.0, "y": 5.0, "z": 5.0})])
     assert (plan.host_count, plan.is_optimal) == (2, True)
+
+
+def test_no_more_hosts_are_used_than_there_are_packingsolver_13() -> None:
+    hosts = [Host("0", {CPUS: 6950.0}, 6950.0, 8), Host("1", {CPUS: 7000.0}, 3500.0, 2)]
+    plan = make_plan([Service("item", 8, {CPUS: 2408.0})], hosts, objective="price")
+    assert (plan.hosts_by_kind(), plan.is_optimal) == ({"0": 2, "1": 2}, True)
+
+
+def test_hosts_that_are_filled_to_the_last_unit_are_found_cbc_615() -> None:
+    sizes = {10: 4, 11: 3, 12: 4, 13: 3, 14: 2, 15: 5, 16: 1, 17: 4, 18: 2, 19: 2}
+    sizes |= {20: 2, 21: 2, 22: 2, 23: 6, 25: 2, 26: 3, 27: 3, 28: 1, 29: 4}
+    services = [Service(f"s{size}", number, {CPUS: size}) for size, number in sizes.items()]
+    assert sum(size * number for size, number in sizes.items()) == 20 * 52 - 2
+    for room in (55.0, 52.0):
+        plan = make_plan(services, [Host("host", {CPUS: room}, count=20)])
+        assert (plan.host_count, plan.is_optimal) == (19 if room > 52 else 20, True)
+
+
+def test_an_odd_replica_goes_to_either_zone_karpenter_2257() -> None:
+    hosts = [Host("node", {CPUS: 4.0}, zone=zone) for zone in "ab"]
+    plan = make_plan([Service("hot", 3, {CPUS: 1.0}, per_host=1, spread="zone")], hosts)
+    assert sorted(plan.hosts_by_kind().values()) == [1, 2]
+
+
+def test_a_host_without_a_zone_is_no_domain_karpenter_azure_1384() -> None:
+    hosts = [Host("node", {CPUS: 4.0}, zone=zone) for zone in ("", "a", "b", "c")]
+    plan = make_plan([Service("web", 5, {CPUS: 1.0}, spread="zone")], hosts)
+    assert plan.hosts_by_kind() == {"node@a": 1, "node@b": 1, "node@c": 1}
+
+
+def test_zones_that_a_service_may_not_use_are_no_domains_karpenter_1306() -> None:
+    hosts = [Host("node", {CPUS: 4.0}, zone=zone) for zone in "bc"]
+    hosts += [Host("other", {CPUS: 64.0}, zone=zone) for zone in "ad"]
+    service = Service("web", 4, {CPUS: 1.0}, spread="zone", hosts=frozenset({"node"}))
+    assert make_plan([service], hosts).hosts_by_kind() == {"node@b": 1, "node@c": 1}
+
+
+def test_zones_with_hosts_of_different_kinds_carry_the_same_karpenter_2545() -> None:
+    hosts = [Host("l", {CPUS: 8.0}, 2.1, zone="a"), Host("s", {CPUS: 4.0}, 1.0, zone="b")]
+    service = Service("web", 21, {CPUS: 3.0}, spread="zone")
+    plan = make_plan([service], hosts, objective="price")
+    assert (plan.hosts_by_kind(), plan.is_optimal) == ({"l": 5, "s": 11}, True)
+
+
+def test_groups_of_replicas_are_spread_by_host_karpenter_3800() -> None:
+    plan = make_plan([Service("web", 12, {CPUS: 0.5}, per_host=3)], [Host("node", {CPUS: 4.0})])
+    assert [dict(each.counts) for each in plan.solution.patterns] == [{"web": 3}]
+    assert (plan.host_count, plan.is_optimal) == (4, True)
+
+
+def test_a_small_zone_is_refused_rather_than_passed_over_karpenter_1528() -> None:
+    hosts = [
+        Host("node", {CPUS: 4.0}, zone=zone, count=count)
+        for zone, count in (("a", 4), ("b", 4), ("c", 1))
+    ]
+    assert make_plan([Service("web", 12, {CPUS: 1.0}, spread="zone")], hosts).host_count == 3
+    with pytest.raises(InvalidConfig, match="leave a skew of 5"):
+        make_plan([Service("web", 22, {CPUS: 1.0}, spread="zone")], hosts)
+
+
+def test_parts_of_a_unit_are_not_cut_off_ortools_1578() -> None:
+    plan = make_plan([Service("part", 324_000, {"s": 8.0193})], [Host("machine", {"s": 2_592e3})])
+    assert (plan.host_count, plan.is_optimal) == (2, True)
+
+
+def test_pairs_in_different_zones_share_two_hosts_nomad_1990() -> None:
+    hosts = [Host("worker", {CPUS: 4.0}, zone=zone, count=2) for zone in "abc"]
+    services = [
+        Service(f"job {number}", 2, {CPUS: 0.2}, per_host=1, spread="zone") for number in range(13)
+    ]
+    assert make_plan(services, hosts).host_count == 2
+
+
+def test_a_large_replica_gets_a_host_of_its_own_nomad_7810() -> None:
+    services = [Service("old", 2, {MEMORY_BYTES: 2e9}), Service("new", 1, {MEMORY_BYTES: 3e9})]
+    plan = make_plan(services, [Host("node", {MEMORY_BYTES: 4e9}, count=2)])
+    assert (plan.host_count, plan.is_optimal) == (2, True)
+
+
+def test_hundreds_of_different_hosts_are_searched_in_time_vpsolver_14() -> None:
+    chance = random.Random(3)
+    services = [
+        Service(f"t{number}", 1, {name: float(chance.randint(1, 40)) for name in "abcd"})
+        for number in range(36)
+    ]
+    hosts = [
+        Host(f"b{number}", {name: float(chance.randint(20, 100)) for name in "abcd"}, count=1)
+        for number in range(500)
+    ]
+    begin = monotonic()
+    plan = make_plan(services, hosts, deadline_seconds=2)
+    assert plan.solution.bound <= plan.host_count
+    assert monotonic() - begin < 10
