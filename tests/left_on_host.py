@@ -89,6 +89,11 @@ def has_living_owner(name: str) -> bool:
     return owner is not None and Path("/proc", owner[1] or owner[2]).exists()
 
 
+def has_ended_owner(name: str) -> bool:
+    """Return True if an object of this name outlived the process that owned it."""
+    return OWNER.search(name) is not None and not has_living_owner(name)
+
+
 def processes(mark: str) -> Iterator[str]:
     """Yield the processes that this session started."""
     for process in all_processes():

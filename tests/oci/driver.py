@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from runtime.linux import prctl
+from tests import host_mounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -340,11 +341,7 @@ def cgroups_of(identity: str) -> list[Path]:
 
 def mounts_of_host() -> list[str]:
     """Return the mounts of the host with their propagation, without those of other tests."""
-    lines = Path("/proc/self/mountinfo").read_text().splitlines()
-    ours = f"/oci-{os.getpid()}/"
-    return sorted(
-        " ".join(line.split()[2:]) for line in lines if "tonnage" not in line or ours in line
-    )
+    return host_mounts.mounts_of_host(f"/oci-{os.getpid()}/")
 
 
 def namespace_of(pid: int | str, name: str) -> str:

@@ -18,6 +18,7 @@ from lab.targets.containers.command import CommandInstance, CommandTarget
 from lab.targets.worker import Worker
 from lab.userland import build, container_image, root_tree
 from lab.userland.payload import build_payload
+from tests.left_on_host import has_ended_owner, has_living_owner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -138,16 +139,20 @@ def cgroups_of(pid: int) -> list[str]:
 
 
 def traces() -> dict[str, set[str]]:
-    """Return the objects of container tools on this host, by kind."""
+    """Return the objects on this host that a worker and its container tool may leave, by kind.
+
+    Those of the tests that run beside these are left out: their owner is alive, or they have none.
+    """
     hierarchies = [CGROUPS, *(path for path in CGROUPS.iterdir() if path.is_dir())]
     mounts = Path("/proc/self/mounts").read_text().splitlines()
     return {
-        "cgroups": {str(path) for top in hierarchies for path in top.glob("*tonnage*")}
+        "cgroups": {str(path) for top in hierarchies for path in top.glob("*tonnage*")
+                    if has_ended_owner(path.name)}
         | {str(path) for top in hierarchies for path in top.glob("*libpod*")}
         | {str(path) for top in hierarchies for path in top.glob("lxc.*")},
-        "mounts": {line for line in mounts if "tonnage" in line},
+        "mounts": {line for line in mounts if has_ended_owner(line)},
         "files": {str(path) for fixed in FIXED for path in (fixed, *fixed.glob("*"))
-                  if path.exists()},
+                  if path.exists() and not has_living_owner(path.name)},
     }  # fmt: skip
 
 
