@@ -11,6 +11,7 @@ translates True and False.
 from __future__ import annotations
 
 import re
+import warnings
 import zipfile
 import zlib
 from collections import Counter
@@ -248,7 +249,9 @@ def _tables(path: Path, broken: BrokenLines) -> Iterator[dict[str, Iterator[Row]
     if not _is_workbook(path):
         yield {_VMS: _csv_rows(path, broken)}
         return
-    with path.open("rb") as file:
+    with path.open("rb") as file, warnings.catch_warnings():
+        # openpyxl tells of styles, dates and validations that no table needs.
+        warnings.filterwarnings("ignore", category=UserWarning, module="openpyxl")
         workbook = _loaded(path, file)
         sheets = {_table(name): workbook[name] for name in reversed(workbook.sheetnames)}
         if _VMS not in sheets:

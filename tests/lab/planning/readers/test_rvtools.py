@@ -275,3 +275,18 @@ def test_damaged_and_encrypted_members_are_one_sentence(
     path.write_bytes(content)
     with pytest.raises(InvalidConfig, match="is not a workbook of RVTools"):
         rvtools.read(str(path))
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_no_table_needs_is_no_warning(tmp_path: Path) -> None:
+    row = ("web", "poweredOn", False, False, datetime.datetime(2026, 1, 2), 2, 4096)
+    path = write_workbook(tmp_path / "a.xlsx", {"vInfo": [NEW, row]})
+    with zipfile.ZipFile(path) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    sheet, day = "xl/worksheets/sheet1.xml", b"<v>46024</v>"
+    assert day in files[sheet]
+    files[sheet] = files[sheet].replace(day, b"<v>99999999999</v>")
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    assert rvtools.read(path).services == (service("web", 2, 4096),)
