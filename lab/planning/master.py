@@ -194,11 +194,13 @@ def fill_whole(
     """Return whole numbers of hosts for the columns at the least cost found, by HiGHS.
 
     With `below`, only a cost below it is looked for; what differs by less than a millionth of the
-    dearest host counts as equal. With `free`, splits divide their replicas
-    anew, and all of them remain.
+    dearest host counts as equal. With `free`, splits divide their replicas anew, and all of them
+    remain. Over a million replicas of an item are left to dives: HiGHS then exceeds its time.
     """
-    if seconds <= 0 or not len(pool):
-        return Whole(None, is_final=not len(pool))
+    if not len(pool):
+        return Whole(None, is_final=True)
+    if seconds <= 0 or remaining.replicas.max(initial=0) > _LARGEST:
+        return Whole(None, is_final=False)
     rows = _Rows(instance, remaining)
     highs = linear_model.of_rows(*rows.bounds(remaining))
     splits = instance.splits if free else ()

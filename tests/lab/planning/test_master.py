@@ -134,6 +134,14 @@ def test_a_million_million_replicas_lose_nothing() -> None:
     assert relaxed.times.sum() == pytest.approx(relaxed.cost)
 
 
+def test_whole_hosts_for_millions_of_replicas_are_not_looked_for() -> None:
+    # HiGHS exceeds its time by seconds with them.
+    remaining = Remaining(np.array([2_000_000, 4]), INSTANCE.available)
+    whole = fill_whole(INSTANCE, pool(), remaining, 10.0)
+    assert whole.times is None
+    assert not whole.is_final
+
+
 def test_a_pattern_takes_as_much_memory_as_it_has_items() -> None:
     tracemalloc.start()
     try:
