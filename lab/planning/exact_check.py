@@ -159,9 +159,12 @@ def refuse_more(limit: int, kind: Hosts, items: Sequence[Item]) -> None:
             price, size, apart, demand, most = items[end]
             fits = [free // part for free, part in zip(room, size, strict=True) if part]
             most = 0 if demand in barred else min([most, *fits])
-            if most + len(stack) > PENDING:
+            fewest = (
+                1 if fits else max(1, most)
+            )  # what takes nothing is worth most if all are there
+            if most - fewest + len(stack) >= PENDING:
                 raise ValueError("resource_prices: the proof takes too much memory to check")
-            for n in range(most, 0, -1):
+            for n in range(most, fewest - 1, -1):
                 left = tuple(free - n * part for free, part in zip(room, size, strict=True))
                 stack.append((end, worth + n * price, left, barred | apart))
     raise ValueError("resource_prices: the proof takes too long to check with them")

@@ -123,6 +123,14 @@ def test_a_proof_with_a_billion_branches_is_refused_before_they_are_made() -> No
         bound([tiny], [Hosts((10**9,), 1, None, 0, [1])], alone(10**9), 1)
 
 
+def test_millions_of_replicas_without_size_are_one_branch() -> None:
+    free = Replicas((0,), 10**8, frozenset(), frozenset({0}), 1)
+    kind = Hosts((8,), 10**8 + 2, None, 0, [1])
+    assert bound([free, WEB._replace(apart=frozenset())], [kind], alone(10**8, 2), 1) == kind.price
+    with pytest.raises(ValueError, match="replica_prices"):
+        bound([free, WEB._replace(apart=frozenset())], [kind._replace(price=10**8)], alone(1, 5), 1)
+
+
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=4), st.integers(0, 12), st.integers(1, 4))
 def test_the_least_worth_of_a_split_is_that_of_all_splits(
     prices: list[int], replicas: int, skew: int
