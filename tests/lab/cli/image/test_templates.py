@@ -10,6 +10,7 @@ from lab.cli import exit_codes
 from lab.cli.image.templates import check, fill
 from lab.cli.main import main
 from lab.errors import LabError
+from runtime.namespaces import rootless
 
 CONFIG = {"Env": ["A=b", "C=d"], "Labels": {"x.y": "z"}, "User": ""}
 NEEDS_A_ROW = (r"no field '\.Nothing'; known here: ID, Config", "no field", "does not take")
@@ -72,8 +73,12 @@ def test_only_a_row_tells_its_fields(template: str) -> None:
 
 @pytest.mark.parametrize("template", ["{{nope .ID}}", "{{.ID", "{{if .ID}}x{{end}}"])
 def test_a_bad_template_is_refused_though_there_is_no_image(
-    template: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    template: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(rootless, "enter", lambda: None)  # a user's process would not come back
     words = ["image", "ls", "--store", str(tmp_path / "store"), "--format", template]
     assert main(words) == exit_codes.BAD_USAGE
     assert f"--format {template!r}" in capsys.readouterr().err
