@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from lab.errors import InvalidConfig
+from runtime.errors import ContainerError
+from runtime.linux import users
+
 CACHE_VARIABLE = "TONNAGE_CACHE"
 PACKAGE = Path(__file__).parent
 WORKLOADS = PACKAGE / "workloads"
@@ -20,9 +24,16 @@ APPLICATION_ON_DISK = f"{IMAGE_DIRECTORY}/application"
 
 
 def cache_directory() -> Path:
-    """Return the cache directory: $TONNAGE_CACHE, else /var/cache/tonnage or the user's cache."""
+    """Return the cache directory: $TONNAGE_CACHE, else /var/cache/tonnage or the user's cache.
+
+    Raise InvalidConfig for a user without a home directory.
+    """
     if override := os.environ.get(CACHE_VARIABLE):
         return Path(override).absolute()
     if os.geteuid() == 0:
         return Path("/var/cache/tonnage")
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tonnage"
+    try:
+        parent = os.environ.get("XDG_CACHE_HOME") or f"{users.own_home()}/.cache"
+    except ContainerError as error:
+        raise InvalidConfig(str(error)) from None
+    return Path(parent) / "tonnage"

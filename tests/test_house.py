@@ -40,7 +40,8 @@ ORDER = {
         "oci.commands",  # loaded by name; each takes the settings of oci.cli
     ),
     "vms": (
-        "errors lazy linux paths",
+        "errors lazy linux",
+        "paths",
         "libvirt_errors hosts",
         "qemu guest.program",
         "description",
@@ -51,7 +52,8 @@ ORDER = {
         "operations",
     ),
     "lab": (
-        "errors language metrics paths units version",
+        "errors language metrics units version",
+        "paths",
         "folded_text",
         "terminal_table",
         "plugins progress signals tables toml_file",

@@ -5,14 +5,26 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from vms.errors import Unavailable
+
 
 def directory() -> Path:
-    """Return $TONNAGE_STATE, else /var/lib/tonnage for root, else a folder in the user's data."""
+    """Return $TONNAGE_STATE, else /var/lib/tonnage for root, else a folder in the user's data.
+
+    Raise Unavailable for a user without a home directory.
+    """
     if override := os.environ.get("TONNAGE_STATE"):
         return Path(override)
     if os.geteuid() == 0:
         return Path("/var/lib/tonnage")
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "tonnage"
+    if data := os.environ.get("XDG_DATA_HOME"):
+        return Path(data) / "tonnage"
+    try:
+        return Path.home() / ".local/share/tonnage"
+    except RuntimeError:
+        raise Unavailable(
+            f"HOME is not set, and user {os.getuid()} has no account: set HOME or TONNAGE_STATE."
+        ) from None
 
 
 def images() -> Path:

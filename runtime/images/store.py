@@ -16,6 +16,7 @@ from runtime.images.layout import Layout
 from runtime.images.leases import Lease, Leases
 from runtime.images.manifest import Config, Descriptor, Index, Manifest, Platform
 from runtime.images.snapshots import Snapshots, no_note
+from runtime.linux import users
 
 Durability = Literal["safe", "fast"]
 
@@ -170,12 +171,15 @@ class Store:
 
 
 def default_directory() -> Path:
-    """Return $TONNAGE_IMAGES, else the directory for root or for a user."""
+    """Return $TONNAGE_IMAGES, else the directory for root or for a user.
+
+    Raise Unavailable for a user without a home directory.
+    """
     if named := os.environ.get("TONNAGE_IMAGES"):
         return Path(named)
     if os.geteuid() == 0:
         return Path("/var/lib/tonnage/images")
-    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share"
+    data = os.environ.get("XDG_DATA_HOME") or f"{users.own_home()}/.local/share"
     return Path(data) / "tonnage/images"
 
 

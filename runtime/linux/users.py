@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from runtime.errors import Unavailable
+
 PASSWD, PASSWD_BYTES = "/etc/passwd", 1 << 20  # the file, and the largest part of it that is read
 _HOST_USER_NAMESPACE = 0xEFFFFFFD  # its inode: PROC_USER_INIT_INO in the kernel's proc_ns.h
 
@@ -15,6 +17,14 @@ def home(passwd: bytes | None, uid: int) -> str:
         if len(words) > 5 and words[2] == str(uid):
             return words[5] or "/"
     return "/"
+
+
+def own_home() -> str:
+    """Return $HOME, else the home directory of this user's account. Raise Unavailable."""
+    found = os.path.expanduser("~")
+    if found == "~":
+        raise Unavailable(f"HOME is not set, and user {os.getuid()} has no account: set HOME.")
+    return found
 
 
 def is_rootless() -> bool:

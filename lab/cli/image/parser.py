@@ -53,8 +53,8 @@ def _run(options: argparse.Namespace) -> int:
     from runtime.images.store import Store, default_directory
     from runtime.namespaces import rootless
 
-    directory = Path(options.store) if options.store else default_directory()
     try:
+        directory = Path(options.store) if options.store else default_directory()
         if os.geteuid() != 0:
             rootless.enter()
         squash = options.unmapped_ids == "root"

@@ -10,12 +10,14 @@ import binascii
 import json
 import os
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from runtime.errors import InvalidConfig, Unavailable
 from runtime.images.reference import DEFAULT_REGISTRY
+from runtime.linux import users
 
 _DOCKER_KEY = "https://index.docker.io/v1/"
 _HELPER_SECONDS = 30
@@ -57,11 +59,12 @@ def default_files() -> list[Path]:
     environment = os.environ
     if named := environment.get("REGISTRY_AUTH_FILE"):
         return [Path(named)]
-    home = Path.home()
-    docker = Path(environment.get("DOCKER_CONFIG") or home / ".docker") / "config.json"
+    docker = environment.get("DOCKER_CONFIG")
+    with suppress(Unavailable):  # a user without a home directory has no credentials there
+        docker = docker or f"{users.own_home()}/.docker"
     runtime_directory = environment.get("XDG_RUNTIME_DIR")
     podman = [Path(runtime_directory) / "containers/auth.json"] if runtime_directory else []
-    return [docker, *podman]
+    return [*([Path(docker) / "config.json"] if docker else []), *podman]
 
 
 def _in_file(path: Path, registry: str) -> Credentials | None:
