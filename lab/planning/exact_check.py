@@ -159,9 +159,8 @@ def refuse_more(limit: int, kind: Hosts, items: Sequence[Item]) -> None:
             price, size, apart, demand, most = items[end]
             fits = [free // part for free, part in zip(room, size, strict=True) if part]
             most = 0 if demand in barred else min([most, *fits])
-            fewest = (
-                1 if fits else max(1, most)
-            )  # what takes nothing is worth most if all are there
+            # All replicas that take nothing are worth most: fewer are no branch of their own.
+            fewest = 1 if fits else max(1, most)
             if most - fewest + len(stack) >= PENDING:
                 raise ValueError("resource_prices: the proof takes too much memory to check")
             for n in range(most, fewest - 1, -1):
