@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 from lab.language.message import Message
 
@@ -67,6 +67,20 @@ class Inventory:
     services: tuple[Service, ...]
     hosts: tuple[Host, ...] = ()
     broken: tuple[BrokenLine, ...] = ()
+
+    def renamed(self, service: Callable[[str], str], host: Callable[[str], str]) -> Inventory:
+        """Return the same with other names, also where services name hosts and each other."""
+        services = (
+            replace(
+                each,
+                name=service(each.name),
+                apart_from=frozenset(map(service, each.apart_from)),
+                hosts=None if each.hosts is None else frozenset(map(host, each.hosts)),
+            )
+            for each in self.services
+        )
+        hosts = (replace(each, name=host(each.name)) for each in self.hosts)
+        return Inventory(tuple(services), tuple(hosts), self.broken)
 
 
 def level_name(level: str) -> Message:

@@ -28,7 +28,10 @@ def check_services(services: Sequence[Service], hosts: Sequence[Host]) -> None:
         if not name.strip():
             raise InvalidConfig("A service has an empty name: give it one.")
         if name in seen:
-            raise InvalidConfig(f"The service {name} is given twice: give each a name of its own.")
+            raise InvalidConfig(
+                f"The service {name} is given twice: give each a name of its own, or its import a"
+                " prefix."
+            )
         seen.add(name)
         if not 0 <= service.replicas <= MOST_REPLICAS:
             raise InvalidConfig(
@@ -59,7 +62,8 @@ def check_hosts(hosts: Sequence[Host]) -> None:
             raise InvalidConfig("A host has an empty name: give it one.")
         if (place := (host.name, host.zone, host.rack)) in seen:
             raise InvalidConfig(
-                f"The host {host.name} is given twice for the same zone and rack: give one count."
+                f"The host {host.name} is given twice for the same zone and rack: give one count,"
+                " or its import a prefix."
             )
         seen.add(place)
         if host.count is not None and not 0 <= host.count <= MOST_HOSTS:

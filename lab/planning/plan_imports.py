@@ -2,6 +2,7 @@
 
 [[import]]
 kubectl = "pods-and-nodes.json"
+prefix = "east-"
 wrapping = "container"
 skip-broken = true
 """
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from lab.planning.inventory import BrokenLine, Inventory
 
-_SKIP, _WRAPPING = "skip-broken", "wrapping"
+_PREFIX, _SKIP, _WRAPPING = "prefix", "skip-broken", "wrapping"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,8 @@ def read_imports(
                     f"{where}: {_fault(source, inventory.broken)}; {_SKIP} = true leaves such"
                     " lines out."
                 )
+            if prefix := table.get(_PREFIX, ""):
+                inventory = inventory.renamed(prefix.__add__, prefix.__add__)
             found.append(Imported(inventory, table.get(_WRAPPING)))
             if inventory.broken:
                 fault = _fault(source, inventory.broken)
@@ -61,7 +64,7 @@ def read_imports(
 
 def _checked(where: str, table: dict[str, Any]) -> tuple[str, list[str], bool]:
     """Return the table's reader, its sources, and True if broken lines are left out."""
-    keys = [key for key in table if key not in {_SKIP, _WRAPPING}]
+    keys = [key for key in table if key not in {_PREFIX, _SKIP, _WRAPPING}]
     if len(keys) != 1 or keys[0] not in registry.NAMES:
         raise InvalidConfig(
             f"{where}: it needs one reader and its file: readers are {', '.join(registry.NAMES)}."
@@ -74,6 +77,8 @@ def _checked(where: str, table: dict[str, Any]) -> tuple[str, list[str], bool]:
     skip = table.get(_SKIP, False)
     if not isinstance(skip, bool):
         raise InvalidConfig(f"{where}: {_SKIP} must be true or false.")
+    if not isinstance(table.get(_PREFIX, ""), str):
+        raise InvalidConfig(f"{where}: {_PREFIX} must be a text, which names then begin with.")
     if table.get(_WRAPPING) not in (None, *get_args(OneWrapping)):  # it may be a list
         raise InvalidConfig(f"{where}: {_WRAPPING} must be {' or '.join(get_args(OneWrapping))}.")
     return keys[0], sources, skip

@@ -116,39 +116,23 @@ def inventory(
     """
     lines = broken.lines()
     if services or hosts:
-        return Inventory(*_printable_names(services, hosts), lines)
+        return _printable(Inventory(tuple(services), tuple(hosts), lines))
     why = f"line {lines[0].number}: {lines[0].reason}" if lines else "it has no such record"
     raise InvalidConfig(f"{source} has nothing to plan as {kind}: {why}.")
 
 
-def _printable_names(
-    services: Sequence[Service], hosts: Sequence[Host]
-) -> tuple[tuple[Service, ...], tuple[Host, ...]]:
-    """Return the services and hosts with names that can be printed, and that stay different."""
-    of_service = _renamed(service.name for service in services)
-    of_host = _renamed(host.name for host in hosts)
+def _printable(found: Inventory) -> Inventory:
+    """Return the same with names that can be printed, and that stay different."""
+    of_service = _renamed(service.name for service in found.services)
+    of_host = _renamed(host.name for host in found.hosts)
     if of_service or of_host:
-        services = [
-            replace(
-                service,
-                name=of_service.get(service.name, service.name),
-                apart_from=frozenset(of_service.get(name, name) for name in service.apart_from),
-                hosts=None
-                if service.hosts is None
-                else frozenset(of_host.get(name, name) for name in service.hosts),
-            )
-            for service in services
-        ]
-    hosts = [
-        replace(
-            host,
-            name=of_host.get(host.name, host.name),
-            zone=printable(host.zone),
-            rack=printable(host.rack),
+        found = found.renamed(
+            lambda name: of_service.get(name, name), lambda name: of_host.get(name, name)
         )
-        for host in hosts
-    ]
-    return tuple(services), tuple(hosts)
+    hosts = (
+        replace(host, zone=printable(host.zone), rack=printable(host.rack)) for host in found.hosts
+    )
+    return replace(found, hosts=tuple(hosts))
 
 
 def _renamed(names: Iterable[str]) -> dict[str, str]:

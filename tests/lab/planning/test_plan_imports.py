@@ -8,7 +8,7 @@ import pytest
 
 from lab.errors import InvalidConfig
 from lab.planning import plan_file
-from lab.planning.inventory import CPUS, MEMORY_BYTES, Host, Service
+from lab.planning.inventory import CPUS, MEMORY_BYTES, Host, Inventory, Service
 from lab.planning.plan import make_plan
 
 VBP = "2\n10 10\n2\n5 4 4\n3 {} 2\n"
@@ -69,6 +69,34 @@ def test_imports_state_their_wrapping_in_a_mixed_plan(path: Path) -> None:
     path.write_text(IMPORT + 'wrapping = ["vm"]\n')
     with pytest.raises(InvalidConfig, match="import 1: wrapping must be container or vm"):
         plan_file.read(path)
+
+
+def test_two_sources_with_equal_names_are_told_apart_by_a_prefix(path: Path) -> None:
+    path.write_text(IMPORT + IMPORT)
+    with pytest.raises(InvalidConfig, match=r"item 1 is given twice.* or its import a prefix"):
+        plan = plan_file.read(path)
+        make_plan(plan.services, plan.hosts)
+    path.write_text(IMPORT + 'prefix = "east-"\n' + IMPORT + 'prefix = "west-"\n')
+    file = plan_file.read(path)
+    assert [service.name for service in file.services] == [
+        "east-item 1", "east-item 2", "west-item 1", "west-item 2",
+    ]  # fmt: skip
+    assert [host.name for host in file.hosts] == ["east-bin", "west-bin"]
+    assert make_plan(file.services, file.hosts).host_count == 6
+    path.write_text(IMPORT + "prefix = 1\n")
+    with pytest.raises(InvalidConfig, match="import 1: prefix must be a text"):
+        plan_file.read(path)
+
+
+def test_a_prefix_goes_to_all_that_names_a_service_or_a_host() -> None:
+    services = (
+        Service("web", 1, {CPUS: 1.0}, apart_from=frozenset({"db"}), hosts=frozenset({"node"})),
+        Service("db", 1, {CPUS: 1.0}),
+    )
+    found = Inventory(services, (Host("node", {CPUS: 2.0}),)).renamed("a-".__add__, "b-".__add__)
+    assert found.services[0].apart_from == {"a-db"}
+    assert found.services[0].hosts == frozenset({"b-node"})
+    assert found.services[1].hosts is None
 
 
 def test_a_broken_line_is_refused_by_its_number(path: Path) -> None:
