@@ -128,7 +128,7 @@ def started(name: str, image: Path, prefix: str) -> Iterator[Engine]:
 def podman(runtime: Path, scratch: Path, image: Path) -> Iterator[Engine]:
     """Start podman with a store of its own."""
     family = f"tonnage-podman-{os.getpid()}"
-    with _namespaces(family) as enter:
+    with _without_oom_file(), _namespaces(family) as enter:
         command = (
             *enter,
             "podman",
@@ -145,6 +145,16 @@ def podman(runtime: Path, scratch: Path, image: Path) -> Iterator[Engine]:
         engine.output("import", "--quiet", str(image), IMAGE)
         yield engine
         engine("rm", "--force", "--all", *engine.at_once)
+
+
+@contextmanager
+def _without_oom_file() -> Iterator[None]:
+    """Remove the empty file that conmon leaves in its directory, /, when memory runs out."""
+    file = Path("/oom")
+    was_there = file.exists()
+    yield
+    if not was_there:
+        file.unlink(missing_ok=True)
 
 
 @contextmanager
