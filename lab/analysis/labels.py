@@ -180,7 +180,12 @@ _FAMILIES = {
 
 def target(name: str, run: Run) -> str:
     """Return the target's name; an emulated machine is labelled so."""
-    return labeled(name, emulated=run.settings.get("accelerator") == "tcg")
+    return labeled(name, emulated=is_emulated(name, run))
+
+
+def is_emulated(name: str, run: Run) -> bool:
+    """Return True if the target is a machine that the run emulated (TCG)."""
+    return accelerator(name, run) == "tcg"
 
 
 def accelerator(name: str, run: Run) -> str:

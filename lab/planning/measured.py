@@ -16,9 +16,9 @@ from functools import lru_cache
 from statistics import median
 from typing import TYPE_CHECKING
 
+from lab.analysis import labels
 from lab.errors import InvalidConfig, LabError
 from lab.planning.inventory import CPUS, DISK_BYTES, MEMORY_BYTES
-from lab.targets.registry import MACHINES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -108,7 +108,7 @@ def _figure(run: Run, target: str, resource: str) -> MeasuredFigure | None:
         low=low,
         high=high,
         samples=rounds,
-        emulated=target in MACHINES and run.settings.get("accelerator") == "tcg",
+        emulated=labels.is_emulated(target, run),
     )
 
 

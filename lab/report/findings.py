@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from lab import units
 from lab.analysis import labels
 from lab.claims.evidence import Figure, evidence_of
-from lab.language.message import Message, joined
+from lab.language.message import Message, capitalized, joined
 from lab.report import style
 from lab.targets.registry import MACHINES
 
@@ -52,26 +52,25 @@ def size(figure: Figure) -> Message:
 
 def noun(target: str, run: Run) -> Message:
     """Return a target inside a sentence."""
-    emulated = target in MACHINES and run.settings.get("accelerator") == "tcg"
+    return _kind(target, run) or style.named(target, run)
+
+
+def subject(target: str, run: Run) -> str:
+    """Return a target as the first words of a sentence. A program's name keeps its letters."""
+    kind = _kind(target, run)
+    return capitalized(kind) if kind else style.named(target, run)
+
+
+def _kind(target: str, run: Run) -> Message | None:
+    """Return the words for our container and machines, None for another target."""
+    emulated = labels.is_emulated(target, run)
     if target == "container":
         return Message("a container")
     if target == "vm":
         return Message("an emulated machine") if emulated else Message("a virtual machine")
     if target == "microvm":
         return Message("an emulated microvm") if emulated else Message("a microvm")
-    return style.named(target, run)
-
-
-def subject(target: str, run: Run) -> Message:
-    """Return a target as the first words of a sentence."""
-    emulated = target in MACHINES and run.settings.get("accelerator") == "tcg"
-    if target == "container":
-        return Message("A container")
-    if target == "vm":
-        return Message("An emulated machine") if emulated else Message("A virtual machine")
-    if target == "microvm":
-        return Message("An emulated microvm") if emulated else Message("A microvm")
-    return style.named(target, run)
+    return None
 
 
 def differ(ratio: Figure | None) -> bool | None:
@@ -183,7 +182,7 @@ def speed(run: Run) -> Message:
     )  # fmt: skip
 
 
-def _against_native(name: Message, mean: Figure) -> Message:
+def _against_native(name: str, mean: Figure) -> Message:
     differs, times = differ(mean), size(mean)
     if differs is None:
         return Message("{target} takes {times} native time", target=name, times=times)

@@ -6,6 +6,7 @@ import math
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
+from lab.analysis import labels
 from lab.language.message import Message, joined
 from lab.language.punctuation import COMMA
 from lab.report import palette, style
@@ -37,7 +38,7 @@ def line_end(x: float, y: float, target: str, run: Run, width: float, size: str 
     if not style.is_narrow(width):
         label = style.named(target, run)
         return End(x, y, joined(" ", [label, size]) if size else label, colour)
-    remark = Message("emulated") if style.is_emulated(target, run) else ""
+    remark = Message("emulated") if labels.is_emulated(target, run) else ""
     note = joined(COMMA, filter(None, (size, remark)))
     return End(x, y, joined("", [style.target_name(target, width)]), colour, note)
 
@@ -45,7 +46,7 @@ def line_end(x: float, y: float, target: str, run: Run, width: float, size: str 
 def labels_inches(targets: Sequence[str], run: Run, width: float, *, sized: bool = False) -> float:
     """Return the height that the labels of these targets' lines take, with sizes or without."""
     narrow = style.is_narrow(width)
-    lines = sum(2 if narrow and (sized or style.is_emulated(name, run)) else 1 for name in targets)
+    lines = sum(2 if narrow and (sized or labels.is_emulated(name, run)) else 1 for name in targets)
     return _LABEL_INCHES * lines
 
 

@@ -17,7 +17,6 @@ from lab.language.punctuation import COMMA, SEMICOLON
 from lab.report import palette
 from lab.report.palette import EDGE, FAINT, GRID, INK, PAPER
 from lab.report.picture import Picture
-from lab.targets.registry import MACHINES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -96,14 +95,9 @@ def literal(text: str) -> str:
 
 def named(target: str, run: Run, width: float = WIDTH) -> Message:
     """Return the target's name for a picture of that width; an emulated machine is labelled so."""
-    if is_emulated(target, run):
+    if labels.is_emulated(target, run):
         return Message("{target} (emulated)", target=target_name(target, width))
     return joined("", [target_name(target, width)])
-
-
-def is_emulated(target: str, run: Run) -> bool:
-    """Return True if the target is a machine that was emulated."""
-    return target in MACHINES and run.settings.get("accelerator") == "tcg"
 
 
 def say(axis: Axes, text: str) -> str:

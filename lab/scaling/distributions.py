@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 
+from lab.analysis import labels
 from lab.errors import InvalidConfig
 from lab.results import run_folder
 from lab.scaling.quantities import Period, Seconds
 from lab.scaling.table import Table
-from lab.targets.registry import MACHINES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -148,11 +148,6 @@ def resolve(key: str, described: Described, folder: Path) -> Distribution:
     return described
 
 
-def is_emulated(run: Run, target: str) -> bool:
-    """Return True if the target is a machine that the run emulated (TCG)."""
-    return run.settings.get("accelerator") == "tcg" and target in MACHINES
-
-
 def _samples(key: str, described: Measured, run: Run) -> Samples:
     table = run.samples
     chosen = table[
@@ -167,7 +162,7 @@ def _samples(key: str, described: Measured, run: Run) -> Samples:
             f"{key}: {described.run} has no times of {described.experiment}/{described.metric}"
             f" for {described.target}: `tonnage show` lists its metrics."
         )
-    return Samples(values, is_emulated(run, described.target))
+    return Samples(values, labels.is_emulated(described.target, run))
 
 
 def _fault(stated: Stated) -> str:

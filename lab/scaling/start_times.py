@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from lab.analysis import labels
 from lab.errors import InvalidConfig
 from lab.results import run_folder
 from lab.scaling import distributions, scalability
@@ -168,7 +169,7 @@ def measured(key: str, run: Run, target: str) -> Conditional:
         common,
         np.array(rounds),
         _until_ready(run, target),
-        distributions.is_emulated(run, target),
+        labels.is_emulated(target, run),
         np.column_stack((counts, values[:, -1])),
     )
 
