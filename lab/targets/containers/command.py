@@ -240,6 +240,7 @@ class CommandTarget(Target):
                     stdin=pipes.stdin,
                     stdout=pipes.stdout,
                     stderr=stderr,
+                    cwd=self.directory,  # where conmon leaves a file when memory runs out
                     process_group=0,  # Ctrl-C is handled by the worker's parent
                 )
             except OSError as error:
@@ -262,6 +263,7 @@ class CommandTarget(Target):
                 [*self.command, *words],
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
+                cwd=self.directory,
                 timeout=deadline_seconds or self.settings.prepare_deadline_seconds,
                 check=False,
             )

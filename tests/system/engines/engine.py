@@ -128,9 +128,10 @@ def started(name: str, image: Path, prefix: str) -> Iterator[Engine]:
 def podman(runtime: Path, scratch: Path, image: Path) -> Iterator[Engine]:
     """Start podman with a store of its own."""
     family = f"tonnage-podman-{os.getpid()}"
-    with _without_oom_file(), _namespaces(family) as enter:
+    with _namespaces(family) as enter:
         command = (
             *enter,
+            f"--wdns={scratch}",  # where conmon leaves a file when memory runs out
             "podman",
             f"--root={scratch}/root",
             "--runroot=/run/containers/storage",
@@ -145,16 +146,6 @@ def podman(runtime: Path, scratch: Path, image: Path) -> Iterator[Engine]:
         engine.output("import", "--quiet", str(image), IMAGE)
         yield engine
         engine("rm", "--force", "--all", *engine.at_once)
-
-
-@contextmanager
-def _without_oom_file() -> Iterator[None]:
-    """Remove the empty file that conmon leaves in its directory, /, when memory runs out."""
-    file = Path("/oom")
-    was_there = file.exists()
-    yield
-    if not was_there:
-        file.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -108,6 +108,12 @@ def start_badly(target: Target) -> None:
             instance.reached("ready")
 
 
+def exhaust_memory(target: Target) -> int:
+    """Return the exit code of a command that needs more memory than its instance may have."""
+    with target.start(Allotment(memory_bytes=64 << 20)) as instance:
+        return instance.run(["tail", "/dev/zero"], 30).exit_code
+
+
 def image_sizes(target: Target) -> dict[str, int]:
     return target.image_bytes()
 
@@ -311,6 +317,16 @@ def test_clean_removes_leftovers_of_a_killed_worker(name: str, apart: Settings) 
     assert not any(processes.command_line(pid) for pid in pids)
     assert traces() == before
     assert clean(apart.scratch) == []
+
+
+def test_memory_that_runs_out_leaves_no_file_where_the_user_is(
+    name: str, apart: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """conmon writes a file named oom to the directory that it was called in."""
+    monkeypatch.chdir(tmp_path)
+    with Worker(name, apart) as worker:
+        assert worker.call(DEADLINE_SECONDS, exhaust_memory) == 137
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_start_past_its_deadline_leaves_nothing(name: str, apart: Settings) -> None:
