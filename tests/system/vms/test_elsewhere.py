@@ -286,6 +286,7 @@ def test_no_verb_touches_a_file_of_this_host(
 ) -> None:  # fmt: skip
     monkeypatch.setenv("TONNAGE_STATE", str(sockets / "st"))
     monkeypatch.setenv("EDITOR", "false")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # where `edit` keeps the text
     monkeypatch.delenv("VISUAL", raising=False)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine").write_bytes(b"mine")

@@ -134,10 +134,9 @@ class Workloads:
         )
 
     def _anti_affinity(self, workload: Workload) -> tuple[set[str], set[str], list[str]]:
-        """Return the topologies of which each part has one replica, services to be apart from, and
-        what of the rules a plan does not keep.
+        """Return the topologies of single replicas, services to be apart from, and further rules.
 
-        Only hosts of other services are kept apart, not their zones.
+        A plan does not keep the latter: hosts of other services are apart, not their zones.
         """
         own_terms: set[str] = set()
         apart: set[str] = set()
