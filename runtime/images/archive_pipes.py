@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
-import tempfile
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,10 +24,10 @@ def read(
 ) -> Generator[bytes, None, Ended]:
     """Yield what a program writes to standard output; return how it ended.
 
-    Its standard error goes to a file: a pipe, which nobody reads before the output has ended, would
-    stop a program that writes more than 64 KiB to it.
+    Its standard error goes to a file in memory: a pipe, which nobody reads before the output has
+    ended, would stop a program that writes more than 64 KiB to it.
     """
-    with tempfile.TemporaryFile() as errors:
+    with open(os.memfd_create("errors"), "w+b") as errors:
         with subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=errors, env=environment
         ) as process:
